@@ -1,0 +1,43 @@
+"""The tree of Spacekey's own errors.
+
+    SpacekeyError
+    ├── ConfigurationError   a setting, catalog or rule is wrong: raised at start-up, says what to change
+    │   ├── CatalogError     a catalog file: names file, key and remedy
+    │   └── RuleError        a rule that cannot be compiled, or names an unknown scope
+    └── Unavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
+"""
+
+
+class SpacekeyError(Exception):
+    """Root of everything Spacekey raises on purpose."""
+
+
+class ConfigurationError(SpacekeyError):
+    """Something the operator or developer wrote is wrong. The message says what to change."""
+
+
+class RuleError(ConfigurationError):
+    """A rule cannot be compiled, or names a scope that no catalog knows."""
+
+
+class CatalogError(ConfigurationError):
+    """A catalog file is wrong.
+
+    :param file: the file's name as given.
+    :param key: dotted path of the offending key, such as ``roles.viewer.grants``.
+    :param remedy: what to write instead.
+    """
+
+    def __init__(self, file: str, key: str, remedy: str) -> None:
+        super().__init__(f"{file}: {key}: {remedy}")
+        self.file = file
+        self.key = key
+        self.remedy = remedy
+
+
+class Unavailable(SpacekeyError):
+    """The store could not answer in time. ``retry_after_seconds`` is a hint for the caller."""
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,129 @@
+"""What a route or field requires, as alternatives of scope sets.
+
+The shape is that of Apollo's ``@requiresScopes(scopes: [["a", "b"], ["c"]])``: (a and b) or c. No alternative
+at all is never satisfied; an empty alternative is satisfied by every valid principal. Matching is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from .errors import RuleError
+from .scope import is_scope_name
+from .suggest import did_you_mean
+
+ALTERNATIVES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One decision for routes, sockets and fields. Build it with :func:`all_of`, :func:`any_of` or :func:`rule_of`."""
+
+    alternatives: tuple[frozenset[str], ...]
+
+    def allows(self, held: AbstractSet[str]) -> bool:
+        """Whether a principal that holds exactly ``held`` satisfies the rule."""
+        return any(alternative <= held for alternative in self.alternatives)
+
+    def missing(self, held: AbstractSet[str]) -> tuple[str, ...] | None:
+        """The smallest set of scopes to add to ``held``, sorted; ``()`` when allowed, None when nothing would help.
+
+        Ties go to the alternative that comes first in the rule's own order. The answer names only what is
+        lacking, so it never tells what the caller holds beyond what the rule itself shows.
+        """
+        lacking = [alternative - held for alternative in self.alternatives]
+        if not lacking:
+            return None
+        return tuple(sorted(min(lacking, key=len)))
+
+    def __and__(self, other: Rule) -> Rule:
+        """Both rules must hold."""
+        if self is other or self == other:
+            return self
+        return _reduced(one | two for one in self.alternatives for two in other.alternatives)
+
+    def __or__(self, other: Rule) -> Rule:
+        """Either rule suffices."""
+        return _reduced((*self.alternatives, *other.alternatives))
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope the rule names."""
+        return frozenset().union(*self.alternatives)
+
+    def check_known(self, known: AbstractSet[str], where: str) -> None:
+        """Raise :class:`RuleError`, with near matches, when the rule names a scope outside ``known``."""
+        for scope in sorted(self.scopes - known):
+            raise RuleError(f"{where}: unknown scope '{scope}'.{did_you_mean(scope, known)}")
+
+    def as_lists(self) -> list[list[str]]:
+        """The directive's argument: a list of sorted lists."""
+        return [sorted(alternative) for alternative in self.alternatives]
+
+    def __str__(self) -> str:
+        if not self.alternatives:
+            return "never"
+        parts = [" and ".join(sorted(one)) or "any valid token" for one in self.alternatives]
+        return parts[0] if len(parts) == 1 else " or ".join(f"({part})" for part in parts)
+
+
+def _reduced(alternatives: Iterable[frozenset[str]]) -> Rule:
+    """Drop alternatives that another one makes needless; keep the order of the rest."""
+    kept: list[frozenset[str]] = []
+    for candidate in alternatives:
+        if any(one <= candidate for one in kept):
+            continue
+        kept = [one for one in kept if not candidate <= one]
+        kept.append(candidate)
+        if len(kept) > ALTERNATIVES_MAX:
+            raise RuleError(f"a rule has more than {ALTERNATIVES_MAX} alternatives; write a simpler one")
+    return Rule(tuple(kept))
+
+
+AUTHENTICATED = Rule((frozenset(),))
+"""Any valid principal, whatever it holds."""
+
+NEVER = Rule(())
+"""Nobody."""
+
+
+def _term(part: str | Rule) -> Rule:
+    if isinstance(part, Rule):
+        return part
+    if not is_scope_name(part):
+        raise RuleError(f"{part!r} is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
+    return Rule((frozenset((part,)),))
+
+
+def all_of(*parts: str | Rule) -> Rule:
+    """Every one of the parts, each a scope or a rule. Without parts: any valid principal.
+
+    :raises RuleError: for a string that is not a scope name.
+    """
+    rule = AUTHENTICATED
+    for part in parts:
+        rule = rule & _term(part)
+    return rule
+
+
+def any_of(*parts: str | Rule) -> Rule:
+    """At least one of the parts, each a scope or a rule. Without parts: nobody.
+
+    :raises RuleError: for a string that is not a scope name.
+    """
+    rule = NEVER
+    for part in parts:
+        rule = rule | _term(part)
+    return rule
+
+
+def rule_of(lists: Sequence[Sequence[str]]) -> Rule:
+    """The rule of a directive's argument, ``[["a", "b"], ["c"]]`` = (a and b) or c.
+
+    :raises RuleError: when the value is not a list of lists of scope names.
+    """
+    if isinstance(lists, str) or any(isinstance(inner, str) for inner in lists):
+        raise RuleError(f"{lists!r}: write a list of lists of scopes, like [['jobs:read']]")
+    return any_of(*(all_of(*inner) for inner in lists))

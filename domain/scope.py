@@ -1,0 +1,34 @@
+"""Scope names, and the management scopes that protect Spacekey's own API."""
+
+import re
+from types import MappingProxyType
+
+SCOPE_LENGTH_MAX = 100
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?::[a-z0-9_]+)*", re.ASCII)
+
+MANAGEMENT_SCOPES = MappingProxyType(
+    {
+        "tokens:read": "See tokens: names, grants, status and use, never secrets",
+        "tokens:create": "Create and rotate tokens",
+        "tokens:update": "Edit a token's name, description, grants and expiry",
+        "tokens:disable": "Disable and enable tokens",
+        "tokens:revoke": "Revoke tokens for good",
+        "tokens:delete": "Delete tokens",
+        "tokens:introspect": "Ask whether a secret is valid, for remote verifiers",
+        "spaces:read": "See spaces",
+        "spaces:write": "Create, edit and delete spaces",
+        "members:read": "See members and their roles",
+        "members:write": "Add and remove members, change their roles",
+        "workspace:read": "See the workspace, its plan, policy and roles",
+        "workspace:write": "Edit the workspace, its policy and roles",
+        "audit:read": "Read the audit log",
+        "usage:read": "Read usage",
+    }
+)
+"""Name → description. Catalogs may grant these, and never define them."""
+
+
+def is_scope_name(name: object) -> bool:
+    """Whether ``name`` may be a scope, shorthand or role: lower-case words joined by colons, RFC 6749 §3.3 safe."""
+    return isinstance(name, str) and len(name) <= SCOPE_LENGTH_MAX and _NAME.fullmatch(name) is not None

@@ -1,0 +1,128 @@
+"""The string a client sends: its format, its checksum, and a type that keeps it out of logs.
+
+``<brand>_<env>_<32 base62 random><6 base62 checksum>``: 32 base62 digits are about 190 random bits; the checksum is
+the zero-padded base62 CRC-32 of all that stands before it. A checksum lets a server refuse typos and random
+guesses before any I/O, and lets secret scanners avoid false alarms (the idea is GitHub's, "Behind GitHub's new
+authentication token formats", 2021). A random secret of this length needs no slow hash: SHA-256 is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RANDOM_LENGTH = 32
+_CHECKSUM_LENGTH = 6
+PREFIX_LENGTH = 12
+SECRET_LENGTH_MAX = 100
+ENVIRONMENTS = ("live", "test")
+
+_BRAND = re.compile(r"[a-z][a-z0-9]{1,15}", re.ASCII)
+_SHAPE = re.compile(r"([a-z][a-z0-9]{1,15})_(live|test)_[0-9A-Za-z]{32}[0-9A-Za-z]{6}", re.ASCII)
+
+Entropy = Callable[[int], bytes]
+"""Gives that many random bytes; ``secrets.token_bytes`` outside tests."""
+
+
+class Secret:
+    """A string that must not be seen. ``repr`` and ``str`` are masked; :meth:`reveal` is the one way to the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The whole secret. Call it where it is hashed, sent or returned once, nowhere else."""
+        return self._text
+
+    def digest(self) -> bytes:
+        """SHA-256 of the whole string, 32 bytes: what the database stores."""
+        return hashlib.sha256(self._text.encode("utf-8", "surrogatepass")).digest()
+
+    @property
+    def prefix(self) -> str:
+        """The first 12 characters: what lists may show."""
+        return self._text[:PREFIX_LENGTH]
+
+    def __repr__(self) -> str:
+        shown = self.prefix if _SHAPE.fullmatch(self._text) else ""
+        return f"Secret('{shown}…')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("a Secret is never pickled or copied to disk")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.digest() == other.digest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """What a well-formed secret tells by itself."""
+
+    brand: str
+    environment: str
+
+
+def is_brand(text: object) -> bool:
+    """Whether ``text`` may be a key prefix: a letter, then 1 to 15 lower-case letters or digits."""
+    return isinstance(text, str) and _BRAND.fullmatch(text) is not None
+
+
+def mint(brand: str, environment: str, entropy: Entropy) -> Secret:
+    """A new random secret.
+
+    :param brand: the catalog's key prefix, such as ``sp``.
+    :param environment: ``live`` or ``test``.
+    :raises ValueError: when brand or environment are not of that shape.
+    """
+    if not is_brand(brand) or environment not in ENVIRONMENTS:
+        raise ValueError("brand is 2 to 16 of [a-z0-9] starting with a letter, environment is 'live' or 'test'")
+    head = f"{brand}_{environment}_{_random_digits(entropy)}"
+    return Secret(head + checksum(head))
+
+
+def parse(secret: Secret) -> SecretFacts | None:
+    """Brand and environment of a well-formed secret with a good checksum, else None. No I/O."""
+    text = secret.reveal()
+    if len(text) > SECRET_LENGTH_MAX:
+        return None
+    match = _SHAPE.fullmatch(text)
+    if match is None or checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
+        return None
+    return SecretFacts(brand=match[1], environment=match[2])
+
+
+def checksum(head: str) -> str:
+    """Six base62 digits of the CRC-32 of ``head``, zero-padded."""
+    number = zlib.crc32(head.encode("ascii"))
+    digits = ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits
+
+
+def scanner_regex(brand: str) -> str:
+    """The regular expression secret scanners use to find this brand's secrets in text."""
+    return rf"\b{re.escape(brand)}_(?:live|test)_[0-9A-Za-z]{{38}}\b"
+
+
+def _random_digits(entropy: Entropy) -> str:
+    """32 unbiased base62 digits: bytes of 248 and above are thrown away, the rest taken modulo 62."""
+    digits = ""
+    while len(digits) < _RANDOM_LENGTH:
+        digits += "".join(_BASE62[byte % 62] for byte in entropy(_RANDOM_LENGTH) if byte < 248)
+    return digits[:_RANDOM_LENGTH]
