@@ -1,10 +1,10 @@
 """The tree of Spacekey's own errors.
 
-    SpacekeyError
-    ├── ConfigurationError   a setting, catalog or rule is wrong: raised at start-up, says what to change
-    │   ├── CatalogError     a catalog file: names file, key and remedy
-    │   └── RuleError        a rule that cannot be compiled, or names an unknown scope
-    └── Unavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
+SpacekeyError
+├── ConfigurationError   a setting, catalog or rule is wrong: raised at start-up, says what to change
+│   ├── CatalogError     a catalog file: names file, key and remedy
+│   └── RuleError        a rule that cannot be compiled, or names an unknown scope
+└── Unavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
 """
 
 

@@ -1,13 +1,13 @@
 """The four answers to a request's credentials. They are four types and are never turned into one another."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 from .principal import Principal
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """Why credentials were refused: for logs, metrics and the owner's audit log, never for the caller."""
 
     MALFORMED = "malformed"

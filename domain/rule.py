@@ -33,10 +33,11 @@ class Rule:
         Ties go to the alternative that comes first in the rule's own order. The answer names only what is
         lacking, so it never tells what the caller holds beyond what the rule itself shows.
         """
-        lacking = [alternative - held for alternative in self.alternatives]
+        lacking = [sorted(alternative - held) for alternative in self.alternatives]
         if not lacking:
             return None
-        return tuple(sorted(min(lacking, key=len)))
+        shortest = min(lacking, key=len)
+        return tuple(shortest)
 
     def __and__(self, other: Rule) -> Rule:
         """Both rules must hold."""

@@ -1,0 +1,47 @@
+# Every target does its own set-up: a machine with Python 3.11 or newer, make and the package registries is enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FOLDERS := domain middleware models resolvers schema server examples
+PACKAGES := $(addprefix build/house/spacekey/,$(FOLDERS))
+
+.PHONY: help serve test check format bench house clean
+
+help: ## what can be made here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Spacekey needs Python 3.11 or newer; run: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server,redis]' --group dev 2>&1 | { grep -v -e WARNING -e '^ ' || true; }
+	touch $@
+
+# The folders as the package they are: type checkers and import-linter see `spacekey.*` through these links.
+house:
+	@mkdir -p build/house/spacekey
+	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/house/spacekey/$$folder; done
+
+serve: $(READY) ## start the server on SQLite with the four example systems
+	$(BIN)/spacekey demo --serve
+
+test: $(READY) ## run the whole suite, real PostgreSQL included
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) house ## format, lint, types, import contracts, dead code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(PACKAGES) tests bench
+	PYTHONPATH=build/house $(BIN)/lint-imports
+	$(BIN)/vulture
+
+format: $(READY) ## put the sources into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure the budgets and write bench/RESULTS.md
+	$(BIN)/python -m bench
+
+clean: ## remove what was built, the virtual environment included
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache
