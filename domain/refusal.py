@@ -1,0 +1,94 @@
+"""Expected refusals: what a resolver raises so that its transaction rolls back, and what doors turn into values.
+
+Refusal
+├── NotFound           unknown, or not the caller's to see: the two look the same
+├── Forbidden          the caller lacks management scopes
+├── InvalidInput       one field of the input, and what to do about it
+├── ScopeNotAllowed    the grants go beyond the caller's own effective scopes
+├── PlanLimit          the workspace's plan does not include it
+├── Conflict           the thing is not in a state that allows it
+└── TooManyAttempts    sign-in is rate-limited
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .errors import SpacekeyError
+
+
+class Refusal(SpacekeyError):
+    """Root of the expected refusals. ``code`` is a stable word for machines, the message is for people."""
+
+    code = "REFUSED"
+
+
+class NotFound(Refusal):
+    """There is no such thing, or it is not yours: nobody can tell which."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no such {what}, or you have no access to it.")
+        self.what = what
+
+
+class Forbidden(Refusal):
+    """The caller lacks ``missing``, the smallest set of management scopes to add, sorted."""
+
+    code = "INSUFFICIENT_SCOPE"
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        self.missing = tuple(sorted(missing))
+        super().__init__(f"This needs more scopes: {', '.join(self.missing)}.")
+
+
+class InvalidInput(Refusal):
+    """``field`` is the input's field as the client knows it, ``reason`` says what to do."""
+
+    code = "INVALID_INPUT"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class ScopeNotAllowed(Refusal):
+    """The caller tried to hand out ``scopes`` that it does not hold itself, sorted."""
+
+    code = "SCOPE_NOT_ALLOWED"
+
+    def __init__(self, scopes: Iterable[str]) -> None:
+        self.scopes = tuple(sorted(scopes))
+        super().__init__(f"You cannot grant what you do not hold yourself: {', '.join(self.scopes)}.")
+
+
+class PlanLimit(Refusal):
+    """The plan does not include it."""
+
+    code = "PLAN_LIMIT"
+
+    def __init__(self, plan: str, reason: str) -> None:
+        super().__init__(reason)
+        self.plan = plan
+
+
+class Conflict(Refusal):
+    """The thing is in a state that does not allow this. ``successor_id`` names the token that replaced it, if so."""
+
+    code = "CONFLICT"
+
+    def __init__(self, reason: str, successor_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.successor_id = successor_id
+
+
+class TooManyAttempts(Refusal):
+    """Wait ``retry_after_seconds`` and try again."""
+
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"Too many attempts. Try again in {retry_after_seconds} seconds.")
+        self.retry_after_seconds = retry_after_seconds
