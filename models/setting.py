@@ -1,0 +1,18 @@
+"""What all processes on one database must agree on."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, String
+from sqlmodel import Field, SQLModel
+
+MAX_STALENESS = "max_staleness_seconds"
+"""T: how long a verification may be served from a cache. 0 turns caching off."""
+
+
+class Setting(SQLModel, table=True):
+    """One number by name."""
+
+    __tablename__ = "settings"
+
+    name: str = Field(sa_column=Column(String(60), primary_key=True))
+    value: float = Field(sa_column=Column(Float, nullable=False))

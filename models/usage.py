@@ -1,0 +1,32 @@
+"""How tokens are used, in numbers: flushed in batches, off the request path."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, ForeignKey, String
+from sqlmodel import Field, SQLModel
+
+from .columns import UtcDateTime, moment
+
+
+class UsageHour(SQLModel, table=True):
+    """Requests of one token in one hour."""
+
+    __tablename__ = "usage_hours"
+
+    token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
+    hour: datetime = Field(sa_column=Column(UtcDateTime(), primary_key=True))
+    allowed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    denied: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    limited: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+
+class ScopeUse(SQLModel, table=True):
+    """When a token last used one of its scopes."""
+
+    __tablename__ = "scope_uses"
+
+    token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
+    scope: str = Field(sa_column=Column(String(100), primary_key=True))
+    last_used_at: datetime = Field(sa_column=moment(nullable=False))

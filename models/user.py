@@ -1,0 +1,52 @@
+"""People: who they are, how they sign in, and the sessions that followed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, String
+from sqlmodel import Field, SQLModel
+
+from .columns import moment, words
+
+
+class User(SQLModel, table=True):
+    """A person. ``email`` is lower-case; ``password_hash`` is Argon2id, None until an invitation is accepted."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("email = lower(email)", name="ck_users_email_lower"),)
+
+    id: str = Field(sa_column=Column(String(40), primary_key=True))
+    email: str = Field(sa_column=Column(String(254), nullable=False, unique=True))
+    name: str = Field(sa_column=words(200))
+    password_hash: str | None = Field(default=None, sa_column=words(200, nullable=True))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+
+
+class UserSession(SQLModel, table=True):
+    """A signed-in browser. The cookie's random string is stored as SHA-256 only."""
+
+    __tablename__ = "user_sessions"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    user_id: str = Field(
+        sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+    last_seen_at: datetime = Field(sa_column=moment(nullable=False))
+    expires_at: datetime = Field(sa_column=moment(nullable=False))
+    ip: str = Field(sa_column=words(64))
+    user_agent: str = Field(sa_column=words(300))
+
+
+class Invitation(SQLModel, table=True):
+    """A code with which a new user sets the first password. Stored as SHA-256, good once."""
+
+    __tablename__ = "invitations"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    user_id: str = Field(
+        sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    expires_at: datetime = Field(sa_column=moment(nullable=False))
+    used_at: datetime | None = Field(default=None, sa_column=moment())

@@ -1,0 +1,90 @@
+"""Tenants, their spaces and their members."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from .columns import moment, words
+
+
+class Workspace(SQLModel, table=True):
+    """A tenant of one catalog.
+
+    ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role it
+    removed. ``per_minute`` and ``burst`` are its own limit instead of the plan's.
+    """
+
+    __tablename__ = "workspaces"
+    __table_args__ = (
+        CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_workspaces_limit_whole"),
+        CheckConstraint("per_minute > 0 AND burst > 0", name="ck_workspaces_limit_positive"),
+        CheckConstraint("lifetime_seconds_max > 0", name="ck_workspaces_lifetime_max"),
+        CheckConstraint("lifetime_seconds_default > 0", name="ck_workspaces_lifetime_default"),
+        CheckConstraint("lifetime_seconds_default <= lifetime_seconds_max", name="ck_workspaces_lifetime_order"),
+    )
+
+    id: str = Field(sa_column=Column(String(40), primary_key=True))
+    name: str = Field(sa_column=words(200))
+    slug: str = Field(sa_column=Column(String(63), nullable=False, unique=True))
+    catalog: str = Field(sa_column=words(100))
+    plan: str = Field(sa_column=words(100))
+    roles: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    lifetime_seconds_max: int | None = Field(default=None, sa_column=Column(Integer))
+    lifetime_seconds_default: int | None = Field(default=None, sa_column=Column(Integer))
+    expiry_required: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    scopes_allowed: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    per_minute: int | None = Field(default=None, sa_column=Column(Integer))
+    burst: int | None = Field(default=None, sa_column=Column(Integer))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+    suspended_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+class Space(SQLModel, table=True):
+    """A project inside a workspace. Deleted spaces stay as rows, so that their tokens stay explained."""
+
+    __tablename__ = "spaces"
+    __table_args__ = (
+        UniqueConstraint("id", "workspace_id", name="uq_spaces_id_workspace"),
+        Index(
+            "uq_spaces_workspace_slug",
+            "workspace_id",
+            "slug",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index("ix_spaces_workspace_name", "workspace_id", "name", "id"),
+    )
+
+    id: str = Field(sa_column=Column(String(40), primary_key=True))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    name: str = Field(sa_column=words(200))
+    slug: str = Field(sa_column=words(63))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+    deleted_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+class Member(SQLModel, table=True):
+    """A person with a role in a workspace."""
+
+    __tablename__ = "members"
+
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), primary_key=True))
+    user_id: str = Field(sa_column=Column(String(40), ForeignKey("users.id"), primary_key=True, index=True))
+    role: str = Field(sa_column=words(100))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
