@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from .errors import CatalogError
 from .scope import is_scope_name
-from .suggest import did_you_mean
+from .suggest import did_you_mean, near
 
 TEXT_LENGTH_MAX = 1_000
 ENTRIES_MAX = 1_000
@@ -117,5 +117,6 @@ class Table:
         self._read.add(key)
         value = self._data.get(key, default)
         if value is _REQUIRED:
-            raise self.wrong(key, "is missing; add it")
+            mistyped = near(key, self._data.keys() - self._read, most=1)
+            raise self.wrong(key, f"is missing; add it{f', or correct {mistyped[0]!r}' if mistyped else ''}")
         return value

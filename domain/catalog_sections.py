@@ -1,0 +1,132 @@
+"""The tables of a catalog file, one function each: from checked TOML to the catalog's words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from .catalog import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
+from .catalog_table import Table
+from .principal import Limit
+from .scope import MANAGEMENT_SCOPES, is_scope_name
+from .suggest import did_you_mean
+
+
+def read_scopes(table: Table) -> dict[str, str]:
+    """Scope → description, in the file's order."""
+    scopes: dict[str, str] = {}
+    for name in table.names():
+        if not is_scope_name(name):
+            raise table.wrong(name, "is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
+        if name in MANAGEMENT_SCOPES:
+            raise table.wrong(name, "is a management scope of Spacekey's own; a catalog can grant it, not define it")
+        scopes[name] = table.text(name)
+    if not scopes:
+        raise table.wrong("", 'define at least one scope, like "jobs:read" = "List jobs"')
+    return scopes
+
+
+def read_shorthands(table: Table, scopes: Collection[str]) -> dict[str, Shorthand]:
+    """Shorthands of ``scopes``; ``every_scope = true`` stands for all of them, never for management scopes."""
+    shorthands = {}
+    for name, entry in table.entries():
+        if not is_scope_name(name):
+            raise table.wrong(name, "is not a shorthand name: use lower-case words joined by colons")
+        names = entry.strings("scopes", default=())
+        if entry.flag("every_scope") == bool(names):
+            raise entry.wrong("scopes", "give either a list of scopes or every_scope = true")
+        shorthands[name] = Shorthand(
+            name,
+            entry.text("title", default=name),
+            entry.text("description", default=""),
+            frozenset(known(entry, "scopes", names or tuple(scopes), scopes, "scope")),
+        )
+        entry.done()
+    return shorthands
+
+
+def read_presets(table: Table, scopes: Collection[str]) -> dict[str, Preset]:
+    """Presets of single scopes."""
+    presets = {}
+    for name, entry in table.entries():
+        if not is_scope_name(name):
+            raise table.wrong(name, "is not a preset name: use lower-case words")
+        names = known(entry, "scopes", entry.strings("scopes"), scopes, "scope")
+        if not names:
+            raise entry.wrong("scopes", "list at least one scope")
+        presets[name] = Preset(name, entry.text("title", default=name), entry.text("description", default=""), names)
+        entry.done()
+    return presets
+
+
+def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str]) -> dict[str, Role]:
+    """Roles; among them the owner, who holds every management scope so that nobody can be locked out."""
+    roles = {}
+    names = {*scopes, *shorthands, *MANAGEMENT_SCOPES}
+    for name, entry in table.entries():
+        if not is_scope_name(name):
+            raise table.wrong(name, "is not a role name: use lower-case words")
+        grants = list(known(entry, "grants", entry.strings("grants", default=()), names, "scope or shorthand"))
+        if entry.flag("every_scope"):
+            grants += scopes
+        if entry.flag("every_management_scope"):
+            grants += MANAGEMENT_SCOPES
+        title, description = entry.text("title", default=name), entry.text("description", default="")
+        roles[name] = Role(name, title, description, tuple(dict.fromkeys(grants)))
+        entry.done()
+    if OWNER_ROLE not in roles:
+        raise table.wrong(OWNER_ROLE, "every catalog needs the role 'owner': the one that can set things right")
+    if not set(MANAGEMENT_SCOPES).issubset(roles[OWNER_ROLE].grants):
+        raise table.wrong(OWNER_ROLE, "the owner must hold every management scope; add every_management_scope = true")
+    return roles
+
+
+def read_plans(table: Table, scopes: Collection[str]) -> dict[str, Plan]:
+    """Plans; numbers that are left out are no bound."""
+    plans = {}
+    for name, entry in table.entries():
+        if not is_scope_name(name):
+            raise table.wrong(name, "is not a plan name: use lower-case words")
+        allowed = entry.strings("scopes", default=None)
+        per_minute = entry.count("per_minute", default=None)
+        burst = entry.count("burst", default=None)
+        if (per_minute is None) != (burst is None) or per_minute == 0 or burst == 0:
+            raise entry.wrong("burst", "give per_minute and burst together, both 1 or more, or neither")
+        plans[name] = Plan(
+            name=name,
+            title=entry.text("title", default=name),
+            tokens_max=entry.count("tokens_max", default=None),
+            scopes=None if allowed is None else frozenset(known(entry, "scopes", allowed, scopes, "scope")),
+            limit=None if per_minute is None or burst is None else Limit(per_minute, burst),
+            self_service=entry.flag("self_service"),
+        )
+        entry.done()
+    if not plans:
+        raise table.wrong("", "define at least one plan")
+    return plans
+
+
+def read_use_cases(entries: Iterable[Table], grantable: Collection[str], presets: Collection[str]) -> list[UseCase]:
+    """Recommendations; each names either what to grant or the preset to take."""
+    cases = []
+    for entry in entries:
+        preset = entry.text("preset", default="") or None
+        if preset is not None:
+            known(entry, "preset", [preset], presets, "preset")
+        grants = entry.strings("grants", default=())
+        known(entry, "grants", grants, grantable, "scope, shorthand or token role")
+        if bool(grants) == (preset is not None):
+            raise entry.wrong("grants", "give either grants or a preset")
+        cases.append(UseCase(entry.text("title"), tuple(grants), preset))
+        entry.done()
+    return cases
+
+
+def known(table: Table, key: str, names: Sequence[str], among: Collection[str], what: str) -> tuple[str, ...]:
+    """``names`` without repetitions, when all of them are ``among`` the known ones.
+
+    :raises CatalogError: naming the first unknown one, with near matches.
+    """
+    for name in names:
+        if name not in among:
+            raise table.wrong(key, f"unknown {what} '{name}'.{did_you_mean(name, among)}")
+    return tuple(dict.fromkeys(names))
