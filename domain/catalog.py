@@ -141,17 +141,8 @@ def expand(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozens
         elif (shorthand := catalog.shorthands.get(grant)) is not None:
             scopes |= shorthand.scopes
         elif (role := roles.get(grant)) is not None:
-            scopes |= _expand_role(catalog, role)
-    return frozenset(scopes)
-
-
-def _expand_role(catalog: Catalog, role: Role) -> frozenset[str]:
-    scopes: set[str] = set()
-    for grant in role.grants:
-        if grant in catalog.known_scopes:
-            scopes.add(grant)
-        elif (shorthand := catalog.shorthands.get(grant)) is not None:
-            scopes |= shorthand.scopes
+            # A role's grants are scopes and shorthands; a role inside a role would be a way round the ceiling rule.
+            scopes |= expand(catalog, role.grants, {})
     return frozenset(scopes)
 
 
