@@ -17,6 +17,7 @@ from dataclasses import dataclass
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
+_ENTROPY_READS_MAX = 64  # 31 of 32 bytes are usable, so two reads nearly always do
 PREFIX_LENGTH = 12
 SECRET_LENGTH_MAX = 100
 ENVIRONMENTS = ("live", "test")
@@ -46,12 +47,13 @@ class Secret:
 
     @property
     def prefix(self) -> str:
-        """The first 12 characters: what lists may show."""
-        return self._text[:PREFIX_LENGTH]
+        """The first 12 characters: what lists may show. Empty when the text has not a secret's shape, since the
+        first 12 characters of something else, such as a password, may be all of it.
+        """
+        return self._text[:PREFIX_LENGTH] if _SHAPE.fullmatch(self._text) else ""
 
     def __repr__(self) -> str:
-        shown = self.prefix if _SHAPE.fullmatch(self._text) else ""
-        return f"Secret('{shown}…')"
+        return f"Secret('{self.prefix}…')"
 
     __str__ = __repr__
 
@@ -86,7 +88,7 @@ def mint(brand: str, environment: str, entropy: Entropy) -> Secret:
 
     :param brand: the catalog's key prefix, such as ``sp``.
     :param environment: ``live`` or ``test``.
-    :raises ValueError: when brand or environment are not of that shape.
+    :raises ValueError: when brand or environment are not of that shape, or ``entropy`` gives no usable bytes.
     """
     if not is_brand(brand) or environment not in ENVIRONMENTS:
         raise ValueError("brand is 2 to 16 of [a-z0-9] starting with a letter, environment is 'live' or 'test'")
@@ -123,6 +125,8 @@ def scanner_regex(brand: str) -> str:
 def _random_digits(entropy: Entropy) -> str:
     """32 unbiased base62 digits: bytes of 248 and above are thrown away, the rest taken modulo 62."""
     digits = ""
-    while len(digits) < _RANDOM_LENGTH:
+    for _ in range(_ENTROPY_READS_MAX):
         digits += "".join(_BASE62[byte % 62] for byte in entropy(_RANDOM_LENGTH) if byte < 248)
-    return digits[:_RANDOM_LENGTH]
+        if len(digits) >= _RANDOM_LENGTH:
+            return digits[:_RANDOM_LENGTH]
+    raise ValueError("the source of randomness gives no usable bytes")
