@@ -40,7 +40,9 @@ class Forbidden(Refusal):
 
     def __init__(self, missing: Iterable[str]) -> None:
         self.missing = tuple(sorted(missing))
-        super().__init__(f"This needs more scopes: {', '.join(self.missing)}.")
+        super().__init__(
+            f"This needs more scopes: {', '.join(self.missing)}." if self.missing else "Nobody may do this."
+        )
 
 
 class InvalidInput(Refusal):
@@ -84,11 +86,21 @@ class Conflict(Refusal):
         self.successor_id = successor_id
 
 
+class SignInFailed(Refusal):
+    """Unknown address and wrong password look the same."""
+
+    code = "SIGN_IN_FAILED"
+
+    def __init__(self) -> None:
+        super().__init__("This e-mail address and password do not belong together.")
+
+
 class TooManyAttempts(Refusal):
     """Wait ``retry_after_seconds`` and try again."""
 
     code = "TOO_MANY_ATTEMPTS"
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"Too many attempts. Try again in {retry_after_seconds} seconds.")
+        unit = "second" if retry_after_seconds == 1 else "seconds"
+        super().__init__(f"Too many attempts. Try again in {retry_after_seconds} {unit}.")
         self.retry_after_seconds = retry_after_seconds

@@ -120,11 +120,15 @@ def any_of(*parts: str | Rule) -> Rule:
     return rule
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
 def rule_of(lists: Sequence[Sequence[str]]) -> Rule:
     """The rule of a directive's argument, ``[["a", "b"], ["c"]]`` = (a and b) or c.
 
     :raises RuleError: when the value is not a list of lists of scope names.
     """
-    if isinstance(lists, str) or any(isinstance(inner, str) for inner in lists):
+    if not _is_list(lists) or not all(map(_is_list, lists)):
         raise RuleError(f"{lists!r}: write a list of lists of scopes, like [['jobs:read']]")
     return any_of(*(all_of(*inner) for inner in lists))
