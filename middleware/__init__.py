@@ -1,0 +1,27 @@
+"""API tokens for any Starlette or FastAPI app: who is calling, and may they.
+
+    app = Starlette(
+        routes=[Route("/jobs", requires("jobs:read")(list_jobs)), Route("/health", public(health))],
+        middleware=[Middleware(TokenMiddleware, verifier=verifier)],
+    )
+
+More, each in its own module so that nothing is loaded unasked: ``remote`` (needs httpx), ``fastapi``, ``graphql``
+(needs strawberry), ``testing``.
+"""
+
+from spacekey.domain.rule import all_of, any_of
+
+from .access import Requirement, optional, public, requires
+from .guard import protect
+from .token_middleware import TokenMiddleware
+
+__all__ = [
+    "Requirement",
+    "TokenMiddleware",
+    "all_of",
+    "any_of",
+    "optional",
+    "protect",
+    "public",
+    "requires",
+]

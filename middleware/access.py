@@ -1,0 +1,156 @@
+"""What an endpoint declares about who may come in, and the mark that carries it."""
+
+from __future__ import annotations
+
+import functools
+import types
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias, TypeVar, cast
+
+from spacekey.domain.errors import RuleError
+from spacekey.domain.rule import Rule, all_of
+
+MARK = "__spacekey_access__"
+
+Endpoint = TypeVar("Endpoint")
+
+
+class Openness(Enum):
+    """The two declarations that let a caller without credentials in. Use them as decorators."""
+
+    PUBLIC = "public"
+    OPTIONAL = "optional"
+
+    def __call__(self, endpoint: Endpoint) -> Endpoint:
+        """Mark an endpoint: a function, a method, an endpoint class or an ASGI app."""
+        return _marked(endpoint, self)
+
+
+public = Openness.PUBLIC
+"""Anybody; nothing is verified, whatever is sent."""
+
+optional = Openness.OPTIONAL
+"""Anybody; credentials are verified when they are sent, and bad ones are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A rule and what it is bound to. Made by :func:`requires`; used as a decorator, in a table or by ``protect``.
+
+    :param rule: the scopes.
+    :param spaces: path parameters that must hold the id of the token's space.
+    :param environments: when not None, the token's environment must be one of them.
+    """
+
+    rule: Rule
+    spaces: frozenset[str] = frozenset()
+    environments: frozenset[str] | None = None
+
+    def __and__(self, other: Requirement) -> Requirement:
+        """Both must hold."""
+        environments = self.environments
+        if environments is None or other.environments is None:
+            environments = other.environments if environments is None else environments
+        else:
+            environments &= other.environments
+        return Requirement(self.rule & other.rule, self.spaces | other.spaces, environments)
+
+    def __call__(self, endpoint: Endpoint) -> Endpoint:
+        """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
+
+        A function comes back wrapped, a class changed in place, an ASGI app inside a guard.
+
+        :raises RuleError: for what cannot be an endpoint.
+        """
+        from .enforce import enforced  # enforce knows every kind of endpoint; this word must not
+
+        return cast("Endpoint", enforced(endpoint, self))
+
+
+Access: TypeAlias = Requirement | Openness
+"""Everything an endpoint can declare."""
+
+Declaration: TypeAlias = Access | Rule | str
+"""What tables and ``protect`` take: an access, or a rule or scope as a short form of ``requires``."""
+
+
+def requires(
+    *parts: str | Rule,
+    space: str | None = None,
+    environment: str | None = None,
+) -> Requirement:
+    """All of ``parts``, each a scope or a rule; none means any valid principal.
+
+    :param space: the name of a path parameter; the token must belong to the space that is named there.
+    :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
+    :raises RuleError: for a string that is not a scope name.
+    """
+    return Requirement(
+        all_of(*parts),
+        frozenset() if space is None else frozenset((space,)),
+        None if environment is None else frozenset((environment,)),
+    )
+
+
+def access_from(declaration: Declaration) -> Access:
+    """The access a declaration stands for.
+
+    :raises RuleError: when it is none.
+    """
+    if isinstance(declaration, Requirement | Openness):
+        return declaration
+    if isinstance(declaration, str | Rule):
+        return requires(declaration)
+    raise RuleError(f"{declaration!r} is not a rule: write requires(…), public, optional, or a scope")
+
+
+def combined(one: Access | None, two: Access | None, where: str) -> Access | None:
+    """Both declarations at once; None stands for "nothing declared".
+
+    :raises RuleError: when one opens what the other closes.
+    """
+    if one is None or two is None or one == two:
+        return two if one is None else one
+    if isinstance(one, Requirement) and isinstance(two, Requirement):
+        return one & two
+    raise RuleError(f"{where}: is declared {_name(one)} and {_name(two)} at once; keep one")
+
+
+def access_of(endpoint: object) -> Access | None:
+    """What an endpoint was marked with, or None.
+
+    A class inherits a rule from its bases, never openness: a subclass may do more than its public base.
+    """
+    while isinstance(endpoint, functools.partial) and MARK not in vars(endpoint):
+        endpoint = endpoint.func
+    found = getattr(endpoint, MARK, None)
+    if isinstance(endpoint, type) and isinstance(found, Openness) and MARK not in vars(endpoint):
+        return None
+    return found if isinstance(found, Requirement | Openness) else None
+
+
+def set_mark(endpoint: object, access: Access) -> None:
+    """Mark ``endpoint``, together with what it already declares.
+
+    :raises RuleError: when the two contradict each other, or the object cannot carry a mark.
+    """
+    both = combined(access_of(endpoint), access, _where(endpoint))
+    target = endpoint.__func__ if isinstance(endpoint, types.MethodType) else endpoint
+    try:
+        setattr(target, MARK, both)
+    except (AttributeError, TypeError):
+        raise RuleError(f"{_where(endpoint)} cannot be marked; wrap it: protect(app, …)") from None
+
+
+def _marked(endpoint: Endpoint, openness: Openness) -> Endpoint:
+    set_mark(endpoint, openness)
+    return endpoint
+
+
+def _where(endpoint: object) -> str:
+    return str(getattr(endpoint, "__qualname__", None) or type(endpoint).__qualname__)
+
+
+def _name(access: Access) -> str:
+    return access.value if isinstance(access, Openness) else f"requires({access.rule})"

@@ -1,0 +1,93 @@
+"""Credentials from a request, before any I/O.
+
+Read from the ``Authorization`` header (RFC 6750 §2.1; the scheme is case-insensitive, RFC 9110 §11.1) and, for
+WebSockets, also from a subprotocol pair, because browsers cannot set headers there: the client offers
+``Sec-WebSocket-Protocol: spacekey.bearer, <secret>`` and may offer its own subprotocols besides. Never from the query
+string, a form or a cookie.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.types import Scope
+
+from spacekey.domain.secret import Secret
+
+SUBPROTOCOL = "spacekey.bearer"
+"""Offered before the secret, and what the server answers with: a secret is never echoed."""
+
+HEADER_BYTES_MAX = 16_384
+
+_BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
+_SCHEME = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: .*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """The request is at fault, not a token: 400 ``invalid_request``. ``why`` is for the log and holds no input."""
+
+    why: str
+
+
+def credentials_of(scope: Scope) -> Secret | Malformed | None:
+    """What an HTTP or WebSocket request sent; None when it sent nothing for us (another scheme counts as nothing)."""
+    found = _from_header(scope)
+    if found is not None and not isinstance(found, Malformed) and _in_query(scope):
+        return Malformed("a token in the header and another in the query string")
+    if scope["type"] == "websocket":
+        return _one_of(found, take_subprotocol_pair(scope))
+    return found
+
+
+def _from_header(scope: Scope) -> Secret | Malformed | None:
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not values:
+        return None
+    if len(values) > 1:
+        return Malformed("more than one Authorization header")
+    value = values[0].strip(b" \t")
+    if len(value) > HEADER_BYTES_MAX:
+        return Malformed("the Authorization header is too long")
+    bearer = _BEARER.fullmatch(value)
+    if bearer is not None:
+        return Secret(bearer[1].decode("ascii"))
+    other = _SCHEME.fullmatch(value)
+    if other is not None and other[1].lower() != b"bearer":
+        return None
+    return Malformed("the Authorization header is not 'Bearer <token>'")
+
+
+def _in_query(scope: Scope) -> bool:
+    """RFC 6750 §2: a client must not send its token in two ways. A token in the query alone is simply not read."""
+    query: bytes = scope.get("query_string", b"")
+    if b"access_token" not in query:
+        return False
+    return any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+
+
+def take_subprotocol_pair(scope: Scope) -> Secret | Malformed | None:
+    """Take the pair out of a WebSocket's offered subprotocols and its header, so that no app can echo or log it."""
+    offered: list[str] = list(scope.get("subprotocols") or ())
+    if SUBPROTOCOL not in offered:
+        return None
+    place = offered.index(SUBPROTOCOL)
+    rest = offered[:place] + offered[place + 2 :]
+    scope["subprotocols"] = [] if SUBPROTOCOL in rest else rest
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"sec-websocket-protocol"]
+    if scope["subprotocols"]:
+        scope["headers"].append((b"sec-websocket-protocol", ", ".join(rest).encode("latin-1")))
+    if SUBPROTOCOL in rest:
+        return Malformed("the subprotocol pair was offered twice")
+    if place + 1 == len(offered):
+        return Malformed("the subprotocol pair lacks its token")
+    text = offered[place + 1]
+    if _BEARER.fullmatch(b"bearer " + text.encode("utf-8", "surrogatepass")) is None:
+        return Malformed("the subprotocol pair's token has characters no token has")
+    return Secret(text)
+
+
+def _one_of(header: Secret | Malformed | None, subprotocol: Secret | Malformed | None) -> Secret | Malformed | None:
+    if header is None or subprotocol is None:
+        return header if subprotocol is None else subprotocol
+    return Malformed("credentials in the header and in the subprotocols")

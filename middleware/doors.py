@@ -1,0 +1,185 @@
+"""Every route of an app with its rule: compiled at start-up, checked, and put before the endpoints as guards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import TypeAlias
+
+from starlette.applications import Starlette
+from starlette.routing import Router
+from starlette.types import ASGIApp, Message, Scope, Send
+
+from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.suggest import did_you_mean
+
+from .access import Access, Declaration, Openness, Requirement, access_from, access_of, combined
+from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare
+
+Plan: TypeAlias = dict[str, Access | None]
+"""Method → access; None where nothing is declared."""
+
+log = logging.getLogger("spacekey.middleware")
+
+
+class Doors:
+    """The routes behind one TokenMiddleware.
+
+    :param holder: the middleware; what it wraps is its ``app``.
+    :param rules: the rule table.
+    :param deny_by_default: what becomes of undeclared routes; see :class:`~spacekey.middleware.TokenMiddleware`.
+    :param known_scopes: the only scopes that rules may name, or None.
+    """
+
+    def __init__(
+        self,
+        holder: Holder,
+        rules: Mapping[tuple[str, str], Declaration],
+        deny_by_default: bool,
+        known_scopes: frozenset[str] | None,
+    ) -> None:
+        self._holder = holder
+        self._rules = {(method.upper(), path): access_from(rule) for (method, path), rule in rules.items()}
+        self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
+        self._known_scopes = known_scopes
+        self._walk: Walk | None = None
+        self._count = 0
+
+    def keep(self, scope: Scope) -> None:
+        """Called for every connection: compiles at the first, and again when routes were added since."""
+        if self._walk is None or sum(map(len, self._walk.lists)) != self._count:
+            for line in self.compile(scope):
+                log.error("no rule, answered with 403: %s", line)
+
+    def compile(self, scope: Scope) -> list[str]:
+        """Put the guards in place; returns the undeclared routes, one line each.
+
+        :raises RuleError: for an unknown scope, a table entry that matches no route, contradicting declarations,
+            or a rule bound to a path parameter that its path lacks.
+        """
+        walk = self._walked(scope)
+        plans: dict[int, tuple[Leaf, Plan]] = {}
+        undeclared: list[str] = []
+        unused = set(self._rules)
+        for leaf in walk.leaves:
+            plan = self._planned(leaf, unused)
+            undeclared += [f"{method} {leaf.path}" for method in _undeclared_in(plan)]
+            earlier = plans.get(leaf.key)
+            plans[leaf.key] = (leaf, plan if earlier is None else _both(earlier[1], plan, leaf.path))
+        self._refuse_unused(unused, walk)
+        for leaf, plan in plans.values():
+            leaf.put(partial(self._guarded, plan, leaf.otherwise))
+        self._walk, self._count = walk, sum(map(len, walk.lists))
+        return undeclared if self._undeclared is None else []
+
+    def checked_at_startup(self, scope: Scope, send: Send) -> Send:
+        """The lifespan's ``send``, which lets start-up complete only when every route is declared.
+
+        The check comes after the app's own start-up, which may add routes; raising there lets the app clean up.
+        """
+        scope = dict(scope)  # as it is here: routers write into it while they start
+        failed = False
+
+        async def sending(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.complete":
+                try:
+                    self._check(scope)
+                except ConfigurationError as error:
+                    failed = True
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    raise
+            if not failed:
+                await send(message)
+
+        return sending
+
+    def _check(self, scope: Scope) -> None:
+        undeclared = self.compile(scope)
+        if undeclared:
+            lines = "\n".join(f"  {line}" for line in undeclared)
+            raise ConfigurationError(
+                f"{len(undeclared)} routes have no rule and are not public:\n{lines}\n"
+                "Put requires(…), optional or public on each, or name them in TokenMiddleware(rules=…)."
+            )
+
+    def _walked(self, scope: Scope) -> Walk:
+        """The routes behind the middleware; or, where they cannot be seen, all that is behind it as one leaf."""
+        app = bare(self._holder.app)
+        routed = "router" in scope
+        for candidate in (app, getattr(app, "__self__", None), None if routed else scope.get("app")):
+            if isinstance(candidate, Router | Starlette):
+                return Walk().router(candidate)
+        access = access_of(app) or (access_of(scope.get("endpoint")) if routed else None)
+        walk = Walk()
+        walk.whole(self._holder, access)
+        return walk
+
+    def _planned(self, leaf: Leaf, unused: set[tuple[str, str]]) -> Plan:
+        """Method → access of one leaf: what its endpoint declares and what the table says, both."""
+        table = {method: access for (method, path), access in self._rules.items() if path == leaf.path}
+        open_ended = ANY in leaf.declared
+        methods = {*leaf.declared, *(table if open_ended else ())}
+        unused -= {(method, leaf.path) for method in table if method in methods or method == ANY}
+        if "GET" in methods and (open_ended or "HEAD" in methods):
+            methods.add("HEAD")
+            if "GET" in table:
+                table.setdefault("HEAD", table["GET"])
+        plan: Plan = {}
+        for method in sorted(methods):
+            where = f"{method} {leaf.path}"
+            declared = leaf.declared.get(method, leaf.declared.get(ANY))
+            plan[method] = combined(declared, table.get(method, table.get(ANY)), where)
+            self._check_one(plan[method], leaf, where)
+        return plan
+
+    def _check_one(self, access: Access | None, leaf: Leaf, where: str) -> None:
+        if not isinstance(access, Requirement):
+            return
+        if self._known_scopes is not None:
+            access.rule.check_known(self._known_scopes, where)
+        for parameter in sorted(access.spaces - leaf.parameters):
+            near = did_you_mean(parameter, leaf.parameters)
+            raise RuleError(f"{where}: the rule is bound to '{parameter}', which the path does not have.{near}")
+
+    def _refuse_unused(self, unused: set[tuple[str, str]], walk: Walk) -> None:
+        known = {f"{method} {leaf.path}" for leaf in walk.leaves for method in leaf.declared}
+        for method, path in sorted(unused):
+            entry = f"{method} {path}"
+            raise RuleError(f"the rule table names '{entry}', which is no route.{did_you_mean(entry, known)}")
+
+    def _guarded(self, plan: Plan, otherwise: Access | None, app: ASGIApp) -> ASGIApp:
+        if isinstance(app, RouteGuard) and app.owner is self:
+            app = app.app
+        accesses = {method: self._or_default(access) for method, access in plan.items()}
+        rest = self._or_default(plan.get(ANY, otherwise))
+        if all(access is Openness.PUBLIC for access in (rest, *accesses.values())):
+            return app
+        distinct = set(accesses.values())
+        if len(distinct) == 1 and otherwise is None:
+            return RouteGuard(app, distinct.pop(), owner=self)
+        return RouteGuard(app, rest, accesses, owner=self)
+
+    def _or_default(self, access: Access | None) -> Access | None:
+        return self._undeclared if access is None else access
+
+
+def _undeclared_in(plan: Plan) -> list[str]:
+    """The methods nobody declared. HEAD goes with GET, and "any other" with the single methods declared beside it."""
+    open_ones = [method for method, access in plan.items() if access is None]
+    return [
+        method
+        for method in open_ones
+        if not (method == "HEAD" and "GET" in open_ones) and not (method == ANY and len(plan) > 1)
+    ]
+
+
+def _both(one: Plan, two: Plan, where: str) -> Plan:
+    """One object reached by two paths must satisfy the rules of both; undeclared on either is undeclared."""
+    return {
+        method: None
+        if (first := one.get(method)) is None or (second := two.get(method)) is None
+        else combined(first, second, where)
+        for method in {**one, **two}
+    }

@@ -1,0 +1,130 @@
+"""Make an endpoint enforce its own rule, so that no way of routing to it gets round the rule.
+
+The routes' guards (see ``routes.py``) decide earlier, before a body is read; this is what holds when an endpoint is
+reached through an app whose routes the middleware cannot see.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio.from_thread
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from spacekey.domain.errors import ConfigurationError, RuleError
+
+from .access import Requirement, set_mark
+from .guard import Guard
+from .refuse import can_deny_with_response, close_code, refuse
+from .visit import visit_of
+
+CONNECTION = "spacekey_connection"
+"""A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
+
+
+def enforced(endpoint: object, requirement: Requirement) -> object:
+    """The endpoint with the rule on it: classes are changed in place, functions and ASGI apps are wrapped.
+
+    :raises RuleError: for things that cannot be endpoints, or cannot be wrapped safely.
+    """
+    if isinstance(endpoint, type):
+        return _class(endpoint, requirement)
+    bare = endpoint
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    if inspect.isfunction(bare) or inspect.ismethod(bare):
+        return _function(endpoint, bare, requirement)
+    if callable(endpoint) and not isinstance(endpoint, staticmethod | classmethod):
+        return Guard(endpoint, requirement)
+    raise RuleError(f"requires() cannot guard {type(endpoint).__name__}: put it on the function itself")
+
+
+def _class(endpoint: type, requirement: Requirement) -> type:
+    if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
+        raise RuleError(
+            f"{endpoint.__qualname__} is no HTTPEndpoint or WebSocketEndpoint; wrap the app: protect(app, …)"
+        )
+    inner: Callable[[Any], Awaitable[None]] = endpoint.dispatch
+
+    @functools.wraps(inner)
+    async def dispatch(self: HTTPEndpoint | WebSocketEndpoint) -> None:
+        refusal = await visit_of(self.scope).refusal(requirement)
+        if refusal is None:
+            await inner(self)
+        else:
+            await refuse(self.scope, self.receive, self.send, refusal)
+
+    set_mark(endpoint, requirement)
+    name = inner.__name__
+    setattr(endpoint, name, dispatch)
+    return endpoint
+
+
+def _function(endpoint: Any, bare: Callable[..., Any], requirement: Requirement) -> object:
+    if inspect.isasyncgenfunction(bare) or inspect.isgeneratorfunction(bare):
+        raise RuleError(f"{bare.__qualname__} is a generator; guard it with a dependency, or in the rule table")
+    guarded = _async(endpoint, requirement) if inspect.iscoroutinefunction(bare) else _sync(endpoint, requirement)
+    functools.update_wrapper(guarded, endpoint)
+    guarded.__dict__["__signature__"] = _with_connection(inspect.signature(endpoint))
+    set_mark(guarded, requirement)
+    return guarded
+
+
+def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement) -> Callable[..., Awaitable[object]]:
+    handed_on = _takes_connection(endpoint)
+
+    async def guarded(*args: Any, **kwargs: Any) -> object:
+        connection = _connection(args, kwargs, handed_on)
+        refusal = await visit_of(connection.scope).refusal(requirement)
+        if refusal is None:
+            return await endpoint(*args, **kwargs)
+        if isinstance(connection, WebSocket):
+            await _refuse_websocket(connection, refusal)
+            return None
+        return refusal
+
+    return guarded
+
+
+def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable[..., object]:
+    handed_on = _takes_connection(endpoint)
+
+    def guarded(*args: Any, **kwargs: Any) -> object:
+        connection = _connection(args, kwargs, handed_on)
+        # Starlette runs sync endpoints in a worker thread; the question belongs to the event loop.
+        refusal = anyio.from_thread.run(visit_of(connection.scope).refusal, requirement)
+        return endpoint(*args, **kwargs) if refusal is None else refusal
+
+    return guarded
+
+
+def _takes_connection(endpoint: Callable[..., object]) -> bool:
+    """Whether the endpoint is (or wraps) one that is already enforced and wants the connection too."""
+    return CONNECTION in inspect.signature(endpoint).parameters
+
+
+def _connection(args: tuple[object, ...], kwargs: dict[str, Any], handed_on: bool) -> HTTPConnection:
+    injected = kwargs.get(CONNECTION) if handed_on else kwargs.pop(CONNECTION, None)
+    for value in (injected, *args, *kwargs.values()):
+        if isinstance(value, HTTPConnection):
+            return value
+    raise ConfigurationError("a protected endpoint was called without its request or websocket")
+
+
+async def _refuse_websocket(websocket: WebSocket, refusal: Response) -> None:
+    if can_deny_with_response(websocket.scope):
+        await websocket.send_denial_response(refusal)
+    else:
+        await websocket.close(close_code(refusal))
+
+
+def _with_connection(signature: inspect.Signature) -> inspect.Signature:
+    """The same signature with one more keyword, by which FastAPI hands over the connection."""
+    parameters = [each for each in signature.parameters.values() if each.name != CONNECTION]
+    last = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
+    keyword = inspect.Parameter(CONNECTION, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
+    return signature.replace(parameters=[*(each for each in parameters if each not in last), keyword, *last])

@@ -1,0 +1,102 @@
+"""From credentials to one of the four answers, in bounded time. Nothing here raises but a cancellation."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.requests import HTTPConnection
+
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import Verifier
+
+log = logging.getLogger("spacekey.middleware")
+
+Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
+Observer = Callable[[HTTPConnection, Outcome], None]
+Question = TypeVar("Question")
+WorkspaceOf = Callable[[str], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The settings of one :class:`~spacekey.middleware.TokenMiddleware`; see there."""
+
+    verifier: Verifier
+    realm: str
+    environment: str | None = None
+    deadline_seconds: float = 2.0
+    fallback: Fallback | None = None
+    on_outcome: Observer | None = None
+    workspace_of: WorkspaceOf | None = None
+
+    async def judge(self, secret: Secret) -> Verdict:
+        """Ask the verifier. An exception, a hang or an answer that is none of the three is "cannot tell"."""
+        verdict = await self._within_deadline(self.verifier.verify, secret, "the verifier")
+        if isinstance(verdict, Valid) and isinstance(verdict.principal, Principal):
+            return self._of_this_environment(verdict)
+        if isinstance(verdict, Refused | CannotTell):
+            return verdict
+        log.error("the verifier answered with %s", type(verdict).__name__)
+        return CannotTell("the verifier's answer is none of the three")
+
+    async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
+        """Ask the app's other way of authentication, when there is one; else "absent"."""
+        if self.fallback is None:
+            return Absent()
+        outcome = await self._within_deadline(self.fallback, connection, "the fallback")
+        if isinstance(outcome, Absent | Refused | CannotTell):
+            return outcome
+        if isinstance(outcome, Valid) and isinstance(outcome.principal, Principal):
+            return outcome
+        log.error("the fallback answered with %s", type(outcome).__name__)
+        return CannotTell("the fallback's answer is none of the four")
+
+    async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
+        """The workspace that owns a space, when the app can tell; None when it cannot or there is none."""
+        if self.workspace_of is None:
+            return None
+        answer = await self._within_deadline(self.workspace_of, space_id, "workspace_of")
+        return answer if isinstance(answer, str | CannotTell) else None
+
+    def observe(self, connection: HTTPConnection, outcome: Outcome) -> None:
+        """Log what the caller is not told, and tell the observer. Secrets reach neither."""
+        if isinstance(outcome, Refused):
+            log.info("credentials refused: %s, token %s", outcome.reason, outcome.token_id)
+        elif isinstance(outcome, CannotTell):
+            log.warning("credentials cannot be checked: %s", outcome.why)
+        if self.on_outcome is not None:
+            try:
+                self.on_outcome(connection, outcome)
+            except Exception:
+                log.exception("the observer failed")
+
+    def _of_this_environment(self, valid: Valid) -> Verdict:
+        if self.environment is None or principal_in(valid.principal, (self.environment,)):
+            return valid
+        return Refused(Reason.ENVIRONMENT, valid.principal.id)
+
+    async def _within_deadline(
+        self, ask: Callable[[Question], Awaitable[object]], question: Question, who: str
+    ) -> object:
+        """The answer, or "cannot tell" when asking raised or took too long. Cancellation passes through."""
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                return await ask(question)
+        except TimeoutError:
+            return CannotTell(f"{who} took longer than {self.deadline_seconds} s")
+        except Unavailable as unavailable:
+            return CannotTell(f"{who} is unavailable", unavailable.retry_after_seconds)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing may be accepted or denied for it
+            # The exception's text is not logged: a driver may have put the secret into it.
+            log.error("%s failed with %s", who, type(error).__name__)
+            return CannotTell(f"{who} failed")
+
+
+def principal_in(principal: Principal, environments: Collection[str]) -> bool:
+    """Whether a principal may act in one of the environments. A member belongs to none and may act in all."""
+    return principal.environment in environments or principal.kind is Kind.MEMBER

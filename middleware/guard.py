@@ -1,0 +1,56 @@
+"""The guard before one endpoint: an ASGI app that lets a connection through to another, or refuses it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .access import Access, Declaration, access_from, set_mark
+from .refuse import refuse
+from .visit import visit_of
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+WEBSOCKET = "WEBSOCKET"
+"""Stands for WebSockets where a table or a guard speaks of methods."""
+
+
+class Guard:
+    """Guards ``app``: by one access for every method, or by one a method with ``access`` for all others."""
+
+    def __init__(
+        self, app: ASGIApp, access: Access | None, by_method: Mapping[str, Access | None] | None = None
+    ) -> None:
+        self.app = app
+        self.access = access
+        self.by_method = dict(by_method or {})
+        if access is not None:
+            set_mark(self, access)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        access = self.access
+        if self.by_method:
+            access = self.by_method.get(scope.get("method", WEBSOCKET), access)
+        refusal = await visit_of(scope).refusal(access)
+        if refusal is None:
+            await self.app(scope, receive, send)
+        else:
+            await refuse(scope, receive, send, refusal)
+
+    @property
+    def routes(self) -> "list[BaseRoute]":
+        """The guarded app's routes, so that URLs can still be built through a guarded mount."""
+        return list(getattr(self.app, "routes", None) or ())
+
+
+def protect(app: ASGIApp, declaration: Declaration) -> Guard:
+    """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
+
+    :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
+    :raises RuleError: when it is none of them.
+    """
+    return Guard(app, access_from(declaration))

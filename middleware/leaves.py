@@ -1,0 +1,196 @@
+"""Walk an app's routes down to the places where a request leaves routing and enters somebody's code.
+
+Every such place is a :class:`Leaf`. Routing itself (matching, methods, slashes, hosts) stays Starlette's: a guard is
+put where the matched route hands over, so nothing that routing does can lead around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
+from starlette.types import ASGIApp
+
+from spacekey.domain.errors import ConfigurationError
+
+from .access import MARK, Access, Openness, access_of, public
+from .guard import WEBSOCKET, Guard
+
+ANY = "*"
+"""Any method."""
+
+DEPTH_MAX = 50
+
+Wrap = Callable[[ASGIApp], ASGIApp]
+
+
+class Holder(Protocol):
+    """What wraps an app and keeps it in ``app``."""
+
+    app: ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One place to guard.
+
+    :param path: the whole path template, mounts and host included.
+    :param declared: method → what its endpoint declares, None for nothing; :data:`ANY` for whatever method.
+    :param parameters: names of the path parameters known there.
+    :param key: the same for two leaves that are one object, reached by two paths.
+    :param otherwise: for methods beyond the declared ones; openness where the endpoint itself answers them with 405.
+    :param put: puts a guard there: called with what makes the guarded app of the bare one.
+    """
+
+    path: str
+    declared: dict[str, Access | None]
+    parameters: frozenset[str]
+    key: int
+    put: Callable[[Wrap], None]
+    otherwise: Access | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk's result: the leaves, and the route lists that were read (so that later additions are noticed)."""
+
+    leaves: list[Leaf] = field(default_factory=list)
+    lists: list[Sequence[object]] = field(default_factory=list)
+
+    def whole(self, holder: Holder, access: Access | None) -> None:
+        """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""
+        name = getattr(holder.app, "__qualname__", type(holder.app).__qualname__)
+        self._add(
+            f"/{{path:path}} (all of {name}, whose routes cannot be seen)", {ANY: access}, frozenset(), holder, "app"
+        )
+
+    def router(self, app: Router | Starlette, prefix: str = "", parameters: frozenset[str] = frozenset()) -> Walk:
+        """Add everything that a router leads to."""
+        if prefix.count("/") > DEPTH_MAX:
+            raise ConfigurationError(f"routes are nested more than {DEPTH_MAX} deep at {prefix[:80]}…")
+        router = app.router if isinstance(app, Starlette) else app
+        self.lists.append(router.routes)
+        for route in router.routes:
+            self._route(route, prefix, parameters)
+        low_priority = getattr(router, "_low_priority_routes", ())
+        for route in low_priority:
+            self._opaque_route(route, prefix, parameters)
+        default = bare(router.default)
+        if getattr(default, "__name__", "") != "not_found" or getattr(default, "__self__", None) is not router:
+            declared = {ANY: access_of(default)}
+            self._add(f"{prefix}/{{path:path}}", declared, parameters, router, "default")
+        return self
+
+    def _route(self, route: object, prefix: str, parameters: frozenset[str]) -> None:
+        if isinstance(route, Mount):
+            inner = parameters | route.param_convertors.keys()
+            self._mounted(route, getattr(route, "_base_app", route.app), prefix + route.path, inner)
+        elif isinstance(route, Host):
+            self._mounted(route, route.app, route.host + prefix, parameters | route.param_convertors.keys())
+        elif isinstance(route, Route | WebSocketRoute) and _hands_over_to_app(route):
+            known = parameters | route.param_convertors.keys()
+            declared = declared_by(route)
+            by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
+            self._add(prefix + route.path, declared, known, route, "app", public if by_handler else None)
+        elif isinstance(route, BaseRoute):
+            self._opaque_route(route, prefix, parameters)
+
+    def _mounted(self, route: Mount | Host, app: ASGIApp, path: str, parameters: frozenset[str]) -> None:
+        app = bare(app)
+        access = access_of(app) or _own_middleware(app)
+        if access is None and isinstance(app, Router | Starlette):
+            self.router(app, path, parameters)
+        else:
+            self._add(path, {ANY: access}, parameters, route, "app")
+
+    def _opaque_route(self, route: BaseRoute, prefix: str, parameters: frozenset[str]) -> None:
+        """A route of a kind unknown here: guarded as a whole, before it does anything."""
+        path = prefix + str(getattr(route, "path", f"/<{type(route).__name__}>"))
+        self._add(path, {ANY: access_of(route)}, parameters, route, "handle")
+
+    def _add(
+        self,
+        path: str,
+        declared: dict[str, Access | None],
+        parameters: frozenset[str],
+        holder: Any,
+        attribute: str,
+        otherwise: Access | None = None,
+    ) -> None:
+        def put(wrap: Wrap) -> None:
+            setattr(holder, attribute, wrap(getattr(holder, attribute)))
+
+        self.leaves.append(Leaf(path, declared, parameters, id(holder), put, otherwise))
+
+
+class RouteGuard(Guard):
+    """A guard that a walk has put there, apart from those that people put."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access | None,
+        by_method: Mapping[str, Access | None] | None = None,
+        *,
+        owner: object,
+    ) -> None:
+        super().__init__(app, access, by_method)
+        self.owner = owner
+
+
+def bare(app: ASGIApp) -> ASGIApp:
+    """The app without the guards that walks have put around it."""
+    while isinstance(app, RouteGuard):
+        app = app.app
+    return app
+
+
+def declared_by(route: Route | WebSocketRoute) -> dict[str, Access | None]:
+    """What a route's endpoint declares, for each of the methods that reach it."""
+    access = access_of(route.endpoint)
+    methods = route_methods(route)
+    if isinstance(route, WebSocketRoute):
+        return {WEBSOCKET: access}
+    if access is None and isinstance(route.endpoint, type) and _dispatches_as_usual(route.endpoint):
+        by_method = {method: access_of(handler) for method, handler in _handlers(route.endpoint)}
+        return {method: found for method, found in by_method.items() if method in (methods or by_method)}
+    return dict.fromkeys(sorted(methods or (ANY,)), access)
+
+
+def route_methods(route: Route | WebSocketRoute) -> Collection[str] | None:
+    """The methods a route takes, None for whatever method."""
+    return None if isinstance(route, WebSocketRoute) else route.methods
+
+
+def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"):
+        handler = getattr(endpoint, method.lower(), None)
+        if handler is None and method == "HEAD":
+            handler = getattr(endpoint, "get", None)
+        if handler is not None:
+            yield method, handler
+
+
+def _dispatches_as_usual(endpoint: type) -> bool:
+    """Whether a class's methods tell all that it does: it has not taken dispatching into its own hands."""
+    return (
+        issubclass(endpoint, HTTPEndpoint)
+        and endpoint.dispatch is HTTPEndpoint.dispatch
+        and endpoint.method_not_allowed is HTTPEndpoint.method_not_allowed
+    )
+
+
+def _own_middleware(app: ASGIApp) -> Access | None:
+    """Open, for an app that has a TokenMiddleware of its own: that one keeps its routes."""
+    middleware = app.user_middleware if isinstance(app, Starlette) else ()
+    marks = (getattr(each.cls, MARK, None) for each in middleware)
+    return next((mark for mark in marks if isinstance(mark, Openness)), None)
+
+
+def _hands_over_to_app(route: Route | WebSocketRoute) -> bool:
+    """Whether the route's ``handle`` is the frameworks' own, which leads to ``route.app`` and nowhere else."""
+    return type(route).handle.__module__ in ("starlette.routing", "fastapi.routing")

@@ -1,0 +1,103 @@
+"""The middleware itself: raw ASGI, for HTTP and WebSockets."""
+
+from collections.abc import Collection, Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.verifier import Verifier
+
+from .access import Declaration, public
+from .credentials import SUBPROTOCOL, credentials_of
+from .doors import Doors
+from .gate import Fallback, Gate, Observer, WorkspaceOf
+from .vary import vary_on_authorization
+from .visit import Visit
+
+
+class TokenMiddleware:
+    """Turns tokens into principals and keeps everybody out of routes that did not ask for them.
+
+    Add it as ``Starlette(middleware=[Middleware(TokenMiddleware, verifier=…)])`` or wrap an app with it. The
+    principal sits in ``scope["user"]`` and its scopes, with "authenticated", in ``scope["auth"]``, once a rule has
+    asked; on public routes nothing is verified.
+
+    :param app: the app behind it.
+    :param verifier: says who a secret belongs to.
+    :param realm: named in every challenge (RFC 9110 §11.5); printable ASCII.
+    :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
+    :param deadline_seconds: how long a verification may take before the answer is 503.
+    :param fallback: asked when the request carries no Bearer credentials: session cookies, or an older scheme.
+    :param on_outcome: told of every answer and its reason; gets the connection, never raises into the request.
+    :param workspace_of: the workspace id of a space id. With it, workspace tokens may pass rules that bind a path
+        parameter to a space; without it, only the space's own tokens do.
+    :param rules: (method, path template) → rule, for endpoints that cannot be touched. Method ``*`` is any,
+        ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
+    :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
+    :param known_scopes: when given, a rule that names another scope fails start-up.
+    :raises ConfigurationError: for a setting that cannot be.
+    """
+
+    __spacekey_access__ = public  # to a TokenMiddleware around this one: it keeps its routes itself
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        verifier: Verifier,
+        *,
+        realm: str = "api",
+        environment: str | None = None,
+        deadline_seconds: float = 2.0,
+        fallback: Fallback | None = None,
+        on_outcome: Observer | None = None,
+        workspace_of: WorkspaceOf | None = None,
+        rules: Mapping[tuple[str, str], Declaration] | None = None,
+        deny_by_default: bool = True,
+        known_scopes: Collection[str] | None = None,
+    ) -> None:
+        if not (realm.isascii() and realm.isprintable()):
+            raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
+        if not deadline_seconds > 0:
+            raise ConfigurationError("deadline_seconds: must be greater than 0")
+        self.app = app
+        self.gate = Gate(verifier, realm, environment, deadline_seconds, fallback, on_outcome, workspace_of)
+        self.doors = Doors(
+            self, rules or {}, deny_by_default, None if known_scopes is None else frozenset(known_scopes)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.doors.keep(scope)
+            visit = Visit(self.gate, scope, credentials_of(scope))
+            await self.app(scope, receive, _sending_vary(visit, send))
+        elif scope["type"] == "websocket":
+            self.doors.keep(scope)
+            paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
+            Visit(self.gate, scope, credentials_of(scope))
+            await self.app(scope, receive, _answering_pair(send) if paired else send)
+        elif scope["type"] == "lifespan":
+            await self.app(scope, receive, self.doors.checked_at_startup(scope, send))
+        else:
+            await self.app(scope, receive, send)
+
+
+def _sending_vary(visit: Visit, send: Send) -> Send:
+    """Whatever was decided by looking at credentials says so to caches."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start" and visit.consulted:
+            message = {**message, "headers": vary_on_authorization(message.get("headers") or ())}
+        await send(message)
+
+    return sending
+
+
+def _answering_pair(send: Send) -> Send:
+    """A browser wants one of its offered subprotocols back: ours, unless the app chose one of its own."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "websocket.accept" and message.get("subprotocol") is None:
+            message = {**message, "subprotocol": SUBPROTOCOL}
+        await send(message)
+
+    return sending
