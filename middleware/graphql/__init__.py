@@ -1,5 +1,33 @@
 """Scopes on the fields of any Strawberry schema, decided once per operation."""
 
+from .asgi import ScopedGraphQL
+from .caller import caller_of
+from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .directive import RequiresScopes, requires_scopes
+from .enforcement import Mode, ScopeEnforcement, log_denials
+from .federation import ScopedFederationSchema
+from .report import scope_report
+from .required import required_scopes
+from .rulebook import Rulebook, compile_rules
+from .schema import ScopedSchema
+from .walk import Denial
 
-__all__ = ["RequiresScopes", "requires_scopes"]
+__all__ = [
+    "INSUFFICIENT_SCOPE",
+    "UNAUTHENTICATED",
+    "Denial",
+    "DenialError",
+    "Mode",
+    "RequiresScopes",
+    "Rulebook",
+    "ScopeEnforcement",
+    "ScopedFederationSchema",
+    "ScopedGraphQL",
+    "ScopedSchema",
+    "caller_of",
+    "compile_rules",
+    "log_denials",
+    "required_scopes",
+    "requires_scopes",
+    "scope_report",
+]

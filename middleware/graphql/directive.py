@@ -4,8 +4,9 @@ Its argument has the shape of Apollo Federation's directive of the same name (sp
 ``[["a", "b"], ["c"]]`` is (a and b) or c, ``[]`` is never satisfied, ``[[]]`` by any valid principal.
 """
 
-from spacekey.domain.rule import Rule, all_of
 from strawberry.schema_directive import Location, schema_directive
+
+from spacekey.domain.rule import Rule, all_of
 
 
 @schema_directive(

@@ -1,0 +1,77 @@
+"""What a user of the package chooses about enforcement, checked when it is made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Principal
+from spacekey.domain.suggest import did_you_mean
+
+from .caller import caller_of
+from .walk import Denial
+
+SELECTIONS_MAX = 20_000
+_log = logging.getLogger(__name__)
+
+
+class Mode(StrEnum):
+    """What happens to an operation that asks for a denied field.
+
+    ``REJECT`` refuses it whole, ``FILTER`` gives null there and runs the rest (mutations and the root field of a
+    subscription are refused all the same), ``DRY_RUN`` runs everything and only reports.
+    """
+
+    REJECT = "reject"
+    FILTER = "filter"
+    DRY_RUN = "dry_run"
+
+
+Report = Callable[[Sequence[Denial], Principal | None], None]
+"""Called with what was denied and to whom. It must not raise."""
+
+
+def log_denials(denials: Sequence[Denial], principal: Principal | None) -> None:
+    """The default report: one line for each operation, with coordinates and the caller's id."""
+    caller = "anonymous" if principal is None else principal.id
+    _log.warning("denied to %s: %s", caller, ", ".join(denial.coordinate for denial in denials))
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeEnforcement:
+    """How a schema's rules are enforced.
+
+    :param mode: a :class:`Mode` or its value.
+    :param principal: finds the caller in the context, at each operation; None is an anonymous one.
+    :param fail_on_undeclared: refuse to start while a field has no rule and is not in ``public``.
+    :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule.
+    :param known_scopes: when given, a rule that names any other scope stops the start.
+    :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
+    :param report: told about every denial; by default a dry run logs them, the other modes only answer.
+    :param selections_max: the most selections one operation may make the check look at.
+    :raises ConfigurationError: for a mode that does not exist, or a bound below 1.
+    """
+
+    mode: Mode | str = Mode.REJECT
+    principal: Callable[[Any], Principal | None] = caller_of
+    fail_on_undeclared: bool = False
+    public: Collection[str] = ()
+    known_scopes: Collection[str] | None = None
+    ignore_policy: bool = False
+    report: Report | None = None
+    selections_max: int = SELECTIONS_MAX
+
+    def __post_init__(self) -> None:
+        modes = [mode.value for mode in Mode]
+        if self.mode not in modes:
+            raise ConfigurationError(
+                f"mode {self.mode!r} is not one of {', '.join(modes)}.{did_you_mean(str(self.mode), modes)}"
+            )
+        if isinstance(self.public, str) or isinstance(self.known_scopes, str):
+            raise ConfigurationError("public and known_scopes are collections of strings, not one string")
+        if self.selections_max < 1:
+            raise ConfigurationError("selections_max must be at least 1")

@@ -1,0 +1,89 @@
+"""Runs a checked operation, and puts null where the verdict says so, before any resolver is called.
+
+A field is refused where its concrete type really occurs, so what the walk could not know (which of several types a
+value has) is settled here. When nothing is denied the plain executor runs: an allowed operation pays nothing per value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as StrawberryExecutor
+
+from spacekey.domain.errors import ConfigurationError
+
+from .denial_error import DenialError
+from .guarded_document import GuardedDocument, Verdict
+
+
+class GuardedExecutor(StrawberryExecutor):
+    """The executor of a schema with scopes. Made for one executor class by :func:`guarded_executor`."""
+
+    plain: ClassVar[type[StrawberryExecutor]] = StrawberryExecutor
+    verdict: Verdict
+    reported: set[str]
+
+    @classmethod
+    def build(cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any) -> Any:
+        """An executor for a checked document, or the errors of its refusal. An unchecked document never runs."""
+        if not isinstance(document, GuardedDocument):
+            return [GraphQLError("The operation was not checked for the scopes it needs.")]
+        verdict = document.verdict
+        if verdict.errors:
+            return list(verdict.errors)
+        if not verdict.denied:
+            return cls.plain.build(schema, document, *args, **kwargs)
+        executor = super().build(schema, document, *args, **kwargs)
+        if isinstance(executor, GuardedExecutor):
+            executor.verdict = verdict
+            executor.reported = set()
+        return executor
+
+    def execute_field(
+        self, parent_type: GraphQLObjectType, source: Any, field_details_list: Any, path: Any, position_context: Any
+    ) -> Any:
+        """As usual, but a denied field is an error at its path, and null or bubbling as its type says."""
+        nodes = [details.node for details in field_details_list]
+        name = nodes[0].name.value
+        denial = self.verdict.denied.get((parent_type.name, name))
+        if denial is None:
+            return super().execute_field(parent_type, source, field_details_list, path, position_context)
+        error = DenialError(denial, self.verdict.principal, nodes, path.as_list())
+        # A field that the schema lacks was not looked up in the rules, so a denied one is always there.
+        return_type = self.schema.get_field(parent_type, name).type  # type: ignore[union-attr]
+        self.handle_field_error(error, return_type, field_details_list, path)
+        return None
+
+    def handle_field_error(self, raw_error: Exception, *args: Any, **kwargs: Any) -> None:
+        """Collect the error, the first of each denied coordinate only: a list has many values of one coordinate."""
+        super().handle_field_error(raw_error, *args, **kwargs)
+        errors = self.collected_errors.errors
+        if isinstance(raw_error, DenialError) and errors and errors[-1] is raw_error:
+            if raw_error.coordinate in self.reported:
+                errors.pop()
+            self.reported.add(raw_error.coordinate)
+
+    def build_per_event_executor(self, payload: Any) -> Any:
+        """Each event of a subscription reports its own errors."""
+        executor = super().build_per_event_executor(payload)
+        if isinstance(executor, GuardedExecutor):
+            executor.reported = set()
+        return executor
+
+    def create_sub_executor(self, *args: Any, **kwargs: Any) -> Any:
+        """Each part of an incremental delivery reports its own errors."""
+        executor = super().create_sub_executor(*args, **kwargs)
+        if isinstance(executor, GuardedExecutor):
+            executor.reported = set()
+        return executor
+
+
+def guarded_executor(plain: type[Any]) -> type[GuardedExecutor]:
+    """The guarded form of the executor class a schema was given.
+
+    :raises ConfigurationError: when ``plain`` does not extend Strawberry's own.
+    """
+    if not issubclass(plain, StrawberryExecutor):
+        raise ConfigurationError(f"execution_context_class {plain.__name__} must extend {StrawberryExecutor.__name__}")
+    return type(f"Guarded{plain.__name__}", (GuardedExecutor, plain), {"plain": plain})

@@ -1,0 +1,70 @@
+"""A Strawberry schema that enforces the scopes written on its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from .denial_error import DenialError
+from .enforcement import ScopeEnforcement
+from .enforcer import Enforcer
+from .executor import guarded_executor
+from .extension import ScopeExtension
+from .report import refuse_undeclared
+from .rulebook import Rulebook, compile_rules
+
+
+class SchemaOptions(TypedDict, total=False):
+    """What ``strawberry.Schema`` takes besides the root types."""
+
+    directives: Iterable[Any]
+    types: Iterable[Any]
+    extensions: Iterable[type[SchemaExtension] | Callable[[], SchemaExtension]]
+    execution_context_class: type[Any] | None
+    config: StrawberryConfig | None
+    scalar_overrides: Mapping[Any, Any] | None
+    schema_directives: Iterable[object]
+    exception_handlers: Iterable[Any]
+
+
+class ScopedSchema(strawberry.Schema):
+    """``strawberry.Schema`` with ``scopes``: the rules are compiled when it is made and enforced at each operation.
+
+    :param scopes: how to enforce; by default an operation that asks for a denied field is refused.
+    :raises ConfigurationError: when a rule, or the absence of one, is a mistake; the message names the coordinate.
+    """
+
+    def __init__(
+        self,
+        query: type,
+        mutation: type | None = None,
+        subscription: type | None = None,
+        *,
+        scopes: ScopeEnforcement | None = None,
+        **options: Unpack[SchemaOptions],
+    ) -> None:
+        super().__init__(query=query, mutation=mutation, subscription=subscription, **options)
+        settings = scopes or ScopeEnforcement()
+        self.rulebook: Rulebook = compile_rules(
+            self._schema, known_scopes=settings.known_scopes, ignore_policy=settings.ignore_policy
+        )
+        if settings.fail_on_undeclared:
+            refuse_undeclared(self.rulebook, settings.public)
+        self._enforcer = Enforcer(self.rulebook, settings)
+        self.execution_context_class = guarded_executor(self.execution_context_class)
+
+    def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
+        """The extensions of one operation, ours last."""
+        return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log errors as Strawberry does, except denials, which are answers and no faults of the server."""
+        faults = [error for error in errors if not isinstance(error, DenialError)]
+        if faults:
+            super().process_errors(faults, execution_context)
