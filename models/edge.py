@@ -1,0 +1,48 @@
+"""Moments before and after all others, written into SQL so that indexes over them match.
+
+A bound parameter would not do: neither database would see that the expression is the one in the index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from .columns import UtcDateTime
+
+
+class FarPast(ColumnElement[Any]):
+    """Stands in for "never yet"."""
+
+    inherit_cache = True
+    type = UtcDateTime()
+
+
+class FarFuture(ColumnElement[Any]):
+    """Stands in for "never ends"."""
+
+    inherit_cache = True
+    type = UtcDateTime()
+
+
+@compiles(FarPast, "sqlite")
+def _past_in_sqlite(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
+    return "'0001-01-01 00:00:00.000000'"
+
+
+@compiles(FarPast, "postgresql")
+def _past_in_postgresql(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
+    return "'0001-01-01 00:00:00+00'::timestamptz"
+
+
+@compiles(FarFuture, "sqlite")
+def _future_in_sqlite(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> str:
+    return "'9999-12-31 00:00:00.000000'"
+
+
+@compiles(FarFuture, "postgresql")
+def _future_in_postgresql(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> str:
+    return "'9999-12-31 00:00:00+00'::timestamptz"
