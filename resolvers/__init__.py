@@ -1,0 +1,1 @@
+"""What the system does: issue, edit, rotate, revoke, find, verify, sign in, audit. No GraphQL and no HTTP."""

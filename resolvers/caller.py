@@ -1,0 +1,62 @@
+"""Who asks. Three kinds, three types: none of them is the absence of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from spacekey.domain.principal import Kind, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """Where a request came from, for the audit log."""
+
+    ip: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCaller:
+    """A signed-in person. What they may do differs from workspace to workspace."""
+
+    id: str
+    name: str
+    request: RequestFacts
+    credential: str = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCaller:
+    """A program with a token of Spacekey's own."""
+
+    id: str
+    name: str
+    workspace_id: str
+    request: RequestFacts
+
+    @property
+    def credential(self) -> str:
+        """The token's id."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whoever runs the server: the command line on the machine itself. Never made from a request."""
+
+    request: RequestFacts
+    id: str = "operator"
+    name: str = "operator"
+    credential: str = "command line"
+
+
+Caller: TypeAlias = MemberCaller | TokenCaller | Operator
+
+
+def caller_of(principal: Principal, request: RequestFacts) -> MemberCaller | TokenCaller:
+    """The caller a verified principal stands for."""
+    if principal.kind is Kind.MEMBER:
+        return MemberCaller(principal.id, principal.name, request)
+    return TokenCaller(principal.id, principal.name, principal.workspace_id or "", request)

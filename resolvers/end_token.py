@@ -1,0 +1,150 @@
+"""Disable, enable, revoke and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.models.token import Token
+
+from .audit import record
+from .caller import Caller
+from .create_token import actor_of
+from .find_token import FoundToken, find_token
+from .settle import settle, staleness_seconds
+from .system import System
+from .token_view import TokenView, audit_facts
+from .update_token import Changed
+from .validate import BULK_MAX, REASON_LENGTH_MAX, clean_text
+
+
+async def disable_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
+    """Refuse the token until it is enabled again. Disabling a disabled token changes nothing and succeeds.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to disable.
+    :raises Conflict: the token is revoked.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:disable")
+        _not_revoked(found.token, "disabled")
+        before = audit_facts(found.token)
+        if found.token.disabled_at is None:
+            found.token.disabled_at = system.clock()
+            await _save(session, system, caller, found.token, "token.disable", before)
+        staleness = await staleness_seconds(session, system)
+        view = found.view(system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def enable_token(system: System, caller: Caller, token_id: str) -> Changed:
+    """Accept a disabled token again. Enabling an enabled token changes nothing and succeeds.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to enable.
+    :raises Conflict: the token is revoked.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:disable")
+        _not_revoked(found.token, "enabled")
+        before = audit_facts(found.token)
+        if found.token.disabled_at is not None:
+            found.token.disabled_at = None
+            await _save(session, system, caller, found.token, "token.enable", before)
+        view = found.view(system)
+    return Changed(view, system.clock())
+
+
+async def revoke_token(
+    system: System, caller: Caller, token_id: str, *, reason: str | None = None, wait: bool = True
+) -> Changed:
+    """End the token for good. It stays in lists. Revoking a revoked token changes nothing and succeeds.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to revoke.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:revoke")
+        view = await _revoke(session, system, caller, found, _clean_reason(reason))
+        staleness = await staleness_seconds(session, system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def revoke_tokens(
+    system: System, caller: Caller, token_ids: Sequence[str], *, reason: str | None = None, wait: bool = True
+) -> tuple[list[TokenView], datetime]:
+    """Revoke up to 100 tokens in one transaction: all of them or none.
+
+    :raises NotFound, Forbidden: one of them is not the caller's to see, or to revoke.
+    :raises InvalidInput: none or over 100 ids.
+    """
+    ids = list(dict.fromkeys(token_ids))
+    if not 1 <= len(ids) <= BULK_MAX:
+        raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.")
+    cleaned = _clean_reason(reason)
+    views: dict[str, TokenView] = {}
+    async with system.store.changing() as session:
+        # One order for everybody, so that two bulk revocations cannot lock each other out.
+        for token_id in sorted(ids):
+            found = await find_token(session, system, caller, token_id, lock=True)
+            found.authority.require("tokens:revoke")
+            views[token_id] = await _revoke(session, system, caller, found, cleaned)
+        staleness = await staleness_seconds(session, system)
+    return [views[token_id] for token_id in ids], await settle(system, staleness, wait=wait)
+
+
+async def delete_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
+    """End the token and take it out of lists; the audit log keeps it.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to delete.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:delete")
+        before = audit_facts(found.token)
+        found.token.deleted_at = system.clock()
+        await _save(session, system, caller, found.token, "token.delete", before)
+        staleness = await staleness_seconds(session, system)
+        view = found.view(system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def _revoke(
+    session: AsyncSession, system: System, caller: Caller, found: FoundToken, reason: str | None
+) -> TokenView:
+    token = found.token
+    if token.revoked_at is None:
+        before = audit_facts(token)
+        token.revoked_at = system.clock()
+        token.revoked_reason = reason
+        await _save(session, system, caller, token, "token.revoke", before)
+    return found.view(system)
+
+
+async def _save(
+    session: AsyncSession, system: System, caller: Caller, token: Token, action: str, before: dict[str, object]
+) -> None:
+    after = audit_facts(token)
+    session.add(token)
+    await record(
+        session,
+        system,
+        actor_of(caller),
+        chain=token.workspace_id,
+        action=action,
+        target_id=token.id,
+        before={key: value for key, value in before.items() if after[key] != value},
+        after={key: value for key, value in after.items() if before[key] != value},
+    )
+
+
+def _not_revoked(token: Token, what: str) -> None:
+    if token.revoked_at is not None:
+        raise Conflict(f"A revoked token cannot be {what}; create a new one.")
+
+
+def _clean_reason(reason: str | None) -> str | None:
+    return clean_text("reason", reason, REASON_LENGTH_MAX) or None if reason is not None else None

@@ -1,0 +1,50 @@
+"""One token that a caller may see, with the caller's authority over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import NotFound
+from spacekey.models import token_queries
+from spacekey.models.token import Token
+
+from .authority import Authority, authority_in
+from .caller import Caller
+from .system import System
+from .token_view import TokenView, view_of
+
+
+@dataclass(frozen=True, slots=True)
+class FoundToken:
+    """A token and what the caller may do in its workspace."""
+
+    token: Token
+    authority: Authority
+
+    def view(self, system: System) -> TokenView:
+        """The token as it may be shown, right after a change: no successor has been used yet."""
+        return view_of(self.token, self.authority.workspace, self.authority.catalog, system.clock())
+
+
+async def find_token(
+    session: AsyncSession, system: System, caller: Caller, token_id: str, *, lock: bool = False
+) -> FoundToken:
+    """The token, when it exists, is not deleted and lies within what the caller may see.
+
+    :param lock: hold the workspace until the transaction ends, and read the token after that.
+    :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
+    """
+    token = await token_queries.token_by_id(session, token_id)
+    if token is None or token.deleted_at is not None:
+        raise NotFound("token")
+    try:
+        authority = await authority_in(session, system, caller, token.workspace_id, lock=lock)
+    except NotFound:
+        raise NotFound("token") from None
+    if lock:
+        await session.refresh(token)
+    if not authority.covers(token) or token.deleted_at is not None:
+        raise NotFound("token")
+    return FoundToken(token, authority)

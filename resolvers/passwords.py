@@ -1,0 +1,86 @@
+"""Members' passwords: Argon2id off the event loop, behind a small semaphore.
+
+Rules follow NIST SP 800-63B-4 §3.1.1: at least 15 characters, a blocklist, no composition rules, Unicode NFKC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from functools import cached_property
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from spacekey.domain.refusal import InvalidInput
+
+LENGTH_MIN = 15
+LENGTH_MAX = 256
+AT_ONCE = 2
+
+_BLOCKED = (
+    "password",
+    "passphrase",
+    "correcthorsebatterystaple",
+    "qwertyuiop",
+    "1234567890",
+    "abcdefghijkl",
+    "iloveyou",
+    "letmein",
+    "spacekey",
+    "administrator",
+    "welcome",
+)
+
+
+class Passwords:
+    """Hashes and checks passwords. Each hash takes tens of milliseconds and 64 MiB, so few run at once."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._gate = asyncio.Semaphore(AT_ONCE)
+
+    @cached_property
+    def _dummy(self) -> str:
+        return self._hasher.hash("a password nobody has, hashed so that unknown users cost the same")
+
+    async def hash(self, password: str) -> str:
+        """The Argon2id string to store."""
+        async with self._gate:
+            return await asyncio.to_thread(self._hasher.hash, _normal(password))
+
+    async def matches(self, stored: str | None, password: str) -> bool:
+        """Whether the password is the stored one. Without a stored hash it takes as long and answers no."""
+        async with self._gate:
+            good = await asyncio.to_thread(self._verify, stored, _normal(password))
+        return good and stored is not None
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether the hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def _verify(self, stored: str | None, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored if stored is not None else self._dummy, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def check_password(field: str, password: str, *, about: tuple[str, ...] = ()) -> None:
+    """Refuse passwords that are too short, too long, all alike, or built on a common word or on the user's own names.
+
+    :raises InvalidInput: with what to do.
+    """
+    text = _normal(password)
+    if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
+        raise InvalidInput(field, f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password.")
+    folded = "".join(text.casefold().split())
+    if len(set(folded)) < 5:
+        raise InvalidInput(field, "This password repeats too few characters. Use several words.")
+    for word in (*_BLOCKED, *(one.casefold() for one in about if len(one) >= 4)):
+        if word in folded and len(folded.replace(word, "")) < 8:
+            raise InvalidInput(field, "This password is built on a common or known word. Use several other words.")
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFKC", password[: LENGTH_MAX * 4])

@@ -1,0 +1,99 @@
+"""A workspace's own role configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, ScopeNotAllowed
+from spacekey.domain.scope import is_scope_name
+from spacekey.models import workspace_queries
+
+from .audit import Facts, record
+from .authority import Authority, authority_in
+from .caller import Caller
+from .create_token import actor_of
+from .settle import settle, staleness_seconds
+from .system import System
+from .validate import clean_grants, clean_name, clean_text
+from .workspaces import ChangedWorkspace
+
+ROLES_MAX = 50
+
+
+async def set_role(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    *,
+    name: str,
+    title: str | None = None,
+    description: str = "",
+    grants: Sequence[str] | None,
+    wait: bool = True,
+) -> ChangedWorkspace:
+    """Define what a role grants in this workspace, add a role, or (``grants`` None) remove one.
+
+    Members and tokens that hold the role change with it at once.
+
+    :raises NotFound, Forbidden: not the caller's workspace, or not to configure.
+    :raises InvalidInput: the owner role, a name that is taken, unknown grants, too many roles.
+    :raises ScopeNotAllowed: the role, as it is or as it would be, goes beyond what the caller holds.
+    :raises Conflict: the role to remove is still held by members.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
+        authority.require("workspace:write")
+        _check_name(authority, name)
+        present = authority.roles.get(name)
+        if present is not None:
+            _check_ceiling(authority, present.grants)
+        entry: Facts | None = None
+        if grants is None:
+            if present is None:
+                raise NotFound("role")
+            if await workspace_queries.count_members_with_role(session, workspace_id, name):
+                raise Conflict("Members still hold this role; give them another one first.")
+        else:
+            names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
+            cleaned = clean_grants("grants", grants, names)
+            _check_ceiling(authority, cleaned)
+            entry = {
+                "title": clean_name("title", title) if title is not None else present.title if present else name,
+                "description": clean_text("description", description, 500),
+                "grants": cleaned,
+            }
+            if present is None and len(authority.roles) >= ROLES_MAX:
+                raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
+        workspace = authority.workspace
+        workspace.roles = {**workspace.roles, name: entry}
+        session.add(workspace)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=workspace_id,
+            action="role.set" if entry is not None else "role.remove",
+            target_id=workspace_id,
+            before={name: list(present.grants) if present else None},
+            after={name: entry},
+        )
+        staleness = await staleness_seconds(session, system)
+    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+def _check_name(authority: Authority, name: str) -> None:
+    if name == OWNER_ROLE:
+        raise InvalidInput("name", "The owner role cannot be changed: somebody must be able to set things right.")
+    if not is_scope_name(name) or len(name) > 60:
+        raise InvalidInput("name", "Use lower-case words, like 'reviewer'.")
+    if name in authority.catalog.known_scopes or name in authority.catalog.shorthands:
+        raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.")
+
+
+def _check_ceiling(authority: Authority, grants: Sequence[str]) -> None:
+    lacking = authority.lacking(authority.expand(tuple(grants)))
+    if lacking:
+        raise ScopeNotAllowed(lacking)

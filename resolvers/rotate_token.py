@@ -1,0 +1,125 @@
+"""Rotate: a successor with the same grants; the old token ends after a grace, or at the successor's first use."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.domain.token_state import Status
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.token import Token
+
+from .audit import record
+from .authority import Authority
+from .caller import Caller
+from .create_token import Issued, actor_of, check_room, checked_environment, prepare_token
+from .find_token import FoundToken, find_token
+from .settle import settle, staleness_seconds
+from .system import System
+from .token_expiry import checked_expiry
+from .token_grants import check_ceiling
+from .token_view import audit_facts, view_of
+from .validate import LIFETIME_SECONDS_MAX
+from .workspace_facts import plan_of, policy_of
+
+GRACE_SECONDS_DEFAULT = 86_400
+GRACE_SECONDS_MAX = 7 * 86_400
+
+
+async def rotate_token(
+    system: System,
+    caller: Caller,
+    token_id: str,
+    *,
+    grace_seconds: int = GRACE_SECONDS_DEFAULT,
+    retire_on_first_use: bool = False,
+    expires_at: datetime | Unset | None = UNSET,
+    wait: bool = True,
+) -> Issued:
+    """Make a successor and set the old token's end, in one transaction.
+
+    :param grace_seconds: 0 to 604,800: how long the old token stays good.
+    :param retire_on_first_use: the successor's first use ends the old token earlier.
+    :param expires_at: the successor's expiry; left out, it gets the old token's whole lifetime again.
+    :raises NotFound, Forbidden: not the caller's to see, or to rotate (``tokens:create``).
+    :raises Conflict: not active, or rotated already; then it names the successor, which stays untouched.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
+    """
+    if not 0 <= grace_seconds <= GRACE_SECONDS_MAX:
+        raise InvalidInput("grace_seconds", f"Give 0 to {GRACE_SECONDS_MAX} seconds (7 days).")
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        authority, old = found.authority, found.token
+        authority.require("tokens:create")
+        _check_state(system, found)
+        check_ceiling(authority, old.grants)
+        checked_environment(authority, old.environment)
+        plan = plan_of(authority.catalog, authority.workspace)
+        if plan is None or plan.tokens_max == 0:
+            # A rotation replaces, so it needs no room; but a plan without tokens has no place for a new one either.
+            await check_room(session, system, authority)
+        successor, secret = prepare_token(
+            system,
+            authority,
+            kind=Kind(old.kind),
+            space_id=old.space_id,
+            name=old.name,
+            description=old.description,
+            environment=old.environment,
+            grants=list(old.grants),
+            expires_at=_expiry(system, authority, old, expires_at),
+        )
+        successor.rotated_from_id = old.id
+        successor.first_use_retires = retire_on_first_use
+        before = audit_facts(old)
+        session.add(successor)
+        await session.flush()
+        old.rotated_to_id = successor.id
+        old.retires_at = system.clock() + timedelta(seconds=grace_seconds)
+        session.add(old)
+        after = audit_facts(old)
+        changed = [key for key in before if before[key] != after[key]]
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=old.workspace_id,
+            action="token.rotate",
+            target_id=old.id,
+            before={key: before[key] for key in changed},
+            after={**{key: after[key] for key in changed}, "retire_on_first_use": retire_on_first_use},
+        )
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=old.workspace_id,
+            action="token.create",
+            target_id=successor.id,
+            after={**audit_facts(successor), "rotated_from_id": old.id},
+        )
+        staleness = await staleness_seconds(session, system) if grace_seconds == 0 else 0.0
+        view = view_of(successor, authority.workspace, authority.catalog, system.clock())
+    return Issued(view, secret, await settle(system, staleness, wait=wait))
+
+
+def _check_state(system: System, found: FoundToken) -> None:
+    old = found.token
+    if old.rotated_to_id is not None:
+        raise Conflict(f"This token was rotated already; its successor is {old.rotated_to_id}.", old.rotated_to_id)
+    status = found.view(system).status
+    if status is not Status.ACTIVE:
+        hint = "enable it first" if status is Status.DISABLED else "create a new one"
+        raise Conflict(f"Only an active token can be rotated and this one is {status.value}; {hint}.")
+
+
+def _expiry(system: System, authority: Authority, old: Token, asked: datetime | Unset | None) -> datetime | None:
+    policy, now = policy_of(authority.workspace), system.clock()
+    if asked is not UNSET:
+        return checked_expiry(policy, asked, now, use_default=False)
+    if old.expires_at is None:
+        return checked_expiry(policy, None, now, use_default=True)
+    lifetime = (old.expires_at - old.created_at).total_seconds()
+    longest = policy.lifetime_seconds_max or LIFETIME_SECONDS_MAX
+    return checked_expiry(policy, now + timedelta(seconds=min(lifetime, longest)), now, use_default=False)

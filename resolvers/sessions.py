@@ -1,0 +1,189 @@
+"""Sign in, stay signed in, sign out. Tokens cannot do any of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.refusal import InvalidInput, NotFound, SignInFailed
+from spacekey.domain.secret import Secret, parse
+from spacekey.models import user_queries, workspace_queries
+from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.user import User, UserSession
+
+from .audit import Actor, printable, record
+from .caller import MemberCaller, RequestFacts
+from .create_token import actor_of
+from .opaque import opaque_secret
+from .passwords import check_password
+from .system import System
+from .workspace_facts import scopes_of
+
+IDLE = timedelta(hours=12)
+ABSOLUTE = timedelta(days=14)
+TOUCH_EVERY = timedelta(minutes=1)
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session: the cookie's secret, once, and until when it can last."""
+
+    user: User
+    secret: Secret
+    expires_at: datetime
+
+
+async def sign_in(system: System, request: RequestFacts, *, email: str, password: str) -> SignedIn:
+    """Open a session for a member.
+
+    :raises TooManyAttempts: this account or address failed too often.
+    :raises SignInFailed: unknown address or wrong password, which look and take the same.
+    :raises InvalidInput: somebody pasted an API token where the password goes.
+    """
+    if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
+        raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
+    address = email.strip().lower()[:254]
+    keys = (f"account {address}", f"address {request.ip}")
+    system.attempts.check(system.clock(), *keys)
+    async with system.store.reading() as session:
+        user = await user_queries.user_by_email(session, address)
+    stored = user.password_hash if user is not None else None
+    # Counted before the slow hash, so that a burst of parallel guesses cannot slip past the bound.
+    system.attempts.failed(system.clock(), *keys)
+    if not await system.passwords.matches(stored, password) or user is None or stored is None:
+        await _record_failure(system, request, user)
+        raise SignInFailed
+    system.attempts.succeeded(*keys)
+    rehashed = await system.passwords.hash(password) if system.passwords.is_outdated(stored) else None
+    async with system.store.changing() as session:
+        if rehashed is not None:
+            user.password_hash = rehashed
+            user = await session.merge(user)
+        return await _open(session, system, user, request, "session.sign_in")
+
+
+async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None:
+    """End the session the cookie stands for. Ending an ended one is fine."""
+    async with system.store.changing() as session:
+        await user_queries.delete_session(session, secret.digest())
+        await record(
+            session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="session.sign_out", target_id=caller.id
+        )
+
+
+async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
+    """Who a cookie stands for: a member principal with the union of scopes over their workspaces.
+
+    :raises Unavailable: the store does not answer.
+    """
+    now = system.clock()
+    async with system.store.reading() as session:
+        found = await user_queries.session_by_digest(session, secret.digest())
+        if found is None:
+            return Refused(Reason.UNKNOWN)
+        opened, user = found
+        if now >= opened.expires_at or now >= opened.last_seen_at + IDLE:
+            return Refused(Reason.EXPIRED)
+        scopes = await _union_of_scopes(session, system, user.id)
+    if now >= opened.last_seen_at + TOUCH_EVERY:
+        async with system.store.changing() as session:
+            await user_queries.touch_session(session, opened.digest, now)
+    return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=user.email, expires_at=opened.expires_at))
+
+
+async def accept_invitation(system: System, request: RequestFacts, *, code: str, password: str) -> SignedIn:
+    """Set the first password with an invitation's code, and sign in.
+
+    :raises NotFound: the code is unknown, used or expired.
+    :raises InvalidInput: the password is too weak.
+    """
+    now = system.clock()
+    digest = Secret(code.strip()).digest()
+    async with system.store.reading() as session:
+        invitation = await user_queries.invitation_by_digest(session, digest)
+        user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
+    if invitation is None or user is None or invitation.used_at is not None or now >= invitation.expires_at:
+        raise NotFound("invitation")
+    check_password("password", password, about=(user.email.split("@")[0], user.name))
+    hashed = await system.passwords.hash(password)
+    async with system.store.changing() as session:
+        if not await user_queries.use_invitation(session, digest, now):
+            raise NotFound("invitation")
+        user.password_hash = hashed
+        user = await session.merge(user)
+        return await _open(session, system, user, request, "user.accept_invitation")
+
+
+async def change_password(system: System, caller: MemberCaller, *, current: str, new: str) -> SignedIn:
+    """Set another password. All sessions end; the caller gets a new one.
+
+    :raises SignInFailed: the current password is wrong.
+    :raises TooManyAttempts, InvalidInput: as for signing in, and for weak passwords.
+    """
+    key = f"account {caller.name}"
+    system.attempts.check(system.clock(), key)
+    async with system.store.reading() as session:
+        user = await user_queries.user_by_id(session, caller.id)
+    if user is None:
+        raise SignInFailed
+    system.attempts.failed(system.clock(), key)
+    if not await system.passwords.matches(user.password_hash, current):
+        raise SignInFailed
+    system.attempts.succeeded(key)
+    check_password("new", new, about=(user.email.split("@")[0], user.name))
+    hashed = await system.passwords.hash(new)
+    async with system.store.changing() as session:
+        user.password_hash = hashed
+        user = await session.merge(user)
+        await user_queries.delete_sessions_of_user(session, user.id)
+        return await _open(session, system, user, caller.request, "user.change_password")
+
+
+async def _open(session: AsyncSession, system: System, user: User, request: RequestFacts, action: str) -> SignedIn:
+    now = system.clock()
+    secret = opaque_secret(system.entropy)
+    await user_queries.delete_expired_sessions(session, now)
+    session.add(
+        UserSession(
+            digest=secret.digest(),
+            user_id=user.id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + ABSOLUTE,
+            ip=request.ip[:64],
+            user_agent=printable(request.user_agent, 300),
+        )
+    )
+    actor = Actor(user.id, user.email, "password", request)
+    await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
+    return SignedIn(user, secret, now + ABSOLUTE)
+
+
+async def _record_failure(system: System, request: RequestFacts, user: User | None) -> None:
+    """The address as typed is not kept: people type passwords into the wrong field."""
+    target = user.id if user is not None else NOBODY
+    actor = Actor(target, user.email if user is not None else NOBODY, "password", request)
+    async with system.store.changing() as session:
+        await record(
+            session, system, actor, chain=SYSTEM_CHAIN, action="session.sign_in", target_id=target, outcome="denied"
+        )
+
+
+async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:
+    members = await workspace_queries.members_of_user(session, user_id)
+    workspaces = {
+        workspace.id: workspace
+        for workspace in await workspace_queries.workspaces_by_ids(session, [one.workspace_id for one in members])
+    }
+    scopes: frozenset[str] = frozenset()
+    for one in members:
+        workspace = workspaces[one.workspace_id]
+        catalog = system.catalogs.get(workspace.catalog)
+        if catalog is not None:
+            scopes |= scopes_of(catalog, workspace, [one.role], Kind.MEMBER)
+    return scopes

@@ -1,0 +1,39 @@
+"""What every resolver is handed: the store, the catalogs, and time, randomness and patience as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.clock import Clock
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.secret import Entropy
+from spacekey.models.store import Store
+
+from .attempts import Attempts
+from .passwords import Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The parts resolvers work with. ``default_staleness_seconds`` is T where the database holds no other."""
+
+    store: Store
+    catalogs: Mapping[str, Catalog]
+    clock: Clock
+    entropy: Entropy
+    passwords: Passwords
+    attempts: Attempts
+    sleep: Callable[[float], Awaitable[None]]
+    default_staleness_seconds: float
+
+    def catalog(self, name: str) -> Catalog:
+        """The catalog of a stored workspace.
+
+        :raises Unavailable: when this process was started without it; its tokens can be neither judged nor edited.
+        """
+        catalog = self.catalogs.get(name)
+        if catalog is None:
+            raise Unavailable(f"the catalog '{name}' is not loaded here; add its file to SPACEKEY_CATALOGS")
+        return catalog

@@ -1,0 +1,89 @@
+"""A token as it may be shown: the record, and what is computed from it now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.principal import Kind
+from spacekey.domain.token_state import Status, status_of
+from spacekey.models.token import Token
+from spacekey.models.workspace import Workspace
+
+from .audit import Facts
+from .workspace_facts import roles_from, scopes_of
+
+MASKED_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """What lists and pages show of a token. There is no secret in it to leak."""
+
+    token: Token
+    catalog: Catalog
+    status: Status
+    scopes: frozenset[str]
+    role: str | None
+    retires_at: datetime | None
+
+    @property
+    def masked(self) -> str:
+        """The first 10 characters and dots."""
+        return self.token.prefix[:MASKED_LENGTH] + "•" * 8
+
+    @property
+    def shown_prefix(self) -> str:
+        """The first 12 characters and an ellipsis."""
+        return f"{self.token.prefix}…"
+
+    @property
+    def public_id(self) -> str:
+        """The creator's name then (a member's e-mail address), an underscore, and the id."""
+        return f"{self.token.created_by_name}_{self.token.id}"
+
+
+def view_of(
+    token: Token, workspace: Workspace, catalog: Catalog, now: datetime, successor_first_use: datetime | None = None
+) -> TokenView:
+    """The view of a token. ``successor_first_use`` ends a token that was rotated with retire-on-first-use."""
+    ends = [moment for moment in (token.retires_at, successor_first_use) if moment is not None]
+    retires_at = min(ends, default=None)
+    role = (
+        token.grants[0] if len(token.grants) == 1 and token.grants[0] in roles_from(catalog, workspace.roles) else None
+    )
+    return TokenView(
+        token=token,
+        catalog=catalog,
+        status=status_of(
+            now,
+            expires_at=token.expires_at,
+            disabled_at=token.disabled_at,
+            revoked_at=token.revoked_at,
+            retires_at=retires_at,
+        ),
+        scopes=scopes_of(catalog, workspace, token.grants, Kind(token.kind)),
+        role=role,
+        retires_at=retires_at,
+    )
+
+
+def audit_facts(token: Token) -> Facts:
+    """What the audit log keeps of a token before and after a change."""
+    facts: dict[str, Any] = {
+        "name": token.name,
+        "description": token.description,
+        "kind": token.kind,
+        "environment": token.environment,
+        "space_id": token.space_id,
+        "prefix": token.prefix,
+        "grants": list(token.grants),
+        "rotated_to_id": token.rotated_to_id,
+        "revoked_reason": token.revoked_reason,
+    }
+    for name in ("expires_at", "disabled_at", "revoked_at", "deleted_at", "retires_at"):
+        moment: datetime | None = getattr(token, name)
+        facts[name] = None if moment is None else moment.isoformat(timespec="microseconds")
+    return facts

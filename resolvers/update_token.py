@@ -1,0 +1,97 @@
+"""Edit a token: what is left out stays, null clears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Conflict
+from spacekey.domain.unset import UNSET, Unset
+
+from .audit import record
+from .caller import Caller
+from .create_token import actor_of
+from .find_token import FoundToken, find_token
+from .settle import settle, staleness_seconds
+from .system import System
+from .token_expiry import checked_expiry
+from .token_grants import check_ceiling, checked_grants
+from .token_view import TokenView, audit_facts
+from .validate import DESCRIPTION_LENGTH_MAX, clean_name, clean_text
+from .workspace_facts import policy_of
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChanges:
+    """What to change."""
+
+    name: str | Unset = UNSET
+    description: str | Unset | None = UNSET
+    grants: tuple[str, ...] | Unset = UNSET
+    expires_at: datetime | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A token after a change, and the moment from which the change holds in every process."""
+
+    view: TokenView
+    effective_at: datetime
+
+
+async def update_token(
+    system: System, caller: Caller, token_id: str, changes: TokenChanges, *, wait: bool = True
+) -> Changed:
+    """Edit a token's name, description, grants or expiry.
+
+    Changing grants or expiry hands power on, so the ceiling holds for the grants as they will be.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to edit.
+    :raises Conflict: the token is revoked.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:update")
+        token = found.token
+        if token.revoked_at is not None:
+            raise Conflict("A revoked token cannot be edited; create a new one.")
+        before, scopes_before, end_before = audit_facts(token), found.view(system).scopes, token.expires_at
+        _apply(system, found, changes)
+        view = found.view(system)
+        taken = bool(scopes_before - view.scopes) or _earlier(token.expires_at, end_before)
+        staleness = await staleness_seconds(session, system) if taken else 0.0
+        after = audit_facts(token)
+        if after != before:
+            session.add(token)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=token.workspace_id,
+                action="token.update",
+                target_id=token.id,
+                before={key: value for key, value in before.items() if after[key] != value},
+                after={key: value for key, value in after.items() if before[key] != value},
+            )
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
+    token, authority = found.token, found.authority
+    if changes.name is not UNSET:
+        token.name = clean_name("name", changes.name)
+    if changes.description is not UNSET:
+        token.description = clean_text("description", changes.description or "", DESCRIPTION_LENGTH_MAX)
+    if changes.grants is not UNSET:
+        token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
+    if changes.expires_at is not UNSET:
+        token.expires_at = checked_expiry(
+            policy_of(authority.workspace), changes.expires_at, system.clock(), use_default=False
+        )
+        check_ceiling(authority, token.grants)
+
+
+def _earlier(after: datetime | None, before: datetime | None) -> bool:
+    return after is not None and (before is None or after < before)

@@ -1,0 +1,40 @@
+"""People the operator makes: the first owner of a fresh server."""
+
+from __future__ import annotations
+
+from spacekey.domain.ids import USER, new_id
+from spacekey.domain.refusal import Conflict
+from spacekey.models import user_queries
+from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.user import User
+
+from .audit import record
+from .caller import Operator
+from .create_token import actor_of
+from .passwords import check_password
+from .system import System
+from .validate import clean_email, clean_name
+
+
+async def create_user(system: System, caller: Operator, *, email: str, name: str, password: str) -> User:
+    """Make a person with a password.
+
+    :raises InvalidInput: the address, name or password are not usable.
+    :raises Conflict: the address is taken.
+    """
+    address, cleaned = clean_email("email", email), clean_name("name", name)
+    check_password("password", password, about=(address.split("@")[0], cleaned))
+    hashed = await system.passwords.hash(password)
+    async with system.store.changing() as session:
+        if await user_queries.user_by_email(session, address) is not None:
+            raise Conflict(f"There is a user {address} already.")
+        user = User(
+            id=new_id(USER, system.clock(), system.entropy),
+            email=address,
+            name=cleaned,
+            password_hash=hashed,
+            created_at=system.clock(),
+        )
+        session.add(user)
+        await record(session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="user.create", target_id=user.id)
+    return user

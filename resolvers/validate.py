@@ -1,0 +1,124 @@
+"""Input that people and programs write. Each refusal names the field and says what to do."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.suggest import did_you_mean
+
+NAME_LENGTH_MAX = 200
+DESCRIPTION_LENGTH_MAX = 2_000
+REASON_LENGTH_MAX = 500
+GRANTS_MAX = 100
+BULK_MAX = 100
+LIFETIME_SECONDS_MAX = 2**31 - 1
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_EMAIL = re.compile(r"[^@\s<>\"(),:;\[\]\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.IGNORECASE)
+
+
+def clean_name(field: str, text: str) -> str:
+    """A name: 1 to 200 characters without control characters, trimmed.
+
+    :raises InvalidInput: otherwise.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name:
+        raise InvalidInput(field, "Must not be empty.")
+    if len(name) > NAME_LENGTH_MAX:
+        raise InvalidInput(field, f"Must be at most {NAME_LENGTH_MAX} characters; this has {len(name)}.")
+    if _has_control(name):
+        raise InvalidInput(field, "Must not contain control characters or line breaks.")
+    return name
+
+
+def clean_text(field: str, text: str, length_max: int) -> str:
+    """A longer text; line breaks and tabs may stand in it.
+
+    :raises InvalidInput: when it is too long or holds other control characters.
+    """
+    cleaned = unicodedata.normalize("NFC", text).strip()
+    if len(cleaned) > length_max:
+        raise InvalidInput(field, f"Must be at most {length_max} characters; this has {len(cleaned)}.")
+    if _has_control(cleaned.replace("\n", "").replace("\r", "").replace("\t", "")):
+        raise InvalidInput(field, "Must not contain control characters.")
+    return cleaned
+
+
+def clean_slug(field: str, text: str) -> str:
+    """A slug: 1 to 63 of a-z, 0-9 and hyphens, as in a host name's label (RFC 1123 §2.1).
+
+    :raises InvalidInput: otherwise.
+    """
+    if not _SLUG.fullmatch(text):
+        raise InvalidInput(field, "Use 1 to 63 lower-case letters, digits and inner hyphens, like 'my-project'.")
+    return text
+
+
+def clean_email(field: str, text: str) -> str:
+    """An e-mail address, in lower case.
+
+    :raises InvalidInput: when it cannot be one.
+    """
+    email = unicodedata.normalize("NFC", text).strip().lower()
+    if len(email) > 254 or not _EMAIL.fullmatch(email) or _has_control(email):
+        raise InvalidInput(field, "Write an e-mail address, like 'ada@example.com'.")
+    return email
+
+
+def clean_moment(field: str, moment: datetime) -> datetime:
+    """A moment in UTC.
+
+    :raises InvalidInput: when it has no zone.
+    """
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise InvalidInput(field, "Give a time with its zone, like '2030-01-31T12:00:00Z'.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(field, "Give a time between the years 1 and 9999.") from None
+
+
+def parse_moment(field: str, text: str) -> datetime:
+    """A moment from RFC 3339 text.
+
+    :raises InvalidInput: when it cannot be read or has no zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(field, "Cannot be read as a time; write '2030-01-31T12:00:00Z'.") from None
+    return clean_moment(field, moment)
+
+
+def clean_grants(field: str, grants: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Grants without repetition, in the order given.
+
+    :raises InvalidInput: when there are none, over 100, or one is unknown (with near matches).
+    """
+    if not grants:
+        raise InvalidInput(field, "Give at least one scope.")
+    if len(grants) > GRANTS_MAX:
+        raise InvalidInput(field, f"Give at most {GRANTS_MAX}; this has {len(grants)}.")
+    names = frozenset(known)
+    for grant in grants:
+        if grant not in names:
+            raise InvalidInput(field, unknown("scope", grant, names))
+    return list(dict.fromkeys(grants))
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name nobody knows, with near matches."""
+    shown = "".join(one if one.isprintable() else "?" for one in name[:100])
+    return f"Unknown {what} '{shown}'.{did_you_mean(shown, known)}"
+
+
+def _has_control(text: str) -> bool:
+    # Cc control, Cs lone surrogates, Zl/Zp line and paragraph separators, Cf only where it reorders text
+    return any(
+        unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in "\u202a\u202b\u202c\u202d\u202e" for one in text
+    )

@@ -1,0 +1,226 @@
+"""Create, edit and suspend workspaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.ids import WORKSPACE, new_id
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.models import workspace_queries
+from spacekey.models.workspace import Member, Workspace
+
+from .audit import Facts, record
+from .authority import Authority, authority_in
+from .caller import Caller, MemberCaller, Operator
+from .create_token import actor_of
+from .settle import settle, staleness_seconds
+from .system import System
+from .validate import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceChanges:
+    """What to change of a workspace; lifetimes are seconds. ``per_minute`` and ``burst`` are the operator's to set."""
+
+    name: str | Unset = UNSET
+    slug: str | Unset = UNSET
+    plan: str | Unset = UNSET
+    lifetime_seconds_max: int | Unset | None = UNSET
+    lifetime_seconds_default: int | Unset | None = UNSET
+    expiry_required: bool | Unset = UNSET
+    scopes_allowed: tuple[str, ...] | Unset | None = UNSET
+    per_minute: int | Unset | None = UNSET
+    burst: int | Unset | None = UNSET
+    suspended: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedWorkspace:
+    """A workspace after a change, and the moment from which the change holds in every process."""
+
+    workspace: Workspace
+    effective_at: datetime
+
+
+async def create_workspace(
+    system: System,
+    caller: MemberCaller | Operator,
+    *,
+    name: str,
+    slug: str,
+    catalog: str,
+    plan: str | None = None,
+    owner_id: str | None = None,
+) -> Workspace:
+    """Create a workspace of one catalog; its creator is the owner.
+
+    :param plan: the operator's choice; others get the catalog's default plan.
+    :param owner_id: the operator's choice of the first owner.
+    :raises InvalidInput: the catalog or plan is unknown, or name or slug are not usable.
+    :raises Conflict: the slug is taken.
+    """
+    known = system.catalogs.get(catalog)
+    if known is None:
+        raise InvalidInput("catalog", unknown("catalog", catalog, system.catalogs))
+    chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
+    if chosen not in known.plans:
+        raise InvalidInput("plan", unknown("plan", chosen, known.plans))
+    owner = owner_id if isinstance(caller, Operator) else caller.id
+    async with system.store.changing() as session:
+        workspace = Workspace(
+            id=new_id(WORKSPACE, system.clock(), system.entropy),
+            name=clean_name("name", name),
+            slug=clean_slug("slug", slug),
+            catalog=catalog,
+            plan=chosen,
+            created_at=system.clock(),
+        )
+        await _check_slug_free(session, workspace)
+        session.add(workspace)
+        await session.flush()
+        if owner is not None:
+            session.add(Member(workspace_id=workspace.id, user_id=owner, role=OWNER_ROLE, created_at=system.clock()))
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=workspace.id,
+            action="workspace.create",
+            target_id=workspace.id,
+            after=workspace_facts(workspace),
+        )
+    return workspace
+
+
+async def update_workspace(
+    system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
+) -> ChangedWorkspace:
+    """Edit a workspace's name, slug, plan and policy.
+
+    A plan that is not self-service, the workspace's own limit and suspension are the operator's alone.
+
+    :raises NotFound, Forbidden, InvalidInput, Conflict: as they say.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        authority.require("workspace:write")
+        workspace = authority.workspace
+        before = workspace_facts(workspace)
+        _apply_names(workspace, changes)
+        _apply_plan(authority, changes)
+        _apply_policy(authority, changes)
+        _apply_operator(system, authority, changes)
+        after = workspace_facts(workspace)
+        if after["slug"] != before["slug"]:
+            await _check_slug_free(session, workspace)
+        changed = [key for key in before if before[key] != after[key]]
+        if changed:
+            session.add(workspace)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=workspace.id,
+                action="workspace.update",
+                target_id=workspace.id,
+                before={key: before[key] for key in changed},
+                after={key: after[key] for key in changed},
+            )
+        takes = bool({"plan", "scopes_allowed", "suspended_at"} & set(changed))
+        staleness = await staleness_seconds(session, system) if takes else 0.0
+    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+def workspace_facts(workspace: Workspace) -> Facts:
+    """What the audit log keeps of a workspace."""
+    facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at"})
+    suspended = workspace.suspended_at
+    return {**facts, "suspended_at": None if suspended is None else suspended.isoformat(timespec="microseconds")}
+
+
+async def _check_slug_free(session: AsyncSession, workspace: Workspace) -> None:
+    with session.no_autoflush:
+        other = await workspace_queries.workspace_by_slug(session, workspace.slug)
+    if other is not None and other.id != workspace.id:
+        raise Conflict(f"The slug '{workspace.slug}' is taken; choose another.")
+
+
+def _apply_names(workspace: Workspace, changes: WorkspaceChanges) -> None:
+    if changes.name is not UNSET:
+        workspace.name = clean_name("name", changes.name)
+    if changes.slug is not UNSET:
+        workspace.slug = clean_slug("slug", changes.slug)
+
+
+def _apply_plan(authority: Authority, changes: WorkspaceChanges) -> None:
+    if changes.plan is UNSET or changes.plan == authority.workspace.plan:
+        return
+    plans = authority.catalog.plans
+    plan = plans.get(changes.plan)
+    if plan is None:
+        raise InvalidInput("plan", unknown("plan", changes.plan, plans))
+    if not plan.self_service and not isinstance(authority.caller, Operator):
+        raise InvalidInput("plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.")
+    authority.workspace.plan = plan.name
+
+
+def _apply_policy(authority: Authority, changes: WorkspaceChanges) -> None:
+    workspace = authority.workspace
+    if changes.expiry_required is not UNSET:
+        workspace.expiry_required = changes.expiry_required
+    if changes.lifetime_seconds_max is not UNSET:
+        workspace.lifetime_seconds_max = _lifetime("lifetime_seconds_max", changes.lifetime_seconds_max)
+    if changes.lifetime_seconds_default is not UNSET:
+        workspace.lifetime_seconds_default = _lifetime("lifetime_seconds_default", changes.lifetime_seconds_default)
+    longest, default = workspace.lifetime_seconds_max, workspace.lifetime_seconds_default
+    if longest is not None and default is not None and default > longest:
+        raise InvalidInput("lifetime_seconds_default", "Must not be longer than the longest lifetime.")
+    if changes.scopes_allowed is not UNSET:
+        _apply_scopes_allowed(authority, changes.scopes_allowed)
+
+
+def _apply_scopes_allowed(authority: Authority, scopes: tuple[str, ...] | None) -> None:
+    workspace = authority.workspace
+    if scopes is None:
+        opened = authority.catalog.known_scopes - frozenset(workspace.scopes_allowed or authority.catalog.known_scopes)
+    else:
+        for scope in scopes:
+            if scope not in authority.catalog.known_scopes:
+                raise InvalidInput("scopes_allowed", unknown("scope", scope, authority.catalog.known_scopes))
+        opened = frozenset(scopes) - frozenset(
+            authority.catalog.known_scopes if workspace.scopes_allowed is None else workspace.scopes_allowed
+        )
+    # Opening the policy brings tokens' scopes back to life: that is handing them out.
+    lacking = authority.lacking(opened)
+    if lacking:
+        raise Forbidden(lacking)
+    workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))
+
+
+def _apply_operator(system: System, authority: Authority, changes: WorkspaceChanges) -> None:
+    if changes.per_minute is UNSET and changes.burst is UNSET and changes.suspended is UNSET:
+        return
+    if not isinstance(authority.caller, Operator):
+        raise NotFound("workspace")
+    workspace = authority.workspace
+    if changes.per_minute is not UNSET:
+        workspace.per_minute = changes.per_minute
+    if changes.burst is not UNSET:
+        workspace.burst = changes.burst
+    if (workspace.per_minute is None) != (workspace.burst is None):
+        raise InvalidInput("burst", "Give per_minute and burst together, or neither.")
+    if any(number is not None and not 1 <= number < 2**31 for number in (workspace.per_minute, workspace.burst)):
+        raise InvalidInput("per_minute", "Give whole numbers of 1 or more.")
+    if changes.suspended is not UNSET and changes.suspended != (workspace.suspended_at is not None):
+        workspace.suspended_at = system.clock() if changes.suspended else None
+
+
+def _lifetime(field: str, seconds: int | None) -> int | None:
+    if seconds is not None and not 1 <= seconds <= LIFETIME_SECONDS_MAX:
+        raise InvalidInput(field, "Give a number of seconds, 1 or more.")
+    return seconds
