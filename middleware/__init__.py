@@ -12,16 +12,23 @@ More, each in its own module so that nothing is loaded unasked: ``remote`` (need
 from spacekey.domain.rule import all_of, any_of
 
 from .access import Requirement, optional, public, requires
+from .chain import BrandChain
 from .guard import protect
+from .memory import MemoryVerifier
 from .token_middleware import TokenMiddleware
+from .visit import Visit, visit_of
 
 __all__ = [
+    "BrandChain",
+    "MemoryVerifier",
     "Requirement",
     "TokenMiddleware",
+    "Visit",
     "all_of",
     "any_of",
     "optional",
     "protect",
     "public",
     "requires",
+    "visit_of",
 ]

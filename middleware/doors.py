@@ -44,11 +44,11 @@ class Doors:
         self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
         self._known_scopes = known_scopes
         self._walk: Walk | None = None
-        self._count = 0
+        self._extent = 0
 
     def keep(self, scope: Scope) -> None:
         """Called for every connection: compiles at the first, and again when routes were added since."""
-        if self._walk is None or sum(map(len, self._walk.lists)) != self._count:
+        if self._walk is None or self._walk.extent() != self._extent:
             for line in self.compile(scope):
                 log.error("no rule, answered with 403: %s", line)
 
@@ -70,7 +70,7 @@ class Doors:
         self._refuse_unused(unused, walk)
         for leaf, plan in plans.values():
             leaf.put(partial(self._guarded, plan, leaf.otherwise))
-        self._walk, self._count = walk, sum(map(len, walk.lists))
+        self._walk, self._extent = walk, walk.extent()
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.from_thread
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -85,7 +86,7 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
         if isinstance(connection, WebSocket):
             await _refuse_websocket(connection, refusal)
             return None
-        return refusal
+        raise as_exception(refusal)
 
     return guarded
 
@@ -97,9 +98,17 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
         connection = _connection(args, kwargs, handed_on)
         # Starlette runs sync endpoints in a worker thread; the question belongs to the event loop.
         refusal = anyio.from_thread.run(visit_of(connection.scope).refusal, requirement)
-        return endpoint(*args, **kwargs) if refusal is None else refusal
+        if refusal is None:
+            return endpoint(*args, **kwargs)
+        raise as_exception(refusal)
 
     return guarded
+
+
+def as_exception(refusal: Response) -> HTTPException:
+    """Raised, not returned: a guarded function that is used as a dependency must stop the endpoint too."""
+    headers = {name: value for name, value in refusal.headers.items() if name != "content-length"}
+    return HTTPException(refusal.status_code, bytes(refusal.body).decode(), headers)
 
 
 def _takes_connection(endpoint: Callable[..., object]) -> bool:

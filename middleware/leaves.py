@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError
 
-from .access import MARK, Access, Openness, access_of, public
+from .access import MARK, Access, Openness, Requirement, access_of, combined, public, requires
 from .guard import WEBSOCKET, Guard
 
 ANY = "*"
@@ -56,10 +56,15 @@ class Leaf:
 
 @dataclass(slots=True)
 class Walk:
-    """A walk's result: the leaves, and the route lists that were read (so that later additions are noticed)."""
+    """A walk's result: the leaves, and what was read, so that later additions are noticed."""
 
     leaves: list[Leaf] = field(default_factory=list)
     lists: list[Sequence[object]] = field(default_factory=list)
+    versions: list[Callable[[], int]] = field(default_factory=list)
+
+    def extent(self) -> int:
+        """A number that grows when routes are added anywhere."""
+        return sum(map(len, self.lists)) + sum(version() for version in self.versions)
 
     def whole(self, holder: Holder, access: Access | None) -> None:
         """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""
@@ -76,9 +81,7 @@ class Walk:
         self.lists.append(router.routes)
         for route in router.routes:
             self._route(route, prefix, parameters)
-        low_priority = getattr(router, "_low_priority_routes", ())
-        for route in low_priority:
-            self._opaque_route(route, prefix, parameters)
+        self._low_priority(router, prefix, parameters)
         default = bare(router.default)
         if getattr(default, "__name__", "") != "not_found" or getattr(default, "__self__", None) is not router:
             declared = {ANY: access_of(default)}
@@ -96,8 +99,35 @@ class Walk:
             declared = declared_by(route)
             by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
             self._add(prefix + route.path, declared, known, route, "app", public if by_handler else None)
+        elif hasattr(route, "effective_candidates"):
+            self._included(route, prefix, parameters)
         elif isinstance(route, BaseRoute):
             self._opaque_route(route, prefix, parameters)
+
+    def _included(self, included: Any, prefix: str, parameters: frozenset[str]) -> None:
+        """FastAPI's ``include_router``: it makes its own copies of the routes, once for each inclusion."""
+        self.lists.append(included.original_router.routes)
+        self.versions.append(included.original_router._get_routes_version)
+        for each in included.effective_candidates():
+            if hasattr(each, "effective_candidates"):
+                self._included(each, prefix, parameters)
+            elif each.starlette_route is not None:
+                self._route(each.starlette_route, prefix, parameters)
+            else:
+                known = parameters | each.param_convertors.keys()
+                self._add(prefix + each.path, declared_by(each), known, each, "app")
+
+    def _low_priority(self, router: Any, prefix: str, parameters: frozenset[str]) -> None:
+        """FastAPI's frontends: files that are served where no route matches."""
+        routes: list[BaseRoute] = getattr(router, "_low_priority_routes", [])
+        self.lists.append(routes)
+        for route in routes:
+            self._opaque_route(route, prefix, parameters)
+        for included in router.routes:
+            if hasattr(included, "effective_low_priority_routes"):
+                for each in included.effective_low_priority_routes():
+                    path = f"{prefix}{each.frontend_prefix}/<{type(each.original_route).__name__}>"
+                    self._add(path, {ANY: None}, parameters, each, "app")
 
     def _mounted(self, route: Mount | Host, app: ASGIApp, path: str, parameters: frozenset[str]) -> None:
         app = bare(app)
@@ -149,9 +179,9 @@ def bare(app: ASGIApp) -> ASGIApp:
     return app
 
 
-def declared_by(route: Route | WebSocketRoute) -> dict[str, Access | None]:
-    """What a route's endpoint declares, for each of the methods that reach it."""
-    access = access_of(route.endpoint)
+def declared_by(route: Any) -> dict[str, Access | None]:
+    """What a route's endpoint and, in FastAPI, its dependencies declare, for each method that reaches it."""
+    access = combined(access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None)), route.path)
     methods = route_methods(route)
     if isinstance(route, WebSocketRoute):
         return {WEBSOCKET: access}
@@ -161,9 +191,23 @@ def declared_by(route: Route | WebSocketRoute) -> dict[str, Access | None]:
     return dict.fromkeys(sorted(methods or (ANY,)), access)
 
 
-def route_methods(route: Route | WebSocketRoute) -> Collection[str] | None:
+def route_methods(route: Any) -> Collection[str] | None:
     """The methods a route takes, None for whatever method."""
-    return None if isinstance(route, WebSocketRoute) else route.methods
+    return None if isinstance(route, WebSocketRoute) else cast("Collection[str] | None", route.methods)
+
+
+def _of_dependencies(dependant: Any) -> Requirement | None:
+    """The rules of a FastAPI route's dependencies, at whatever depth, with the scopes their ``Security`` adds."""
+    found: Requirement | None = None
+    for each in getattr(dependant, "dependencies", ()):
+        declared = access_of(each.call)
+        if isinstance(declared, Requirement):
+            added = requires(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))
+            found = declared & added if found is None else found & declared & added
+        deeper = _of_dependencies(each)
+        if deeper is not None:
+            found = deeper if found is None else found & deeper
+    return found
 
 
 def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:

@@ -1,0 +1,175 @@
+"""A bounded cache under DESIGN §7's rule, over any way to read a verdict.
+
+An entry is (verdict, s): s is read from a clock **before** the read began, and the entry is served only while
+now < s + max_age. It is never renewed by use and never served stale, neither while a new read runs nor after an
+error. So an answer that is accepted at t was read after t - max_age, and whoever takes access away and then waits for
+max_age knows that nobody still accepts. Expiry is a date and is looked at on every hit.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.secret import Secret, parse
+
+from .clock import Clock, WallClock, boot_clock, utc_now
+
+ENTRIES_MAX = 10_000
+UNKNOWN_ENTRIES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A verdict as it was read, and for how long it may be relied on, counted from before the read; 0: only now."""
+
+    verdict: Verdict
+    max_age_seconds: float = 0.0
+
+
+Read = Callable[[Secret], Awaitable[Reading]]
+"""Asks the store. Raises ``Unavailable`` when it cannot be asked."""
+
+
+class CachedVerifier:
+    """A verifier over ``read``: at most one read at a time for one secret, and a bounded memory of the answers.
+
+    Kept are valid principals and unknown secrets, the latter fewer and apart, so that a flood of made-up secrets
+    cannot push out good ones. Concurrent misses for one secret share a read, unless its answer may not be kept.
+
+    :param read: asks the store or the remote Spacekey.
+    :param clock: seconds, monotonic through suspension.
+    :param now: wall time, for expiry.
+    :param entries_max: how many principals are kept, the least recently used go first.
+    :param unknown_entries_max: the same for secrets that are unknown; 0 keeps none.
+    """
+
+    def __init__(
+        self,
+        read: Read,
+        *,
+        clock: Clock = boot_clock,
+        now: WallClock = utc_now,
+        entries_max: int = ENTRIES_MAX,
+        unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
+    ) -> None:
+        if entries_max < 0 or unknown_entries_max < 0:
+            raise ConfigurationError("entries_max and unknown_entries_max: must not be negative; 0 keeps none")
+        self._read = read
+        self._clock = clock
+        self._now = now
+        self._valid = _Entries(entries_max)
+        self._unknown = _Entries(unknown_entries_max)
+        self._reads: dict[bytes, asyncio.Task[_Entry]] = {}
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """The verdict on ``secret``, from memory or read anew."""
+        digest = secret.digest()
+        entry = self._valid.fresh(digest, self._clock()) or self._unknown.fresh(digest, self._clock())
+        if entry is None:
+            if parse(secret) is None:
+                return Refused(Reason.MALFORMED)
+            entry = await self._read_or_join(secret, digest)
+            if entry.max_age_seconds > 0 and self._clock() >= entry.until:
+                return CannotTell("the read took longer than its answer may be relied on")
+        return self._unless_expired(entry.verdict)
+
+    async def aclose(self) -> None:
+        """Forget everything and end the reads under way."""
+        self._valid.clear()
+        self._unknown.clear()
+        reads = list(self._reads.values())
+        for task in reads:
+            task.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+
+    async def _read_or_join(self, secret: Secret, digest: bytes) -> "_Entry":
+        """An answer that may be used now: one that may be kept, or one that was asked for after this call came."""
+        arrived = self._clock()
+        while True:
+            task = self._reads.get(digest) or self._start(secret, digest)
+            try:
+                # Shielded: one caller's cancellation must not take the answer from the others who wait for it.
+                entry = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.cancelled() and not _is_being_cancelled():
+                    return _Entry(CannotTell("the verifier was closed"), 0.0, arrived, arrived)
+                raise
+            if entry.max_age_seconds > 0 or entry.started >= arrived:
+                return entry
+
+    def _start(self, secret: Secret, digest: bytes) -> "asyncio.Task[_Entry]":
+        task = asyncio.get_running_loop().create_task(self._read_now(secret, digest))
+        self._reads[digest] = task
+        task.add_done_callback(lambda done: self._read_ended(digest, done))
+        return task
+
+    async def _read_now(self, secret: Secret, digest: bytes) -> "_Entry":
+        started = self._clock()
+        try:
+            reading = await self._read(secret)
+        except Unavailable as error:
+            return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started, started)
+        age = reading.max_age_seconds
+        entry = _Entry(reading.verdict, age, started, started + age)
+        if self._clock() < entry.until:
+            if isinstance(entry.verdict, Valid):
+                self._valid.keep(digest, entry)
+            elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
+                self._unknown.keep(digest, entry)
+        return entry
+
+    def _read_ended(self, digest: bytes, done: "asyncio.Task[_Entry]") -> None:
+        if self._reads.get(digest) is done:
+            del self._reads[digest]
+        if not done.cancelled():
+            done.exception()  # looked at, so that asyncio does not warn when every waiter has gone
+
+    def _unless_expired(self, verdict: Verdict) -> Verdict:
+        if isinstance(verdict, Valid):
+            expires_at = verdict.principal.expires_at
+            if expires_at is not None and expires_at <= self._now():
+                return Refused(Reason.EXPIRED, verdict.principal.id)
+        return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    verdict: Verdict
+    max_age_seconds: float
+    started: float
+    until: float
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class _Entries:
+    """At most ``most`` entries; the least recently used goes first. Looking at one never prolongs it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+
+    def fresh(self, digest: bytes, now: float) -> _Entry | None:
+        entry = self._entries.get(digest)
+        if entry is None:
+            return None
+        if now >= entry.until:
+            del self._entries[digest]
+            return None
+        self._entries.move_to_end(digest)
+        return entry
+
+    def keep(self, digest: bytes, entry: _Entry) -> None:
+        self._entries[digest] = entry
+        self._entries.move_to_end(digest)
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        self._entries.clear()

@@ -1,0 +1,46 @@
+"""Several issuers behind one app, told apart by the brand a secret starts with."""
+
+from collections.abc import Mapping
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import Reason, Refused, Verdict
+from spacekey.domain.secret import Secret, is_brand, parse
+from spacekey.domain.verifier import Verifier
+
+
+class BrandChain:
+    """Asks the verifier of a secret's brand; secrets of no known brand or shape go to ``otherwise``.
+
+    A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is the place for an app's
+    older tokens, whatever they look like; without it such secrets are refused.
+
+    :param verifiers: brand → verifier.
+    :raises ConfigurationError: for a brand that cannot be one.
+    """
+
+    def __init__(self, verifiers: Mapping[str, Verifier], otherwise: Verifier | None = None) -> None:
+        for brand in verifiers:
+            if not is_brand(brand):
+                raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
+        self._verifiers = dict(verifiers)
+        self._otherwise = otherwise
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """The verdict of the one verifier that is responsible."""
+        facts = parse(secret)
+        verifier = self._verifiers.get(facts.brand, self._otherwise) if facts is not None else self._otherwise
+        if verifier is None:
+            return Refused(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
+        return await verifier.verify(secret)
+
+    async def aclose(self) -> None:
+        """Close every verifier, also when one of them fails to."""
+        everyone = {id(each): each for each in (*self._verifiers.values(), self._otherwise) if each is not None}
+        failures: list[Exception] = []
+        for verifier in everyone.values():
+            try:
+                await verifier.aclose()
+            except Exception as error:  # noqa: BLE001 - the others must be closed first
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("verifiers that did not close", failures)

@@ -1,0 +1,25 @@
+"""The clocks the middleware reads, passed in wherever time matters."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], float]
+"""Seconds since some fixed moment; never goes back and does not stop while the machine sleeps."""
+
+WallClock = Callable[[], datetime]
+"""The time of day, in UTC."""
+
+
+def boot_clock() -> float:
+    """Seconds since the machine started, counting the time it was suspended, where the system can tell.
+
+    A monotonic clock that stops during suspension would let a cache serve what it read before a night's sleep.
+    """
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+
+
+def utc_now() -> datetime:
+    """Now, timezone-aware."""
+    return datetime.now(UTC)

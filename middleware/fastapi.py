@@ -1,0 +1,85 @@
+"""The same rules as a FastAPI dependency, which shows its scopes in the OpenAPI document.
+
+    @app.get("/jobs", dependencies=[Depends(Scoped("jobs:read"))])
+    @app.get("/me")
+    async def me(caller: Annotated[Principal, Security(Scoped("jobs:read"))]): …
+
+Where TokenMiddleware sees the route, it refuses before the body is read; the dependency itself enforces everywhere.
+"""
+
+import inspect
+
+from fastapi import FastAPI, Security
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+from starlette.routing import Route
+
+from spacekey.domain.principal import Principal
+from spacekey.domain.rule import Rule
+
+from .access import Access, requires, set_mark
+from .enforce import as_exception
+from .visit import visit_of
+
+
+class _Bearer(SecurityBase):
+    """The security scheme of the OpenAPI document. Scopes beside an ``http`` scheme are allowed since OpenAPI 3.1."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "Spacekey"
+        self.model = HTTPBearerModel(description="An API token, as `Authorization: Bearer …`.")
+
+    def __call__(self) -> None:
+        """Nothing to do: :class:`Scoped` decides."""
+
+
+class Scoped:
+    """A dependency that requires scopes and answers with the principal; takes what ``requires`` takes.
+
+    ``Security(Scoped("a"), scopes=["b"])`` requires both. The OpenAPI document shows the scopes of the rule's first
+    alternative, which always suffice.
+
+    :raises RuleError: for a string that is not a scope name.
+    """
+
+    def __init__(self, *parts: str | Rule, space: str | None = None, environment: str | None = None) -> None:
+        self.requirement = requires(*parts, space=space, environment=environment)
+        shown = sorted(next(iter(self.requirement.rule.alternatives), ()))
+        scheme = Security(_Bearer(), scopes=shown)
+        self.__signature__ = inspect.Signature(
+            [
+                _keyword("connection", HTTPConnection),
+                _keyword("security_scopes", SecurityScopes),
+                _keyword("scheme", None, scheme),
+            ]
+        )
+        set_mark(self, self.requirement)
+
+    async def __call__(
+        self, connection: HTTPConnection, security_scopes: SecurityScopes, scheme: None = None
+    ) -> Principal:
+        """The principal, when it satisfies the rule.
+
+        :raises HTTPException: with the refusal's status, challenge and problem document.
+        """
+        del scheme  # only there to be seen in the OpenAPI document
+        requirement = self.requirement & requires(*security_scopes.scopes)
+        refusal = await visit_of(connection.scope).refusal(requirement)
+        if refusal is not None:
+            raise as_exception(refusal)
+        principal: Principal = connection.scope["user"]
+        return principal
+
+
+def declare_docs(app: FastAPI, access: Access) -> None:
+    """Declare who may see FastAPI's own pages: the OpenAPI document and the pages that show it."""
+    paths = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
+    for route in app.router.routes:
+        if isinstance(route, Route) and route.path in paths:
+            route.endpoint = access(route.endpoint)
+
+
+def _keyword(name: str, annotation: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)

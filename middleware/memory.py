@@ -1,0 +1,79 @@
+"""A verifier that holds its tokens in memory: for tests, examples and trying things out."""
+
+import secrets
+from datetime import datetime
+
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.secret import Entropy, Secret, mint, parse
+
+from .clock import WallClock, utc_now
+
+
+class MemoryVerifier:
+    """Knows the tokens that were issued to it, by their digests, like the real ones.
+
+    :param brand: the key prefix of the secrets it makes.
+    :param now: wall time, for expiry.
+    :param entropy: random bytes for secrets.
+    """
+
+    def __init__(self, brand: str = "sk", *, now: WallClock = utc_now, entropy: Entropy = secrets.token_bytes) -> None:
+        self._brand = brand
+        self._now = now
+        self._entropy = entropy
+        self._verdicts: dict[bytes, Verdict] = {}
+        self.outage: str | None = None
+        """Set to a reason, it cannot tell anything about anybody until it is None again."""
+
+    def issue(
+        self,
+        *scopes: str,
+        space_id: str | None = None,
+        workspace_id: str | None = "ws_1",
+        environment: str = "live",
+        name: str = "",
+        limit: Limit | None = None,
+        expires_at: datetime | None = None,
+    ) -> Secret:
+        """A new token with these scopes, of a space when ``space_id`` is given, else of the workspace."""
+        principal = Principal(
+            id=f"key_{len(self._verdicts) + 1}",
+            kind=Kind.WORKSPACE if space_id is None else Kind.SPACE,
+            scopes=frozenset(scopes),
+            name=name,
+            workspace_id=workspace_id,
+            space_id=space_id,
+            environment=environment,
+            limit=limit,
+            expires_at=expires_at,
+        )
+        return self.issue_to(principal)
+
+    def issue_to(self, principal: Principal) -> Secret:
+        """A new secret for a given principal."""
+        secret = mint(self._brand, principal.environment or "live", self._entropy)
+        self._verdicts[secret.digest()] = Valid(principal)
+        return secret
+
+    def refuse(self, secret: Secret, reason: Reason = Reason.REVOKED) -> None:
+        """From now on the token is refused, for this reason."""
+        known = self._verdicts.get(secret.digest())
+        token_id = known.principal.id if isinstance(known, Valid) else None
+        self._verdicts[secret.digest()] = Refused(reason, token_id)
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """What is known of ``secret``."""
+        if parse(secret) is None:
+            return Refused(Reason.MALFORMED)
+        if self.outage is not None:
+            return CannotTell(self.outage)
+        verdict = self._verdicts.get(secret.digest(), Refused(Reason.UNKNOWN))
+        if isinstance(verdict, Valid):
+            expires_at = verdict.principal.expires_at
+            if expires_at is not None and expires_at <= self._now():
+                return Refused(Reason.EXPIRED, verdict.principal.id)
+        return verdict
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,104 @@
+"""Test a protected app without a Spacekey.
+
+with tokens(app, scopes=["jobs:read"]) as token:
+    response = client.get("/jobs", headers=token.headers)
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import Reason
+from spacekey.domain.principal import Limit
+from spacekey.domain.secret import Secret
+
+from .credentials import SUBPROTOCOL
+from .memory import MemoryVerifier
+from .token_middleware import TokenMiddleware
+
+_MIDDLEWARE_DEPTH_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TestToken:
+    """A token to test with, and the verifier that knows it."""
+
+    __test__ = False  # no test itself, whatever pytest thinks of its name
+
+    secret: Secret
+    verifier: MemoryVerifier
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For HTTP requests."""
+        return {"Authorization": f"Bearer {self.secret.reveal()}"}
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """For WebSockets, where a browser cannot send headers."""
+        return [SUBPROTOCOL, self.secret.reveal()]
+
+    def revoke(self) -> None:
+        """From now on it is refused."""
+        self.verifier.refuse(self.secret, Reason.REVOKED)
+
+    def disable(self) -> None:
+        """From now on it is refused as disabled."""
+        self.verifier.refuse(self.secret, Reason.DISABLED)
+
+
+@contextmanager
+def tokens(
+    app: ASGIApp | None = None,
+    *,
+    scopes: Iterable[str] = (),
+    space_id: str | None = None,
+    workspace_id: str | None = "ws_1",
+    environment: str = "live",
+    name: str = "test",
+    limit: Limit | None = None,
+    expires_at: datetime | None = None,
+) -> Iterator[TestToken]:
+    """A token with these scopes, which ``app`` accepts inside the ``with`` block.
+
+    With ``app``, its TokenMiddleware asks an in-memory verifier instead of its own until the block ends. Without,
+    build the app with ``token.verifier``. More tokens: ``token.verifier.issue("jobs:create")``.
+
+    :raises ConfigurationError: when no TokenMiddleware can be found in ``app``.
+    """
+    verifier = MemoryVerifier()
+    secret = verifier.issue(
+        *scopes,
+        space_id=space_id,
+        workspace_id=workspace_id,
+        environment=environment,
+        name=name,
+        limit=limit,
+        expires_at=expires_at,
+    )
+    middleware = None if app is None else _middleware_of(app)
+    if middleware is None:
+        yield TestToken(secret, verifier)
+        return
+    own = middleware.gate
+    middleware.gate = replace(own, verifier=verifier)
+    try:
+        yield TestToken(secret, verifier)
+    finally:
+        middleware.gate = own
+
+
+def _middleware_of(app: ASGIApp) -> TokenMiddleware:
+    if isinstance(app, Starlette) and app.middleware_stack is None:
+        app.middleware_stack = app.build_middleware_stack()
+    layer: object = app.middleware_stack if isinstance(app, Starlette) else app
+    for _ in range(_MIDDLEWARE_DEPTH_MAX):
+        if isinstance(layer, TokenMiddleware):
+            return layer
+        layer = getattr(layer, "app", None)
+    raise ConfigurationError("no TokenMiddleware in the app's middleware")
