@@ -1,0 +1,211 @@
+"""The secret's shape and checksum. What keeps it out of sight is in ``test_secret_masking.py``."""
+
+import re
+import secrets
+import zlib
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacekey.domain.secret import (
+    ENVIRONMENTS,
+    SECRET_LENGTH_MAX,
+    Secret,
+    SecretFacts,
+    checksum,
+    is_brand,
+    mint,
+    parse,
+    scanner_regex,
+)
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+brands = st.from_regex(r"[a-z][a-z0-9]{1,15}", fullmatch=True)
+environments = st.sampled_from(ENVIRONMENTS)
+
+
+def minted(brand: str = "sp", environment: str = "live") -> Secret:
+    return mint(brand, environment, secrets.token_bytes)
+
+
+def counting(size: int) -> bytes:
+    return bytes(range(size))
+
+
+def test_shape_is_brand_environment_38_digits() -> None:
+    assert re.fullmatch(r"sp_live_[0-9A-Za-z]{38}", minted().reveal())
+    assert re.fullmatch(r"em_test_[0-9A-Za-z]{38}", minted("em", "test").reveal())
+
+
+def test_known_entropy_gives_a_known_secret() -> None:
+    head = "sp_live_0123456789ABCDEFGHIJKLMNOPQRSTUV"
+    assert mint("sp", "live", counting).reveal() == head + checksum(head)
+
+
+def test_checksum_is_the_zero_padded_base62_crc32() -> None:
+    for head in ("sp_live_x", "", "em_test_" + "0" * 32):
+        digits = checksum(head)
+        assert len(digits) == 6
+        number = 0
+        for digit in digits:
+            number = number * 62 + BASE62.index(digit)
+        assert number == zlib.crc32(head.encode())
+    assert checksum("") == "000000"
+
+
+@given(brands, environments, st.binary(min_size=32, max_size=32))
+def test_parse_undoes_mint(brand: str, environment: str, seed: bytes) -> None:
+    usable = bytes(byte % 248 for byte in seed)
+    assert parse(mint(brand, environment, lambda size: usable[:size])) == SecretFacts(brand, environment)
+
+
+def test_every_single_character_change_is_refused() -> None:
+    text = minted().reveal()
+    for position, right in enumerate(text):
+        for wrong in BASE62 + "_- ":
+            if wrong != right:
+                assert parse(Secret(text[:position] + wrong + text[position + 1 :])) is None
+
+
+@given(brands, environments, st.data())
+def test_deletions_insertions_and_swaps_are_refused(brand: str, environment: str, data: st.DataObject) -> None:
+    text = minted(brand, environment).reveal()
+    at = data.draw(st.integers(0, len(text) - 2))
+    swapped = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+    extra = data.draw(st.characters())
+    for wrong in (text[:at] + text[at + 1 :], text[:at] + extra + text[at:], swapped):
+        assert wrong == text or parse(Secret(wrong)) is None
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_refused_without_raising(text: str) -> None:
+    assert parse(Secret(text)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: text + "\n",
+        lambda text: " " + text,
+        lambda text: text + "\0",
+        lambda text: text.upper(),
+        lambda text: text.lower(),
+        lambda text: text.replace("live", "prod"),
+        lambda text: text.replace("live", "test"),
+        lambda text: text.replace("live", "LIVE"),
+        lambda text: text.replace("sp_", "sq_"),
+        lambda text: text.replace("sp_", "s_"),
+        lambda text: text.replace("sp_", "4p_"),
+        lambda text: text.replace("sp_", "_"),
+        lambda text: text.replace("sp_", "p" * 17 + "_"),
+        lambda text: text.replace("_", "-"),
+        lambda text: text[:-1] + "\u0660",
+        lambda text: text[:-1] + "\uff10",
+        lambda text: text[:-1] + "\ud800",
+        lambda text: text * 2,
+        lambda text: text + "0" * SECRET_LENGTH_MAX,
+        lambda text: "x" * 10_000_000,
+    ],
+)
+def test_malformed_secrets_are_refused(change: object) -> None:
+    assert callable(change)
+    text = mint("sp", "live", lambda size: bytes(range(10, 10 + size))).reveal()  # with capitals and small letters
+    assert parse(Secret(text)) == SecretFacts("sp", "live")
+    assert parse(Secret(change(text))) is None
+
+
+def test_longest_brand_still_fits_the_length_bound() -> None:
+    secret = minted("p" * 16, "test")
+    assert len(secret.reveal()) <= SECRET_LENGTH_MAX
+    assert parse(secret) == SecretFacts("p" * 16, "test")
+
+
+def test_bytes_that_would_bias_the_digits_are_thrown_away() -> None:
+    def biased(size: int) -> bytes:
+        return bytes([248, 255, 61] * size)[:size]
+
+    assert mint("sp", "live", biased).reveal()[8:40] == "z" * 32
+
+
+def test_all_bytes_map_evenly_to_digits() -> None:
+    """Of the 256 byte values, each of the 62 digits is made by exactly four."""
+    made: Counter[str] = Counter()
+    for byte in range(256):
+        try:
+            made[mint("sp", "live", lambda size, byte=byte: bytes([byte]) * size).reveal()[8]] += 1  # type: ignore[misc]  # mypy cannot infer lambdas with defaults
+        except ValueError:
+            made["thrown away"] += 1
+    assert made == {**dict.fromkeys(BASE62, 4), "thrown away": 8}
+
+
+@pytest.mark.parametrize("broken", [b"", b"\xff" * 32])
+def test_broken_randomness_is_an_error_not_an_endless_loop(broken: bytes) -> None:
+    with pytest.raises(ValueError, match="randomness"):
+        mint("sp", "live", lambda size: broken)
+
+
+def test_digits_of_real_secrets_are_spread_evenly() -> None:
+    """Chi-square over 62,000 digits with 61 degrees of freedom: above 160 once in far more than 10**9 runs."""
+    digits = "".join(minted().reveal()[8:40] for _ in range(2_000))[:62_000]
+    counts = Counter(digits)
+    assert sum((counts[digit] - 1_000) ** 2 / 1_000 for digit in BASE62) < 160
+
+
+def test_secrets_do_not_repeat() -> None:
+    assert len({minted().reveal() for _ in range(10_000)}) == 10_000
+
+
+@pytest.mark.parametrize("brand", ["", "s", "Sp", "1p", "s-p", "s_p", "p" * 17, "sp\n", "ſp", "sp ", "pé"])
+def test_wrong_brands_are_not_minted(brand: str) -> None:
+    assert not is_brand(brand)
+    with pytest.raises(ValueError, match="brand"):
+        mint(brand, "live", secrets.token_bytes)
+
+
+@pytest.mark.parametrize("brand", [None, 7, b"sp", ["sp"]])
+def test_what_is_no_text_is_no_brand(brand: object) -> None:
+    assert not is_brand(brand)
+
+
+@pytest.mark.parametrize("environment", ["", "Live", "prod", "live ", "live\n"])
+def test_wrong_environments_are_not_minted(environment: str) -> None:
+    with pytest.raises(ValueError, match="environment"):
+        mint("sp", environment, secrets.token_bytes)
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "key={}", '"{}"', "Bearer {}", "?token={}&x=1", "<{}>", "({})", "{},", "a\n{}\nb", "`{}`.", "é={}"]
+)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_scanner_finds_secrets_in_text(text: str, environment: str) -> None:
+    secret = minted("sp", environment).reveal()
+    assert re.findall(scanner_regex("sp"), text.format(secret)) == [secret]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-1],
+        lambda text: text + "0",
+        lambda text: text + "_x",
+        lambda text: "x" + text,
+        lambda text: text.replace("live", "prod"),
+        lambda text: text.replace("sp_", "ts_"),
+        lambda text: text.replace("sp_", "SP_"),
+        lambda text: text[:20] + "-" + text[21:],
+        lambda text: "sp_live_…",
+        lambda text: "sp_live_",
+    ],
+)
+def test_scanner_passes_over_near_misses(change: object) -> None:
+    assert callable(change)
+    assert re.search(scanner_regex("sp"), f"key = {change(minted().reveal())}.") is None
+
+
+@given(brands, environments)
+def test_scanner_of_a_brand_finds_every_secret_of_it(brand: str, environment: str) -> None:
+    assert re.fullmatch(scanner_regex(brand), minted(brand, environment).reveal())
