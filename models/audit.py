@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, LargeBinary, String, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from .columns import moment, words
+from .row import Row
 
 SYSTEM_CHAIN = "system"
 """The chain of what belongs to no workspace, such as sign-ins."""
 
 
-class AuditChain(SQLModel, table=True):
+class AuditChain(Row, table=True):
     """The head of one chain. Locking this row puts the chain's events in one order."""
 
     __tablename__ = "audit_chains"
@@ -24,7 +25,7 @@ class AuditChain(SQLModel, table=True):
     hash: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
 
 
-class AuditEvent(SQLModel, table=True):
+class AuditEvent(Row, table=True):
     """One change or sign-in: who, with what, on what, from where, and how it ended.
 
     ``hash`` is SHA-256 over the previous event's hash and this event's canonical JSON. The table refuses updates

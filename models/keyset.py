@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, String, literal, tuple_
+from sqlalchemy.orm import Mapped
+from sqlalchemy.types import TypeEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import InvalidInput
 
+from .columns import UtcDateTime
 from .cursor import Key, read_cursor, write_cursor
 
 T = TypeVar("T")
+Expression: TypeAlias = ColumnElement[Any] | Mapped[Any]
+
+_BOUND: dict[type[Key], TypeEngine[Any]] = {str: String(), int: BigInteger(), datetime: UtcDateTime()}
 
 PAGE_SIZE_MAX = 100
 PAGE_SIZE_DEFAULT = 20
@@ -54,9 +61,9 @@ class Ordering:
     """
 
     name: str
-    key: ColumnElement[Any]
+    key: Expression
     kind: type[Key]
-    identity: ColumnElement[str] | None = None
+    identity: Expression | None = None
     descending: bool = False
 
 
@@ -85,10 +92,10 @@ def page_request(
 
 async def fetch_page(
     session: AsyncSession,
-    statement: Select[Any],
+    statement: Select[*tuple[Any, ...]],
     ordering: Ordering,
     request: PageRequest,
-    take: Callable[[Row[Any]], T],
+    take: Callable[[Row[*tuple[Any, ...]]], T],
 ) -> Page[T]:
     """One page of ``statement`` in one query.
 
@@ -122,14 +129,14 @@ def _beyond(ordering: Ordering, field: str, text: str, *, forward: bool) -> Colu
     """The rows after (or before) a cursor, as one comparison of rows: databases answer it from an index."""
     key, identity = read_cursor(ordering.name, ordering.kind, field, text)
     greater = ordering.descending != forward
-    bound = literal(key, ordering.key.type)
+    bound = literal(key, _BOUND[ordering.kind])
     if ordering.identity is None:
         return ordering.key > bound if greater else ordering.key < bound
     here = tuple_(ordering.key, ordering.identity)
-    there = tuple_(bound, literal(identity, ordering.identity.type))
+    there = tuple_(bound, literal(identity, String()))
     return here > there if greater else here < there
 
 
-def the_row(row: Row[Any]) -> Any:
+def the_row(row: Row[*tuple[Any, ...]]) -> Any:
     """Takes the first column: the entity of a statement that selects one."""
     return row[0]

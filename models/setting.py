@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from sqlalchemy import Column, Float, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from .row import Row
 
 MAX_STALENESS = "max_staleness_seconds"
 """T: how long a verification may be served from a cache. 0 turns caching off."""
 
 
-class Setting(SQLModel, table=True):
+class Setting(Row, table=True):
     """One number by name."""
 
     __tablename__ = "settings"

@@ -16,14 +16,15 @@ from sqlalchemy import (
     String,
     text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from .columns import moment, words
+from .row import Row
 
 _LISTED = text("deleted_at IS NULL")
 
 
-class Token(SQLModel, table=True):
+class Token(Row, table=True):
     """What was given to whom, and until when.
 
     The secret is kept as its SHA-256 (``digest``) and its first 12 characters (``prefix``). Creator facts are a
@@ -104,7 +105,7 @@ class Token(SQLModel, table=True):
     last_used_ip: str | None = Field(default=None, sa_column=words(64, nullable=True))
 
 
-class TokenFirstUse(SQLModel, table=True):
+class TokenFirstUse(Row, table=True):
     """Written once, by the first use of a successor that retires its predecessor. Verification writes nothing else."""
 
     __tablename__ = "token_first_uses"

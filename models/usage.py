@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, ForeignKey, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from .columns import UtcDateTime, moment
+from .row import Row
 
 
-class UsageHour(SQLModel, table=True):
+class UsageHour(Row, table=True):
     """Requests of one token in one hour."""
 
     __tablename__ = "usage_hours"
@@ -22,7 +23,7 @@ class UsageHour(SQLModel, table=True):
     limited: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
 
 
-class ScopeUse(SQLModel, table=True):
+class ScopeUse(Row, table=True):
     """When a token last used one of its scopes."""
 
     __tablename__ = "scope_uses"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from .columns import moment, words
+from .row import Row
 
 
-class User(SQLModel, table=True):
+class User(Row, table=True):
     """A person. ``email`` is lower-case; ``password_hash`` is Argon2id, None until an invitation is accepted."""
 
     __tablename__ = "users"
@@ -23,7 +24,7 @@ class User(SQLModel, table=True):
     created_at: datetime = Field(sa_column=moment(nullable=False))
 
 
-class UserSession(SQLModel, table=True):
+class UserSession(Row, table=True):
     """A signed-in browser. The cookie's random string is stored as SHA-256 only."""
 
     __tablename__ = "user_sessions"
@@ -39,7 +40,7 @@ class UserSession(SQLModel, table=True):
     user_agent: str = Field(sa_column=words(300))
 
 
-class Invitation(SQLModel, table=True):
+class Invitation(Row, table=True):
     """A code with which a new user sets the first password. Stored as SHA-256, good once."""
 
     __tablename__ = "invitations"

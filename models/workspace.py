@@ -17,12 +17,13 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from .columns import moment, words
+from .row import Row
 
 
-class Workspace(SQLModel, table=True):
+class Workspace(Row, table=True):
     """A tenant of one catalog.
 
     ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role it
@@ -54,7 +55,7 @@ class Workspace(SQLModel, table=True):
     suspended_at: datetime | None = Field(default=None, sa_column=moment())
 
 
-class Space(SQLModel, table=True):
+class Space(Row, table=True):
     """A project inside a workspace. Deleted spaces stay as rows, so that their tokens stay explained."""
 
     __tablename__ = "spaces"
@@ -79,7 +80,7 @@ class Space(SQLModel, table=True):
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
 
 
-class Member(SQLModel, table=True):
+class Member(Row, table=True):
     """A person with a role in a workspace."""
 
     __tablename__ = "members"

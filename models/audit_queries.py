@@ -1,0 +1,78 @@
+"""Every query about the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from .audit import AuditChain, AuditEvent
+from .keyset import Ordering, Page, PageRequest, fetch_page, the_row
+from .upsert import insert
+
+AUDIT_BATCH_ROWS = 500
+
+_NO_HASH = bytes(32)
+
+
+async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
+    """The chain's head as it is now, made when missing; nobody else appends until this transaction ends.
+
+    Two that make it at once: the second one's insert waits for the first one's transaction and then does nothing.
+    """
+    statement = select(AuditChain).where(AuditChain.chain == chain).with_for_update()
+    statement = statement.execution_options(populate_existing=True)
+    head = (await session.exec(statement)).one_or_none()
+    if head is not None:
+        return head
+    connection = await session.connection()
+    new = insert(connection, AuditChain).values(chain=chain, sequence=0, hash=_NO_HASH)
+    await connection.execute(new.on_conflict_do_nothing())
+    return (await session.exec(statement)).one()
+
+
+async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:
+    """The chain's head as it is now, without holding it; None for a chain without events."""
+    statement = select(AuditChain).where(AuditChain.chain == chain)
+    return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
+
+
+async def audit_chains(session: AsyncSession) -> list[str]:
+    """The names of all chains, sorted."""
+    return list((await session.exec(select(AuditChain.chain).order_by(AuditChain.chain))).all())
+
+
+async def audit_page(
+    session: AsyncSession,
+    chain: str,
+    request: PageRequest,
+    *,
+    target_id: str | None = None,
+    action: str | None = None,
+) -> Page[AuditEvent]:
+    """One page of the chain's events, newest first.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    statement = select(AuditEvent).where(AuditEvent.chain == chain)
+    if target_id is not None:
+        statement = statement.where(AuditEvent.target_id == target_id)
+    if action is not None:
+        statement = statement.where(AuditEvent.action == action)
+    ordering = Ordering("audit.sequence", col(AuditEvent.sequence), int, descending=True)
+    return await fetch_page(session, statement, ordering, request, the_row)
+
+
+async def audit_events(session: AsyncSession, chain: str) -> AsyncIterator[AuditEvent]:
+    """All the chain's events in their order, however many: a few hundred are in memory at a time."""
+    statement = select(AuditEvent).where(AuditEvent.chain == chain).order_by(col(AuditEvent.sequence))
+    sequence = None
+    while True:
+        batch = statement if sequence is None else statement.where(AuditEvent.sequence > sequence)
+        events = (await session.exec(batch.limit(AUDIT_BATCH_ROWS))).all()
+        for event in events:
+            yield event
+        if len(events) < AUDIT_BATCH_ROWS:
+            return
+        sequence = events[-1].sequence

@@ -1,0 +1,122 @@
+"""Every query about tokens, except the hot lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, func, not_, or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from .edge import FarFuture, FarPast
+from .keyset import Ordering, Page, PageRequest, fetch_page, the_row
+from .token import Token, TokenFirstUse
+from .token_filter import TokenFilter, conditions, is_over
+from .upsert import insert
+
+
+class TokenOrder(StrEnum):
+    """What a list of tokens is ordered by. Without expiry comes after every date, never used before every date."""
+
+    CREATED_AT = "created_at"
+    NAME = "name"
+    LAST_USED_AT = "last_used_at"
+    EXPIRES_AT = "expires_at"
+
+
+async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
+    """The token in any state, deleted ones included."""
+    return await session.get(Token, token_id)
+
+
+async def tokens_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Token]:
+    """Those of them that exist, in any state, in no order."""
+    return list((await session.exec(select(Token).where(col(Token.id).in_(set(ids))))).all())
+
+
+async def token_by_digest(session: AsyncSession, digest: bytes) -> Token | None:
+    """The token whose secret has this SHA-256, in any state."""
+    return (await session.exec(select(Token).where(Token.digest == digest))).one_or_none()
+
+
+async def tokens_of_space(session: AsyncSession, space_id: str) -> list[Token]:
+    """The space's tokens that are not deleted, oldest first."""
+    statement = select(Token).where(Token.space_id == space_id, col(Token.deleted_at).is_(None))
+    return list((await session.exec(statement.order_by(col(Token.created_at), col(Token.id)))).all())
+
+
+async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
+    """How many of the workspace's tokens are not revoked, not deleted and not over. Disabled ones count."""
+    statement = select(func.count()).where(
+        Token.workspace_id == workspace_id,
+        col(Token.deleted_at).is_(None),
+        col(Token.revoked_at).is_(None),
+        not_(is_over(now)),
+    )
+    return (await session.exec(statement)).one()
+
+
+async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[str, datetime]:
+    """When each of these successors was first used; only those that end their predecessor so, and were used."""
+    statement = select(TokenFirstUse).where(col(TokenFirstUse.token_id).in_(set(token_ids)))
+    return {use.token_id: use.at for use in (await session.exec(statement)).all()}
+
+
+async def token_page(
+    session: AsyncSession,
+    where: TokenFilter,
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> Page[Token]:
+    """One page of the tokens that match.
+
+    :raises InvalidInput: for a cursor of another list, or text that no token can hold.
+    """
+    statement = select(Token).where(*conditions(where, now))
+    return await fetch_page(session, statement, _ordering(order, descending), request, the_row)
+
+
+def _ordering(order: TokenOrder, descending: bool) -> Ordering:
+    keys: dict[TokenOrder, tuple[Any, type[str] | type[datetime]]] = {
+        TokenOrder.CREATED_AT: (col(Token.created_at), datetime),
+        TokenOrder.NAME: (func.lower(Token.name), str),
+        TokenOrder.LAST_USED_AT: (func.coalesce(Token.last_used_at, FarPast()), datetime),
+        TokenOrder.EXPIRES_AT: (func.coalesce(Token.expires_at, FarFuture()), datetime),
+    }
+    key, kind = keys[order]
+    name = f"tokens.{order}.{'desc' if descending else 'asc'}"
+    return Ordering(name=name, key=key, kind=kind, identity=col(Token.id), descending=descending)
+
+
+async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[datetime, str]]) -> None:
+    """Move each token's last use to (moment, IP). Only forwards, and no other column: a late writer undoes nothing."""
+    if not uses:
+        return
+    token = Token.__table__
+    statement = (
+        update(token)
+        .where(
+            token.c.id == bindparam("token"),
+            or_(
+                token.c.last_used_at.is_(None), token.c.last_used_at < bindparam("at", type_=token.c.last_used_at.type)
+            ),
+        )
+        .values(last_used_at=bindparam("at"), last_used_ip=bindparam("ip"))
+    )
+    # In the order of ids, so that two processes flushing at once never wait for each other in a ring.
+    rows = [{"token": token_id, "at": at, "ip": ip} for token_id, (at, ip) in sorted(uses.items())]
+    connection = await session.connection()
+    await connection.execute(statement, rows)
+
+
+async def record_first_use(session: AsyncSession, token_id: str, at: datetime) -> None:
+    """Keep the moment of a successor's first use. The first one stays; later ones change nothing."""
+    connection = await session.connection()
+    await connection.execute(
+        insert(connection, TokenFirstUse).values(token_id=token_id, at=at).on_conflict_do_nothing()
+    )

@@ -1,0 +1,112 @@
+"""Every query about usage: writes come in batches, off the request path."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from .token import Token
+from .upsert import insert
+from .usage import ScopeUse, UsageHour
+from .utc_day import UtcDay
+
+
+class UsageDay(NamedTuple):
+    """One token's requests on one UTC day."""
+
+    day: date
+    allowed: int
+    denied: int
+    limited: int
+
+
+async def add_usage(session: AsyncSession, rows: Iterable[UsageHour]) -> None:
+    """Add counts to each token's hour. Rows of tokens that do not exist are left out; minutes count for their hour."""
+    counts: dict[tuple[str, datetime], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        sums = counts[row.token_id, row.hour.replace(minute=0, second=0, microsecond=0)]
+        for index, count in enumerate((row.allowed, row.denied, row.limited)):
+            sums[index] += count
+    known = await _existing(session, {token_id for token_id, _ in counts})
+    values = [
+        {"token_id": token_id, "hour": hour, "allowed": allowed, "denied": denied, "limited": limited}
+        for (token_id, hour), (allowed, denied, limited) in sorted(counts.items())
+        if token_id in known
+    ]
+    if not values:
+        return
+    connection = await session.connection()
+    statement = insert(connection, UsageHour)
+    old, new = UsageHour.__table__.c, statement.excluded
+    added = {name: old[name] + new[name] for name in ("allowed", "denied", "limited")}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["token_id", "hour"], set_=added),
+        values,
+    )
+
+
+async def usage_by_day(session: AsyncSession, token_ids: Iterable[str], since: datetime) -> dict[str, list[UsageDay]]:
+    """Each token's requests by UTC day from ``since`` on, the earliest first; days without requests are left out."""
+    day = UtcDay(UsageHour.hour)
+    statement = (
+        sa.select(
+            col(UsageHour.token_id),
+            day,
+            func.sum(UsageHour.allowed),
+            func.sum(UsageHour.denied),
+            func.sum(UsageHour.limited),
+        )
+        .where(col(UsageHour.token_id).in_(set(token_ids)), col(UsageHour.hour) >= since)
+        .group_by(col(UsageHour.token_id), day)
+        .order_by(day)
+    )
+    days: dict[str, list[UsageDay]] = defaultdict(list)
+    for token_id, one, allowed, denied, limited in (await session.execute(statement)).all():
+        days[token_id].append(UsageDay(one, int(allowed), int(denied), int(limited)))
+    return dict(days)
+
+
+async def touch_scopes(session: AsyncSession, uses: Mapping[tuple[str, str], datetime]) -> None:
+    """Move the last use of each (token, scope). Only forwards; unknown tokens are left out."""
+    known = await _existing(session, {token_id for token_id, _ in uses})
+    values = [
+        {"token_id": token_id, "scope": scope, "last_used_at": at}
+        for (token_id, scope), at in sorted(uses.items())
+        if token_id in known
+    ]
+    if not values:
+        return
+    connection = await session.connection()
+    statement = insert(connection, ScopeUse)
+    last = statement.excluded.last_used_at
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["token_id", "scope"],
+            set_={"last_used_at": last},
+            where=ScopeUse.__table__.c.last_used_at < last,
+        ),
+        values,
+    )
+
+
+async def scopes_used(session: AsyncSession, token_ids: Iterable[str], since: datetime) -> dict[str, frozenset[str]]:
+    """The scopes each token used at ``since`` or later; tokens that used none are left out."""
+    statement = select(ScopeUse.token_id, ScopeUse.scope).where(
+        col(ScopeUse.token_id).in_(set(token_ids)), ScopeUse.last_used_at >= since
+    )
+    used: dict[str, set[str]] = defaultdict(set)
+    for token_id, scope in (await session.exec(statement)).all():
+        used[token_id].add(scope)
+    return {token_id: frozenset(scopes) for token_id, scopes in used.items()}
+
+
+async def _existing(session: AsyncSession, token_ids: set[str]) -> set[str]:
+    """A batch from elsewhere may name anything, and one unknown id must not cost the others their counts."""
+    return set((await session.exec(select(Token.id).where(col(Token.id).in_(token_ids)))).all())

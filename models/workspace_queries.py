@@ -1,0 +1,112 @@
+"""Every query about workspaces, their spaces and their members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from .keyset import Ordering, Page, PageRequest, fetch_page, the_row
+from .user import User
+from .workspace import Member, Space, Workspace
+
+
+async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
+    """The workspace, or None."""
+    return await session.get(Workspace, workspace_id)
+
+
+async def workspaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Workspace]:
+    """Those of them that exist, in no order."""
+    return list((await session.exec(select(Workspace).where(col(Workspace.id).in_(set(ids))))).all())
+
+
+async def workspace_by_slug(session: AsyncSession, slug: str) -> Workspace | None:
+    """The workspace with this slug, or None."""
+    return (await session.exec(select(Workspace).where(Workspace.slug == slug))).one_or_none()
+
+
+async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace | None:
+    """The workspace as it is now, and nobody else changes it until this transaction ends.
+
+    SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
+    """
+    statement = select(Workspace).where(Workspace.id == workspace_id).with_for_update()
+    found = await session.exec(statement.execution_options(populate_existing=True))
+    return found.one_or_none()
+
+
+async def all_workspaces(session: AsyncSession) -> list[Workspace]:
+    """Every workspace, by name: for the operator's commands."""
+    return list((await session.exec(select(Workspace).order_by(func.lower(Workspace.name), Workspace.id))).all())
+
+
+async def workspaces_of_user_page(session: AsyncSession, user_id: str, request: PageRequest) -> Page[Workspace]:
+    """The workspaces a user is a member of, by name.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    statement = (
+        select(Workspace).join(Member, col(Member.workspace_id) == Workspace.id).where(Member.user_id == user_id)
+    )
+    ordering = Ordering("workspaces.name", func.lower(Workspace.name), str, col(Workspace.id))
+    return await fetch_page(session, statement, ordering, request, the_row)
+
+
+async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
+    """The space, a deleted one included, or None."""
+    return await session.get(Space, space_id)
+
+
+async def spaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Space]:
+    """Those of them that exist, deleted ones included, in no order."""
+    return list((await session.exec(select(Space).where(col(Space.id).in_(set(ids))))).all())
+
+
+async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> Space | None:
+    """The workspace's space with this slug that is not deleted, or None."""
+    statement = select(Space).where(
+        Space.workspace_id == workspace_id, Space.slug == slug, col(Space.deleted_at).is_(None)
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
+async def space_page(session: AsyncSession, workspace_id: str, request: PageRequest) -> Page[Space]:
+    """The workspace's spaces that are not deleted, by name.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    statement = select(Space).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
+    ordering = Ordering("spaces.name", func.lower(Space.name), str, col(Space.id))
+    return await fetch_page(session, statement, ordering, request, the_row)
+
+
+async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:
+    """The user's membership of the workspace, or None."""
+    return await session.get(Member, (workspace_id, user_id))
+
+
+async def members_of_user(session: AsyncSession, user_id: str) -> list[Member]:
+    """All memberships of one user."""
+    return list((await session.exec(select(Member).where(Member.user_id == user_id))).all())
+
+
+async def member_page(session: AsyncSession, workspace_id: str, request: PageRequest) -> Page[tuple[Member, User]]:
+    """The workspace's members with who they are, by name, or by e-mail address for those without one.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    statement = (
+        select(Member, User).join(User, col(User.id) == Member.user_id).where(Member.workspace_id == workspace_id)
+    )
+    shown = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
+    ordering = Ordering("members.name", shown, str, col(User.id))
+    return await fetch_page(session, statement, ordering, request, lambda row: (row[0], row[1]))
+
+
+async def count_members_with_role(session: AsyncSession, workspace_id: str, role: str) -> int:
+    """How many members of the workspace hold the role."""
+    statement = select(func.count()).where(Member.workspace_id == workspace_id, Member.role == role)
+    return (await session.exec(statement)).one()
