@@ -1,0 +1,94 @@
+"""Pages of spaces, members and audit events, as a caller may see them."""
+
+from __future__ import annotations
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.models import audit_queries, workspace_queries
+from spacekey.models.audit import AuditEvent
+from spacekey.models.keyset import Page, PageRequest
+from spacekey.models.user import User
+from spacekey.models.workspace import Member, Space
+
+from .authority import Authority, authority_in
+from .caller import Caller
+from .find_token import find_token
+from .spaces import find_space
+from .system import System
+
+
+async def space_list(system: System, caller: Caller, workspace_id: str, request: PageRequest) -> Page[Space]:
+    """A page of a workspace's spaces, by name. A space token sees its own only.
+
+    :raises NotFound, Forbidden: not the caller's workspace, or without ``spaces:read``.
+    """
+    async with system.store.reading() as session:
+        authority = await authority_in(session, system, caller, workspace_id)
+        authority.require("spaces:read")
+        if authority.space_id is None:
+            return await workspace_queries.space_page(session, workspace_id, request)
+        space = await workspace_queries.space_by_id(session, authority.space_id)
+    spaces = [space] if space is not None else []
+    return Page(spaces, [one.id for one in spaces], has_next=False, has_previous=False)
+
+
+async def one_space(system: System, caller: Caller, space_id: str) -> tuple[Space, Authority]:
+    """One space and the caller's authority over it.
+
+    :raises NotFound, Forbidden: not the caller's to see, or without ``spaces:read``.
+    """
+    async with system.store.reading() as session:
+        space, authority = await find_space(session, system, caller, space_id)
+        authority.require("spaces:read")
+    return space, authority
+
+
+async def member_list(
+    system: System, caller: Caller, workspace_id: str, request: PageRequest
+) -> Page[tuple[Member, User]]:
+    """A page of a workspace's members.
+
+    :raises NotFound, Forbidden: not the caller's workspace, or without ``members:read``.
+    """
+    async with system.store.reading() as session:
+        await _whole_workspace(session, system, caller, workspace_id, "members:read")
+        return await workspace_queries.member_page(session, workspace_id, request)
+
+
+async def audit_list(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    request: PageRequest,
+    *,
+    target_id: str | None = None,
+    action: str | None = None,
+) -> Page[AuditEvent]:
+    """A page of a workspace's audit log, newest first, perhaps of one target or one action.
+
+    :raises NotFound, Forbidden: not the caller's workspace, or without ``audit:read``.
+    """
+    async with system.store.reading() as session:
+        authority = await authority_in(session, system, caller, workspace_id)
+        authority.require("audit:read")
+        if authority.space_id is not None:
+            await _own_token(session, system, caller, target_id)
+        return await audit_queries.audit_page(session, workspace_id, request, target_id=target_id, action=action)
+
+
+async def _own_token(session: AsyncSession, system: System, caller: Caller, target_id: str | None) -> None:
+    """A space token may read the trail of its own space's tokens, one at a time."""
+    if target_id is None:
+        raise NotFound("workspace")
+    await find_token(session, system, caller, target_id)
+
+
+async def _whole_workspace(
+    session: AsyncSession, system: System, caller: Caller, workspace_id: str, scope: str
+) -> Authority:
+    authority = await authority_in(session, system, caller, workspace_id)
+    if authority.space_id is not None:
+        raise Forbidden([scope]) if scope not in authority.scopes else NotFound("workspace")
+    authority.require(scope)
+    return authority

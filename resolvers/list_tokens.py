@@ -1,0 +1,123 @@
+"""Pages of tokens, and single ones, as a caller may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.token_state import Status
+from spacekey.models import token_queries
+from spacekey.models.keyset import Page, PageRequest
+from spacekey.models.token import Token
+from spacekey.models.token_queries import TokenFilter, TokenOrder
+
+from .authorities import authorities
+from .authority import Authority, authority_in
+from .caller import Caller
+from .find_token import find_token
+from .system import System
+from .token_view import TokenView, view_of
+from .validate import NAME_LENGTH_MAX
+
+DAYS_MAX = 3_660
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSearch:
+    """What to list; None leaves a condition out. Days count from now, backwards and forwards."""
+
+    statuses: frozenset[Status] | None = None
+    environment: str | None = None
+    kind: str | None = None
+    text: str | None = None
+    unused_days: int | None = None
+    expiring_days: int | None = None
+
+
+async def token_list(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    *,
+    search: TokenSearch,
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    space_id: str | None = None,
+) -> Page[TokenView]:
+    """A page of a workspace's tokens, or of one of its spaces'. A space token sees its own space's only.
+
+    :raises NotFound, Forbidden: not the caller's workspace or space, or without ``tokens:read`` there.
+    :raises InvalidInput: a filter or cursor that cannot be.
+    """
+    async with system.store.reading() as session:
+        authority = await authority_in(session, system, caller, workspace_id)
+        if authority.space_id is not None and space_id not in {None, authority.space_id}:
+            raise NotFound("space")
+        authority.require("tokens:read")
+        now = system.clock()
+        where = TokenFilter(
+            workspace_id=workspace_id,
+            space_id=authority.space_id or space_id,
+            statuses=search.statuses,
+            environment=search.environment,
+            kind=search.kind,
+            text=_text(search.text),
+            unused_since=None if search.unused_days is None else now - _days("unused_days", search.unused_days),
+            expires_before=None if search.expiring_days is None else now + _days("expiring_days", search.expiring_days),
+        )
+        page = await token_queries.token_page(session, where, order, descending, request, now)
+        views = await _views(session, system, authority, page.rows)
+    return Page(views, page.cursors, page.has_next, page.has_previous)
+
+
+async def token_view(system: System, caller: Caller, token_id: str) -> TokenView:
+    """One token.
+
+    :raises NotFound, Forbidden: not the caller's to see, or without ``tokens:read``.
+    """
+    async with system.store.reading() as session:
+        found = await find_token(session, system, caller, token_id)
+        found.authority.require("tokens:read")
+        return (await _views(session, system, found.authority, [found.token]))[0]
+
+
+async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) -> dict[str, TokenView]:
+    """Several tokens by id; those the caller may not see, and deleted ones, are left out."""
+    async with system.store.reading() as session:
+        tokens = await token_queries.tokens_by_ids(session, list(token_ids))
+        tokens = [token for token in tokens if token.deleted_at is None]
+        held = await authorities(system, caller, {token.workspace_id for token in tokens})
+        views: dict[str, TokenView] = {}
+        for workspace_id, authority in held.items():
+            mine = [one for one in tokens if one.workspace_id == workspace_id and authority.covers(one)]
+            if "tokens:read" in authority.scopes:
+                views |= {view.token.id: view for view in await _views(session, system, authority, mine)}
+    return views
+
+
+async def _views(session: AsyncSession, system: System, authority: Authority, tokens: list[Token]) -> list[TokenView]:
+    """Views of tokens of one workspace, with one further statement for all their successors' first uses."""
+    successors = [token.rotated_to_id for token in tokens if token.rotated_to_id is not None]
+    used = await token_queries.first_uses(session, successors) if successors else {}
+    now = system.clock()
+    return [
+        view_of(token, authority.workspace, authority.catalog, now, used.get(token.rotated_to_id or ""))
+        for token in tokens
+    ]
+
+
+def _text(text: str | None) -> str | None:
+    if text is not None and len(text) > NAME_LENGTH_MAX:
+        raise InvalidInput("text", f"Search for at most {NAME_LENGTH_MAX} characters.")
+    return text or None
+
+
+def _days(field: str, days: int) -> timedelta:
+    if not 0 <= days <= DAYS_MAX:
+        raise InvalidInput(field, f"Give 0 to {DAYS_MAX} days.")
+    return timedelta(days=days)

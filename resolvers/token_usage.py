@@ -1,0 +1,67 @@
+"""How tokens were used: by day, and which of their scopes never were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spacekey.domain.refusal import InvalidInput
+from spacekey.models import usage_queries
+
+from .authorities import authorities
+from .caller import Caller
+from .system import System
+from .token_view import TokenView
+
+USAGE_DAYS_MAX = 366
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDay:
+    """Requests of a token on one UTC day."""
+
+    day: datetime
+    allowed: int
+    denied: int
+    limited: int
+
+
+def checked_days(days: int) -> int:
+    """The number of days to look back.
+
+    :raises InvalidInput: unless 1 to 366.
+    """
+    if not 1 <= days <= USAGE_DAYS_MAX:
+        raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.")
+    return days
+
+
+async def usage_by_day(system: System, token_ids: Iterable[str], days: int) -> dict[str, list[UsageDay]]:
+    """Days with requests, oldest first, by token id. The caller was let to see these tokens already."""
+    since = _midnight(system.clock()) - timedelta(days=days - 1)
+    async with system.store.reading() as session:
+        found = await usage_queries.usage_by_day(session, list(token_ids), since)
+    return {token_id: [UsageDay(*row) for row in rows] for token_id, rows in found.items()}
+
+
+async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -> dict[str, list[str]]:
+    """Effective scopes no request of these days needed, sorted, by token id."""
+    since = system.clock() - timedelta(days=days)
+    by_id = {view.token.id: view for view in views}
+    async with system.store.reading() as session:
+        used = await usage_queries.scopes_used(session, list(by_id), since)
+    return {token_id: sorted(view.scopes - used.get(token_id, frozenset())) for token_id, view in by_id.items()}
+
+
+async def require_usage(system: System, caller: Caller, workspace_ids: Iterable[str]) -> None:
+    """Refuse unless the caller may read usage in each of the workspaces.
+
+    :raises Forbidden: without ``usage:read`` in one of them.
+    """
+    for authority in (await authorities(system, caller, workspace_ids)).values():
+        authority.require("usage:read")
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
