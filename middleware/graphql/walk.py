@@ -131,8 +131,9 @@ class Walk:
     def _deny(self, node: FieldNode, denied: list[tuple[str, FieldEntry]], trail: Trail, *, certain: bool) -> None:
         name = node.name.value
         path = _path((trail, node.alias.value if node.alias else name))
+        denied.sort(key=lambda one: one[0])
         rules = tuple(entry.rule for _, entry in denied if entry.rule is not None)
-        for type_name, entry in sorted(denied, key=lambda one: one[0]):
+        for type_name, entry in denied:
             before = self.denials.get((type_name, name))
             if entry.rule is None or (before is not None and (before.certain or not certain)):
                 continue

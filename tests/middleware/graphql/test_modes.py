@@ -1,0 +1,173 @@
+"""What becomes of an operation that asks for a denied field: refused, filtered, or only reported."""
+
+# Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
+# mypy: disable-error-code=untyped-decorator
+
+import logging
+from typing import Any
+
+import pytest
+import strawberry
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Principal
+from spacekey.middleware.graphql import Denial, Mode, ScopedSchema, ScopeEnforcement, requires_scopes
+from support.graphql_library import ask, holding, library, ran, refusals
+
+DENIED = "INSUFFICIENT_SCOPE"
+FILTER = library(Mode.FILTER)
+
+
+async def test_reject_runs_nothing_of_the_operation(how: str) -> None:
+    context = holding()
+    result = await ask(how, library(Mode.REJECT), "{ hello books { title } book { price } }", context)
+    assert result.data is None
+    assert context["ran"] == []
+
+
+async def test_filter_gives_null_without_the_resolver_and_runs_the_rest(how: str) -> None:
+    context = holding()
+    result = await ask(how, FILTER, "{ hello b: book { title cost: price } }", context)
+    assert result.data == {"hello": "hello", "b": {"title": "Rain", "cost": None}}
+    assert refusals(result) == [("Book.price", ("b", "cost"), DENIED)]
+    assert context["ran"] == ["hello", "book"]
+
+
+async def test_filter_reports_a_coordinate_once_for_a_whole_list(how: str) -> None:
+    context = holding()
+    result = await ask(how, FILTER, "{ books { title price } }", context)
+    assert result.data == {"books": [{"title": f"Rain {n}", "price": None} for n in range(3)]}
+    assert refusals(result) == [("Book.price", ("books", 0, "price"), DENIED)]
+    assert context["ran"] == ["books"]
+
+
+async def test_a_denied_non_null_field_takes_its_list_item_with_it(how: str) -> None:
+    context = holding()
+    result = await ask(how, FILTER, "{ shelf { title isbn } }", context)
+    assert result.data == {"shelf": [None, None]}
+    assert refusals(result) == [("Book.isbn", ("shelf", 0, "isbn"), DENIED)]
+    assert context["ran"] == []
+
+
+async def test_a_denied_non_null_field_takes_its_parents_up_to_the_first_nullable_one(how: str) -> None:
+    context = holding()
+    result = await ask(how, FILTER, '{ hello thing(id: "b1") { ... on Book { related { isbn } } } }', context)
+    assert result.data == {"hello": "hello", "thing": None}
+    assert refusals(result) == [("Book.isbn", ("thing", "related", 0, "isbn"), DENIED)]
+
+
+async def test_a_denied_non_null_field_without_a_nullable_parent_takes_everything(how: str) -> None:
+    result = await ask(how, FILTER, "{ open book { isbn } }", holding())
+    assert result.data is None
+    assert refusals(result) == [("Book.isbn", ("book", "isbn"), DENIED)]
+
+
+async def test_filter_keeps_the_items_of_allowed_types(how: str) -> None:
+    query = (
+        '{ a: hit(id: "b1") { ...H } b: hit(id: "p1") { ...H } } fragment H on Hit { __typename ... on Book { title } }'
+    )
+    result = await ask(how, FILTER, query, holding())
+    assert result.data == {"a": {"__typename": "Book", "title": "Rain"}, "b": None}
+    assert refusals(result) == [("Person.__typename", ("b", "__typename"), DENIED)]
+
+
+async def test_a_mutation_is_refused_whole_even_by_filter(how: str) -> None:
+    for query, coordinate in (
+        ("mutation { addBook { title } }", "Mutation.addBook"),
+        ("mutation { touch { title price } }", "Book.price"),
+    ):
+        context = holding()
+        result = await ask(how, FILTER, query, context)
+        assert result.data is None
+        assert [one[0] for one in refusals(result)] == [coordinate]
+        assert context["ran"] == []
+    context = holding("books:write")
+    assert (await ask(how, FILTER, "mutation { addBook { title } }", context)).data == {"addBook": {"title": "New"}}
+    assert context["ran"] == ["add_book"]
+
+
+@pytest.mark.parametrize("mode", [Mode.REJECT, Mode.FILTER])
+async def test_a_denied_subscription_never_starts(mode: Mode) -> None:
+    context = holding()
+    results = [one async for one in await library(mode).subscribe("subscription { news }", context_value=context)]
+    assert len(results) == 1
+    assert refusals(results[0]) == [("Subscription.news", ("news",), DENIED)]
+    assert context["ran"] == []
+
+
+async def test_an_allowed_subscription_delivers() -> None:
+    stream = await library().subscribe("subscription { news }", context_value=holding("news:read"))
+    assert [one.data async for one in stream] == [{"news": "one"}, {"news": "two"}]
+
+
+async def test_a_denied_field_inside_a_subscription_is_refused_or_filtered_in_every_event() -> None:
+    query = "subscription { added { title price } }"
+    context = holding()
+    rejected = [one async for one in await library().subscribe(query, context_value=context)]
+    assert [refusals(one) for one in rejected] == [[("Book.price", ("added", "price"), DENIED)]]
+    assert context["ran"] == []
+    events = [one async for one in await FILTER.subscribe(query, context_value=holding())]
+    assert [one.data for one in events] == [
+        {"added": {"title": "Rain", "price": None}},
+        {"added": {"title": "Snow", "price": None}},
+    ]
+    assert [refusals(one) for one in events] == [[("Book.price", ("added", "price"), DENIED)]] * 2
+
+
+async def test_dry_run_runs_everything_and_reports(how: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    result = await ask(how, library(Mode.DRY_RUN), "{ book { price } nobody }", holding())
+    assert (result.data, result.errors) == ({"book": {"price": 7}, "nobody": "never"}, None)
+    assert [record.getMessage() for record in caplog.records] == ["denied to key_1: Book.price, Query.nobody"]
+
+
+async def test_a_report_hears_of_denials_in_every_mode() -> None:
+    heard: list[tuple[str, str | None, bool]] = []
+
+    def report(denials: Any, principal: Principal | None) -> None:
+        caller = principal.id if principal else None
+        heard.extend((one.coordinate, caller, one.certain) for one in denials if isinstance(one, Denial))
+
+    for mode in Mode:
+        library(mode, report=report).execute_sync('{ thing(id: "b1") { id } nobody }', context_value=holding())
+    assert heard == [("Person.id", "key_1", False), ("Query.nobody", "key_1", True)] * 3
+
+
+async def test_denials_are_not_logged_as_faults_of_the_server(how: str, caplog: pytest.LogCaptureFixture) -> None:
+    await ask(how, FILTER, "{ book { price } }", holding())
+    await ask(how, library(), "{ book { price } }", holding())
+    assert caplog.records == []
+
+
+async def test_async_resolvers_of_denied_fields_do_not_run() -> None:
+    @strawberry.type(name="Query")
+    class Slow:
+        @strawberry.field(directives=[requires_scopes("a")])
+        async def secret(self, info: strawberry.Info[Any, Any]) -> str | None:
+            ran(info, "secret")
+            return "secret"
+
+        @strawberry.field
+        async def plain(self, info: strawberry.Info[Any, Any]) -> str:
+            ran(info, "plain")
+            return "plain"
+
+    scopes = ScopeEnforcement(mode="filter", principal=lambda context: context["caller"])
+    context = holding()
+    result = await ScopedSchema(Slow, scopes=scopes).execute("{ secret plain }", context_value=context)
+    assert result.data == {"secret": None, "plain": "plain"}
+    assert context["ran"] == ["plain"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mode": "fliter"}, {"mode": ""}, {"selections_max": 0}, {"public": "Query.open"}, {"known_scopes": "a"}],
+)
+def test_wrong_settings_are_refused_when_they_are_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        ScopeEnforcement(**settings)
+
+
+def test_a_mistyped_mode_is_told_the_near_one() -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'filter'"):
+        ScopeEnforcement(mode="fliter")
