@@ -64,10 +64,15 @@ class CachedVerifier:
         self._unknown = _Entries(unknown_entries_max)
         self._reads: dict[bytes, asyncio.Task[_Entry]] = {}
 
+    def peek(self, secret: Secret) -> Verdict | None:
+        """The verdict from memory, at once; None when it must be read."""
+        entry = self._remembered(secret.digest())
+        return None if entry is None else self._unless_expired(entry.verdict)
+
     async def verify(self, secret: Secret) -> Verdict:
         """The verdict on ``secret``, from memory or read anew."""
         digest = secret.digest()
-        entry = self._valid.fresh(digest, self._clock()) or self._unknown.fresh(digest, self._clock())
+        entry = self._remembered(digest)
         if entry is None:
             if parse(secret) is None:
                 return Refused(Reason.MALFORMED)
@@ -84,6 +89,10 @@ class CachedVerifier:
         for task in reads:
             task.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
+
+    def _remembered(self, digest: bytes) -> "_Entry | None":
+        now = self._clock()
+        return self._valid.fresh(digest, now) or self._unknown.fresh(digest, now)
 
     async def _read_or_join(self, secret: Secret, digest: bytes) -> "_Entry":
         """An answer that may be used now: one that may be kept, or one that was asked for after this call came."""

@@ -1,10 +1,10 @@
 """Several issuers behind one app, told apart by the brand a secret starts with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Reason, Refused, Verdict
-from spacekey.domain.secret import Secret, is_brand, parse
+from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
 from spacekey.domain.verifier import Verifier
 
 
@@ -28,10 +28,18 @@ class BrandChain:
     async def verify(self, secret: Secret) -> Verdict:
         """The verdict of the one verifier that is responsible."""
         facts = parse(secret)
-        verifier = self._verifiers.get(facts.brand, self._otherwise) if facts is not None else self._otherwise
+        verifier = self._responsible(facts)
         if verifier is None:
             return Refused(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
         return await verifier.verify(secret)
+
+    def peek(self, secret: Secret) -> Verdict | None:
+        """What that verifier knows without waiting; None when it must be asked."""
+        peek: Callable[[Secret], Verdict | None] | None = getattr(self._responsible(parse(secret)), "peek", None)
+        return None if peek is None else peek(secret)
+
+    def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
+        return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)
 
     async def aclose(self) -> None:
         """Close every verifier, also when one of them fails to."""

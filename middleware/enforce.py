@@ -80,7 +80,8 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
 
     async def guarded(*args: Any, **kwargs: Any) -> object:
         connection = _connection(args, kwargs, handed_on)
-        refusal = await visit_of(connection.scope).refusal(requirement)
+        visit = visit_of(connection.scope)
+        refusal = None if visit.passes(requirement) else await visit.refusal(requirement)
         if refusal is None:
             return await endpoint(*args, **kwargs)
         if isinstance(connection, WebSocket):
@@ -96,8 +97,10 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
 
     def guarded(*args: Any, **kwargs: Any) -> object:
         connection = _connection(args, kwargs, handed_on)
-        # Starlette runs sync endpoints in a worker thread; the question belongs to the event loop.
-        refusal = anyio.from_thread.run(visit_of(connection.scope).refusal, requirement)
+        visit = visit_of(connection.scope)
+        # Starlette runs sync endpoints in a worker thread; whoever must be asked is asked in the event loop.
+        known = visit.consulted and visit.passes(requirement)
+        refusal = None if known else anyio.from_thread.run(visit.refusal, requirement)
         if refusal is None:
             return endpoint(*args, **kwargs)
         raise as_exception(refusal)
@@ -118,6 +121,8 @@ def _takes_connection(endpoint: Callable[..., object]) -> bool:
 
 def _connection(args: tuple[object, ...], kwargs: dict[str, Any], handed_on: bool) -> HTTPConnection:
     injected = kwargs.get(CONNECTION) if handed_on else kwargs.pop(CONNECTION, None)
+    if args and isinstance(args[0], HTTPConnection):
+        return args[0]
     for value in (injected, *args, *kwargs.values()):
         if isinstance(value, HTTPConnection):
             return value

@@ -31,7 +31,7 @@ class _Bearer(SecurityBase):
         self.scheme_name = "Spacekey"
         self.model = HTTPBearerModel(description="An API token, as `Authorization: Bearer …`.")
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Nothing to do: :class:`Scoped` decides."""
 
 

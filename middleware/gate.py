@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
@@ -34,9 +35,23 @@ class Gate:
     on_outcome: Observer | None = None
     workspace_of: WorkspaceOf | None = None
 
+    def peek(self, secret: Secret) -> Verdict | None:
+        """What the verifier knows without waiting, if it can be asked that way; None when :meth:`judge` must be."""
+        peek: Callable[[Secret], Verdict | None] | None = getattr(self.verifier, "peek", None)
+        if peek is None:
+            return None
+        try:
+            verdict = peek(secret)
+        except Exception as error:
+            log.error("the verifier failed with %s", type(error).__name__)
+            return None
+        return None if verdict is None else self._sensible(verdict)
+
     async def judge(self, secret: Secret) -> Verdict:
         """Ask the verifier. An exception, a hang or an answer that is none of the three is "cannot tell"."""
-        verdict = await self._within_deadline(self.verifier.verify, secret, "the verifier")
+        return self._sensible(await self._within_deadline(self.verifier.verify, secret, "the verifier"))
+
+    def _sensible(self, verdict: object) -> Verdict:
         if isinstance(verdict, Valid) and isinstance(verdict.principal, Principal):
             return self._of_this_environment(verdict)
         if isinstance(verdict, Refused | CannotTell):
@@ -63,7 +78,7 @@ class Gate:
         answer = await self._within_deadline(self.workspace_of, space_id, "workspace_of")
         return answer if isinstance(answer, str | CannotTell) else None
 
-    def observe(self, connection: HTTPConnection, outcome: Outcome) -> None:
+    def observe(self, scope: Scope, outcome: Outcome) -> None:
         """Log what the caller is not told, and tell the observer. Secrets reach neither."""
         if isinstance(outcome, Refused):
             log.info("credentials refused: %s, token %s", outcome.reason, outcome.token_id)
@@ -71,7 +86,7 @@ class Gate:
             log.warning("credentials cannot be checked: %s", outcome.why)
         if self.on_outcome is not None:
             try:
-                self.on_outcome(connection, outcome)
+                self.on_outcome(HTTPConnection(scope), outcome)
             except Exception:
                 log.exception("the observer failed")
 

@@ -35,7 +35,8 @@ class Guard:
         access = self.access
         if self.by_method:
             access = self.by_method.get(scope.get("method", WEBSOCKET), access)
-        refusal = await visit_of(scope).refusal(access)
+        visit = visit_of(scope)
+        refusal = None if access is not None and visit.passes(access) else await visit.refusal(access)
         if refusal is None:
             await self.app(scope, receive, send)
         else:

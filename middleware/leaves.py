@@ -64,7 +64,8 @@ class Walk:
 
     def extent(self) -> int:
         """A number that grows when routes are added anywhere."""
-        return sum(map(len, self.lists)) + sum(version() for version in self.versions)
+        extent = sum(map(len, self.lists))
+        return extent + sum(version() for version in self.versions) if self.versions else extent
 
     def whole(self, holder: Holder, access: Access | None) -> None:
         """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""

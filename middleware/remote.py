@@ -59,6 +59,10 @@ class RemoteVerifier:
             trust_env=False,  # a .netrc or proxy variable must not redirect secrets
         )
 
+    def peek(self, secret: Secret) -> Verdict | None:
+        """What the remote Spacekey said less than its ``max_age`` ago; None when it must be asked."""
+        return self._cache.peek(secret)
+
     async def verify(self, secret: Secret) -> Verdict:
         """What the remote Spacekey says, or said less than its ``max_age`` ago."""
         try:

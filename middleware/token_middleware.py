@@ -1,6 +1,6 @@
 """The middleware itself: raw ASGI, for HTTP and WebSockets."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -8,7 +8,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.verifier import Verifier
 
 from .access import Declaration, public
-from .credentials import SUBPROTOCOL, credentials_of
+from .credentials import SUBPROTOCOL
 from .doors import Doors
 from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .vary import vary_on_authorization
@@ -68,12 +68,12 @@ class TokenMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self.doors.keep(scope)
-            visit = Visit(self.gate, scope, credentials_of(scope))
+            visit = Visit(self.gate, scope)
             await self.app(scope, receive, _sending_vary(visit, send))
         elif scope["type"] == "websocket":
             self.doors.keep(scope)
             paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
-            Visit(self.gate, scope, credentials_of(scope))
+            Visit(self.gate, scope)
             await self.app(scope, receive, _answering_pair(send) if paired else send)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, self.doors.checked_at_startup(scope, send))
@@ -84,10 +84,10 @@ class TokenMiddleware:
 def _sending_vary(visit: Visit, send: Send) -> Send:
     """Whatever was decided by looking at credentials says so to caches."""
 
-    async def sending(message: Message) -> None:
+    def sending(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start" and visit.consulted:
             message = {**message, "headers": vary_on_authorization(message.get("headers") or ())}
-        await send(message)
+        return send(message)
 
     return sending
 

@@ -14,25 +14,48 @@ from spacekey.domain.secret import Secret
 
 from . import problems
 from .access import Access, Openness, Requirement
-from .credentials import Malformed
+from .credentials import Malformed, credentials_of
 from .gate import Gate, principal_in
+
+NOT_READ = Malformed("not read yet")
+"""Stands for credentials that nobody has asked for yet."""
+
+ANONYMOUS = UnauthenticatedUser()
+"""Starlette's user without credentials; it has no state, so one will do."""
 
 KEY = "spacekey"
 """Where the visit sits in the ASGI scope."""
 
 
+class TokenCredentials(AuthCredentials):
+    """Starlette's credentials of a principal: its scopes and "authenticated". Listed only when somebody looks."""
+
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
+
+    @property
+    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; nobody needs to assign it
+        """The scopes, sorted, after "authenticated"."""
+        return ["authenticated", *sorted(self._principal.scopes)]
+
+
 class Visit:
-    """The state of one connection. Until somebody asks, its user is Starlette's unauthenticated one."""
+    """The state of one connection. Until somebody asks, its user is Starlette's unauthenticated one.
 
-    __slots__ = ("_gate", "_outcome", "_scope", "_sent")
+    The middleware makes one for each connection and puts it into the scope.
+    """
 
-    def __init__(self, gate: Gate, scope: Scope, sent: Secret | Malformed | None) -> None:
+    __slots__ = ("_admitted", "_gate", "_outcome", "_scope", "_sent")
+
+    def __init__(self, gate: Gate, scope: Scope) -> None:
         self._gate = gate
         self._scope = scope
-        self._sent = sent
         self._outcome: Outcome | None = None
+        self._admitted: Access | None = None
+        # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
+        self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
         scope[KEY] = self
-        scope["user"] = UnauthenticatedUser()
+        scope["user"] = ANONYMOUS
         scope["auth"] = AuthCredentials()
 
     @property
@@ -42,10 +65,7 @@ class Visit:
 
     async def outcome(self) -> Outcome:
         """What the request's credentials come to. Asked once; the answer is kept for this connection."""
-        if self._outcome is None:
-            self._settle(await self._ask())
-        assert self._outcome is not None  # noqa: S101 - for the type checker; _settle has just set it
-        return self._outcome
+        return self._outcome or self._settle(await self._ask())
 
     async def present(self, secret: Secret) -> Outcome:
         """Credentials that came later on the same connection, such as GraphQL's ``connection_init``.
@@ -59,18 +79,29 @@ class Visit:
         """Verify the same credentials anew: for connections that outlive an answer (DESIGN §7)."""
         return self._settle(await self._ask())
 
+    def passes(self, access: Access) -> bool:
+        """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
+        if access is self._admitted or access is Openness.PUBLIC:
+            return True
+        outcome = self._outcome or self._peek()
+        if isinstance(outcome, Valid):
+            passes = access is Openness.OPTIONAL or self._satisfied(outcome.principal, access)
+        else:
+            passes = access is Openness.OPTIONAL and isinstance(outcome, Absent)
+        if passes:
+            self._admitted = access
+        return passes
+
     async def refusal(self, access: Access | None) -> Response | None:
         """The response that keeps this connection out of what declares ``access``; None lets it in.
 
         None for ``access`` means that nothing was declared: refused without looking at credentials.
         """
-        if access is Openness.PUBLIC:
-            return None
         if access is None:
             return problems.forbidden()
-        outcome = self._outcome
-        if outcome is None:
-            outcome = await self.outcome()
+        if self.passes(access):
+            return None
+        outcome = await self.outcome()
         if isinstance(outcome, Valid):
             return await self._refusal_of(outcome.principal, access) if isinstance(access, Requirement) else None
         if isinstance(outcome, Absent):
@@ -81,51 +112,76 @@ class Visit:
             return problems.request_malformed(self._gate.realm)
         return problems.token_refused(self._gate.realm)
 
+    def _credentials(self) -> Secret | Malformed | None:
+        if self._sent is NOT_READ:
+            self._sent = credentials_of(self._scope)
+        return self._sent
+
+    def _peek(self) -> Outcome | None:
+        """The outcome, where the verifier knows it without waiting."""
+        sent = self._credentials()
+        verdict = self._gate.peek(sent) if isinstance(sent, Secret) else None
+        return None if verdict is None else self._settle(verdict)
+
     async def _ask(self) -> Outcome:
-        if isinstance(self._sent, Secret):
-            return await self._gate.judge(self._sent)
-        if isinstance(self._sent, Malformed):
+        sent = self._credentials()
+        if isinstance(sent, Secret):
+            return await self._gate.judge(sent)
+        if isinstance(sent, Malformed):
             return Refused(Reason.MALFORMED)
         return await self._gate.ask_fallback(HTTPConnection(self._scope))
 
     def _settle(self, outcome: Outcome) -> Outcome:
         self._outcome = outcome
+        self._admitted = None
         if isinstance(outcome, Valid):
             self._scope["user"] = outcome.principal
-            self._scope["auth"] = AuthCredentials(["authenticated", *outcome.principal.scopes])
+            self._scope["auth"] = TokenCredentials(outcome.principal)
         else:
-            self._scope["user"] = UnauthenticatedUser()
+            self._scope["user"] = ANONYMOUS
             self._scope["auth"] = AuthCredentials()
-        self._gate.observe(HTTPConnection(self._scope), outcome)
+        self._gate.observe(self._scope, outcome)
         return outcome
 
+    def _satisfied(self, principal: Principal, access: Access) -> bool:
+        """Whether the principal satisfies a requirement, without asking anybody; False may still become true."""
+        return (
+            isinstance(access, Requirement)
+            and access.rule.allows(principal.scopes)
+            and (access.environments is None or principal_in(principal, access.environments))
+            and (not access.spaces or (principal.kind is Kind.SPACE and self._spaces(access) == {principal.space_id}))
+        )
+
     async def _refusal_of(self, principal: Principal, requirement: Requirement) -> Response | None:
+        """A space's token is good in its space; a workspace's where the app can tell whose space it is."""
         environments = requirement.environments
         if environments is not None and not principal_in(principal, environments):
-            self._gate.observe(HTTPConnection(self._scope), Refused(Reason.ENVIRONMENT, principal.id))
+            self._gate.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
             return problems.token_refused(self._gate.realm)
         if not requirement.rule.allows(principal.scopes):
             return problems.scope_missing(self._gate.realm, requirement.rule.missing(principal.scopes) or ())
-        for parameter in requirement.spaces:
-            refusal = await self._refusal_in_space(principal, parameter)
-            if refusal is not None:
-                return refusal
+        spaces = self._spaces(requirement)
+        if principal.kind is Kind.SPACE and spaces - {principal.space_id}:
+            return problems.forbidden()
+        if principal.kind is Kind.MEMBER and spaces:
+            return problems.forbidden()
+        if principal.kind is Kind.WORKSPACE:
+            return await self._refusal_in_workspace(spaces, principal.workspace_id)
         return None
 
-    async def _refusal_in_space(self, principal: Principal, parameter: str) -> Response | None:
-        """A space's token is good in its space; a workspace's where the app can tell whose space it is."""
-        path_params = self._scope.get("path_params") or {}
-        space_id = str(path_params[parameter]) if parameter in path_params else None
-        if space_id is None:
-            return problems.forbidden()
-        if principal.kind is Kind.SPACE:
-            return None if principal.space_id == space_id else problems.forbidden()
-        if principal.kind is Kind.WORKSPACE and principal.workspace_id is not None:
-            owner = await self._gate.workspace_of_space(space_id)
+    async def _refusal_in_workspace(self, spaces: set[str | None], workspace_id: str | None) -> Response | None:
+        for space_id in spaces:
+            owner = None if space_id is None else await self._gate.workspace_of_space(space_id)
             if isinstance(owner, CannotTell):
                 return problems.cannot_tell(owner.retry_after_seconds)
-            return None if owner == principal.workspace_id else problems.forbidden()
-        return problems.forbidden()
+            if owner is None or owner != workspace_id:
+                return problems.forbidden()
+        return None
+
+    def _spaces(self, requirement: Requirement) -> set[str | None]:
+        """The space ids in the path that the requirement binds; None for a parameter that the path lacks."""
+        path_params = self._scope.get("path_params") or {}
+        return {str(path_params[name]) if name in path_params else None for name in requirement.spaces}
 
 
 def visit_of(scope: Scope) -> Visit:
