@@ -114,10 +114,8 @@ def any_of(*parts: str | Rule) -> Rule:
 
     :raises RuleError: for a string that is not a scope name.
     """
-    rule = NEVER
-    for part in parts:
-        rule = rule | _term(part)
-    return rule
+    # One reduction for all parts: reducing after each would be cubic in their number.
+    return _reduced(alternative for part in parts for alternative in _term(part).alternatives)
 
 
 def _is_list(value: object) -> bool:
