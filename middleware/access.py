@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias, TypeVar, cast
 
@@ -46,6 +46,19 @@ class Requirement:
     rule: Rule
     spaces: frozenset[str] = frozenset()
     environments: frozenset[str] | None = None
+    only: frozenset[str] | None = field(init=False, repr=False, compare=False)
+    """The scopes, where the rule has a single alternative: then one set comparison decides."""
+    bound: bool = field(init=False, repr=False, compare=False)
+    """Whether more than scopes must be looked at."""
+
+    def __post_init__(self) -> None:
+        alternatives = self.rule.alternatives
+        object.__setattr__(self, "only", alternatives[0] if len(alternatives) == 1 else None)
+        object.__setattr__(self, "bound", bool(self.spaces) or self.environments is not None)
+
+    def allows(self, held: frozenset[str]) -> bool:
+        """Whether the scopes suffice."""
+        return self.rule.allows(held) if self.only is None else self.only <= held
 
     def __and__(self, other: Requirement) -> Requirement:
         """Both must hold."""

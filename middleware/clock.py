@@ -11,13 +11,15 @@ WallClock = Callable[[], datetime]
 """The time of day, in UTC."""
 
 
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 def boot_clock() -> float:
     """Seconds since the machine started, counting the time it was suspended, where the system can tell.
 
     A monotonic clock that stops during suspension would let a cache serve what it read before a night's sleep.
     """
-    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+    return time.monotonic() if _BOOT_TIME is None else time.clock_gettime(_BOOT_TIME)
 
 
 def utc_now() -> datetime:

@@ -7,12 +7,12 @@ reached through an app whose routes the middleware cannot see.
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio.from_thread
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
@@ -121,8 +121,8 @@ def _takes_connection(endpoint: Callable[..., object]) -> bool:
 
 def _connection(args: tuple[object, ...], kwargs: dict[str, Any], handed_on: bool) -> HTTPConnection:
     injected = kwargs.get(CONNECTION) if handed_on else kwargs.pop(CONNECTION, None)
-    if args and isinstance(args[0], HTTPConnection):
-        return args[0]
+    if args and type(args[0]) in (Request, WebSocket):  # the usual case; isinstance is slow on abstract classes
+        return cast("HTTPConnection", args[0])
     for value in (injected, *args, *kwargs.values()):
         if isinstance(value, HTTPConnection):
             return value

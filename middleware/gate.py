@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import HTTPConnection
@@ -34,15 +34,18 @@ class Gate:
     fallback: Fallback | None = None
     on_outcome: Observer | None = None
     workspace_of: WorkspaceOf | None = None
+    _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What the verifier knows without waiting, if it can be asked that way; None when :meth:`judge` must be."""
-        peek: Callable[[Secret], Verdict | None] | None = getattr(self.verifier, "peek", None)
-        if peek is None:
+        if self._peek is None:
             return None
         try:
-            verdict = peek(secret)
-        except Exception as error:
+            verdict = self._peek(secret)
+        except Exception as error:  # noqa: BLE001 - judge() asks again, and says "cannot tell"
             log.error("the verifier failed with %s", type(error).__name__)
             return None
         return None if verdict is None else self._sensible(verdict)

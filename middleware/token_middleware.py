@@ -86,7 +86,7 @@ def _sending_vary(visit: Visit, send: Send) -> Send:
 
     def sending(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start" and visit.consulted:
-            message = {**message, "headers": vary_on_authorization(message.get("headers") or ())}
+            message["headers"] = vary_on_authorization(message.get("headers") or ())
         return send(message)
 
     return sending

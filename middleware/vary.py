@@ -8,12 +8,12 @@ Header = tuple[bytes, bytes]
 def vary_on_authorization(headers: Iterable[Header]) -> list[Header]:
     """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``."""
     merged = list(headers)
-    named = [(place, value) for place, (name, value) in enumerate(merged) if name.lower() == b"vary"]
+    named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]
+    if not named:
+        return [*merged, (b"vary", b"Authorization")]
     present = {part.strip().lower() for _, value in named for part in value.split(b",")}
     if present & {b"*", b"authorization"}:
         return merged
-    if not named:
-        return [*merged, (b"vary", b"Authorization")]
     place, value = named[-1]
     merged[place] = (b"vary", value + b", Authorization" if value.strip() else b"Authorization")
     return merged

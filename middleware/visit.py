@@ -13,7 +13,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 
 from . import problems
-from .access import Access, Openness, Requirement
+from .access import Access, Requirement, optional, public
 from .credentials import Malformed, credentials_of
 from .gate import Gate, principal_in
 
@@ -28,15 +28,18 @@ KEY = "spacekey"
 
 
 class TokenCredentials(AuthCredentials):
-    """Starlette's credentials of a principal: its scopes and "authenticated". Listed only when somebody looks."""
+    """Starlette's credentials, of a principal or of nobody. Made into a list only when somebody looks."""
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal | None) -> None:
         self._principal = principal
 
     @property
     def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; nobody needs to assign it
-        """The scopes, sorted, after "authenticated"."""
-        return ["authenticated", *sorted(self._principal.scopes)]
+        """The scopes, sorted, after "authenticated"; a new list each time, so that none is shared."""
+        return [] if self._principal is None else ["authenticated", *sorted(self._principal.scopes)]
+
+
+NO_CREDENTIALS = TokenCredentials(None)
 
 
 class Visit:
@@ -56,7 +59,7 @@ class Visit:
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
         scope[KEY] = self
         scope["user"] = ANONYMOUS
-        scope["auth"] = AuthCredentials()
+        scope["auth"] = NO_CREDENTIALS
 
     @property
     def consulted(self) -> bool:
@@ -81,13 +84,13 @@ class Visit:
 
     def passes(self, access: Access) -> bool:
         """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
-        if access is self._admitted or access is Openness.PUBLIC:
+        if access is self._admitted or access is public:
             return True
         outcome = self._outcome or self._peek()
         if isinstance(outcome, Valid):
-            passes = access is Openness.OPTIONAL or self._satisfied(outcome.principal, access)
+            passes = access is optional or self._satisfied(outcome.principal, access)
         else:
-            passes = access is Openness.OPTIONAL and isinstance(outcome, Absent)
+            passes = access is optional and isinstance(outcome, Absent)
         if passes:
             self._admitted = access
         return passes
@@ -105,7 +108,7 @@ class Visit:
         if isinstance(outcome, Valid):
             return await self._refusal_of(outcome.principal, access) if isinstance(access, Requirement) else None
         if isinstance(outcome, Absent):
-            return None if access is Openness.OPTIONAL else problems.credentials_absent(self._gate.realm)
+            return None if access is optional else problems.credentials_absent(self._gate.realm)
         if isinstance(outcome, CannotTell):
             return problems.cannot_tell(outcome.retry_after_seconds)
         if isinstance(self._sent, Malformed):
@@ -139,16 +142,16 @@ class Visit:
             self._scope["auth"] = TokenCredentials(outcome.principal)
         else:
             self._scope["user"] = ANONYMOUS
-            self._scope["auth"] = AuthCredentials()
+            self._scope["auth"] = NO_CREDENTIALS
         self._gate.observe(self._scope, outcome)
         return outcome
 
     def _satisfied(self, principal: Principal, access: Access) -> bool:
         """Whether the principal satisfies a requirement, without asking anybody; False may still become true."""
-        return (
-            isinstance(access, Requirement)
-            and access.rule.allows(principal.scopes)
-            and (access.environments is None or principal_in(principal, access.environments))
+        if not isinstance(access, Requirement) or not access.allows(principal.scopes):
+            return False
+        return not access.bound or (
+            (access.environments is None or principal_in(principal, access.environments))
             and (not access.spaces or (principal.kind is Kind.SPACE and self._spaces(access) == {principal.space_id}))
         )
 
@@ -158,7 +161,7 @@ class Visit:
         if environments is not None and not principal_in(principal, environments):
             self._gate.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
             return problems.token_refused(self._gate.realm)
-        if not requirement.rule.allows(principal.scopes):
+        if not requirement.allows(principal.scopes):
             return problems.scope_missing(self._gate.realm, requirement.rule.missing(principal.scopes) or ())
         spaces = self._spaces(requirement)
         if principal.kind is Kind.SPACE and spaces - {principal.space_id}:
