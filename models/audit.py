@@ -37,7 +37,8 @@ class AuditEvent(Row, table=True):
         UniqueConstraint("chain", "sequence", name="uq_audit_events_chain_sequence"),
         CheckConstraint("length(hash) = 32", name="ck_audit_events_hash"),
         CheckConstraint("outcome IN ('success', 'denied', 'alert')", name="ck_audit_events_outcome"),
-        Index("ix_audit_events_target", "target_id", "sequence"),
+        Index("ix_audit_events_target", "chain", "target_id", "sequence"),
+        Index("ix_audit_events_action", "chain", "action", "sequence"),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))

@@ -28,7 +28,7 @@ class FarFuture(ColumnElement[Any]):
     type = UtcDateTime()
 
 
-@compiles(FarPast, "sqlite")
+@compiles(FarPast)
 def _past_in_sqlite(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
     return "'0001-01-01 00:00:00.000000'"
 
@@ -38,7 +38,7 @@ def _past_in_postgresql(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> 
     return "'0001-01-01 00:00:00+00'::timestamptz"
 
 
-@compiles(FarFuture, "sqlite")
+@compiles(FarFuture)
 def _future_in_sqlite(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> str:
     return "'9999-12-31 00:00:00.000000'"
 

@@ -47,7 +47,7 @@ class Store:
         :raises Unavailable: when the database does not answer.
         """
         with_session = AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
-        async with _answering(), with_session as session:
+        async with answering(), with_session as session:
             yield session
 
     @asynccontextmanager
@@ -67,7 +67,7 @@ class Store:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with _answering(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with answering(), AsyncSession(self.engine, expire_on_commit=False) as session:
             try:
                 yield session
                 await session.commit()
@@ -134,7 +134,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 @asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
+async def answering() -> AsyncIterator[None]:
     """Turn every way of "the database did not answer" into one error; its text may name hosts, so it is not kept."""
     try:
         yield

@@ -14,11 +14,14 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     String,
+    column,
+    func,
     text,
 )
 from sqlmodel import Field
 
 from .columns import moment, words
+from .edge import FarFuture, FarPast
 from .row import Row
 
 _LISTED = text("deleted_at IS NULL")
@@ -50,11 +53,18 @@ class Token(Row, table=True):
             sqlite_where=_LISTED,
             postgresql_where=_LISTED,
         ),
-        Index("ix_tokens_workspace_name", "workspace_id", "name", "id", sqlite_where=_LISTED, postgresql_where=_LISTED),
+        Index(
+            "ix_tokens_workspace_name",
+            "workspace_id",
+            func.lower(column("name", String)),
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
         Index(
             "ix_tokens_workspace_expires",
             "workspace_id",
-            "expires_at",
+            func.coalesce(column("expires_at"), FarFuture()),
             "id",
             sqlite_where=_LISTED,
             postgresql_where=_LISTED,
@@ -62,7 +72,7 @@ class Token(Row, table=True):
         Index(
             "ix_tokens_workspace_used",
             "workspace_id",
-            "last_used_at",
+            func.coalesce(column("last_used_at"), FarPast()),
             "id",
             sqlite_where=_LISTED,
             postgresql_where=_LISTED,

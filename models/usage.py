@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, ForeignKey, String
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, String
 from sqlmodel import Field
 
 from .columns import UtcDateTime, moment
@@ -15,6 +15,7 @@ class UsageHour(Row, table=True):
     """Requests of one token in one hour."""
 
     __tablename__ = "usage_hours"
+    __table_args__ = (CheckConstraint("allowed >= 0 AND denied >= 0 AND limited >= 0", name="ck_usage_hours_counts"),)
 
     token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
     hour: datetime = Field(sa_column=Column(UtcDateTime(), primary_key=True))

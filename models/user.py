@@ -28,6 +28,7 @@ class UserSession(Row, table=True):
     """A signed-in browser. The cookie's random string is stored as SHA-256 only."""
 
     __tablename__ = "user_sessions"
+    __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_user_sessions_digest"),)
 
     digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
     user_id: str = Field(
@@ -44,6 +45,7 @@ class Invitation(Row, table=True):
     """A code with which a new user sets the first password. Stored as SHA-256, good once."""
 
     __tablename__ = "invitations"
+    __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),)
 
     digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
     user_id: str = Field(

@@ -15,6 +15,8 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    column,
+    func,
     text,
 )
 from sqlmodel import Field
@@ -69,7 +71,7 @@ class Space(Row, table=True):
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
         ),
-        Index("ix_spaces_workspace_name", "workspace_id", "name", "id"),
+        Index("ix_spaces_workspace_name", "workspace_id", func.lower(column("name", String)), "id"),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))

@@ -1,0 +1,7 @@
+"""How Alembic reaches the database here: over the connection that ``spacekey.models.migrate`` opened and locked."""
+
+from alembic import context
+
+# The transaction is the caller's: a migration that fails leaves nothing, on either database.
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()
