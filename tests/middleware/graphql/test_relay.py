@@ -24,7 +24,7 @@ class Card(relay.Node):
         return "Bob"
 
     @classmethod
-    def resolve_nodes(cls, *, info: Any, node_ids: Any, required: bool = False) -> list["Card"]:
+    def resolve_nodes(cls, *, info: Any, node_ids: Any, **_: Any) -> list["Card"]:
         return [Card(code=int(one)) for one in node_ids]
 
 
