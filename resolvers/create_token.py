@@ -98,7 +98,7 @@ async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
             grants=checked_grants(authority, kind, new.grants, new.preset),
             expires_at=checked_expiry(
                 policy_of(authority.workspace),
-                new.expires_at or None,
+                None if new.expires_at is UNSET else new.expires_at,
                 system.clock(),
                 use_default=new.expires_at is UNSET,
             ),

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.secret import Secret
+from spacekey.models import token_queries
 from spacekey.models.token import Token
 
 from .audit import record
@@ -69,6 +71,27 @@ async def revoke_token(
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:revoke")
         view = await _revoke(session, system, caller, found, _clean_reason(reason))
+        staleness = await staleness_seconds(session, system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait: bool = True) -> Changed | None:
+    """End the token this secret belongs to (RFC 7009 §2). Whoever holds a token may always revoke it with itself.
+
+    :returns: None when the caller may see no such token: it is as unknown as any other.
+    :raises Forbidden: it is another token than the caller's own, and the caller may not revoke.
+    """
+    async with system.store.changing() as session:
+        token = await token_queries.token_by_digest(session, secret.digest())
+        if token is None:
+            return None
+        try:
+            found = await find_token(session, system, caller, token.id, lock=True)
+        except NotFound:
+            return None
+        if caller.id != token.id:
+            found.authority.require("tokens:revoke")
+        view = await _revoke(session, system, caller, found, "revoked with its own secret")
         staleness = await staleness_seconds(session, system)
     return Changed(view, await settle(system, staleness, wait=wait))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import Forbidden, NotFound
@@ -11,6 +13,7 @@ from spacekey.models.keyset import Page, PageRequest
 from spacekey.models.user import User
 from spacekey.models.workspace import Member, Space
 
+from .authorities import authorities
 from .authority import Authority, authority_in
 from .caller import Caller
 from .find_token import find_token
@@ -92,3 +95,17 @@ async def _whole_workspace(
         raise Forbidden([scope]) if scope not in authority.scopes else NotFound("workspace")
     authority.require(scope)
     return authority
+
+
+async def spaces_seen(system: System, caller: Caller, space_ids: Iterable[str]) -> dict[str, Space]:
+    """Several spaces by id, deleted ones included; those the caller may not see are left out."""
+    async with system.store.reading() as session:
+        spaces = await workspace_queries.spaces_by_ids(session, list(space_ids))
+    held = await authorities(system, caller, {space.workspace_id for space in spaces})
+    return {
+        space.id: space
+        for space in spaces
+        if (authority := held.get(space.workspace_id)) is not None
+        and authority.space_id in {None, space.id}
+        and "spaces:read" in authority.scopes
+    }

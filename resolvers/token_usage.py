@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models import usage_queries
+from spacekey.models.usage_queries import UsageDay
 
-from .authorities import authorities
-from .caller import Caller
 from .system import System
 from .token_view import TokenView
 
 USAGE_DAYS_MAX = 366
-
-
-@dataclass(frozen=True, slots=True)
-class UsageDay:
-    """Requests of a token on one UTC day."""
-
-    day: datetime
-    allowed: int
-    denied: int
-    limited: int
 
 
 def checked_days(days: int) -> int:
@@ -41,8 +29,7 @@ async def usage_by_day(system: System, token_ids: Iterable[str], days: int) -> d
     """Days with requests, oldest first, by token id. The caller was let to see these tokens already."""
     since = _midnight(system.clock()) - timedelta(days=days - 1)
     async with system.store.reading() as session:
-        found = await usage_queries.usage_by_day(session, list(token_ids), since)
-    return {token_id: [UsageDay(*row) for row in rows] for token_id, rows in found.items()}
+        return await usage_queries.usage_by_day(session, list(token_ids), since)
 
 
 async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -> dict[str, list[str]]:
@@ -52,15 +39,6 @@ async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -
     async with system.store.reading() as session:
         used = await usage_queries.scopes_used(session, list(by_id), since)
     return {token_id: sorted(view.scopes - used.get(token_id, frozenset())) for token_id, view in by_id.items()}
-
-
-async def require_usage(system: System, caller: Caller, workspace_ids: Iterable[str]) -> None:
-    """Refuse unless the caller may read usage in each of the workspaces.
-
-    :raises Forbidden: without ``usage:read`` in one of them.
-    """
-    for authority in (await authorities(system, caller, workspace_ids)).values():
-        authority.require("usage:read")
 
 
 def _midnight(moment: datetime) -> datetime:

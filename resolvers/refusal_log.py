@@ -1,0 +1,110 @@
+"""Refused tokens in their owner's audit log: written off the request path, rarely, and never at a request's cost.
+
+A client that goes on with a dead token would otherwise fill the log: each (token, reason) is written at most once an
+hour by each process. What is lost when the store is down is only told to the process's own log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import Reason, Refused
+from spacekey.domain.refusal import Refusal
+from spacekey.models import token_queries
+
+from .audit import Actor, record
+from .caller import RequestFacts
+from .system import System
+
+log = logging.getLogger("spacekey.refusals")
+
+ONCE_IN = timedelta(hours=1)
+REMEMBERED_MAX = 10_000
+WAITING_MAX = 1_000
+
+OUTCOMES = {
+    Reason.EXPIRED: "denied",
+    Reason.DISABLED: "denied",
+    Reason.REVOKED: "denied",
+    Reason.SUSPENDED: "denied",
+    Reason.ROTATED: "alert",
+    Reason.ENVIRONMENT: "alert",
+}
+"""The reasons an owner can act on. A rotated token in use, or one in the wrong environment, is worth an alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    token_id: str
+    reason: Reason
+    request: RequestFacts
+
+
+class RefusalLog:
+    """Takes refusals from the request path and writes them in a task of its own.
+
+    :param remembered_max: how many (token, reason) pairs are remembered; the oldest are forgotten first.
+    :param waiting_max: how many may wait to be written; more are dropped.
+    """
+
+    def __init__(self, system: System, *, remembered_max: int = REMEMBERED_MAX, waiting_max: int = WAITING_MAX) -> None:
+        self._system = system
+        self._remembered_max = remembered_max
+        self._waiting_max = waiting_max
+        self._noted: OrderedDict[tuple[str, Reason], datetime] = OrderedDict()
+        self._waiting: deque[_Noted] = deque()
+        self._wake = asyncio.Event()
+
+    def note(self, refused: Refused, request: RequestFacts) -> None:
+        """Remember a refusal to be written. Takes no time and never raises."""
+        if refused.token_id is None or refused.reason not in OUTCOMES:
+            return
+        key, now = (refused.token_id, refused.reason), self._system.clock()
+        last = self._noted.get(key)
+        if (last is not None and now < last + ONCE_IN) or len(self._waiting) >= self._waiting_max:
+            return
+        self._noted[key] = now
+        self._noted.move_to_end(key)
+        if len(self._noted) > self._remembered_max:
+            self._noted.popitem(last=False)
+        self._waiting.append(_Noted(*key, request))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write what is noted, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that waits now."""
+        while self._waiting:
+            noted = self._waiting.popleft()
+            try:
+                await self._write(noted)
+            except (Unavailable, Refusal) as error:
+                # Forgotten, so that the next refusal tries again.
+                self._noted.pop((noted.token_id, noted.reason), None)
+                log.warning("a refusal of %s was not written: %s", noted.token_id, error)
+
+    async def _write(self, noted: _Noted) -> None:
+        async with self._system.store.changing() as session:
+            token = await token_queries.token_by_id(session, noted.token_id)
+            if token is None:
+                return
+            await record(
+                session,
+                self._system,
+                Actor(token.id, token.name, token.id, noted.request),
+                chain=token.workspace_id,
+                action="token.refused",
+                target_id=token.id,
+                after={"reason": noted.reason.value, "environment": token.environment},
+                outcome=OUTCOMES[noted.reason],
+            )

@@ -1,0 +1,65 @@
+"""The schema, put together: types, bounded caches, limits, scopes on fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaskErrors, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from spacekey.domain.principal import Principal
+from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
+
+from .context import Context
+from .operation_limits import TOKENS_MAX, OperationLimits
+from .query import Query
+from .scalars import DATE_TIME
+from .session_mutations import SessionMutations
+from .token_mutations import TokenMutations
+from .token_types import Token
+from .workspace_mutations import WorkspaceMutations
+from .workspace_types import Space, Workspace
+
+DOCUMENTS_CACHED = 256
+
+PUBLIC: Collection[str] = ("Query.me", "Query.requiredScopes", "Mutation.signIn", "Mutation.acceptInvitation")
+"""The root fields anybody may ask for."""
+
+
+@strawberry.type
+class Mutation(SessionMutations, TokenMutations, WorkspaceMutations):
+    """Mutations."""
+
+
+def build_schema() -> ScopedSchema:
+    """Spacekey's GraphQL schema, its rules compiled.
+
+    :raises ConfigurationError: when a rule names a scope that does not exist.
+    """
+    return ScopedSchema(
+        query=Query,
+        mutation=Mutation,
+        types=[Token, Space, Workspace],
+        config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
+        extensions=[
+            lambda: MaxTokensLimiter(TOKENS_MAX),
+            lambda: ParserCache(DOCUMENTS_CACHED),
+            lambda: ValidationCache(DOCUMENTS_CACHED),
+            lambda: MaskErrors(should_mask_error=_is_a_bug, error_message="Something went wrong here; it was logged."),
+            OperationLimits,
+        ],
+        scopes=ScopeEnforcement(mode=Mode.REJECT, principal=_principal, known_scopes=frozenset(MANAGEMENT_SCOPES)),
+    )
+
+
+def _principal(context: object) -> Principal | None:
+    return context.principal if isinstance(context, Context) else None
+
+
+def _is_a_bug(error: GraphQLError) -> bool:
+    """What resolvers raise on purpose is a GraphQLError; anything else says too much."""
+    return error.original_error is not None and not isinstance(error.original_error, GraphQLError)

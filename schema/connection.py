@@ -1,0 +1,54 @@
+"""Relay connections (relay.dev, GraphQL Cursor Connections Specification)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Generic, TypeVar
+
+import strawberry
+from strawberry.relay import PageInfo
+
+from spacekey.models.keyset import Page
+
+Node = TypeVar("Node")
+Row = TypeVar("Row")
+
+
+@strawberry.type(description="One row of a page, with the cursor that points at it.")
+class Edge(Generic[Node]):
+    """A node and its cursor."""
+
+    node: Node
+    cursor: str
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[Node]):
+    """Edges and what lies beyond them."""
+
+    edges: list[Edge[Node]]
+    page_info: PageInfo
+
+    @strawberry.field(description="The nodes alone, for clients that need no cursors per row.")
+    def nodes(self) -> list[Node]:
+        """The edges' nodes."""
+        return [edge.node for edge in self.edges]
+
+
+def connection_of(page: Page[Row], node: Callable[[Row], Node]) -> Connection[Node]:
+    """The connection for a page, each row turned into its node."""
+    return Connection(
+        edges=[Edge(node=node(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=page.cursors[0] if page.cursors else None,
+            end_cursor=page.cursors[-1] if page.cursors else None,
+        ),
+    )
+
+
+First = Annotated[int | None, strawberry.argument(description="At most this many rows from the start; 20 by default.")]
+After = Annotated[str | None, strawberry.argument(description="Only rows after this cursor.")]
+Last = Annotated[int | None, strawberry.argument(description="At most this many rows from the end.")]
+Before = Annotated[str | None, strawberry.argument(description="Only rows before this cursor.")]

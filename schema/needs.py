@@ -1,0 +1,39 @@
+"""From an operation to the least token."""
+
+from __future__ import annotations
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema import BaseSchema, Schema
+
+from spacekey.domain.errors import RuleError
+from spacekey.domain.refusal import InvalidInput
+from spacekey.middleware.graphql import required_scopes
+
+from .errors import error_of
+
+DOCUMENT_LENGTH_MAX = 20_000
+
+
+@strawberry.type(description="What an operation needs.")
+class Needs:
+    """The rule of an operation."""
+
+    alternatives: list[list[str]] = strawberry.field(description="Any one of these sets will do.")
+    scopes: list[str] = strawberry.field(description="The smallest of the sets.")
+
+
+def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> Needs:
+    """The needs of a document's operation on this schema.
+
+    :raises GraphQLError: INVALID_INPUT when the document is too long, not valid, or lacks the operation.
+    """
+    if len(document) > DOCUMENT_LENGTH_MAX:
+        raise error_of(InvalidInput("document", f"Must be at most {DOCUMENT_LENGTH_MAX} characters."))
+    if not isinstance(schema, Schema):
+        raise error_of(InvalidInput("document", "This schema cannot be asked."))
+    try:
+        rule = required_scopes(schema, document, operation_name)
+    except (GraphQLError, RuleError) as error:
+        raise error_of(InvalidInput("document", str(error)[:500])) from None
+    return Needs(alternatives=rule.as_lists(), scopes=list(rule.missing(frozenset()) or ()))

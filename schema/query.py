@@ -1,0 +1,152 @@
+"""What can be asked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
+from spacekey.domain.refusal import NotFound
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.models.keyset import page_request
+from spacekey.resolvers.authorities import workspace_list
+from spacekey.resolvers.caller import MemberCaller
+from spacekey.resolvers.list_others import one_space
+from spacekey.resolvers.list_tokens import token_view
+
+from .answering import answering, found
+from .catalog_types import Catalog as CatalogType
+from .catalog_types import catalog_type
+from .connection import After, Before, Connection, First, Last, connection_of
+from .context import Context, SpacekeyInfo
+from .needs import Needs, needs_of
+from .node import Node
+from .session_mutations import User
+from .token_types import Token, token_type
+from .workspace_types import Space, Workspace, space_type, workspace_type
+
+
+@strawberry.type(description="Who you are to this server.")
+class Me:
+    """The caller: a member with a session, or a token."""
+
+    kind: str = strawberry.field(description="`member`, `workspace` or `space`.")
+    user: User | None = strawberry.field(description="The person; null for tokens.")
+    scopes: list[str] = strawberry.field(description="For a member the union over their workspaces.")
+    own_token: strawberry.Private[str | None]
+
+    @strawberry.field(description="The token you call with; null for members and without `tokens:read`.")
+    async def token(self, info: SpacekeyInfo) -> Token | None:
+        """The caller's own token."""
+        if self.own_token is None:
+            return None
+        view = await info.context.loaders.token.load(self.own_token)
+        return None if view is None else token_type(view)
+
+
+@strawberry.type
+class Query:
+    """Queries."""
+
+    @strawberry.field(description="Who you are; null when you are nobody.")
+    def me(self, info: SpacekeyInfo) -> Me | None:
+        """The caller."""
+        principal, caller = info.context.principal, info.context.caller
+        if principal is None or caller is None:
+            return None
+        is_member = isinstance(caller, MemberCaller)
+        return Me(
+            kind=principal.kind.value,
+            user=User(id=strawberry.ID(caller.id), email=caller.name, name=caller.name) if is_member else None,
+            scopes=sorted(principal.scopes),
+            own_token=None if is_member else caller.id,
+        )
+
+    @strawberry.field(description="Anything by its id; null when unknown or not yours.", directives=[requires_scopes()])
+    async def node(self, info: SpacekeyInfo, id: strawberry.ID) -> Node | None:  # noqa: A002 - Relay's name
+        """Relay's object identification."""
+        match id_prefix(id):
+            case "key":
+                return await _token(info.context, id)
+            case "ws":
+                return await _workspace(info.context, id)
+            case "space":
+                return await _space(info.context, id)
+            case _:
+                return None
+
+    @strawberry.field(
+        description="The workspaces you belong to, by name.", directives=[requires_scopes("workspace:read")]
+    )
+    async def workspaces(
+        self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Workspace]:
+        """Workspaces."""
+        context = info.context
+        with answering():
+            page = await workspace_list(context.system, context.known_caller, page_request(first, after, last, before))
+            return connection_of(page, workspace_type)
+
+    @strawberry.field(directives=[requires_scopes("workspace:read")])
+    async def workspace(self, info: SpacekeyInfo, id: strawberry.ID) -> Workspace | None:  # noqa: A002
+        """One workspace; null when unknown or not yours."""
+        return await _workspace(info.context, id)
+
+    @strawberry.field(directives=[requires_scopes("spaces:read")])
+    async def space(self, info: SpacekeyInfo, id: strawberry.ID) -> Space | None:  # noqa: A002
+        """One space; null when unknown or not yours."""
+        return await _space(info.context, id)
+
+    @strawberry.field(directives=[requires_scopes("tokens:read")])
+    async def token(self, info: SpacekeyInfo, id: strawberry.ID) -> Token | None:  # noqa: A002
+        """One token; null when unknown or not yours."""
+        return await _token(info.context, id)
+
+    @strawberry.field(
+        description="One product's words; null when there is none of that name.", directives=[requires_scopes()]
+    )
+    def catalog(self, info: SpacekeyInfo, name: str) -> CatalogType | None:
+        """A catalog by name."""
+        catalog = info.context.system.catalogs.get(name)
+        return None if catalog is None else catalog_type(catalog)
+
+    @strawberry.field(description="All products this server knows, by name.", directives=[requires_scopes()])
+    def catalogs(self, info: SpacekeyInfo) -> list[CatalogType]:
+        """Catalogs."""
+        return [catalog_type(one) for _, one in sorted(info.context.system.catalogs.items())]
+
+    @strawberry.field(description="The scopes an operation on this API needs, without running it.")
+    def required_scopes(
+        self,
+        info: SpacekeyInfo,
+        document: Annotated[str, strawberry.argument(description="A GraphQL document.")],
+        operation_name: str | None = None,
+    ) -> Needs:
+        """The least a token must hold."""
+        return needs_of(info.schema, document, operation_name)
+
+
+async def _token(context: Context, token_id: str) -> Token | None:
+    view = await found(token_view(context.system, context.known_caller, token_id)) if _is(token_id, KEY) else None
+    return None if view is None else token_type(view)
+
+
+async def _space(context: Context, space_id: str) -> Space | None:
+    pair = await found(one_space(context.system, context.known_caller, space_id)) if _is(space_id, SPACE) else None
+    return None if pair is None else space_type(pair[0])
+
+
+async def _workspace(context: Context, workspace_id: str) -> Workspace | None:
+    if not _is(workspace_id, WORKSPACE):
+        return None
+    with answering():
+        try:
+            authority = await context.loaders.authority.load(workspace_id)
+        except NotFound:
+            return None
+        return None if authority is None else workspace_type(authority)
+
+
+def _is(text: str, prefix: str) -> bool:
+    return id_prefix(text) == prefix

@@ -1,0 +1,34 @@
+"""Moments go in and out as RFC 3339 text with a zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+from spacekey.domain.refusal import InvalidInput
+from spacekey.resolvers.validate import parse_moment
+
+
+def _serialize(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _parse(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise GraphQLError("A time is a string like '2030-01-31T12:00:00Z'.")
+    try:
+        return parse_moment("DateTime", value[:64])
+    except InvalidInput as error:
+        raise GraphQLError(error.reason) from None
+
+
+DATE_TIME: ScalarDefinition = strawberry.scalar(
+    name="DateTime",
+    description="A moment with its zone, RFC 3339, such as `2030-01-31T12:00:00Z`; answers are in UTC.",
+    specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+    serialize=_serialize,
+    parse_value=_parse,
+)

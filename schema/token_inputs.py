@@ -1,0 +1,136 @@
+"""What token mutations take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.resolvers.create_token import NewToken
+from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT
+from spacekey.resolvers.update_token import TokenChanges
+
+from .left_out import kept, kept_tuple
+from .token_types import Environment
+
+_WAIT = "Answer only when no process anywhere accepts the token any more; false answers at once with `effectiveAt`."
+
+
+@strawberry.input(description="What every new token needs.")
+class CreateTokenFields:
+    """Give grants, a preset, or both."""
+
+    name: str
+    grants: list[str] | None = strawberry.field(default=None, description="Scopes, shorthands or a role.")
+    preset: str | None = strawberry.field(default=None, description="Adds the preset's single scopes.")
+    description: str = ""
+    environment: Environment | None = strawberry.field(default=None, description="The catalog's first when left out.")
+    expires_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Null: never; left out: the policy's default lifetime."
+    )
+
+    def asked(self, workspace_id: str) -> NewToken:
+        """The same in the resolvers' words."""
+        expires_at: datetime | Unset | None = kept(self.expires_at)
+        return NewToken(
+            workspace_id=workspace_id,
+            name=self.name,
+            grants=tuple(self.grants or ()),
+            preset=self.preset,
+            description=self.description,
+            environment=None if self.environment is None else self.environment.value,
+            expires_at=expires_at,
+        )
+
+
+@strawberry.input(description="A new token of a space.")
+class CreateSpaceTokenInput(CreateTokenFields):
+    """Which space."""
+
+    space_id: strawberry.ID = strawberry.field(default=strawberry.UNSET)
+
+
+@strawberry.input(description="A new token of a workspace.")
+class CreateWorkspaceTokenInput(CreateTokenFields):
+    """Which workspace."""
+
+    workspace_id: strawberry.ID = strawberry.field(default=strawberry.UNSET)
+
+
+@strawberry.input(description="What to change: what is left out stays, null clears.")
+class UpdateTokenInput:
+    """Changes of a token."""
+
+    id: strawberry.ID
+    name: str = strawberry.UNSET
+    description: str | None = strawberry.UNSET
+    grants: list[str] = strawberry.UNSET
+    expires_at: datetime | None = strawberry.UNSET
+    wait: bool = strawberry.field(default=True, description=_WAIT)
+
+    def changes(self) -> TokenChanges:
+        """The same in the resolvers' words."""
+        grants = kept_tuple(self.grants)
+        return TokenChanges(
+            name=kept(self.name),
+            description=kept(self.description),
+            grants=UNSET if grants is UNSET or grants is None else grants,
+            expires_at=kept(self.expires_at),
+        )
+
+
+@strawberry.input(description="Which token.")
+class DisableTokenInput:
+    """A token to disable."""
+
+    id: strawberry.ID
+    wait: bool = strawberry.field(default=True, description=_WAIT)
+
+
+@strawberry.input(description="Which token.")
+class EnableTokenInput:
+    """A token to enable."""
+
+    id: strawberry.ID
+
+
+@strawberry.input(description="Which token, and why.")
+class RevokeTokenInput:
+    """A token to revoke."""
+
+    id: strawberry.ID
+    reason: str | None = None
+    wait: bool = strawberry.field(default=True, description=_WAIT)
+
+
+@strawberry.input(description="Which tokens, up to 100, and why. All are revoked or none.")
+class RevokeTokensInput:
+    """Tokens to revoke."""
+
+    ids: list[strawberry.ID]
+    reason: str | None = None
+    wait: bool = strawberry.field(default=True, description=_WAIT)
+
+
+@strawberry.input(description="Which token.")
+class DeleteTokenInput:
+    """A token to delete."""
+
+    id: strawberry.ID
+    wait: bool = strawberry.field(default=True, description=_WAIT)
+
+
+@strawberry.input(description="Which token, and how long the old secret stays good.")
+class RotateTokenInput:
+    """A token to rotate."""
+
+    id: strawberry.ID
+    grace_seconds: int = strawberry.field(default=GRACE_SECONDS_DEFAULT, description="0 to 604800 (7 days).")
+    retire_on_first_use: bool = strawberry.field(
+        default=False, description="The new token's first use ends the old one earlier."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Left out: the old token's whole lifetime again."
+    )
+    wait: bool = strawberry.field(default=True, description=_WAIT)

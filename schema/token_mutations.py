@@ -1,0 +1,242 @@
+"""Mutations of tokens: each unpacks, calls one resolver, wraps the result."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.resolvers import end_token
+from spacekey.resolvers.create_token import Issued, create_space_token, create_token
+from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.resolvers.token_view import TokenView
+from spacekey.resolvers.update_token import Changed, update_token
+
+from .context import SpacekeyInfo
+from .left_out import kept
+from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, PlanLimit, ScopeNotAllowed, answered
+from .token_inputs import (
+    CreateSpaceTokenInput,
+    CreateWorkspaceTokenInput,
+    DeleteTokenInput,
+    DisableTokenInput,
+    EnableTokenInput,
+    RevokeTokenInput,
+    RevokeTokensInput,
+    RotateTokenInput,
+    UpdateTokenInput,
+)
+from .token_types import Token, token_type
+
+_EFFECTIVE = "From then on the change holds in every process."
+
+
+@strawberry.type(description="A new token. The secret is shown here and never again.")
+class CreateTokenSuccess:
+    """The record and the secret."""
+
+    token: Token
+    secret: str
+    effective_at: datetime
+
+
+@strawberry.type(description="The successor. Its secret is shown here and never again.")
+class RotateTokenSuccess:
+    """The successor, its secret, and the moment by which a grace of 0 has ended the old token everywhere."""
+
+    token: Token
+    secret: str
+    effective_at: datetime
+
+
+@strawberry.type(description="The token as it is now.")
+class ChangeTokenSuccess:
+    """The record after a change."""
+
+    token: Token
+    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+
+
+@strawberry.type(description="The tokens as they are now, in the order asked.")
+class RevokeTokensSuccess:
+    """All of them are revoked."""
+
+    tokens: list[Token]
+    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+
+
+@strawberry.type(description="The token is gone from lists.")
+class DeleteTokenSuccess:
+    """Which one."""
+
+    id: strawberry.ID
+    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+
+
+CreateTokenResult: TypeAlias = Annotated[
+    CreateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("CreateTokenResult"),
+]
+RotateTokenResult: TypeAlias = Annotated[
+    RotateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("RotateTokenResult"),
+]
+ChangeTokenResult: TypeAlias = Annotated[
+    ChangeTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("ChangeTokenResult"),
+]
+RevokeTokensResult: TypeAlias = Annotated[
+    RevokeTokensSuccess | InvalidInput | NotFound | Conflict, strawberry.union("RevokeTokensResult")
+]
+DeleteTokenResult: TypeAlias = Annotated[
+    DeleteTokenSuccess | NotFound | Conflict, strawberry.union("DeleteTokenResult")
+]
+
+
+@strawberry.type
+class TokenMutations:
+    """What can be done to tokens."""
+
+    @strawberry.mutation(
+        graphql_type=CreateTokenResult,
+        description="Create a token of a space; the secret is in the answer, once.",
+        directives=[requires_scopes("tokens:create")],
+    )
+    async def create_space_token(self, info: SpacekeyInfo, input: CreateSpaceTokenInput) -> object:  # noqa: A002
+        """A door to :func:`create_space_token`."""
+        context = info.context
+        asked = input.asked("")
+        return await _issued(create_space_token(context.system, context.known_caller, input.space_id, asked))
+
+    @strawberry.mutation(
+        graphql_type=CreateTokenResult,
+        description="Create a token of a workspace; the secret is in the answer, once.",
+        directives=[requires_scopes("tokens:create")],
+    )
+    async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
+        """A door to :func:`create_token`."""
+        context = info.context
+        return await _issued(create_token(context.system, context.known_caller, input.asked(input.workspace_id)))
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="Edit a token: what is left out stays, null clears.",
+        directives=[requires_scopes("tokens:update")],
+    )
+    async def update_token(self, info: SpacekeyInfo, input: UpdateTokenInput) -> object:  # noqa: A002
+        """A door to :func:`update_token`."""
+        context = info.context
+        return await _changed(
+            update_token(context.system, context.known_caller, input.id, input.changes(), wait=input.wait)
+        )
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="Refuse the token until it is enabled again.",
+        directives=[requires_scopes("tokens:disable")],
+    )
+    async def disable_token(self, info: SpacekeyInfo, input: DisableTokenInput) -> object:  # noqa: A002
+        """A door to :func:`end_token.disable_token`."""
+        context = info.context
+        return await _changed(end_token.disable_token(context.system, context.known_caller, input.id, wait=input.wait))
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="Accept a disabled token again.",
+        directives=[requires_scopes("tokens:disable")],
+    )
+    async def enable_token(self, info: SpacekeyInfo, input: EnableTokenInput) -> object:  # noqa: A002
+        """A door to :func:`end_token.enable_token`."""
+        context = info.context
+        return await _changed(end_token.enable_token(context.system, context.known_caller, input.id))
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="End the token for good; it stays in lists as revoked.",
+        directives=[requires_scopes("tokens:revoke")],
+    )
+    async def revoke_token(self, info: SpacekeyInfo, input: RevokeTokenInput) -> object:  # noqa: A002
+        """A door to :func:`end_token.revoke_token`."""
+        context = info.context
+        return await _changed(
+            end_token.revoke_token(context.system, context.known_caller, input.id, reason=input.reason, wait=input.wait)
+        )
+
+    @strawberry.mutation(
+        graphql_type=RevokeTokensResult,
+        description="Revoke several tokens in one transaction: all or none.",
+        directives=[requires_scopes("tokens:revoke")],
+    )
+    async def revoke_tokens(self, info: SpacekeyInfo, input: RevokeTokensInput) -> object:  # noqa: A002
+        """A door to :func:`end_token.revoke_tokens`."""
+        context = info.context
+        answer = await answered(
+            end_token.revoke_tokens(
+                context.system, context.known_caller, input.ids, reason=input.reason, wait=input.wait
+            )
+        )
+        if isinstance(answer, tuple):
+            views, effective_at = answer
+            return RevokeTokensSuccess(tokens=[token_type(view) for view in views], effective_at=effective_at)
+        return answer
+
+    @strawberry.mutation(
+        graphql_type=DeleteTokenResult,
+        description="End the token and take it out of lists; the audit log keeps it.",
+        directives=[requires_scopes("tokens:delete")],
+    )
+    async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
+        """A door to :func:`end_token.delete_token`."""
+        context = info.context
+        answer = await answered(end_token.delete_token(context.system, context.known_caller, input.id, wait=input.wait))
+        if isinstance(answer, Changed):
+            return DeleteTokenSuccess(id=_id(answer.view), effective_at=answer.effective_at)
+        return answer
+
+    @strawberry.mutation(
+        graphql_type=RotateTokenResult,
+        description="Make a successor with the same grants; the old token ends after the grace.",
+        directives=[requires_scopes("tokens:create")],
+    )
+    async def rotate_token(self, info: SpacekeyInfo, input: RotateTokenInput) -> object:  # noqa: A002
+        """A door to :func:`rotate_token`."""
+        context = info.context
+        answer = await answered(
+            rotate_token(
+                context.system,
+                context.known_caller,
+                input.id,
+                grace_seconds=input.grace_seconds,
+                retire_on_first_use=input.retire_on_first_use,
+                expires_at=kept(input.expires_at),
+                wait=input.wait,
+            )
+        )
+        if isinstance(answer, Issued):
+            return RotateTokenSuccess(
+                token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
+            )
+        return answer
+
+
+async def _issued(doing: Awaitable[Issued]) -> CreateTokenSuccess | AnyRefusal:
+    answer = await answered(doing)
+    if isinstance(answer, Issued):
+        return CreateTokenSuccess(
+            token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
+        )
+    return answer
+
+
+async def _changed(doing: Awaitable[Changed]) -> ChangeTokenSuccess | AnyRefusal:
+    answer = await answered(doing)
+    if isinstance(answer, Changed):
+        return ChangeTokenSuccess(token=token_type(answer.view), effective_at=answer.effective_at)
+    return answer
+
+
+def _id(view: TokenView) -> strawberry.ID:
+    return strawberry.ID(view.token.id)

@@ -1,0 +1,291 @@
+"""The token as clients see it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from spacekey.domain.token_state import Status
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.models.token_queries import TokenOrder
+from spacekey.resolvers.list_tokens import TokenSearch
+from spacekey.resolvers.token_usage import checked_days
+from spacekey.resolvers.token_view import TokenView
+
+from .answering import answering
+from .context import SpacekeyInfo
+from .node import Node
+
+if TYPE_CHECKING:
+    from .workspace_types import Space, Workspace
+
+WorkspaceRef = Annotated["Workspace", strawberry.lazy("spacekey.schema.workspace_types")]
+SpaceRef = Annotated["Space", strawberry.lazy("spacekey.schema.workspace_types")]
+
+
+@strawberry.enum(description="What a token belongs to.")
+class TokenKind(Enum):
+    """Kinds of tokens."""
+
+    SPACE = "space"
+    WORKSPACE = "workspace"
+
+
+@strawberry.enum(description="Where a token is for.")
+class Environment(Enum):
+    """Environments."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+@strawberry.enum(description="Revoked is for good; expired comes by date, the end of a rotation's grace included.")
+class TokenStatus(Enum):
+    """Statuses."""
+
+    ACTIVE = Status.ACTIVE.value
+    DISABLED = Status.DISABLED.value
+    EXPIRED = Status.EXPIRED.value
+    REVOKED = Status.REVOKED.value
+
+
+@strawberry.type(description="Requests made with a token on one UTC day.")
+class UsageDay:
+    """A day with requests."""
+
+    day: date
+    allowed: int
+    denied: int
+    limited: int
+
+
+@strawberry.type(description="What was given to whom, and until when. Never the secret.")
+class Token(Node):
+    """A token's record."""
+
+    view: strawberry.Private[TokenView]
+
+    @strawberry.field(description="The creator's name then (a member's e-mail address), an underscore, and the id.")
+    def token_id(self) -> str:
+        """The id people quote."""
+        return self.view.public_id
+
+    @strawberry.field
+    def name(self) -> str:
+        """The label."""
+        return self.view.token.name
+
+    @strawberry.field
+    def description(self) -> str:
+        """What it is for."""
+        return self.view.token.description
+
+    @strawberry.field
+    def kind(self) -> TokenKind:
+        """What it belongs to."""
+        return TokenKind(self.view.token.kind)
+
+    @strawberry.field
+    def environment(self) -> Environment:
+        """Where it is for."""
+        return Environment(self.view.token.environment)
+
+    @strawberry.field(description="The secret's first 12 characters and an ellipsis.")
+    def prefix(self) -> str:
+        """What tells tokens apart."""
+        return self.view.shown_prefix
+
+    @strawberry.field(description="The secret's first 10 characters, the rest masked.")
+    def masked_token(self) -> str:
+        """What may still be shown and copied."""
+        return self.view.masked
+
+    @strawberry.field(description="The role, when the token was given one instead of scopes.")
+    def role(self) -> str | None:
+        """The role."""
+        return self.view.role
+
+    @strawberry.field(description="What was given, as given.")
+    def grants(self) -> list[str]:
+        """Grants."""
+        return list(self.view.token.grants)
+
+    @strawberry.field(description="What the grants come to now: cut to the plan, the policy and the roles.")
+    def scopes(self) -> list[str]:
+        """Effective scopes, sorted."""
+        return sorted(self.view.scopes)
+
+    @strawberry.field
+    def status(self) -> TokenStatus:
+        """The status now."""
+        return TokenStatus(self.view.status.value)
+
+    @strawberry.field
+    def created_at(self) -> datetime:
+        """When it was made."""
+        return self.view.token.created_at
+
+    @strawberry.field(description="Who made it, as they were called then: an e-mail address or a token's name.")
+    def created_by(self) -> str:
+        """The creator."""
+        return self.view.token.created_by_name
+
+    @strawberry.field(description="Null: no expiry.")
+    def expires_at(self) -> datetime | None:
+        """The expiry date."""
+        return self.view.token.expires_at
+
+    @strawberry.field(description="When a rotated token's grace ends, or ended by its successor's first use.")
+    def retires_at(self) -> datetime | None:
+        """The end by rotation."""
+        return self.view.retires_at
+
+    @strawberry.field
+    def disabled_at(self) -> datetime | None:
+        """Since when it is disabled."""
+        return self.view.token.disabled_at
+
+    @strawberry.field
+    def revoked_at(self) -> datetime | None:
+        """When it was revoked."""
+        return self.view.token.revoked_at
+
+    @strawberry.field
+    def revoked_reason(self) -> str | None:
+        """Why it was revoked, in somebody's words."""
+        return self.view.token.revoked_reason
+
+    @strawberry.field(description="Null: never used.")
+    def last_used_at(self) -> datetime | None:
+        """The last use, up to one flush interval late."""
+        return self.view.token.last_used_at
+
+    @strawberry.field
+    def last_used_ip(self) -> str | None:
+        """The address of the last use."""
+        return self.view.token.last_used_ip
+
+    @strawberry.field(description="The token this one replaced.")
+    async def rotated_from(self, info: SpacekeyInfo) -> Token | None:
+        """The predecessor."""
+        return await self._other(info, self.view.token.rotated_from_id)
+
+    @strawberry.field(description="The token that replaced this one.")
+    async def rotated_to(self, info: SpacekeyInfo) -> Token | None:
+        """The successor."""
+        return await self._other(info, self.view.token.rotated_to_id)
+
+    @strawberry.field(
+        description="Days with requests among the last ones, oldest first.",
+        directives=[requires_scopes("usage:read")],
+    )
+    async def usage(self, info: SpacekeyInfo, days: int = 30) -> list[UsageDay]:
+        """Requests by day."""
+        context = info.context
+        with answering():
+            checked = checked_days(days)
+            await self._require_usage(info)
+            rows = await context.loaders.usage(checked).load(self.view.token.id)
+        return [UsageDay(day=one.day, allowed=one.allowed, denied=one.denied, limited=one.limited) for one in rows]
+
+    @strawberry.field(
+        description="Effective scopes that no request of the last days needed: candidates for removal.",
+        directives=[requires_scopes("usage:read")],
+    )
+    async def unused_scopes(self, info: SpacekeyInfo, days: int = 90) -> list[str]:
+        """Scopes never needed."""
+        with answering():
+            checked = checked_days(days)
+            await self._require_usage(info)
+            return await info.context.loaders.unused(self.view, checked)
+
+    @strawberry.field(directives=[requires_scopes("workspace:read")])
+    async def workspace(self, info: SpacekeyInfo) -> WorkspaceRef | None:
+        """The workspace it belongs to."""
+        from .workspace_types import workspace_type
+
+        with answering():
+            authority = await info.context.loaders.authority.load(self.view.token.workspace_id)
+            return None if authority is None else workspace_type(authority)
+
+    @strawberry.field(description="The space it belongs to; null for workspace tokens.")
+    async def space(self, info: SpacekeyInfo) -> SpaceRef | None:
+        """The space."""
+        from .workspace_types import space_type
+
+        space_id = self.view.token.space_id
+        if space_id is None:
+            return None
+        with answering():
+            space = await info.context.loaders.space.load(space_id)
+            return None if space is None else space_type(space)
+
+    async def _require_usage(self, info: SpacekeyInfo) -> None:
+        authority = await info.context.loaders.authority.load(self.view.token.workspace_id)
+        if authority is not None:
+            authority.require("usage:read")
+
+    @staticmethod
+    async def _other(info: SpacekeyInfo, token_id: str | None) -> Token | None:
+        if token_id is None:
+            return None
+        with answering():
+            view = await info.context.loaders.token.load(token_id)
+        return None if view is None else token_type(view)
+
+
+def token_type(view: TokenView) -> Token:
+    """The GraphQL face of a token."""
+    return Token(id=strawberry.ID(view.token.id), view=view)
+
+
+@strawberry.input(description="Which tokens to list; what is left out does not narrow.")
+class TokenFilter:
+    """Conditions, all of which must hold."""
+
+    status: list[TokenStatus] | None = None
+    environment: Environment | None = None
+    kind: TokenKind | None = None
+    text: str | None = strawberry.field(default=None, description="In the name, the description or the prefix.")
+    unused_for_days: int | None = strawberry.field(default=None, description="Not used in the last N days, or never.")
+    expiring_within_days: int | None = strawberry.field(default=None, description="Ends within the next N days.")
+
+    def search(self) -> TokenSearch:
+        """The same in the resolvers' words."""
+        return TokenSearch(
+            statuses=None if self.status is None else frozenset(Status(one.value) for one in self.status),
+            environment=None if self.environment is None else self.environment.value,
+            kind=None if self.kind is None else self.kind.value,
+            text=self.text,
+            unused_days=self.unused_for_days,
+            expiring_days=self.expiring_within_days,
+        )
+
+
+@strawberry.enum(description="What to sort tokens by. No expiry sorts as the far future, never used as the far past.")
+class TokenOrderField(Enum):
+    """Sort keys."""
+
+    CREATED_AT = TokenOrder.CREATED_AT.value
+    NAME = TokenOrder.NAME.value
+    LAST_USED_AT = TokenOrder.LAST_USED_AT.value
+    EXPIRES_AT = TokenOrder.EXPIRES_AT.value
+
+
+@strawberry.enum(description="Which way to sort.")
+class Direction(Enum):
+    """Directions."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+@strawberry.input(description="How to sort tokens; newest first by default.")
+class TokenOrderBy:
+    """A key and a direction."""
+
+    field: TokenOrderField = TokenOrderField.CREATED_AT
+    direction: Direction = Direction.DESC
