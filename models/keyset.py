@@ -20,6 +20,7 @@ from spacekey.domain.refusal import InvalidInput
 
 from .columns import UtcDateTime
 from .cursor import Key, read_cursor, write_cursor
+from .result import result_of
 
 T = TypeVar("T")
 Expression: TypeAlias = ColumnElement[Any] | Mapped[Any]
@@ -111,7 +112,7 @@ async def fetch_page(
     statement = statement.add_columns(ordering.key.label("page_key"), identity.label("page_identity"))
     statement = statement.order_by(*(column.desc() if falling else column.asc() for column in columns))
     # One row more than asked for tells whether there are others beyond.
-    found = list((await session.execute(statement.limit(request.size + 1))).all())
+    found = list((await result_of(session, statement.limit(request.size + 1))).all())
     more = len(found) > request.size
     found = found[: request.size]
     if request.backward:

@@ -62,7 +62,7 @@ class Store:
                 yield session
         else:
             async with self._writer, self._transaction() as session:
-                await session.execute(text("BEGIN IMMEDIATE"))
+                await (await session.connection()).execute(text("BEGIN IMMEDIATE"))
                 yield session
 
     @asynccontextmanager
@@ -81,7 +81,7 @@ class Store:
         :raises Unavailable: when it does not answer.
         """
         async with self.reading() as session:
-            await session.execute(text("SELECT 1"))
+            await (await session.connection()).execute(text("SELECT 1"))
 
     async def aclose(self) -> None:
         """Give back all connections."""

@@ -12,6 +12,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from .result import result_of
 from .token import Token
 from .upsert import insert
 from .usage import ScopeUse, UsageHour
@@ -68,7 +69,7 @@ async def usage_by_day(session: AsyncSession, token_ids: Iterable[str], since: d
         .order_by(day)
     )
     days: dict[str, list[UsageDay]] = defaultdict(list)
-    for token_id, one, allowed, denied, limited in (await session.execute(statement)).all():
+    for token_id, one, allowed, denied, limited in (await result_of(session, statement)).all():
         days[token_id].append(UsageDay(one, int(allowed), int(denied), int(limited)))
     return dict(days)
 

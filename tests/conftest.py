@@ -1,0 +1,70 @@
+"""What every test may ask for: a database of each kind, fresh, migrated and empty.
+
+PostgreSQL is real. When it cannot start, the tests that need it fail; nothing is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from spacekey.models.store import POSTGRESQL, SQLITE, Store
+from support.databases import TEMPLATE, migrate, migrate_postgres, postgres_database, sqlite_database
+from support.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for the session (with xdist: one for each worker), with a migrated template in it."""
+    server = PostgresServer()
+    try:
+        server.start()
+        migrate_postgres(server)
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database file, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "template.db"
+    migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Each test that asks for a database, directly or not, runs once on each kind."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated, empty database."""
+    if database_kind == SQLITE:
+        yield sqlite_database(tmp_path, request.getfixturevalue("sqlite_template"))
+        return
+    with postgres_database(request.getfixturevalue("postgres"), TEMPLATE) as url:
+        yield url
+
+
+@pytest.fixture
+def bare_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database without any table."""
+    if database_kind == SQLITE:
+        yield sqlite_database(tmp_path, None)
+        return
+    with postgres_database(request.getfixturevalue("postgres"), "template0") as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """A store on a fresh, migrated, empty database."""
+    opened = Store(database_url)
+    yield opened
+    await opened.aclose()
