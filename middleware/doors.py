@@ -15,7 +15,7 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
 
 from .access import Access, Declaration, Openness, Requirement, access_from, access_of, combined
-from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare
+from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, own_middleware
 
 Plan: TypeAlias = dict[str, Access | None]
 """Method → access; None where nothing is declared."""
@@ -107,8 +107,11 @@ class Doors:
     def _walked(self, scope: Scope) -> Walk:
         """The routes behind the middleware; or, where they cannot be seen, all that is behind it as one leaf."""
         app = bare(self._holder.app)
-        routed = "router" in scope
-        for candidate in (app, getattr(app, "__self__", None), None if routed else scope.get("app")):
+        if own_middleware(app) is not None:
+            return Walk()
+        around = scope.get("app")
+        routed = "router" in scope and own_middleware(around) is None
+        for candidate in (app, getattr(app, "__self__", None), None if routed else around):
             if isinstance(candidate, Router | Starlette):
                 return Walk().router(candidate)
         access = access_of(app) or (access_of(scope.get("endpoint")) if routed else None)

@@ -132,7 +132,7 @@ class Walk:
 
     def _mounted(self, route: Mount | Host, app: ASGIApp, path: str, parameters: frozenset[str]) -> None:
         app = bare(app)
-        access = access_of(app) or _own_middleware(app)
+        access = access_of(app) or own_middleware(app)
         if access is None and isinstance(app, Router | Starlette):
             self.router(app, path, parameters)
         else:
@@ -229,7 +229,7 @@ def _dispatches_as_usual(endpoint: type) -> bool:
     )
 
 
-def _own_middleware(app: ASGIApp) -> Access | None:
+def own_middleware(app: object) -> Access | None:
     """Open, for an app that has a TokenMiddleware of its own: that one keeps its routes."""
     middleware = app.user_middleware if isinstance(app, Starlette) else ()
     marks = (getattr(each.cls, MARK, None) for each in middleware)

@@ -1,12 +1,13 @@
 """Every way a token can be sent, well or badly, and what each is answered with."""
 
 import pytest
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
 from support.asgi_calls import call
 
 VERIFIER = MemoryVerifier()
@@ -112,7 +113,7 @@ async def test_each_authorization_header_has_its_one_answer(sent: list[bytes], s
 
 
 @pytest.mark.parametrize(("sent", "_status"), [case[1:] for case in HEADERS], ids=[case[0] for case in HEADERS])
-async def test_a_public_route_looks_at_no_header(sent: list[bytes], _status: int | None) -> None:  # noqa: PT019
+async def test_a_public_route_looks_at_no_header(sent: list[bytes], _status: int | None) -> None:
     answer = await call(APP, "GET", "/health", [(b"authorization", value) for value in sent])
     assert (answer.status, answer.body) == (200, b"False")
     assert "vary" not in answer.headers

@@ -6,11 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
-from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
 from starlette.applications import Starlette
 from starlette.authentication import requires as starlette_requires
 from starlette.middleware import Middleware
@@ -18,6 +13,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
 from support.asgi_calls import bearer, call
 
 Verify = Callable[[Secret], Awaitable[Any]]
@@ -57,7 +58,7 @@ async def who(request: Request) -> Response:
     )
 
 
-def app_of(verifier: object, **settings: Any) -> Starlette:
+def app_of(verifier: Any, **settings: Any) -> Starlette:
     """One route for each sort of access."""
 
     @requires("jobs:read")
