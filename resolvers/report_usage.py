@@ -52,8 +52,9 @@ async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse])
         await usage_queries.add_usage(
             session,
             [
-                UsageHour(token_id=one.token_id, hour=one.at, allowed=one.allowed, denied=one.denied,
-                          limited=one.limited)
+                UsageHour(
+                    token_id=one.token_id, hour=one.at, allowed=one.allowed, denied=one.denied, limited=one.limited
+                )
                 for one in kept
             ],
         )
@@ -70,9 +71,7 @@ async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse])
     return len(kept)
 
 
-async def _visible(
-    session: AsyncSession, system: System, caller: Caller, ids: set[str]
-) -> dict[str, frozenset[str]]:
+async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:
     """The tokens among ``ids`` the caller may report for → the scopes that exist where they are."""
     found: dict[str, frozenset[str]] = {}
     tokens = await token_queries.tokens_by_ids(session, ids)

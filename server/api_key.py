@@ -1,0 +1,53 @@
+"""An API key on the wire: a token, in the words REST clients know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from spacekey.resolvers.create_token import Issued
+from spacekey.resolvers.token_view import TokenView
+
+from .moments import written
+
+CREATED = ("id", "name", "key", "permissions", "created_at")
+"""What creating answers, exactly, when nothing but name and permissions is asked for."""
+
+
+def shown(view: TokenView) -> dict[str, Any]:
+    """Everything lists and pages show. There is no secret in it."""
+    token = view.token
+    return {
+        "id": token.id,
+        "name": token.name,
+        "description": token.description,
+        "kind": token.kind,
+        "environment": token.environment,
+        "prefix": view.shown_prefix,
+        "permissions": list(token.grants),
+        "scopes": sorted(view.scopes),
+        "role": view.role,
+        "status": view.status.value,
+        "workspace_id": token.workspace_id,
+        "space_id": token.space_id,
+        "created_at": written(token.created_at),
+        "created_by": token.created_by_name,
+        "expires_at": written(token.expires_at),
+        "last_used_at": written(token.last_used_at),
+        "disabled_at": written(token.disabled_at),
+        "revoked_at": written(token.revoked_at),
+        "revoked_reason": token.revoked_reason,
+        "retires_at": written(view.retires_at),
+        "rotated_from": token.rotated_from_id,
+        "rotated_to": token.rotated_to_id,
+    }
+
+
+def created(issued: Issued, asked: Iterable[str]) -> dict[str, Any]:
+    """A new key with its secret, shown here and never again; beside the five usual fields, those that were asked for.
+
+    :param asked: names of the request's fields, and of further facts to show.
+    """
+    facts = shown(issued.view) | {"key": issued.secret.reveal()}
+    names = [*CREATED, *(name for name in asked if name not in CREATED and name in facts)]
+    return {name: facts[name] for name in names}

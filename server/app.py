@@ -1,0 +1,104 @@
+"""The wiring: one ASGI app from settings, with everything it opens closed again when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import Outcome, Refused
+from spacekey.domain.refusal import Refusal
+from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.middleware import TokenMiddleware
+from spacekey.schema.build import build_schema
+
+from .body import BadBody
+from .build import build_parts
+from .migration import prepare_store
+from .parts import Parts, facts_of
+from .refusals import REALM, on_expected, on_http_exception
+from .request_log import RequestLog
+from .routes import build_routes
+from .same_origin import SameOrigin
+from .security_headers import SecurityHeaders
+from .session_cookie import member_of_session
+from .settings import Settings
+
+
+def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawberry.Schema | None = None) -> Starlette:
+    """The server as an ASGI app. Connections open with the first request and close when the app stops.
+
+    :param parts: what it is made of; tests bring their own clock in it.
+    :param schema: another GraphQL schema, for tests.
+    :raises ConfigurationError: a catalog is wrong, or the database's folder cannot be made.
+    """
+    parts = parts if parts is not None else build_parts(settings)
+    app = Starlette(
+        routes=build_routes(schema if schema is not None else build_schema()),
+        middleware=_middleware(settings, parts),
+        exception_handlers={
+            Refusal: on_expected,
+            Unavailable: on_expected,
+            BadBody: on_expected,
+            HTTPException: on_http_exception,
+        },
+        lifespan=_lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.parts = parts
+    return app
+
+
+def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
+    """Outermost first: who sends it, what is logged, what every answer carries, what cookies may do, who it is."""
+    proxies = [Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))]
+    return [
+        *(proxies if settings.trusted_proxies else ()),
+        Middleware(RequestLog, metrics=parts.metrics),
+        Middleware(SecurityHeaders),
+        Middleware(SameOrigin, public_origin=settings.public_origin),
+        Middleware(
+            TokenMiddleware,
+            verifier=parts.verifier,
+            realm=REALM,
+            fallback=member_of_session,
+            on_outcome=_observer(parts),
+            known_scopes=frozenset(MANAGEMENT_SCOPES),
+        ),
+    ]
+
+
+def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
+    """What is told of every answer to credentials: the metrics, and the owner's audit log."""
+
+    def observe(connection: HTTPConnection, outcome: Outcome) -> None:
+        parts.metrics.verification(outcome)
+        if isinstance(outcome, Refused):
+            parts.refusals.note(outcome, facts_of(connection))
+
+    return observe
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    try:
+        await prepare_store(parts.system.store)
+        writing = asyncio.create_task(parts.refusals.run())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            with suppress(asyncio.CancelledError):
+                await writing
+            await parts.refusals.flush()
+    finally:
+        await parts.aclose()

@@ -1,0 +1,95 @@
+"""From settings to the parts of a server. Nothing connects yet; nothing is kept outside of what is returned."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.clock import Clock, utc_now
+from spacekey.domain.errors import ConfigurationError
+from spacekey.models import token_queries
+from spacekey.models.lookup import TokenLookup
+from spacekey.models.postgres_lookup import PostgresLookup
+from spacekey.models.sqlite_lookup import SqliteLookup
+from spacekey.models.store import SQLITE, Store
+from spacekey.resolvers.attempts import Attempts
+from spacekey.resolvers.passwords import Passwords
+from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.resolvers.system import System
+from spacekey.resolvers.verify import StoreVerifier
+
+from .metrics import Metrics
+from .parts import Parts
+from .settings import Settings
+
+STALENESS_SECONDS = {True: 0.0, False: 1.0}
+"""T by "is SQLite", where the database holds no other: how long remote verifiers may rely on an answer."""
+
+
+def build_system(settings: Settings) -> System:
+    """The system with its store and catalogs.
+
+    :raises ConfigurationError: a catalog is wrong, or the database's folder cannot be made.
+    """
+    store = Store(settings.database_url)
+    _make_folder(store)
+    return System(
+        store=store,
+        catalogs=load_catalogs(settings.catalogs),
+        clock=utc_now,
+        entropy=secrets.token_bytes,
+        passwords=Passwords(),
+        attempts=Attempts(),
+        sleep=asyncio.sleep,
+        default_staleness_seconds=STALENESS_SECONDS[store.dialect == SQLITE],
+    )
+
+
+def build_parts(settings: Settings, system: System | None = None) -> Parts:
+    """Everything a server needs. ``system`` is given by tests that bring their own clock."""
+    system = system if system is not None else build_system(settings)
+    return Parts(
+        settings=settings,
+        system=system,
+        verifier=build_verifier(system.store, system.catalogs, system.clock),
+        refusals=RefusalLog(system),
+        metrics=Metrics(),
+    )
+
+
+def build_verifier(store: Store, catalogs: Mapping[str, Catalog], clock: Clock) -> StoreVerifier:
+    """A verifier that asks the store at every call."""
+    return StoreVerifier(build_lookup(store), catalogs, clock, first_use_recorder(store, clock))
+
+
+def build_lookup(store: Store) -> TokenLookup:
+    """The hot lookup on the store's database, with connections of its own."""
+    if store.dialect == SQLITE:
+        return SqliteLookup(store.url.database or "")
+    return PostgresLookup(store.url)
+
+
+def first_use_recorder(store: Store, clock: Clock) -> Callable[[str], Awaitable[None]]:
+    """What writes down the first use of a successor that ends its predecessor by it."""
+
+    async def record(token_id: str) -> None:
+        async with store.changing() as session:
+            await token_queries.record_first_use(session, token_id, clock())
+
+    return record
+
+
+def _make_folder(store: Store) -> None:
+    if store.dialect != SQLITE or store.url.database is None:
+        return
+    folder = Path(store.url.database).expanduser().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"SPACEKEY_DATABASE_URL: the folder '{folder}' cannot be made: {error.strerror}; choose another"
+        ) from error

@@ -1,0 +1,133 @@
+"""GraphQL over HTTP (graphql.github.io/graphql-over-http): POST and JSON only. No GET, no batches, no forms."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from spacekey.middleware import optional, problems
+from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
+from spacekey.resolvers.caller import caller_of
+from spacekey.schema.context import context_of
+
+from .body import JSON_TYPE, BadBody
+from .graphql_request import RESPONSE_TYPE, GraphQLRequest, graphql_request, response_type
+from .parts import facts_of, parts_of, principal_of
+from .refusals import REALM
+from .session_cookie import CookieSession
+
+ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
+_STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, "UNAVAILABLE": 503}
+
+
+class GraphQLDoor:
+    """The endpoint of a schema. Callers without credentials come in; what they may ask for, the schema says."""
+
+    def __init__(self, schema: strawberry.Schema) -> None:
+        self._schema = schema
+
+    async def answer(self, request: Request) -> Response:
+        """Serve one request."""
+        media = response_type(request)
+        if media is None:
+            return _errors(JSON_TYPE, 406, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}.")
+        try:
+            asked = await graphql_request(request)
+        except BadBody as error:
+            return _errors(media, error.status, error.reason)
+        session = CookieSession(request)
+        result = await self._execute(request, asked, session)
+        response = _response(media, result)
+        session.answer(response)
+        return response
+
+    async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
+        principal, facts = principal_of(request), facts_of(request)
+        caller = None if principal is None else caller_of(principal, facts)
+        context = context_of(parts_of(request).system, principal, caller, facts, session)
+        try:
+            return await self._schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                context_value=context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=ALLOWED,
+            )
+        except MissingQueryError:
+            return _refused("The document is empty.")
+        except CannotGetOperationTypeError:
+            return _refused("There is no such operation, or several and no operationName.")
+        except InvalidOperationTypeError:
+            return _refused("Subscriptions are not served over HTTP.")
+
+
+def graphql_endpoint(schema: strawberry.Schema) -> Any:
+    """The route's endpoint, open to callers without credentials; bad credentials are refused before it."""
+    door = GraphQLDoor(schema)
+
+    @optional
+    async def graphql(request: Request) -> Response:
+        return await door.answer(request)
+
+    return graphql
+
+
+def _response(media: str, result: ExecutionResult) -> Response:
+    errors = result.errors or []
+    before_execution = _is_request_error(result)
+    body: dict[str, Any] = {}
+    if errors:
+        body["errors"] = [error.formatted for error in errors]
+    if not before_execution:
+        body["data"] = result.data
+    if result.extensions:
+        body["extensions"] = result.extensions
+    status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
+    headers = _challenge(errors) if status in (401, 403) else {}
+    return _json(media, status, body, headers)
+
+
+def _is_request_error(result: ExecutionResult) -> bool:
+    """Whether nothing was executed, so that there is no ``data`` entry (GraphQL specification §7.1).
+
+    Variables that cannot be coerced fail inside ``execute``; their errors have no path, as a bubbled null's have.
+    """
+    if isinstance(result, PreExecutionError):
+        return True
+    return result.data is None and bool(result.errors) and not any(error.path for error in result.errors or ())
+
+
+def _status(errors: list[GraphQLError]) -> int:
+    """400, or what the errors' codes agree to: the one that says most when they differ is 400 again."""
+    statuses = {_STATUS_OF_CODE.get(str((error.extensions or {}).get("code")), 400) for error in errors}
+    return statuses.pop() if len(statuses) == 1 else 400
+
+
+def _challenge(errors: list[GraphQLError]) -> dict[str, str]:
+    """RFC 6750 §3 for programs that look at the status first."""
+    missing = sorted({scope for error in errors for scope in (error.extensions or {}).get("missingScopes") or ()})
+    if any((error.extensions or {}).get("code") == INSUFFICIENT_SCOPE for error in errors):
+        return {"WWW-Authenticate": problems.challenge(REALM, "insufficient_scope", None, missing)}
+    return {"WWW-Authenticate": problems.challenge(REALM)}
+
+
+def _refused(message: str) -> PreExecutionError:
+    return PreExecutionError(data=None, errors=[GraphQLError(message)])
+
+
+def _errors(media: str, status: int, message: str) -> Response:
+    return _json(media, status, {"errors": [{"message": message}]}, {})
+
+
+def _json(media: str, status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(content, status, {**headers, "Vary": "Accept"}, media_type=f"{media}; charset=utf-8")

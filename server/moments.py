@@ -1,0 +1,31 @@
+"""Times on the wire: RFC 3339 in UTC, ending in Z."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from spacekey.domain.refusal import InvalidInput
+
+_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_HINT = "Write a time with its zone, such as '2027-01-31T12:00:00Z'."
+
+
+def written(moment: datetime | None) -> str | None:
+    """``2026-11-22T03:05:41.123Z``."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def read_moment(field: str, value: object) -> datetime:
+    """The time a client wrote, in UTC.
+
+    :raises InvalidInput: for anything but an RFC 3339 time with a zone.
+    """
+    if not isinstance(value, str) or _SHAPE.fullmatch(value) is None:
+        raise InvalidInput(field, _HINT)
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(field, _HINT) from None

@@ -1,0 +1,70 @@
+"""Introspection (RFC 7662) and revocation (RFC 7009): forms in, JSON out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from spacekey.domain.outcome import Refused
+from spacekey.domain.principal import Principal
+from spacekey.domain.secret import Secret, parse
+from spacekey.middleware import requires
+from spacekey.resolvers.end_token import revoke_secret
+from spacekey.resolvers.introspect import introspect
+
+from .body import BadBody, form_fields
+from .parts import facts_of, known_caller, parts_of
+
+INACTIVE = {"active": False}
+"""All that is said of whatever is not good or not the caller's business (RFC 7662 §2.2)."""
+
+
+@requires("tokens:introspect")
+async def introspect_token(request: Request) -> JSONResponse:
+    """POST /introspect"""
+    secret = await _token(request)
+    parts = parts_of(request)
+    answer = await introspect(parts.system, parts.verifier, known_caller(request), secret)
+    parts.metrics.verification(answer.verdict)
+    if isinstance(answer.verdict, Refused):
+        parts.refusals.note(answer.verdict, facts_of(request))
+        return JSONResponse(INACTIVE)
+    return JSONResponse(described(answer.verdict.principal) | {"active": True, "max_age": answer.max_age_seconds})
+
+
+@requires()
+async def revoke_presented(request: Request) -> Response:
+    """POST /revoke → 200, whether there was such a token or not (RFC 7009 §2.2)."""
+    secret = await _token(request)
+    if parse(secret) is not None:
+        await revoke_secret(parts_of(request).system, known_caller(request), secret)
+    return Response(status_code=200)
+
+
+def described(principal: Principal) -> dict[str, Any]:
+    """A principal as introspection tells of it; what it has not is left out."""
+    limit = principal.limit
+    expires_at = principal.expires_at
+    facts: dict[str, Any] = {
+        "sub": principal.id,
+        "token_type": "Bearer",
+        "kind": principal.kind.value,
+        "name": principal.name or None,
+        "scope": " ".join(sorted(principal.scopes)),
+        "workspace_id": principal.workspace_id,
+        "space_id": principal.space_id,
+        "environment": principal.environment,
+        "exp": None if expires_at is None else expires_at.timestamp(),
+        "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+async def _token(request: Request) -> Secret:
+    """The ``token`` of the form; the hint may be there and is not needed, other fields are ignored as the RFCs ask."""
+    fields = await form_fields(request)
+    if not fields.get("token"):
+        raise BadBody(400, "invalid_request", "The form needs the field 'token'.")
+    return Secret(fields["token"])

@@ -1,0 +1,153 @@
+"""The shapes the OpenAPI document refers to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def reference(name: str) -> Json:
+    """A pointer to one of :data:`SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_TEXT: Json = {"type": "string"}
+_MAYBE_TEXT: Json = {"type": ["string", "null"]}
+_MOMENT: Json = {"type": "string", "format": "date-time"}
+_MAYBE_MOMENT: Json = {"type": ["string", "null"], "format": "date-time"}
+_TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_LIMIT: Json = {
+    "type": ["object", "null"],
+    "properties": {"per_minute": _COUNT, "burst": _COUNT},
+    "required": ["per_minute", "burst"],
+}
+
+
+def _object(properties: Json, required: tuple[str, ...] | None = None, *, closed: bool = False) -> Json:
+    """All properties are there unless ``required`` says which."""
+    names = list(properties) if required is None else list(required)
+    schema: Json = {"type": "object", "properties": properties}
+    return schema | ({"required": names} if names else {}) | ({"additionalProperties": False} if closed else {})
+
+
+_API_KEY: Json = {
+    "id": _TEXT,
+    "name": _TEXT,
+    "description": _TEXT,
+    "kind": {"enum": ["space", "workspace"]},
+    "environment": {"enum": ["live", "test"]},
+    "prefix": _TEXT,
+    "permissions": _TEXTS,
+    "scopes": _TEXTS,
+    "role": _MAYBE_TEXT,
+    "status": {"enum": ["active", "disabled", "expired", "revoked"]},
+    "workspace_id": _TEXT,
+    "space_id": _MAYBE_TEXT,
+    "created_at": _MOMENT,
+    "created_by": _TEXT,
+    "expires_at": _MAYBE_MOMENT,
+    "last_used_at": _MAYBE_MOMENT,
+    "disabled_at": _MAYBE_MOMENT,
+    "revoked_at": _MAYBE_MOMENT,
+    "revoked_reason": _MAYBE_TEXT,
+    "retires_at": _MAYBE_MOMENT,
+    "rotated_from": _MAYBE_TEXT,
+    "rotated_to": _MAYBE_TEXT,
+}
+
+_ASKED: Json = {
+    "name": _TEXT | {"maxLength": 200},
+    "permissions": _TEXTS | {"maxItems": 100},
+    "preset": _MAYBE_TEXT,
+    "description": _MAYBE_TEXT,
+    "environment": {"enum": ["live", "test", None]},
+    "expires_at": _MAYBE_MOMENT,
+    "space_id": _MAYBE_TEXT,
+    "workspace_id": _MAYBE_TEXT,
+}
+
+_USE: Json = {
+    "token_id": _TEXT,
+    "at": _MOMENT,
+    "ip": _TEXT,
+    "allowed": _COUNT,
+    "denied": _COUNT,
+    "limited": _COUNT,
+    "scopes": _TEXTS,
+}
+
+SCHEMAS: Json = {
+    "ApiKey": _object(_API_KEY | {"effective_at": _MOMENT}, tuple(_API_KEY)),
+    "ApiKeyPage": _object({"api_keys": {"type": "array", "items": reference("ApiKey")}, "next": _MAYBE_TEXT}),
+    "NewApiKey": _object(
+        _API_KEY | {"key": _TEXT, "effective_at": _MOMENT}, ("id", "name", "key", "permissions", "created_at")
+    ),
+    "CreateApiKey": _object(_ASKED, ("name",), closed=True),
+    "ChangeApiKey": _object(
+        {name: _ASKED[name] for name in ("name", "permissions", "description", "expires_at")}
+        | {"disabled": {"type": "boolean"}},
+        (),
+        closed=True,
+    ),
+    "RotateApiKey": _object(
+        {
+            "grace_seconds": {"type": "integer", "minimum": 0, "maximum": 604_800, "default": 86_400},
+            "retire_on_first_use": {"type": "boolean", "default": False},
+            "expires_at": _MAYBE_MOMENT,
+        },
+        (),
+        closed=True,
+    ),
+    "TokenForm": _object({"token": _TEXT, "token_type_hint": _TEXT}, ("token",)),
+    "Introspection": _object(
+        {
+            "active": {"type": "boolean"},
+            "sub": _TEXT,
+            "token_type": _TEXT,
+            "kind": {"enum": ["space", "workspace"]},
+            "name": _TEXT,
+            "scope": _TEXT,
+            "workspace_id": _TEXT,
+            "space_id": _TEXT,
+            "environment": _TEXT,
+            "exp": {"type": "number"},
+            "limit": _LIMIT,
+            "max_age": {"type": "number", "description": "Seconds the answer may be relied on, from before asking."},
+        },
+        ("active",),
+    ),
+    "Principal": _object(
+        {
+            "id": _TEXT,
+            "kind": {"enum": ["space", "workspace", "member"]},
+            "name": _TEXT,
+            "workspace_id": _MAYBE_TEXT,
+            "space_id": _MAYBE_TEXT,
+            "environment": _MAYBE_TEXT,
+            "scopes": _TEXTS,
+            "expires_at": _MAYBE_MOMENT,
+            "limit": _LIMIT,
+        }
+    ),
+    "Usage": _object(
+        {"uses": {"type": "array", "maxItems": 1_000, "items": _object(_USE, ("token_id", "at"), closed=True)}},
+        closed=True,
+    ),
+    "Accepted": _object({"accepted": _COUNT}),
+    "GraphQLRequest": _object(
+        {
+            "query": _TEXT,
+            "variables": {"type": ["object", "null"]},
+            "operationName": _MAYBE_TEXT,
+            "extensions": {"type": ["object", "null"]},
+        },
+        ("query",),
+    ),
+    "Problem": _object(
+        {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "code": _TEXT}
+        | {"field": _TEXT, "reason": _TEXT, "successor_id": _TEXT, "missing_scopes": _TEXTS, "request_id": _TEXT},
+        ("type", "title", "status", "detail", "code"),
+    ),
+}

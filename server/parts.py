@@ -1,0 +1,76 @@
+"""What a running server is made of, and how a route reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Principal
+from spacekey.domain.verifier import Verifier
+from spacekey.resolvers.caller import MemberCaller, RequestFacts, TokenCaller, caller_of
+from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.resolvers.system import System
+
+from .metrics import Metrics
+from .request_log import request_id_of
+from .settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One server's parts. ``verifier`` asks the store at every call: nothing here is served from a cache."""
+
+    settings: Settings
+    system: System
+    verifier: Verifier
+    refusals: RefusalLog
+    metrics: Metrics
+
+    async def aclose(self) -> None:
+        """Give back every connection."""
+        await self.verifier.aclose()
+        await self.system.store.aclose()
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """The parts of the app that serves this connection.
+
+    :raises ConfigurationError: when the app was not made by ``build_app``.
+    """
+    parts = getattr(connection.app.state, "parts", None)
+    if isinstance(parts, Parts):
+        return parts
+    raise ConfigurationError("these routes belong to the app that spacekey.server.app.build_app makes")
+
+
+def facts_of(connection: HTTPConnection) -> RequestFacts:
+    """Where the request came from, for the audit log. The address is the client's behind trusted proxies."""
+    return RequestFacts(
+        ip=connection.client.host if connection.client is not None else "",
+        user_agent=connection.headers.get("user-agent", ""),
+        request_id=request_id_of(connection.scope),
+    )
+
+
+def principal_of(connection: HTTPConnection) -> Principal | None:
+    """The verified caller, None on a route that let somebody without credentials in."""
+    user = connection.scope.get("user")
+    return user if isinstance(user, Principal) else None
+
+
+def known_principal(connection: HTTPConnection) -> Principal:
+    """The verified caller of a route that has a rule.
+
+    :raises ConfigurationError: when the route has none.
+    """
+    principal = principal_of(connection)
+    if principal is None:
+        raise ConfigurationError("this route needs a rule: requires(…)")
+    return principal
+
+
+def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller:
+    """The caller of a route that has a rule, in the resolvers' words."""
+    return caller_of(known_principal(connection), facts_of(connection))

@@ -1,0 +1,96 @@
+"""One id and one log line a request, and the last catch: what nobody expected becomes 500 with that id."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spacekey.domain.principal import Principal
+
+from .metrics import Metrics
+from .refusals import broken
+
+log = logging.getLogger("spacekey.access")
+
+_WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+REQUEST_ID = "spacekey.request_id"
+UNMATCHED = "(none)"
+CLIENT_GONE = 499
+"""Logged when the client hung up before it was answered; nobody is sent this."""
+
+
+class RequestLog:
+    """The outermost middleware. A well-formed ``X-Request-Id`` is kept, else one is made; the answer carries it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope[REQUEST_ID] = request_id = _request_id(scope)
+        began = time.monotonic()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except ClientDisconnect:
+            status = status or CLIENT_GONE
+        except Exception:
+            log.exception("a request failed", extra={"facts": {"request_id": request_id}})
+            if status:
+                raise  # half an answer is out: the server has to cut the connection
+            await broken(request_id)(scope, receive, sending)
+        finally:
+            route = template_of(scope)
+            self._metrics.request(scope["method"], route, status)
+            _write_line(scope, request_id, route, status, time.monotonic() - began)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The request's id."""
+    return str(scope.get(REQUEST_ID, ""))
+
+
+def template_of(scope: Scope) -> str:
+    """The path template of the route that served the request, never the path itself: paths are anybody's to write."""
+    if "endpoint" not in scope:
+        return UNMATCHED
+    for route in getattr(scope.get("app"), "routes", ()):
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            return route.path
+    return UNMATCHED
+
+
+def _request_id(scope: Scope) -> str:
+    sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    text = sent[0].decode("latin-1") if len(sent) == 1 else ""
+    return text if _WELL_FORMED.fullmatch(text) else secrets.token_hex(12)
+
+
+def _write_line(scope: Scope, request_id: str, route: str, status: int, seconds: float) -> None:
+    user = scope.get("user")
+    facts = {
+        "method": scope["method"][:16],
+        "route": route,
+        "status": status,
+        "milliseconds": round(seconds * 1000, 1),
+        "principal": user.id if isinstance(user, Principal) else None,
+        "request_id": request_id,
+    }
+    log.info("request", extra={"facts": facts})

@@ -1,0 +1,31 @@
+"""``GET /api/v1/self``: who the caller is and what it may do."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from spacekey.middleware import requires
+
+from .moments import written
+from .parts import known_principal
+
+
+@requires()
+async def show_self(request: Request) -> JSONResponse:
+    """A token's own facts, or a member's with the union of scopes over their workspaces."""
+    principal = known_principal(request)
+    limit = principal.limit
+    return JSONResponse(
+        {
+            "id": principal.id,
+            "kind": principal.kind.value,
+            "name": principal.name,
+            "workspace_id": principal.workspace_id,
+            "space_id": principal.space_id,
+            "environment": principal.environment,
+            "scopes": sorted(principal.scopes),
+            "expires_at": written(principal.expires_at),
+            "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
+        }
+    )

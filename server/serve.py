@@ -1,0 +1,107 @@
+"""Listening: uvicorn on one socket, our logs instead of its own, and a stop that does not wait for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, cast
+
+import uvicorn
+from starlette.applications import Starlette
+
+from spacekey.domain.errors import ConfigurationError
+
+from .app import build_app
+from .build import build_parts
+from .logs import configure_logging
+from .migration import prepare_store
+from .settings import Settings
+
+GRACEFUL_SECONDS = 10
+BACKLOG = 2_048
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    on_start: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_start is not None:
+            self.on_start()
+
+
+def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way get 10 seconds to end.
+
+    :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
+    :raises ConfigurationError: a setting, a catalog, the port or the database is not as needed; says what to do.
+    :raises Unavailable: the database does not answer.
+    """
+    configure_logging(settings.log_level)
+    with closing(listening_socket(settings.host, settings.port)) as listening:
+        asyncio.run(_serve(settings, listening, on_start))
+
+
+async def _serve(settings: Settings, listening: socket.socket, on_start: Callable[[str], None] | None) -> None:
+    parts = build_parts(settings)
+    try:
+        # Before the server starts, so that its message stands alone and not under a traceback.
+        await prepare_store(parts.system.store)
+    except BaseException:
+        await parts.aclose()
+        raise
+    server = _Server(server_config(settings, build_app(settings, parts=parts)))
+    server.on_start = None if on_start is None else lambda: on_start(address_of(listening))
+    await server.serve(sockets=[listening])
+    if not server.started:
+        raise ConfigurationError("the server could not start; the log says why")
+
+
+def server_config(settings: Settings, app: Starlette) -> uvicorn.Config:
+    """uvicorn's configuration: it logs through ours, writes no access log, and trusts no proxy by itself."""
+    return uvicorn.Config(
+        cast("Any", app),  # uvicorn and Starlette write the same protocol in types of their own
+        lifespan="on",
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound socket.
+
+    :raises ConfigurationError: the port is taken or not allowed, or the host is not an address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except socket.gaierror:
+        raise ConfigurationError(f"SPACEKEY_HOST: '{host}' is not an address of this machine") from None
+    except OSError as error:
+        raise ConfigurationError(_why_not(host, port, error)) from error
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address to open in a browser; a socket on every address is reached as localhost."""
+    host, port = listening.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"SPACEKEY_PORT: {host}:{port} is taken by another program; stop it, or choose another port"
+    if error.errno == errno.EACCES:
+        return f"SPACEKEY_PORT: port {port} needs more rights than this user has; choose one above 1023"
+    return f"SPACEKEY_HOST: cannot listen on {host}:{port}: {error.strerror}; choose another address"

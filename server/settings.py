@@ -1,0 +1,130 @@
+"""What can be set: one frozen object, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.secret import Secret
+from spacekey.domain.suggest import did_you_mean
+from spacekey.models.store import database_url
+
+PREFIX = "SPACEKEY_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+EXAMPLES = ("emit", "spooled", "teamspace", "guard")
+
+
+def packaged_catalogs() -> tuple[Path, ...]:
+    """The four example catalogs that come with Spacekey."""
+    folder = Path(__file__).resolve().parent.parent / "examples"
+    return tuple(folder / f"{name}.toml" for name in EXAMPLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one server runs. Each field is the environment variable ``SPACEKEY_<FIELD>``, described in docs/settings.md.
+
+    :raises ConfigurationError: naming the variable and what to write instead.
+    """
+
+    database_url: str = field(default="sqlite:///data/spacekey.db", repr=False)
+    catalogs: tuple[Path, ...] = field(default_factory=packaged_catalogs)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    log_level: str = "info"
+    trusted_proxies: tuple[str, ...] = ()
+    owner_email: str | None = None
+    owner_password: Secret | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            database_url(self.database_url)
+        except ConfigurationError as error:
+            raise _wrong("database_url", str(error)) from None
+        if not self.catalogs:
+            raise _wrong("catalogs", "name at least one catalog file")
+        if not self.host or any(one.isspace() for one in self.host):
+            raise _wrong("host", "write an address to listen on, such as 127.0.0.1 or 0.0.0.0")
+        if not 0 <= self.port <= 65_535:
+            raise _wrong("port", "write a number from 1 to 65535, or 0 for any free port")
+        if self.public_url is not None:
+            _check_public_url(self.public_url)
+        if self.log_level not in LOG_LEVELS:
+            raise _wrong("log_level", f"write one of {', '.join(LOG_LEVELS)}")
+        for proxy in self.trusted_proxies:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise _wrong("trusted_proxies", f"'{proxy}' is no IP address or network such as 10.0.0.0/8") from None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from environment variables; an empty variable counts as not set.
+
+        :raises ConfigurationError: for a variable that is unknown, with near matches, or whose value cannot be.
+        """
+        known = {PREFIX + one.name.upper(): one.name for one in fields(cls)}
+        given: dict[str, Any] = {}
+        for variable in sorted(environ):
+            if not variable.startswith(PREFIX):
+                continue
+            name = known.get(variable)
+            if name is None:
+                raise ConfigurationError(f"{variable}: there is no such setting.{did_you_mean(variable, known)}")
+            if environ[variable].strip():
+                given[name] = _READ.get(name, str.strip)(environ[variable])
+        return cls(**given)
+
+    @property
+    def public_origin(self) -> str | None:
+        """Scheme and authority browsers know this server by, when that was set: ``https://keys.example.com``."""
+        return None if self.public_url is None else self.public_url.rstrip("/").lower()
+
+
+def variable_names() -> tuple[str, ...]:
+    """Every environment variable that is read."""
+    return tuple(PREFIX + one.name.upper() for one in fields(Settings))
+
+
+def _wrong(name: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(f"{PREFIX}{name.upper()}: {remedy}")
+
+
+def _port(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _wrong("port", "write a number from 1 to 65535, or 0 for any free port") from None
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(Path(one).expanduser() for one in _list(text))
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "catalogs": _paths,
+    "port": _port,
+    "log_level": lambda text: text.strip().lower(),
+    "trusted_proxies": _list,
+    "owner_password": Secret,
+}
+
+
+def _check_public_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+        raise _wrong("public_url", "write scheme and host only, such as https://keys.example.com")

@@ -1,0 +1,245 @@
+"""``/api/v1/api-keys`` over HTTP, on both databases."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from spacekey.server.api_key import CREATED
+from support.server import Served, bearer, served
+
+SPOOLED = {"name": "Production Server", "permissions": ["jobs:read", "jobs:write", "queues:read"]}
+MANAGE = ("tokens:read", "tokens:create", "tokens:update", "tokens:disable", "tokens:revoke")
+
+
+async def test_the_documented_request_gets_the_documented_answer_to_the_letter(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, *SPOOLED["permissions"], "tokens:create")
+        answer = await server.client.post("/api/v1/api-keys", json=SPOOLED, headers=bearer(admin))
+        assert answer.status_code == 201
+        assert answer.headers["cache-control"] == "no-store"
+        body = answer.json()
+        assert tuple(body) == CREATED
+        assert re.fullmatch(r"key_[0-9a-z]{26}", body["id"])
+        assert re.fullmatch(r"sp_live_[0-9A-Za-z]{38}", body["key"])
+        assert body["name"] == SPOOLED["name"]
+        assert sorted(body["permissions"]) == sorted(SPOOLED["permissions"])
+        assert re.fullmatch(r"2026-06-01T12:00:00\.\d{3}Z", body["created_at"])
+        seen = await server.client.get("/api/v1/self", headers=bearer(body["key"]))
+        assert seen.json()["scopes"] == sorted(SPOOLED["permissions"])
+
+
+async def test_fields_that_were_asked_for_are_answered_too(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        _, admin = await server.token(workspace.id, "jobs:read", "tokens:create")
+        wish = {
+            "name": "CI",
+            "permissions": ["jobs:read"],
+            "description": "for builds",
+            "environment": "live",
+            "expires_at": "2026-07-01T00:00:00+02:00",
+            "space_id": space.id,
+        }
+        answer = await server.client.post("/api/v1/api-keys", json=wish, headers=bearer(admin))
+        assert answer.status_code == 201, answer.text
+        body = answer.json()
+        assert body["expires_at"] == "2026-06-30T22:00:00.000Z"
+        assert (body["description"], body["space_id"]) == ("for builds", space.id)
+
+
+async def test_a_key_is_listed_shown_edited_disabled_enabled_rotated_and_revoked(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "jobs:read", "queues:read", *MANAGE)
+        key_id, secret = await server.token(workspace.id, "jobs:read")
+        who = bearer(admin)
+
+        async def ask(method: str, path: str = "", body: Any = None) -> Any:
+            answer = await server.client.request(method, f"/api/v1/api-keys/{key_id}{path}", json=body, headers=who)
+            assert answer.status_code in (200, 201), answer.text
+            return answer.json()
+
+        assert (await ask("GET"))["status"] == "active"
+        edited = await ask("PATCH", body={"name": "renamed", "permissions": ["queues:read"], "description": "d"})
+        assert (edited["name"], edited["permissions"], edited["description"]) == ("renamed", ["queues:read"], "d")
+        assert (await ask("PATCH", body={"description": None}))["description"] == ""
+        assert (await ask("PATCH", body={"disabled": True}))["status"] == "disabled"
+        assert (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code == 401
+        assert (await ask("PATCH", body={"disabled": False}))["status"] == "active"
+        rotated = await ask("POST", "/rotate", {"grace_seconds": 60})
+        assert rotated["rotated_from"] == key_id
+        assert rotated["permissions"] == ["queues:read"]
+        assert (await server.client.get("/api/v1/self", headers=bearer(rotated["key"]))).status_code == 200
+        again = await server.client.post(f"/api/v1/api-keys/{key_id}/rotate", headers=who)
+        assert (again.status_code, again.json()["successor_id"]) == (409, rotated["id"])
+        assert (await ask("DELETE"))["status"] == "revoked"
+        assert (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code == 401
+        listed = (await server.client.get("/api/v1/api-keys?status=revoked", headers=who)).json()
+        assert [one["id"] for one in listed["api_keys"]] == [key_id]
+        assert "key" not in listed["api_keys"][0]
+
+
+async def test_pages_follow_one_another_without_gaps_or_repeats(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "tokens:read")
+        for _ in range(5):
+            server.world.clock.forward(seconds=1)
+            await server.token(workspace.id, "jobs:read")
+        seen: list[str] = []
+        after = ""
+        for _ in range(3):
+            page = (await server.client.get(f"/api/v1/api-keys?limit=2{after}", headers=bearer(admin))).json()
+            seen += [one["id"] for one in page["api_keys"]]
+            after = f"&after={page['next']}"
+        assert page["next"] is None
+        assert len(seen) == len(set(seen)) == 6
+        assert seen == sorted(seen, reverse=True)
+
+
+async def test_a_space_token_makes_keys_of_its_space_and_sees_no_others(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        _, other = await server.token(workspace.id, "jobs:read")
+        _, secret = await server.token(workspace.id, "jobs:read", *MANAGE, space_id=space.id)
+        made = await server.client.post(
+            "/api/v1/api-keys", json={"name": "mine", "permissions": ["jobs:read"]}, headers=bearer(secret)
+        )
+        assert made.status_code == 201, made.text
+        assert tuple(made.json()) == CREATED
+        listed = (await server.client.get("/api/v1/api-keys", headers=bearer(secret))).json()["api_keys"]
+        assert {one["space_id"] for one in listed} == {space.id}
+        assert len(listed) == 2
+
+
+async def test_a_member_names_the_workspace_or_the_space(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        await server.world.member(workspace, "owner", "ann@example.com")
+        browser = await server.cookie("ann@example.com")
+        wish: dict[str, Any] = {"name": "k", "permissions": ["jobs:read"]}
+        without = await server.client.post("/api/v1/api-keys", json=wish, headers=browser)
+        assert (without.status_code, without.json()["field"]) == (422, "workspace_id")
+        for place in ({"workspace_id": workspace.id}, {"space_id": space.id}):
+            made = await server.client.post("/api/v1/api-keys", json=wish | place, headers=browser)
+            assert made.status_code == 201, made.text
+        assert (await server.client.get("/api/v1/api-keys", headers=browser)).status_code == 422
+        listed = await server.client.get(f"/api/v1/api-keys?workspace_id={workspace.id}", headers=browser)
+        assert len(listed.json()["api_keys"]) == 2
+
+
+async def test_unknown_foreign_and_malformed_ids_answer_alike(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace, foreign = await server.world.workspace("spooled"), await server.world.workspace("spooled")
+        foreign_id, _ = await server.token(foreign.id, "jobs:read")
+        _, admin = await server.token(workspace.id, *MANAGE)
+        unknown = foreign_id[:-4] + "0000"
+        answers = set()
+        for key_id in (foreign_id, unknown, "nonsense", "key_%00", "ws_" + foreign_id[4:]):
+            for method, path, body in (
+                ("GET", "", None),
+                ("PATCH", "", {"name": "n"}),
+                ("DELETE", "", None),
+                ("POST", "/rotate", None),
+            ):
+                answer = await server.client.request(
+                    method, f"/api/v1/api-keys/{key_id}{path}", json=body, headers=bearer(admin)
+                )
+                answers.add((answer.status_code, answer.text))
+        assert len(answers) == 1
+        assert next(iter(answers))[0] == 404
+
+
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({"permissions": ["jobs:read"]}, "name"),
+    ({"name": "", "permissions": ["jobs:read"]}, "name"),
+    ({"name": "x" * 201, "permissions": ["jobs:read"]}, "name"),
+    ({"name": "a\nb", "permissions": ["jobs:read"]}, "name"),
+    ({"name": 7, "permissions": ["jobs:read"]}, "name"),
+    ({"name": "k", "permissions": []}, "permissions"),
+    ({"name": "k"}, "permissions"),
+    ({"name": "k", "permissions": "jobs:read"}, "permissions"),
+    ({"name": "k", "permissions": ["jobs:raed"]}, "permissions"),
+    ({"name": "k", "permissions": ["jobs:read"] * 101}, "permissions"),
+    ({"name": "k", "permissions": ["jobs:read"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+    ({"name": "k", "permissions": ["jobs:read"], "expires_at": "2027-01-01T00:00:00"}, "expires_at"),
+    ({"name": "k", "permissions": ["jobs:read"], "expires_at": 5}, "expires_at"),
+    ({"name": "k", "permissions": ["jobs:read"], "expires_at": "2027-02-30T00:00:00Z"}, "expires_at"),
+    ({"name": "k", "permissions": ["jobs:read"], "environment": "prod"}, "environment"),
+    ({"name": "k", "permissions": ["jobs:read"], "preset": "nope"}, "preset"),
+    ({"name": "k", "permissons": ["jobs:read"]}, "permissons"),
+]
+
+
+async def test_bad_input_is_refused_by_field_and_changes_nothing(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "jobs:read", "tokens:create", "tokens:read")
+        for body, field in INVALID:
+            answer = await server.client.post("/api/v1/api-keys", json=body, headers=bearer(admin))
+            assert (answer.status_code, answer.json().get("field")) == (422, field), (body, answer.text)
+            assert answer.json()["reason"]
+        listed = await server.client.get("/api/v1/api-keys", headers=bearer(admin))
+        assert len(listed.json()["api_keys"]) == 1
+
+
+async def test_near_matches_are_named_for_fields_and_permissions(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "jobs:read", "tokens:create")
+        for body, near in (
+            ({"name": "k", "permissons": []}, "'permissions'"),
+            ({"name": "k", "permissions": ["jobs:raed"]}, "'jobs:read'"),
+        ):
+            answer = await server.client.post("/api/v1/api-keys", json=body, headers=bearer(admin))
+            assert near in answer.json()["reason"]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "limit=٣", "after=nonsense", "status=gone", "environment=x", "lmit=1"]
+)
+async def test_bad_queries_of_the_list_are_refused(database_url: str, query: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "tokens:read")
+        answer = await server.client.get(f"/api/v1/api-keys?{query}", headers=bearer(admin))
+        assert (answer.status_code, answer.json()["field"]) == (422, query.split("=")[0])
+
+
+async def test_nobody_hands_out_more_than_they_hold(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "jobs:read", *MANAGE)
+        powerful, _ = await server.token(workspace.id, "dlq:write")
+        create = await server.client.post(
+            "/api/v1/api-keys", json={"name": "k", "permissions": ["dlq:write"]}, headers=bearer(admin)
+        )
+        rotate = await server.client.post(f"/api/v1/api-keys/{powerful}/rotate", headers=bearer(admin))
+        for answer in (create, rotate):
+            assert answer.status_code == 403
+            assert answer.json()["code"] == "scope_not_allowed"
+            assert answer.json()["scopes"] == ["dlq:write"]
+
+
+async def test_an_expired_key_is_refused_and_shown_as_expired(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "tokens:read")
+        key_id, secret = await server.token(workspace.id, "jobs:read", expires_in=timedelta(hours=1))
+        assert await _status(server, secret) == 200
+        server.world.clock.forward(hours=1)
+        assert await _status(server, secret) == 401
+        shown = await server.client.get(f"/api/v1/api-keys/{key_id}", headers=bearer(admin))
+        assert shown.json()["status"] == "expired"
+
+
+async def _status(server: Served, secret: str) -> int:
+    return (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code

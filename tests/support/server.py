@@ -1,0 +1,99 @@
+"""The real server over ASGI or a socket, on a fresh database, with a world to fill it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import strawberry
+import uvicorn
+from starlette.applications import Starlette
+
+from spacekey.domain.secret import Secret
+from spacekey.models.store import Store
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.sessions import sign_in
+from spacekey.server.app import build_app
+from spacekey.server.build import build_parts
+from spacekey.server.parts import Parts
+from spacekey.server.serve import address_of, listening_socket, server_config
+from spacekey.server.session_cookie import COOKIE
+from spacekey.server.settings import Settings
+
+from .world import FACTS, OPERATOR, PASSWORD, World, make_world
+
+ORIGIN = "http://testserver"
+
+
+@dataclass
+class Served:
+    """A running server, a client to ask it, and the world behind it."""
+
+    client: httpx.AsyncClient
+    world: World
+    parts: Parts
+    app: Starlette
+
+    async def token(
+        self, workspace_id: str, *grants: str, space_id: str | None = None, expires_in: timedelta | None = None
+    ) -> tuple[str, str]:
+        """A new token: id and secret."""
+        new = NewToken(workspace_id, "a token", grants, space_id=space_id)
+        if expires_in is not None:
+            new = NewToken(
+                workspace_id, "a token", grants, space_id=space_id, expires_at=self.world.clock() + expires_in
+            )
+        issued = await create_token(self.world.system, OPERATOR, new)
+        return issued.view.token.id, issued.secret.reveal()
+
+    async def cookie(self, email: str) -> dict[str, str]:
+        """The headers of a browser in which this person is signed in."""
+        signed_in = await sign_in(self.world.system, FACTS, email=email, password=PASSWORD)
+        return {"Cookie": f"{COOKIE}={signed_in.secret.reveal()}", "Sec-Fetch-Site": "same-origin"}
+
+
+def bearer(secret: str | Secret) -> dict[str, str]:
+    """The header of a program with this token."""
+    return {"Authorization": f"Bearer {secret.reveal() if isinstance(secret, Secret) else secret}"}
+
+
+@asynccontextmanager
+async def served(
+    database_url: str, *, settings: Settings | None = None, schema: strawberry.Schema | None = None
+) -> AsyncIterator[Served]:
+    """The app with its lifespan run, over ASGI."""
+    chosen = settings or Settings(database_url=database_url)
+    world = make_world(Store(database_url))
+    parts = build_parts(chosen, world.system)
+    app = build_app(chosen, parts=parts, schema=schema)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        yield Served(client, world, parts, app)
+
+
+@contextmanager
+def on_a_socket(settings: Settings, *, schema: strawberry.Schema | None = None) -> Iterator[str]:
+    """The server on a free port of this machine, in a thread; gives its address."""
+    listening = listening_socket("127.0.0.1", 0)
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: object = None) -> None:
+            await super().startup([listening])
+            started.set()
+
+    server = Server(server_config(settings, build_app(settings, schema=schema)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        assert started.wait(30)
+        assert server.started
+        yield address_of(listening)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listening.close()
