@@ -19,7 +19,7 @@ from spacekey.domain.refusal import Conflict
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-SQLITE_BUSY_SECONDS = 5.0
+BUSY_SECONDS = 5.0
 POOL_SIZE = 10
 POOL_WAIT_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
@@ -27,16 +27,18 @@ STATEMENT_SECONDS = 10.0
 
 
 class Store:
-    """Sessions on one database. Reads see a snapshot; a change is one transaction, rolled back unless it ends well.
+    """Sessions on one database: a read sees what is committed, a change is one transaction or nothing.
 
     :param url: ``sqlite+aiosqlite:///file.db`` or ``postgresql+asyncpg://user:password@host/name``.
+    :param busy_seconds: how long to wait for what somebody else has locked.
     :raises ConfigurationError: for any other kind of URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = database_url(url)
         self.dialect = self.url.get_backend_name()
-        self.engine = _engine(self.url)
+        self.engine = _engine(self.url, busy_seconds)
+        self._busy_seconds = busy_seconds
         # SQLite has one writer: waiting here is fair and cheap, waiting inside SQLite is a spin.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
 
@@ -61,9 +63,18 @@ class Store:
             async with self._transaction() as session:
                 yield session
         else:
-            async with self._writer, self._transaction() as session:
+            async with self._only_writer(self._writer), self._transaction() as session:
                 await (await session.connection()).execute(text("BEGIN IMMEDIATE"))
                 yield session
+
+    @asynccontextmanager
+    async def _only_writer(self, lock: asyncio.Lock) -> AsyncIterator[None]:
+        async with answering(), asyncio.timeout(self._busy_seconds):
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
@@ -108,9 +119,9 @@ def database_url(url: str) -> URL:
     raise ConfigurationError(f"no support for '{backend}' databases; use SQLite or PostgreSQL")
 
 
-def _engine(url: URL) -> AsyncEngine:
+def _engine(url: URL, busy_seconds: float) -> AsyncEngine:
     if url.get_backend_name() == SQLITE:
-        engine = create_async_engine(url, pool_timeout=POOL_WAIT_SECONDS, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+        engine = create_async_engine(url, pool_timeout=POOL_WAIT_SECONDS, connect_args={"timeout": busy_seconds})
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     return create_async_engine(
@@ -119,7 +130,11 @@ def _engine(url: URL) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         pool_pre_ping=True,
-        connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+            "server_settings": {"lock_timeout": f"{busy_seconds * 1000:.0f}"},
+        },
     )
 
 
