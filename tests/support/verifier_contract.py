@@ -1,0 +1,135 @@
+"""What every verifier promises, whatever it asks: one suite, run over each of them.
+
+Subclass :class:`VerifierContract` in a test module and give it a ``bench`` fixture: a :class:`Workbench` over the
+verifier under test. Every test is async and uses only what the workbench offers.
+"""
+
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.secret import Secret, mint
+from spacekey.domain.verifier import Verifier
+
+BRAND = "sk"
+
+
+class Workbench(ABC):
+    """A verifier, and the hands to change what it should find."""
+
+    verifier: Verifier
+
+    tells_reasons = True
+    """Whether refusals say exactly why; a remote verifier only learns that a token is not active."""
+
+    @abstractmethod
+    async def issue(self, principal: Principal) -> Secret:
+        """A new token for this principal; its id may be chosen by the store, nothing else."""
+
+    @abstractmethod
+    async def refuse(self, secret: Secret, reason: Reason) -> None:
+        """Take the token away, for this reason, so that the next verification sees it."""
+
+    @abstractmethod
+    def reads(self) -> int:
+        """How often the store was asked so far."""
+
+    @abstractmethod
+    async def outage(self) -> None:
+        """From now on the store cannot be asked, and what was remembered is too old."""
+
+
+def principal(**changes: object) -> Principal:
+    """A space's token with everything set."""
+    usual = Principal(
+        id="key_1",
+        kind=Kind.SPACE,
+        scopes=frozenset({"jobs:read", "jobs:ack"}),
+        name="Worker",
+        workspace_id="ws_1",
+        space_id="space_1",
+        environment="live",
+        limit=Limit(100, 20),
+        expires_at=datetime(2999, 1, 1, tzinfo=UTC),
+    )
+    return replace(usual, **changes)  # type: ignore[arg-type]  # the tests name real fields
+
+
+def malformed() -> list[Secret]:
+    """Strings that cannot be secrets."""
+    good = mint(BRAND, "live", secrets.token_bytes).reveal()
+    texts = ["", "x", good[:-1], good + "a", good.upper(), good[:-1] + ("0" if good[-1] != "0" else "1")]
+    texts += ["sk_prod_" + good[8:], good.replace("_", "-"), good + "\n", "a" * 10_000, "ü" * 50, "\x00", "\ud800"]
+    return [Secret(text) for text in texts]
+
+
+class VerifierContract:
+    """The promises."""
+
+    async def test_a_good_token_is_valid_with_all_that_is_known_of_it(self, bench: Workbench) -> None:
+        for wanted in (
+            principal(),
+            principal(kind=Kind.WORKSPACE, space_id=None),
+            principal(environment="test"),
+            principal(limit=None, expires_at=None, scopes=frozenset(), name="Größe 1"),
+        ):
+            verdict = await bench.verifier.verify(await bench.issue(wanted))
+            assert isinstance(verdict, Valid)
+            assert replace(verdict.principal, id="") == replace(wanted, id="")
+
+    async def test_asking_again_gives_the_same_answer(self, bench: Workbench) -> None:
+        secret = await bench.issue(principal())
+        assert await bench.verifier.verify(secret) == await bench.verifier.verify(secret)
+
+    async def test_tokens_are_not_mixed_up(self, bench: Workbench) -> None:
+        one = await bench.issue(principal(scopes=frozenset({"jobs:read"})))
+        two = await bench.issue(principal(scopes=frozenset({"jobs:create"})))
+        for secret, scope in ((one, "jobs:read"), (two, "jobs:create"), (one, "jobs:read")):
+            verdict = await bench.verifier.verify(secret)
+            assert isinstance(verdict, Valid)
+            assert verdict.principal.scopes == {scope}
+
+    @pytest.mark.parametrize("text", malformed(), ids=range(len(malformed())))
+    async def test_a_string_of_the_wrong_shape_is_malformed_and_costs_no_read(
+        self, bench: Workbench, text: Secret
+    ) -> None:
+        before = bench.reads()
+        assert await bench.verifier.verify(text) == Refused(Reason.MALFORMED)
+        assert bench.reads() == before
+
+    async def test_an_unknown_secret_is_refused(self, bench: Workbench) -> None:
+        assert await bench.verifier.verify(mint(BRAND, "live", secrets.token_bytes)) == Refused(Reason.UNKNOWN)
+
+    @pytest.mark.parametrize("reason", [Reason.REVOKED, Reason.DISABLED, Reason.DELETED, Reason.SUSPENDED])
+    async def test_a_token_that_was_taken_away_is_refused(self, bench: Workbench, reason: Reason) -> None:
+        secret = await bench.issue(principal())
+        assert isinstance(await bench.verifier.verify(secret), Valid)
+        await bench.refuse(secret, reason)
+        verdict = await bench.verifier.verify(secret)
+        assert isinstance(verdict, Refused)
+        assert verdict.reason is reason or not bench.tells_reasons
+
+    async def test_an_expired_token_is_refused(self, bench: Workbench) -> None:
+        secret = await bench.issue(principal(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+        verdict = await bench.verifier.verify(secret)
+        assert isinstance(verdict, Refused)
+        assert verdict.reason is Reason.EXPIRED or not bench.tells_reasons
+
+    async def test_an_outage_is_neither_a_denial_nor_an_acceptance(self, bench: Workbench) -> None:
+        known = await bench.issue(principal())
+        unknown = mint(BRAND, "live", secrets.token_bytes)
+        await bench.outage()
+        for secret in (known, unknown):
+            assert isinstance(await bench.verifier.verify(secret), CannotTell)
+        assert await bench.verifier.verify(Secret("x")) == Refused(Reason.MALFORMED)
+
+    async def test_no_answer_shows_the_secret(self, bench: Workbench) -> None:
+        secret = await bench.issue(principal())
+        assert secret.reveal() not in repr(await bench.verifier.verify(secret))
+        await bench.outage()
+        assert secret.reveal() not in repr(await bench.verifier.verify(secret))
