@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from .setting import MAX_STALENESS
+
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
@@ -18,6 +20,7 @@ class TokenFacts:
 
     ``retires_at`` is the end of a rotation's grace or the moment of the successor's first use, whichever is earlier.
     ``first_used`` says that this token, a successor itself, has had its first use written down.
+    ``max_staleness_seconds`` is T as the database has it at that moment, None where it has none.
     The ``…_json`` fields are the stored JSON, unparsed: whoever needs them often can cache by their text.
     """
 
@@ -43,6 +46,7 @@ class TokenFacts:
     burst: int | None
     suspended_at: datetime | None
     space_deleted_at: datetime | None
+    max_staleness_seconds: float | None = None
 
 
 class TokenLookup(Protocol):
@@ -66,7 +70,8 @@ def lookup_sql(digest: str) -> str:
         SELECT t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.grants,
             t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, t.retires_at, successor.at,
             t.first_use_retires, own.token_id IS NOT NULL,
-            w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst, w.suspended_at, s.deleted_at
+            w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst, w.suspended_at, s.deleted_at,
+            (SELECT value FROM settings WHERE name = '{MAX_STALENESS}')
         FROM tokens t
         JOIN workspaces w ON w.id = t.workspace_id
         LEFT JOIN spaces s ON s.id = t.space_id
@@ -101,6 +106,7 @@ def facts_of(row: Sequence[Any]) -> TokenFacts:
         burst=row[20],
         suspended_at=row[21],
         space_deleted_at=row[22],
+        max_staleness_seconds=row[23],
     )
 
 

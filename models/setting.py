@@ -10,6 +10,9 @@ from .row import Row
 MAX_STALENESS = "max_staleness_seconds"
 """T: how long a verification may be served from a cache. 0 turns caching off."""
 
+STALENESS_WAIT = "staleness_wait_seconds"
+"""How long a change that takes access away waits after its commit. Never below T, also while T is being changed."""
+
 
 class Setting(Row, table=True):
     """One number by name."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from .setting import Setting
+from .store import POSTGRESQL
 from .upsert import insert
+
+_STALENESS_LOCK = 0x53504B31
+"""The advisory lock of whoever relies on T or changes it; any number that nothing else in the database uses."""
 
 
 async def read_setting(session: AsyncSession, name: str, default: float) -> float:
@@ -20,3 +25,14 @@ async def write_setting(session: AsyncSession, name: str, value: float) -> None:
     connection = await session.connection()
     statement = insert(connection, Setting).values(name=name, value=value)
     await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+async def hold_staleness(session: AsyncSession, *, to_change: bool = False) -> None:
+    """Until the transaction ends, nobody changes T; ``to_change``: and nobody else relies on it either.
+
+    Only PostgreSQL needs it: SQLite has one writer at a time.
+    """
+    connection = await session.connection()
+    if connection.dialect.name == POSTGRESQL:
+        function = "pg_advisory_xact_lock" if to_change else "pg_advisory_xact_lock_shared"
+        await connection.execute(text(f"SELECT {function}(:key)"), {"key": _STALENESS_LOCK})

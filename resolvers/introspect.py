@@ -9,12 +9,11 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Verifier
 
 from .authority import authority_in
 from .caller import Caller
-from .settle import staleness_seconds
 from .system import System
+from .verify import StoreVerifier
 
 SCOPE = "tokens:introspect"
 
@@ -27,20 +26,19 @@ class Introspection:
     max_age_seconds: float
 
 
-async def introspect(system: System, verifier: Verifier, caller: Caller, secret: Secret) -> Introspection:
+async def introspect(system: System, verifier: StoreVerifier, caller: Caller, secret: Secret) -> Introspection:
     """The verdict on ``secret`` as far as it is the caller's business: a foreign token is as unknown as any other.
 
     :param verifier: asks the store at every call.
     :raises Forbidden: the caller's own token no longer holds ``tokens:introspect``.
     :raises Unavailable: the store does not answer.
     """
-    verdict = await verifier.verify(secret)
+    verdict, max_age = await verifier.read(secret)
     if isinstance(verdict, CannotTell):
         raise Unavailable(verdict.why, verdict.retry_after_seconds)
+    if isinstance(verdict, Refused):
+        return Introspection(verdict, max_age)
     async with system.store.reading() as session:
-        max_age = await staleness_seconds(session, system)
-        if isinstance(verdict, Refused):
-            return Introspection(verdict, max_age)
         principal = verdict.principal
         try:
             authority = await authority_in(session, system, caller, principal.workspace_id or "")

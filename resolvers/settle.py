@@ -6,15 +6,19 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.models.setting import MAX_STALENESS
-from spacekey.models.setting_queries import read_setting
+from spacekey.models.setting import STALENESS_WAIT
+from spacekey.models.setting_queries import hold_staleness, read_setting
 
 from .system import System
 
 
 async def staleness_seconds(session: AsyncSession, system: System) -> float:
-    """T as the database has it: how long any process may still serve a verification from its cache."""
-    return await read_setting(session, MAX_STALENESS, system.default_staleness_seconds)
+    """How long any process may still serve a verification from its cache, once this transaction has committed.
+
+    T cannot be raised between this reading and the commit: the transaction holds it.
+    """
+    await hold_staleness(session)
+    return await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
 
 
 async def settle(system: System, staleness: float, *, wait: bool) -> datetime:

@@ -26,8 +26,10 @@ from .metrics import Metrics
 from .parts import Parts
 from .settings import Settings
 
-STALENESS_SECONDS = {True: 0.0, False: 1.0}
-"""T by "is SQLite", where the database holds no other: how long remote verifiers may rely on an answer."""
+
+def default_staleness(store: Store) -> float:
+    """T in seconds where the database holds no other: SQLite is read at every verification, PostgreSQL's is cached."""
+    return 0.0 if store.dialect == SQLITE else 1.0
 
 
 def build_system(settings: Settings) -> System:
@@ -45,7 +47,7 @@ def build_system(settings: Settings) -> System:
         passwords=Passwords(),
         attempts=Attempts(),
         sleep=asyncio.sleep,
-        default_staleness_seconds=STALENESS_SECONDS[store.dialect == SQLITE],
+        default_staleness_seconds=default_staleness(store),
     )
 
 
@@ -63,7 +65,9 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
 
 def build_verifier(store: Store, catalogs: Mapping[str, Catalog], clock: Clock) -> StoreVerifier:
     """A verifier that asks the store at every call."""
-    return StoreVerifier(build_lookup(store), catalogs, clock, first_use_recorder(store, clock))
+    return StoreVerifier(
+        build_lookup(store), catalogs, clock, first_use_recorder(store, clock), default_staleness(store)
+    )
 
 
 def build_lookup(store: Store) -> TokenLookup:

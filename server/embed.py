@@ -10,7 +10,9 @@ from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.outcome import Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.models.store import Store
+from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.models.store import SQLITE, Store
+from spacekey.resolvers.verify import StoreVerifier
 
 from .build import build_verifier
 
@@ -18,9 +20,12 @@ from .build import build_verifier
 class EmbeddedVerifier:
     """A verifier with a store of its own, closed together."""
 
-    def __init__(self, verifier: Verifier, store: Store) -> None:
+    def __init__(self, verifier: CachedVerifier | StoreVerifier, store: Store, behind: Verifier | None = None) -> None:
         self._verifier = verifier
         self._store = store
+        self._behind = behind
+        if isinstance(verifier, CachedVerifier):
+            self.peek = verifier.peek  # a warm answer needs no waiting, and the middleware asks for it
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
@@ -29,6 +34,8 @@ class EmbeddedVerifier:
     async def aclose(self) -> None:
         """Give back all connections."""
         await self._verifier.aclose()
+        if self._behind is not None:
+            await self._behind.aclose()
         await self._store.aclose()
 
 
@@ -36,8 +43,9 @@ def store_verifier(database_url: str, catalogs: Iterable[Path | str], *, clock: 
     """A verifier over the database that a Spacekey server or command line manages.
 
     Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
-    loop. Every verification reads the database, so a revoked token is refused from the moment its revocation was
-    answered; a database that is missing, locked or not migrated gives "cannot tell" (503), never an acceptance.
+    loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most (DESIGN §7),
+    and whoever takes access away waits for T: on both, a revoked token is refused from the moment its revocation was
+    answered. A database that is missing, locked or not migrated gives "cannot tell" (503), never an acceptance.
     Close it with the app::
 
         verifier = store_verifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
@@ -55,4 +63,17 @@ def store_verifier(database_url: str, catalogs: Iterable[Path | str], *, clock: 
     """
     loaded = load_catalogs([Path(path) for path in catalogs])
     store = Store(database_url)
-    return EmbeddedVerifier(build_verifier(store, loaded, clock), store)
+    verifier = build_verifier(store, loaded, clock)
+    if store.dialect == SQLITE:
+        return EmbeddedVerifier(verifier, store)
+    return EmbeddedVerifier(cached(verifier, clock), store, verifier)
+
+
+def cached(verifier: StoreVerifier, clock: Clock) -> CachedVerifier:
+    """The one bounded cache of a process in front of its store; T comes with every reading."""
+
+    async def read(secret: Secret) -> Reading:
+        verdict, max_age_seconds = await verifier.read(secret)
+        return Reading(verdict, max_age_seconds)
+
+    return CachedVerifier(read, now=clock)

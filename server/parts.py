@@ -8,10 +8,10 @@ from starlette.requests import HTTPConnection
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
-from spacekey.domain.verifier import Verifier
 from spacekey.resolvers.caller import MemberCaller, RequestFacts, TokenCaller, caller_of
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
+from spacekey.resolvers.verify import StoreVerifier
 
 from .metrics import Metrics
 from .request_log import request_id_of
@@ -24,7 +24,7 @@ class Parts:
 
     settings: Settings
     system: System
-    verifier: Verifier
+    verifier: StoreVerifier
     refusals: RefusalLog
     metrics: Metrics
 

@@ -1,0 +1,60 @@
+"""Change T on a running system without a moment in which the promise does not hold.
+
+Writers wait for one number and readers cache for another; the first is never below the second. Raising moves the
+writers' number first, lowering moves it last, after every entry cached under the old T has gone.
+"""
+
+from __future__ import annotations
+
+from spacekey.domain.refusal import InvalidInput
+from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT
+from spacekey.models.setting_queries import hold_staleness, read_setting, write_setting
+
+from .audit import record
+from .caller import Operator
+from .create_token import actor_of
+from .system import System
+
+STALENESS_SECONDS_MAX = 60.0
+
+
+async def set_staleness(system: System, caller: Operator, seconds: float) -> None:
+    """Set T for all processes on this database. Lowering takes as long as the old T.
+
+    :param seconds: 0 to 60; 0 turns caching off.
+    :raises InvalidInput: for another number.
+    """
+    if not 0 <= seconds <= STALENESS_SECONDS_MAX:
+        raise InvalidInput("seconds", f"Give 0 to {STALENESS_SECONDS_MAX:g} seconds.")
+    old = await current_staleness(system)
+    first, last = (STALENESS_WAIT, MAX_STALENESS) if seconds > old else (MAX_STALENESS, STALENESS_WAIT)
+    await _write(system, first, seconds)
+    if seconds < old:
+        await system.sleep(old)
+    async with system.store.changing() as session:
+        await hold_staleness(session, to_change=True)
+        await write_setting(session, last, seconds)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=SYSTEM_CHAIN,
+            action="settings.staleness",
+            target_id=MAX_STALENESS,
+            before={"seconds": old},
+            after={"seconds": seconds},
+        )
+
+
+async def current_staleness(system: System) -> float:
+    """The larger of both numbers, in seconds: what a change that takes access away waits for."""
+    async with system.store.reading() as session:
+        waiting = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
+        return max(waiting, await read_setting(session, MAX_STALENESS, system.default_staleness_seconds))
+
+
+async def _write(system: System, name: str, seconds: float) -> None:
+    async with system.store.changing() as session:
+        await hold_staleness(session, to_change=True)
+        await write_setting(session, name, seconds)
