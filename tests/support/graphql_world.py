@@ -47,6 +47,8 @@ class World:
 
     seed: str
     types: dict[str, TypeSpec]
+    on_fields: float = 1.0
+    on_types: float = 1.0
 
     def ancestors(self, name: str) -> list[str]:
         """All interfaces above a type, nearest first."""
@@ -90,26 +92,27 @@ class World:
 
 def random_world(random: Random, seed: str) -> World:
     """Some interfaces, objects and unions, each referring to earlier ones, and a Query to start from."""
-    world = World(seed, {})
+    # Rules everywhere deny most operations at once; few rules leave more to be decided value by value.
+    world = World(seed, {}, on_fields=random.choice([0.0, 0.3, 1.0]), on_types=random.choice([0.3, 1.0, 2.0]))
     for n in range(random.randint(1, 3)):
         earlier = [name for name, spec in world.types.items() if spec.kind == "interface"]
         above = [random.choice(earlier)] if earlier and random.random() < 0.4 else []
-        _add(world, random, TypeSpec(f"I{n}", "interface", _rule(random, 0.25), interfaces=above))
+        _add(world, random, TypeSpec(f"I{n}", "interface", _rule(random, 0.2 * world.on_types), interfaces=above))
     for n in range(random.randint(2, 4)):
         names = [name for name, spec in world.types.items() if spec.kind == "interface" and random.random() < 0.5]
         lowest = [one for one in names if not any(one in world.ancestors(other) for other in names)]
-        _add(world, random, TypeSpec(f"T{n}", "object", _rule(random, 0.25), interfaces=lowest))
+        _add(world, random, TypeSpec(f"T{n}", "object", _rule(random, 0.3 * world.on_types), interfaces=lowest))
         if n and random.random() < 0.4:
             objects = [name for name, spec in world.types.items() if spec.kind == "object"]
             world.types[f"U{n}"] = TypeSpec(f"U{n}", "union", members=random.sample(objects, 2))
     for name in [name for name, spec in world.types.items() if spec.kind == "interface" and not world.possible(name)]:
-        _add(world, random, TypeSpec(f"Of{name}", "object", _rule(random, 0.25), interfaces=[name]))
+        _add(world, random, TypeSpec(f"Of{name}", "object", _rule(random, 0.3 * world.on_types), interfaces=[name]))
     query = TypeSpec("Query", "object", _rule(random, 0.05))
     starts = random.choices(list(world.types), k=random.randint(2, 5))
     # Strawberry leaves a union or interface out of the schema when nothing refers to it.
     starts += [name for name, one in world.types.items() if one.kind != "object" and name not in starts]
     for n, to in enumerate(starts):
-        query.fields[f"query{n}"] = _field(random, f"query{n}", to)
+        query.fields[f"query{n}"] = _field(world, random, f"query{n}", to)
     world.types["Query"] = query
     return world
 
@@ -121,17 +124,22 @@ def _add(world: World, random: Random, spec: TypeSpec) -> None:
     others += [name for name, one in world.types.items() if one.kind == "interface" and spec.kind == "object"]
     for n in range(random.randint(2, 3)):
         to = random.choice(others) if others and random.random() < 0.6 else None
-        spec.fields[f"{spec.name.lower()}f{n}"] = _field(random, f"{spec.name.lower()}f{n}", to)
+        spec.fields[f"{spec.name.lower()}f{n}"] = _field(world, random, f"{spec.name.lower()}f{n}", to)
     for name, inherited in list(world.fields_of(spec.name).items()):
         if name not in spec.fields and random.random() < 0.3:
             spec.fields[name] = FieldSpec(
-                name, inherited.to, inherited.nullable, inherited.listed, inherited.items_nullable, _rule(random, 0.5)
+                name,
+                inherited.to,
+                inherited.nullable,
+                inherited.listed,
+                inherited.items_nullable,
+                _rule(random, 0.5 * world.on_fields),
             )
 
 
-def _field(random: Random, name: str, to: str | None) -> FieldSpec:
+def _field(world: World, random: Random, name: str, to: str | None) -> FieldSpec:
     nullable, listed, items = random.random() < 0.6, random.random() < 0.35, random.random() < 0.5
-    return FieldSpec(name, to, nullable, listed, items, _rule(random, 0.3))
+    return FieldSpec(name, to, nullable, listed, items, _rule(random, 0.3 * world.on_fields))
 
 
 def _rule(random: Random, chance: float) -> Lists | None:

@@ -1,0 +1,262 @@
+"""GraphQL over WebSockets: who the caller is, how a denial is told, and when the connection ends."""
+
+# Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
+# mypy: disable-error-code=untyped-decorator
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+import strawberry
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
+from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, requires_scopes
+from support.graphql_socket import Closed, graphql_socket
+
+GOOD = "sp_live_good"
+
+
+def principal(*scopes: str) -> Principal:
+    return Principal(id="key_1", kind=Kind.SPACE, scopes=frozenset(scopes))
+
+
+class Answers:
+    """A verifier that answers what the test wants, now and later."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    async def verify(self, secret: Secret) -> Verdict:
+        self.asked += 1
+        if secret.reveal() != GOOD:
+            return Refused(Reason.UNKNOWN)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            await asyncio.Event().wait()
+        answer: Verdict = self.answer
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+
+@strawberry.type
+class Query:
+    open: str = "open"
+
+    @strawberry.field(directives=[requires_scopes("jobs:read")])
+    def jobs(self) -> str:
+        return "jobs"
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription(directives=[requires_scopes("jobs:read:progress")])
+    async def progress(self) -> AsyncGenerator[int, None]:
+        yield 1
+        yield 2
+
+    @strawberry.subscription(directives=[requires_scopes("jobs:read")])
+    async def forever(self) -> AsyncGenerator[int, None]:
+        yield 1
+        await asyncio.Event().wait()
+
+
+SCHEMA = ScopedSchema(Query, subscription=Subscription)
+
+
+def app(answer: Any = None, **options: Any) -> ScopedGraphQL:
+    verifier = None if answer is None else answer if isinstance(answer, Answers) else Answers(answer)
+    return ScopedGraphQL(SCHEMA, verifier=verifier, **options)
+
+
+def is_denial(message: dict[str, Any], code: str) -> bool:
+    """Whether the message is an operation's error with that code."""
+    return message["type"] == "error" and str(message["payload"][0]["extensions"]["code"]) == code
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+async def test_connection_init_may_carry_the_credential(name: str, scheme: str) -> None:
+    async with graphql_socket(app(Valid(principal("jobs:read:progress")))) as socket:
+        await socket.init(**{name: f"{scheme} {GOOD}"})
+        await socket.subscribe("1", "subscription { progress }")
+        messages = [await socket.receive() for _ in range(3)]
+    assert [message["type"] for message in messages] == ["next", "next", "complete"]
+    assert messages[0]["payload"]["data"] == {"progress": 1}
+
+
+@pytest.mark.parametrize(
+    "query", ["subscription { progress }", "{ jobs }", "{ open jobs }", "query A { open } query B { jobs }"]
+)
+async def test_a_denial_is_an_error_of_its_operation_and_the_socket_stays_open(query: str) -> None:
+    async with graphql_socket(app(Valid(principal("other")))) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("1", query, operationName="B" if "query B" in query else None)
+        message = await socket.receive()
+        assert is_denial(message, "INSUFFICIENT_SCOPE")
+        assert message["id"] == "1"
+        await socket.subscribe("2", "{ open }")
+        assert (await socket.receive())["type"] == "next"
+
+
+async def test_without_a_credential_the_caller_is_anonymous() -> None:
+    async with graphql_socket(app(Valid(principal("jobs:read")))) as socket:
+        await socket.init()
+        await socket.subscribe("1", "{ jobs }")
+        assert is_denial(await socket.receive(), "UNAUTHENTICATED")
+
+
+async def test_the_caller_of_the_handshake_is_the_caller_of_its_operations() -> None:
+    async with graphql_socket(app(), user=principal("jobs:read")) as socket:
+        await socket.init()
+        await socket.subscribe("1", "{ jobs }")
+        assert (await socket.receive())["payload"] == {"data": {"jobs": "jobs"}}
+
+
+async def test_nothing_runs_before_the_connection_is_acknowledged() -> None:
+    async with graphql_socket(app(), user=principal("jobs:read")) as socket:
+        await socket.subscribe("1", "{ jobs }")
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+    assert closed.value.code == 4401
+
+
+async def test_the_legacy_protocol_that_skips_acknowledgement_is_not_spoken() -> None:
+    with pytest.raises(Closed) as closed:
+        async with graphql_socket(app(), user=principal("jobs:read"), subprotocol="graphql-ws") as socket:
+            await socket.receive()
+    assert closed.value.code == 4406
+
+
+def test_the_legacy_protocol_cannot_be_turned_on() -> None:
+    with pytest.raises(TypeError):
+        app(subscription_protocols=("graphql-ws",))
+
+
+MALFORMED = ["", "Bearer", "Bearer ", "Bearer  x", f"Basic {GOOD}", f"{GOOD}", "Bearer a b", "Bearer \u00e9", 7, None]
+
+
+@pytest.mark.parametrize("value", [*MALFORMED, "Bearer " + "x" * 65_536, ["Bearer x"], "Bearer a\tb", "Bearer a\x00"])
+async def test_a_malformed_credential_closes_with_4400(value: Any) -> None:
+    answers = Answers(Valid(principal("jobs:read")))
+    async with graphql_socket(app(answers)) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=value)
+    assert (closed.value.code, answers.asked) == (4400, 0)
+
+
+async def test_two_credentials_close_with_4400() -> None:
+    async with graphql_socket(app(Valid(principal("jobs:read")))) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=f"Bearer {GOOD}", authorization=f"Bearer {GOOD}")
+    assert closed.value.code == 4400
+    async with graphql_socket(app(Valid(principal("jobs:read"))), user=principal("other")) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=f"Bearer {GOOD}")
+    assert closed.value.code == 4400
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+async def test_a_refused_credential_closes_alike_whatever_the_reason(reason: Reason) -> None:
+    async with graphql_socket(app(Refused(reason))) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=f"Bearer {GOOD}")
+    assert (closed.value.code, closed.value.reason) == (4403, "Forbidden")
+
+
+async def test_a_credential_that_nobody_can_verify_is_refused() -> None:
+    async with graphql_socket(app()) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=f"Bearer {GOOD}")
+    assert closed.value.code == 4403
+
+
+class Hangs(Answers):
+    async def verify(self, secret: Secret) -> Verdict:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "verifier", [Answers(CannotTell("down")), Answers(RuntimeError("bug")), Answers("yes"), Answers(True), Hangs(0)]
+)
+async def test_a_verifier_that_cannot_tell_neither_lets_in_nor_forbids(verifier: Answers) -> None:
+    async with graphql_socket(app(verifier, deadline_seconds=0.05)) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=f"Bearer {GOOD}")
+    assert closed.value.code == 1013
+
+
+@pytest.mark.parametrize(
+    ("later", "code"),
+    [
+        (Refused(Reason.REVOKED), 4401),
+        (Valid(principal("other")), 4403),
+        (CannotTell("down"), 1013),
+        (RuntimeError("bug"), 1013),
+    ],
+)
+async def test_an_open_socket_is_closed_when_its_credential_is_no_longer_good(later: Any, code: int) -> None:
+    verifier = Answers(Valid(principal("jobs:read")))
+    async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("1", "subscription { forever }")
+        assert (await socket.receive())["type"] == "next"
+        verifier.answer = later
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+    assert closed.value.code == code
+
+
+async def test_new_scopes_count_from_the_next_operation_on() -> None:
+    verifier = Answers(Valid(principal("other")))
+    async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("1", "{ jobs }")
+        assert is_denial(await socket.receive(), "INSUFFICIENT_SCOPE")
+        verifier.answer = Valid(principal("other", "jobs:read"))
+        for key in range(2, 1_000):
+            await socket.subscribe(str(key), "{ jobs }")
+            message = await socket.receive()
+            if message["type"] == "next":
+                break
+            await asyncio.sleep(0.01)
+        assert message["payload"] == {"data": {"jobs": "jobs"}}
+
+
+async def test_rechecking_ends_with_the_socket() -> None:
+    before = asyncio.all_tasks()
+    async with graphql_socket(app(Valid(principal("jobs:read")))) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        assert asyncio.all_tasks() != before
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_context_that_is_an_object_works_as_well() -> None:
+    from types import SimpleNamespace
+
+    from strawberry.asgi import GraphQL
+
+    class WithObject(ScopedGraphQL):
+        async def get_context(self, request: Any, response: Any) -> Any:
+            return SimpleNamespace(request=request, response=response, connection_params=None)
+
+    assert issubclass(WithObject, GraphQL)
+    served = WithObject(SCHEMA, verifier=Answers(Valid(principal("jobs:read"))))
+    async with graphql_socket(served) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("1", "{ jobs }")
+        assert (await socket.receive())["payload"] == {"data": {"jobs": "jobs"}}
+
+
+@pytest.mark.parametrize("settings", [{"recheck_seconds": 0}, {"deadline_seconds": 0}, {"recheck_seconds": -1}])
+def test_times_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError):
+        app(**settings)
