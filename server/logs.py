@@ -9,6 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
+from graphql import GraphQLError
+
+from spacekey.domain.errors import SpacekeyError
+
 LINE_LENGTH_MAX = 16_384
 
 _SECRETS = re.compile(
@@ -43,6 +47,25 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=lambda value: f"<{type(value).__name__}>")
 
 
+class GraphQLFaultsOnly(logging.Filter):
+    """Keeps what Strawberry logs about clients' mistakes out of the log, and the document out of what it logs of ours.
+
+    The text of a syntax or coercion error quotes what was sent, and that may hold a password.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log the record; its message becomes one that quotes nothing."""
+        error = record.msg
+        if not isinstance(error, GraphQLError):
+            return True
+        if error.original_error is None or isinstance(error.original_error, GraphQLError | SpacekeyError):
+            return False
+        record.msg, record.args = "a GraphQL field failed at %s", (error.path,)
+        original = error.original_error
+        record.exc_info = (type(original), original, original.__traceback__)
+        return True
+
+
 def configure_logging(level: str, stream: TextIO | None = None) -> None:
     """Send everything that is logged to ``stream`` (standard error) as JSON lines. For the process's entry only."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
@@ -52,6 +75,7 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    handler.addFilter(GraphQLFaultsOnly())
     # Libraries below us name statements and requests at these levels; their warnings are enough.
     for name in ("aiosqlite", "asyncio", "httpx", "httpcore", "sqlalchemy", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

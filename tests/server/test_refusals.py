@@ -1,0 +1,83 @@
+"""Every refusal has one problem document, made in one place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.responses import Response
+
+from spacekey.domain import refusal
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PlanLimit,
+    Refusal,
+    ScopeNotAllowed,
+    SignInFailed,
+    TooManyAttempts,
+)
+from spacekey.server.body import BadBody
+from spacekey.server.refusals import response_to
+
+TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]] = [
+    (NotFound("token"), 404, "not_found", {"what": "token"}),
+    (Forbidden(["b", "a"]), 403, "insufficient_scope", {"missing_scopes": ["a", "b"]}),
+    (InvalidInput("grants", "Bad."), 422, "invalid_input", {"field": "permissions", "reason": "Bad."}),
+    (InvalidInput("name", "Bad."), 422, "invalid_input", {"field": "name", "detail": "name: Bad."}),
+    (ScopeNotAllowed(["x:y"]), 403, "scope_not_allowed", {"scopes": ["x:y"]}),
+    (PlanLimit("free", "Upgrade."), 403, "plan_limit", {"plan": "free", "detail": "Upgrade."}),
+    (Conflict("Twice."), 409, "conflict", {"detail": "Twice."}),
+    (Conflict("Twice.", "key_2"), 409, "conflict", {"successor_id": "key_2"}),
+    (SignInFailed(), 401, "sign_in_failed", {}),
+    (TooManyAttempts(30), 429, "too_many_attempts", {}),
+    (Unavailable("the database at db.internal is gone", 5), 503, "unavailable", {}),
+    (BadBody(413, "too_large", "Too large."), 413, "too_large", {"detail": "Too large."}),
+    (BadBody(415, "unsupported_media_type", "JSON."), 415, "unsupported_media_type", {"detail": "JSON."}),
+    (BadBody(400, "malformed_json", "Not JSON."), 400, "malformed_json", {"detail": "Not JSON."}),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "code", "members"), TABLE)
+def test_each_refusal_is_a_problem_with_its_status(
+    error: Refusal | Unavailable | BadBody, status: int, code: str, members: dict[str, object]
+) -> None:
+    response = response_to(error)
+    document = _document(response)
+    assert response.media_type == "application/problem+json"
+    assert response.headers["cache-control"] == "no-store"
+    assert (response.status_code, document["status"], document["code"]) == (status, status, code)
+    assert document["type"] == f"urn:spacekey:problem:{code}"
+    assert members.items() <= document.items()
+
+
+def test_the_table_names_every_refusal_there_is() -> None:
+    assert {type(error) for error, *_ in TABLE if isinstance(error, Refusal)} == {
+        one
+        for one in vars(refusal).values()
+        if isinstance(one, type) and issubclass(one, Refusal) and one is not Refusal
+    }
+
+
+def test_an_outage_says_nothing_of_hosts_and_when_to_try_again() -> None:
+    response = response_to(Unavailable("the database at db.internal is gone", 5))
+    assert response.headers["retry-after"] == "5"
+    assert b"db.internal" not in bytes(response.body)
+
+
+def test_too_many_attempts_say_when_to_try_again() -> None:
+    assert response_to(TooManyAttempts(30)).headers["retry-after"] == "30"
+
+
+def test_a_missing_scope_carries_the_challenge_of_rfc_6750() -> None:
+    header = response_to(Forbidden(["tokens:read"])).headers["www-authenticate"]
+    assert 'error="insufficient_scope"' in header
+    assert 'scope="tokens:read"' in header
+
+
+def _document(response: Response) -> dict[str, object]:
+    document: dict[str, object] = json.loads(bytes(response.body))
+    return document
