@@ -1,0 +1,214 @@
+"""Jobs in memory, one board for each space or workspace. Nothing here knows about tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JOBS_MAX = 1_000
+BOARDS_MAX = 1_000
+EVENTS_MAX = 100
+WATCHERS_MAX = 100
+BEHIND_MAX = 100
+
+
+class BoardError(Exception):
+    """The board says no; ``str()`` says why. A missing job is the subclass :class:`NoSuchJob`."""
+
+
+class NoSuchJob(BoardError):
+    """There is no job of this id on this board."""
+
+
+class Status(StrEnum):
+    """Where a job is in its life."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Job:
+    """A piece of work."""
+
+    id: str
+    queue: str
+    payload: Any
+    status: Status = Status.PENDING
+    progress: int = 0
+    extensions: int = 0
+    events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
+
+    def facts(self) -> dict[str, Any]:
+        """The job as JSON shows it."""
+        return {
+            "id": self.id,
+            "queue": self.queue,
+            "payload": self.payload,
+            "status": self.status.value,
+            "progress": self.progress,
+        }
+
+
+Change = tuple[str, str]
+"""A job's id, and what happened to it."""
+
+ENDED = (Status.COMPLETED, Status.FAILED)
+
+
+class Board:
+    """The jobs of one space or workspace, and whoever watches them."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._paused: set[str] = set()
+        self._watchers: set[asyncio.Queue[Change]] = set()
+
+    def create(self, queue: str, payload: Any) -> Job:
+        """A new pending job."""
+        if len(self._jobs) >= JOBS_MAX:
+            raise BoardError(f"there are {JOBS_MAX} jobs already")
+        job = Job(secrets.token_hex(8), queue, payload)
+        self._jobs[job.id] = job
+        self._tell(job, "created")
+        return job
+
+    def all(self) -> list[Job]:
+        """Every job, oldest first."""
+        return list(self._jobs.values())
+
+    def job(self, job_id: str) -> Job:
+        """One job."""
+        if job_id not in self._jobs:
+            raise NoSuchJob("there is no such job")
+        return self._jobs[job_id]
+
+    def poll(self, queue: str) -> Job | None:
+        """Claim the oldest pending job; None when there is none or the queue is paused."""
+        for job in self._jobs.values():
+            if job.queue == queue and job.status is Status.PENDING and queue not in self._paused:
+                return self._move(job, Status.CLAIMED, "claimed")
+        return None
+
+    def ack(self, job_id: str) -> Job:
+        """A worker has received the job it claimed."""
+        job = self.job(job_id)
+        if job.status is not Status.CLAIMED:
+            raise BoardError(f"the job is {job.status.value}, not claimed")
+        return self._move(job, Status.RUNNING, "acknowledged")
+
+    def progress(self, job_id: str, percent: int) -> Job:
+        """How far the job is."""
+        job = self._open(job_id)
+        job.progress = percent
+        self._tell(job, f"progress {percent}")
+        return job
+
+    def event(self, job_id: str, text: str) -> Job:
+        """A checkpoint."""
+        job = self._open(job_id)
+        self._tell(job, f"event {text}")
+        return job
+
+    def keepalive(self, job_id: str) -> Job:
+        """More time for the job."""
+        job = self._open(job_id)
+        job.extensions += 1
+        return job
+
+    def complete(self, job_id: str) -> Job:
+        """The job is done."""
+        return self._move(self._open(job_id), Status.COMPLETED, "completed")
+
+    def fail(self, job_id: str) -> Job:
+        """The job has failed and lies in the dead-letter queue."""
+        return self._move(self._open(job_id), Status.FAILED, "failed")
+
+    def dead(self) -> list[Job]:
+        """The dead-letter queue."""
+        return [job for job in self._jobs.values() if job.status is Status.FAILED]
+
+    def retry(self, job_id: str) -> Job:
+        """Put a failed job back into its queue."""
+        job = self.job(job_id)
+        if job.status is not Status.FAILED:
+            raise BoardError(f"the job is {job.status.value}, not failed")
+        return self._move(job, Status.PENDING, "retried")
+
+    def purge(self) -> int:
+        """Throw the dead-letter queue away; how many there were."""
+        dead = self.dead()
+        for job in dead:
+            del self._jobs[job.id]
+        return len(dead)
+
+    def queues(self) -> dict[str, bool]:
+        """Queue → whether it is paused."""
+        names = {job.queue for job in self._jobs.values()} | self._paused
+        return {name: name in self._paused for name in sorted(names)}
+
+    def pause(self, queue: str, paused: bool) -> None:
+        """Stop or resume handing out a queue's jobs."""
+        if paused and len(self._paused) < JOBS_MAX:
+            self._paused.add(queue)
+        else:
+            self._paused.discard(queue)
+
+    @contextmanager
+    def watching(self) -> Iterator[asyncio.Queue[Change]]:
+        """What happens from now on, until the block ends. Who falls behind misses the newest changes."""
+        if len(self._watchers) >= WATCHERS_MAX:
+            raise BoardError(f"{WATCHERS_MAX} are watching already")
+        changes: asyncio.Queue[Change] = asyncio.Queue(BEHIND_MAX)
+        self._watchers.add(changes)
+        try:
+            yield changes
+        finally:
+            self._watchers.discard(changes)
+
+    async def changes(self, job_id: str | None = None) -> AsyncIterator[Change]:
+        """The same as a stream, of one job or of all."""
+        with self.watching() as changes:
+            while True:
+                change = await changes.get()
+                if job_id in (None, change[0]):
+                    yield change
+
+    def _open(self, job_id: str) -> Job:
+        job = self.job(job_id)
+        if job.status in ENDED:
+            raise BoardError(f"the job has {job.status.value} already")
+        return job
+
+    def _move(self, job: Job, status: Status, what: str) -> Job:
+        job.status = status
+        self._tell(job, what)
+        return job
+
+    def _tell(self, job: Job, what: str) -> None:
+        job.events.append(what)
+        for watcher in self._watchers:
+            if not watcher.full():
+                watcher.put_nowait((job.id, what))
+
+
+class Boards:
+    """A board for every space or workspace, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._boards: dict[str, Board] = {}
+
+    def of(self, home: str) -> Board:
+        """The board of a space's or workspace's id."""
+        if home not in self._boards and len(self._boards) >= BOARDS_MAX:
+            raise BoardError(f"there are {BOARDS_MAX} boards already")
+        return self._boards.setdefault(home, Board())

@@ -1,0 +1,46 @@
+"""The whole app in Starlette: REST, WebSockets and GraphQL behind one TokenMiddleware."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from spacekey.domain.verifier import Verifier
+from spacekey.middleware import TokenMiddleware
+
+from .board import BoardError, Boards
+from .graphql_api import graphql_routes
+from .rest import on_board_error, rest_routes
+from .rules import known_scopes
+from .streams import stream_routes
+
+
+def make_app(verifier: Verifier, environment: str | None = None) -> Starlette:
+    """The app. A route without a rule would stop its start.
+
+    :param verifier: who says what a token is: a store, a remote Spacekey, or memory in tests. Closed with the app.
+    :param environment: accept tokens of this environment only, ``live`` or ``test``.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await verifier.aclose()
+
+    app = Starlette(
+        routes=[*rest_routes(), *stream_routes(), *graphql_routes(verifier)],
+        middleware=[
+            Middleware(
+                TokenMiddleware,
+                verifier=verifier,
+                realm="jobs",
+                environment=environment,
+                known_scopes=known_scopes(),
+            )
+        ],
+        exception_handlers={BoardError: on_board_error},
+        lifespan=lifespan,
+    )
+    app.state.boards = Boards()
+    return app
