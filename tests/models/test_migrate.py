@@ -1,5 +1,178 @@
-from spacekey.models.store import Store
+"""Migrations build, on both databases, exactly the schema the code wants, and take it away again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlmodel import SQLModel
+
+from spacekey.domain.errors import Unavailable
+from spacekey.models import migrate
+from spacekey.models.migrate import current, downgrade, head, upgrade
+from spacekey.models.store import SQLITE, Store
+from spacekey.models.tables import metadata
+
+SQLITE_CATALOG = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'alembic_version'"
+POSTGRESQL_CATALOG = """
+    SELECT 'column', table_name, column_name, data_type, udt_name, is_nullable, column_default,
+           character_maximum_length, datetime_precision
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL
+    SELECT 'constraint', c.relname, n.conname, pg_get_constraintdef(n.oid), n.contype::text,
+           n.convalidated::text, NULL, NULL, NULL
+    FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
+    WHERE n.connamespace = 'public'::regnamespace AND n.contype <> 'n'
+    UNION ALL
+    SELECT 'index', tablename, indexname, indexdef, NULL, NULL, NULL, NULL, NULL
+    FROM pg_indexes WHERE schemaname = 'public'
+"""
+TRIGGERS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION SELECT proname FROM pg_proc "
+    "WHERE pronamespace = 'public'::regnamespace",
+}
 
 
-async def test_x(store: Store) -> None:
-    await store.ping()
+@pytest.fixture
+async def bare(bare_database_url: str) -> AsyncIterator[Store]:
+    store = Store(bare_database_url)
+    yield store
+    await store.aclose()
+
+
+async def catalog(store: Store) -> list[Any]:
+    """Everything the database knows of the schema, but triggers and Alembic's own table, in one order."""
+    async with store.engine.connect() as connection:
+        if store.dialect == SQLITE:
+            rows = (await connection.execute(text(SQLITE_CATALOG))).all()
+            return sorted((kind, name, table, _parts(sql)) for kind, name, table, sql in rows if kind != "trigger")
+        found = (await connection.execute(text(POSTGRESQL_CATALOG))).all()
+        return sorted(tuple(map(str, row)) for row in found if row[1] != "alembic_version")
+
+
+def _parts(sql: str | None) -> tuple[str, ...]:
+    """The columns and constraints of a CREATE TABLE, whatever order they were written in."""
+    if sql is None or not sql.startswith("CREATE TABLE"):
+        return (sql or "",)
+    body = sql[sql.index("(") + 1 : sql.rindex(")")]
+    parts = [" ".join(part.split()) for part in re.split(r",\s*\n", body)]
+    return (*(part for part in parts if not _is_constraint(part)), *sorted(filter(_is_constraint, parts)))
+
+
+def _is_constraint(part: str) -> bool:
+    return part.startswith(("CONSTRAINT", "PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK"))
+
+
+async def triggers(store: Store) -> set[str]:
+    async with store.engine.connect() as connection:
+        return set((await connection.execute(text(TRIGGERS[store.dialect]))).scalars())
+
+
+async def test_migrations_build_the_schema_of_the_code(bare: Store) -> None:
+    async with bare.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    wanted = await catalog(bare)
+    async with bare.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+    assert await catalog(bare) == []
+    await upgrade(bare)
+    assert await catalog(bare) == wanted
+    assert {table.name for table in metadata.sorted_tables} == {
+        row[1] for row in wanted if row[0] in {"table", "column"}
+    }
+
+
+async def test_up_down_and_up_again(bare: Store) -> None:
+    assert await current(bare) is None
+    await upgrade(bare)
+    assert await current(bare) == head()
+    first, with_triggers = await catalog(bare), await triggers(bare)
+    assert with_triggers
+
+    await downgrade(bare)
+    assert await current(bare) is None
+    assert await catalog(bare) == []
+    assert await triggers(bare) == set()
+
+    await upgrade(bare)
+    assert (await catalog(bare), await triggers(bare)) == (first, with_triggers)
+
+
+async def test_upgrading_twice_changes_nothing(store: Store) -> None:
+    before = await catalog(store)
+    await upgrade(store)
+    assert await catalog(store) == before
+    assert await current(store) == head()
+
+
+async def test_migrations_that_start_at_once_run_once(bare: Store) -> None:
+    others = [Store(str(bare.url.render_as_string(hide_password=False)), busy_seconds=20) for _ in range(3)]
+    await asyncio.gather(*(upgrade(one) for one in others))
+    assert await current(bare) == head()
+    for one in others:
+        await one.aclose()
+
+
+async def test_a_migration_that_fails_leaves_nothing(bare: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ScriptDirectory.from_config(migrate._config()).get_revision(head()).module
+
+    class Failed(Exception):
+        pass
+
+    original = command.upgrade
+
+    def fails_at_the_end(*arguments: Any) -> None:
+        original(*arguments)
+        raise Failed
+
+    monkeypatch.setattr(command, "upgrade", fails_at_the_end)
+    with pytest.raises(Failed):
+        await upgrade(bare)
+    assert module.revision == head()
+    assert await catalog(bare) == []
+    assert await current(bare) is None
+
+
+async def test_a_migration_does_not_wait_for_ever(bare: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.1)
+    hurried = Store(bare.url.render_as_string(hide_password=False), busy_seconds=0.1)
+    async with migrate._locked(bare):
+        with pytest.raises(Unavailable):
+            await upgrade(hurried)
+    await hurried.aclose()
+    assert await current(bare) is None
+
+
+async def test_a_folder_with_a_percent_sign_is_no_interpolation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "__file__", "/somewhere/100%(home)s/migrate.py")
+    assert migrate._config().get_main_option("script_location") == "/somewhere/100%(home)s/migrations"
+
+
+def test_every_constraint_has_a_name() -> None:
+    unnamed = [
+        (table.name, constraint)
+        for table in metadata.sorted_tables
+        for constraint in table.constraints
+        if constraint.name is None
+    ]
+    assert unnamed == []
+
+
+def test_an_application_with_its_own_tables_gets_none_of_ours() -> None:
+    assert SQLModel.metadata.tables.keys().isdisjoint(metadata.tables)
+
+
+async def test_current_of_an_unrelated_database_is_none(bare: Store) -> None:
+    def make(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE unrelated (id INTEGER)"))
+
+    async with bare.engine.begin() as connection:
+        await connection.run_sync(make)
+    assert await current(bare) is None

@@ -1,0 +1,189 @@
+"""The invariants are the database's: every constraint is broken once, and holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import Conflict
+from spacekey.models.audit import AuditChain
+from spacekey.models.row import Row
+from spacekey.models.setting import Setting
+from spacekey.models.store import SQLITE, Store
+from spacekey.models.tables import metadata
+from spacekey.models.token import TokenFirstUse
+from spacekey.models.usage import ScopeUse, UsageHour
+from spacekey.models.user import Invitation, UserSession
+from spacekey.models.workspace import Member
+from support.rows import NOW, a_space, a_token, a_user, a_workspace, add, an_event
+
+
+@dataclass
+class World:
+    """Valid rows that are there already, for the broken ones to point at."""
+
+    def __post_init__(self) -> None:
+        self.user = a_user(id="usr_1", email="a@example.com")
+        self.workspace = a_workspace(id="ws_1", slug="one")
+        self.other = a_workspace(id="ws_2")
+        self.space = a_space(self.workspace, id="space_1", slug="main")
+        self.token = a_token(self.workspace, id="key_1", digest=bytes(32))
+        self.successor = a_token(self.workspace, id="key_2", rotated_from_id="key_1")
+        self.event = an_event("ws_1", 1, id="evt_1")
+
+    def rows(self) -> list[Row]:
+        """All of them, parents first."""
+        return [
+            *(self.user, self.workspace, self.other, self.space, self.token, self.successor, self.event),
+            a_token(self.workspace, id="key_3", rotated_to_id="key_1", retires_at=NOW),
+            Member(workspace_id="ws_1", user_id="usr_1", role="owner", created_at=NOW),
+            a_session(digest=bytes(32)),
+            Invitation(digest=bytes(32), user_id="usr_1", expires_at=NOW),
+            AuditChain(chain="ws_1", sequence=1, hash=bytes(32)),
+            Setting(name="one", value=1.0),
+            TokenFirstUse(token_id="key_1", at=NOW),
+            UsageHour(token_id="key_1", hour=NOW),
+            ScopeUse(token_id="key_1", scope="jobs:read", last_used_at=NOW),
+        ]
+
+
+def a_session(**given: Any) -> UserSession:
+    facts = {"digest": b"d" * 32, "user_id": "usr_1", "created_at": NOW, "last_seen_at": NOW, "expires_at": NOW}
+    return UserSession(**{**facts, "ip": "", "user_agent": "", **given})
+
+
+def a_member(workspace_id: str, user_id: str) -> Member:
+    return Member(workspace_id=workspace_id, user_id=user_id, role="viewer", created_at=NOW)
+
+
+def token(**given: Any) -> Callable[[World], Row]:
+    return lambda world: a_token(world.workspace, **given)
+
+
+def workspace(**given: Any) -> Callable[[World], Row]:
+    return lambda _: a_workspace(**given)
+
+
+BROKEN: dict[str, Callable[[World], Row]] = {
+    "pk_users": lambda _: a_user(id="usr_1"),
+    "uq_users_email": lambda _: a_user(email="a@example.com"),
+    "ck_users_email_lower": lambda _: a_user(email="A@example.com"),
+    "pk_user_sessions": lambda _: a_session(digest=bytes(32)),
+    "fk_user_sessions_user_id": lambda _: a_session(user_id="usr_none"),
+    "ck_user_sessions_digest": lambda _: a_session(digest=b"short"),
+    "pk_invitations": lambda _: Invitation(digest=bytes(32), user_id="usr_1", expires_at=NOW),
+    "fk_invitations_user_id": lambda _: Invitation(digest=b"d" * 32, user_id="usr_none", expires_at=NOW),
+    "ck_invitations_digest": lambda _: Invitation(digest=b"short", user_id="usr_1", expires_at=NOW),
+    "pk_workspaces": workspace(id="ws_1"),
+    "uq_workspaces_slug": workspace(slug="one"),
+    "ck_workspaces_limit_whole": workspace(per_minute=5),
+    "ck_workspaces_limit_positive": workspace(per_minute=0, burst=1),
+    "ck_workspaces_lifetime_max": workspace(lifetime_seconds_max=0),
+    "ck_workspaces_lifetime_default": workspace(lifetime_seconds_default=0),
+    "ck_workspaces_lifetime_order": workspace(lifetime_seconds_max=10, lifetime_seconds_default=11),
+    "pk_spaces": lambda world: a_space(world.workspace, id="space_1"),
+    "fk_spaces_workspace_id": lambda _: a_space(a_workspace()),
+    "uq_spaces_workspace_slug": lambda world: a_space(world.workspace, slug="main"),
+    "pk_members": lambda _: a_member("ws_1", "usr_1"),
+    "fk_members_workspace_id": lambda _: a_member("ws_none", "usr_1"),
+    "fk_members_user_id": lambda _: a_member("ws_1", "usr_none"),
+    "pk_tokens": token(id="key_1"),
+    "uq_tokens_digest": token(digest=bytes(32)),
+    "uq_tokens_rotated_from_id": token(rotated_from_id="key_1"),
+    "uq_tokens_rotated_to_id": token(rotated_to_id="key_1", retires_at=NOW),
+    "fk_tokens_workspace_id": lambda _: a_token(a_workspace()),
+    "fk_tokens_rotated_from_id": token(rotated_from_id="key_none"),
+    "fk_tokens_rotated_to_id": token(rotated_to_id="key_none", retires_at=NOW),
+    "fk_tokens_space_of_workspace": lambda world: a_token(world.other, world.space),
+    "ck_tokens_kind": token(kind="member"),
+    "ck_tokens_kind_space": token(kind="space"),
+    "ck_tokens_environment": token(environment="staging"),
+    "ck_tokens_digest": token(digest=b"short"),
+    "ck_tokens_rotation_whole": token(retires_at=NOW),
+    "pk_token_first_uses": lambda _: TokenFirstUse(token_id="key_1", at=NOW),
+    "fk_token_first_uses_token_id": lambda _: TokenFirstUse(token_id="key_none", at=NOW),
+    "pk_usage_hours": lambda _: UsageHour(token_id="key_1", hour=NOW),
+    "fk_usage_hours_token_id": lambda _: UsageHour(token_id="key_none", hour=NOW),
+    "ck_usage_hours_counts": lambda _: UsageHour(token_id="key_2", hour=NOW, denied=-1),
+    "pk_scope_uses": lambda _: ScopeUse(token_id="key_1", scope="jobs:read", last_used_at=NOW),
+    "fk_scope_uses_token_id": lambda _: ScopeUse(token_id="key_none", scope="jobs:read", last_used_at=NOW),
+    "pk_audit_chains": lambda _: AuditChain(chain="ws_1", sequence=0, hash=bytes(32)),
+    "pk_audit_events": lambda _: an_event("ws_1", 2, id="evt_1"),
+    "uq_audit_events_chain_sequence": lambda _: an_event("ws_1", 1),
+    "ck_audit_events_hash": lambda _: an_event("ws_1", 2, hash=b"short"),
+    "ck_audit_events_outcome": lambda _: an_event("ws_1", 2, outcome="perhaps"),
+    "pk_settings": lambda _: Setting(name="one", value=2.0),
+}
+UNREACHABLE = {"uq_spaces_id_workspace"}
+"""Follows from the primary key; it is there for the tokens' foreign key to point at."""
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_the_database_refuses(store: Store, name: str) -> None:
+    world = World()
+    async with AsyncSession(store.engine, expire_on_commit=False) as session:
+        for row in world.rows():
+            session.add(row)
+            await session.flush()
+        await session.commit()
+        session.expunge_all()
+        session.add(BROKEN[name](world))
+        with pytest.raises(IntegrityError) as refused:
+            await session.flush()
+    if store.dialect != SQLITE:
+        cause = refused.value.orig.__cause__ if refused.value.orig else None
+        assert getattr(cause, "constraint_name", None) == name
+    elif name.startswith("ck_"):
+        assert name in str(refused.value.orig)
+    else:
+        words = {"fk": "FOREIGN KEY constraint failed", "uq": "UNIQUE", "pk": "UNIQUE"}
+        assert words[name[:2]] in str(refused.value.orig) or "never changed" in str(refused.value.orig)
+
+
+async def test_the_rows_around_the_broken_ones_are_fine(store: Store) -> None:
+    await add(store, *World().rows())
+
+
+def test_no_constraint_is_left_out() -> None:
+    kinds = (CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint)
+    named = {
+        str(constraint.name)
+        for table in metadata.sorted_tables
+        for constraint in table.constraints
+        if isinstance(constraint, kinds)
+    }
+    named |= {str(index.name) for table in metadata.sorted_tables for index in table.indexes if index.unique}
+    assert named - UNREACHABLE == set(BROKEN)
+
+
+async def test_a_deleted_space_gives_its_slug_back(store: Store) -> None:
+    one = a_workspace()
+    deleted = (a_space(one, slug="main", deleted_at=NOW) for _ in range(2))
+    await add(store, one, *deleted, a_space(one, slug="main"))
+
+
+async def test_a_broken_constraint_is_a_conflict_and_nothing_is_kept(store: Store) -> None:
+    with pytest.raises(Conflict):
+        await add(store, a_user(id="usr_1", email="a@example.com"), a_user(id="usr_2", email="a@example.com"))
+    async with store.reading() as session:
+        assert await session.get(type(a_user()), "usr_1") is None
+
+
+@pytest.mark.parametrize("gone", [UserSession, Invitation])
+async def test_what_belongs_to_a_user_goes_with_the_user(store: Store, gone: type[Row]) -> None:
+    user = a_user()
+    async with store.changing() as session:
+        session.add(user)
+        await session.flush()
+        session.add(a_session(user_id=user.id))
+        session.add(Invitation(digest=b"d" * 32, user_id=user.id, expires_at=NOW))
+    async with store.changing() as session:
+        await session.delete(await session.get_one(type(user), user.id))
+    async with store.reading() as session:
+        assert await session.get(gone, b"d" * 32) is None

@@ -1,0 +1,175 @@
+"""Pages: Relay's arguments, and walks over lists with ties and missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spacekey.domain.refusal import InvalidInput
+from spacekey.models.keyset import Page, PageRequest, page_request
+from spacekey.models.store import Store
+from spacekey.models.token import Token
+from spacekey.models.token_filter import TokenFilter
+from spacekey.models.token_queries import TokenOrder, token_page
+from support.rows import NOW, a_token, a_workspace, add, ago
+
+FAR_PAST = datetime(1, 1, 1, tzinfo=UTC)
+FAR_FUTURE = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class TestArguments:
+    def test_nothing_given_is_the_first_default_page(self) -> None:
+        assert page_request(None, None, None, None) == PageRequest(size=20)
+
+    def test_last_walks_backward(self) -> None:
+        assert page_request(None, None, 5, "c") == PageRequest(size=5, before="c", backward=True)
+
+    @pytest.mark.parametrize("size", [0, 1, 100])
+    def test_sizes_up_to_the_maximum_are_taken(self, size: int) -> None:
+        assert page_request(size, None, None, None).size == size
+
+    @pytest.mark.parametrize(
+        ("first", "last", "field"),
+        [(-1, None, "first"), (101, None, "first"), (None, -1, "last"), (None, 101, "last"), (1, 1, "last")],
+    )
+    def test_impossible_sizes_are_refused_by_name(self, first: int | None, last: int | None, field: str) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            page_request(first, None, last, None)
+        assert refused.value.field == field
+
+    def test_maximum_and_default_are_the_callers(self) -> None:
+        assert page_request(None, None, None, None, default=7).size == 7
+        with pytest.raises(InvalidInput, match="500"):
+            page_request(501, None, None, None, maximum=500)
+
+
+def expected(tokens: Sequence[Token], order: TokenOrder, descending: bool) -> list[str]:
+    """The ids in the order a reader of the documentation would put them."""
+    keys: dict[TokenOrder, Callable[[Token], Any]] = {
+        TokenOrder.CREATED_AT: lambda token: token.created_at,
+        TokenOrder.NAME: lambda token: token.name.lower(),
+        TokenOrder.LAST_USED_AT: lambda token: token.last_used_at or FAR_PAST,
+        TokenOrder.EXPIRES_AT: lambda token: token.expires_at or FAR_FUTURE,
+    }
+    key = keys[order]
+    return [token.id for token in sorted(tokens, key=lambda token: (key(token), token.id), reverse=descending)]
+
+
+few_moments = st.sampled_from([None, *(NOW + timedelta(seconds=n) for n in (-1, 0, 1))])
+facts = st.fixed_dictionaries(
+    {
+        "created_at": st.sampled_from([ago(seconds=2), ago(microseconds=1), NOW]),
+        "name": st.text("abAB_é", min_size=1, max_size=2),
+        "last_used_at": few_moments,
+        "expires_at": few_moments,
+    }
+)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    given_facts=st.lists(facts, max_size=9),
+    order=st.sampled_from(TokenOrder),
+    descending=st.booleans(),
+    size=st.integers(1, 10),
+)
+async def test_walking_pages_either_way_gives_the_list_in_order(
+    store: Store, given_facts: list[dict[str, Any]], order: TokenOrder, descending: bool, size: int
+) -> None:
+    workspace = a_workspace()
+    tokens = [a_token(workspace, **one) for one in given_facts]
+    await add(store, workspace, *tokens)
+    whole = expected(tokens, order, descending)
+
+    async def page(request: PageRequest) -> Page[Token]:
+        async with store.reading() as session:
+            return await token_page(session, TokenFilter(workspace.id), order, descending, request, NOW)
+
+    walked: list[str] = []
+    after = None
+    while True:
+        found = await page(PageRequest(size, after=after))
+        assert found.has_previous == (after is not None)
+        assert len(found.cursors) == len(found.rows) <= size
+        walked += [token.id for token in found.rows]
+        if not found.has_next:
+            break
+        after = found.cursors[-1]
+    assert walked == whole
+
+    back: list[str] = []
+    before = None
+    while True:
+        found = await page(PageRequest(size, before=before, backward=True))
+        assert found.has_next == (before is not None)
+        back = [token.id for token in found.rows] + back
+        if not found.has_previous:
+            break
+        before = found.cursors[0]
+    assert back == whole
+
+    everything = await page(PageRequest(100))
+    if len(whole) > 1:
+        between = await page(PageRequest(100, after=everything.cursors[0], before=everything.cursors[-1]))
+        assert [token.id for token in between.rows] == whole[1:-1]
+
+
+@pytest.fixture
+async def three(store: Store) -> list[Token]:
+    workspace = a_workspace()
+    tokens = [a_token(workspace, name=name) for name in ("a", "b", "c")]
+    await add(store, workspace, *tokens)
+    return tokens
+
+
+async def by_name(store: Store, request: PageRequest, *, descending: bool = False) -> Page[Token]:
+    async with store.reading() as session:
+        return await token_page(session, TokenFilter(None), TokenOrder.NAME, descending, request, NOW)
+
+
+async def test_a_page_of_no_rows_still_tells_that_there_are_some(store: Store, three: list[Token]) -> None:
+    found = await by_name(store, PageRequest(0))
+    assert (found.rows, found.cursors, found.has_next) == ([], [], True)
+    assert len(three) == 3
+
+
+async def test_rows_that_come_and_go_meanwhile_move_no_page(store: Store, three: list[Token]) -> None:
+    first = await by_name(store, PageRequest(1))
+    gone = three[0]
+    async with store.changing() as session:
+        session.add(gone)
+        gone.deleted_at = NOW
+    second = await by_name(store, PageRequest(1, after=first.cursors[-1]))
+    assert [token.name for token in second.rows] == ["b"]
+
+
+async def test_the_same_cursor_in_the_other_direction_is_refused(store: Store, three: list[Token]) -> None:
+    first = await by_name(store, PageRequest(len(three)))
+    for request in (PageRequest(1, after=first.cursors[0]), PageRequest(1, before=first.cursors[0])):
+        with pytest.raises(InvalidInput) as refused:
+            await by_name(store, request, descending=True)
+        assert refused.value.field == ("after" if request.after else "before")
+
+
+async def test_deep_pages_give_what_first_pages_give(store: Store) -> None:
+    """A key beyond what a float holds, or cut to milliseconds, would repeat or skip rows here."""
+    workspace = a_workspace()
+    tokens = [a_token(workspace, created_at=NOW + timedelta(microseconds=n)) for n in range(5)]
+    await add(store, workspace, *tokens)
+    seen: list[str] = []
+    after = None
+    for _ in tokens:
+        async with store.reading() as session:
+            found = await token_page(
+                session, TokenFilter(workspace.id), TokenOrder.CREATED_AT, True, PageRequest(1, after=after), NOW
+            )
+        seen += [token.id for token in found.rows]
+        after = found.cursors[-1]
+    assert seen == [token.id for token in reversed(tokens)]
