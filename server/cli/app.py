@@ -1,0 +1,80 @@
+"""All commands in one tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import typer
+
+from . import audit, check, member, scopes, serving, space, token, token_end, user, workspace
+from .codes import MEANING
+from .root import Root
+
+_HELP = "API tokens done right: issue, manage and check them. Settings are read from SPACEKEY_… variables."
+
+_Commands = Mapping[str, Callable[..., None]]
+
+
+def build_app() -> typer.Typer:
+    """The command line. Nothing heavier than typer is imported to show its help."""
+    # Locals in a traceback could hold a secret, so bugs show Python's plain one.
+    app = typer.Typer(cls=Root, help=_HELP, epilog=MEANING, no_args_is_help=True, pretty_exceptions_enable=False)
+    _add(app, {"serve": serving.serve, "migrate": serving.migrate, "demo": serving.demo, "check": check.check})
+    for name, (about, commands) in _groups().items():
+        group = typer.Typer(help=about, no_args_is_help=True)
+        _add(group, commands)
+        app.add_typer(group, name=name)
+    return app
+
+
+def _groups() -> dict[str, tuple[str, _Commands]]:
+    return {
+        "workspace": (
+            "Workspaces: plans, limits, suspension.",
+            {
+                "list": workspace.list_,
+                "create": workspace.create,
+                "show": workspace.show,
+                "plan": workspace.plan,
+                "limit": workspace.limit,
+                "suspend": workspace.suspend,
+                "resume": workspace.resume,
+            },
+        ),
+        "space": (
+            "Spaces inside a workspace.",
+            {"list": space.list_, "create": space.create, "delete": space.delete},
+        ),
+        "member": (
+            "Members of a workspace and their roles.",
+            {"list": member.list_, "add": member.add, "role": member.role, "remove": member.remove},
+        ),
+        "user": ("People who can sign in.", {"create": user.create}),
+        "token": (
+            "Tokens: issue, find, rotate, end.",
+            {
+                "list": token.list_,
+                "inactive": token.inactive,
+                "show": token.show,
+                "create": token.create,
+                "rotate": token_end.rotate,
+                "disable": token_end.disable,
+                "enable": token_end.enable,
+                "revoke": token_end.revoke,
+                "delete": token_end.delete,
+            },
+        ),
+        "audit": (
+            "The audit log: read, check, export.",
+            {"list": audit.list_, "verify": audit.verify, "export": audit.export},
+        ),
+        "scopes": (
+            "A catalog's scopes, and the least an operation needs.",
+            {"list": scopes.list_, "for": scopes.for_},
+        ),
+    }
+
+
+def _add(app: typer.Typer, commands: _Commands) -> None:
+    for name, command in commands.items():
+        app.command(name)(command)

@@ -1,0 +1,128 @@
+"""The checks themselves. Each gives a finding; none raises for what it is there to find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from spacekey.domain.catalog_file import load_catalog, load_catalogs
+from spacekey.domain.errors import CatalogError, Unavailable
+from spacekey.models import audit_queries, workspace_queries
+from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.keyset import PageRequest
+from spacekey.models.migrate import current, head
+from spacekey.resolvers.system import System
+
+from .run import is_missing
+from .show import Facts
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. ``result`` is ok, wrong or skipped; ``remedy`` says what to do about a wrong one."""
+
+    what: str
+    result: str
+    detail: str
+    remedy: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether somebody has to do something."""
+        return self.result == "wrong"
+
+    def facts(self) -> Facts:
+        """In JSON values."""
+        return {"what": self.what, "result": self.result, "detail": self.detail, "remedy": self.remedy or None}
+
+
+def ok(what: str, detail: str) -> Finding:
+    """Nothing to do."""
+    return Finding(what, "ok", detail)
+
+
+def wrong(what: str, detail: str, remedy: str) -> Finding:
+    """Something to do."""
+    return Finding(what, "wrong", detail, remedy)
+
+
+def skipped(what: str, why: str) -> Finding:
+    """Could not be looked at, because of something else that is wrong."""
+    return Finding(what, "skipped", why)
+
+
+def catalog_findings(paths: Iterable[Path]) -> list[Finding]:
+    """Every file by itself, then all good ones beside each other."""
+    found, good = [], []
+    for path in paths:
+        try:
+            catalog = load_catalog(path)
+        except CatalogError as error:
+            found.append(wrong(f"catalog {path.name}", f"{path}: {error.key}", error.remedy))
+            continue
+        good.append(path)
+        count = f"{len(catalog.scopes)} scopes, {len(catalog.roles)} roles, {len(catalog.plans)} plans"
+        found.append(ok(f"catalog {path.name}", f"'{catalog.name}': {count}"))
+    try:
+        load_catalogs(good)
+    except CatalogError as error:
+        found.append(wrong("catalogs together", f"{error.file}: {error.key}", error.remedy))
+    return found
+
+
+async def database_findings(system: System) -> list[Finding]:
+    """Whether it answers, at which revision it is, and whether what is in it fits the catalogs and the clock."""
+    store = system.store
+    if is_missing(store):
+        return [wrong("database", f"there is no file '{store.url.database}'", "Run: spacekey migrate")]
+    try:
+        found, wanted = await current(store), head()
+        if found != wanted:
+            state = "has no tables yet" if found is None else f"is at revision {found}"
+            return [wrong("database", f"{state}; this version needs {wanted}", "Run: spacekey migrate")]
+        return [
+            ok("database", f"{store.dialect} answers and is at revision {found}"),
+            await _workspaces(system),
+            await _clock(system),
+        ]
+    except Unavailable as error:
+        return [wrong("database", str(error), "Start it, or correct SPACEKEY_DATABASE_URL.")]
+
+
+async def _workspaces(system: System) -> Finding:
+    async with system.store.reading() as session:
+        workspaces = await workspace_queries.all_workspaces(session)
+    lost = sorted({one.catalog for one in workspaces if one.catalog not in system.catalogs})
+    if lost:
+        return wrong(
+            "workspaces",
+            f"some belong to catalogs that are not loaded: {', '.join(lost)}",
+            "Add their files to SPACEKEY_CATALOGS.",
+        )
+    planless = [one.slug for one in workspaces if one.plan not in system.catalogs[one.catalog].plans]
+    if planless:
+        return wrong(
+            "workspaces",
+            f"these have a plan their catalog no longer has: {', '.join(planless[:10])}",
+            "Choose another: spacekey workspace plan WORKSPACE PLAN",
+        )
+    return ok("workspaces", f"{len(workspaces)}, each with a loaded catalog and a plan it has")
+
+
+async def _clock(system: System) -> Finding:
+    """A clock that was set back lets expired tokens live again; what was written already gives it away."""
+    async with system.store.reading() as session:
+        page = await audit_queries.audit_page(session, SYSTEM_CHAIN, PageRequest(1))
+    now = system.clock()
+    if page.rows and page.rows[0].at > now + CLOCK_TOLERANCE:
+        behind = int((page.rows[0].at - now).total_seconds())
+        return wrong(
+            "clock",
+            f"it is {behind} s behind the newest event in the audit log",
+            "Set this machine's clock, best by NTP: expiry dates depend on it.",
+        )
+    return ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC, not behind the audit log")

@@ -1,0 +1,73 @@
+"""Exit codes, and what a refusal looks like on a terminal."""
+
+from __future__ import annotations
+
+from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.refusal import InvalidInput, NotFound
+
+GOOD = 0
+REFUSED = 1
+USAGE = 2
+UNAVAILABLE = 3
+
+MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable."
+
+_OPTIONS = {
+    "burst": "--burst",
+    "days": "--days",
+    "description": "--description",
+    "email": "EMAIL",
+    "environment": "--environment",
+    "expires_at": "--expires",
+    "grace_seconds": "--grace",
+    "grants": "--scope",
+    "name": "NAME",
+    "per_minute": "--per-minute",
+    "preset": "--preset",
+    "reason": "--reason",
+    "role": "ROLE",
+    "slug": "--slug",
+    "space_id": "--space",
+    "text": "--text",
+    "unused_days": "--days",
+}
+"""What a resolver calls a field → what it is called on the command line."""
+
+_FINDERS = {
+    "token": "'spacekey token list WORKSPACE' shows the ids.",
+    "member": "'spacekey member list WORKSPACE' shows who is one.",
+    "space": "'spacekey space list WORKSPACE' shows them.",
+    "workspace": "'spacekey workspace list' shows them.",
+}
+
+
+class Failure(SpacekeyError):
+    """The command cannot do it; the message says what to do instead."""
+
+    def __init__(self, message: str, code: int = REFUSED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def code_of(error: SpacekeyError) -> int:
+    """The exit code an expected error ends with."""
+    match error:
+        case Failure():
+            return error.code
+        case Unavailable():
+            return UNAVAILABLE
+        case ConfigurationError():
+            return USAGE
+    return REFUSED
+
+
+def message_of(error: SpacekeyError) -> str:
+    """The error in the words of the command line."""
+    match error:
+        case InvalidInput():
+            return f"{_OPTIONS.get(error.field, error.field)}: {error.reason}"
+        case NotFound():
+            return f"There is no such {error.what}. {_FINDERS.get(error.what, '')}".strip()
+        case Unavailable():
+            return f"Unavailable: {error}. Nothing was changed; try again when it answers."
+    return str(error)

@@ -1,0 +1,114 @@
+"""What people call things: slugs, e-mail addresses and ids."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.catalog_file import load_catalog
+from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
+from spacekey.domain.secret import Secret, parse
+from spacekey.domain.suggest import did_you_mean
+from spacekey.models import user_queries, workspace_queries
+from spacekey.models.keyset import PAGE_SIZE_MAX, Page, PageRequest
+from spacekey.models.user import User
+from spacekey.models.workspace import Space, Workspace
+from spacekey.resolvers.system import System
+
+from .codes import USAGE, Failure
+
+T = TypeVar("T")
+
+
+async def workspace_called(system: System, name: str) -> Workspace:
+    """The workspace with this slug or id.
+
+    :raises Failure: there is none; near matches are named.
+    """
+    async with system.store.reading() as session:
+        if id_prefix(name) == WORKSPACE:
+            found = await workspace_queries.workspace_by_id(session, name)
+        else:
+            found = await workspace_queries.workspace_by_slug(session, name)
+        if found is not None:
+            return found
+        slugs = [one.slug for one in await workspace_queries.all_workspaces(session)]
+    hint = did_you_mean(name, slugs) or " 'spacekey workspace list' shows them."
+    raise Failure(f"There is no workspace '{name}'.{hint}")
+
+
+async def space_called(system: System, name: str, workspace: Workspace | None = None) -> Space:
+    """The space with this id, these slugs (``workspace/space``), or this slug in the given workspace.
+
+    :raises Failure: there is none.
+    """
+    outer, slash, inner = name.rpartition("/")
+    home = await workspace_called(system, outer) if slash else workspace
+    async with system.store.reading() as session:
+        found = None
+        if id_prefix(inner) == SPACE:
+            found = await workspace_queries.space_by_id(session, inner)
+        elif home is not None:
+            found = await workspace_queries.space_by_slug(session, home.id, inner)
+        else:
+            raise Failure(f"SPACE: '{name}' is no id; write WORKSPACE/SPACE by their slugs.", USAGE)
+    if found is None or found.deleted_at is not None or (home is not None and found.workspace_id != home.id):
+        where = f" in the workspace '{home.slug}'" if home is not None else ""
+        slug = home.slug if home is not None else "WORKSPACE"
+        raise Failure(f"There is no space '{inner}'{where}. 'spacekey space list {slug}' shows them.")
+    return found
+
+
+async def user_called(system: System, email: str) -> User:
+    """The person with this e-mail address.
+
+    :raises Failure: there is none.
+    """
+    async with system.store.reading() as session:
+        found = await user_queries.user_by_email(session, email.strip().lower())
+    if found is None:
+        raise Failure(f"There is no user '{email}'. Make one with: spacekey user create EMAIL")
+    return found
+
+
+def token_id(text: str) -> str:
+    """The text, when it can be a token's id.
+
+    :raises Failure: it is something else; a secret is told apart and not repeated.
+    """
+    if parse(Secret(text.strip())) is not None:
+        raise Failure(
+            "That is a token's secret, and now it stands in your shell's history. Pass the token's id (key_…) instead, "
+            "and consider rotating the token.",
+            USAGE,
+        )
+    if id_prefix(text) != KEY:
+        raise Failure("TOKEN: write a token's id (key_…). 'spacekey token list WORKSPACE' shows them.", USAGE)
+    return text
+
+
+def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
+    """The loaded catalog of this name, or the one in the file of this name.
+
+    :raises Failure, CatalogError: there is none, or the file is wrong.
+    """
+    if name in catalogs:
+        return catalogs[name]
+    if name.endswith(".toml"):
+        return load_catalog(Path(name))
+    hint = did_you_mean(name, catalogs) or f" There are: {', '.join(sorted(catalogs))}; or name a .toml file."
+    raise Failure(f"There is no catalog '{name}'.{hint}")
+
+
+async def every(fetch: Callable[[PageRequest], Awaitable[Page[T]]]) -> AsyncIterator[T]:
+    """All rows of a list, page by page."""
+    after = None
+    while True:
+        page = await fetch(PageRequest(PAGE_SIZE_MAX, after=after))
+        for row in page.rows:
+            yield row
+        if not page.has_next:
+            return
+        after = page.cursors[-1]

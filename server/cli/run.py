@@ -1,0 +1,84 @@
+"""From a command to the system: settings from the environment, a store that is ready, and everything closed again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from .codes import UNAVAILABLE, Failure
+
+if TYPE_CHECKING:
+    from spacekey.models.store import Store
+    from spacekey.resolvers.caller import Operator
+    from spacekey.resolvers.system import System
+    from spacekey.server.settings import Settings
+
+T = TypeVar("T")
+
+MIGRATE = "Run: spacekey migrate"
+
+
+def settings_now() -> Settings:
+    """The settings in the environment.
+
+    :raises ConfigurationError: naming the variable and what to write instead.
+    """
+    from spacekey.server.settings import Settings
+
+    return Settings.from_environ(os.environ)
+
+
+def operator() -> Operator:
+    """Whoever runs the server, who may do everything."""
+    from spacekey.resolvers.caller import Operator, RequestFacts
+
+    return Operator(RequestFacts())
+
+
+def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True) -> T:
+    """Do ``work`` with the system the settings describe.
+
+    :param migrated: refuse, before any work, a database that is not at this version's revision.
+    :raises SpacekeyError: whatever work refuses, and :class:`Failure` for a database that is not ready.
+    """
+    settings = settings_now()
+
+    async def within() -> T:
+        from spacekey.server.build import build_system
+
+        system = build_system(settings)
+        try:
+            if migrated:
+                await check_ready(system.store)
+            return await work(system)
+        finally:
+            await system.store.aclose()
+
+    return asyncio.run(within())
+
+
+async def check_ready(store: Store) -> None:
+    """Refuse a database that is not there, or not at this version's revision.
+
+    :raises Failure: saying what to run.
+    :raises Unavailable: the database does not answer.
+    """
+    from spacekey.models.migrate import current, head
+
+    if is_missing(store):
+        raise Failure(f"There is no database at '{store.url.database}' yet. {MIGRATE}", UNAVAILABLE)
+    found, wanted = await current(store), head()
+    if found is None:
+        raise Failure(f"The database has no tables of Spacekey's yet. {MIGRATE}", UNAVAILABLE)
+    if found != wanted:
+        raise Failure(f"The database is at revision {found} and this version needs {wanted}. {MIGRATE}", UNAVAILABLE)
+
+
+def is_missing(store: Store) -> bool:
+    """Whether the database is an SQLite file that does not exist; asking SQLite would make an empty one."""
+    from spacekey.models.store import SQLITE
+
+    return store.dialect == SQLITE and not Path(store.url.database or "").exists()

@@ -1,0 +1,137 @@
+"""``spacekey scopes``: what a catalog has, and what an operation needs. No database is asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .codes import USAGE, Failure
+from .options import AsJson
+from .run import settings_now
+from .show import Facts, console, json_text, say, shown
+
+if TYPE_CHECKING:
+    from spacekey.domain.catalog import Catalog
+
+DOCUMENT_BYTES_MAX = 1_000_000
+
+
+def list_(
+    catalog: Annotated[
+        str, typer.Argument(metavar="CATALOG", help="A loaded catalog's name, or a catalog's .toml file.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """List a catalog's scopes, shorthands, presets, roles and plans."""
+    from spacekey.domain.catalog_file import load_catalogs
+
+    from .find import catalog_called
+
+    loaded = {} if catalog.endswith(".toml") else load_catalogs(settings_now().catalogs)
+    facts = catalog_facts(catalog_called(loaded, catalog))
+    if as_json:
+        print(json_text(facts))
+        return
+    for section in ("scopes", "shorthands", "presets", "roles", "plans"):
+        if facts[section]:
+            _print_section(section, facts[section])
+
+
+def for_(
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY.graphql", help="A file with a GraphQL document, or - to read it.")
+    ],
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="MODULE:NAME", help="Any Strawberry schema; Spacekey's own when left out."),
+    ] = None,
+    operation: Annotated[
+        str | None, typer.Option("--operation", help="Which operation, when the document has several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the least scopes a token needs for a GraphQL operation."""
+    from .least_scopes import least_scopes, schema_called
+
+    rule = least_scopes(schema_called(schema), _document(query), operation)
+    least = rule.missing(frozenset())
+    facts: Facts = {
+        "operation": operation,
+        "scopes": None if least is None else list(least),
+        "alternatives": rule.as_lists(),
+    }
+    if as_json:
+        print(json_text(facts))
+    elif least is None:
+        raise Failure("No scopes would do: the operation asks for a field that nobody may have.")
+    else:
+        for scope in least:
+            print(scope)
+        if not least:
+            say("No scopes: any valid token will do, or none where the fields are public.")
+        if len(rule.alternatives) > 1:
+            say(f"Any of these would do: {rule}")
+
+
+def catalog_facts(catalog: Catalog) -> Facts:
+    """A catalog in JSON values."""
+    return {
+        "name": catalog.name,
+        "title": catalog.title,
+        "brand": catalog.brand,
+        "environments": list(catalog.environments),
+        "token_kinds": sorted(catalog.token_kinds),
+        "token_roles": list(catalog.token_roles),
+        "default_plan": catalog.default_plan,
+        "scopes": [{"name": name, "description": text} for name, text in catalog.scopes.items()],
+        "shorthands": [
+            {"name": one.name, "title": one.title, "scopes": sorted(one.scopes)} for one in catalog.shorthands.values()
+        ],
+        "presets": [
+            {"name": one.name, "title": one.title, "scopes": list(one.scopes)} for one in catalog.presets.values()
+        ],
+        "roles": [{"name": one.name, "title": one.title, "grants": list(one.grants)} for one in catalog.roles.values()],
+        "plans": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "tokens_max": one.tokens_max,
+                "per_minute": None if one.limit is None else one.limit.per_minute,
+                "burst": None if one.limit is None else one.limit.burst,
+                "self_service": one.self_service,
+            }
+            for one in catalog.plans.values()
+        ],
+    }
+
+
+def _print_section(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title.capitalize(), title_justify="left", title_style="bold", header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " ").capitalize(), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(value)) for value in row.values()))
+    console().print(table)
+
+
+def _document(query: str) -> str:
+    try:
+        if query == "-":
+            raw = sys.stdin.buffer.read(DOCUMENT_BYTES_MAX + 1)
+        else:
+            with Path(query).open("rb") as file:
+                raw = file.read(DOCUMENT_BYTES_MAX + 1)
+        text = raw.decode("utf-8")
+    except OSError as error:
+        raise Failure(f"{query}: cannot be read: {error.strerror}", USAGE) from None
+    except UnicodeDecodeError as error:
+        raise Failure(f"{query}: is not UTF-8 at byte {error.start}; save it as UTF-8", USAGE) from None
+    if len(raw) > DOCUMENT_BYTES_MAX:
+        raise Failure(f"{query}: is over {DOCUMENT_BYTES_MAX} bytes; ask for one operation at a time", USAGE)
+    return text

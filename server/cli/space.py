@@ -1,0 +1,75 @@
+"""``spacekey space``: projects inside a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .confirm import confirmed
+from .options import AsJson, Limit, NoWait, SpaceName, WorkspaceName, Yes
+from .run import operator, run
+from .show import Facts, Listing, show_one
+
+if TYPE_CHECKING:
+    from spacekey.resolvers.system import System
+
+
+def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
+    """List a workspace's spaces."""
+
+    async def work(system: System) -> None:
+        from spacekey.resolvers.list_others import space_list
+
+        from .facts import space_facts
+        from .find import every, workspace_called
+
+        found = await workspace_called(system, workspace)
+        with Listing(as_json, "slug", "name", "created_at", "id", limit=limit) as listing:
+            async for space in every(lambda page: space_list(system, operator(), found.id, page)):
+                if not listing.add(space_facts(space)):
+                    return
+
+    run(work)
+
+
+def create(
+    workspace: WorkspaceName,
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in addresses, like 'production'.")],
+    name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a space in a workspace."""
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.spaces import create_space
+
+        from .facts import space_facts
+        from .find import workspace_called
+
+        home = await workspace_called(system, workspace)
+        return space_facts(await create_space(system, operator(), home.id, name=name or slug, slug=slug))
+
+    show_one(run(work), as_json)
+
+
+def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Delete a space; its tokens are refused from then on."""
+    confirmed(f"All tokens of the space '{space}' stop working for good. Delete it?", yes=yes)
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.spaces import delete_space
+        from spacekey.server.moments import written
+
+        from .facts import space_facts
+        from .find import space_called
+
+        found = await space_called(system, space)
+        gone = await delete_space(system, operator(), found.id, wait=not no_wait)
+        return {
+            **space_facts(gone.space),
+            "deleted_at": written(gone.space.deleted_at),
+            "effective_at": written(gone.effective_at),
+        }
+
+    show_one(run(work), as_json)

@@ -1,0 +1,48 @@
+"""``spacekey user``: people who can sign in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .codes import USAGE, Failure
+from .options import AsJson
+from .run import operator, run
+from .show import Facts, show_one
+
+if TYPE_CHECKING:
+    from spacekey.resolvers.system import System
+
+
+def create(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address the person signs in with.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="The person's name; left out: what precedes the @.")
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password's one line from standard input.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a person with a password; it is asked for, never an argument."""
+    password = _password(password_stdin)
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.users import create_user
+
+        from .facts import user_facts
+
+        chosen = name or email.split("@")[0]
+        return user_facts(await create_user(system, operator(), email=email, name=chosen, password=password))
+
+    show_one(run(work), as_json)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise Failure("Nobody is there to type a password; give it on standard input with --password-stdin.", USAGE)
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

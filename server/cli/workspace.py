@@ -1,0 +1,130 @@
+"""``spacekey workspace``: tenants, their plans, limits and suspension."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .codes import USAGE, Failure
+from .confirm import confirmed
+from .options import AsJson, NoWait, WorkspaceName, Yes
+from .run import operator, run
+from .show import Facts, Listing, show_one
+
+if TYPE_CHECKING:
+    from spacekey.resolvers.system import System
+    from spacekey.resolvers.workspaces import WorkspaceChanges
+
+
+def list_(as_json: AsJson = False) -> None:
+    """List all workspaces."""
+
+    async def work(system: System) -> None:
+        from spacekey.models.workspace_queries import all_workspaces
+
+        from .facts import workspace_facts
+
+        with Listing(as_json, "slug", "name", "catalog", "plan", "status", "created_at", "id", limit=None) as listing:
+            async with system.store.reading() as session:
+                for workspace in await all_workspaces(session):
+                    if not listing.add(workspace_facts(workspace)):
+                        return
+
+    run(work)
+
+
+def create(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in addresses, like 'acme'.")],
+    catalog: Annotated[str, typer.Option("--catalog", help="Which product's tokens it has: a loaded catalog's name.")],
+    name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
+    plan: Annotated[str | None, typer.Option("--plan", help="The catalog's default plan when left out.")] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="EMAIL", help="A user who becomes its first owner.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a workspace."""
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.workspaces import create_workspace
+
+        from .facts import workspace_facts
+        from .find import user_called
+
+        owner_id = None if owner is None else (await user_called(system, owner)).id
+        made = await create_workspace(
+            system, operator(), name=name or slug, slug=slug, catalog=catalog, plan=plan, owner_id=owner_id
+        )
+        return workspace_facts(made)
+
+    show_one(run(work), as_json)
+
+
+def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
+    """Show one workspace: plan, limit, policy."""
+
+    async def work(system: System) -> Facts:
+        from .facts import workspace_facts
+        from .find import workspace_called
+
+        return workspace_facts(await workspace_called(system, workspace))
+
+    show_one(run(work), as_json)
+
+
+def plan(
+    workspace: WorkspaceName,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan of the workspace's catalog.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a workspace on another plan, with effect on its existing tokens."""
+    from spacekey.resolvers.workspaces import WorkspaceChanges
+
+    _change(workspace, WorkspaceChanges(plan=plan), no_wait=no_wait, as_json=as_json)
+
+
+def limit(
+    workspace: WorkspaceName,
+    per_minute: Annotated[int | None, typer.Option("--per-minute", help="Requests a minute, for each token.")] = None,
+    burst: Annotated[int | None, typer.Option("--burst", help="How many of them at once.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Go back to the plan's numbers.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a workspace its own rate limit, or take it away with --plan."""
+    from spacekey.resolvers.workspaces import WorkspaceChanges
+
+    if plan == (per_minute is not None or burst is not None):
+        raise Failure("Give --per-minute and --burst, or --plan alone.", USAGE)
+    _change(workspace, WorkspaceChanges(per_minute=per_minute, burst=burst), no_wait=False, as_json=as_json)
+
+
+def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Refuse all of a workspace's tokens until it is resumed."""
+    from spacekey.resolvers.workspaces import WorkspaceChanges
+
+    confirmed(f"All tokens of the workspace '{workspace}' stop working at once. Suspend it?", yes=yes)
+    _change(workspace, WorkspaceChanges(suspended=True), no_wait=no_wait, as_json=as_json)
+
+
+def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
+    """Accept a suspended workspace's tokens again."""
+    from spacekey.resolvers.workspaces import WorkspaceChanges
+
+    _change(workspace, WorkspaceChanges(suspended=False), no_wait=False, as_json=as_json)
+
+
+def _change(workspace: str, changes: WorkspaceChanges, *, no_wait: bool, as_json: bool) -> None:
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.workspaces import update_workspace
+        from spacekey.server.moments import written
+
+        from .facts import workspace_facts
+        from .find import workspace_called
+
+        found = await workspace_called(system, workspace)
+        changed = await update_workspace(system, operator(), found.id, changes, wait=not no_wait)
+        return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
+
+    show_one(run(work), as_json)

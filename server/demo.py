@@ -1,0 +1,197 @@
+"""Something to look at: an owner, a workspace for each catalog, and one token to manage others with."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.secret import Entropy, Secret
+from spacekey.models import user_queries, workspace_queries
+from spacekey.models.keyset import PAGE_SIZE_MAX, PageRequest
+from spacekey.models.token_queries import TokenOrder
+from spacekey.models.user import User
+from spacekey.models.workspace import Space, Workspace
+from spacekey.resolvers.caller import Operator
+from spacekey.resolvers.create_token import Issued, NewToken, create_token
+from spacekey.resolvers.list_others import space_list
+from spacekey.resolvers.list_tokens import TokenSearch, token_list
+from spacekey.resolvers.members import add_member
+from spacekey.resolvers.spaces import create_space
+from spacekey.resolvers.system import System
+from spacekey.resolvers.users import create_user
+from spacekey.resolvers.workspaces import create_workspace
+
+OWNER_EMAIL = "owner@example.com"
+TOKEN_NAME = "Demo management"  # noqa: S105 - a name
+SPACES = {"production": "Production", "staging": "Staging"}
+MANAGEMENT = ("tokens:read", "tokens:create", "tokens:update", "tokens:disable", "tokens:revoke", "tokens:delete")
+SCOPES_GRANTED_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOwner:
+    """Who signs in. ``password`` is there when it was made just now, and never again."""
+
+    user: User
+    is_new: bool
+    password: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoWorkspace:
+    """A catalog's workspace with its spaces."""
+
+    workspace: Workspace
+    spaces: tuple[Space, ...]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DemoToken:
+    """The token to paste into requests; ``issued`` is None when it was made by an earlier run."""
+
+    home: DemoWorkspace
+    space_id: str | None
+    scope: str
+    issued: Issued | None
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What there is now, and what of it is new."""
+
+    owner: DemoOwner
+    workspaces: tuple[DemoWorkspace, ...]
+    token: DemoToken
+
+    def facts(self) -> dict[str, Any]:
+        """In JSON values, the new secrets included: print it once and keep it nowhere."""
+        issued, password = self.token.issued, self.owner.password
+        new = [self.owner.is_new, issued is not None, *(one.is_new for one in self.workspaces)]
+        return {
+            "changed": any(new),
+            "owner": {
+                "email": self.owner.user.email,
+                "new": self.owner.is_new,
+                "password": None if password is None else password.reveal(),
+            },
+            "workspaces": [
+                {
+                    "id": one.workspace.id,
+                    "slug": one.workspace.slug,
+                    "name": one.workspace.name,
+                    "catalog": one.workspace.catalog,
+                    "plan": one.workspace.plan,
+                    "spaces": [{"id": space.id, "slug": space.slug} for space in one.spaces],
+                    "new": one.is_new,
+                }
+                for one in self.workspaces
+            ],
+            "token": {
+                "name": TOKEN_NAME,
+                "workspace_id": self.token.home.workspace.id,
+                "workspace": self.token.home.workspace.slug,
+                "space_id": self.token.space_id,
+                "scope": self.token.scope,
+                "id": None if issued is None else issued.view.token.id,
+                "secret": None if issued is None else issued.secret.reveal(),
+            },
+        }
+
+
+async def make_demo(
+    system: System, operator: Operator, *, owner_email: str | None = None, owner_password: Secret | None = None
+) -> Demo:
+    """Make what is missing of the demo and leave everything that is there as it is.
+
+    :param owner_email: the owner's address; ``owner@example.com`` when None.
+    :param owner_password: a new owner's password; made when None.
+    :raises InvalidInput: address or password are not usable; names the environment variable.
+    """
+    owner = await _owner(system, operator, owner_email or OWNER_EMAIL, owner_password)
+    workspaces = [await _workspace(system, operator, catalog, owner) for catalog in system.catalogs.values()]
+    return Demo(owner, tuple(workspaces), await _token(system, operator, workspaces))
+
+
+async def _owner(system: System, operator: Operator, email: str, password: Secret | None) -> DemoOwner:
+    async with system.store.reading() as session:
+        user = await user_queries.user_by_email(session, email.strip().lower())
+    if user is not None:
+        return DemoOwner(user, is_new=False, password=None)
+    chosen = password if password is not None else _made_password(system.entropy)
+    try:
+        user = await create_user(system, operator, email=email, name="Demo owner", password=chosen.reveal())
+    except InvalidInput as error:
+        raise InvalidInput(f"SPACEKEY_OWNER_{error.field.upper()}", error.reason) from None
+    return DemoOwner(user, is_new=True, password=chosen if password is None else None)
+
+
+async def _workspace(system: System, operator: Operator, catalog: Catalog, owner: DemoOwner) -> DemoWorkspace:
+    slug = f"{catalog.name.replace('_', '-')[:58]}-demo"
+    async with system.store.reading() as session:
+        found = await workspace_queries.workspace_by_slug(session, slug)
+    if found is not None:
+        if owner.is_new:
+            await add_member(system, operator, found.id, email=owner.user.email, role=OWNER_ROLE)
+        page = await space_list(system, operator, found.id, PageRequest(PAGE_SIZE_MAX))
+        return DemoWorkspace(found, tuple(page.rows), is_new=False)
+    made = await create_workspace(
+        system,
+        operator,
+        name=f"{catalog.title[:190]} demo",
+        slug=slug,
+        catalog=catalog.name,
+        plan=_plan_with_tokens(catalog).name,
+        owner_id=owner.user.id,
+    )
+    spaces = []
+    if Kind.SPACE in catalog.token_kinds:
+        spaces = [await create_space(system, operator, made.id, name=SPACES[one], slug=one) for one in SPACES]
+    return DemoWorkspace(made, tuple(spaces), is_new=True)
+
+
+def _plan_with_tokens(catalog: Catalog) -> Plan:
+    """The default plan, or the first that allows tokens where the default does not."""
+    plans = [catalog.plans[catalog.default_plan], *catalog.plans.values()]
+    return next((plan for plan in plans if plan.tokens_max != 0), plans[0])
+
+
+async def _token(system: System, operator: Operator, workspaces: list[DemoWorkspace]) -> DemoToken:
+    """In the first workspace whose catalog has workspace tokens; else in the first space there is."""
+    home = next((one for one in workspaces if Kind.WORKSPACE in _catalog(system, one).token_kinds), workspaces[0])
+    catalog = _catalog(system, home)
+    space_id = None if Kind.WORKSPACE in catalog.token_kinds or not home.spaces else home.spaces[0].id
+    scopes = list(catalog.scopes)[:SCOPES_GRANTED_MAX]
+    found = await token_list(
+        system,
+        operator,
+        home.workspace.id,
+        search=TokenSearch(text=TOKEN_NAME),
+        order=TokenOrder.CREATED_AT,
+        descending=False,
+        request=PageRequest(1),
+    )
+    if found.rows:
+        return DemoToken(home, space_id, scopes[0], issued=None)
+    new = NewToken(
+        workspace_id=home.workspace.id,
+        name=TOKEN_NAME,
+        grants=(*scopes, *MANAGEMENT),
+        space_id=space_id,
+        description="Made by 'spacekey demo' for trying the API; revoke it when you are done.",
+    )
+    return DemoToken(home, space_id, scopes[0], issued=await create_token(system, operator, new))
+
+
+def _catalog(system: System, one: DemoWorkspace) -> Catalog:
+    return system.catalog(one.workspace.catalog)
+
+
+def _made_password(entropy: Entropy) -> Secret:
+    """24 characters in groups of four, 120 random bits: easy to read off a terminal once."""
+    text = base64.b32encode(entropy(15)).decode().lower()
+    return Secret("-".join(text[start : start + 4] for start in range(0, len(text), 4)))
