@@ -1,0 +1,311 @@
+"""The cache's rule (DESIGN §7): nothing is served that was read more than max_age ago."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
+from spacekey.middleware import MemoryVerifier
+from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.clock import boot_clock
+
+T = 1.0
+MINT = MemoryVerifier()
+SECRET = MINT.issue("a")
+OTHER = MINT.issue("a")
+PRINCIPAL = Principal("key_1", Kind.SPACE, frozenset({"a"}), space_id="space_1")
+
+
+class Store:
+    """A store under a clock set by hand, whose reads can be held back."""
+
+    def __init__(self, max_age: float = T) -> None:
+        self.now = 100.0
+        self.wall = datetime(2026, 1, 1, tzinfo=UTC)
+        self.verdict: Verdict = Valid(PRINCIPAL)
+        self.max_age = max_age
+        self.reads = 0
+        self.takes = 0.0
+        self.held: asyncio.Event | None = None
+
+    async def read(self, _: Secret) -> Reading:
+        """The truth at the time of the read, which may arrive later."""
+        self.reads += 1
+        verdict = self.verdict
+        if self.held is not None:
+            await self.held.wait()
+        self.now += self.takes
+        return Reading(verdict, self.max_age)
+
+    def cache(self, entries_max: int = 10, unknown_entries_max: int = 10) -> CachedVerifier:
+        """A cache over it."""
+        return CachedVerifier(
+            self.read,
+            clock=lambda: self.now,
+            now=lambda: self.wall,
+            entries_max=entries_max,
+            unknown_entries_max=unknown_entries_max,
+        )
+
+
+# seconds after the first read began → whether the store is asked again
+AGES = [(0.0, False), (0.5, False), (0.999, False), (1.0, True), (1.001, True), (3600.0, True)]
+
+
+@pytest.mark.parametrize(("age", "asked"), AGES)
+async def test_an_entry_is_served_only_while_younger_than_max_age(age: float, asked: bool) -> None:
+    store = Store()
+    cache = store.cache()
+    await cache.verify(SECRET)
+    store.now += age
+    store.verdict = Refused(Reason.REVOKED)
+    assert (cache.peek(SECRET) is None) == asked
+    assert await cache.verify(SECRET) == (Refused(Reason.REVOKED) if asked else Valid(PRINCIPAL))
+
+
+async def test_use_never_renews_an_entry() -> None:
+    store = Store()
+    cache = store.cache()
+    for _ in range(10):
+        await cache.verify(SECRET)
+        cache.peek(SECRET)
+        store.now += 0.099
+    store.now += 0.02
+    store.verdict = Refused(Reason.REVOKED)
+    assert await cache.verify(SECRET) == Refused(Reason.REVOKED)
+    assert store.reads == 2
+
+
+async def test_age_counts_from_before_the_read_began() -> None:
+    store = Store()
+    store.takes = 0.75
+    cache = store.cache()
+    assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+    store.now += 0.25
+    assert cache.peek(SECRET) is None
+
+
+@pytest.mark.parametrize("takes", [1.0, 5.0])
+async def test_a_read_slower_than_max_age_is_cannot_tell_and_is_not_kept(takes: float) -> None:
+    store = Store()
+    store.takes = takes
+    cache = store.cache()
+    assert isinstance(await cache.verify(SECRET), CannotTell)
+    assert cache.peek(SECRET) is None
+
+
+async def test_an_error_is_never_covered_by_an_old_answer() -> None:
+    store = Store()
+
+    async def read(secret: Secret) -> Reading:
+        if store.reads:
+            raise Unavailable("gone", 5)
+        return await store.read(secret)
+
+    cache = CachedVerifier(read, clock=lambda: store.now)
+    assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+    store.now += T
+    assert await cache.verify(SECRET) == CannotTell("gone", 5)
+
+
+async def test_expiry_is_looked_at_on_every_hit() -> None:
+    store = Store(max_age=3600.0)
+    store.verdict = Valid(
+        Principal("key_1", Kind.SPACE, frozenset(), space_id="s", expires_at=store.wall + timedelta(seconds=10))
+    )
+    cache = store.cache()
+    assert isinstance(await cache.verify(SECRET), Valid)
+    store.wall += timedelta(seconds=10)
+    assert await cache.verify(SECRET) == Refused(Reason.EXPIRED, "key_1")
+    assert cache.peek(SECRET) == Refused(Reason.EXPIRED, "key_1")
+    assert store.reads == 1
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+async def test_of_the_refusals_only_unknown_is_kept(reason: Reason) -> None:
+    store = Store()
+    store.verdict = Refused(reason)
+    cache = store.cache()
+    for _ in range(2):
+        assert await cache.verify(SECRET) == Refused(reason)
+    assert store.reads == (1 if reason is Reason.UNKNOWN else 2)
+
+
+async def test_memory_is_bounded_and_the_least_recently_used_goes_first() -> None:
+    store = Store()
+    cache = store.cache(entries_max=3)
+    secrets = [MINT.issue("a") for _ in range(4)]
+    for secret in secrets[:3]:
+        await cache.verify(secret)
+    cache.peek(secrets[0])
+    await cache.verify(secrets[3])
+    assert [cache.peek(secret) is not None for secret in secrets] == [True, False, True, True]
+
+
+async def test_a_flood_of_unknown_secrets_pushes_out_no_good_one() -> None:
+    store = Store()
+    cache = store.cache(entries_max=2, unknown_entries_max=2)
+    await cache.verify(SECRET)
+    store.verdict = Refused(Reason.UNKNOWN)
+    flood = [MINT.issue("a") for _ in range(20)]
+    for secret in flood:
+        await cache.verify(secret)
+    assert cache.peek(SECRET) == Valid(PRINCIPAL)
+    assert sum(cache.peek(secret) is not None for secret in flood) == 2
+
+
+async def test_concurrent_misses_for_one_secret_share_a_read() -> None:
+    store = Store()
+    store.held = asyncio.Event()
+    cache = store.cache()
+    tasks = [asyncio.create_task(cache.verify(SECRET)) for _ in range(50)]
+    others = [asyncio.create_task(cache.verify(OTHER)) for _ in range(50)]
+    await _settled()
+    store.held.set()
+    assert set(map(type, await asyncio.gather(*tasks, *others))) == {Valid}
+    assert store.reads == 2
+
+
+async def test_one_cancelled_caller_takes_nothing_from_the_others() -> None:
+    store = Store()
+    store.held = asyncio.Event()
+    cache = store.cache()
+    first = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    second = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    store.held.set()
+    assert await second == Valid(PRINCIPAL)
+    assert store.reads == 1
+
+
+async def test_a_read_that_raises_raises_for_all_and_the_next_one_reads_anew() -> None:
+    calls: list[int] = []
+
+    async def read(_: Secret) -> Reading:
+        calls.append(1)
+        await asyncio.sleep(0)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        return Reading(Valid(PRINCIPAL), T)
+
+    cache = CachedVerifier(read)
+    results = await asyncio.gather(*(cache.verify(SECRET) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in results] == [RuntimeError] * 3
+    assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+
+
+async def test_with_max_age_0_nobody_relies_on_a_read_that_began_before_they_came() -> None:
+    store = Store(max_age=0.0)
+    store.held = asyncio.Event()
+    cache = store.cache()
+    early = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    store.verdict = Refused(Reason.REVOKED)
+    store.now += 0.01
+    late = [asyncio.create_task(cache.verify(SECRET)) for _ in range(20)]
+    await _settled()
+    store.held.set()
+    assert await early == Valid(PRINCIPAL)
+    assert set(await asyncio.gather(*late)) == {Refused(Reason.REVOKED)}
+    assert store.reads == 2
+
+
+async def test_with_max_age_0_nothing_is_kept() -> None:
+    store = Store(max_age=0.0)
+    cache = store.cache()
+    for reads in (1, 2, 3):
+        assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+        assert store.reads == reads
+
+
+async def test_closing_ends_reads_under_way_as_cannot_tell() -> None:
+    store = Store()
+    store.held = asyncio.Event()
+    cache = store.cache()
+    waiting = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    await cache.aclose()
+    assert isinstance(await waiting, CannotTell)
+
+
+@pytest.mark.parametrize("bounds", [{"entries_max": -1}, {"unknown_entries_max": -1}])
+def test_a_negative_bound_is_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError):
+        Store().cache(**bounds)
+
+
+def test_the_boot_clock_goes_on() -> None:
+    before = boot_clock()
+    assert boot_clock() >= before
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        assert abs(time.clock_gettime(time.CLOCK_BOOTTIME) - boot_clock()) < 60
+
+
+Step = tuple[str, float]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["verify", "revoke", "wait", "slow", "release", "outage", "other"]),
+        st.floats(0.0, 2.5, allow_nan=False),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(STEPS, st.sampled_from([0.0, 0.3, 1.0]))
+def test_no_acceptance_later_than_max_age_after_a_revocation(steps: list[Step], max_age: float) -> None:
+    """Whatever is interleaved: once max_age has passed since the commit, nobody is let in any more."""
+    asyncio.run(_interleave(steps, max_age))
+
+
+async def _interleave(steps: list[Step], max_age: float) -> None:
+    store = Store(max_age)
+    cache = store.cache(entries_max=1)
+    revoked_at: float | None = None
+    arrivals: list[tuple[float, asyncio.Task[tuple[Verdict, float]]]] = []
+
+    async def ask() -> tuple[Verdict, float]:
+        return await cache.verify(SECRET), store.now
+
+    for what, seconds in steps:
+        if what == "verify":
+            arrivals.append((store.now, asyncio.create_task(ask())))
+        elif what == "revoke" and revoked_at is None:
+            store.verdict, revoked_at = Refused(Reason.REVOKED), store.now
+        elif what == "wait":
+            store.now += seconds
+        elif what == "slow":
+            store.held = store.held or asyncio.Event()
+        elif what == "release" and store.held is not None:
+            store.held.set()
+            store.held = None
+        elif what == "other":
+            await _settled()
+        await _settled()
+    if store.held is not None:
+        store.held.set()
+    store.held = None
+    for arrived, task in arrivals:
+        verdict, answered = await task
+        if isinstance(verdict, Valid) and revoked_at is not None:
+            # With max_age 0 an answer belongs to a read that began after the caller came.
+            assert answered < revoked_at + max_age or arrived <= revoked_at
+            assert max_age == 0 or answered < revoked_at + max_age
+
+
+async def _settled() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(6):
+        await asyncio.sleep(0)

@@ -1,0 +1,286 @@
+"""The same rules in FastAPI, seen in the OpenAPI document."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+from pydantic import BaseModel
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spacekey.domain.errors import RuleError
+from spacekey.domain.principal import Principal
+from spacekey.domain.rule import any_of
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
+from spacekey.middleware.fastapi import Scoped, declare_docs
+from support.asgi_calls import bearer, call, http_scope, start_up, talk
+
+VERIFIER = MemoryVerifier()
+READER = VERIFIER.issue("jobs:read", space_id="space_1").reveal()
+CREATOR = VERIFIER.issue("jobs:create", space_id="space_1").reveal()
+BOTH = VERIFIER.issue("jobs:create", "jobs:read", space_id="space_1").reveal()
+RAN: list[str] = []
+
+
+class Job(BaseModel):
+    """A body."""
+
+    name: str
+
+
+def app_of(build: Callable[[FastAPI], object], **settings: Any) -> FastAPI:
+    """An app with the middleware."""
+    app = FastAPI(middleware=[Middleware(TokenMiddleware, verifier=VERIFIER, **settings)])
+    declare_docs(app, public)
+    build(app)
+    return app
+
+
+async def run() -> str:
+    """Leaves a trace."""
+    RAN.append("ran")
+    return "ok"
+
+
+def run_sync(number: int = 1) -> str:
+    """The same in a thread, with a parameter."""
+    RAN.append("ran")
+    return str(number)
+
+
+def included(*, router: dict[str, Any] | None = None, include: dict[str, Any] | None = None, **route: Any) -> Any:
+    """A route in a router in a router."""
+
+    def build(app: FastAPI) -> None:
+        inner = APIRouter(**(router or {}))
+        inner.get("/x", **route)(run)
+        outer = APIRouter()
+        outer.include_router(inner, **(include or {}))
+        app.include_router(outer)
+
+    return build
+
+
+READ = [Depends(Scoped("jobs:read"))]
+GUARDED: dict[str, Callable[[FastAPI], object]] = {
+    "dependency of the route": lambda app: app.get("/x", dependencies=READ)(run),
+    "security": lambda app: app.get("/x", dependencies=[Security(Scoped("jobs:read"))])(run),
+    "security's scopes": lambda app: app.get("/x", dependencies=[Security(Scoped(), scopes=["jobs:read"])])(run),
+    "decorator": lambda app: app.get("/x")(requires("jobs:read")(run)),
+    "decorator on a function": lambda app: app.get("/x")(requires("jobs:read")(run_sync)),
+    "stacked": lambda app: app.get("/x")(requires("jobs:read")(requires()(run))),
+    "included": included(dependencies=READ),
+    "router's dependency": included(router={"dependencies": READ}),
+    "dependency of the inclusion": included(include={"dependencies": READ}),
+    "mounted": lambda app: app.mount("/", app_of(lambda inner: inner.get("/x", dependencies=READ)(run))),
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+async def test_every_way_to_write_it_obeys_the_rule(name: str) -> None:
+    app = app_of(GUARDED[name])
+    RAN.clear()
+    for headers, status in (([], 401), (bearer("x"), 401), (bearer(CREATOR), 403), (bearer("a b"), 400)):
+        answer = await call(app, "GET", "/x", headers)
+        assert answer.status == status
+        assert answer.problem["status"] == status
+    assert RAN == []
+    assert (await call(app, "GET", "/x", bearer(READER))).status == 200
+    assert len(RAN) == 1
+    assert await start_up(app_of(GUARDED[name])) is None
+
+
+@pytest.mark.parametrize("name", GUARDED)
+async def test_the_dependency_enforces_also_where_the_middleware_cannot_see_it(name: str) -> None:
+    hidden = FastAPI()
+    GUARDED[name](hidden)
+
+    async def hiding(scope: Scope, receive: Receive, send: Send) -> None:
+        await hidden(scope, receive, send)
+
+    app = TokenMiddleware(public(hiding), VERIFIER)
+    RAN.clear()
+    for headers, status in (([], 401), (bearer("x"), 401), (bearer(CREATOR), 403)):
+        answer = await call(app, "GET", "/x", headers)
+        assert answer.status == status
+        assert "www-authenticate" in answer.headers
+    assert RAN == []
+    assert (await call(app, "GET", "/x", bearer(READER))).status == 200
+
+
+async def test_the_dependency_answers_with_the_principal() -> None:
+    def build(app: FastAPI) -> None:
+        @app.get("/x")
+        async def me(caller: Annotated[Principal, Security(Scoped("jobs:read"))]) -> str:
+            return caller.id
+
+    assert (await call(app_of(build), "GET", "/x", bearer(READER))).body == b'"key_1"'
+
+
+def jobs(app: FastAPI) -> None:
+    """Routes for the OpenAPI document."""
+    app.get("/x", dependencies=READ)(run)
+    app.get("/y", dependencies=[Security(Scoped("jobs:read"), scopes=["jobs:ack"])])(run)
+    app.get("/z", dependencies=[Depends(Scoped(any_of("jobs:poll", requires("a", "b").rule)))])(run)
+    app.get("/open")(public(_open))
+
+
+async def _dependency() -> str:
+    return "ok"
+
+
+async def _open() -> str:
+    return "ok"
+
+
+def test_the_openapi_document_shows_the_scopes() -> None:
+    document = app_of(jobs).openapi()
+    security = {path: item["get"].get("security") for path, item in document["paths"].items()}
+    assert security == {
+        "/x": [{"Spacekey": ["jobs:read"]}],
+        "/y": [{"Spacekey": ["jobs:ack", "jobs:read"]}],
+        "/z": [{"Spacekey": ["jobs:poll"]}],
+        "/open": None,
+    }
+    scheme = document["components"]["securitySchemes"]["Spacekey"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
+def test_a_guarded_function_shows_no_parameter_that_it_has_not() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/x")(requires("jobs:read")(run_sync))
+
+    parameters = app_of(build).openapi()["paths"]["/x"]["get"]["parameters"]
+    assert [each["name"] for each in parameters] == ["number"]
+
+
+async def test_an_undeclared_route_fails_start_up_however_it_is_included() -> None:
+    assert "GET /x" in str(await start_up(app_of(included())))
+    assert "GET /y" in str(await start_up(app_of(lambda app: app.get("/y")(run))))
+
+
+async def test_a_router_included_twice_is_guarded_each_time_by_its_own_rules() -> None:
+    def build(app: FastAPI) -> None:
+        router = APIRouter()
+        router.get("/x")(run)
+        app.include_router(router, prefix="/a", dependencies=READ)
+        app.include_router(router, prefix="/b", dependencies=[Depends(Scoped("jobs:create"))])
+        app.include_router(router, prefix="/c")
+
+    app = app_of(build)
+    RAN.clear()
+    statuses = {
+        path: [(await call(app, "GET", f"{path}/x", bearer(token))).status for token in (READER, CREATOR)]
+        for path in ("/a", "/b", "/c")
+    }
+    assert statuses == {"/a": [200, 403], "/b": [403, 200], "/c": [403, 403]}
+    assert len(RAN) == 2
+
+
+async def test_a_route_added_to_an_included_router_later_is_denied() -> None:
+    router = APIRouter()
+    app = app_of(lambda app: app.include_router(router))
+    assert (await call(app, "GET", "/late", bearer(READER))).status == 404
+    router.get("/late")(run)
+    assert (await call(app, "GET", "/late", bearer(READER))).status == 403
+
+
+async def test_a_table_reaches_included_routes_by_their_whole_path() -> None:
+    app = app_of(included(include={"prefix": "/v1"}), rules={("GET", "/v1/x"): "jobs:read"})
+    assert await start_up(app) is None
+    statuses = [(await call(app, "GET", "/v1/x", bearer(token))).status for token in (READER, CREATOR)]
+    assert statuses == [200, 403]
+
+
+async def test_a_refused_caller_has_no_body_read() -> None:
+    def build(app: FastAPI) -> None:
+        @app.post("/x", dependencies=READ)
+        async def create(job: Job) -> str:
+            return job.name
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body was read")
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app_of(build)(http_scope("POST", "/x", bearer(CREATOR)), receive, send)
+    assert sent[0]["status"] == 403
+
+
+async def test_a_guarded_function_used_as_a_dependency_still_stops_the_endpoint() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/x", dependencies=[Depends(requires("jobs:read")(_dependency))])(run)
+
+    def hidden(app: ASGIApp) -> ASGIApp:
+        async def hiding(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, send)
+
+        return TokenMiddleware(public(hiding), VERIFIER)
+
+    bare = FastAPI()
+    build(bare)
+    RAN.clear()
+    for app in (app_of(build), hidden(bare)):
+        assert (await call(app, "GET", "/x", bearer(CREATOR))).status == 403
+    assert RAN == []
+
+
+async def test_sockets_too() -> None:
+    async def feed(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    def build(app: FastAPI) -> None:
+        app.websocket("/a", dependencies=READ)(feed)
+        app.websocket("/b")(requires("jobs:read")(feed))
+        router = APIRouter()
+        router.websocket("/c", dependencies=READ)(feed)
+        app.include_router(router)
+
+    app = app_of(build)
+    assert await start_up(app) is None
+    for path in ("/a", "/b", "/c"):
+        assert (await talk(app, path, bearer(READER))).accepted
+        assert (await talk(app, path, bearer(CREATOR))).denied_with == 4403
+        assert (await talk(app, path)).denied_with == 4401
+
+
+async def test_a_space_in_the_path_binds_the_token() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/s/{space_id}", dependencies=[Depends(Scoped("jobs:read", space="space_id"))])(run)
+
+    app = app_of(build)
+    statuses = [(await call(app, "GET", f"/s/{space}", bearer(READER))).status for space in ("space_1", "space_2")]
+    assert statuses == [200, 403]
+
+
+async def test_the_docs_are_open_to_whom_they_are_declared() -> None:
+    app = app_of(jobs)
+    assert [(await call(app, "GET", path)).status for path in ("/openapi.json", "/docs", "/redoc")] == [200, 200, 200]
+    closed = FastAPI(middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
+    declare_docs(closed, requires("jobs:read"))
+    assert (await call(closed, "GET", "/openapi.json")).status == 401
+    assert (await call(closed, "GET", "/openapi.json", bearer(READER))).status == 200
+
+
+def test_a_generator_is_guarded_by_a_dependency_only() -> None:
+    async def stream() -> Any:
+        yield "x"
+
+    with pytest.raises(RuleError):
+        requires("jobs:read")(stream)
+
+
+async def test_optional_routes_know_their_caller() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/x")(optional(_maybe))
+
+    app = app_of(build)
+    assert [(await call(app, "GET", "/x", each)).status for each in ([], bearer(BOTH), bearer("x"))] == [200, 200, 401]
+
+
+async def _maybe() -> str:
+    return "ok"
