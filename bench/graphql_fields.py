@@ -1,0 +1,163 @@
+"""What rules on GraphQL fields cost: a list of objects with five ruled fields each, over the same without rules.
+
+Run it with ``python -m bench.graphql_fields``. The schemas take turns, so that the machine's noise falls on all of them
+alike; each ratio is the median of the rounds' ratios. Budget (DESIGN §15): 1.03 for 10,000 objects.
+"""
+
+# Strawberry's field(permission_classes=…) and field(directives=…) give Any, so as decorators they count as untyped.
+# mypy: disable-error-code=untyped-decorator
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.permission import BasePermission
+
+from spacekey.domain.principal import Kind, Principal
+from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
+
+BUDGET = 1.03
+BUDGET_OBJECTS = 10_000
+ROUNDS = {1_000: 60, 10_000: 20}
+SLOW_EVERY = 5
+"""What is far from the budget anyway takes part in every fifth round only."""
+FIELDS = ("one", "two", "three", "four", "five")
+QUERY = "{ items { one two three four five } }"
+SCOPES = frozenset(f"{name}:read" for name in FIELDS)
+
+
+def item_type(rule: Callable[[str], dict[str, Any]]) -> Any:
+    """A type of five plain fields, each with what ``rule`` gives to ``strawberry.field``."""
+    fields = {name: strawberry.field(default=1, **rule(name)) for name in FIELDS}
+    made = type("Item", (), {"__annotations__": dict.fromkeys(FIELDS, int | None), **fields})
+    return strawberry.type(made)
+
+
+def query_type(item: Any, count: int) -> Any:
+    """A root whose one field lists ``count`` objects of the type."""
+    items = [item() for _ in range(count)]
+
+    def resolve() -> Any:
+        return items
+
+    field = strawberry.field(resolver=resolve, graphql_type=list[item])
+    return strawberry.type(type("Query", (), {"items": field}))
+
+
+def no_rule(_: str) -> dict[str, Any]:
+    """Nothing to check."""
+    return {}
+
+
+def directive(name: str) -> dict[str, Any]:
+    """Our rule."""
+    return {"directives": [requires_scopes(f"{name}:read")]}
+
+
+def permission(name: str, *, asynchronous: bool) -> dict[str, Any]:
+    """Strawberry's own way: a class that is asked at each value."""
+    needed = f"{name}:read"
+
+    class Sync(BasePermission):
+        def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+            del source, kwargs
+            return needed in info.context["caller"].scopes
+
+    class Async(BasePermission):
+        async def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+            del source, kwargs
+            return needed in info.context["caller"].scopes
+
+    return {"permission_classes": [Async if asynchronous else Sync]}
+
+
+def schemas(count: int) -> dict[str, tuple[strawberry.Schema, frozenset[str]]]:
+    """Each way to protect the fields, and the scopes its caller holds. The first is what the others are divided by."""
+    extensions: list[Any] = [ParserCache, ValidationCache]
+
+    def plain(rule: Callable[[str], dict[str, Any]]) -> strawberry.Schema:
+        return strawberry.Schema(query_type(item_type(rule), count), extensions=extensions)
+
+    def scoped(mode: Mode) -> strawberry.Schema:
+        scopes = ScopeEnforcement(mode=mode, principal=lambda context: context["caller"])
+        return ScopedSchema(query_type(item_type(directive), count), scopes=scopes, extensions=extensions)
+
+    return {
+        "no rules": (plain(no_rule), SCOPES),
+        "no rules, again (the noise)": (plain(no_rule), SCOPES),
+        "Spacekey, all scopes held": (scoped(Mode.REJECT), SCOPES),
+        "Spacekey, filter, one field of five denied": (scoped(Mode.FILTER), SCOPES - {"five:read"}),
+        "permission_classes, sync": (plain(lambda name: permission(name, asynchronous=False)), SCOPES),
+        "permission_classes, async": (plain(lambda name: permission(name, asynchronous=True)), SCOPES),
+    }
+
+
+async def once(schema: strawberry.Schema, held: frozenset[str], count: int) -> float:
+    """Processor seconds of one operation, whose answer is looked at so that nobody is fast by answering nothing."""
+    context = {"caller": Principal("key_1", Kind.SPACE, held)}
+    gc.collect()
+    gc.disable()
+    started = time.process_time()
+    result = await schema.execute(QUERY, context_value=context)
+    took = time.process_time() - started
+    gc.enable()
+    if held == SCOPES and (result.errors or result.data is None or len(result.data["items"]) != count):
+        raise RuntimeError(f"an answer was not whole: {result.errors}")
+    return took
+
+
+async def _measure(count: int, rounds: int) -> list[dict[str, object]]:
+    contenders = schemas(count)
+    base = next(iter(contenders))
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for name in names:
+        await once(*contenders[name], count)
+    against: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds):
+        first = await once(*contenders[base], count)
+        # The order turns round, so that nobody always follows the same neighbour.
+        for name in names if turn % 2 == 0 else reversed(names):
+            if name.startswith("permission_classes") and turn % SLOW_EVERY:
+                continue
+            seconds = first if name == base else await once(*contenders[name], count)
+            took[name].append(seconds)
+            against[name].append(seconds / first)
+    return [
+        {
+            "name": f"GraphQL, {count:,} objects × {len(FIELDS)} fields: {name}",
+            "milliseconds": round(median(seconds) * 1_000, 2),
+            "ratio": round(median(against[name]), 3),
+            "budget": BUDGET if name == "Spacekey, all scopes held" and count == BUDGET_OBJECTS else None,
+        }
+        for name, seconds in took.items()
+    ]
+
+
+def measure(rounds: dict[int, int] | None = None) -> list[dict[str, object]]:
+    """Median milliseconds of each contender, and the median of its ratios to no rules.
+
+    :param rounds: rounds by number of objects; by default enough for a ratio that repeats.
+    """
+    rows: list[dict[str, object]] = []
+    for count, turns in (rounds or ROUNDS).items():
+        rows += asyncio.run(_measure(count, turns))
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    for row in measure():
+        budget = f"  budget {row['budget']}" if row["budget"] else ""
+        print(f"{row['name']!s:75} {row['milliseconds']:>9} ms  {row['ratio']:>7}×{budget}")
+
+
+if __name__ == "__main__":
+    main()
