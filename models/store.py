@@ -25,6 +25,11 @@ POOL_WAIT_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
 
+_SQLITE_OUTAGES = (
+    *("locked", "busy", "unable to open", "disk i/o", "closed", "readonly", "full"),
+    *("malformed", "not a database"),
+)
+
 
 class Store:
     """Sessions on one database: a read sees what is committed, a change is one transaction or nothing.
@@ -171,9 +176,8 @@ def _is_outage(error: DBAPIError) -> bool:
         return True
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:
-        # 08 connection, 40 rollback by deadlock or serialization, 53 resources, 55P03 lock, 57 operator, 58 system
-        return str(state)[:2] in {"08", "40", "53", "57", "58"} or state == "55P03"
+        # 08 connection, 28 sign-in, 3D no such database, 40 rollback by deadlock or serialization, 53 resources,
+        # 55P03 lock, 57 operator, 58 system
+        return str(state)[:2] in {"08", "28", "3D", "40", "53", "57", "58"} or state == "55P03"
     message = str(error.orig).lower()
-    return any(
-        word in message for word in ("locked", "busy", "unable to open", "disk i/o", "closed", "readonly", "full")
-    )
+    return any(word in message for word in _SQLITE_OUTAGES)

@@ -1,0 +1,257 @@
+"""Queries about workspaces, spaces, members, users, sessions, settings and the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import InvalidInput
+from spacekey.models import audit_queries, user_queries, workspace_queries
+from spacekey.models.audit import AuditEvent
+from spacekey.models.keyset import Page, PageRequest
+from spacekey.models.setting_queries import read_setting, write_setting
+from spacekey.models.store import Store
+from spacekey.models.user import Invitation, User, UserSession
+from spacekey.models.workspace import Member, Workspace
+from support.rows import NOW, a_space, a_user, a_workspace, add, ago, ahead, an_event
+
+T = TypeVar("T")
+
+
+async def walk(store: Store, ask: Callable[[AsyncSession, PageRequest], Awaitable[Page[T]]]) -> list[T]:
+    """All rows, two at a time."""
+    rows: list[T] = []
+    after = None
+    while True:
+        async with store.reading() as session:
+            page = await ask(session, PageRequest(2, after=after))
+        rows += page.rows
+        if not page.has_next:
+            return rows
+        after = page.cursors[-1]
+
+
+def a_member(workspace: Workspace, user: User, role: str = "viewer") -> Member:
+    return Member(workspace_id=workspace.id, user_id=user.id, role=role, created_at=NOW)
+
+
+async def test_workspaces_and_spaces_are_found(store: Store) -> None:
+    one, other = a_workspace(name="b", slug="one"), a_workspace(name="A")
+    space = a_space(one, slug="main")
+    gone = a_space(one, slug="gone", deleted_at=NOW)
+    await add(store, one, other, space, gone)
+    async with store.reading() as session:
+        assert await workspace_queries.workspace_by_id(session, one.id) == one
+        assert await workspace_queries.workspace_by_id(session, "ws_none") is None
+        assert await workspace_queries.workspace_by_slug(session, "one") == one
+        assert await workspace_queries.workspace_by_slug(session, "none") is None
+        assert await workspace_queries.workspaces_by_ids(session, [one.id, "ws_none"]) == [one]
+        assert await workspace_queries.all_workspaces(session) == [other, one]
+        assert await workspace_queries.space_by_id(session, gone.id) == gone
+        assert len(await workspace_queries.spaces_by_ids(session, [space.id, gone.id])) == 2
+        assert await workspace_queries.space_by_slug(session, one.id, "main") == space
+        assert await workspace_queries.space_by_slug(session, one.id, "gone") is None
+        assert await workspace_queries.space_by_slug(session, other.id, "main") is None
+
+
+async def test_spaces_are_listed_by_name_without_the_deleted(store: Store) -> None:
+    one, other = a_workspace(), a_workspace()
+    spaces = [a_space(one, name=name) for name in ("b", "A", "c", "a", "B")]
+    await add(store, one, other, *spaces, a_space(one, name="a", deleted_at=NOW), a_space(other, name="a"))
+    found = await walk(store, lambda session, page: workspace_queries.space_page(session, one.id, page))
+    assert found == sorted(spaces, key=lambda space: (space.name.lower(), space.id))
+
+
+async def test_members_are_listed_with_who_they_are_by_name_or_address(store: Store) -> None:
+    one, other = a_workspace(), a_workspace()
+    people = [a_user(name="Zoe"), a_user(name="", email="m@example.com"), a_user(name="adam"), a_user(name="Zoe")]
+    stranger = a_user(name="Stranger")
+    members = [a_member(one, user) for user in people]
+    await add(store, one, other, *people, stranger, *members, a_member(other, stranger))
+    found = await walk(store, lambda session, page: workspace_queries.member_page(session, one.id, page))
+    assert [user.id for _, user in found] == [people[2].id, people[1].id, people[0].id, people[3].id]
+    assert all(member.user_id == user.id and member.workspace_id == one.id for member, user in found)
+
+
+async def test_memberships_and_workspaces_of_a_user(store: Store) -> None:
+    workspaces = [a_workspace(name=name) for name in ("c", "B", "a")]
+    user, other = a_user(), a_user()
+    await add(store, *workspaces, user, other, *(a_member(one, user, "owner") for one in workspaces))
+    await add(store, a_member(workspaces[0], other))
+    found = await walk(store, lambda session, page: workspace_queries.workspaces_of_user_page(session, user.id, page))
+    assert [one.name for one in found] == ["a", "B", "c"]
+    async with store.reading() as session:
+        membership = await workspace_queries.member(session, workspaces[0].id, other.id)
+        assert membership is not None
+        assert membership.role == "viewer"
+        assert await workspace_queries.member(session, workspaces[1].id, other.id) is None
+        assert len(await workspace_queries.members_of_user(session, user.id)) == 3
+        for role, count in (("owner", 1), ("viewer", 1), ("admin", 0)):
+            assert await workspace_queries.count_members_with_role(session, workspaces[0].id, role) == count
+
+
+def a_session(user: User, digest: bytes, *, seen: datetime = NOW, ends: datetime | None = None) -> UserSession:
+    return UserSession(
+        digest=digest * 32,
+        user_id=user.id,
+        created_at=ago(days=1),
+        last_seen_at=seen,
+        expires_at=ends or ahead(days=1),
+        ip="192.0.2.1",
+        user_agent="tests",
+    )
+
+
+async def digests(store: Store, user: User) -> list[bytes]:
+    async with store.reading() as session:
+        return [one.digest[:1] for one in await user_queries.sessions_of_user(session, user.id)]
+
+
+async def test_users_are_found(store: Store) -> None:
+    user = a_user(email="a@example.com")
+    await add(store, user)
+    async with store.reading() as session:
+        assert await user_queries.user_by_id(session, user.id) == user
+        assert await user_queries.user_by_email(session, "a@example.com") == user
+        assert await user_queries.user_by_email(session, "b@example.com") is None
+        assert await user_queries.users_by_ids(session, [user.id, "usr_none"]) == [user]
+
+
+async def test_sessions_are_found_touched_and_ended(store: Store) -> None:
+    user, other = a_user(), a_user()
+    await add(store, user, other, a_session(other, b"o", ends=NOW))
+    await add(store, *(a_session(user, one, seen=ago(hours=n)) for n, one in enumerate((b"a", b"b", b"c", b"d"))))
+    async with store.reading() as session:
+        found = await user_queries.session_by_digest(session, b"a" * 32)
+        assert found is not None
+        assert (found[0].digest, found[1]) == (b"a" * 32, user)
+        assert await user_queries.session_by_digest(session, b"x" * 32) is None
+    assert await digests(store, user) == [b"a", b"b", b"c", b"d"]
+    async with store.changing() as session:
+        await user_queries.touch_session(session, b"d" * 32, ahead(hours=1))
+        await user_queries.touch_session(session, b"a" * 32, ago(hours=9))
+        await user_queries.touch_session(session, b"x" * 32, NOW)
+    assert await digests(store, user) == [b"d", b"a", b"b", b"c"]
+    async with store.changing() as session:
+        await user_queries.delete_session(session, b"b" * 32)
+        await user_queries.delete_expired_sessions(session, NOW)
+    assert await digests(store, user) == [b"d", b"a", b"c"]
+    assert await digests(store, other) == []
+    await add(store, a_session(other, b"o"))
+    async with store.changing() as session:
+        await user_queries.delete_sessions_of_user(session, user.id, keep=b"a" * 32)
+    assert await digests(store, user) == [b"a"]
+    async with store.changing() as session:
+        await user_queries.delete_sessions_of_user(session, user.id)
+    assert await digests(store, user) == []
+    assert await digests(store, other) == [b"o"]
+
+
+async def test_an_invitation_is_good_once_and_in_time(store: Store) -> None:
+    user = a_user()
+    good, late = (
+        Invitation(digest=digest * 32, user_id=user.id, expires_at=end)
+        for digest, end in ((b"g", ahead(days=1)), (b"l", NOW))
+    )
+    await add(store, user, good, late)
+
+    async def use(digest: bytes) -> bool:
+        async with store.changing() as session:
+            return await user_queries.use_invitation(session, digest * 32, NOW)
+
+    assert not await use(b"l")
+    assert not await use(b"x")
+    assert sorted(await asyncio.gather(*(use(b"g") for _ in range(4)))) == [False, False, False, True]
+    async with store.changing() as session:
+        found = await user_queries.invitation_by_digest(session, b"g" * 32)
+        assert found is not None
+        assert found.used_at == NOW
+        await user_queries.delete_invitations_of_user(session, user.id)
+    async with store.reading() as session:
+        assert await user_queries.invitation_by_digest(session, b"l" * 32) is None
+
+
+async def test_a_setting_is_the_default_until_it_is_written(store: Store) -> None:
+    for value in (None, 0.0, 2.5):
+        if value is not None:
+            async with store.changing() as session:
+                await write_setting(session, "max_staleness_seconds", value)
+        async with store.reading() as session:
+            assert await read_setting(session, "max_staleness_seconds", 1.0) == (1.0 if value is None else value)
+            assert await read_setting(session, "other", 7.0) == 7.0
+
+
+async def test_appending_to_one_chain_at_once_gives_one_order(store: Store) -> None:
+    """Nobody reads a head that somebody else is about to move; the chain's first event included."""
+
+    async def append() -> int:
+        async with store.changing() as session:
+            head = await audit_queries.lock_chain(session, "ws_1")
+            head.sequence += 1
+            session.add(an_event("ws_1", head.sequence))
+            return head.sequence
+
+    assert sorted(await asyncio.gather(*(append() for _ in range(12)))) == list(range(1, 13))
+    async with store.reading() as session:
+        head = await audit_queries.chain_head(session, "ws_1")
+        assert head is not None
+        assert (head.sequence, head.hash) == (12, bytes(32))
+        assert await audit_queries.chain_head(session, "ws_2") is None
+        assert await audit_queries.audit_chains(session) == ["ws_1"]
+
+
+async def test_a_change_in_hand_is_not_lost_when_the_chain_is_locked_again(store: Store) -> None:
+    async with store.changing() as session:
+        (await audit_queries.lock_chain(session, "ws_1")).sequence += 1
+        assert (await audit_queries.lock_chain(session, "ws_1")).sequence == 1
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 4, 6, 7])
+async def test_all_events_come_in_order_however_they_are_batched(
+    store: Store, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(audit_queries, "AUDIT_BATCH_ROWS", 3)
+    events = [an_event("ws_1", sequence) for sequence in range(1, rows + 1)]
+    await add(store, *reversed(events), an_event("ws_2", 1))
+    async with store.reading() as session:
+        found = [event.sequence async for event in audit_queries.audit_events(session, "ws_1")]
+    assert found == list(range(1, rows + 1))
+
+
+async def test_the_log_shows_the_newest_first_and_can_be_narrowed(store: Store) -> None:
+    events = [
+        an_event("ws_1", n, target_id=f"key_{n % 2}", action=("a", "b", "c")[n % 3], before={"n": n}, after=None)
+        for n in range(1, 8)
+    ]
+    await add(store, *events, an_event("ws_2", 1, target_id="key_1", action="a"))
+
+    async def sequences(target_id: str | None, action: str | None) -> list[int]:
+        def ask(session: AsyncSession, page: PageRequest) -> Awaitable[Page[AuditEvent]]:
+            return audit_queries.audit_page(session, "ws_1", page, target_id=target_id, action=action)
+
+        found = await walk(store, ask)
+        assert all(event.before == {"n": event.sequence} and event.after is None for event in found)
+        return [event.sequence for event in found]
+
+    assert await sequences(None, None) == [7, 6, 5, 4, 3, 2, 1]
+    assert await sequences("key_1", None) == [7, 5, 3, 1]
+    assert await sequences(None, "b") == [7, 4, 1]
+    assert await sequences("key_1", "b") == [7, 1]
+    assert await sequences("key_none", None) == []
+
+
+async def test_a_cursor_of_one_list_is_no_cursor_of_another(store: Store) -> None:
+    workspace = a_workspace()
+    await add(store, workspace, a_space(workspace))
+    async with store.reading() as session:
+        spaces = await workspace_queries.space_page(session, workspace.id, PageRequest(1))
+        foreign = PageRequest(1, after=spaces.cursors[0])
+        with pytest.raises(InvalidInput, match="another list"):
+            await workspace_queries.member_page(session, workspace.id, foreign)
+        with pytest.raises(InvalidInput, match="another list"):
+            await audit_queries.audit_page(session, "ws_1", foreign)

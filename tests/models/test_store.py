@@ -1,0 +1,239 @@
+"""The store: all or nothing, and one word for a database that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.models.migrate import current, upgrade
+from spacekey.models.store import POSTGRESQL, SQLITE, Store, database_url
+from spacekey.models.user import User
+from spacekey.models.workspace import Workspace
+from spacekey.models.workspace_queries import lock_workspace
+from support.postgres import PostgresServer
+from support.rows import NOW, a_user, a_workspace, add
+
+
+async def users(store: Store) -> int:
+    async with store.reading() as session:
+        return int((await (await session.connection()).execute(text("SELECT count(*) FROM users"))).scalar_one())
+
+
+class Oops(Exception):
+    pass
+
+
+async def test_a_change_that_raises_leaves_nothing(store: Store) -> None:
+    async def change() -> None:
+        async with store.changing() as session:
+            session.add(a_user())
+            await session.flush()
+            raise Oops
+
+    with pytest.raises(Oops):
+        await change()
+    assert await users(store) == 0
+    await add(store, a_user())
+    assert await users(store) == 1
+
+
+async def test_a_cancelled_change_leaves_nothing_and_frees_the_writer(store: Store) -> None:
+    written = asyncio.Event()
+
+    async def change() -> None:
+        async with store.changing() as session:
+            session.add(a_user())
+            await session.flush()
+            written.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(change())
+    await written.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await users(store) == 0
+    await add(store, a_user())
+
+
+async def test_a_reading_session_keeps_nothing(store: Store) -> None:
+    async with store.reading() as session:
+        session.add(a_user())
+    assert await users(store) == 0
+
+
+async def test_moments_come_back_aware_in_utc_to_the_microsecond(store: Store) -> None:
+    user = a_user(created_at=datetime.fromisoformat("2026-05-04T21:30:15.123456+09:00"))
+    await add(store, user)
+    async with store.reading() as session:
+        found = await session.get_one(User, user.id)
+    assert found.created_at == NOW
+    assert found.created_at.utcoffset() == NOW.utcoffset()
+
+
+async def test_a_naive_moment_is_refused(store: Store) -> None:
+    user = a_user()
+    user.created_at = NOW.replace(tzinfo=None)
+    with pytest.raises(Exception, match="naive datetime"):
+        await add(store, user)
+    assert await users(store) == 0
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE])
+class TestLockedSqlite:
+    async def test_a_locked_database_is_unavailable_and_half_written_never(self, store: Store) -> None:
+        hurried = Store(str(store.url), busy_seconds=0.01)
+        other = sqlite3.connect(str(store.url.database), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            await add(hurried, a_user(), a_user())
+        # Readers go on meanwhile.
+        assert await users(hurried) == 0
+        other.execute("ROLLBACK")
+        assert await users(hurried) == 0
+        await add(hurried, a_user())
+        assert await users(hurried) == 1
+        other.close()
+        await hurried.aclose()
+
+    async def test_a_writer_that_waits_for_another_gives_up(self, store: Store) -> None:
+        hurried = Store(str(store.url), busy_seconds=0.01)
+        async with hurried.changing():
+            with pytest.raises(Unavailable):
+                await add(hurried, a_user())
+        await add(hurried, a_user())
+        await hurried.aclose()
+
+    async def test_writers_of_one_store_take_turns(self, store: Store) -> None:
+        await asyncio.gather(*(add(store, a_user()) for _ in range(20)))
+        assert await users(store) == 20
+
+    async def test_acknowledged_changes_survive(self, store: Store) -> None:
+        async with store.reading() as session:
+            connection = await session.connection()
+            pragmas = [
+                (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            ]
+        assert pragmas == ["wal", 2, 1]
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL])
+class TestLockedPostgres:
+    async def test_a_row_locked_by_another_is_unavailable(self, store: Store) -> None:
+        workspace = a_workspace()
+        await add(store, workspace)
+        hurried = Store(store.url.render_as_string(hide_password=False), busy_seconds=0.05)
+
+        async def change() -> None:
+            async with hurried.changing() as session:
+                session.add(a_user())
+                await session.flush()
+                await lock_workspace(session, workspace.id)
+
+        async with store.changing() as session:
+            assert await lock_workspace(session, workspace.id) is not None
+            with pytest.raises(Unavailable):
+                await change()
+        assert await users(store) == 0
+        await change()
+        assert await users(store) == 1
+        await hurried.aclose()
+
+    async def test_a_deadlock_is_unavailable_for_one_and_fine_for_the_other(self, store: Store) -> None:
+        first, second = a_workspace(), a_workspace()
+        await add(store, first, second)
+        both = asyncio.Barrier(2)
+
+        async def change(one: Workspace, other: Workspace) -> None:
+            async with store.changing() as session:
+                await lock_workspace(session, one.id)
+                await both.wait()
+                await lock_workspace(session, other.id)
+
+        ends = await asyncio.gather(change(first, second), change(second, first), return_exceptions=True)
+        assert sorted(type(end).__name__ for end in ends) == ["NoneType", "Unavailable"]
+
+
+async def test_locking_a_workspace_reads_it_anew(store: Store) -> None:
+    workspace = a_workspace(name="before")
+    await add(store, workspace)
+    async with store.reading() as stale:
+        assert (await stale.get_one(Workspace, workspace.id)).name == "before"
+        async with store.changing() as session:
+            (await session.get_one(Workspace, workspace.id)).name = "after"
+        locked = await lock_workspace(stale, workspace.id)
+        assert locked is not None
+        assert locked.name == "after"
+        assert await lock_workspace(stale, "ws_none") is None
+
+
+class TestGone:
+    async def test_a_server_that_is_not_there_is_unavailable(self, tmp_path: Path) -> None:
+        store = Store(f"postgresql://somebody:hunter2@/x?host={tmp_path}")
+        for asking in (store.ping(), add(store, a_user()), upgrade(store), current(store)):
+            with pytest.raises(Unavailable) as gone:
+                await asking
+            assert "hunter2" not in f"{gone.value!r} {gone.value.__cause__!r}"
+        await store.aclose()
+
+    async def test_a_database_that_is_not_there_is_no_acceptance(self, postgres: PostgresServer) -> None:
+        store = Store(postgres.url("not_there"))
+        with pytest.raises(Unavailable):
+            await store.ping()
+        await store.aclose()
+
+    async def test_a_connection_killed_in_the_middle_is_unavailable(self, postgres: PostgresServer) -> None:
+        store = Store(postgres.url("postgres"))
+
+        async def killed() -> None:
+            async with store.changing() as session:
+                pid = (await (await session.connection()).execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                postgres.execute(f"SELECT pg_terminate_backend({pid})")
+                await (await session.connection()).execute(text("SELECT 1"))
+
+        with pytest.raises(Unavailable):
+            await killed()
+        await store.ping()
+        await store.aclose()
+
+    async def test_a_file_that_is_no_database_is_unavailable(self, tmp_path: Path) -> None:
+        (tmp_path / "odd.db").write_bytes(b"not a database" * 100)
+        store = Store(f"sqlite:///{tmp_path}/odd.db")
+        with pytest.raises(Unavailable):
+            await store.ping()
+        await store.aclose()
+
+    async def test_a_sqlite_folder_that_is_not_there_is_unavailable(self, tmp_path: Path) -> None:
+        store = Store(f"sqlite:///{tmp_path}/none/spacekey.db")
+        with pytest.raises(Unavailable):
+            await store.ping()
+        await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter2@h/x", "sqlite://", "sqlite:///:memory:", "hunter2", "", "postgresql+asyncpg"]
+)
+def test_any_other_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        database_url(url)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("sqlite:///x.db", "sqlite+aiosqlite"),
+        ("postgresql://h/x", "postgresql+asyncpg"),
+        ("postgres://h/x", "postgresql+asyncpg"),
+        ("postgresql+psycopg://h/x", "postgresql+asyncpg"),
+    ],
+)
+def test_the_async_driver_is_filled_in(url: str, driver: str) -> None:
+    assert database_url(url).drivername == driver
