@@ -57,17 +57,20 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
     return Parts(
         settings=settings,
         system=system,
-        verifier=build_verifier(system.store, system.catalogs, system.clock),
+        verifier=build_verifier(system.store, system.catalogs, system.clock, system.default_staleness_seconds),
         refusals=RefusalLog(system),
         metrics=Metrics(),
     )
 
 
-def build_verifier(store: Store, catalogs: Mapping[str, Catalog], clock: Clock) -> StoreVerifier:
-    """A verifier that asks the store at every call."""
-    return StoreVerifier(
-        build_lookup(store), catalogs, clock, first_use_recorder(store, clock), default_staleness(store)
-    )
+def build_verifier(
+    store: Store, catalogs: Mapping[str, Catalog], clock: Clock, staleness_seconds: float
+) -> StoreVerifier:
+    """A verifier that asks the store at every call.
+
+    :param staleness_seconds: T where the database holds no other; the same as those who take access away wait for.
+    """
+    return StoreVerifier(build_lookup(store), catalogs, clock, first_use_recorder(store, clock), staleness_seconds)
 
 
 def build_lookup(store: Store) -> TokenLookup:

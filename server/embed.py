@@ -14,7 +14,7 @@ from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.models.store import SQLITE, Store
 from spacekey.resolvers.verify import StoreVerifier
 
-from .build import build_verifier
+from .build import build_verifier, default_staleness
 
 
 class EmbeddedVerifier:
@@ -63,7 +63,7 @@ def store_verifier(database_url: str, catalogs: Iterable[Path | str], *, clock: 
     """
     loaded = load_catalogs([Path(path) for path in catalogs])
     store = Store(database_url)
-    verifier = build_verifier(store, loaded, clock)
+    verifier = build_verifier(store, loaded, clock, default_staleness(store))
     if store.dialect == SQLITE:
         return EmbeddedVerifier(verifier, store)
     return EmbeddedVerifier(cached(verifier, clock), store, verifier)

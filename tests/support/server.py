@@ -18,7 +18,7 @@ from spacekey.models.store import Store
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.sessions import sign_in
 from spacekey.server.app import build_app
-from spacekey.server.build import build_parts
+from spacekey.server.build import build_parts, default_staleness
 from spacekey.server.parts import Parts
 from spacekey.server.serve import address_of, listening_socket, server_config
 from spacekey.server.session_cookie import COOKIE
@@ -67,7 +67,8 @@ async def served(
 ) -> AsyncIterator[Served]:
     """The app with its lifespan run, over ASGI."""
     chosen = settings or Settings(database_url=database_url)
-    world = make_world(Store(database_url))
+    store = Store(database_url)
+    world = make_world(store, staleness_seconds=default_staleness(store))
     parts = build_parts(chosen, world.system)
     app = build_app(chosen, parts=parts, schema=schema)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -1,0 +1,178 @@
+"""GraphQL over HTTP: what is read, in which media type and with which status it is answered, and the cookie."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from spacekey.models.store import SQLITE
+from spacekey.server.session_cookie import COOKIE
+from support.server import bearer, served
+from support.world import PASSWORD
+
+JSON = "application/json"
+MODERN = "application/graphql-response+json"
+only_sqlite = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+
+TYPENAME = {"query": "{ __typename }"}
+WRONG_FIELD = {"query": "{ nothing }"}
+
+ACCEPTED: list[tuple[str | None, str]] = [
+    (None, JSON),
+    ("*/*", JSON),
+    ("application/*", JSON),
+    (JSON, JSON),
+    (MODERN, MODERN),
+    (f"{MODERN}, {JSON};q=0.9", MODERN),
+    (f"{JSON}, {MODERN};q=0.9", JSON),
+    (f"{JSON};q=0.5, {MODERN};q=0.9", MODERN),
+    (f"{MODERN};q=0, */*", JSON),
+    (f"text/html, {MODERN};q=0.1", MODERN),
+    (f"{MODERN};q=nonsense, {JSON}", JSON),
+]
+
+
+@only_sqlite
+async def test_the_accept_header_chooses_the_media_type(database_url: str) -> None:
+    async with served(database_url) as server:
+        for accept, media in ACCEPTED:
+            server.client.headers.pop("accept", None)
+            answer = await server.client.post("/graphql", json=TYPENAME, headers={"Accept": accept} if accept else {})
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == f"{media}; charset=utf-8", accept
+            assert "Accept" in answer.headers["vary"]
+            assert answer.json() == {"data": {"__typename": "Query"}}
+        for accept in ("text/html", f"{JSON};q=0", "application/xml"):
+            answer = await server.client.post("/graphql", json=TYPENAME, headers={"Accept": accept})
+            assert answer.status_code == 406
+
+
+STATUSES: list[tuple[str, Any, int]] = [
+    (JSON, WRONG_FIELD, 200),
+    (MODERN, WRONG_FIELD, 400),
+    (JSON, {"query": "{"}, 200),
+    (MODERN, {"query": "{"}, 400),
+    (MODERN, {"query": ""}, 400),
+    (JSON, {"query": "query A { __typename } query B { __typename }"}, 200),
+    (MODERN, {"query": "query A { __typename } query B { __typename }"}, 400),
+    (MODERN, {"query": "query A { __typename }", "operationName": "B"}, 400),
+    (MODERN, {"query": "subscription { x }"}, 400),
+    (MODERN, {"query": "query($n: Int!) { me @skip(if: false) { __typename } __typename @include(if: $n) }"}, 400),
+    (MODERN, {"query": "query($id: Boolean!) { __typename @skip(if: $id) }", "variables": {"id": None}}, 400),
+    (MODERN, {"query": "{ workspaces(first: 1) { edges { node { id } } } }"}, 401),
+    (JSON, {"query": "{ workspaces(first: 1) { edges { node { id } } } }"}, 200),
+    (JSON, [TYPENAME], 400),
+    (MODERN, {"query": 1}, 400),
+    (JSON, {"query": "{ __typename }", "variables": []}, 400),
+    (JSON, {"query": "{ __typename }", "operationName": 1}, 400),
+    (JSON, {"query": "{ __typename }", "extensions": 1}, 400),
+]
+
+
+@only_sqlite
+async def test_statuses_follow_the_specification_for_each_media_type(database_url: str) -> None:
+    async with served(database_url) as server:
+        for accept, body, status in STATUSES:
+            answer = await server.client.post("/graphql", json=body, headers={"Accept": accept})
+            assert answer.status_code == status, (accept, body, answer.text)
+            document = answer.json()
+            assert document["errors"]
+            assert "data" not in document
+
+
+@only_sqlite
+async def test_a_missing_scope_is_403_with_the_challenge(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "jobs:read")
+        body = {"query": "query($id: ID!) { workspace(id: $id) { tokens(first: 1) { edges { node { id } } } } }"}
+        answer = await server.client.post(
+            "/graphql",
+            json=body | {"variables": {"id": workspace.id}},
+            headers=bearer(secret) | {"Accept": MODERN},
+        )
+        assert answer.status_code == 403, answer.text
+        assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+        assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {"INSUFFICIENT_SCOPE"}
+
+
+@only_sqlite
+async def test_queries_by_get_forms_and_other_media_are_not_taken(database_url: str) -> None:
+    async with served(database_url) as server:
+        get = await server.client.get("/graphql?query={__typename}")
+        assert (get.status_code, get.headers["allow"]) == (405, "POST")
+        for media in (
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/graphql",
+            "",
+        ):
+            content = json.dumps(TYPENAME).encode()
+            answer = await server.client.post("/graphql", content=content, headers={"Content-Type": media})
+            assert answer.status_code == 415, media
+        large = json.dumps({"query": "#" * 200_000}).encode()
+        answer = await server.client.post("/graphql", content=large, headers={"Content-Type": JSON})
+        assert answer.status_code == 413
+
+
+@only_sqlite
+async def test_a_refused_token_is_refused_before_graphql(database_url: str) -> None:
+    async with served(database_url) as server:
+        answer = await server.client.post("/graphql", json=TYPENAME, headers=bearer("sp_live_" + "0" * 38))
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+
+SIGN_IN = "mutation($input: SignInInput!) { signIn(input: $input) { __typename } }"
+SIGN_OUT = "mutation { signOut { __typename } }"
+ME = "{ me { __typename } }"
+
+
+async def test_signing_in_sets_the_cookie_and_signing_out_takes_it(database_url: str) -> None:
+    async with served(database_url) as server:
+        await server.world.user("ann@example.com")
+
+        async def ask(query: str, cookie: str | None = None, **variables: Any) -> Any:
+            headers = {"Sec-Fetch-Site": "same-origin"} | ({"Cookie": cookie} if cookie else {})
+            return await server.client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+
+        wrong = await ask(SIGN_IN, input={"email": "ann@example.com", "password": "wrong" * 4})
+        assert "set-cookie" not in wrong.headers
+        opened = await ask(SIGN_IN, input={"email": "ann@example.com", "password": PASSWORD})
+        server.client.cookies.clear()
+        pair, *attributes = opened.headers["set-cookie"].split("; ")
+        assert pair.startswith(f"{COOKIE}=")
+        assert set(attributes) == {"Max-Age=1209600", "Path=/", "Secure", "HttpOnly", "SameSite=Strict"}
+        assert pair.partition("=")[2] not in opened.text
+        assert (await ask(ME, pair)).json()["data"]["me"] is not None
+        closed = await ask(SIGN_OUT, pair)
+        assert closed.headers["set-cookie"].startswith(f"{COOKIE}=; Max-Age=0;")
+        assert (await ask(ME, pair)).json()["data"]["me"] is None
+
+
+@only_sqlite
+async def test_a_stale_cookie_does_not_keep_anybody_from_signing_in(database_url: str) -> None:
+    async with served(database_url) as server:
+        await server.world.user("ann@example.com")
+        for value in ("q" * 43, "", "nonsense", "q" * 43 + f"; {COOKIE}=" + "r" * 43):
+            headers = {"Cookie": f"{COOKIE}={value}", "Sec-Fetch-Site": "same-origin"}
+            variables = {"input": {"email": "ann@example.com", "password": PASSWORD}}
+            answer = await server.client.post(
+                "/graphql", json={"query": SIGN_IN, "variables": variables}, headers=headers
+            )
+            assert "set-cookie" in answer.headers, value
+            server.client.cookies.clear()
+
+
+@only_sqlite
+async def test_a_token_opens_no_session(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "jobs:read")
+        for password in (secret, f" {secret} "):
+            variables = {"input": {"email": "ann@example.com", "password": password}}
+            answer = await server.client.post("/graphql", json={"query": SIGN_IN, "variables": variables})
+            assert "set-cookie" not in answer.headers
+        cookie = {"Cookie": f"{COOKIE}={secret}"}
+        assert (await server.client.get("/api/v1/self", headers=cookie)).status_code == 401
