@@ -48,7 +48,8 @@ class Doors:
 
     def keep(self, scope: Scope) -> None:
         """Called for every connection: compiles at the first, and again when routes were added since."""
-        if self._walk is None or self._walk.extent() != self._extent:
+        walk = self._walk
+        if walk is None or walk.extent() != self._extent:
             for line in self.compile(scope):
                 log.error("no rule, answered with 403: %s", line)
 

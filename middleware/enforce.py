@@ -21,7 +21,7 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from .access import Requirement, set_mark
 from .guard import Guard
 from .refuse import can_deny_with_response, close_code, refuse
-from .visit import visit_of
+from .visit import KEY, Visit, visit_of
 
 CONNECTION = "spacekey_connection"
 """A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
@@ -79,6 +79,10 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
     handed_on = _takes_connection(endpoint)
 
     async def guarded(*args: Any, **kwargs: Any) -> object:
+        if not kwargs and len(args) == 1 and type(args[0]) is Request:
+            visit = args[0].scope.get(KEY)
+            if type(visit) is Visit and visit.admitted is requirement:
+                return await endpoint(*args)  # the usual case: the route's guard has just let it in
         connection = _connection(args, kwargs, handed_on)
         visit = visit_of(connection.scope)
         refusal = None if visit.passes(requirement) else await visit.refusal(requirement)

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .access import Access, Declaration, access_from, set_mark
 from .refuse import refuse
-from .visit import visit_of
+from .visit import KEY, Visit, visit_of
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -35,7 +35,9 @@ class Guard:
         access = self.access
         if self.by_method:
             access = self.by_method.get(scope.get("method", WEBSOCKET), access)
-        visit = visit_of(scope)
+        visit = scope.get(KEY)
+        if type(visit) is not Visit:
+            visit = visit_of(scope)
         refusal = None if access is not None and visit.passes(access) else await visit.refusal(access)
         if refusal is None:
             await self.app(scope, receive, send)

@@ -8,9 +8,10 @@ Header = tuple[bytes, bytes]
 def vary_on_authorization(headers: Iterable[Header]) -> list[Header]:
     """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``."""
     merged = list(headers)
+    if b"vary" not in dict(merged):
+        merged.append((b"vary", b"Authorization"))
+        return merged
     named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]
-    if not named:
-        return [*merged, (b"vary", b"Authorization")]
     present = {part.strip().lower() for _, value in named for part in value.split(b",")}
     if present & {b"*", b"authorization"}:
         return merged

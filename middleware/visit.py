@@ -48,13 +48,14 @@ class Visit:
     The middleware makes one for each connection and puts it into the scope.
     """
 
-    __slots__ = ("_admitted", "_gate", "_outcome", "_scope", "_sent")
+    __slots__ = ("_gate", "_outcome", "_scope", "_sent", "admitted")
 
     def __init__(self, gate: Gate, scope: Scope) -> None:
         self._gate = gate
         self._scope = scope
         self._outcome: Outcome | None = None
-        self._admitted: Access | None = None
+        self.admitted: Access | None = None
+        """What this connection was last found to satisfy, so that an endpoint need not look again."""
         # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
         scope[KEY] = self
@@ -84,15 +85,15 @@ class Visit:
 
     def passes(self, access: Access) -> bool:
         """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
-        if access is self._admitted or access is public:
+        if access is self.admitted or access is public:
             return True
         outcome = self._outcome or self._peek()
-        if isinstance(outcome, Valid):
+        if type(outcome) is Valid:
             passes = access is optional or self._satisfied(outcome.principal, access)
         else:
             passes = access is optional and isinstance(outcome, Absent)
         if passes:
-            self._admitted = access
+            self.admitted = access
         return passes
 
     async def refusal(self, access: Access | None) -> Response | None:
@@ -122,8 +123,10 @@ class Visit:
 
     def _peek(self) -> Outcome | None:
         """The outcome, where the verifier knows it without waiting."""
-        sent = self._credentials()
-        verdict = self._gate.peek(sent) if isinstance(sent, Secret) else None
+        sent = self._sent
+        if sent is NOT_READ:
+            sent = self._sent = credentials_of(self._scope)
+        verdict = self._gate.peek(sent) if type(sent) is Secret else None
         return None if verdict is None else self._settle(verdict)
 
     async def _ask(self) -> Outcome:
@@ -136,14 +139,15 @@ class Visit:
 
     def _settle(self, outcome: Outcome) -> Outcome:
         self._outcome = outcome
-        self._admitted = None
+        self.admitted = None
         if isinstance(outcome, Valid):
             self._scope["user"] = outcome.principal
             self._scope["auth"] = TokenCredentials(outcome.principal)
         else:
             self._scope["user"] = ANONYMOUS
             self._scope["auth"] = NO_CREDENTIALS
-        self._gate.observe(self._scope, outcome)
+        if self._gate.on_outcome is not None or type(outcome) is not Valid:
+            self._gate.observe(self._scope, outcome)
         return outcome
 
     def _satisfied(self, principal: Principal, access: Access) -> bool:
