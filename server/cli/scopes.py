@@ -109,10 +109,18 @@ def catalog_facts(catalog: Catalog) -> Facts:
 
 
 def _print_section(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title.capitalize(), title_justify="left", title_style="bold", header_style="bold")
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        title=title.capitalize(),
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+    )
     for name in rows[0]:
         table.add_column(name.replace("_", " ").capitalize(), overflow="fold")
     for row in rows:

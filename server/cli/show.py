@@ -18,6 +18,7 @@ Facts = dict[str, Any]
 
 TABLE_ROWS_MAX = 100
 WIDTH_WITHOUT_TERMINAL = 200
+ID_WIDTH = 30
 
 
 def say(message: str) -> None:
@@ -106,12 +107,14 @@ class Listing:
             say(f"There are more than these {self._count}; use --limit for more, or --json.")
 
     def _print_table(self) -> None:
+        from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(header_style="bold")
+        table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         for name in self._columns:
-            table.add_column(_title(name), overflow="fold")
+            # An id is there to be copied: it stays in one piece however narrow the terminal is.
+            table.add_column(_title(name), overflow="fold", min_width=ID_WIDTH if name == "id" else None)
         for facts in self._rows:
             table.add_row(*(Text(shown(facts.get(name)), style=_style(name, facts)) for name in self._columns))
         console().print(table)
@@ -144,7 +147,7 @@ def _moment(text: str) -> str | None:
     if len(text) < 20 or text[10] != "T" or not text.endswith(("Z", "+00:00")):
         return None
     try:
-        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%MZ")
     except ValueError:
         return None
 

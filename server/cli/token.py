@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,10 +16,12 @@ from .run import operator, run
 from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
+    from spacekey.resolvers.list_tokens import TokenSearch
     from spacekey.resolvers.system import System
+    from spacekey.resolvers.token_view import TokenView
 
 ONCE = "The secret, shown this once and never again:"
-COLUMNS = ("name", "prefix", "grants", "environment", "status", "last_used_at", "expires_at", "created_at", "id")
+COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
 
 
 def list_(
@@ -136,12 +138,11 @@ def inactive(
     """List active tokens nobody has used for a while: candidates for revoking."""
 
     async def work(system: System) -> None:
-        from spacekey.models.token_queries import TokenOrder
         from spacekey.models.workspace_queries import all_workspaces
-        from spacekey.resolvers.list_tokens import TokenSearch, token_list
+        from spacekey.resolvers.list_tokens import TokenSearch
 
         from .facts import token_facts
-        from .find import every, workspace_called
+        from .find import workspace_called
 
         if workspace is not None:
             homes = [await workspace_called(system, workspace)]
@@ -150,20 +151,27 @@ def inactive(
                 homes = await all_workspaces(session)
         search = TokenSearch(statuses=frozenset((Status.ACTIVE,)), unused_days=days)
         with Listing(
-            as_json, "workspace", "name", "prefix", "grants", "last_used_at", "created_at", "id", limit=limit
+            as_json, "workspace", "name", "prefix", "last_used_at", "created_at", "id", limit=limit
         ) as listing:
             for home in homes:
-                fetch = partial(
-                    token_list,
-                    system,
-                    operator(),
-                    home.id,
-                    search=search,
-                    order=TokenOrder.LAST_USED_AT,
-                    descending=False,
-                )
-                async for view in every(lambda page, fetch=fetch: fetch(request=page)):  # type: ignore[misc]
+                async for view in _unused(system, home.id, search):
                     if not listing.add({**token_facts(view), "workspace": home.slug}):
                         return
 
     run(work)
+
+
+async def _unused(system: System, workspace_id: str, search: TokenSearch) -> AsyncIterator[TokenView]:
+    """One workspace's tokens, those unused for longest first."""
+    from spacekey.models.token_queries import TokenOrder
+    from spacekey.resolvers.list_tokens import token_list
+
+    from .find import every
+
+    order, caller = TokenOrder.LAST_USED_AT, operator()
+    async for view in every(
+        lambda page: token_list(
+            system, caller, workspace_id, search=search, order=order, descending=False, request=page
+        )
+    ):
+        yield view

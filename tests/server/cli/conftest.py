@@ -1,0 +1,38 @@
+"""The command line in this process, on a fresh database."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from support.cli import Cli
+from support.databases import sqlite_database
+
+
+@pytest.fixture
+def cli(sqlite_template: Path, tmp_path: Path) -> Cli:
+    """On a migrated, empty SQLite file."""
+    return Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, sqlite_template)})
+
+
+@pytest.fixture(scope="session")
+def demo_template(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the demo in it, to be copied."""
+    file = tmp_path_factory.mktemp("demo") / "demo.db"
+    shutil.copyfile(sqlite_template, file)
+    Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})("demo")
+    return file
+
+
+@pytest.fixture
+def filled(demo_template: Path, tmp_path: Path) -> Cli:
+    """With the demo in it."""
+    return Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, demo_template)})
+
+
+@pytest.fixture
+def missing(tmp_path: Path) -> Cli:
+    """On a database that is not there."""
+    return Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/none.db"})

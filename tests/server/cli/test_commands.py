@@ -1,0 +1,113 @@
+"""What holds for every command there is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from spacekey.server.cli.app import build_app
+from support.cli import Cli
+
+HEAVY = ("sqlalchemy", "sqlmodel", "strawberry", "graphql", "starlette", "uvicorn", "alembic", "argon2", "asyncio")
+
+WITHOUT_JSON = {"serve", "audit export"}
+"""One prints no data, the other prints NDJSON always."""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its words."""
+    root: Any = get_command(build_app())
+    for name, command in root.commands.items():
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield name, command
+        else:
+            yield from ((f"{name} {one}", leaf) for one, leaf in inner.items())
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("words", ["", *COMMANDS, *sorted({name.split()[0] for name in COMMANDS if " " in name})])
+def test_every_command_explains_itself(cli: Cli, words: str) -> None:
+    assert "Usage: root" in cli(*words.split(), "--help").stdout
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_and_parameter_has_help(words: str) -> None:
+    command = COMMANDS[words]
+    assert command.help
+    assert [one.name for one in command.params if not one.help] == []
+
+
+def test_every_command_that_prints_data_has_json() -> None:
+    without = {words for words, command in COMMANDS.items() if "--json" not in str([p.opts for p in command.params])}
+    assert without == WITHOUT_JSON
+
+
+def test_the_exit_codes_are_in_the_help(cli: Cli) -> None:
+    told = " ".join(cli("--help").stdout.split())
+    assert "0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable" in told
+
+
+JSON_CALLS: dict[str, list[str]] = {
+    "migrate": [],
+    "demo": [],
+    "check": [],
+    "workspace list": [],
+    "workspace create": ["acme", "--catalog", "emit"],
+    "workspace show": ["emit-demo"],
+    "workspace plan": ["emit-demo", "team"],
+    "workspace limit": ["emit-demo", "--per-minute", "5", "--burst", "2"],
+    "workspace suspend": ["emit-demo", "--yes"],
+    "workspace resume": ["emit-demo"],
+    "space list": ["emit-demo"],
+    "space create": ["emit-demo", "third"],
+    "space delete": ["emit-demo/staging", "--yes"],
+    "member list": ["emit-demo"],
+    "member add": ["emit-demo", "new@example.com", "--role", "viewer"],
+    "member role": ["emit-demo", "bob@example.com", "developer"],
+    "member remove": ["emit-demo", "bob@example.com", "--yes"],
+    "user create": ["ada@example.com", "--password-stdin"],
+    "token list": ["spooled-demo"],
+    "token inactive": ["--days", "0"],
+    "token create": ["emit-demo", "one", "--space", "staging", "-s", "jobs:read"],
+    "token show": ["TOKEN"],
+    "token rotate": ["TOKEN", "--grace", "0"],
+    "token disable": ["TOKEN"],
+    "token enable": ["TOKEN"],
+    "token revoke": ["TOKEN", "--yes"],
+    "token delete": ["TOKEN", "--yes"],
+    "audit list": ["emit-demo"],
+    "audit verify": [],
+    "scopes list": ["emit"],
+    "scopes for": ["-"],
+}
+
+
+def test_the_json_of_every_command_is_tried() -> None:
+    assert set(JSON_CALLS) == set(COMMANDS) - WITHOUT_JSON
+
+
+@pytest.mark.parametrize("words", JSON_CALLS)
+def test_json_is_all_there_is_on_standard_output(filled: Cli, words: str) -> None:
+    filled("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
+    token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
+    args = [token if one == "TOKEN" else one for one in JSON_CALLS[words]]
+    stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else "seven wooden boats at noon\n"
+    printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
+    documents = [json.loads(line) for line in printed.splitlines()]
+    assert documents
+    assert all(isinstance(one, dict) for one in documents)
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = "import sys; from spacekey.server.cli.app import build_app; build_app(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert set(HEAVY) & {name for name in loaded.stdout.split() if name != "asyncio"} == set()

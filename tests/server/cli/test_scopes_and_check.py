@@ -1,0 +1,123 @@
+"""``spacekey scopes`` and ``spacekey check``: most of it needs no database."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.cli import Cli
+from support.world import EXAMPLES
+
+SCHEMA = """
+import strawberry
+from spacekey.middleware.graphql import requires_scopes
+
+@strawberry.type
+class Query:
+    @strawberry.field(directives=[requires_scopes("jobs:read")])
+    def jobs(self) -> list[str]:
+        return []
+
+    @strawberry.field
+    def hello(self) -> str:
+        return "hello"
+
+schema = strawberry.Schema(Query)
+
+def made() -> strawberry.Schema:
+    return schema
+"""
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder with somebody's own schema in it, as the working directory; the module's name."""
+    module = f"schema_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(SCHEMA)
+    (tmp_path / "jobs.graphql").write_text("query A { jobs hello } query B { hello }")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    return module
+
+
+def test_a_catalog_is_shown_by_name_and_by_file(missing: Cli) -> None:
+    by_name = missing.one("scopes", "list", "emit")
+    assert by_name == missing.one("scopes", "list", str(EXAMPLES / "emit.toml"))
+    assert [one["name"] for one in by_name["shorthands"]] == ["jobs:worker", "jobs:write"]
+    assert len(by_name["scopes"]) == 10
+    for word in ("jobs:read:progress", "Worker", "developer", "team"):
+        assert word in missing("scopes", "list", "emit").stdout
+    assert "Did you mean 'emit'" in missing.error("scopes", "list", "emitt")
+
+
+@pytest.mark.parametrize("name", ["schema", "made"])
+def test_the_least_scopes_of_an_operation_on_any_schema(missing: Cli, app_folder: str, name: str) -> None:
+    args = ["scopes", "for", "jobs.graphql", "--schema", f"{app_folder}:{name}", "--operation"]
+    assert missing(*args, "A").stdout == "jobs:read\n"
+    assert missing.one(*args, "A") == {"operation": "A", "scopes": ["jobs:read"], "alternatives": [["jobs:read"]]}
+    assert missing.one(*args, "B")["scopes"] == []
+    assert missing(*args, "B").stdout == ""
+
+
+def test_the_least_scopes_on_spacekeys_own_schema(missing: Cli) -> None:
+    document = "{ workspaces { edges { node { tokens { edges { node { name } } } } } } }"
+    assert "tokens:read" in missing.one("scopes", "for", "-", stdin=document)["scopes"]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("nowhere", "MODULE:NAME"),
+        ("nowhere_at_all:schema", "no module 'nowhere_at_all'"),
+        ("json:dumps_it", "no Strawberry schema"),
+    ],
+)
+def test_a_schema_that_is_not_there_is_wrong_usage(missing: Cli, app_folder: str, place: str, said: str) -> None:
+    assert said in missing.error("scopes", "for", "jobs.graphql", "--schema", place, code=2)
+
+
+def test_a_document_that_cannot_be_used_says_where(missing: Cli, app_folder: str) -> None:
+    args = ["--schema", f"{app_folder}:schema"]
+    assert "line 1, column 3" in missing.error("scopes", "for", "-", *args, code=2, stdin="{ jbos }")
+    assert "cannot be used" in missing.error("scopes", "for", "jobs.graphql", *args, code=2)
+    assert "cannot be read" in missing.error("scopes", "for", "none.graphql", *args, code=2)
+
+
+def test_all_is_well_with_the_demo(filled: Cli) -> None:
+    found = filled.lines("check")
+    assert {one["result"] for one in found} == {"ok"}
+    assert {"settings", "database", "workspaces", "clock", "catalog emit.toml"} <= {one["what"] for one in found}
+
+
+def test_a_wrong_catalog_is_found_with_key_and_remedy(missing: Cli, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text((EXAMPLES / "emit.toml").read_text().replace('default_plan = "free"', 'default_plan = "fre"'))
+    result = missing("check", str(EXAMPLES / "emit.toml"), str(bad), code=1)
+    assert "default_plan" in result.stdout
+    assert "1 of 2" in result.stderr
+
+
+def test_two_catalogs_of_one_brand_are_found(missing: Cli, tmp_path: Path) -> None:
+    twin = tmp_path / "twin.toml"
+    twin.write_text((EXAMPLES / "emit.toml").read_text().replace('name = "emit"', 'name = "other"'))
+    assert "brand" in missing("check", str(EXAMPLES / "emit.toml"), str(twin), code=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({}, "spacekey migrate"),
+        ({"SPACEKEY_PORT": "many"}, "SPACEKEY_PORT"),
+        ({"SPACEKEY_PROT": "1"}, "SPACEKEY_PORT"),
+        ({"SPACEKEY_CATALOGS": "/nowhere.toml"}, "nowhere.toml"),
+    ],
+)
+def test_what_is_wrong_is_found_with_a_remedy(missing: Cli, settings: dict[str, str], what: str) -> None:
+    assert what in Cli({**missing.settings, **settings, "COLUMNS": "250"})("check", code=1).stdout
+
+
+def test_a_workspace_whose_catalog_is_not_loaded_is_found(filled: Cli) -> None:
+    only = Cli({**filled.settings, "SPACEKEY_CATALOGS": str(EXAMPLES / "emit.toml"), "COLUMNS": "250"})
+    assert "guard, spooled, teamspace" in only("check", code=1).stdout

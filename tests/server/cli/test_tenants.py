@@ -1,0 +1,90 @@
+"""``spacekey workspace``, ``space``, ``member`` and ``user``."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.cli import Cli
+
+PASSWORD = "seven wooden boats at noon"
+
+
+def test_a_workspace_is_made_and_found_by_slug_and_id(cli: Cli) -> None:
+    cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    made = cli.one("workspace", "create", "acme", "--catalog", "guard", "--plan", "paid", "--owner", "ada@example.com")
+    assert (made["slug"], made["catalog"], made["plan"], made["status"]) == ("acme", "guard", "paid", "active")
+    assert cli.one("workspace", "show", "acme") == cli.one("workspace", "show", made["id"]) == made
+    assert cli.lines("workspace", "list") == [made]
+    [owner] = cli.lines("member", "list", "acme")
+    assert (owner["email"], owner["role"], owner["can_sign_in"]) == ("ada@example.com", "owner", True)
+
+
+def test_plan_limit_and_suspension(filled: Cli) -> None:
+    assert filled.one("workspace", "plan", "spooled-demo", "pro")["plan"] == "pro"
+    limited = filled.one("workspace", "limit", "spooled-demo", "--per-minute", "7", "--burst", "3")
+    assert (limited["per_minute"], limited["burst"]) == (7, 3)
+    assert filled.one("workspace", "limit", "spooled-demo", "--plan")["per_minute"] is None
+    assert filled.one("workspace", "suspend", "spooled-demo", "--yes")["status"] == "suspended"
+    assert filled.one("workspace", "resume", "spooled-demo")["status"] == "active"
+
+
+def test_spaces_come_and_go(filled: Cli) -> None:
+    made = filled.one("space", "create", "emit-demo", "third", "--name", "The third")
+    assert [one["slug"] for one in filled.lines("space", "list", "emit-demo")] == ["production", "staging", "third"]
+    assert filled.one("space", "delete", "emit-demo/third", "--yes")["id"] == made["id"]
+    filled("space", "delete", filled.lines("space", "list", "emit-demo")[0]["id"], "--yes")
+    assert [one["slug"] for one in filled.lines("space", "list", "emit-demo")] == ["staging"]
+    assert "There is no space 'third'" in filled.error("space", "delete", "emit-demo/third", "--yes")
+
+
+def test_a_new_member_gets_an_invitation_shown_once(filled: Cli) -> None:
+    result = filled("member", "add", "emit-demo", "new@example.com", "--role", "viewer", "--name", "New")
+    code = result.stdout.strip()
+    assert len(code) == 43
+    assert code not in result.stderr
+    assert code not in filled("member", "list", "emit-demo", "--json").output
+    assert filled.one("member", "role", "emit-demo", "new@example.com", "developer")["role"] == "developer"
+    filled("member", "remove", "emit-demo", "new@example.com", "--yes")
+    assert [one["email"] for one in filled.lines("member", "list", "emit-demo")] == ["owner@example.com"]
+
+
+def test_somebody_with_a_password_needs_no_invitation(filled: Cli) -> None:
+    filled("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert filled.one("member", "add", "emit-demo", "ada@example.com", "--role", "admin")["invitation"] is None
+    assert filled("member", "add", "guard-demo", "ada@example.com", "--role", "admin").stdout == ""
+
+
+def test_the_password_is_never_repeated(cli: Cli) -> None:
+    said = cli.error("user", "create", "ada@example.com", "--password-stdin", stdin="hunter2\n")
+    assert "15 to 256" in said
+    assert "hunter2" not in said
+    done = cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert PASSWORD not in done.output
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["workspace", "create", "acme", "--catalog", "emitt"], 1, "Did you mean 'emit'"),
+        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 1, "plan"),
+        (["workspace", "create", "Acme!", "--catalog", "emit"], 1, "--slug"),
+        (["workspace", "create", "emit-demo", "--catalog", "emit"], 1, "taken"),
+        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "x@example.com"], 1, "user create"),
+        (["workspace", "plan", "emit-demo", "taem"], 1, "Did you mean 'team'"),
+        (["workspace", "limit", "emit-demo"], 2, "--per-minute"),
+        (["workspace", "limit", "emit-demo", "--per-minute", "5"], 1, "--burst"),
+        (["workspace", "suspend", "emit-demo"], 2, "--yes"),
+        (["space", "create", "emit-demo", "staging"], 1, "taken"),
+        (["space", "delete", "staging", "--yes"], 2, "WORKSPACE/SPACE"),
+        (["member", "add", "emit-demo", "nobody", "--role", "viewer"], 1, "EMAIL"),
+        (["member", "add", "emit-demo", "a@example.com", "--role", "boss"], 1, "ROLE"),
+        (["member", "add", "emit-demo", "owner@example.com", "--role", "viewer"], 1, "member already"),
+        (["member", "role", "emit-demo", "owner@example.com", "viewer"], 1, "last owner"),
+        (["member", "remove", "emit-demo", "owner@example.com", "--yes"], 1, "last owner"),
+        (["user", "create", "owner@example.com"], 2, "--password-stdin"),
+    ],
+)
+def test_a_refusal_changes_nothing_and_says_what_to_do(filled: Cli, args: list[str], code: int, said: str) -> None:
+    before = filled.lines("audit", "verify")
+    assert said in filled.error(*args, code=code)
+    assert filled.lines("audit", "verify") == before

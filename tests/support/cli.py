@@ -1,0 +1,44 @@
+"""The command line called as people call it, and its output read as machines read it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from spacekey.server.cli.app import build_app
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs commands with these settings and no other ``SPACEKEY_`` variable."""
+
+    settings: Mapping[str, str]
+
+    def __call__(self, *args: str, code: int = 0, stdin: str | None = None) -> Result:
+        """Run one command and hold it to its exit code."""
+        env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SPACEKEY_")}
+        result = CliRunner().invoke(build_app(), list(args), input=stdin, env={**env, **self.settings})
+        assert result.exit_code == code, f"{args} gave {result.exit_code}: {result.output} {result.exception!r}"
+        return result
+
+    def one(self, *args: str, stdin: str | None = None) -> dict[str, Any]:
+        """The one JSON document a command prints."""
+        found = json.loads(self(*args, "--json", stdin=stdin).stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def lines(self, *args: str) -> list[dict[str, Any]]:
+        """The objects a listing prints, one a line."""
+        return [json.loads(line) for line in self(*args, "--json").stdout.splitlines()]
+
+    def error(self, *args: str, code: int = 1, stdin: str | None = None) -> str:
+        """What a refused command says on standard error; it prints no data and no traceback."""
+        result = self(*args, code=code, stdin=stdin)
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+        return result.stderr
