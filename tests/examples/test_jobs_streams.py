@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect, WebSocketUpgradeError, aconnect_ws
+from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect, WebSocketUpgradeError
 
 from spacekey.examples.jobs.starlette_app import make_app
 from spacekey.middleware import MemoryVerifier
 from support.jobs_requests import STREAMS, bearer
 from support.running_app import running
+from support.web_socket import web_socket
 
 ANSWER_SECONDS_MAX = 10.0
 
@@ -44,11 +45,11 @@ def jobs() -> Iterator[Jobs]:
 async def test_a_stream_opens_with_its_own_scope_and_no_other(jobs: Jobs, path: str, held: str) -> None:
     url = jobs.url + path.format(job=jobs.create())
     if held == STREAMS[path]:
-        async with aconnect_ws(url, headers=bearer(jobs.token(held))):
+        async with web_socket(url, headers=bearer(jobs.token(held))):
             pass
         return
     with pytest.raises(WebSocketUpgradeError) as denied:
-        async with aconnect_ws(url, headers=bearer(jobs.token(held))):
+        async with web_socket(url, headers=bearer(jobs.token(held))):
             pass
     assert denied.value.response.status_code == 403
     assert f'scope="{STREAMS[path]}"' in denied.value.response.headers["www-authenticate"]
@@ -58,7 +59,7 @@ async def test_a_single_job_stream_tells_of_that_job_only(jobs: Jobs) -> None:
     watched, other = jobs.create(), jobs.create()
     async with (
         httpx.AsyncClient(base_url=jobs.url, headers=bearer(jobs.token("jobs:event"))) as worker,
-        aconnect_ws(f"{jobs.url}/jobs/{watched}/stream", headers=bearer(jobs.token("jobs:read:progress"))) as stream,
+        web_socket(f"{jobs.url}/jobs/{watched}/stream", headers=bearer(jobs.token("jobs:read:progress"))) as stream,
     ):
         await _told(stream, worker, watched, other)
 
@@ -82,7 +83,7 @@ async def _told(stream: AsyncWebSocketSession, worker: httpx.AsyncClient, watche
 async def test_an_open_stream_ends_when_its_token_is_revoked(jobs: Jobs, path: str, scope: str) -> None:
     secret = jobs.verifier.issue(scope, space_id="space_1")
     url = jobs.url + path.format(job=jobs.create())
-    async with aconnect_ws(url, headers=bearer(secret.reveal())) as stream:
+    async with web_socket(url, headers=bearer(secret.reveal())) as stream:
         jobs.verifier.refuse(secret)
         with pytest.raises(WebSocketDisconnect) as closed:
             await stream.receive(timeout=ANSWER_SECONDS_MAX)
@@ -91,7 +92,7 @@ async def test_an_open_stream_ends_when_its_token_is_revoked(jobs: Jobs, path: s
 
 async def test_a_browser_sends_its_token_as_a_subprotocol_pair(jobs: Jobs) -> None:
     offered = ["spacekey.bearer", jobs.token("jobs:read")]
-    async with aconnect_ws(f"{jobs.url}/feed", subprotocols=offered) as stream:
+    async with web_socket(f"{jobs.url}/feed", subprotocols=offered) as stream:
         assert stream.subprotocol == "spacekey.bearer"
 
 
@@ -131,7 +132,7 @@ async def test_a_subscription_opens_with_its_own_scope_and_no_other(
     jobs: Jobs, held: str, field: str, opens: bool
 ) -> None:
     job = jobs.create()
-    async with aconnect_ws(f"{jobs.url}/graphql", subprotocols=["graphql-transport-ws"]) as socket:
+    async with web_socket(f"{jobs.url}/graphql", subprotocols=["graphql-transport-ws"]) as socket:
         await socket.send_json({"type": "connection_init", "payload": bearer(jobs.token(held))})
         assert (await socket.receive_json(timeout=ANSWER_SECONDS_MAX))["type"] == "connection_ack"
         query = "subscription { " + field.replace("JOB", job) + " }"

@@ -5,6 +5,7 @@ The tables are written by hand and not taken from the app, so that an app with a
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ def send(client: httpx.Client, ask: Ask, secret: str, job: str = "unknown") -> h
     return client.request(ask.method, ask.path.format(job=job), json=ask.body, headers=bearer(secret))
 
 
-def expected(scopes: set[str] | frozenset[str], product: str) -> set[str]:
+def expected(scopes: AbstractSet[str], product: str) -> set[str]:
     """The names of all that a token with these scopes may do, by the table."""
     return {ask.name for ask in ASKS if getattr(ask, product) in scopes}
 
