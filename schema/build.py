@@ -6,8 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import MaskErrors, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from spacekey.domain.principal import Principal
@@ -21,6 +20,7 @@ from .scalars import DATE_TIME
 from .session_mutations import SessionMutations
 from .token_mutations import TokenMutations
 from .token_types import Token
+from .unexpected import MaskUnexpected
 from .workspace_mutations import WorkspaceMutations
 from .workspace_types import Space, Workspace
 
@@ -49,7 +49,7 @@ def build_schema() -> ScopedSchema:
             lambda: MaxTokensLimiter(TOKENS_MAX),
             lambda: ParserCache(DOCUMENTS_CACHED),
             lambda: ValidationCache(DOCUMENTS_CACHED),
-            lambda: MaskErrors(should_mask_error=_is_a_bug, error_message="Something went wrong here; it was logged."),
+            MaskUnexpected,
             OperationLimits,
         ],
         scopes=ScopeEnforcement(mode=Mode.REJECT, principal=_principal, known_scopes=frozenset(MANAGEMENT_SCOPES)),
@@ -58,8 +58,3 @@ def build_schema() -> ScopedSchema:
 
 def _principal(context: object) -> Principal | None:
     return context.principal if isinstance(context, Context) else None
-
-
-def _is_a_bug(error: GraphQLError) -> bool:
-    """What resolvers raise on purpose is a GraphQLError; anything else says too much."""
-    return error.original_error is not None and not isinstance(error.original_error, GraphQLError)

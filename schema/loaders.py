@@ -29,6 +29,14 @@ class Loaders:
         self._unused: dict[int, DataLoader[str, list[str]]] = {}
         self._views: dict[str, TokenView] = {}
 
+    def forget(self) -> None:
+        """Start anew: an operation may hold several mutations, and each shows what is true after it."""
+        for name in ("authority", "token", "space"):
+            self.__dict__.pop(name, None)
+        self._usage.clear()
+        self._unused.clear()
+        self._views.clear()
+
     @cached_property
     def authority(self) -> DataLoader[str, Authority | None]:
         """Workspace id → the caller's authority there, None where the caller does not belong."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 import strawberry
@@ -11,6 +11,7 @@ from strawberry.utils.str_converters import to_camel_case
 from spacekey.domain import refusal as domain
 from spacekey.domain.errors import Unavailable
 
+from .context import Context
 from .errors import error_of
 
 
@@ -74,13 +75,15 @@ AnyRefusal: TypeAlias = (
 T = TypeVar("T")
 
 
-async def answered(doing: Awaitable[T]) -> T | AnyRefusal:
-    """What a resolver did, or its expected refusal as a value.
+async def answered(context: Context, doing: Callable[[], Awaitable[T]]) -> T | AnyRefusal:
+    """What a resolver did, or its expected refusal as a value. What was read before it is forgotten.
 
+    :param doing: unpacks the input and calls the resolver; refusals of either become values.
     :raises GraphQLError: for missing scopes and outages, with a code.
     """
+    context.loaders.forget()
     try:
-        return await doing
+        return await doing()
     except Unavailable as error:
         raise error_of(error) from None
     except domain.Refusal as error:

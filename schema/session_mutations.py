@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
@@ -80,7 +80,7 @@ class SessionMutations:
         context = info.context
         return await _opened(
             context,
-            sessions.sign_in(context.system, context.request_facts, email=input.email, password=input.password),
+            lambda: sessions.sign_in(context.system, context.request_facts, email=input.email, password=input.password),
         )
 
     @strawberry.mutation(graphql_type=SignInResult, description="Set your first password and sign in.")
@@ -89,7 +89,9 @@ class SessionMutations:
         context = info.context
         return await _opened(
             context,
-            sessions.accept_invitation(context.system, context.request_facts, code=input.code, password=input.password),
+            lambda: sessions.accept_invitation(
+                context.system, context.request_facts, code=input.code, password=input.password
+            ),
         )
 
     @strawberry.mutation(
@@ -102,7 +104,7 @@ class SessionMutations:
         context = info.context
         caller = context.signed_in_caller
         return await _opened(
-            context, sessions.change_password(context.system, caller, current=input.current, new=input.new)
+            context, lambda: sessions.change_password(context.system, caller, current=input.current, new=input.new)
         )
 
     @strawberry.mutation(description="End this session.", directives=[requires_scopes()])
@@ -117,8 +119,8 @@ class SessionMutations:
         return SignOutSuccess(signed_out=True)
 
 
-async def _opened(context: Context, doing: Awaitable[SignedIn]) -> SignInSuccess | AnyRefusal:
-    answer = await answered(doing)
+async def _opened(context: Context, doing: Callable[[], Awaitable[SignedIn]]) -> SignInSuccess | AnyRefusal:
+    answer = await answered(context, doing)
     if not isinstance(answer, SignedIn):
         return answer
     context.session.open(answer)

@@ -11,7 +11,7 @@ from spacekey.resolvers.create_token import NewToken
 from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT
 from spacekey.resolvers.update_token import TokenChanges
 
-from .left_out import kept, kept_tuple
+from .left_out import kept, kept_whole
 from .token_types import Environment
 
 _WAIT = "Answer only when no process anywhere accepts the token any more; false answers at once with `effectiveAt`."
@@ -63,19 +63,22 @@ class UpdateTokenInput:
     """Changes of a token."""
 
     id: strawberry.ID
-    name: str = strawberry.UNSET
+    name: str | None = strawberry.UNSET
     description: str | None = strawberry.UNSET
-    grants: list[str] = strawberry.UNSET
+    grants: list[str] | None = strawberry.UNSET
     expires_at: datetime | None = strawberry.UNSET
     wait: bool = strawberry.field(default=True, description=_WAIT)
 
     def changes(self) -> TokenChanges:
-        """The same in the resolvers' words."""
-        grants = kept_tuple(self.grants)
+        """The same in the resolvers' words.
+
+        :raises InvalidInput: null for what cannot be cleared.
+        """
+        grants = kept_whole("grants", self.grants)
         return TokenChanges(
-            name=kept(self.name),
+            name=kept_whole("name", self.name),
             description=kept(self.description),
-            grants=UNSET if grants is UNSET or grants is None else grants,
+            grants=UNSET if grants is UNSET else tuple(grants),
             expires_at=kept(self.expires_at),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
@@ -15,7 +15,7 @@ from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.token_view import TokenView
 from spacekey.resolvers.update_token import Changed, update_token
 
-from .context import SpacekeyInfo
+from .context import Context, SpacekeyInfo
 from .left_out import kept
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, PlanLimit, ScopeNotAllowed, answered
 from .token_inputs import (
@@ -109,7 +109,9 @@ class TokenMutations:
         """A door to :func:`create_space_token`."""
         context = info.context
         asked = input.asked("")
-        return await _issued(create_space_token(context.system, context.known_caller, input.space_id, asked))
+        return await _issued(
+            context, lambda: create_space_token(context.system, context.known_caller, input.space_id, asked)
+        )
 
     @strawberry.mutation(
         graphql_type=CreateTokenResult,
@@ -119,7 +121,9 @@ class TokenMutations:
     async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
         """A door to :func:`create_token`."""
         context = info.context
-        return await _issued(create_token(context.system, context.known_caller, input.asked(input.workspace_id)))
+        return await _issued(
+            context, lambda: create_token(context.system, context.known_caller, input.asked(input.workspace_id))
+        )
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult,
@@ -130,7 +134,8 @@ class TokenMutations:
         """A door to :func:`update_token`."""
         context = info.context
         return await _changed(
-            update_token(context.system, context.known_caller, input.id, input.changes(), wait=input.wait)
+            context,
+            lambda: update_token(context.system, context.known_caller, input.id, input.changes(), wait=input.wait),
         )
 
     @strawberry.mutation(
@@ -141,7 +146,9 @@ class TokenMutations:
     async def disable_token(self, info: SpacekeyInfo, input: DisableTokenInput) -> object:  # noqa: A002
         """A door to :func:`end_token.disable_token`."""
         context = info.context
-        return await _changed(end_token.disable_token(context.system, context.known_caller, input.id, wait=input.wait))
+        return await _changed(
+            context, lambda: end_token.disable_token(context.system, context.known_caller, input.id, wait=input.wait)
+        )
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult,
@@ -151,7 +158,7 @@ class TokenMutations:
     async def enable_token(self, info: SpacekeyInfo, input: EnableTokenInput) -> object:  # noqa: A002
         """A door to :func:`end_token.enable_token`."""
         context = info.context
-        return await _changed(end_token.enable_token(context.system, context.known_caller, input.id))
+        return await _changed(context, lambda: end_token.enable_token(context.system, context.known_caller, input.id))
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult,
@@ -162,7 +169,10 @@ class TokenMutations:
         """A door to :func:`end_token.revoke_token`."""
         context = info.context
         return await _changed(
-            end_token.revoke_token(context.system, context.known_caller, input.id, reason=input.reason, wait=input.wait)
+            context,
+            lambda: end_token.revoke_token(
+                context.system, context.known_caller, input.id, reason=input.reason, wait=input.wait
+            ),
         )
 
     @strawberry.mutation(
@@ -174,9 +184,10 @@ class TokenMutations:
         """A door to :func:`end_token.revoke_tokens`."""
         context = info.context
         answer = await answered(
-            end_token.revoke_tokens(
+            context,
+            lambda: end_token.revoke_tokens(
                 context.system, context.known_caller, input.ids, reason=input.reason, wait=input.wait
-            )
+            ),
         )
         if isinstance(answer, tuple):
             views, effective_at = answer
@@ -191,7 +202,9 @@ class TokenMutations:
     async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
         """A door to :func:`end_token.delete_token`."""
         context = info.context
-        answer = await answered(end_token.delete_token(context.system, context.known_caller, input.id, wait=input.wait))
+        answer = await answered(
+            context, lambda: end_token.delete_token(context.system, context.known_caller, input.id, wait=input.wait)
+        )
         if isinstance(answer, Changed):
             return DeleteTokenSuccess(id=_id(answer.view), effective_at=answer.effective_at)
         return answer
@@ -205,7 +218,8 @@ class TokenMutations:
         """A door to :func:`rotate_token`."""
         context = info.context
         answer = await answered(
-            rotate_token(
+            context,
+            lambda: rotate_token(
                 context.system,
                 context.known_caller,
                 input.id,
@@ -213,7 +227,7 @@ class TokenMutations:
                 retire_on_first_use=input.retire_on_first_use,
                 expires_at=kept(input.expires_at),
                 wait=input.wait,
-            )
+            ),
         )
         if isinstance(answer, Issued):
             return RotateTokenSuccess(
@@ -222,8 +236,8 @@ class TokenMutations:
         return answer
 
 
-async def _issued(doing: Awaitable[Issued]) -> CreateTokenSuccess | AnyRefusal:
-    answer = await answered(doing)
+async def _issued(context: Context, doing: Callable[[], Awaitable[Issued]]) -> CreateTokenSuccess | AnyRefusal:
+    answer = await answered(context, doing)
     if isinstance(answer, Issued):
         return CreateTokenSuccess(
             token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
@@ -231,8 +245,8 @@ async def _issued(doing: Awaitable[Issued]) -> CreateTokenSuccess | AnyRefusal:
     return answer
 
 
-async def _changed(doing: Awaitable[Changed]) -> ChangeTokenSuccess | AnyRefusal:
-    answer = await answered(doing)
+async def _changed(context: Context, doing: Callable[[], Awaitable[Changed]]) -> ChangeTokenSuccess | AnyRefusal:
+    answer = await answered(context, doing)
     if isinstance(answer, Changed):
         return ChangeTokenSuccess(token=token_type(answer.view), effective_at=answer.effective_at)
     return answer

@@ -16,8 +16,9 @@ from spacekey.resolvers.roles import set_role
 from spacekey.resolvers.spaces import ChangedSpace
 from spacekey.resolvers.workspaces import ChangedWorkspace, WorkspaceChanges
 
+from .answering import answering
 from .context import Context, SpacekeyInfo
-from .left_out import kept, kept_tuple
+from .left_out import kept, kept_tuple, kept_whole
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 from .workspace_types import Member, Space, Workspace, member_type, space_type, workspace_type
 
@@ -36,24 +37,27 @@ class UpdateWorkspaceInput:
     """Changes of a workspace."""
 
     id: strawberry.ID
-    name: str = strawberry.UNSET
-    slug: str = strawberry.UNSET
-    plan: str = strawberry.UNSET
+    name: str | None = strawberry.UNSET
+    slug: str | None = strawberry.UNSET
+    plan: str | None = strawberry.UNSET
     lifetime_seconds_max: int | None = strawberry.UNSET
     lifetime_seconds_default: int | None = strawberry.UNSET
-    expiry_required: bool = strawberry.UNSET
+    expiry_required: bool | None = strawberry.UNSET
     scopes_allowed: list[str] | None = strawberry.UNSET
     wait: bool = True
 
     def changes(self) -> WorkspaceChanges:
-        """The same in the resolvers' words."""
+        """The same in the resolvers' words.
+
+        :raises InvalidInput: null for what cannot be cleared.
+        """
         return WorkspaceChanges(
-            name=kept(self.name),
-            slug=kept(self.slug),
-            plan=kept(self.plan),
+            name=kept_whole("name", self.name),
+            slug=kept_whole("slug", self.slug),
+            plan=kept_whole("plan", self.plan),
             lifetime_seconds_max=kept(self.lifetime_seconds_max),
             lifetime_seconds_default=kept(self.lifetime_seconds_default),
-            expiry_required=kept(self.expiry_required),
+            expiry_required=kept_whole("expiry_required", self.expiry_required),
             scopes_allowed=kept_tuple(self.scopes_allowed),
         )
 
@@ -84,8 +88,8 @@ class UpdateSpaceInput:
     """Changes of a space."""
 
     id: strawberry.ID
-    name: str = strawberry.UNSET
-    slug: str = strawberry.UNSET
+    name: str | None = strawberry.UNSET
+    slug: str | None = strawberry.UNSET
 
 
 @strawberry.input(description="Which space. Its tokens are refused from then on.")
@@ -175,7 +179,10 @@ class WorkspaceMutations:
         context = info.context
         caller = context.signed_in_caller
         answer = await answered(
-            workspaces.create_workspace(context.system, caller, name=input.name, slug=input.slug, catalog=input.catalog)
+            context,
+            lambda: workspaces.create_workspace(
+                context.system, caller, name=input.name, slug=input.slug, catalog=input.catalog
+            ),
         )
         if isinstance(answer, WorkspaceRow):
             return await _workspace_success(context, ChangedWorkspace(answer, answer.created_at))
@@ -190,9 +197,10 @@ class WorkspaceMutations:
         """A door to :func:`workspaces.update_workspace`."""
         context = info.context
         answer = await answered(
-            workspaces.update_workspace(
+            context,
+            lambda: workspaces.update_workspace(
                 context.system, context.known_caller, input.id, input.changes(), wait=input.wait
-            )
+            ),
         )
         return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
 
@@ -205,7 +213,8 @@ class WorkspaceMutations:
         """A door to :func:`set_role`."""
         context = info.context
         answer = await answered(
-            set_role(
+            context,
+            lambda: set_role(
                 context.system,
                 context.known_caller,
                 input.workspace_id,
@@ -214,7 +223,7 @@ class WorkspaceMutations:
                 description=input.description,
                 grants=input.grants,
                 wait=input.wait,
-            )
+            ),
         )
         return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
 
@@ -224,9 +233,10 @@ class WorkspaceMutations:
         context = info.context
         return _space_success(
             await answered(
-                spaces.create_space(
+                context,
+                lambda: spaces.create_space(
                     context.system, context.known_caller, input.workspace_id, name=input.name, slug=input.slug
-                )
+                ),
             ),
             context,
         )
@@ -237,9 +247,14 @@ class WorkspaceMutations:
         context = info.context
         return _space_success(
             await answered(
-                spaces.update_space(
-                    context.system, context.known_caller, input.id, name=kept(input.name), slug=kept(input.slug)
-                )
+                context,
+                lambda: spaces.update_space(
+                    context.system,
+                    context.known_caller,
+                    input.id,
+                    name=kept_whole("name", input.name),
+                    slug=kept_whole("slug", input.slug),
+                ),
             ),
             context,
         )
@@ -249,7 +264,9 @@ class WorkspaceMutations:
         """Delete a space; its tokens are refused from then on."""
         context = info.context
         return _space_success(
-            await answered(spaces.delete_space(context.system, context.known_caller, input.id, wait=input.wait)),
+            await answered(
+                context, lambda: spaces.delete_space(context.system, context.known_caller, input.id, wait=input.wait)
+            ),
             context,
         )
 
@@ -259,14 +276,15 @@ class WorkspaceMutations:
         context = info.context
         return _member_success(
             await answered(
-                members.add_member(
+                context,
+                lambda: members.add_member(
                     context.system,
                     context.known_caller,
                     input.workspace_id,
                     email=input.email,
                     role=input.role,
                     name=input.name,
-                )
+                ),
             )
         )
 
@@ -276,14 +294,15 @@ class WorkspaceMutations:
         context = info.context
         return _member_success(
             await answered(
-                members.change_member_role(
+                context,
+                lambda: members.change_member_role(
                     context.system,
                     context.known_caller,
                     input.workspace_id,
                     input.user_id,
                     role=input.role,
                     wait=input.wait,
-                )
+                ),
             )
         )
 
@@ -293,16 +312,18 @@ class WorkspaceMutations:
         context = info.context
         return _member_success(
             await answered(
-                members.remove_member(
+                context,
+                lambda: members.remove_member(
                     context.system, context.known_caller, input.workspace_id, input.user_id, wait=input.wait
-                )
+                ),
             )
         )
 
 
 async def _workspace_success(context: Context, changed: ChangedWorkspace) -> WorkspaceSuccess | AnyRefusal:
     """The workspace as the caller sees it after the change, read afresh."""
-    authority = await context.loaders.authority.load(changed.workspace.id)
+    with answering():
+        authority = await context.loaders.authority.load(changed.workspace.id)
     if authority is None:
         return NotFound(message="There is no such workspace, or you have no access to it.")
     return WorkspaceSuccess(workspace=workspace_type(authority), effective_at=changed.effective_at)
