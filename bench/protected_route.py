@@ -187,9 +187,8 @@ def main() -> None:
     """Print the rows as a table."""
     for row in measure():
         budget = f"  (budget {row['budget']})" if row["budget"] else ""
-        print(
-            f"{row['name']:<60} {row['microseconds']:>7} µs  {row['ratio']:>6}×  median {row['median_ratio']:>6}×{budget}"
-        )
+        ratios = f"{row['ratio']:>6}×  median {row['median_ratio']:>6}×"
+        print(f"{row['name']:<60} {row['microseconds']:>7} µs  {ratios}{budget}")
 
 
 if __name__ == "__main__":
