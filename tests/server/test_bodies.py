@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -52,7 +53,7 @@ async def test_a_body_without_a_length_is_bounded_too(database_url: str) -> None
         workspace = await server.world.workspace("spooled")
         _, admin = await server.token(workspace.id, "tokens:create")
 
-        async def endless() -> object:
+        async def endless() -> AsyncIterator[bytes]:
             for _ in range(1_000):
                 yield b" " * 1_000
 

@@ -1,0 +1,54 @@
+"""One line protects an app over the same database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import CannotTell
+from spacekey.domain.secret import mint
+from spacekey.middleware import TokenMiddleware, requires
+from spacekey.server.embed import store_verifier
+from spacekey.server.settings import packaged_catalogs
+from support.server import bearer, served
+
+
+@requires("jobs:read")
+async def jobs(request: Request) -> JSONResponse:
+    return JSONResponse({"token": request.user.id})
+
+
+async def test_tokens_the_server_made_open_an_app_over_the_same_database(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        token_id, secret = await server.token(workspace.id, "jobs:read")
+        _, poor = await server.token(workspace.id, "jobs:write")
+        verifier = store_verifier(database_url, packaged_catalogs(), clock=server.world.clock)
+        app = Starlette(routes=[Route("/jobs", jobs)], middleware=[Middleware(TokenMiddleware, verifier=verifier)])
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+            assert (await client.get("/jobs", headers=bearer(secret))).json() == {"token": token_id}
+            assert (await client.get("/jobs", headers=bearer(poor))).status_code == 403
+            assert (await client.get("/jobs")).status_code == 401
+        await verifier.aclose()
+
+
+async def test_a_database_that_is_not_there_cannot_tell(tmp_path: Path) -> None:
+    verifier = store_verifier(f"sqlite:///{tmp_path}/missing.db", packaged_catalogs())
+    assert isinstance(await verifier.verify(mint("sp", "live", lambda count: bytes(range(count)))), CannotTell)
+    assert not (tmp_path / "missing.db").exists()
+    await verifier.aclose()
+
+
+def test_a_wrong_url_or_catalog_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        store_verifier("nonsense", packaged_catalogs())
+    with pytest.raises(ConfigurationError, match=r"missing\.toml"):
+        store_verifier("sqlite:///x.db", [tmp_path / "missing.toml"])
