@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, expand
+from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -70,6 +71,8 @@ async def authority_in(
 
     :raises NotFound: when there is no such workspace or the caller does not belong to it.
     """
+    if id_prefix(workspace_id) != WORKSPACE:
+        raise NotFound("workspace")
     find = workspace_queries.lock_workspace if lock else workspace_queries.workspace_by_id
     workspace = await find(session, workspace_id)
     if workspace is None:

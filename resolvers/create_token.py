@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.ids import KEY, new_id
+from spacekey.domain.ids import KEY, SPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput, NotFound, PlanLimit
 from spacekey.domain.secret import Secret, mint
@@ -54,6 +54,8 @@ async def create_space_token(system: System, caller: Caller, space_id: str, new:
 
     :raises Refusal: as :func:`create_token`; NotFound("space") for an unknown or foreign space.
     """
+    if id_prefix(space_id) != SPACE:
+        raise NotFound("space")
     async with system.store.reading() as session:
         space = await workspace_queries.space_by_id(session, space_id)
     if space is None:
@@ -194,6 +196,8 @@ async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> K
         raise NotFound("space" if new.space_id is not None else "workspace")
     if new.space_id is None:
         return Kind.WORKSPACE
+    if id_prefix(new.space_id) != SPACE:
+        raise NotFound("space")
     space = await workspace_queries.space_by_id(session, new.space_id)
     if space is None or space.deleted_at is not None or space.workspace_id != authority.workspace.id:
         raise NotFound("space")

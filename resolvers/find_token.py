@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import NotFound
 from spacekey.models import token_queries
 from spacekey.models.token import Token
@@ -36,7 +37,7 @@ async def find_token(
     :param lock: hold the workspace until the transaction ends, and read the token after that.
     :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
     """
-    token = await token_queries.token_by_id(session, token_id)
+    token = await token_queries.token_by_id(session, token_id) if id_prefix(token_id) == KEY else None
     if token is None or token.deleted_at is not None:
         raise NotFound("token")
     try:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
-from spacekey.domain.ids import USER, new_id
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, ScopeNotAllowed
+from spacekey.domain.ids import USER, id_prefix, new_id
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import user_queries, workspace_queries
 from spacekey.models.user import Invitation, User
@@ -22,6 +22,7 @@ from .create_token import actor_of
 from .opaque import opaque_secret
 from .settle import settle, staleness_seconds
 from .system import System
+from .token_grants import check_role_ceiling
 from .validate import clean_email, clean_name, unknown
 
 INVITATION_LIFETIME = timedelta(days=7)
@@ -140,22 +141,20 @@ async def _members_authority(session: AsyncSession, system: System, caller: Call
 
 async def _member(session: AsyncSession, authority: Authority, user_id: str) -> tuple[Member, User]:
     """A member whose present role lies within what the caller holds: nobody demotes those above them."""
+    if id_prefix(user_id) != USER:
+        raise NotFound("member")
     member = await workspace_queries.member(session, authority.workspace.id, user_id)
     user = await user_queries.user_by_id(session, user_id)
     if member is None or user is None:
         raise NotFound("member")
-    lacking = authority.lacking(authority.expand([member.role]))
-    if lacking:
-        raise ScopeNotAllowed(lacking)
+    check_role_ceiling(authority, [member.role])
     return member, user
 
 
 def _check_role(authority: Authority, role: str) -> None:
     if role not in authority.roles:
         raise InvalidInput("role", unknown("role", role, authority.roles))
-    lacking = authority.lacking(authority.expand([role]))
-    if lacking:
-        raise ScopeNotAllowed(lacking)
+    check_role_ceiling(authority, [role])
 
 
 async def _keep_an_owner(session: AsyncSession, workspace_id: str) -> None:

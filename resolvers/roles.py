@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spacekey.domain.catalog import OWNER_ROLE
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, ScopeNotAllowed
+from spacekey.domain.catalog import OWNER_ROLE, Role
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
 from spacekey.models import workspace_queries
 
@@ -15,10 +15,12 @@ from .caller import Caller
 from .create_token import actor_of
 from .settle import settle, staleness_seconds
 from .system import System
+from .token_grants import check_role_ceiling
 from .validate import clean_grants, clean_name, clean_text
 from .workspaces import ChangedWorkspace
 
 ROLES_MAX = 50
+DESCRIPTION_LENGTH_MAX = 500
 
 
 async def set_role(
@@ -28,12 +30,13 @@ async def set_role(
     *,
     name: str,
     title: str | None = None,
-    description: str = "",
+    description: str | None = None,
     grants: Sequence[str] | None,
     wait: bool = True,
 ) -> ChangedWorkspace:
     """Define what a role grants in this workspace, add a role, or (``grants`` None) remove one.
 
+    A title or description that is left out stays as it is.
     Members and tokens that hold the role change with it at once.
 
     :raises NotFound, Forbidden: not the caller's workspace, or not to configure.
@@ -49,7 +52,7 @@ async def set_role(
         _check_name(authority, name)
         present = authority.roles.get(name)
         if present is not None:
-            _check_ceiling(authority, present.grants)
+            check_role_ceiling(authority, present.grants)
         entry: Facts | None = None
         if grants is None:
             if present is None:
@@ -59,10 +62,10 @@ async def set_role(
         else:
             names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
             cleaned = clean_grants("grants", grants, names)
-            _check_ceiling(authority, cleaned)
+            check_role_ceiling(authority, cleaned)
             entry = {
                 "title": clean_name("title", title) if title is not None else present.title if present else name,
-                "description": clean_text("description", description, 500),
+                "description": _description(present, description),
                 "grants": cleaned,
             }
             if present is None and len(authority.roles) >= ROLES_MAX:
@@ -84,6 +87,12 @@ async def set_role(
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 
 
+def _description(present: Role | None, given: str | None) -> str:
+    if given is None:
+        return present.description if present is not None else ""
+    return clean_text("description", given, DESCRIPTION_LENGTH_MAX)
+
+
 def _check_name(authority: Authority, name: str) -> None:
     if name == OWNER_ROLE:
         raise InvalidInput("name", "The owner role cannot be changed: somebody must be able to set things right.")
@@ -91,9 +100,3 @@ def _check_name(authority: Authority, name: str) -> None:
         raise InvalidInput("name", "Use lower-case words, like 'reviewer'.")
     if name in authority.catalog.known_scopes or name in authority.catalog.shorthands:
         raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.")
-
-
-def _check_ceiling(authority: Authority, grants: Sequence[str]) -> None:
-    lacking = authority.lacking(authority.expand(tuple(grants)))
-    if lacking:
-        raise ScopeNotAllowed(lacking)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.ids import SPACE, new_id
+from spacekey.domain.ids import SPACE, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import workspace_queries
@@ -37,7 +37,7 @@ async def find_space(
 
     :raises NotFound: otherwise.
     """
-    space = await workspace_queries.space_by_id(session, space_id)
+    space = await workspace_queries.space_by_id(session, space_id) if id_prefix(space_id) == SPACE else None
     if space is None or space.deleted_at is not None:
         raise NotFound("space")
     try:

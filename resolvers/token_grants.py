@@ -9,6 +9,7 @@ from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput, PlanLimit, ScopeNotAllowed
 
 from .authority import Authority
+from .caller import MemberCaller
 from .validate import clean_grants, unknown
 from .workspace_facts import plan_of, policy_of
 
@@ -54,3 +55,19 @@ def check_ceiling(authority: Authority, grants: Sequence[str]) -> None:
     if plan is not None and plan.scopes is not None and lacking <= own:
         raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include: {', '.join(sorted(lacking))}.")
     raise ScopeNotAllowed(lacking)
+
+
+def check_role_ceiling(authority: Authority, grants: Sequence[str]) -> None:
+    """Refuse a role that holds more than the caller.
+
+    The plan cuts all members alike, so two members are compared before it does: else nobody could make another owner
+    on a plan that leaves something out. A token is cut by the policy, too, and members are not: its effective scopes
+    count.
+
+    :raises ScopeNotAllowed: naming what the caller does not hold.
+    """
+    lacking = authority.lacking(authority.expand(tuple(grants)))
+    if isinstance(authority.caller, MemberCaller):
+        lacking -= authority.expand(authority.grants)
+    if lacking:
+        raise ScopeNotAllowed(lacking)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import WORKSPACE, new_id
-from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, ScopeNotAllowed
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import workspace_queries
 from spacekey.models.workspace import Member, Workspace
@@ -105,9 +106,12 @@ async def update_workspace(
     A plan that is not self-service, the workspace's own limit and suspension are the operator's alone.
 
     :raises NotFound, Forbidden, InvalidInput, Conflict: as they say.
+    :raises ScopeNotAllowed: the policy would be opened for scopes that the caller does not hold.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
         authority.require("workspace:write")
         workspace = authority.workspace
         before = workspace_facts(workspace)
@@ -185,21 +189,20 @@ def _apply_policy(authority: Authority, changes: WorkspaceChanges) -> None:
 
 
 def _apply_scopes_allowed(authority: Authority, scopes: tuple[str, ...] | None) -> None:
-    workspace = authority.workspace
-    if scopes is None:
-        opened = authority.catalog.known_scopes - frozenset(workspace.scopes_allowed or authority.catalog.known_scopes)
-    else:
-        for scope in scopes:
-            if scope not in authority.catalog.known_scopes:
-                raise InvalidInput("scopes_allowed", unknown("scope", scope, authority.catalog.known_scopes))
-        opened = frozenset(scopes) - frozenset(
-            authority.catalog.known_scopes if workspace.scopes_allowed is None else workspace.scopes_allowed
-        )
+    workspace, known = authority.workspace, authority.catalog.known_scopes
+    for scope in scopes or ():
+        if scope not in known:
+            raise InvalidInput("scopes_allowed", unknown("scope", scope, known))
     # Opening the policy brings tokens' scopes back to life: that is handing them out.
-    lacking = authority.lacking(opened)
+    lacking = authority.lacking(_allowed(scopes, known) - _allowed(workspace.scopes_allowed, known))
     if lacking:
-        raise Forbidden(lacking)
+        raise ScopeNotAllowed(lacking)
     workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))
+
+
+def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset[str]:
+    """None allows everything, and an empty list nothing."""
+    return known if scopes is None else frozenset(scopes)
 
 
 def _apply_operator(system: System, authority: Authority, changes: WorkspaceChanges) -> None:

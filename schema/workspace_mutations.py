@@ -70,7 +70,7 @@ class SetRoleInput:
     name: str
     grants: list[str] | None
     title: str | None = None
-    description: str = ""
+    description: str | None = None
     wait: bool = True
 
 
