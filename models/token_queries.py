@@ -48,6 +48,14 @@ async def tokens_of_space(session: AsyncSession, space_id: str) -> list[Token]:
     return list((await session.exec(statement.order_by(col(Token.created_at), col(Token.id)))).all())
 
 
+async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datetime, reason: str) -> int:
+    """Revoke the space's tokens that are not revoked or deleted yet; how many those were."""
+    statement = update(Token).where(
+        col(Token.space_id) == space_id, col(Token.revoked_at).is_(None), col(Token.deleted_at).is_(None)
+    )
+    return (await session.exec(statement.values(revoked_at=at, revoked_reason=reason))).rowcount
+
+
 async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
     """How many of the workspace's tokens are not revoked, not deleted and not over. Disabled ones count."""
     statement = select(func.count()).where(

@@ -17,6 +17,12 @@ async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
     return await session.get(User, user_id)
 
 
+async def lock_user(session: AsyncSession, user_id: str) -> User | None:
+    """The user as they are now, and nobody else changes them until this transaction ends."""
+    statement = select(User).where(User.id == user_id).with_for_update()
+    return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
+
+
 async def users_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[User]:
     """Those of them that exist, in no order."""
     return list((await session.exec(select(User).where(col(User.id).in_(set(ids))))).all())

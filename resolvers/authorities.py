@@ -14,8 +14,11 @@ from spacekey.models.workspace import Member, Workspace
 
 from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller
+from .page_of_one import page_of_one
 from .system import System
 from .workspace_facts import roles_from, scopes_of
+
+READ = "workspace:read"
 
 
 async def authorities(system: System, caller: Caller, workspace_ids: Iterable[str]) -> dict[str, Authority]:
@@ -31,18 +34,24 @@ async def authorities(system: System, caller: Caller, workspace_ids: Iterable[st
 
 
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
-    """A page of the workspaces a caller belongs to, by name. A token belongs to one."""
+    """A page of the workspaces a caller belongs to and may read, by name. A token belongs to one.
+
+    A workspace where the caller lacks ``workspace:read`` is left out and makes its page shorter.
+    """
     async with system.store.reading() as session:
         if isinstance(caller, MemberCaller):
             page = await workspace_queries.workspaces_of_user_page(session, caller.id, request)
             members = {one.workspace_id: one for one in await workspace_queries.members_of_user(session, caller.id)}
-            rows = [member_authority(system, caller, one, members[one.id]) for one in page.rows if one.id in members]
-            cursors = [cursor for one, cursor in zip(page.rows, page.cursors, strict=True) if one.id in members]
-            return Page(rows, cursors, page.has_next, page.has_previous)
+            held = {
+                cursor: member_authority(system, caller, one, members[one.id])
+                for one, cursor in zip(page.rows, page.cursors, strict=True)
+                if one.id in members
+            }
+            readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
+            return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)
         workspace_id = getattr(caller, "workspace_id", "")
         found = await _one_by_one(session, system, caller, {workspace_id})
-    rows = list(found.values())
-    return Page(rows, [one.workspace.id for one in rows], has_next=False, has_previous=False)
+    return page_of_one([(one.workspace.id, one) for one in found.values() if READ in one.scopes], request)
 
 
 def member_authority(system: System, caller: MemberCaller, workspace: Workspace, member: Member) -> Authority:

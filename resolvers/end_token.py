@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
@@ -108,13 +109,12 @@ async def revoke_tokens(
     if not 1 <= len(ids) <= BULK_MAX:
         raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.")
     cleaned = _clean_reason(reason)
-    views: dict[str, TokenView] = {}
     async with system.store.changing() as session:
-        # One order for everybody, so that two bulk revocations cannot lock each other out.
-        for token_id in sorted(ids):
-            found = await find_token(session, system, caller, token_id, lock=True)
-            found.authority.require("tokens:revoke")
-            views[token_id] = await _revoke(session, system, caller, found, cleaned)
+        # All are found before any is revoked: a token may well be among those it revokes.
+        found = [await find_token(session, system, caller, one, lock=True) for one in await _in_order(session, ids)]
+        for one in found:
+            one.authority.require("tokens:revoke")
+        views = {one.token.id: await _revoke(session, system, caller, one, cleaned) for one in found}
         staleness = await staleness_seconds(session, system)
     return [views[token_id] for token_id in ids], await settle(system, staleness, wait=wait)
 
@@ -133,6 +133,17 @@ async def delete_token(system: System, caller: Caller, token_id: str, *, wait: b
         staleness = await staleness_seconds(session, system)
         view = found.view(system)
     return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def _in_order(session: AsyncSession, ids: list[str]) -> list[str]:
+    """By workspace, in one order for everybody, so that two bulk revocations cannot lock each other out.
+
+    :raises NotFound: one of them does not exist.
+    """
+    tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
+    if len(tokens) != len(ids):
+        raise NotFound("token")
+    return [token.id for token in sorted(tokens, key=lambda token: (token.workspace_id, token.id))]
 
 
 async def _revoke(

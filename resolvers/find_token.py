@@ -40,12 +40,14 @@ async def find_token(
     token = await token_queries.token_by_id(session, token_id) if id_prefix(token_id) == KEY else None
     if token is None or token.deleted_at is not None:
         raise NotFound("token")
+    if lock:
+        # Read before the lock, so perhaps old by now; and it may be the caller's own, whose authority hangs on it.
+        session.expunge(token)
     try:
         authority = await authority_in(session, system, caller, token.workspace_id, lock=lock)
     except NotFound:
         raise NotFound("token") from None
-    if lock:
-        await session.refresh(token)
-    if not authority.covers(token) or token.deleted_at is not None:
+    current = await token_queries.token_by_id(session, token_id) if lock else token
+    if current is None or current.deleted_at is not None or not authority.covers(current):
         raise NotFound("token")
-    return FoundToken(token, authority)
+    return FoundToken(current, authority)

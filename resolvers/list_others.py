@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
 from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
 from spacekey.models.keyset import Page, PageRequest
@@ -17,8 +17,11 @@ from .authorities import authorities
 from .authority import Authority, authority_in
 from .caller import Caller
 from .find_token import find_token
+from .page_of_one import page_of_one
 from .spaces import find_space
 from .system import System
+
+CONDITION_LENGTH_MAX = 100
 
 
 async def space_list(system: System, caller: Caller, workspace_id: str, request: PageRequest) -> Page[Space]:
@@ -32,8 +35,7 @@ async def space_list(system: System, caller: Caller, workspace_id: str, request:
         if authority.space_id is None:
             return await workspace_queries.space_page(session, workspace_id, request)
         space = await workspace_queries.space_by_id(session, authority.space_id)
-    spaces = [space] if space is not None else []
-    return Page(spaces, [one.id for one in spaces], has_next=False, has_previous=False)
+    return page_of_one([(space.id, space)] if space is not None else [], request)
 
 
 async def one_space(system: System, caller: Caller, space_id: str) -> tuple[Space, Authority]:
@@ -71,10 +73,14 @@ async def audit_list(
     """A page of a workspace's audit log, newest first, perhaps of one target or one action.
 
     :raises NotFound, Forbidden: not the caller's workspace, or without ``audit:read``.
+    :raises InvalidInput: a condition or cursor that cannot be.
     """
     async with system.store.reading() as session:
         authority = await authority_in(session, system, caller, workspace_id)
         authority.require("audit:read")
+        for field, text in (("target_id", target_id), ("action", action)):
+            if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
+                raise InvalidInput(field, "Nothing can be called that.")
         if authority.space_id is not None:
             await _own_token(session, system, caller, target_id)
         return await audit_queries.audit_page(session, workspace_id, request, target_id=target_id, action=action)

@@ -47,19 +47,19 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """The Argon2id string to store."""
         async with self._gate:
-            return await asyncio.to_thread(self._hasher.hash, _normal(password))
+            return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
     async def matches(self, stored: str | None, password: str) -> bool:
         """Whether the password is the stored one. Without a stored hash it takes as long and answers no."""
         async with self._gate:
-            good = await asyncio.to_thread(self._verify, stored, _normal(password))
+            good = await asyncio.to_thread(self._verify, stored, _bytes(password))
         return good and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
 
-    def _verify(self, stored: str | None, password: str) -> bool:
+    def _verify(self, stored: str | None, password: bytes) -> bool:
         try:
             return self._hasher.verify(stored if stored is not None else self._dummy, password)
         except (VerificationError, InvalidHashError):
@@ -80,6 +80,11 @@ def check_password(field: str, password: str, *, about: tuple[str, ...] = ()) ->
     for word in (*_BLOCKED, *(one.casefold() for one in about if len(one) >= 4)):
         if word in folded and len(folded.replace(word, "")) < 8:
             raise InvalidInput(field, "This password is built on a common or known word. Use several other words.")
+
+
+def _bytes(password: str) -> bytes:
+    # JSON can carry half of a surrogate pair; it is a wrong password like any other, not a fault.
+    return _normal(password).encode("utf-8", "surrogatepass")
 
 
 def _normal(password: str) -> str:

@@ -21,6 +21,7 @@ from .create_token import actor_of
 from .opaque import opaque_secret
 from .passwords import check_password
 from .system import System
+from .validate import clean_email
 from .workspace_facts import scopes_of
 
 IDLE = timedelta(hours=12)
@@ -50,20 +51,21 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     address = email.strip().lower()[:254]
     keys = (f"account {address}", f"address {request.ip}")
     system.attempts.check(system.clock(), *keys)
-    async with system.store.reading() as session:
-        user = await user_queries.user_by_email(session, address)
+    user = await _user_called(system, email)
     stored = user.password_hash if user is not None else None
     # Counted before the slow hash, so that a burst of parallel guesses cannot slip past the bound.
     system.attempts.failed(system.clock(), *keys)
     if not await system.passwords.matches(stored, password) or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
-    system.attempts.succeeded(*keys)
+    # Only the account starts anew: a good account of one's own must not pay for guesses at others.
+    system.attempts.succeeded(keys[0])
+    system.attempts.take_back(keys[1])
     rehashed = await system.passwords.hash(password) if system.passwords.is_outdated(stored) else None
     async with system.store.changing() as session:
+        user = await _unchanged(session, user.id, stored)
         if rehashed is not None:
             user.password_hash = rehashed
-            user = await session.merge(user)
         return await _open(session, system, user, request, "session.sign_in")
 
 
@@ -109,13 +111,18 @@ async def accept_invitation(system: System, request: RequestFacts, *, code: str,
         user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
     if invitation is None or user is None or invitation.used_at is not None or now >= invitation.expires_at:
         raise NotFound("invitation")
+    if user.password_hash is not None:
+        raise NotFound("invitation")
     check_password("password", password, about=(user.email.split("@")[0], user.name))
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
+        user = await user_queries.lock_user(session, user.id)
+        # Several workspaces may have invited the same person: the first code that is used voids the others.
+        if user is None or user.password_hash is not None:
+            raise NotFound("invitation")
         if not await user_queries.use_invitation(session, digest, now):
             raise NotFound("invitation")
         user.password_hash = hashed
-        user = await session.merge(user)
         return await _open(session, system, user, request, "user.accept_invitation")
 
 
@@ -131,17 +138,39 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         user = await user_queries.user_by_id(session, caller.id)
     if user is None:
         raise SignInFailed
+    stored = user.password_hash
     system.attempts.failed(system.clock(), key)
-    if not await system.passwords.matches(user.password_hash, current):
+    if stored is None or not await system.passwords.matches(stored, current):
         raise SignInFailed
     system.attempts.succeeded(key)
     check_password("new", new, about=(user.email.split("@")[0], user.name))
     hashed = await system.passwords.hash(new)
     async with system.store.changing() as session:
+        user = await _unchanged(session, user.id, stored)
         user.password_hash = hashed
-        user = await session.merge(user)
         await user_queries.delete_sessions_of_user(session, user.id)
         return await _open(session, system, user, caller.request, "user.change_password")
+
+
+async def _user_called(system: System, email: str) -> User | None:
+    """The user with this address; text that cannot be an address belongs to nobody."""
+    try:
+        address = clean_email("email", email)
+    except InvalidInput:
+        return None
+    async with system.store.reading() as session:
+        return await user_queries.user_by_email(session, address)
+
+
+async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
+    """The user, locked, whose password is still the one that was checked.
+
+    :raises SignInFailed: somebody changed it meanwhile; a session opened now would outlive that.
+    """
+    user = await user_queries.lock_user(session, user_id)
+    if user is None or user.password_hash != stored:
+        raise SignInFailed
+    return user
 
 
 async def _open(session: AsyncSession, system: System, user: User, request: RequestFacts, action: str) -> SignedIn:

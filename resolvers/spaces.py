@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.ids import SPACE, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.unset import UNSET, Unset
-from spacekey.models import workspace_queries
+from spacekey.models import token_queries, workspace_queries
 from spacekey.models.workspace import Space
 
 from .audit import record
@@ -20,6 +20,8 @@ from .create_token import actor_of
 from .settle import settle, staleness_seconds
 from .system import System
 from .validate import clean_name, clean_slug
+
+SPACE_DELETED = "The space was deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ async def update_space(
 
 
 async def delete_space(system: System, caller: Caller, space_id: str, *, wait: bool = True) -> ChangedSpace:
-    """Delete a space. Its tokens are refused from then on.
+    """Delete a space. Its tokens are revoked with it.
 
     :raises NotFound, Forbidden: not the caller's to see, or to delete.
     """
@@ -125,6 +127,8 @@ async def delete_space(system: System, caller: Caller, space_id: str, *, wait: b
         authority.require("spaces:write")
         space.deleted_at = system.clock()
         session.add(space)
+        # Verification asks for the space, too; this is so that lists tell the truth and the plan has its room again.
+        revoked = await token_queries.revoke_tokens_of_space(session, space.id, space.deleted_at, SPACE_DELETED)
         await record(
             session,
             system,
@@ -133,6 +137,7 @@ async def delete_space(system: System, caller: Caller, space_id: str, *, wait: b
             action="space.delete",
             target_id=space.id,
             before={"name": space.name, "slug": space.slug},
+            after={"tokens_revoked": revoked},
         )
         staleness = await staleness_seconds(session, system)
     return ChangedSpace(space, await settle(system, staleness, wait=wait))
