@@ -18,7 +18,7 @@ Facts = dict[str, Any]
 
 TABLE_ROWS_MAX = 100
 WIDTH_WITHOUT_TERMINAL = 200
-ID_WIDTH = 30
+LIST_SHOWN = 4
 
 
 def say(message: str) -> None:
@@ -114,9 +114,9 @@ class Listing:
         table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         for name in self._columns:
             # An id is there to be copied: it stays in one piece however narrow the terminal is.
-            table.add_column(_title(name), overflow="fold", min_width=ID_WIDTH if name == "id" else None)
+            table.add_column(_title(name), overflow="fold", no_wrap=name in {"id", "status"})
         for facts in self._rows:
-            table.add_row(*(Text(shown(facts.get(name)), style=_style(name, facts)) for name in self._columns))
+            table.add_row(*(Text(_brief(facts.get(name)), style=_style(name, facts)) for name in self._columns))
         console().print(table)
 
 
@@ -141,6 +141,13 @@ def shown(value: object) -> str:
             return ", ".join(f"{name}: {shown(one)}" for name, one in value.items())
     text = str(value)
     return _moment(text) or text
+
+
+def _brief(value: object) -> str:
+    """A value in one cell among many: a long list by its beginning. Showing the one thing shows it whole."""
+    if isinstance(value, list) and len(value) > LIST_SHOWN:
+        return f"{shown(value[: LIST_SHOWN - 1])}, +{len(value) - LIST_SHOWN + 1}"
+    return shown(value)
 
 
 def _moment(text: str) -> str | None:
