@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema
+from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema, is_non_null_type
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as StrawberryExecutor
 
 from spacekey.domain.errors import ConfigurationError
@@ -49,9 +49,11 @@ class GuardedExecutor(StrawberryExecutor):
         denial = self.verdict.denied.get((parent_type.name, name))
         if denial is None:
             return super().execute_field(parent_type, source, field_details_list, path, position_context)
-        error = DenialError(denial, self.verdict.principal, nodes, path.as_list())
         # A field that the schema lacks was not looked up in the rules, so a denied one is always there.
         return_type = self.schema.get_field(parent_type, name).type  # type: ignore[union-attr]
+        if denial.coordinate in self.reported and not is_non_null_type(return_type):
+            return None  # told already: the next thousand values of the coordinate cost nothing
+        error = DenialError(denial, self.verdict.principal, nodes, path.as_list())
         self.handle_field_error(error, return_type, field_details_list, path)
         return None
 

@@ -120,20 +120,19 @@ def random_world(random: Random, seed: str) -> World:
 def _add(world: World, random: Random, spec: TypeSpec) -> None:
     """Give a type two or three fields of its own, and sometimes a stricter or laxer version of an inherited one."""
     world.types[spec.name] = spec
-    others = [name for name in world.types if name != spec.name and world.types[name].kind != "interface"]
-    others += [name for name, one in world.types.items() if one.kind == "interface" and spec.kind == "object"]
+    others = [name for name in world.types if name != spec.name]
     for n in range(random.randint(2, 3)):
         to = random.choice(others) if others and random.random() < 0.6 else None
         spec.fields[f"{spec.name.lower()}f{n}"] = _field(world, random, f"{spec.name.lower()}f{n}", to)
     for name, inherited in list(world.fields_of(spec.name).items()):
         if name not in spec.fields and random.random() < 0.3:
+            # An object may narrow what an interface's field returns to one of the concrete types.
+            narrower = [] if inherited.to is None else [one for one in world.possible(inherited.to) if one != spec.name]
+            narrows = spec.kind == "object" and narrower and random.random() < 0.5
+            to = random.choice(narrower) if narrows else inherited.to
+            rule = _rule(random, 0.5 * world.on_fields)
             spec.fields[name] = FieldSpec(
-                name,
-                inherited.to,
-                inherited.nullable,
-                inherited.listed,
-                inherited.items_nullable,
-                _rule(random, 0.5 * world.on_fields),
+                name, to, inherited.nullable, inherited.listed, inherited.items_nullable, rule
             )
 
 
