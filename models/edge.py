@@ -1,6 +1,8 @@
 """Moments before and after all others, written into SQL so that indexes over them match.
 
-A bound parameter would not do: neither database would see that the expression is the one in the index.
+A bound parameter would not do: neither database would see that the expression is the one in the index. They come back
+in cursors, so both lie inside what drivers take at their word: asyncpg sends the very first and last moments of Python's
+calendar as infinities, which compare differently.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ class FarFuture(ColumnElement[Any]):
 
 @compiles(FarPast)
 def _past_in_sqlite(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
-    return "'0001-01-01 00:00:00.000000'"
+    return "'0002-01-01 00:00:00.000000'"
 
 
 @compiles(FarPast, "postgresql")
 def _past_in_postgresql(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
-    return "'0001-01-01 00:00:00+00'::timestamptz"
+    return "'0002-01-01 00:00:00+00'::timestamptz"
 
 
 @compiles(FarFuture)

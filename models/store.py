@@ -147,10 +147,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     """WAL lets readers go on while one writes; FULL keeps an acknowledged change through a power cut."""
     # Without this the driver would begin transactions by itself, deferred, and a writer could fail half-way.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except BaseException:
+        # The pool has not taken it over yet, and the driver's thread would outlive it.
+        connection.close()
+        raise
 
 
 @asynccontextmanager

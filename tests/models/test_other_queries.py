@@ -27,13 +27,14 @@ async def walk(store: Store, ask: Callable[[AsyncSession, PageRequest], Awaitabl
     """All rows, two at a time."""
     rows: list[T] = []
     after = None
-    while True:
+    for _ in range(100):
         async with store.reading() as session:
             page = await ask(session, PageRequest(2, after=after))
         rows += page.rows
         if not page.has_next:
             return rows
         after = page.cursors[-1]
+    raise AssertionError("the walk does not end")
 
 
 def a_member(workspace: Workspace, user: User, role: str = "viewer") -> Member:

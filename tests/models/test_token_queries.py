@@ -60,13 +60,14 @@ class TestStatus:
     async def walk(self, store: Store, where: TokenFilter) -> set[str]:
         found: set[str] = set()
         request = PageRequest(100)
-        while True:
+        for _ in range(100):
             async with store.reading() as session:
                 page = await token_page(session, where, TokenOrder.NAME, False, request, NOW)
             found |= {token.id for token in page.rows}
             if not page.has_next:
                 return found
             request = PageRequest(100, after=page.cursors[-1])
+        raise AssertionError("the walk does not end")
 
     async def test_the_database_computes_the_status_of_the_domain(self, store: Store) -> None:
         workspace, wanted, tokens = await self.fill(store)

@@ -215,9 +215,9 @@ def _tokens() -> None:
 
 def _token_indexes() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        past, future = "'0001-01-01 00:00:00.000000'", "'9999-12-31 00:00:00.000000'"
+        past, future = "'0002-01-01 00:00:00.000000'", "'9999-12-31 00:00:00.000000'"
     else:
-        past, future = "'0001-01-01 00:00:00+00'::timestamptz", "'9999-12-31 00:00:00+00'::timestamptz"
+        past, future = "'0002-01-01 00:00:00+00'::timestamptz", "'9999-12-31 00:00:00+00'::timestamptz"
     for name, owner, key in (
         ("ix_tokens_workspace_created", "workspace_id", "created_at"),
         ("ix_tokens_workspace_name", "workspace_id", "lower(name)"),
