@@ -59,6 +59,7 @@ class RefusalLog:
         self._noted: OrderedDict[tuple[str, Reason], datetime] = OrderedDict()
         self._waiting: deque[_Noted] = deque()
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     def note(self, refused: Refused, request: RequestFacts) -> None:
         """Remember a refusal to be written. Takes no time and never raises."""
@@ -83,7 +84,11 @@ class RefusalLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write everything that waits now."""
+        """Write everything that waits now; what somebody else is writing is written too when this returns."""
+        async with self._writing:
+            await self._write_waiting()
+
+    async def _write_waiting(self) -> None:
         while self._waiting:
             noted = self._waiting.popleft()
             try:
@@ -92,6 +97,9 @@ class RefusalLog:
                 # Forgotten, so that the next refusal tries again.
                 self._noted.pop((noted.token_id, noted.reason), None)
                 log.warning("a refusal of %s was not written: %s", noted.token_id, error)
+            except Exception:
+                # A bug in writing one must not end the task that writes them all.
+                log.exception("a refusal of %s was not written", noted.token_id)
 
     async def _write(self, noted: _Noted) -> None:
         async with self._system.store.changing() as session:

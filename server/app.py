@@ -22,6 +22,7 @@ from spacekey.schema.build import build_schema
 
 from .body import BadBody
 from .build import build_parts
+from .dashboard import dashboard_routes
 from .migration import prepare_store
 from .parts import Parts, facts_of
 from .refusals import REALM, on_expected, on_http_exception
@@ -31,6 +32,9 @@ from .same_origin import SameOrigin
 from .security_headers import SecurityHeaders
 from .session_cookie import member_of_session
 from .settings import Settings
+
+LAST_WRITES_SECONDS = 5.0
+"""How long stopping waits for refusals that are not in the audit log yet; the rest is lost, as by a crash."""
 
 
 def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawberry.Schema | None = None) -> Starlette:
@@ -42,7 +46,7 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
     """
     parts = parts if parts is not None else build_parts(settings)
     app = Starlette(
-        routes=build_routes(schema if schema is not None else build_schema()),
+        routes=[*build_routes(schema if schema is not None else build_schema()), *dashboard_routes()],
         middleware=_middleware(settings, parts),
         exception_handlers={
             Refusal: on_expected,
@@ -96,9 +100,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WRITES_SECONDS):
+                    await parts.refusals.flush()
             writing.cancel()
             with suppress(asyncio.CancelledError):
                 await writing
-            await parts.refusals.flush()
     finally:
         await parts.aclose()

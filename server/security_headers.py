@@ -29,9 +29,9 @@ class SecurityHeaders:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
-                missing = [pair for pair in added if pair[0] not in present]
-                message = {**message, "headers": [*message["headers"], *missing]}
+                headers = list(message.get("headers", ()))
+                present = {name.lower() for name, _ in headers}
+                message = {**message, "headers": headers + [pair for pair in added if pair[0] not in present]}
             await send(message)
 
         await self.app(scope, receive, sending)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import strawberry
 
 from spacekey.models.store import SQLITE
 from spacekey.server.logs import JsonLines, configure_logging, redacted
@@ -95,6 +96,25 @@ async def test_a_well_formed_request_id_is_kept_and_any_other_replaced(database_
             assert len(got) >= 8
         made = {(await server.client.get("/healthz")).headers["x-request-id"] for _ in range(5)}
         assert len(made) == 5
+
+
+@strawberry.type
+class Faulty:
+    @strawberry.field
+    def bug(self) -> str:
+        raise RuntimeError(f"broken near {SECRET}")
+
+
+@only_sqlite
+async def test_a_bug_in_a_field_is_logged_with_its_traceback_and_clients_mistakes_are_not(database_url: str) -> None:
+    with logged("info") as stream:
+        async with served(database_url, schema=strawberry.Schema(Faulty)) as server:
+            await server.client.post("/graphql", json={"query": "{ bug }"})
+            await server.client.post("/graphql", json={"query": "{ nothing }"})
+            await server.client.post("/graphql", json={"query": "{"})
+    faults = [line for line in map(json.loads, stream.getvalue().splitlines()) if line["level"] == "error"]
+    assert [line["message"] for line in faults] == ["a GraphQL field failed at ['bug']"]
+    assert "RuntimeError: broken near sp_live_[redacted]" in faults[0]["traceback"]
 
 
 @only_sqlite
