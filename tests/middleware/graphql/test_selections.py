@@ -1,7 +1,9 @@
 """Which fields of an operation are denied: interfaces, unions, fragments, aliases, conditions, operations."""
 
 import pytest
+import strawberry
 
+from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
 from support.graphql_library import anonymous, ask, holding, library, refusals
 
 SCHEMA = library()
@@ -213,3 +215,44 @@ async def test_introspection_stays_open_to_anonymous_callers(how: str) -> None:
 async def test_arguments_change_nothing(how: str) -> None:
     query = '{ book { a: price(currency: "USD") } }'
     assert [one[0] for one in refusals(await ask(how, SCHEMA, query, holding()))] == ["Book.price"]
+
+
+async def test_types_that_narrow_an_interfaces_field_are_all_followed(how: str) -> None:
+    @strawberry.interface
+    class Part:
+        name: str = "part"
+
+    @strawberry.type
+    class Wheel(Part):
+        size: int | None = strawberry.field(directives=[requires_scopes("wheels:read")], default=1)
+
+    @strawberry.type
+    class Sail(Part):
+        area: int | None = strawberry.field(directives=[requires_scopes("sails:read")], default=2)
+
+    @strawberry.interface
+    class Vehicle:
+        part: Part | None = None
+
+    @strawberry.type
+    class Car(Vehicle):
+        part: Wheel | None = None
+
+    @strawberry.type
+    class Boat(Vehicle):
+        part: Sail | None = None
+
+    @strawberry.type(name="Query")
+    class Root:
+        @strawberry.field
+        def vehicles(self) -> list[Vehicle]:
+            return [Car(part=Wheel()), Boat(part=Sail())]
+
+    schema = ScopedSchema(Root, types=[Car, Boat], scopes=ScopeEnforcement(principal=lambda context: context["caller"]))
+    query = "{ vehicles { part { name ... on Wheel { size } ... on Sail { area } } } }"
+    assert refusals(await ask(how, schema, query, holding())) == [
+        ("Wheel.size", ("vehicles", "part", "size"), DENIED),
+        ("Sail.area", ("vehicles", "part", "area"), DENIED),
+    ]
+    result = await ask(how, schema, query, holding("wheels:read", "sails:read"))
+    assert result.data == {"vehicles": [{"part": {"name": "part", "size": 1}}, {"part": {"name": "part", "area": 2}}]}
