@@ -1,0 +1,95 @@
+// The GraphQL client: one address, JSON in and out, and every way it can fail as one kind of error.
+
+/**
+ * Why an answer did not come.
+ * kind: "refused" (the server says why), "forbidden", "signed-out", "unavailable" (nothing was changed),
+ * "unreachable" (nobody knows), "broken".
+ */
+export class ApiError extends Error {
+  constructor(kind, message, facts = {}) {
+    super(message);
+    this.kind = kind;
+    this.facts = facts;
+  }
+}
+
+const KINDS = { UNAUTHENTICATED: "signed-out", INSUFFICIENT_SCOPE: "forbidden", UNAVAILABLE: "unavailable" };
+let signInAgain = null;
+
+/** What to do when the session has ended: a function whose promise ends once somebody has signed in again. */
+export function whenSignedOut(handler) {
+  signInAgain = handler;
+}
+
+/** Run an operation and give its data. A session that ended is opened again first, then the operation is repeated. */
+export async function ask(document, variables = {}) {
+  try {
+    return await post(document, variables);
+  } catch (error) {
+    if (error.kind !== "signed-out" || signInAgain === null) throw error;
+    await signInAgain();
+    return post(document, variables);
+  }
+}
+
+/** What every mutation's refusals are asked for. */
+export const WHY = `fragment Why on Refusal { __typename message
+  ... on InvalidInput { field reason } ... on ScopeNotAllowed { scopes }
+  ... on Conflict { successorId } ... on TooManyAttempts { retryAfterSeconds } }`;
+
+/** Run a mutation whose one field is called "answer", and give its success; a refusal is thrown. */
+export async function change(document, input) {
+  const { answer } = await ask(`${document} ${WHY}`, { input });
+  if (!answer.__typename.endsWith("Success")) {
+    throw new ApiError("refused", answer.reason ?? answer.message, { ...answer, whole: answer.message });
+  }
+  return answer;
+}
+
+async function post(document, variables) {
+  let response;
+  try {
+    response = await fetch("/graphql", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify({ query: document, variables }),
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+    });
+  } catch {
+    const hint = navigator.onLine ? "" : " This device seems to be offline.";
+    throw new ApiError("unreachable", `The server could not be reached.${hint}`);
+  }
+  const body = await readJson(response);
+  const error = body.errors?.[0];
+  if (response.ok && error === undefined) return body.data;
+  if (error !== undefined) throw graphqlError(error);
+  if (response.status === 503 || response.status === 502 || response.status === 504) {
+    throw new ApiError("unavailable", wait(response));
+  }
+  throw new ApiError("broken", body.detail ?? "The server answered in a way this page does not understand.");
+}
+
+async function readJson(response) {
+  try {
+    return await response.json();
+  } catch {
+    return {};
+  }
+}
+
+function graphqlError(error) {
+  const kind = KINDS[error.extensions?.code] ?? "broken";
+  if (kind === "unavailable") return new ApiError(kind, "The server cannot answer right now; nothing was changed.");
+  const missing = error.extensions?.missingScopes ?? error.extensions?.requiredScopes;
+  if (kind !== "forbidden") return new ApiError(kind, error.message);
+  const needs = missing?.length ? ` It needs ${missing.join(", ")}.` : "";
+  return new ApiError(kind, `Your role does not allow this.${needs} Ask an owner of the workspace.`);
+}
+
+function wait(response) {
+  const seconds = Number(response.headers.get("Retry-After"));
+  const when = seconds > 0 ? ` Try again in ${seconds} seconds.` : " Try again in a moment.";
+  return `The server cannot answer right now; nothing was changed.${when}`;
+}

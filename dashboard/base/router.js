@@ -1,0 +1,45 @@
+// Addresses and the pages that answer them. Links are ordinary links; those within the dashboard are taken over.
+
+let table = [];
+let show = null;
+
+/** Start: routes are [pattern, page] pairs such as ["/token/:id", tokenPage]; shown(page, parameters, query) renders. */
+export function startRouter(routes, shown) {
+  table = routes.map(([pattern, page]) => [expression(pattern), page]);
+  show = shown;
+  addEventListener("popstate", () => render());
+  document.addEventListener("click", takeLink);
+  return render();
+}
+
+/** Go to a path of the dashboard. */
+export function go(path, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", path);
+  return render();
+}
+
+/** Show the present address afresh. */
+export function render() {
+  const found = table.map(([pattern, page]) => [pattern.exec(location.pathname), page]).find(([match]) => match);
+  return show(found?.[1] ?? null, found?.[0].groups ?? {}, new URLSearchParams(location.search));
+}
+
+/** Note what a page shows (filters, sorting, place) in the address, without a new entry in the history. */
+export function note(query) {
+  const text = query.toString();
+  history.replaceState(null, "", text ? `${location.pathname}?${text}` : location.pathname);
+}
+
+function expression(pattern) {
+  return new RegExp(`^${pattern.replace(/:(\w+)/g, "(?<$1>[\\w-]+)")}/?$`);
+}
+
+function takeLink(event) {
+  const link = event.target.closest?.("a[href]");
+  const plain = !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey && event.button === 0;
+  if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
+  const url = new URL(link.href);
+  if (url.origin !== location.origin || !link.getAttribute("href").startsWith("/")) return;
+  event.preventDefault();
+  go(url.pathname + url.search);
+}

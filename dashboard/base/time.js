@@ -1,0 +1,57 @@
+// Moments in the reader's own zone and words, the exact time on hover.
+
+import { h } from "./dom.js";
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+const STEPS = [
+  [MINUTE, 1, "second"],
+  [HOUR, MINUTE, "minute"],
+  [DAY, HOUR, "hour"],
+  [30 * DAY, DAY, "day"],
+  [365 * DAY, 30 * DAY, "month"],
+  [Infinity, 365 * DAY, "year"],
+];
+const relative = new Intl.DateTimeFormat().resolvedOptions().locale;
+const words = new Intl.RelativeTimeFormat(relative, { numeric: "auto" });
+const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+/** "3 minutes ago", "in 2 days", with the exact time on hover. */
+export function ago(iso, otherwise = "Never") {
+  return iso ? timeElement(iso, agoText(iso)) : otherwise;
+}
+
+/** "12 Mar 2030", with the exact time on hover. */
+export function date(iso, otherwise = "Not specified") {
+  return iso ? timeElement(iso, dates.format(new Date(iso))) : otherwise;
+}
+
+/** Date and relative distance: what a page about one thing shows. */
+export function dateAndAgo(iso, otherwise) {
+  return iso ? [date(iso), h("span", { class: "quiet" }, ` (${agoText(iso)})`)] : otherwise;
+}
+
+/** The distance as text. */
+export function agoText(iso) {
+  const seconds = Math.round((new Date(iso) - Date.now()) / 1000);
+  const [, unit, name] = STEPS.find(([below]) => Math.abs(seconds) < below);
+  return words.format(Math.trunc(seconds / unit), name);
+}
+
+/** The exact moment as text, zone included. */
+export function exactText(iso) {
+  return exact.format(new Date(iso));
+}
+
+/** A length of time as text: 86400 → "24 hours", 604800 → "7 days". */
+export function spanText(seconds) {
+  if (seconds >= 2 * DAY && seconds % DAY === 0) return `${seconds / DAY} days`;
+  if (seconds >= HOUR && seconds % HOUR === 0) return seconds === HOUR ? "1 hour" : `${seconds / HOUR} hours`;
+  return seconds >= MINUTE ? `${Math.round(seconds / MINUTE)} minutes` : `${seconds} seconds`;
+}
+
+function timeElement(iso, text) {
+  return h("time", { datetime: iso, title: exactText(iso) }, text);
+}

@@ -1,0 +1,45 @@
+// The reader's own account: password, theme, signing out.
+
+import { h } from "../base/dom.js";
+import { changePassword, signOut, who } from "../base/session.js";
+import { themeSelect } from "../base/theme.js";
+import { setFieldError, textField } from "../parts/field.js";
+import { form } from "../parts/form.js";
+import { say } from "../parts/notice.js";
+import { differs, newPasswordFields } from "./invitation.js";
+
+/** The page. */
+export async function accountPage() {
+  const leave = form({ fields: [], submit: "Sign out", send: signOut });
+  return {
+    title: "Your account",
+    body: [
+      h("p", {}, "Signed in as ", h("strong", {}, who().email), "."),
+      h("section", {}, h("h2", {}, "Appearance"), themeSelect()),
+      h("section", { class: "narrow" }, h("h2", {}, "Change your password"), passwordForm()),
+      h("section", {}, h("h2", {}, "This session"), h("p", {}, "Signing out ends the session in this browser. Changing the password ends all of your sessions."), leave),
+    ],
+  };
+}
+
+function passwordForm() {
+  const current = textField({ name: "current", label: "Present password", type: "password", required: true, autocomplete: "current-password" });
+  return form({
+    fields: [current, ...newPasswordFields()],
+    submit: "Change password",
+    send: async ({ current: old, password, again }, element) => {
+      if (password !== again) return differs(element);
+      try {
+        await changePassword(old, password);
+      } catch (error) {
+        if (error.facts?.field === "new") error.facts.field = "password";
+        if (error.facts?.__typename !== "SignInFailed") throw error;
+        setFieldError(element, "current", "This is not your present password.");
+        element.elements.current.focus();
+        return;
+      }
+      element.reset();
+      say("Your password was changed. All other sessions have ended.");
+    },
+  });
+}

@@ -1,0 +1,73 @@
+// The reader's workspaces: where to go, and how to make another.
+
+import { ask, change } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { go } from "../base/router.js";
+import { openDialog } from "../parts/dialog.js";
+import { empty } from "../parts/empty.js";
+import { selectField, textField } from "../parts/field.js";
+import { form } from "../parts/form.js";
+import { pageArguments, pager } from "../parts/pager.js";
+import { slugOf } from "../base/slug.js";
+
+const LIST = `query ($first: Int, $after: String, $last: Int, $before: String, $some: Boolean!) {
+  workspaces(first: $first, after: $after, last: $last, before: $before) @include(if: $some) {
+    nodes { id name slug myRole myScopes suspendedAt roles { name title } plan { title } catalog { title tokenKinds } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`;
+const CREATE = `mutation ($input: CreateWorkspaceInput!) { answer: createWorkspace(input: $input) {
+  __typename ... on WorkspaceSuccess { workspace { id } } ...Why } }`;
+
+/** The page. */
+export async function homePage(_parameters, query) {
+  const { me } = await ask("{ me { scopes } }");
+  const some = me.scopes.includes("workspace:read");
+  const { workspaces } = await ask(LIST, { ...pageArguments(query, 50), some });
+  const create = h("button", { type: "button", class: "main", onclick: createWorkspace }, "New workspace");
+  const nodes = workspaces?.nodes ?? [];
+  if (!nodes.length) {
+    const text = "A workspace holds spaces, members and tokens. Make your own, or ask somebody to add you to theirs.";
+    return { title: "Workspaces", body: empty("You belong to no workspace yet", text, create) };
+  }
+  const turn = (to) => go(`/?${new URLSearchParams(to)}`);
+  const list = h("ul", { class: "cards" }, nodes.map(card));
+  return { title: "Workspaces", actions: [create], body: [list, pager(workspaces.pageInfo, turn)] };
+}
+
+function card(one) {
+  const sees = one.myScopes.includes("tokens:read");
+  const role = one.roles.find((role) => role.name === one.myRole)?.title ?? one.myRole;
+  const facts = [one.catalog.title, one.plan ? `${one.plan.title} plan` : null, role].filter(Boolean).join(" · ");
+  const href = `/workspace/${one.id}/${sees ? "access-tokens" : "members"}`;
+  const suspended = one.suspendedAt ? h("p", { class: "reason" }, "Suspended") : null;
+  return h("li", {}, h("a", { href }, one.name), h("p", { class: "quiet" }, facts), suspended);
+}
+
+async function createWorkspace() {
+  const { catalogs } = await ask("{ catalogs { name title description } }");
+  const dialog = openDialog({
+    title: "New workspace",
+    content: (close) =>
+      form({
+        fields: [
+          ...nameFields(),
+          selectField({ name: "catalog", label: "Product", hint: "Decides which scopes its tokens may hold. It cannot be changed later.", options: catalogs.map((one) => [one.name, `${one.title}: ${one.description}`]) }),
+        ],
+        submit: "Create workspace",
+        cancel: () => close(undefined),
+        send: async (values) => close(await change(CREATE, values)),
+      }),
+  });
+  const answer = await dialog.closed;
+  if (answer) await go(`/workspace/${answer.workspace.id}/access-tokens`);
+}
+
+/** Name and slug; the slug follows the name until somebody writes one. */
+export function nameFields({ name = "", slug = "" } = {}) {
+  const first = textField({ name: "name", label: "Name", value: name, required: true, maxlength: 100 });
+  const second = textField({ name: "slug", label: "Slug", value: slug, hint: "Lower-case letters, digits and hyphens, for addresses and settings.", required: true, maxlength: 63 });
+  const [source, target] = [first.querySelector("input"), second.querySelector("input")];
+  let own = slug !== "";
+  target.addEventListener("input", () => (own = target.value !== ""));
+  source.addEventListener("input", () => own || (target.value = slugOf(source.value)));
+  return [first, second];
+}

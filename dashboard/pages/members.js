@@ -1,0 +1,119 @@
+// Members of a workspace and their roles.
+
+import { ask, change } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { whyNot } from "../base/expand.js";
+import { go, render } from "../base/router.js";
+import { who } from "../base/session.js";
+import { date } from "../base/time.js";
+import { forgetWorkspaces, loadWorkspace, may, roleTitle } from "../base/workspace.js";
+import { confirmed } from "../parts/confirm.js";
+import { openDialog } from "../parts/dialog.js";
+import { radioField, textField } from "../parts/field.js";
+import { form } from "../parts/form.js";
+import { menuButton } from "../parts/menu.js";
+import { say } from "../parts/notice.js";
+import { pageArguments, pager } from "../parts/pager.js";
+import { showSecret } from "../parts/secret-dialog.js";
+import { table } from "../parts/table.js";
+import { missingPage } from "./missing.js";
+
+const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
+  workspace(id: $id) { members(first: $first, after: $after, last: $last, before: $before) {
+    nodes { userId name email role createdAt invited } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`;
+const result = "__typename ... on MemberSuccess { invitation member { email role } } ...Why";
+
+/** The page. */
+export async function membersPage({ id }, query) {
+  const workspace = await loadWorkspace(id);
+  if (!workspace || !may(workspace, "members:read")) return missingPage();
+  const { members } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
+  const writes = may(workspace, "members:write");
+  const columns = [
+    { title: "E-mail", cell: (one) => [one.email, one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null] },
+    { title: "Name", cell: (one) => one.name },
+    { title: "Role", cell: (one) => [roleTitle(workspace, one.role), one.invited ? h("div", { class: "quiet" }, "Invited, no password yet") : null] },
+    { title: "Since", cell: (one) => date(one.createdAt) },
+    { title: "Actions", cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
+  ];
+  const turn = (to) => go(`/workspace/${id}/members?${new URLSearchParams(to)}`);
+  const add = writes ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Add member") : null;
+  const text = "A member signs in here and holds one role. Programs do not sign in: give them tokens.";
+  const body = [h("p", {}, text), table({ caption: "Members", columns, rows: members.nodes }), pager(members.pageInfo, turn)];
+  return { title: "Members", workspace, current: "members", actions: [add], body };
+}
+
+function actions(workspace, member) {
+  const above = whyNot(workspace, workspace.roles.find((one) => one.name === member.role)?.scopes ?? []);
+  if (above) return h("span", { class: "quiet" }, "Above your role");
+  const items = [
+    { label: "Change role", act: () => changeRole(workspace, member) },
+    { label: "Remove", act: () => removeMember(workspace, member), danger: true },
+  ];
+  return menuButton({ label: "⋯", name: `Actions for ${member.email}`, items });
+}
+
+async function addMember(workspace) {
+  const document = `mutation ($input: AddMemberInput!) { answer: addMember(input: $input) { ${result} } }`;
+  const content = (close) =>
+    form({
+      fields: [textField({ name: "email", label: "E-mail address", type: "email", required: true }), roleField(workspace, null)],
+      submit: "Add member",
+      cancel: () => close(undefined),
+      send: async ({ email, role }) => close(await change(document, { workspaceId: workspace.id, email, role: role ?? "" })),
+    });
+  const answer = await openDialog({ title: `Add a member to ${workspace.name}`, content }).closed;
+  if (!answer) return;
+  if (answer.invitation) await showInvitation(answer);
+  else say(`${answer.member.email} was added.`);
+  await render();
+}
+
+function showInvitation({ invitation, member }) {
+  const page = `${location.origin}/invitation`;
+  const next = h("p", {}, `Send it to ${member.email} by a way you trust. They set their password at `, h("code", { class: "breakable" }, page), " within 7 days.");
+  return showSecret({ title: `${member.email} was invited`, secret: invitation, what: "invitation code", next });
+}
+
+async function changeRole(workspace, member) {
+  const document = `mutation ($input: ChangeMemberRoleInput!) { answer: changeMemberRole(input: $input) { ${result} } }`;
+  const content = (close) => [
+    h("p", {}, "The new role holds at once, in every open session."),
+    form({
+      fields: [roleField(workspace, member.role)],
+      submit: "Change role",
+      cancel: () => close(undefined),
+      send: async ({ role }) => close(await change(document, { workspaceId: workspace.id, userId: member.userId, role })),
+    }),
+  ];
+  if (await openDialog({ title: `Role of ${member.email}`, content }).closed) await changed();
+}
+
+async function removeMember(workspace, member) {
+  const document = `mutation ($input: RemoveMemberInput!) { answer: removeMember(input: $input) { ${result} } }`;
+  const done = await confirmed({
+    title: `Remove ${member.email}?`,
+    text: "They lose access to this workspace at once. Tokens they made stay: tokens belong to the workspace.",
+    button: "Remove member",
+    act: async () => {
+      await change(document, { workspaceId: workspace.id, userId: member.userId });
+      say(`${member.email} was removed.`);
+    },
+  });
+  if (done) await changed();
+}
+
+/** One's own role may have changed too. */
+async function changed() {
+  forgetWorkspaces();
+  await render();
+}
+
+function roleField(workspace, value) {
+  const options = workspace.roles.map((role) => {
+    const reason = whyNot(workspace, role.scopes);
+    const hint = reason ? `${role.description}. You may not give it: it holds more than your own role.` : role.description;
+    return { value: role.name, label: role.title, hint, disabled: reason !== null };
+  });
+  return radioField({ name: "role", label: "Role", options, value: value ?? options.find((one) => !one.disabled)?.value });
+}

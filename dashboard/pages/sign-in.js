@@ -1,0 +1,60 @@
+// Signing in: as a page at whatever address was asked for, or as a dialog when a session ended meanwhile.
+
+import { ApiError } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { holdsSecret } from "../base/secret-shape.js";
+import { signIn, who } from "../base/session.js";
+import { forgetWorkspaces } from "../base/workspace.js";
+import { openDialog } from "../parts/dialog.js";
+import { setFieldError, textField } from "../parts/field.js";
+import { form } from "../parts/form.js";
+
+let asking = null;
+
+/** The page; then() shows what was asked for. */
+export function signInPage(then) {
+  const invited = h("p", {}, "Were you invited? ", h("a", { href: "/invitation" }, "Set your password"), " with the code you got.");
+  return { title: "Sign in", body: h("div", { class: "narrow" }, signInForm(then), invited) };
+}
+
+/** The dialog over a page whose session ended: what was typed there stays. Resolves once signed in. */
+export function signInAgain() {
+  asking ??= askAgain().finally(() => (asking = null));
+  return asking;
+}
+
+async function askAgain() {
+  const before = who();
+  const dialog = openDialog({
+    title: "Sign in again",
+    dismissable: before === null,
+    content: (close) => [
+      h("p", {}, "Your session has ended. Sign in and go on where you were; what you entered is kept."),
+      signInForm(() => close(true), before?.email),
+    ],
+  });
+  if (!(await dialog.closed)) throw new ApiError("signed-out", "You are not signed in.");
+  forgetWorkspaces();
+  if (before && before.id !== who().id) location.reload();
+}
+
+function signInForm(then, email = "") {
+  return form({
+    fields: [
+      textField({ name: "email", label: "E-mail address", type: "email", value: email, required: true, autocomplete: "username" }),
+      textField({ name: "password", label: "Password", type: "password", required: true, autocomplete: "current-password" }),
+    ],
+    submit: "Sign in",
+    send: async ({ email: address, password }, element) => {
+      for (const [name, text] of Object.entries({ email: address, password })) {
+        if (!holdsSecret(text)) continue;
+        element.elements[name].value = "";
+        setFieldError(element, name, "This is an API token. Tokens are for programs and cannot sign in: use your password. The token was not sent anywhere.");
+        element.elements[name].focus();
+        return;
+      }
+      await signIn(address, password);
+      await then();
+    },
+  });
+}

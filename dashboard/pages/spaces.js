@@ -1,0 +1,86 @@
+// The spaces of a workspace: open, create, rename, delete.
+
+import { ask, change } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { go, render } from "../base/router.js";
+import { date } from "../base/time.js";
+import { loadWorkspace, may } from "../base/workspace.js";
+import { confirmed } from "../parts/confirm.js";
+import { openDialog } from "../parts/dialog.js";
+import { empty } from "../parts/empty.js";
+import { form } from "../parts/form.js";
+import { menuButton } from "../parts/menu.js";
+import { say } from "../parts/notice.js";
+import { pageArguments, pager } from "../parts/pager.js";
+import { table } from "../parts/table.js";
+import { nameFields } from "./home.js";
+import { missingPage } from "./missing.js";
+
+const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
+  workspace(id: $id) { spaces(first: $first, after: $after, last: $last, before: $before) {
+    nodes { id name slug createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`;
+const result = "__typename ... on SpaceSuccess { space { id name } } ...Why";
+
+/** The page. */
+export async function spacesPage({ id }, query) {
+  const workspace = await loadWorkspace(id);
+  if (!workspace || !may(workspace, "spaces:read")) return missingPage();
+  const { spaces } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
+  const writes = may(workspace, "spaces:write");
+  const create = writes ? h("button", { type: "button", class: "main", onclick: () => createSpace(workspace) }, "New space") : null;
+  const view = { title: "Spaces", workspace, current: "spaces" };
+  if (!spaces.nodes.length) {
+    const text = "A space is a project inside the workspace. A token of a space is good in that space alone.";
+    return { ...view, body: empty("No spaces yet", text, create) };
+  }
+  const columns = [
+    { title: "Name", cell: (one) => h("a", { href: `/space/${one.id}/tokens` }, one.name) },
+    { title: "Slug", cell: (one) => h("code", {}, one.slug) },
+    { title: "Created", cell: (one) => date(one.createdAt) },
+    { title: "Actions", cell: (one) => actions(one), hidden: !writes, class: "narrow-cell" },
+  ];
+  const turn = (to) => go(`/workspace/${id}/spaces?${new URLSearchParams(to)}`);
+  return { ...view, actions: [create], body: [table({ caption: "Spaces", columns, rows: spaces.nodes }), pager(spaces.pageInfo, turn)] };
+}
+
+function actions(space) {
+  const items = [
+    { label: "Rename", act: () => renameSpace(space) },
+    { label: "Delete", act: () => deleteSpace(space), danger: true },
+  ];
+  return menuButton({ label: "⋯", name: `Actions for ${space.name}`, items });
+}
+
+async function createSpace(workspace) {
+  const answer = await ofDialog("New space", "Create space", {}, (values) =>
+    change(`mutation ($input: CreateSpaceInput!) { answer: createSpace(input: $input) { ${result} } }`, { ...values, workspaceId: workspace.id }),
+  );
+  if (answer) await go(`/space/${answer.space.id}/tokens`);
+}
+
+async function renameSpace(space) {
+  const answer = await ofDialog(`Rename ${space.name}`, "Save", space, (values) =>
+    change(`mutation ($input: UpdateSpaceInput!) { answer: updateSpace(input: $input) { ${result} } }`, { ...values, id: space.id }),
+  );
+  if (answer) await render();
+}
+
+async function deleteSpace(space) {
+  const done = await confirmed({
+    title: `Delete ${space.name}?`,
+    text: "All of its tokens are refused from then on, for good. Programs that use them lose access at once.",
+    typed: space.slug,
+    button: "Delete space",
+    act: async () => {
+      await change(`mutation ($input: DeleteSpaceInput!) { answer: deleteSpace(input: $input) { ${result} } }`, { id: space.id });
+      say(`${space.name} was deleted.`);
+    },
+  });
+  if (done) await render();
+}
+
+function ofDialog(title, submit, present, send) {
+  const content = (close) =>
+    form({ fields: nameFields(present), submit, cancel: () => close(undefined), send: async (values) => close(await send(values)) });
+  return openDialog({ title, content }).closed;
+}

@@ -1,0 +1,113 @@
+// Everything about one token.
+
+import { ask } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { render, go } from "../base/router.js";
+import { ago, dateAndAgo } from "../base/time.js";
+import { WORKSPACE, keepWorkspace, may, roleTitle } from "../base/workspace.js";
+import { alertBox } from "../parts/alert.js";
+import { auditTable, AUDIT_ROW } from "../parts/audit-table.js";
+import { dayChart, withQuietDays } from "../parts/chart.js";
+import { rotationPair } from "../parts/rotation-pair.js";
+import { environmentBadge, statusBadge } from "../parts/status.js";
+import { tokenActions } from "../parts/token-actions.js";
+import { TOKEN_WHOLE } from "../parts/token-fields.js";
+import { unusedScopes } from "../parts/unused-scopes.js";
+import { missingPage } from "./missing.js";
+
+const DAYS = 30;
+const UNUSED_DAYS = 90;
+const FIRST = `query ($id: ID!) { token(id: $id) { ...TokenWhole workspace { ...Workspace } } } ${TOKEN_WHOLE} ${WORKSPACE}`;
+const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!) {
+  token(id: $id) @include(if: $usage) { usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
+  workspace(id: $workspace) @include(if: $audit) { auditLog(targetId: $id, first: 20) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
+
+/** The page. */
+export async function tokenPage({ id }) {
+  const { token } = await ask(FIRST, { id });
+  if (!token?.workspace) return missingPage();
+  const workspace = keepWorkspace(token.workspace);
+  const usage = may(workspace, "usage:read");
+  const audit = may(workspace, "audit:read");
+  const more = usage || audit ? await ask(MORE, { id, workspace: workspace.id, usage, audit }) : {};
+  const back = token.space ? `/space/${token.space.id}/tokens` : `/workspace/${workspace.id}/access-tokens`;
+  return {
+    title: token.name,
+    heading: [token.name, " ", statusBadge(token.status)],
+    lead: h("p", { class: "crumb" }, h("a", { href: back }, "← ", token.space ? `Tokens of ${token.space.name}` : "Access tokens")),
+    workspace,
+    space: token.space,
+    current: token.space ? "spaces" : "access-tokens",
+    actions: buttons(workspace, token),
+    body: [
+      situation(workspace, token),
+      rotationPair(token),
+      facts(workspace, token),
+      scopes(workspace, token, more.token),
+      usage ? usageSection(more.token) : null,
+      audit ? auditSection(more.workspace.auditLog.nodes, workspace, id) : null,
+    ],
+  };
+}
+
+function buttons(workspace, token) {
+  const done = async () => {
+    // A deleted token has no page any more.
+    const { token: still } = await ask("query ($id: ID!) { token(id: $id) { id } }", { id: token.id });
+    await (still ? render() : go(`/workspace/${workspace.id}/access-tokens`));
+  };
+  return tokenActions(workspace, token, done).map(({ label, act, danger }) =>
+    h("button", { type: "button", class: danger ? "danger-text" : null, onclick: act }, label),
+  );
+}
+
+function situation(workspace, token) {
+  const { status, revokedAt, revokedReason, disabledAt, expiresAt } = token;
+  if (status === "REVOKED") return alertBox("info", ["Revoked ", ago(revokedAt), revokedReason ? `: ${revokedReason}` : ".", " Every request with it is refused."]);
+  if (status === "DISABLED") return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
+  if (status === "EXPIRED") return alertBox("warning", ["Expired ", ago(token.retiresAt ?? expiresAt), ". Requests with it are refused."]);
+  if (workspace.suspendedAt) return alertBox("warning", "This workspace is suspended: none of its tokens are accepted.");
+  return null;
+}
+
+function facts(workspace, token) {
+  const rows = [
+    ["Token", h("code", {}, token.maskedToken)],
+    ["Prefix", h("code", {}, token.prefix)],
+    ["Token id", h("code", { class: "breakable" }, token.tokenId)],
+    ["Description", token.description || "None"],
+    ["Belongs to", token.space ? h("a", { href: `/space/${token.space.id}/tokens` }, token.space.name) : workspace.name],
+    ["Environment", environmentBadge(token.environment)],
+    ["Created", [dateAndAgo(token.createdAt), " by ", token.createdBy]],
+    ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
+    token.retiresAt ? ["Rotation ends it", dateAndAgo(token.retiresAt)] : null,
+    ["Last used", token.lastUsedAt ? [ago(token.lastUsedAt), token.lastUsedIp ? ` from ${token.lastUsedIp}` : null] : "Never"],
+    token.revokedAt ? ["Revoked", [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]] : null,
+    token.rotatedFrom ? ["Replaces", h("a", { href: `/token/${token.rotatedFrom.id}` }, token.rotatedFrom.prefix)] : null,
+    token.rotatedTo ? ["Replaced by", h("a", { href: `/token/${token.rotatedTo.id}` }, token.rotatedTo.prefix)] : null,
+  ];
+  const pairs = rows.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+  return section("About this token", h("dl", { class: "facts" }, pairs));
+}
+
+function scopes(workspace, token, more) {
+  const described = new Map(workspace.catalog.scopes.map((one) => [one.name, one.description]));
+  const given = token.role ? `The role ${roleTitle(workspace, token.role)}` : token.grants.map((one) => h("code", { class: "grant" }, one));
+  const list = token.scopes.length
+    ? h("ul", { class: "scopes" }, token.scopes.map((name) => h("li", {}, h("code", {}, name), h("span", { class: "quiet" }, ` ${described.get(name) ?? ""}`))))
+    : h("p", {}, "Nothing: the workspace's plan, policy or roles leave it no scope now.");
+  return section("What it may do", h("p", {}, h("strong", {}, "Granted: "), given), h("p", {}, h("strong", {}, "Which now comes to:")), list, more ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null);
+}
+
+function usageSection({ usage }) {
+  return section("Usage", dayChart(`Requests by day, the last ${DAYS} days`, withQuietDays(usage, DAYS)));
+}
+
+function auditSection(events, workspace, id) {
+  const all = h("p", {}, h("a", { href: `/workspace/${workspace.id}/audit-log?target=${id}` }, "All of it in the audit log"));
+  return section("Audit trail", events.length ? auditTable(events, "Audit trail of this token") : h("p", {}, "Nothing yet."), all);
+}
+
+function section(title, ...children) {
+  return h("section", {}, h("h2", {}, title), children);
+}

@@ -1,0 +1,78 @@
+// Usage of a workspace: requests by token, tokens that nobody uses, export.
+
+import { ask } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { csv, download } from "../base/download.js";
+import { go } from "../base/router.js";
+import { ago } from "../base/time.js";
+import { loadWorkspace, may } from "../base/workspace.js";
+import { alertBox } from "../parts/alert.js";
+import { rowChart, total } from "../parts/chart.js";
+import { empty } from "../parts/empty.js";
+import { selectField } from "../parts/field.js";
+import { table } from "../parts/table.js";
+import { missingPage } from "./missing.js";
+
+const SPANS = [7, 30, 90];
+const BUSY = 25;
+const USAGE = `query ($id: ID!, $days: Int!) { workspace(id: $id) {
+  busy: tokens(first: ${BUSY}, orderBy: { field: LAST_USED_AT, direction: DESC }) {
+    nodes { id name prefix lastUsedAt usage(days: $days) { day allowed denied limited } } }
+  inactive: tokens(first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
+    nodes { id name prefix lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
+
+/** The page. */
+export async function usagePage({ id }, query) {
+  const workspace = await loadWorkspace(id);
+  if (!workspace) return missingPage();
+  const view = { title: "Usage", workspace, current: "usage" };
+  if (!may(workspace, "usage:read") || !may(workspace, "tokens:read")) {
+    return { ...view, body: alertBox("info", "Your role does not include seeing usage.") };
+  }
+  const days = SPANS.find((one) => String(one) === query.get("days")) ?? 30;
+  const { busy, inactive } = (await ask(USAGE, { id, days })).workspace;
+  const rows = busy.nodes.map(summed).filter((one) => total(one) > 0).sort((a, b) => total(b) - total(a));
+  const span = selectField({
+    name: "days",
+    label: "Span",
+    options: SPANS.map((one) => [String(one), `The last ${one} days`]),
+    value: String(days),
+    onchange: (event) => go(`/workspace/${id}/usage?days=${event.target.value}`),
+  });
+  const save = () => download(`usage-${workspace.slug}.csv`, "text/csv", exported(busy.nodes));
+  return {
+    ...view,
+    actions: [h("button", { type: "button", onclick: save }, "Export as CSV")],
+    body: [h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)), requests(rows, days), quiet(inactive, days, id)],
+  };
+}
+
+function requests(rows, days) {
+  if (!rows.length) return empty("No requests yet", `No token made a request in the last ${days} days. Counts arrive a few seconds after a request.`);
+  return h("section", {}, h("h2", {}, "Requests by token"), rowChart(`Requests in the last ${days} days, the ${BUSY} tokens used last`, rows));
+}
+
+function quiet({ nodes, pageInfo }, days, id) {
+  const columns = [
+    { title: "Name", cell: (one) => h("a", { href: `/token/${one.id}` }, one.name) },
+    { title: "Prefix", cell: (one) => h("code", {}, one.prefix) },
+    { title: "Last used", cell: (one) => ago(one.lastUsedAt) },
+    { title: "Created", cell: (one) => ago(one.createdAt) },
+  ];
+  const caption = `Active tokens without use in ${days} days`;
+  const text = "A token that nobody uses is a risk without a benefit. Ask its owner, then revoke it.";
+  const href = `/workspace/${id}/access-tokens?use=unused.${days === 7 ? 30 : days}&status=ACTIVE`;
+  const more = pageInfo.hasNextPage ? h("p", {}, "There are more: ", h("a", { href }, "see them in the list of tokens")) : null;
+  const rows = nodes.length ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more] : h("p", {}, "None: every active token is in use.");
+  return h("section", {}, h("h2", {}, "Inactive tokens"), rows);
+}
+
+function summed(token) {
+  const sum = (key) => token.usage.reduce((all, day) => all + day[key], 0);
+  return { label: token.name, href: `/token/${token.id}`, allowed: sum("allowed"), denied: sum("denied"), limited: sum("limited") };
+}
+
+function exported(tokens) {
+  const rows = tokens.flatMap((one) => one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.limited]));
+  return csv([["token_id", "name", "day_utc", "allowed", "denied", "limited"], ...rows]);
+}

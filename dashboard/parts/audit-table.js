@@ -1,0 +1,56 @@
+// Audit events as a table: when, who, what, on what, from where, and what changed.
+
+import { h } from "../base/dom.js";
+import { exactText, ago } from "../base/time.js";
+import { table } from "./table.js";
+
+/** What is asked of an event. */
+export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
+  id sequence at action outcome actorName credential targetId before after ip userAgent requestId hash }`;
+
+const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
+
+/** The table, newest first. */
+export function auditTable(events, caption) {
+  const columns = [
+    { title: "When", cell: (one) => ago(one.at) },
+    { title: "What", cell: (one) => h("code", {}, one.action) },
+    { title: "Outcome", cell: (one) => OUTCOMES[one.outcome] ?? one.outcome },
+    { title: "Who", cell: (one) => [one.actorName, h("div", { class: "quiet" }, one.credential)] },
+    { title: "On", cell: (one) => target(one.targetId) },
+    { title: "From", cell: (one) => one.ip || "–" },
+    { title: "Details", cell: details },
+  ];
+  return table({ caption, columns, rows: events });
+}
+
+function target(id) {
+  const short = id.length > 16 ? `${id.slice(0, 15)}…` : id;
+  return id.startsWith("key_") ? h("a", { href: `/token/${id}`, title: id }, short) : h("span", { title: id }, short);
+}
+
+function details(one) {
+  const lines = [
+    ...changes(one.before, one.after),
+    `At: ${exactText(one.at)}`,
+    `Number ${one.sequence} in this workspace's log`,
+    one.userAgent ? `With: ${one.userAgent}` : null,
+    one.requestId ? `Request: ${one.requestId}` : null,
+  ];
+  const list = h("ul", {}, lines.filter(Boolean).map((line) => h("li", {}, line)));
+  return h("details", {}, h("summary", { "aria-label": `Details of ${one.action}, number ${one.sequence}` }, "Show"), list);
+}
+
+function changes(before, after) {
+  const names = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
+  return [...names].map((name) => {
+    const [old, now] = [before?.[name], after?.[name]];
+    return old === undefined ? `${name}: ${words(now)}` : `${name}: ${words(old)} → ${words(now)}`;
+  });
+}
+
+function words(value) {
+  if (value === null || value === undefined || value === "") return "nothing";
+  if (Array.isArray(value)) return value.join(", ") || "nothing";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

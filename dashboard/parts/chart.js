@@ -1,0 +1,115 @@
+// Charts as SVG in a few lines: patterns besides colours, and the numbers in a table behind.
+
+import { freshId, h, svg } from "../base/dom.js";
+import { table } from "./table.js";
+
+const WIDTH = 720;
+const HEIGHT = 180;
+const LEFT = 44;
+const FOOT = 22;
+export const SERIES = [
+  { key: "allowed", title: "Allowed" },
+  { key: "denied", title: "Denied" },
+  { key: "limited", title: "Limited" },
+];
+
+/** Stacked columns by day. days are { day, allowed, denied, limited }, oldest first, without holes. */
+export function dayChart(title, days) {
+  const top = niceTop(Math.max(1, ...days.map(total)));
+  const width = (WIDTH - LEFT) / days.length;
+  const scale = (HEIGHT - FOOT - 8) / top;
+  const columns = days.flatMap((day, index) => {
+    let y = HEIGHT - FOOT;
+    return SERIES.map(({ key }) => {
+      const height = day[key] * scale;
+      y -= height;
+      const box = { x: LEFT + index * width + 1, y, width: Math.max(1, width - 2), height };
+      return height > 0 ? svg("rect", { ...box, class: `part ${key}`, fill: `url(#${key})` }) : null;
+    });
+  });
+  const lines = [0, 0.5, 1].map((part) => {
+    const y = HEIGHT - FOOT - part * top * scale;
+    const number = svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, short(part * top));
+    return [svg("line", { x1: LEFT, x2: WIDTH, y1: y, y2: y, class: "grid" }), number];
+  });
+  const ends = [
+    svg("text", { x: LEFT, y: HEIGHT - 4 }, days[0].day),
+    svg("text", { x: WIDTH, y: HEIGHT - 4, "text-anchor": "end" }, days.at(-1).day),
+  ];
+  const sum = (key) => days.reduce((all, day) => all + day[key], 0);
+  const name = `${title}: ${SERIES.map(({ key, title: word }) => `${sum(key)} ${word.toLowerCase()}`).join(", ")}`;
+  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": name, class: "chart" }, patterns(), lines, columns, ends);
+  return figure(title, picture, dayTable(title, days));
+}
+
+/** One bar a row, longest first. rows are { label, href, allowed, denied, limited }. */
+export function rowChart(title, rows) {
+  const top = Math.max(1, ...rows.map(total));
+  const bars = rows.map((row) => {
+    let x = 0;
+    const parts = SERIES.map(({ key }) => {
+      const width = (row[key] / top) * 400;
+      x += width;
+      return width > 0 ? svg("rect", { x: x - width, y: 0, width, height: 14, class: `part ${key}`, fill: `url(#${key})` }) : null;
+    });
+    const picture = svg("svg", { viewBox: "0 0 400 14", preserveAspectRatio: "none", "aria-hidden": "true" }, parts);
+    return h("li", {}, h("a", { href: row.href }, row.label), picture, h("span", {}, total(row).toLocaleString()));
+  });
+  const shared = svg("svg", { width: 0, height: 0, "aria-hidden": "true", class: "patterns" }, patterns());
+  const columns = [{ title: "Token", cell: (row) => row.label }, ...numberColumns()];
+  return figure(title, [shared, h("ol", { class: "bars" }, bars)], table({ caption: title, columns, rows }));
+}
+
+/** Every day of the span, the quiet ones as zeros. */
+export function withQuietDays(usage, days) {
+  const known = new Map(usage.map((one) => [one.day, one]));
+  return Array.from({ length: days }, (_, index) => {
+    const day = new Date(Date.now() - (days - 1 - index) * 86_400_000).toISOString().slice(0, 10);
+    return known.get(day) ?? { day, allowed: 0, denied: 0, limited: 0 };
+  });
+}
+
+/** All requests of a day or a row. */
+export function total(one) {
+  return one.allowed + one.denied + one.limited;
+}
+
+function figure(title, picture, behind) {
+  const legend = SERIES.map(({ key, title: word }) =>
+    h("li", {}, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, svg("rect", { width: 14, height: 14, class: `part ${key}`, fill: `url(#${key})` })), word),
+  );
+  const details = h("details", {}, h("summary", {}, "Show the numbers"), behind);
+  return h("figure", {}, h("figcaption", {}, title, h("ul", { class: "legend" }, legend)), picture, details);
+}
+
+function dayTable(title, days) {
+  const rows = days.filter((day) => total(day) > 0).reverse();
+  if (!rows.length) return h("p", {}, "No requests in these days.");
+  return table({ caption: title, columns: [{ title: "Day (UTC)", cell: (day) => day.day }, ...numberColumns()], rows });
+}
+
+function numberColumns() {
+  return SERIES.map(({ key, title }) => ({ title, cell: (row) => row[key].toLocaleString(), class: "number" }));
+}
+
+/** Plain, striped and dotted: told apart without colour. */
+function patterns() {
+  const one = (key, ...marks) =>
+    svg("pattern", { id: key, width: 6, height: 6, patternUnits: "userSpaceOnUse" }, svg("rect", { width: 6, height: 6, class: `fill ${key}` }), marks);
+  return svg(
+    "defs",
+    { id: freshId("patterns") },
+    one("allowed"),
+    one("denied", svg("path", { d: "M0 6L6 0", class: "mark" })),
+    one("limited", svg("circle", { cx: 3, cy: 3, r: 1.4, class: "mark dot" })),
+  );
+}
+
+function niceTop(most) {
+  const power = 10 ** Math.floor(Math.log10(most));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= most);
+}
+
+function short(number) {
+  return number >= 10_000 ? `${Math.round(number / 1000)}k` : String(Number(number.toFixed(1)));
+}

@@ -1,0 +1,91 @@
+// The create dialog: name, where it belongs, environment, scopes or a role, expiry; then the secret, once.
+
+import { change } from "../base/api.js";
+import { h } from "../base/dom.js";
+import { openDialog } from "./dialog.js";
+import { radioField, selectField, textField } from "./field.js";
+import { expiryField } from "./expiry.js";
+import { form } from "./form.js";
+import { rolePicker } from "./role-picker.js";
+import { scopePicker } from "./scope-picker.js";
+import { showSecret } from "./secret-dialog.js";
+
+/** Why nobody can create a token here now, in words; null when one can. */
+export function whyNoTokens(workspace) {
+  if (workspace.suspendedAt) return "This workspace is suspended: none of its tokens are accepted.";
+  if (workspace.plan === null) return "This workspace's plan is no longer offered, so nothing can be granted.";
+  if (workspace.plan.tokensMax === 0) return `Tokens are not part of the ${workspace.plan.title} plan.`;
+  return null;
+}
+
+/** Open it. spaces: those to choose from; space: the one it is for, when that is fixed. Resolves to the token or undefined. */
+export async function createToken(workspace, { space = null, spaces = [] } = {}) {
+  const dialog = openDialog({
+    title: space ? `New token for ${space.name}` : `New token for ${workspace.name}`,
+    wide: true,
+    content: (close) => createForm(workspace, space, spaces, close),
+  });
+  const answer = await dialog.closed;
+  if (!answer) return undefined;
+  await showSecret({ title: `${answer.token.name} is ready`, secret: answer.secret, what: "token", next: usageHint(answer.token) });
+  return answer.token;
+}
+
+function createForm(workspace, space, spaces, close) {
+  const { catalog, policy } = workspace;
+  const picker = catalog.tokenRoles.length ? rolePicker(workspace) : scopePicker(workspace);
+  const expiry = expiryField(policy);
+  const description = { name: "description", label: "Description", required: false, maxlength: 500 };
+  return form({
+    fields: [
+      textField({ name: "name", label: catalog.tokenRoles.length ? "Label" : "Name", hint: "Say which program uses it: one token for each.", required: true, maxlength: 100 }),
+      textField(description),
+      space ? null : placeField(catalog, spaces),
+      catalog.environments.length > 1 ? environmentField(catalog) : null,
+      picker.element,
+      expiry.element,
+    ],
+    submit: "Create token",
+    uncertain: "It may have been created: look at the list before you try again.",
+    cancel: () => close(undefined),
+    send: async (values) => {
+      const where = space?.id ?? values.space;
+      const input = {
+        name: values.name,
+        description: values.description,
+        grants: picker.grants(),
+        environment: values.environment,
+        expiresAt: expiry.expiresAt(),
+        ...(where ? { spaceId: where } : { workspaceId: workspace.id }),
+      };
+      close(await change(where ? mutation("Space") : mutation("Workspace"), input));
+    },
+  });
+}
+
+function placeField(catalog, spaces) {
+  const whole = catalog.tokenKinds.includes("workspace") ? [["", "The whole workspace"]] : [];
+  const some = catalog.tokenKinds.includes("space") ? spaces.map((one) => [one.id, `Space ${one.name}`]) : [];
+  if (whole.length + some.length < 2 && whole.length) return null;
+  return selectField({ name: "space", label: "Belongs to", options: [...whole, ...some] });
+}
+
+function environmentField(catalog) {
+  const hints = { live: "For production.", test: "For trying things out; refused in production." };
+  const options = catalog.environments.map((one) => ({
+    value: one.toUpperCase(),
+    label: one === "live" ? "Live" : "Test",
+    hint: `${hints[one]} Begins with ${catalog.brand}_${one}_`,
+  }));
+  return radioField({ name: "environment", label: "Environment", options, value: options[0].value });
+}
+
+function usageHint(token) {
+  const line = `Authorization: Bearer ${token.prefix}`;
+  return h("p", {}, "Programs send it in a header: ", h("code", {}, line));
+}
+
+function mutation(kind) {
+  return `mutation ($input: Create${kind}TokenInput!) { answer: create${kind}Token(input: $input) {
+    __typename ... on CreateTokenSuccess { secret token { id name prefix } } ...Why } }`;
+}

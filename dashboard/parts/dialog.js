@@ -1,0 +1,50 @@
+// Modal dialogs: the browser's own <dialog>, with a name, a way out, and the focus given back.
+
+import { freshId, h } from "../base/dom.js";
+
+/**
+ * Open a dialog and give { element, close, closed }. content(close) makes the body; closed is a promise of what
+ * close was called with. mayClose() may refuse Escape and the close button by returning false.
+ */
+export function openDialog({ title, content, wide = false, mayClose = () => true, dismissable = true }) {
+  const before = document.activeElement;
+  let finish;
+  const closed = new Promise((resolve) => (finish = resolve));
+  const id = freshId("dialog");
+  const element = h("dialog", { class: wide ? "wide" : null, "aria-labelledby": id });
+  const close = (result) => {
+    if (!element.isConnected) return;
+    element.close();
+    element.remove();
+    if (before?.isConnected) before.focus();
+    finish(result);
+  };
+  const leave = () => {
+    if (dismissable && mayClose()) close(undefined);
+  };
+  const cross = h("button", { type: "button", class: "plain cross", "aria-label": "Close", onclick: leave }, "✕");
+  const head = h("div", { class: "dialog-head" }, h("h2", { id, tabindex: "-1" }, title), dismissable ? cross : null);
+  element.append(head, h("div", { class: "dialog-body" }, content(close)));
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    leave();
+  });
+  element.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    leave();
+  });
+  document.body.append(element);
+  element.showModal();
+  const first = element.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea):not(:disabled)");
+  (element.querySelector("[data-focus]") ?? first ?? element.querySelector("h2")).focus();
+  return { element, close, closed };
+}
+
+/** Close every dialog without asking: the page beneath is about to go. */
+export function closeDialogs() {
+  for (const one of document.querySelectorAll("dialog")) {
+    one.close();
+    one.remove();
+  }
+}

@@ -1,0 +1,51 @@
+// Editing a token: name, description, what it may do, and when it ends.
+
+import { change } from "../base/api.js";
+import { openDialog } from "./dialog.js";
+import { expiryField } from "./expiry.js";
+import { textField } from "./field.js";
+import { form } from "./form.js";
+import { say } from "./notice.js";
+import { rolePicker } from "./role-picker.js";
+import { scopePicker } from "./scope-picker.js";
+
+export const UPDATE = `mutation ($input: UpdateTokenInput!) { answer: updateToken(input: $input) {
+  __typename ... on ChangeTokenSuccess { effectiveAt } ...Why } }`;
+
+/** Open the dialog. Resolves to true when something was changed. */
+export async function editToken(workspace, token) {
+  const dialog = openDialog({
+    title: `Edit ${token.name}`,
+    wide: true,
+    content: (close) => {
+      const picker = workspace.catalog.tokenRoles.length && token.role ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
+      const expiry = expiryField(workspace.policy, token.expiresAt);
+      return form({
+        fields: [
+          textField({ name: "name", label: "Name", value: token.name, required: true, maxlength: 100 }),
+          textField({ name: "description", label: "Description", value: token.description, required: false, maxlength: 500 }),
+          picker.element,
+          expiry.element,
+        ],
+        submit: "Save changes",
+        cancel: () => close(false),
+        send: async (values) => {
+          await change(UPDATE, { id: token.id, ...changes(token, values, picker.grants(), expiry.expiresAt()) });
+          say(`${values.name} was changed.`);
+          close(true);
+        },
+      });
+    },
+  });
+  return (await dialog.closed) === true;
+}
+
+/** Only what differs is sent, so that what somebody else changed meanwhile stays. */
+function changes(token, values, grants, expiresAt) {
+  const found = {};
+  if (values.name !== token.name) found.name = values.name;
+  if (values.description !== token.description) found.description = values.description;
+  if ([...grants].sort().join() !== [...token.grants].sort().join()) found.grants = grants;
+  if (expiresAt !== token.expiresAt && expiresAt !== undefined) found.expiresAt = expiresAt;
+  return found;
+}

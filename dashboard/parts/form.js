@@ -1,0 +1,82 @@
+// A form that is sent by script: busy while it runs, errors where they belong, and nothing typed is ever lost.
+
+import { fill, h } from "../base/dom.js";
+import { errorBox } from "./alert.js";
+import { setFieldError } from "./field.js";
+
+/**
+ * A form. send(values) does the work; what it throws is shown. cancel: a function for a Cancel button.
+ * uncertain: what to add when nobody knows whether the server did it.
+ */
+export function form({ fields, submit, send, cancel, danger = false, uncertain = "Check before you try again." }) {
+  const problem = h("div", { class: "problem" });
+  const button = h("button", { type: "submit", class: danger ? "danger" : "main" }, submit);
+  const back = cancel ? h("button", { type: "button", onclick: cancel }, "Cancel") : null;
+  const element = h("form", { method: "post", novalidate: true }, fields, problem, h("div", { class: "actions" }, back, button));
+  let busy = false;
+
+  element.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (busy || !check(element)) return;
+    busy = true;
+    fill(problem);
+    button.setAttribute("aria-disabled", "true");
+    element.setAttribute("aria-busy", "true");
+    try {
+      await send(values(element), element);
+    } catch (error) {
+      showError(element, problem, error, uncertain);
+    } finally {
+      busy = false;
+      button.removeAttribute("aria-disabled");
+      element.removeAttribute("aria-busy");
+    }
+  });
+  return element;
+}
+
+/** What the form holds, by name; checkboxes as true and false. */
+export function values(element) {
+  const found = {};
+  for (const control of element.elements) {
+    if (!control.name || control.type === "submit") continue;
+    if (control.type === "checkbox") found[control.name] = control.checked;
+    else if (control.type !== "radio" || control.checked) found[control.name] = control.value;
+  }
+  return found;
+}
+
+function showError(element, problem, error, uncertain) {
+  const name = error.facts?.field;
+  if (error.kind === "refused" && name && setFieldError(element, name, error.message)) {
+    focusField(element, name);
+    return;
+  }
+  if (name) error.message = error.facts.whole;
+  if (error.kind === "unreachable") error.message += ` ${uncertain}`;
+  if (error.kind === "unavailable") error.message += " What you entered is kept.";
+  fill(problem, errorBox(error));
+  problem.scrollIntoView({ block: "nearest" });
+}
+
+/** The browser's own checks, shown our way: at the field, and with the focus on the first one. */
+function check(element) {
+  let first = null;
+  for (const control of element.elements) {
+    if (!control.name) continue;
+    const text = control.validity?.valid === false ? words(control) : null;
+    const box = control.closest("[data-field]");
+    if (box && box.dataset.field === control.name) setFieldError(element, control.name, text);
+    if (text && !first) first = control;
+  }
+  first?.focus();
+  return first === null;
+}
+
+function words(control) {
+  return control.validity.valueMissing ? "Please fill this in." : control.validationMessage;
+}
+
+function focusField(element, name) {
+  element.querySelector(`[data-field="${CSS.escape(name)}"] :is(input, select, textarea)`)?.focus();
+}

@@ -1,0 +1,19 @@
+// Previous and next page by cursor: the same cost on page one and page twenty thousand.
+
+import { h } from "../base/dom.js";
+
+/** Page arguments of a connection from what the address says. */
+export function pageArguments(query, size) {
+  const before = query.get("before");
+  return before ? { last: size, before } : { first: size, after: query.get("after") };
+}
+
+/** The two buttons; turn({ after } or { before }) goes there. Null when there is only one page. */
+export function pager(pageInfo, turn) {
+  const { hasNextPage, hasPreviousPage, startCursor, endCursor } = pageInfo;
+  if (!hasNextPage && !hasPreviousPage) return null;
+  const back = { type: "button", disabled: !hasPreviousPage, onclick: () => turn({ before: startCursor }) };
+  const on = { type: "button", disabled: !hasNextPage, onclick: () => turn({ after: endCursor }) };
+  const first = hasPreviousPage ? h("button", { type: "button", onclick: () => turn({}) }, "First page") : null;
+  return h("nav", { class: "pager", "aria-label": "Pages" }, first, h("button", back, "← Previous"), h("button", on, "Next →"));
+}

@@ -1,0 +1,49 @@
+// The workspace's own limits on its tokens: lifetimes, and which scopes may be granted at all.
+
+import { h } from "../base/dom.js";
+import { DAY } from "../base/time.js";
+import { checkField, textField } from "./field.js";
+import { form } from "./form.js";
+
+/** The form, or for readers who may not change it the policy in words. save(changes, text) stores it. */
+export function policyForm(workspace, writes, save) {
+  const { policy, catalog } = workspace;
+  if (!writes) return h("ul", {}, words(policy).map((line) => h("li", {}, line)));
+  const days = (seconds) => (seconds === null ? "" : String(seconds / DAY));
+  const number = { type: "number", min: "1", max: "3650", step: "any", required: false, inputmode: "decimal" };
+  const allowed = policy.scopesAllowed;
+  const boxes = catalog.scopes.map((one) =>
+    checkField({ name: `scope ${one.name}`, label: h("code", {}, one.name), hint: one.description, checked: allowed === null || allowed.includes(one.name) }),
+  );
+  const list = h("details", { open: allowed !== null, "data-field": "scopesAllowed" }, h("summary", {}, "Scopes that tokens may hold"), h("p", { class: "hint" }, "What is not ticked is taken from existing tokens at once, and cannot be granted."), boxes);
+  return form({
+    fields: [
+      textField({ name: "lifetimeSecondsMax", label: "Longest lifetime in days", value: days(policy.lifetimeSecondsMax), ...number }),
+      textField({ name: "lifetimeSecondsDefault", label: "Default lifetime in days", value: days(policy.lifetimeSecondsDefault), ...number }),
+      checkField({ name: "expiryRequired", label: "Every token must expire", checked: policy.expiryRequired }),
+      list,
+    ],
+    submit: "Save policy",
+    send: (values) => save(changes(catalog, values), "The policy was saved."),
+  });
+}
+
+function changes(catalog, values) {
+  const seconds = (text) => (text === "" ? null : Math.round(Number(text) * DAY));
+  const ticked = catalog.scopes.map((one) => one.name).filter((name) => values[`scope ${name}`]);
+  return {
+    lifetimeSecondsMax: seconds(values.lifetimeSecondsMax),
+    lifetimeSecondsDefault: seconds(values.lifetimeSecondsDefault),
+    expiryRequired: values.expiryRequired,
+    scopesAllowed: ticked.length === catalog.scopes.length ? null : ticked,
+  };
+}
+
+function words({ lifetimeSecondsMax, lifetimeSecondsDefault, expiryRequired, scopesAllowed }) {
+  return [
+    lifetimeSecondsMax ? `Tokens live at most ${lifetimeSecondsMax / DAY} days.` : "Tokens may live for any time.",
+    lifetimeSecondsDefault ? `Unless said otherwise they live ${lifetimeSecondsDefault / DAY} days.` : null,
+    expiryRequired ? "Every token must expire." : null,
+    scopesAllowed ? `They may hold only: ${scopesAllowed.join(", ")}.` : "They may hold every scope of the plan.",
+  ].filter(Boolean);
+}

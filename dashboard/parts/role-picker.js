@@ -1,0 +1,35 @@
+// A role instead of scopes, for products whose tokens hold roles.
+
+import { expand, whyNot } from "../base/expand.js";
+import { fill, h } from "../base/dom.js";
+import { radioField } from "./field.js";
+
+/** The roles tokens of this workspace may hold: the catalog's token roles, and those the workspace added. */
+export function tokenRoles(workspace) {
+  const { tokenRoles: names, roles: original } = workspace.catalog;
+  const added = workspace.roles.filter((one) => !original.some((other) => other.name === one.name));
+  return workspace.roles.filter((one) => names.includes(one.name) || added.includes(one));
+}
+
+/** The picker. Gives { element, grants() } like the one for scopes. */
+export function rolePicker(workspace, chosen = []) {
+  const roles = tokenRoles(workspace);
+  const allowed = (role) => whyNot(workspace, role.scopes);
+  const first = chosen.find((name) => roles.some((one) => one.name === name)) ?? roles.find((one) => allowed(one) === null)?.name;
+  const summary = h("div", { class: "summary", role: "status", "aria-live": "polite" });
+  const options = roles.map((role) => ({
+    value: role.name,
+    label: role.title,
+    hint: allowed(role) ? `${role.description}. You may not grant it: it holds more than your own role.` : role.description,
+    disabled: allowed(role) !== null,
+  }));
+  const radios = radioField({ name: "role", label: "Scope (role)", options, value: first, onchange: () => update() });
+  const grants = () => [...radios.querySelectorAll("input:checked")].map((one) => one.value);
+  const update = () => {
+    const held = expand(workspace, grants());
+    fill(summary, h("strong", {}, "This role now comes to: "), held.join(", ") || "nothing");
+  };
+  update();
+  const note = h("p", { class: "hint" }, "What a role holds is decided when a request comes in: a change of the role changes the token.");
+  return { element: h("div", { "data-field": "grants", class: "picker" }, radios, summary, note), grants };
+}

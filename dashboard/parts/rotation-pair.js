@@ -1,0 +1,37 @@
+// During a rotation's grace: the old token and the new one, side by side.
+
+import { h } from "../base/dom.js";
+import { ago, dateAndAgo } from "../base/time.js";
+import { statusBadge } from "./status.js";
+
+/** The pair, when this token is one of two in a rotation that is not over; else null. */
+export function rotationPair(token) {
+  const old = token.rotatedTo ? token : token.rotatedFrom;
+  const successor = token.rotatedTo ?? (token.rotatedFrom ? token : null);
+  if (!old || !successor || old.status !== "ACTIVE") return null;
+  const used = successor.lastUsedAt !== null;
+  const advice = used ? "The new one is in use. When the old one is quiet, revoke it." : "The new one was not used yet: switch your programs to it.";
+  return h(
+    "section",
+    { class: "pair-section" },
+    h("h2", {}, "Rotation under way"),
+    h("p", {}, advice),
+    h("div", { class: "pair" }, side("Old token", old, token), side("New token", successor, token)),
+  );
+}
+
+function side(title, one, present) {
+  const name = one.id === present.id ? h("span", {}, one.prefix, " (this page)") : h("a", { href: `/token/${one.id}` }, one.prefix);
+  const end = one.retiresAt ?? one.expiresAt;
+  return h(
+    "div",
+    { class: "card" },
+    h("h3", {}, title, " ", statusBadge(one.status)),
+    h("p", {}, h("code", {}, name)),
+    h("dl", { class: "facts" }, pair("Last used", ago(one.lastUsedAt)), pair("Ends", dateAndAgo(end, "Not specified"))),
+  );
+}
+
+function pair(name, value) {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, value));
+}

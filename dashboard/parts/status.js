@@ -1,0 +1,34 @@
+// A token's state as a badge: a sign and a word, colour only on top.
+
+import { h } from "../base/dom.js";
+import { agoText } from "../base/time.js";
+
+const STATES = {
+  ACTIVE: ["active", "●", "Active"],
+  DISABLED: ["disabled", "‖", "Disabled"],
+  EXPIRED: ["expired", "⧗", "Expired"],
+  REVOKED: ["revoked", "✕", "Revoked"],
+};
+
+/** The badge. */
+export function statusBadge(status) {
+  const [name, sign, word] = STATES[status];
+  return h("span", { class: `badge ${name}` }, h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+}
+
+/** The class of a table row in this state. */
+export function rowClass(status) {
+  return `row-${STATES[status][0]}`;
+}
+
+/** What else is to know about a state: a rotation's grace, an expiry that comes soon. */
+export function statusNote(token) {
+  if (token.status === "ACTIVE" && token.retiresAt) return `Being replaced, ends ${agoText(token.retiresAt)}`;
+  const soon = token.expiresAt && new Date(token.expiresAt) - Date.now() < 7 * 86_400_000;
+  return token.status === "ACTIVE" && soon ? `Expires ${agoText(token.expiresAt)}` : null;
+}
+
+/** "LIVE" → a badge that says where a token is for. */
+export function environmentBadge(environment) {
+  return h("span", { class: `badge ${environment.toLowerCase()}` }, environment === "LIVE" ? "live" : "test");
+}

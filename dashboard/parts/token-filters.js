@@ -1,0 +1,65 @@
+// Narrowing the tokens' table: search, status, environment, use and expiry. What is chosen stands in the address.
+
+import { h } from "../base/dom.js";
+import { searchable, holdsSecret } from "../base/secret-shape.js";
+import { selectField, textField } from "./field.js";
+import { say } from "./notice.js";
+
+const WAIT_MS = 250;
+const NAMES = ["q", "status", "environment", "use"];
+const STATUSES = [["", "Any status"], ["ACTIVE", "Active"], ["DISABLED", "Disabled"], ["EXPIRED", "Expired"], ["REVOKED", "Revoked"]];
+const USES = [
+  ["", "Any use"],
+  ["unused.30", "Not used in 30 days"],
+  ["unused.90", "Not used in 90 days"],
+  ["expiring.7", "Ends within 7 days"],
+  ["expiring.30", "Ends within 30 days"],
+];
+
+/** The bar; changed() is called after the query was brought up to date. */
+export function filterBar(workspace, query, changed) {
+  const set = (name, value) => {
+    if (value) query.set(name, value);
+    else query.delete(name);
+    changed();
+  };
+  const search = textField({ name: "q", label: "Search", type: "search", value: query.get("q") ?? "", placeholder: "Name, description or prefix", maxlength: 100, spellcheck: "false" });
+  let timer;
+  search.querySelector("input").addEventListener("input", (event) => {
+    const box = event.target;
+    if (holdsSecret(box.value)) {
+      // A whole secret is cut at once: it must not travel, nor stand in the address.
+      box.value = searchable(box.value);
+      say("That was a whole token: only its first 12 characters are searched for.");
+    }
+    clearTimeout(timer);
+    timer = setTimeout(() => set("q", searchable(box.value)), WAIT_MS);
+  });
+  const select = (name, label, options) => selectField({ name, label, options, value: query.get(name) ?? "", onchange: (event) => set(name, event.target.value) });
+  const environments = [["", "Any environment"], ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"])];
+  return h(
+    "div",
+    { class: "filters", role: "search", "aria-label": "Tokens" },
+    search,
+    select("status", "Status", STATUSES),
+    environments.length > 2 ? select("environment", "Environment", environments) : null,
+    select("use", "Use", USES),
+  );
+}
+
+/** The query as the API's filter. */
+export function filterOf(query) {
+  const [use, days] = query.get("use")?.split(".") ?? [];
+  return {
+    text: query.get("q") || null,
+    status: query.get("status") ? [query.get("status")] : null,
+    environment: query.get("environment") || null,
+    unusedForDays: use === "unused" ? Number(days) : null,
+    expiringWithinDays: use === "expiring" ? Number(days) : null,
+  };
+}
+
+/** Whether anything narrows the list. */
+export function isFiltered(query) {
+  return NAMES.some((name) => query.get(name));
+}

@@ -1,0 +1,118 @@
+"""The four systems with people in every role and tokens in every state: what the dashboard's tests look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.models import token_queries, usage_queries
+from spacekey.models.token import Token
+from spacekey.models.usage import UsageHour
+from spacekey.resolvers.create_token import Issued, NewToken, create_token
+from spacekey.resolvers.end_token import disable_token, revoke_token
+from spacekey.resolvers.members import add_member
+from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.resolvers.spaces import create_space
+from spacekey.resolvers.system import System
+from spacekey.resolvers.users import create_user
+from spacekey.resolvers.workspaces import create_workspace
+from spacekey.server.build import build_system
+from spacekey.server.migration import prepare_store
+from spacekey.server.settings import Settings
+
+from .world import OPERATOR, PASSWORD
+
+SYSTEMS = {
+    "emit": ("Emit jobs", "team", ("jobs:worker", "jobs:create")),
+    "spooled": ("Acme queues", "pro", ("jobs:read", "jobs:write", "queues:read")),
+    "teamspace": ("Northwind docs", "business", ("member",)),
+    "guard": ("Guarded", "paid", ("full_access",)),
+}
+NAMES = ("Production server", "Nightly import", "Old worker", "Migration script", "Unused experiment")
+
+
+@dataclass
+class DashboardWorld:
+    """Ids by name. Everybody's password is ``PASSWORD``; addresses are ``role@catalog.example``."""
+
+    workspaces: dict[str, str] = field(default_factory=dict)
+    spaces: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+
+async def make_dashboard_world(settings: Settings) -> DashboardWorld:
+    """Fill the database; the server reads it afterwards, or meanwhile."""
+    system = build_system(settings)
+    try:
+        await prepare_store(system.store)
+        made = DashboardWorld()
+        await create_user(system, OPERATOR, email="owner@example.com", name="Owner", password=PASSWORD)
+        for catalog in SYSTEMS:
+            await _fill(system, made, catalog)
+        free = await create_workspace(system, OPERATOR, name="Unpaid", slug="unpaid", catalog="guard", plan="free")
+        made.workspaces["unpaid"] = free.id
+        await add_member(system, OPERATOR, free.id, email="owner@example.com", role="owner")
+        return made
+    finally:
+        await system.store.aclose()
+
+
+async def _fill(system: System, made: DashboardWorld, catalog: str) -> None:
+    name, plan, grants = SYSTEMS[catalog]
+    workspace = await create_workspace(system, OPERATOR, name=name, slug=catalog, catalog=catalog, plan=plan)
+    made.workspaces[catalog] = workspace.id
+    await add_member(system, OPERATOR, workspace.id, email="owner@example.com", role="owner")
+    for role in system.catalog(catalog).roles:
+        email = f"{role}@{catalog}.example"
+        await create_user(system, OPERATOR, email=email, name=role.title(), password=PASSWORD)
+        await add_member(system, OPERATOR, workspace.id, email=email, role=role)
+    space = await create_space(system, OPERATOR, workspace.id, name="Production", slug="production")
+    made.spaces[catalog] = space.id
+    of_space = space.id if catalog == "emit" else None
+    issued = [await _token(system, workspace.id, one, grants, of_space) for one in NAMES]
+    for one, token_name in zip(issued, NAMES, strict=True):
+        made.tokens[f"{catalog} {token_name}"] = one.view.token.id
+    await _live(system, issued)
+
+
+async def _token(system: System, workspace_id: str, name: str, grants: tuple[str, ...], space_id: str | None) -> Issued:
+    expires_at = system.clock() + timedelta(days=90) if name != "Unused experiment" else None
+    about = "Reads and writes the queue" if name == "Production server" else ""
+    asked = NewToken(workspace_id, name, grants, space_id=space_id, description=about, expires_at=expires_at)
+    return await create_token(system, OPERATOR, asked)
+
+
+async def _live(system: System, issued: list[Issued]) -> None:
+    """One active and used, one being rotated, one disabled, one expired, one revoked."""
+    production, nightly, old, migration, unused = (one.view.token.id for one in issued)
+    now = system.clock()
+    await rotate_token(system, OPERATOR, nightly)
+    await disable_token(system, OPERATOR, old)
+    await revoke_token(system, OPERATOR, unused, reason="Never needed")
+    async with system.store.changing() as session:
+        token = await token_queries.token_by_id(session, migration)
+        if token is None:
+            raise LookupError(migration)
+        token.expires_at = now - timedelta(days=2)
+        session.add(token)
+        await token_queries.touch_last_used(session, {production: (now - timedelta(minutes=2), "10.0.0.7")})
+        await _use(session, token, production)
+
+
+async def _use(session: AsyncSession, token: Token, production: str) -> None:
+    hours = []
+    for days in range(28):
+        at = token.created_at - timedelta(days=days)
+        counts = {
+            "allowed": 400 + 37 * (days * 7 % 11),
+            "denied": 25 * (days % 5 == 2),
+            "limited": 60 * (days % 6 == 4),
+        }
+        hours.append(UsageHour(token_id=production, hour=at, **counts))
+        if days < 5:
+            hours.append(UsageHour(token_id=token.id, hour=at, allowed=90, denied=3))
+    await usage_queries.add_usage(session, hours)
+    scopes = sorted(set(token.grants) & {"jobs:create", "jobs:read"})
+    await usage_queries.touch_scopes(session, {(production, scope): token.created_at for scope in scopes})
