@@ -165,8 +165,8 @@ class Token(Node):
 
     @strawberry.field
     def last_used_ip(self) -> str | None:
-        """The address of the last use."""
-        return self.view.token.last_used_ip
+        """The address of the last use, where it was seen: a remote verifier does not tell it."""
+        return self.view.token.last_used_ip or None
 
     @strawberry.field(description="The token this one replaced.")
     async def rotated_from(self, info: SpacekeyInfo) -> Token | None:

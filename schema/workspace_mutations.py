@@ -20,7 +20,7 @@ from .answering import answering
 from .context import Context, SpacekeyInfo
 from .left_out import kept, kept_tuple, kept_whole
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
-from .workspace_types import Member, Space, Workspace, member_type, space_type, workspace_type
+from .workspace_types import Member, Space, Workspace, member_type, space_type
 
 
 @strawberry.input(description="A new workspace; you become its owner.")
@@ -326,7 +326,9 @@ async def _workspace_success(context: Context, changed: ChangedWorkspace) -> Wor
         authority = await context.loaders.authority.load(changed.workspace.id)
     if authority is None:
         return NotFound(message="There is no such workspace, or you have no access to it.")
-    return WorkspaceSuccess(workspace=workspace_type(authority), effective_at=changed.effective_at)
+    # Whoever may edit it is shown what was edited, with or without ``workspace:read``: it is done already.
+    workspace = Workspace(id=strawberry.ID(authority.workspace.id), authority=authority)
+    return WorkspaceSuccess(workspace=workspace, effective_at=changed.effective_at)
 
 
 def _space_success(answer: SpaceRow | ChangedSpace | AnyRefusal, context: Context) -> SpaceSuccess | AnyRefusal:

@@ -1,0 +1,330 @@
+"""Every operation × every role of every catalog × own, foreign and unknown targets × every kind of caller."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from spacekey.domain.catalog import Catalog, expand
+from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, new_id
+from spacekey.domain.outcome import Valid
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
+from spacekey.middleware.graphql import ScopedSchema
+from spacekey.middleware.graphql.report import scope_report
+from spacekey.models.store import Store
+from spacekey.models.workspace import Workspace
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.members import add_member
+from spacekey.resolvers.sessions import session_outcome, sign_in
+from spacekey.resolvers.verify import StoreVerifier
+from spacekey.schema.build import build_schema
+from support.authorization_table import (
+    NESTED_FIELDS,
+    OPEN_FIELDS,
+    OPEN_TYPES,
+    OPERATIONS,
+    ROOT_FIELDS,
+    On,
+    Operation,
+    Who,
+)
+from support.databases import lookup_on
+from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_catalogs, make_world
+
+CATALOGS = sorted(example_catalogs())
+GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
+LOWEST = {"emit": "viewer", "spooled": "member", "teamspace": "viewer", "guard": "member"}
+ALLOWED = "allowed"
+LACKING = "INSUFFICIENT_SCOPE"
+NOBODY = "UNAUTHENTICATED"
+NOT_THERE = "not there"
+WRONG_KIND = "wrong kind"
+
+TOKENS_MADE = {"Mutation.createSpaceToken": Kind.SPACE, "Mutation.createWorkspaceToken": Kind.WORKSPACE}
+WITH_PASSWORDS = {"Mutation.signIn", "Mutation.acceptInvitation", "Mutation.changePassword"}
+
+_numbers = itertools.count()
+
+
+@cache
+def the_schema() -> ScopedSchema:
+    return build_schema()
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A caller: who it is, what it holds in the workspace at hand, and what over all its workspaces."""
+
+    name: str
+    principal: Principal | None
+    here: frozenset[str] = frozenset()
+    anywhere: frozenset[str] = frozenset()
+    space_id: str | None = None
+
+
+@dataclass
+class Stage:
+    """Two workspaces of one catalog, and ways to make targets."""
+
+    world: World
+    catalog: Catalog
+    own: Workspace
+    foreign: Workspace
+    verifier: StoreVerifier
+    spaces: dict[str, str]
+
+    @property
+    def given(self) -> str:
+        return GIVEN[self.catalog.name]
+
+    async def token(self, workspace: Workspace, space_id: str | None) -> str:
+        """A fresh token of the kind this catalog has."""
+        asked = NewToken(workspace.id, "target", (self.given,), space_id=space_id)
+        if Kind.WORKSPACE in self.catalog.token_kinds and space_id is None:
+            return (await create_token(self.world.system, OPERATOR, asked)).view.token.id
+        asked = replace(asked, space_id=space_id or self.spaces[workspace.id])
+        return (await create_token(self.world.system, OPERATOR, asked)).view.token.id
+
+    async def variables(self, on: On, workspace: Workspace, asker: Asker) -> dict[str, str]:
+        """The ids of a fresh target in the workspace, within the asker's space where it has one."""
+        system = self.world.system
+        own_space = asker.space_id if workspace is self.own else None
+        if on is On.TOKEN:
+            return {"id": await self.token(workspace, own_space)}
+        if on is On.SPACE:
+            return {"id": own_space or (await self.world.space(workspace, f"s{next(_numbers)}")).id}
+        if on is On.MEMBER:
+            email = f"m{next(_numbers)}@example.com"
+            added = await add_member(system, OPERATOR, workspace.id, email=email, role=LOWEST[self.catalog.name])
+            return {"id": workspace.id, "user": added.user.id}
+        return {"id": workspace.id}
+
+    def unknown(self, on: On) -> dict[str, str]:
+        """Well-formed ids of nothing."""
+        clock, entropy = self.world.clock, self.world.system.entropy
+        kind = {On.TOKEN: KEY, On.SPACE: SPACE}.get(on, WORKSPACE)
+        found = {"id": new_id(kind, clock(), entropy)}
+        return {**found, "user": new_id(USER, clock(), entropy)} if on is On.MEMBER else found
+
+    async def ask(self, operation: Operation, asker: Asker, variables: dict[str, str]) -> dict[str, Any]:
+        document = operation.document
+        for name, value in (("given", self.given), ("role", LOWEST[self.catalog.name]), ("slug", f"x{next(_numbers)}")):
+            document = document.replace(f"%({name})s", value)
+        return await self.world.ask(the_schema(), document, principal=asker.principal, variables=variables)
+
+    async def verified(self, secret: Secret) -> Principal:
+        verdict = await self.verifier.verify(secret)
+        assert isinstance(verdict, Valid)
+        return verdict.principal
+
+    async def holding(self, scopes: frozenset[str], space_id: str | None) -> Asker:
+        """A token of the own workspace (or space) with exactly these scopes."""
+        asked = NewToken(self.own.id, "asker", tuple(sorted(scopes)), space_id=space_id)
+        issued = await create_token(self.world.system, OPERATOR, asked)
+        principal = await self.verified(issued.secret)
+        return Asker("token", principal, scopes, scopes, space_id)
+
+
+@pytest_asyncio.fixture
+async def verifying(store: Store) -> AsyncIterator[StoreVerifier]:
+    """The embedded verifier, with the real lookup."""
+    verifier = StoreVerifier(lookup_on(store), example_catalogs(), StoppedClock(), _first_use)
+    yield verifier
+    await verifier.aclose()
+
+
+async def stage(store: Store, verifying: StoreVerifier, name: str) -> Stage:
+    world = make_world(store)
+    await world.user("a@b.c")
+    catalog = world.system.catalogs[name]
+    plans = sorted(catalog.plans.values(), key=lambda plan: plan.tokens_max is not None)
+    own = await world.workspace(name, plan=plans[0].name)
+    foreign = await world.workspace(name, plan=plans[0].name)
+    spaces = {one.id: (await world.space(one)).id for one in (own, foreign)}
+    return Stage(world, catalog, own, foreign, verifying, spaces)
+
+
+async def _first_use(token_id: str) -> None:
+    raise AssertionError(f"{token_id}: no rotation with retire on first use here")
+
+
+async def member(here: Stage, role: str, elsewhere: str | None = None) -> Asker:
+    """A member of the own workspace, signed in; perhaps with another role in a workspace of their own."""
+    system = here.world.system
+    caller = await here.world.member(here.own, role)
+    scopes = expand(here.catalog, [role], here.catalog.roles)
+    everywhere = scopes
+    if elsewhere is not None:
+        third = await here.world.workspace(here.catalog.name)
+        await add_member(system, OPERATOR, third.id, email=caller.name, role=elsewhere)
+        everywhere |= expand(here.catalog, [elsewhere], here.catalog.roles)
+    opened = await sign_in(system, FACTS, email=caller.name, password=PASSWORD)
+    verdict = await session_outcome(system, opened.secret)
+    assert isinstance(verdict, Valid)
+    return Asker(role, verdict.principal, scopes, everywhere)
+
+
+def outcome(coordinate: str, answer: dict[str, Any]) -> str:
+    """What an answer says, in one word."""
+    codes = {error["extensions"]["code"] for error in answer.get("errors", ()) if "extensions" in error}
+    if "errors" in answer:
+        if codes == {"NOT_FOUND"}:
+            return NOT_THERE
+        assert len(codes) == 1, answer
+        return str(codes.pop())
+    value = next(iter(answer["data"].values()))
+    if value is None:
+        return ALLOWED if coordinate == "Query.me" else NOT_THERE
+    kind = value.get("__typename", "") if isinstance(value, dict) else ""
+    if kind == "NotFound" and coordinate != "Mutation.acceptInvitation":
+        return NOT_THERE
+    if kind == "InvalidInput" and coordinate in TOKENS_MADE:
+        return WRONG_KIND
+    known = {"SignInFailed", "NotFound"} if coordinate in WITH_PASSWORDS else set()
+    assert not kind or kind.endswith("Success") or kind in known, (coordinate, answer)
+    return ALLOWED
+
+
+def expected(here: Stage, coordinate: str, operation: Operation, asker: Asker, *, own: bool) -> str:
+    """What the table says about one cell."""
+    if operation.who is Who.ANYBODY:
+        return ALLOWED
+    if asker.principal is None:
+        return NOBODY
+    if operation.who is Who.MEMBER:
+        return ALLOWED if asker.principal.kind is Kind.MEMBER else NOBODY
+    if coordinate != "Query.node" and not operation.needs <= asker.anywhere:
+        return LACKING
+    if not own or (asker.space_id is not None and not operation.spacious):
+        return NOT_THERE
+    if coordinate == "Query.workspaces":
+        return ALLOWED
+    if not operation.needs <= asker.here:
+        return LACKING
+    return ALLOWED if TOKENS_MADE.get(coordinate) in {None, *here.catalog.token_kinds} else WRONG_KIND
+
+
+async def check_cells(here: Stage, asker: Asker, operations: dict[str, Operation] = OPERATIONS) -> None:
+    """One caller's row: own, foreign and unknown targets of every operation."""
+    wrong = []
+    for coordinate, operation in operations.items():
+        targets = [("own", await here.variables(operation.on, here.own, asker))]
+        if operation.on is not On.NOTHING:
+            targets.append(("foreign", await here.variables(operation.on, here.foreign, asker)))
+            targets.append(("unknown", here.unknown(operation.on)))
+        answers = {}
+        for where, variables in targets:
+            answer = await here.ask(operation, asker, variables)
+            answers[where] = json.dumps(answer)
+            wanted = expected(here, coordinate, operation, asker, own=where == "own")
+            found = outcome(coordinate, answer)
+            if found != wanted:
+                wrong.append(f"{coordinate} by {asker.name} on {where}: {found} instead of {wanted}: {answer}")
+        if answers.get("foreign") != answers.get("unknown"):
+            wrong.append(f"{coordinate} by {asker.name}: foreign and unknown differ: {answers}")
+    assert not wrong, "\n".join(wrong)
+
+
+def roles_of_catalogs() -> list[tuple[str, str]]:
+    return [(name, role) for name, catalog in sorted(example_catalogs().items()) for role in catalog.roles]
+
+
+def test_every_root_field_is_in_the_table() -> None:
+    schema = the_schema()
+    fields = {
+        f"{owner}.{name}" for owner in ("Query", "Mutation") for name in schema.rulebook.fields[owner] if name[0] != "_"
+    }
+    assert fields == set(ROOT_FIELDS)
+
+
+def test_every_other_field_is_in_the_table_as_protected_or_as_open() -> None:
+    listed = {f"{owner}.{name}" for owner, names in OPEN_FIELDS.items() for name in names}
+    wrong = []
+    for coordinate, rule in scope_report(the_schema().rulebook).items():
+        owner = coordinate.partition(".")[0]
+        if owner in ("Query", "Mutation"):
+            continue
+        wanted_open = owner in OPEN_TYPES or coordinate in listed
+        if wanted_open != (rule == "public") or wanted_open == (coordinate in NESTED_FIELDS):
+            wrong.append(f"{coordinate}: {rule}")
+    assert not wrong, "write down who may see:\n" + "\n".join(wrong)
+
+
+def test_the_fields_own_rules_are_what_the_table_says() -> None:
+    """``node`` is open to every caller: what it finds decides. Below the root a field adds to its parent's scopes."""
+    report = scope_report(the_schema().rulebook)
+    for coordinate, operation in ROOT_FIELDS.items():
+        needs = frozenset() if coordinate == "Query.node" else operation.needs
+        wanted = "public" if operation.who is Who.ANYBODY else " and ".join(sorted(needs)) or "any valid token"
+        assert report[coordinate] == wanted, coordinate
+    for coordinate, operation in NESTED_FIELDS.items():
+        assert report[coordinate] in operation.needs, coordinate
+
+
+@pytest.mark.parametrize(("name", "role"), roles_of_catalogs())
+async def test_each_role_may_do_what_the_table_says_and_nothing_else(
+    store: Store, verifying: StoreVerifier, name: str, role: str
+) -> None:
+    here = await stage(store, verifying, name)
+    await check_cells(here, await member(here, role))
+
+
+@pytest.mark.parametrize("name", CATALOGS)
+async def test_power_in_one_workspace_is_none_in_another(store: Store, verifying: StoreVerifier, name: str) -> None:
+    """The field rules let an owner of anything through: here the resolvers alone refuse."""
+    here = await stage(store, verifying, name)
+    await check_cells(here, await member(here, LOWEST[name], elsewhere="owner"))
+
+
+@pytest.mark.parametrize("name", CATALOGS)
+async def test_nobody_may_do_what_takes_a_caller(store: Store, verifying: StoreVerifier, name: str) -> None:
+    here = await stage(store, verifying, name)
+    await check_cells(here, Asker("nobody", None))
+
+
+def token_kinds() -> list[tuple[str, Kind]]:
+    return [
+        (name, kind) for name, catalog in sorted(example_catalogs().items()) for kind in sorted(catalog.token_kinds)
+    ]
+
+
+@pytest.mark.parametrize("has_scopes", [True, False], ids=["with", "without"])
+@pytest.mark.parametrize(("name", "kind"), token_kinds())
+async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
+    store: Store, verifying: StoreVerifier, name: str, kind: Kind, has_scopes: bool
+) -> None:
+    """With exactly the scopes of the operation, and with all scopes but those."""
+    here = await stage(store, verifying, name)
+    handed_on = expand(here.catalog, [LOWEST[name]], here.catalog.roles)
+    for coordinate, operation in OPERATIONS.items():
+        if not has_scopes and not operation.needs:
+            continue
+        # A space of its own for each, since some of them delete it.
+        space = (await here.world.space(here.own, f"t{next(_numbers)}")).id if kind is Kind.SPACE else None
+        scopes = operation.needs | {here.given} | (handed_on if "Member" in coordinate else frozenset())
+        if not has_scopes:
+            scopes = here.catalog.known_scopes - operation.needs
+        await check_cells(here, await here.holding(scopes, space), {coordinate: operation})
+
+
+async def test_a_space_token_is_a_stranger_to_the_next_space(store: Store, verifying: StoreVerifier) -> None:
+    here = await stage(store, verifying, "spooled")
+    mine = await here.holding(here.catalog.known_scopes, here.spaces[here.own.id])
+    other = (await here.world.space(here.own, "other")).id
+    of_workspace = await here.token(here.own, None)
+    in_other = await here.token(here.own, other)
+    for coordinate, operation in OPERATIONS.items():
+        ids = {On.SPACE: [other], On.TOKEN: [in_other, of_workspace]}.get(operation.on, [])
+        for one in ids:
+            answer = await here.ask(operation, mine, {"id": one})
+            assert outcome(coordinate, answer) == NOT_THERE, (coordinate, answer)
+            unknown = await here.ask(operation, mine, here.unknown(operation.on))
+            assert json.dumps(answer) == json.dumps(unknown), coordinate

@@ -1,0 +1,64 @@
+"""SYSTEMS.md, system 3: who may manage access tokens, by the member's role. The table stands here as it stands there."""
+
+from __future__ import annotations
+
+import pytest
+
+from spacekey.domain.refusal import Forbidden
+from spacekey.models.store import Store
+from spacekey.resolvers.caller import MemberCaller
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.end_token import delete_token, disable_token, enable_token
+from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.update_token import TokenChanges, update_token
+from support.world import OPERATOR, World, make_world
+
+ACTIONS = ("view", "create", "edit", "disable", "enable", "delete")
+
+#                  view  create edit  disable enable delete
+MATRIX = {
+    "owner":         (True, True,  True,  True,  True,  True),
+    "administrator": (True, True,  True,  True,  True,  True),
+    "manager":       (True, True,  True,  False, False, False),
+    "member":        (True, False, False, False, False, False),
+    "viewer":        (True, False, False, False, False, False),
+}  # fmt: skip
+
+CELLS = [(role, action, allowed) for role, row in MATRIX.items() for action, allowed in zip(ACTIONS, row, strict=True)]
+
+
+async def do(world: World, caller: MemberCaller, action: str, workspace_id: str) -> None:
+    """The action on a token that the operator made for it."""
+    system = world.system
+    token = (await create_token(system, OPERATOR, NewToken(workspace_id, "CI", ("viewer",)))).view.token.id
+    match action:
+        case "view":
+            assert (await token_view(system, caller, token)).token.name == "CI"
+        case "create":
+            issued = await create_token(system, caller, NewToken(workspace_id, "New", ("viewer",)))
+            assert issued.view.role == "viewer"
+        case "edit":
+            assert (await update_token(system, caller, token, TokenChanges(name="Edited"))).view.token.name == "Edited"
+        case "disable":
+            assert (await disable_token(system, caller, token)).view.status == "disabled"
+        case "enable":
+            await disable_token(system, OPERATOR, token)
+            assert (await enable_token(system, caller, token)).view.status == "active"
+        case "delete":
+            assert (await delete_token(system, caller, token)).view.token.deleted_at == world.clock()
+
+
+@pytest.mark.parametrize(("role", "action", "allowed"), CELLS)
+async def test_members_manage_tokens_by_their_role(store: Store, role: str, action: str, allowed: bool) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    caller = await world.member(workspace, role)
+    if allowed:
+        await do(world, caller, action, workspace.id)
+        return
+    with pytest.raises(Forbidden):
+        await do(world, caller, action, workspace.id)
+
+
+def test_every_role_of_the_catalog_is_a_row() -> None:
+    assert set(MATRIX) == {"viewer", "member", "manager", "administrator", "owner"}

@@ -1,0 +1,186 @@
+"""Who may do what over GraphQL, written down: the matrix is generated from this table, and from nothing else.
+
+A root field or a protected field that is not in here fails ``tests/schema/test_authorization.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Who(Enum):
+    """Who may ask at all."""
+
+    ANYBODY = "anybody, without credentials too"
+    CALLER = "any valid caller"
+    MEMBER = "a signed-in member, never a token"
+
+
+class On(Enum):
+    """What the operation is about; ``Targets`` has one of each, and foreign and unknown ones."""
+
+    NOTHING = "nothing of a workspace"
+    WORKSPACE = "workspace"
+    SPACE = "space"
+    TOKEN = "token"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row. ``document`` takes ``$id`` (and ``$user`` for members); ``%(given)s`` and ``%(role)s`` are filled in.
+
+    :param needs: the scopes it takes in the workspace at hand.
+    :param spacious: whether a space token may do it on its own space, or on what lies in it.
+    """
+
+    document: str
+    who: Who = Who.CALLER
+    on: On = On.NOTHING
+    needs: frozenset[str] = frozenset()
+    spacious: bool = True
+
+
+def _scopes(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _query(selection: str, on: On, *needs: str, spacious: bool = True) -> Operation:
+    return Operation(f"query($id: ID!) {{ {selection} }}", on=on, needs=_scopes(*needs), spacious=spacious)
+
+
+def _mutation(call: str, on: On, *needs: str, spacious: bool = True) -> Operation:
+    variables = "$id: ID!, $user: ID!" if on is On.MEMBER else "$id: ID!"
+    return Operation(
+        f"mutation({variables}) {{ {call} {{ __typename }} }}", on=on, needs=_scopes(*needs), spacious=spacious
+    )
+
+
+ROOT_FIELDS: dict[str, Operation] = {
+    "Query.me": Operation("{ me { kind } }", Who.ANYBODY),
+    "Query.requiredScopes": Operation('{ requiredScopes(document: "{ me { kind } }") { scopes } }', Who.ANYBODY),
+    "Query.catalog": Operation('{ catalog(name: "emit") { name } }'),
+    "Query.catalogs": Operation("{ catalogs { name } }"),
+    "Query.workspaces": Operation("{ workspaces { nodes { id } } }", needs=_scopes("workspace:read")),
+    "Query.workspace": _query("workspace(id: $id) { id }", On.WORKSPACE, "workspace:read"),
+    "Query.space": _query("space(id: $id) { id }", On.SPACE, "spaces:read"),
+    "Query.token": _query("token(id: $id) { id }", On.TOKEN, "tokens:read"),
+    "Query.node": _query("node(id: $id) { id }", On.TOKEN, "tokens:read"),
+    "Mutation.signIn": Operation(
+        'mutation { signIn(input: {email: "a@b.c", password: "x"}) { __typename } }', Who.ANYBODY
+    ),
+    "Mutation.acceptInvitation": Operation(
+        'mutation { acceptInvitation(input: {code: "x", password: "y"}) { __typename } }', Who.ANYBODY
+    ),
+    "Mutation.signOut": Operation("mutation { signOut { signedOut } }", Who.MEMBER),
+    "Mutation.changePassword": Operation(
+        'mutation { changePassword(input: {current: "x", new: "y"}) { __typename } }', Who.MEMBER
+    ),
+    "Mutation.createWorkspace": Operation(
+        'mutation { createWorkspace(input: {name: "N", slug: "%(slug)s", catalog: "emit"}) { __typename } }', Who.MEMBER
+    ),
+    "Mutation.updateWorkspace": _mutation(
+        'updateWorkspace(input: {id: $id, name: "N"})', On.WORKSPACE, "workspace:write", spacious=False
+    ),
+    "Mutation.setRole": _mutation(
+        'setRole(input: {workspaceId: $id, name: "helper", grants: ["%(given)s"]})',
+        On.WORKSPACE,
+        "workspace:write",
+        spacious=False,
+    ),
+    "Mutation.createSpace": _mutation(
+        'createSpace(input: {workspaceId: $id, name: "N", slug: "%(slug)s"})',
+        On.WORKSPACE,
+        "spaces:write",
+        spacious=False,
+    ),
+    "Mutation.updateSpace": _mutation('updateSpace(input: {id: $id, name: "N"})', On.SPACE, "spaces:write"),
+    "Mutation.deleteSpace": _mutation("deleteSpace(input: {id: $id})", On.SPACE, "spaces:write"),
+    "Mutation.addMember": _mutation(
+        'addMember(input: {workspaceId: $id, email: "%(slug)s@example.com", role: "%(role)s"})',
+        On.WORKSPACE,
+        "members:write",
+        spacious=False,
+    ),
+    "Mutation.changeMemberRole": _mutation(
+        'changeMemberRole(input: {workspaceId: $id, userId: $user, role: "%(role)s"})',
+        On.MEMBER,
+        "members:write",
+        spacious=False,
+    ),
+    "Mutation.removeMember": _mutation(
+        "removeMember(input: {workspaceId: $id, userId: $user})", On.MEMBER, "members:write", spacious=False
+    ),
+    "Mutation.createSpaceToken": _mutation(
+        'createSpaceToken(input: {spaceId: $id, name: "N", grants: ["%(given)s"]})', On.SPACE, "tokens:create"
+    ),
+    "Mutation.createWorkspaceToken": _mutation(
+        'createWorkspaceToken(input: {workspaceId: $id, name: "N", grants: ["%(given)s"]})',
+        On.WORKSPACE,
+        "tokens:create",
+        spacious=False,
+    ),
+    "Mutation.updateToken": _mutation('updateToken(input: {id: $id, name: "N"})', On.TOKEN, "tokens:update"),
+    "Mutation.disableToken": _mutation("disableToken(input: {id: $id})", On.TOKEN, "tokens:disable"),
+    "Mutation.enableToken": _mutation("enableToken(input: {id: $id})", On.TOKEN, "tokens:disable"),
+    "Mutation.rotateToken": _mutation("rotateToken(input: {id: $id})", On.TOKEN, "tokens:create"),
+    "Mutation.revokeToken": _mutation("revokeToken(input: {id: $id})", On.TOKEN, "tokens:revoke"),
+    "Mutation.revokeTokens": _mutation("revokeTokens(input: {ids: [$id]})", On.TOKEN, "tokens:revoke"),
+    "Mutation.deleteToken": _mutation("deleteToken(input: {id: $id})", On.TOKEN, "tokens:delete"),
+}
+"""Every root field of the schema."""
+
+NESTED_FIELDS: dict[str, Operation] = {
+    "Workspace.spaces": _query(
+        "workspace(id: $id) { spaces { nodes { id } } }", On.WORKSPACE, "workspace:read", "spaces:read"
+    ),
+    "Workspace.tokens": _query(
+        "workspace(id: $id) { tokens { nodes { id } } }", On.WORKSPACE, "workspace:read", "tokens:read"
+    ),
+    "Workspace.members": _query(
+        "workspace(id: $id) { members { nodes { userId } } }",
+        On.WORKSPACE,
+        "workspace:read",
+        "members:read",
+        spacious=False,
+    ),
+    "Workspace.auditLog": _query(
+        "workspace(id: $id) { auditLog { nodes { id } } }", On.WORKSPACE, "workspace:read", "audit:read", spacious=False
+    ),
+    "Space.workspace": _query("space(id: $id) { workspace { id } }", On.SPACE, "spaces:read", "workspace:read"),
+    "Space.tokens": _query("space(id: $id) { tokens { nodes { id } } }", On.SPACE, "spaces:read", "tokens:read"),
+    "Token.workspace": _query("token(id: $id) { workspace { id } }", On.TOKEN, "tokens:read", "workspace:read"),
+    "Token.usage": _query("token(id: $id) { usage { day } }", On.TOKEN, "tokens:read", "usage:read"),
+    "Token.unusedScopes": _query("token(id: $id) { unusedScopes }", On.TOKEN, "tokens:read", "usage:read"),
+}
+"""Every field below the root that takes scopes beyond its parent's. The resolver of the parent decides the rest."""
+
+OPEN_TYPES = frozenset(
+    {
+        "AuditEvent", "AuditEventConnection", "AuditEventEdge", "Catalog", "ChangeTokenSuccess", "Conflict",
+        "CreateTokenSuccess", "DeleteTokenSuccess", "InvalidInput", "Me", "Member", "MemberConnection", "MemberEdge",
+        "MemberSuccess", "Needs", "NotFound", "PageInfo", "Plan", "PlanLimit", "Policy", "Preset", "RateLimit",
+        "RevokeTokensSuccess", "Role", "RotateTokenSuccess", "Scope", "ScopeNotAllowed", "Shorthand", "SignInFailed",
+        "SignInSuccess", "SignOutSuccess", "SpaceConnection", "SpaceEdge", "SpaceSuccess", "TokenConnection",
+        "TokenEdge", "TooManyAttempts", "UsageDay", "UseCase", "User", "WorkspaceConnection", "WorkspaceEdge",
+        "WorkspaceSuccess", "Node", "Refusal",
+    }
+)  # fmt: skip
+"""Types all of whose fields are open to whoever got hold of a value: their parents' resolvers decided."""
+
+OPEN_FIELDS = {
+    "Space": {"id", "name", "slug", "createdAt", "deletedAt"},
+    "Workspace": {
+        "id", "name", "slug", "createdAt", "suspendedAt", "plan", "rateLimit", "catalog", "roles", "policy",
+        "myScopes", "myRole",
+    },
+    "Token": {
+        "id", "tokenId", "name", "description", "kind", "environment", "prefix", "maskedToken", "role", "grants",
+        "scopes", "status", "createdAt", "createdBy", "expiresAt", "retiresAt", "disabledAt", "revokedAt",
+        "revokedReason", "lastUsedAt", "lastUsedIp", "rotatedFrom", "rotatedTo", "space",
+    },
+}  # fmt: skip
+"""Fields open to whoever may see the object; ``rotatedFrom``, ``rotatedTo`` and ``space`` are null without scopes."""
+
+OPERATIONS = {**ROOT_FIELDS, **NESTED_FIELDS}
