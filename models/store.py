@@ -126,11 +126,14 @@ def database_url(url: str) -> URL:
 
 def _engine(url: URL, busy_seconds: float) -> AsyncEngine:
     if url.get_backend_name() == SQLITE:
-        engine = create_async_engine(url, pool_timeout=POOL_WAIT_SECONDS, connect_args={"timeout": busy_seconds})
+        engine = create_async_engine(
+            url, hide_parameters=True, pool_timeout=POOL_WAIT_SECONDS, connect_args={"timeout": busy_seconds}
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     return create_async_engine(
         url,
+        hide_parameters=True,  # a traceback must not show what was bound
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,

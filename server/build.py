@@ -17,6 +17,7 @@ from spacekey.models.postgres_lookup import PostgresLookup
 from spacekey.models.sqlite_lookup import SqliteLookup
 from spacekey.models.store import SQLITE, Store
 from spacekey.resolvers.attempts import Attempts
+from spacekey.resolvers.last_used import LastUsed
 from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
@@ -59,6 +60,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         system=system,
         verifier=build_verifier(system.store, system.catalogs, system.clock, system.default_staleness_seconds),
         refusals=RefusalLog(system),
+        last_used=LastUsed(system.store, system.clock),
         metrics=Metrics(),
     )
 

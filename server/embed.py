@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
-from spacekey.domain.outcome import Verdict
+from spacekey.domain.outcome import Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.models.store import SQLITE, Store
+from spacekey.resolvers.last_used import LastUsed
 from spacekey.resolvers.verify import StoreVerifier
 
 from .build import build_verifier, default_staleness
@@ -20,19 +22,39 @@ from .build import build_verifier, default_staleness
 class EmbeddedVerifier:
     """A verifier with a store of its own, closed together."""
 
-    def __init__(self, verifier: CachedVerifier | StoreVerifier, store: Store, behind: Verifier | None = None) -> None:
+    def __init__(
+        self, verifier: CachedVerifier | StoreVerifier, store: Store, clock: Clock, behind: Verifier | None = None
+    ) -> None:
         self._verifier = verifier
         self._store = store
         self._behind = behind
-        if isinstance(verifier, CachedVerifier):
-            self.peek = verifier.peek  # a warm answer needs no waiting, and the middleware asks for it
+        self._last_used = LastUsed(store, clock)
+        self._writing: asyncio.Task[None] | None = None
+        self._peek = verifier.peek if isinstance(verifier, CachedVerifier) else None
+
+    def peek(self, secret: Secret) -> Verdict | None:
+        """A warm answer, which needs no waiting; None when :meth:`verify` must be asked."""
+        return None if self._peek is None else self._used(self._peek(secret))
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
-        return await self._verifier.verify(secret)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._last_used.run(asyncio.sleep))
+        verdict = await self._verifier.verify(secret)
+        self._used(verdict)
+        return verdict
+
+    def _used(self, verdict: Verdict | None) -> Verdict | None:
+        if isinstance(verdict, Valid):
+            self._last_used.note(verdict.principal.id)
+        return verdict
 
     async def aclose(self) -> None:
-        """Give back all connections."""
+        """Write the last uses and give back all connections."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+            await self._last_used.flush()
         await self._verifier.aclose()
         if self._behind is not None:
             await self._behind.aclose()
@@ -65,8 +87,8 @@ def store_verifier(database_url: str, catalogs: Iterable[Path | str], *, clock: 
     store = Store(database_url)
     verifier = build_verifier(store, loaded, clock, default_staleness(store))
     if store.dialect == SQLITE:
-        return EmbeddedVerifier(verifier, store)
-    return EmbeddedVerifier(cached(verifier, clock), store, verifier)
+        return EmbeddedVerifier(verifier, store, clock)
+    return EmbeddedVerifier(cached(verifier, clock), store, clock, verifier)
 
 
 def cached(verifier: StoreVerifier, clock: Clock) -> CachedVerifier:

@@ -31,6 +31,7 @@ async def introspect_token(request: Request) -> JSONResponse:
     if isinstance(answer.verdict, Refused):
         parts.refusals.note(answer.verdict, facts_of(request))
         return JSONResponse(INACTIVE)
+    parts.last_used.note(answer.verdict.principal.id)
     return JSONResponse(described(answer.verdict.principal) | {"active": True, "max_age": answer.max_age_seconds})
 
 

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.resolvers.caller import MemberCaller, RequestFacts, TokenCaller, caller_of
+from spacekey.resolvers.last_used import LastUsed
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
@@ -26,6 +27,7 @@ class Parts:
     system: System
     verifier: StoreVerifier
     refusals: RefusalLog
+    last_used: LastUsed
     metrics: Metrics
 
     async def aclose(self) -> None:

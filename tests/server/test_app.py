@@ -131,5 +131,5 @@ async def test_the_app_opens_nothing_until_it_starts_and_leaves_nothing_open(dat
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
             assert (await client.get("/readyz")).status_code == 200
-        assert len(asyncio.all_tasks()) == len(before) + 1
+        assert len(asyncio.all_tasks()) == len(before) + 2  # the refusals and the last uses
     assert asyncio.all_tasks() == before
