@@ -74,7 +74,7 @@ class Installation:
     def serving(self) -> Iterator[str]:
         """The server on a free port, ready; gives its address."""
         command = [*_CLI, "serve", "--host", "127.0.0.1", "--port", "0"]
-        with _process(command, self.environ, self.folder, r"listens on (http://\S+)") as url:
+        with started(command, self.environ, self.folder, r"listens on (http://\S+)") as url:
             _wait_ready(f"{url}/readyz")
             yield url
 
@@ -90,7 +90,7 @@ class Installation:
             *(["--fastapi"] if fastapi else ()),
         ]
         environ = {**self.environ, "JOBS_SPACEKEY_TOKEN": token}
-        with _process([*_JOBS, "--port", "0", *chosen], environ, self.folder, r"running on (http://\S+)") as url:
+        with started([*_JOBS, "--port", "0", *chosen], environ, self.folder, r"running on (http://\S+)") as url:
             _wait_ready(f"{url}/health")
             yield url
 
@@ -110,12 +110,14 @@ class Running:
 
 
 @contextmanager
-def _process(command: Sequence[str], environ: Mapping[str, str], folder: Path, announced: str) -> Iterator[str]:
+def started(
+    command: Sequence[str], environ: Mapping[str, str], folder: Path, announced: str, *, cwd: Path | None = None
+) -> Iterator[str]:
     """A process until the block ends; gives the address it announces on standard error."""
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / f"process-{time.monotonic_ns()}.log"
     with said.open("wb") as stderr:
-        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=stderr)
+        process = subprocess.Popen(command, env=environ, cwd=cwd, stdout=subprocess.DEVNULL, stderr=stderr)
     try:
         yield _address(process, said, announced)
     finally:

@@ -1,0 +1,217 @@
+"""spooled, as its users live with it: the documented REST requests to the letter, live and test keys, plans."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from support.jobs_requests import ALL_SPOOLED_PERMISSIONS, allowed_of, bearer, expected
+from support.people import Person
+from support.processes import Installation, Running
+
+API = "/api/v1/api-keys"
+MANAGEMENT = [
+    "tokens:read",
+    "tokens:create",
+    "tokens:update",
+    "tokens:disable",
+    "tokens:revoke",
+    "tokens:delete",
+    "tokens:introspect",
+]
+
+
+@pytest.fixture(scope="module")
+def workspace_id(running: Running) -> str:
+    return str(running.workspace("spooled")["id"])
+
+
+@pytest.fixture(scope="module")
+def manager(owner: Person, workspace_id: str) -> str:
+    """The secret of a key that may create keys."""
+    grants = [*MANAGEMENT, *ALL_SPOOLED_PERMISSIONS]
+    made = owner.create_token(name="Key manager", grants=grants, workspaceId=workspace_id)
+    return str(made["secret"])
+
+
+@pytest.fixture(scope="module")
+def api(running: Running, manager: str) -> Iterator[httpx.Client]:
+    """The server's REST API, with that key."""
+    with httpx.Client(base_url=running.url, headers=bearer(manager), trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def app(running: Running, manager: str) -> Iterator[httpx.Client]:
+    """The example app for production and test keys alike."""
+    yield from _app(running, manager, None)
+
+
+@pytest.fixture(scope="module")
+def live_app(running: Running, manager: str) -> Iterator[httpx.Client]:
+    """The example app in production: it takes live keys only."""
+    yield from _app(running, manager, "live")
+
+
+def _app(running: Running, token: str, environment: str | None) -> Iterator[httpx.Client]:
+    with (
+        running.installation.jobs_app(remote=running.url, token=token, environment=environment) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        yield client
+
+
+def _create(api: httpx.Client, name: str, *permissions: str, **more: Any) -> dict[str, Any]:
+    answer = api.post(API, json={"name": name, "permissions": permissions, **more})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_the_documented_request_gets_the_documented_answer_to_the_letter(running: Running, manager: str) -> None:
+    connection = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=30)
+    body = '{"name": "Production Server", "permissions": ["jobs:read", "jobs:write", "queues:read"]}'
+    headers = {"Authorization": f"Bearer {manager}", "Content-Type": "application/json"}
+    connection.request("POST", "/api/v1/api-keys", body, headers)
+    answer = connection.getresponse()
+    shown = json.loads(answer.read())
+    connection.close()
+    assert answer.status == 201
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert list(shown) == ["id", "name", "key", "permissions", "created_at"]
+    assert shown["id"].startswith("key_")
+    assert shown["name"] == "Production Server"
+    assert shown["key"].startswith("sp_live_")
+    assert shown["permissions"] == ["jobs:read", "jobs:write", "queues:read"]
+    assert shown["created_at"].endswith("Z")
+    assert datetime.fromisoformat(shown["created_at"]).tzinfo is not None
+
+
+@pytest.mark.parametrize("permission", sorted(ALL_SPOOLED_PERMISSIONS))
+def test_a_permission_alone_opens_what_it_says_and_nothing_else(
+    api: httpx.Client, app: httpx.Client, permission: str
+) -> None:
+    made = _create(api, permission, permission)
+    assert allowed_of(app, made["key"]) == expected({permission}, "spooled")
+
+
+def test_a_key_that_may_not_create_keys_is_told_which_scope_it_lacks(running: Running, api: httpx.Client) -> None:
+    plain = _create(api, "Plain", "jobs:read")["key"]
+    body = {"name": "More", "permissions": ["jobs:read"]}
+    answer = httpx.post(running.url + API, json=body, headers=bearer(plain), trust_env=False, timeout=30)
+    assert answer.status_code == 403
+    assert 'scope="tokens:create"' in answer.headers["www-authenticate"]
+
+
+def test_nobody_hands_out_more_than_they_hold(running: Running, api: httpx.Client) -> None:
+    limited = _create(api, "Limited", "tokens:create", "jobs:read")["key"]
+    body = {"name": "More", "permissions": ["jobs:read", "dlq:write"]}
+    answer = httpx.post(running.url + API, json=body, headers=bearer(limited), trust_env=False, timeout=30)
+    assert answer.status_code == 403
+    assert (answer.json()["code"], answer.json()["scopes"]) == ("scope_not_allowed", ["dlq:write"])
+
+
+def test_the_list_shows_each_key_with_its_status_and_never_the_key(api: httpx.Client) -> None:
+    kept, ended = _create(api, "Kept", "jobs:read"), _create(api, "Ended", "jobs:read")
+    assert api.delete(f"{API}/{ended['id']}").json()["status"] == "revoked"
+    answer = api.get(API, params={"limit": 100})
+    rows = {row["id"]: row for row in answer.json()["api_keys"]}
+    assert rows[kept["id"]]["status"] == "active"
+    assert rows[ended["id"]]["status"] == "revoked"
+    assert rows[kept["id"]]["prefix"] == kept["key"][:12] + "…"
+    assert rows[kept["id"]]["environment"] == "live"
+    assert rows[kept["id"]]["last_used_at"] is None
+    assert rows[kept["id"]]["permissions"] == ["jobs:read"]
+    assert kept["key"][12:] not in answer.text
+    only_revoked = api.get(API, params={"limit": 100, "status": "revoked"}).json()["api_keys"]
+    assert {row["status"] for row in only_revoked} == {"revoked"}
+
+
+def test_live_and_test_keys_say_what_they_are_and_test_keys_stay_out_of_production(
+    owner: Person, workspace_id: str, app: httpx.Client, live_app: httpx.Client
+) -> None:
+    keys = {
+        environment: owner.create_token(
+            name=f"{environment} key", grants=["jobs:read"], environment=environment, workspaceId=workspace_id
+        )["secret"]
+        for environment in ("LIVE", "TEST")
+    }
+    assert keys["LIVE"].startswith("sp_live_")
+    assert keys["TEST"].startswith("sp_test_")
+    for secret in keys.values():
+        assert app.get("/jobs", headers=bearer(secret)).status_code == 200
+    assert live_app.get("/jobs", headers=bearer(keys["LIVE"])).status_code == 200
+    refused = live_app.get("/jobs", headers=bearer(keys["TEST"]))
+    unknown = live_app.get("/jobs", headers=bearer("sp_live_unknown"))
+    assert refused.status_code == 401
+    assert refused.content == unknown.content
+    assert refused.headers["www-authenticate"] == unknown.headers["www-authenticate"]
+
+
+def test_rotation_gives_the_same_permissions_and_the_old_key_until_it_is_revoked(
+    api: httpx.Client, app: httpx.Client
+) -> None:
+    old = _create(api, "Rotated", "jobs:read", "queues:read")
+    answer = api.post(f"{API}/{old['id']}/rotate")
+    assert answer.status_code == 201
+    new = answer.json()
+    assert new["permissions"] == old["permissions"]
+    for key in (old["key"], new["key"]):
+        assert app.get("/queues", headers=bearer(key)).status_code == 200
+    assert api.delete(f"{API}/{old['id']}").status_code == 200
+    assert app.get("/queues", headers=bearer(old["key"])).status_code == 401
+    assert app.get("/queues", headers=bearer(new["key"])).status_code == 200
+
+
+def test_a_revoked_key_is_refused_at_once_and_cannot_be_brought_back(api: httpx.Client, app: httpx.Client) -> None:
+    made = _create(api, "Revoked", "jobs:read")
+    assert app.get("/jobs", headers=bearer(made["key"])).status_code == 200
+    assert api.delete(f"{API}/{made['id']}").json()["status"] == "revoked"
+    assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
+    assert api.patch(f"{API}/{made['id']}", json={"disabled": False}).status_code == 409
+    assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
+
+
+def test_limits_follow_the_plan_of_keys_that_exist(
+    running: Running, installation: Installation, owner: Person, workspace_id: str
+) -> None:
+    made = owner.create_token(name="Limited", grants=["tokens:introspect"], workspaceId=workspace_id)["secret"]
+
+    def limit() -> dict[str, int] | None:
+        form = {"token": made}
+        url = f"{running.url}/api/v1/introspect"
+        answer = httpx.post(url, data=form, headers=bearer(made), trust_env=False, timeout=30).json()
+        found: dict[str, int] | None = answer.get("limit")
+        return found
+
+    slug = running.workspace("spooled")["slug"]
+    try:
+        assert limit() == {"per_minute": 100, "burst": 20}
+        installation.command("workspace", "plan", slug, "pro")
+        assert limit() == {"per_minute": 1000, "burst": 100}
+        installation.command("workspace", "plan", slug, "enterprise")
+        assert limit() is None
+        installation.command("workspace", "limit", slug, "--per-minute", "7000", "--burst", "300")
+        assert limit() == {"per_minute": 7000, "burst": 300}
+    finally:
+        installation.command("workspace", "limit", slug, "--plan")
+        installation.command("workspace", "plan", slug, "free")
+
+
+def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
+    running: Running, installation: Installation, owner: Person
+) -> None:
+    made = installation.command("workspace", "create", "small", "--catalog", "spooled", "--owner", "owner@example.com")
+    for number in range(20):
+        assert "secret" in owner.create_token(name=f"Key {number}", grants=["jobs:read"], workspaceId=made["id"])
+    refused = owner.create_token(name="One more", grants=["jobs:read"], workspaceId=made["id"])
+    assert (refused["__typename"], refused["plan"]) == ("PlanLimit", "free")
+    installation.command("workspace", "plan", "small", "pro")
+    assert "secret" in owner.create_token(name="One more", grants=["jobs:read"], workspaceId=made["id"])

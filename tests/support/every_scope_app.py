@@ -1,0 +1,47 @@
+"""An app with one route for each scope of a catalog: what a token opens here is what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.verifier import Verifier
+from spacekey.middleware import TokenMiddleware, requires
+
+from .jobs_requests import bearer
+
+
+def every_scope_app(catalog: Catalog, verifier: Verifier) -> Starlette:
+    """``GET /<scope>`` needs that scope; ``GET /`` needs any valid token. The verifier is closed with the app."""
+
+    async def opened(_request: Request) -> JSONResponse:
+        return JSONResponse({"opened": True})
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await verifier.aclose()
+
+    routes = [Route(f"/{scope}", requires(scope)(opened)) for scope in sorted(catalog.known_scopes)]
+    return Starlette(
+        routes=[Route("/", requires()(opened)), *routes],
+        middleware=[Middleware(TokenMiddleware, verifier=verifier, known_scopes=catalog.known_scopes)],
+        lifespan=lifespan,
+    )
+
+
+def opened_by(client: httpx.Client, catalog: Catalog, secret: str) -> set[str]:
+    """The scopes whose routes a token opens; every other one must answer 403."""
+    status = {
+        scope: client.get(f"/{scope}", headers=bearer(secret)).status_code for scope in sorted(catalog.known_scopes)
+    }
+    assert set(status.values()) <= {200, 403}, status
+    return {scope for scope, answer in status.items() if answer == 200}
