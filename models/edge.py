@@ -1,8 +1,8 @@
 """Moments before and after all others, written into SQL so that indexes over them match.
 
 A bound parameter would not do: neither database would see that the expression is the one in the index. They come back
-in cursors, so both lie inside what drivers take at their word: asyncpg sends the very first and last moments of Python's
-calendar as infinities, which compare differently.
+in cursors, so both lie inside what drivers take at their word: asyncpg sends the very first and last moments of
+Python's calendar as infinities, which compare differently.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -21,7 +22,7 @@ from spacekey.models.store import SQLITE, Store
 from spacekey.models.token import Token, TokenFirstUse
 from spacekey.models.token_queries import token_by_digest
 from spacekey.models.workspace import Space, Workspace
-from support.databases import lookup_on, postgres_database
+from support.databases import lookup_on, migrate, postgres_database
 from support.postgres import PostgresServer
 from support.rows import NOW, a_space, a_token, a_workspace, add, ago, ahead
 
@@ -249,21 +250,40 @@ class TestPostgresOutages:
             await store.aclose()
             await lookup.aclose()
 
-    async def test_a_server_that_hangs_stops_and_comes_back(self) -> None:
+    async def test_a_server_that_hangs_is_cannot_tell_and_is_not_waited_for(self, postgres: PostgresServer) -> None:
+        """A process that is stopped answers neither the query nor the request to cancel it."""
+        with postgres_database(postgres) as url:
+            lookup = PostgresLookup(url, deadline_seconds=0.5)
+            assert await lookup.by_digest(bytes(32)) is None
+            process = lookup._idle[0].connection.get_server_pid()
+            os.kill(process, signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(20):
+                    with pytest.raises(Unavailable):
+                        await lookup.by_digest(bytes(32))
+            finally:
+                os.kill(process, signal.SIGCONT)
+            assert lookup._idle == []
+            await lookup.aclose()
+
+    async def test_a_server_that_stops_and_comes_back_is_asked_again(self) -> None:
         server = PostgresServer()
         try:
             server.start()
-            server.execute("CREATE TABLE ready (id int)")
-            lookup = PostgresLookup(server.url("postgres"), deadline_seconds=0.5)
-            store = Store(server.url("postgres"), busy_seconds=0.5)
+            migrate(server.url("postgres"))
+            lookup = PostgresLookup(server.url("postgres"), deadline_seconds=20)
+            store = Store(server.url("postgres"))
             await store.ping()
-            server.stop(signal.SIGQUIT)
+            assert await lookup.by_digest(bytes(32)) is None
+            server.stop()
             with pytest.raises(Unavailable):
                 await lookup.by_digest(bytes(32))
             with pytest.raises(Unavailable):
                 await store.ping()
             server.start()
             await store.ping()
+            assert await lookup.by_digest(bytes(32)) is None
             await store.aclose()
+            await lookup.aclose()
         finally:
             server.remove()
