@@ -1,4 +1,4 @@
-"""SYSTEMS.md, system 3: who may manage access tokens, by the member's role. The table stands here as it stands there."""
+"""SYSTEMS.md, system 3: who may manage access tokens, by the member's role, as it stands there."""
 
 from __future__ import annotations
 
