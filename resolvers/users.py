@@ -1,9 +1,9 @@
-"""People the operator makes: the first owner of a fresh server."""
+"""People the operator makes or helps back in."""
 
 from __future__ import annotations
 
 from spacekey.domain.ids import USER, new_id
-from spacekey.domain.refusal import Conflict
+from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.models import user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User
@@ -37,4 +37,28 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
         )
         session.add(user)
         await record(session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="user.create", target_id=user.id)
+    return user
+
+
+async def reset_password(system: System, caller: Operator, *, email: str, password: str) -> User:
+    """Give a person another password; all of their sessions and invitations end.
+
+    :raises NotFound: there is no such person.
+    :raises InvalidInput: the password is not usable.
+    """
+    address = email.strip().lower()
+    async with system.store.reading() as session:
+        user = await user_queries.user_by_email(session, address)
+    if user is None:
+        raise NotFound("user")
+    check_password("password", password, about=(address.split("@")[0], user.name))
+    hashed = await system.passwords.hash(password)
+    async with system.store.changing() as session:
+        user.password_hash = hashed
+        user = await session.merge(user)
+        await user_queries.delete_sessions_of_user(session, user.id)
+        await user_queries.delete_invitations_of_user(session, user.id)
+        await record(
+            session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="user.reset_password", target_id=user.id
+        )
     return user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
@@ -11,13 +12,14 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from .denial_error import DenialError
 from .enforcement import ScopeEnforcement
 from .enforcer import Enforcer
 from .executor import guarded_executor
 from .extension import ScopeExtension
 from .report import refuse_undeclared
 from .rulebook import Rulebook, compile_rules
+
+_log = logging.getLogger("strawberry.execution")
 
 
 class SchemaOptions(TypedDict, total=False):
@@ -64,7 +66,12 @@ class ScopedSchema(strawberry.Schema):
         return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log errors as Strawberry does, except denials, which are answers and no faults of the server."""
-        faults = [error for error in errors if not isinstance(error, DenialError)]
-        if faults:
-            super().process_errors(faults, execution_context)
+        """Log what went wrong in resolvers, with its traceback and its path.
+
+        What a client did wrong is in its answer. Strawberry would log it too, with the excerpt of the document it
+        stands in, and there a password or token may be written out.
+        """
+        for error in errors:
+            fault = error.original_error
+            if fault is not None and not isinstance(fault, GraphQLError):
+                _log.error("a resolver failed at %s", ".".join(map(str, error.path or ())), exc_info=fault)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from . import audit, check, member, scopes, serving, space, token, token_end, user, workspace
+from . import audit, check, member, scopes, serving, space, staleness, token, token_end, user, workspace
 from .codes import MEANING
 from .root import Root
 
@@ -49,7 +49,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
             "Members of a workspace and their roles.",
             {"list": member.list_, "add": member.add, "role": member.role, "remove": member.remove},
         ),
-        "user": ("People who can sign in.", {"create": user.create}),
+        "user": ("People who can sign in.", {"create": user.create, "password": user.password}),
         "token": (
             "Tokens: issue, find, rotate, end.",
             {
@@ -63,6 +63,10 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "revoke": token_end.revoke,
                 "delete": token_end.delete,
             },
+        ),
+        "staleness": (
+            "T: how long a revoked token could still be served from a cache, and so how long revoking takes.",
+            {"show": staleness.show, "set": staleness.change},
         ),
         "audit": (
             "The audit log: read, check, export.",

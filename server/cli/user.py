@@ -27,7 +27,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a person with a password; it is asked for, never an argument."""
-    password = _password(password_stdin)
+    chosen_password = _password(password_stdin)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.users import create_user
@@ -35,7 +35,27 @@ def create(
         from .facts import user_facts
 
         chosen = name or email.split("@")[0]
-        return user_facts(await create_user(system, operator(), email=email, name=chosen, password=password))
+        return user_facts(await create_user(system, operator(), email=email, name=chosen, password=chosen_password))
+
+    show_one(run(work), as_json)
+
+
+def password(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password's one line from standard input.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a person another password; all of their sessions end."""
+    chosen = _password(password_stdin)
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.users import reset_password
+
+        from .facts import user_facts
+
+        return user_facts(await reset_password(system, operator(), email=email, password=chosen))
 
     show_one(run(work), as_json)
 

@@ -62,6 +62,21 @@ def test_the_password_is_never_repeated(cli: Cli) -> None:
     assert PASSWORD not in done.output
 
 
+def test_a_forgotten_password_is_replaced_and_never_repeated(cli: Cli) -> None:
+    other = f"{PASSWORD} again"
+    cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    done = cli("user", "password", "Ada@example.com", "--password-stdin", stdin=f"{other}\n")
+    assert (done.exit_code, other in done.output) == (0, False)
+    assert "no such user" in cli.error("user", "password", "bob@example.com", "--password-stdin", stdin=f"{other}\n")
+
+
+def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
+    assert cli.one("staleness", "show")["seconds"] == 0
+    assert cli.one("staleness", "set", "0.25")["seconds"] == 0.25
+    assert cli.one("staleness", "set", "0")["seconds"] == 0
+    assert "60" in cli.error("staleness", "set", "61")
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
