@@ -1,0 +1,157 @@
+"""Every snippet of README.md and docs/*.md runs, in order, as a reader would run it. docs/README.md tells the rules."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.pages import Block, Command, blocks_of, matches
+from support.processes import Installation, Running, started
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+CURL = ROOT / "tests" / "support" / "curl.py"
+SECONDS_MAX = 120.0
+
+SHOWN_ONLY = {
+    "make serve": "tests/end_to_end start the same server; setting up an environment needs the network",
+    "make test": "this is it",
+    "make check": "the whole repository's checks",
+}
+"""Commands a page shows and this test does not run, with the reason."""
+
+SERVER = re.compile(r"(?:^|/)uvicorn |spacekey\.examples\.jobs")
+"""A command that serves until it is stopped: it runs in the background until the page ends."""
+
+
+@dataclass
+class Reader:
+    """Somebody who follows a page, in an empty folder that looks like the repository's."""
+
+    folder: Path
+    running: Running
+    addresses: dict[str, str]
+    exported: dict[str, str]
+    open: ExitStack
+
+    @property
+    def environ(self) -> dict[str, str]:
+        secret = str(self.running.demo["token"]["secret"])
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        own = {"TOKEN": secret, "PATH": path, "PYTHONPATH": str(self.folder)}
+        return {**self.running.installation.environ, **own, **self.exported}
+
+    def follow(self, block: Block) -> None:
+        """Do what the block shows."""
+        if block.language == "python" and block.saved_as is not None:
+            (self.folder / block.saved_as).write_text(self._here(block.text))
+        if block.language == "console":
+            for command in block.commands():
+                self.type(command)
+
+    def type(self, command: Command) -> None:
+        """Run a command and compare what it prints."""
+        if command.line in SHOWN_ONLY:
+            return
+        line = self._here(command.line)
+        export = re.match(r"export (\w+)=", line)
+        if SERVER.search(line):
+            self._serve(line)
+        elif export is not None:
+            self._export(export[1], line)
+        else:
+            shown = self._run(line)
+            assert not command.printed or matches(command.printed, shown), f"$ {line}\n{shown}"
+
+    def _serve(self, line: str) -> None:
+        port = re.search(r"--port (\d+)", line)
+        assert port is not None, f"name the port: {line}"
+        shell = ["/bin/sh", "-c", "exec " + line.replace(port[0], "--port 0")]
+        url = self.open.enter_context(
+            started(shell, self.environ, self.folder / "said", r"running on (http://\S+)", cwd=self.folder)
+        )
+        self.addresses[f"http://127.0.0.1:{port[1]}"] = url
+
+    def _export(self, name: str, line: str) -> None:
+        """What the reader exports, later commands see."""
+        value = self._run(f'{line}\nprintf %s "${name}"')
+        assert value, f"nothing was exported: {line}"
+        self.exported[name] = value
+
+    def _run(self, line: str) -> str:
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def _here(self, text: str) -> str:
+        """The text with the addresses that this run's servers really have."""
+        for written, real in self.addresses.items():
+            text = text.replace(written, real)
+        return text
+
+    def run_together(self, blocks: list[Block]) -> None:
+        """Run all Python of the page as one program, warnings being errors."""
+        program = self.folder / "page.py"
+        program.write_text(self._here("\n\n".join(block.text for block in blocks)))
+        done = subprocess.run(
+            [sys.executable, "-W", "error", program],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """A folder with the database of a running demo server at ``data/spacekey.db``."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    curl = tmp_path / "bin" / "curl"
+    curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
+    curl.chmod(0o755)
+    with ExitStack() as stack:
+        installation = Installation(f"sqlite:///{tmp_path}/data/spacekey.db", tmp_path / "said")
+        demo = installation.command("demo")
+        url = stack.enter_context(installation.serving())
+        yield Reader(tmp_path, Running(installation, url, demo), {"http://127.0.0.1:8000": url}, {}, stack)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureRequest) -> None:
+    blocks = blocks_of(page)
+    if not any(block.language in ("python", "console") for block in blocks):
+        return
+    reader: Reader = request.getfixturevalue("reader")
+    for block in blocks:
+        reader.follow(block)
+    python = [block for block in blocks if block.language == "python"]
+    if python:
+        reader.run_together(python)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"

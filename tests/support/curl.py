@@ -1,0 +1,47 @@
+"""As much of ``curl`` as the docs use, for machines without it. A status of 400 or more is a failure, except with -i.
+
+Understands -s, -i, -X METHOD, -H HEADER, -d DATA, and one URL.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import httpx
+
+
+def main(arguments: list[str]) -> int:
+    """Send one request and print the answer."""
+    method, headers, data, url, with_head = None, {}, None, "", False
+    waiting = iter(arguments)
+    for argument in waiting:
+        match argument:
+            case "-s":
+                pass
+            case "-i":
+                with_head = True
+            case "-X":
+                method = next(waiting)
+            case "-H":
+                name, _, value = next(waiting).partition(":")
+                headers[name] = value.strip()
+            case "-d":
+                data = next(waiting)
+            case _ if argument.startswith("-") or url:
+                sys.stderr.write(f"this curl does not know {argument}\n")
+                return 2
+            case _:
+                url = argument
+    answer = httpx.request(
+        method or ("GET" if data is None else "POST"), url, headers=headers, content=data, trust_env=False, timeout=30
+    )
+    if with_head:
+        lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        sys.stdout.write("\n".join(lines) + "\n\n")
+    sys.stdout.write(answer.text + "\n")
+    return 0 if with_head or answer.status_code < 400 else 22
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
