@@ -105,15 +105,22 @@ async def verify_chains(system: System, chains: list[str] | None = None) -> list
 
 
 async def _verify_chain(session: AsyncSession, chain: str) -> ChainReport:
+    # Events may be appended while this reads: the last one must lie between the head before and the head after.
+    first_head, first_hash = await _head(session, chain)
     previous, sequence = GENESIS, 0
     async for event in audit_queries.audit_events(session, chain):
         if event.sequence != sequence + 1 or event.hash != event_hash(previous, event):
             return ChainReport(chain, sequence, sequence + 1)
         previous, sequence = event.hash, event.sequence
+        if sequence == first_head and previous != first_hash:
+            return ChainReport(chain, sequence, sequence)
+    last_head, _ = await _head(session, chain)
+    return ChainReport(chain, sequence, None if first_head <= sequence <= last_head else sequence + 1)
+
+
+async def _head(session: AsyncSession, chain: str) -> tuple[int, bytes]:
     head = await audit_queries.chain_head(session, chain)
-    if head is not None and (head.sequence != sequence or head.hash != previous):
-        return ChainReport(chain, sequence, sequence + 1)
-    return ChainReport(chain, sequence, None)
+    return (0, GENESIS) if head is None else (head.sequence, head.hash)
 
 
 async def export_chain(system: System, chain: str) -> AsyncIterator[str]:
