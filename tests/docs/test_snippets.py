@@ -121,24 +121,31 @@ class Reader:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One demo server for all pages; no page changes what another one shows."""
+    folder = tmp_path_factory.mktemp("demo")
+    installation = Installation(f"sqlite:///{folder}/data/spacekey.db", folder / "said")
+    demo = installation.command("demo")
+    with installation.serving() as url:
+        yield Running(installation, url, demo)
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    """A folder with the database of a running demo server at ``data/spacekey.db``."""
-    (tmp_path / "data").mkdir()
+def reader(tmp_path: Path, demo_server: Running) -> Iterator[Reader]:
+    """A folder with the database of the running demo server at ``data/spacekey.db``."""
+    (tmp_path / "data").symlink_to(demo_server.installation.folder.parent / "data")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    (tmp_path / "bin").mkdir()
     (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "bin").mkdir()
     curl = tmp_path / "bin" / "curl"
     curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
     curl.chmod(0o755)
     with ExitStack() as stack:
-        installation = Installation(f"sqlite:///{tmp_path}/data/spacekey.db", tmp_path / "said")
-        demo = installation.command("demo")
-        url = stack.enter_context(installation.serving())
-        yield Reader(tmp_path, Running(installation, url, demo), {"http://127.0.0.1:8000": url}, {}, stack)
+        yield Reader(tmp_path, demo_server, {"http://127.0.0.1:8000": demo_server.url}, {}, stack)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(page)
     if not any(block.language in ("python", "console") for block in blocks):
@@ -151,7 +158,7 @@ def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureReque
         reader.run_together(python)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
-from httpx_ws import WebSocketUpgradeError
+from httpx_ws import WebSocketDisconnect, WebSocketUpgradeError
 
 from spacekey.models.store import POSTGRESQL, SQLITE
 from support.jobs_requests import ALL_EMIT_SCOPES, STREAMS, allowed_of, bearer, expected
@@ -16,6 +18,8 @@ from support.processes import Running
 from support.web_socket import web_socket
 
 pytestmark = pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+
+SECONDS_MAX = 30.0
 
 WORKER = ALL_EMIT_SCOPES - {"jobs:create"}
 
@@ -171,6 +175,40 @@ def test_a_deleted_key_is_refused_at_once_and_gone_from_the_list(
     assert owner.delete_token(made["token"]["id"])["__typename"] == "DeleteTokenSuccess"
     assert app.get("/jobs", headers=bearer(made["secret"])).status_code == 401
     assert made["token"]["id"] not in {token["id"] for token in owner.tokens(workspace_id)}
+
+
+async def test_an_open_stream_ends_when_its_key_is_revoked(
+    owner: Person, app: httpx.Client, space_id: str, job: str
+) -> None:
+    made = owner.create_token(name="Watcher", grants=["jobs:read:progress"], spaceId=space_id)
+    url = str(app.base_url.join(f"/jobs/{job}/stream"))
+    async with web_socket(url, headers=bearer(made["secret"])) as stream:
+        owner.change_token("revoke", made["token"]["id"])
+        with pytest.raises(WebSocketDisconnect) as closed:
+            await stream.receive(timeout=SECONDS_MAX)
+    assert closed.value.code == 4401
+
+
+def test_graphql_fields_of_the_app_obey_the_same_scopes(owner: Person, app: httpx.Client, space_id: str) -> None:
+    producer = owner.create_token(name="GraphQL producer", grants=["jobs:create"], spaceId=space_id)["secret"]
+
+    def ask(document: str) -> dict[str, Any]:
+        answer: dict[str, Any] = app.post("/graphql", json={"query": document}, headers=bearer(producer)).json()
+        return answer
+
+    assert ask("mutation { createJob { status } }")["data"] == {"createJob": {"status": "pending"}}
+    assert ask("{ jobs { id } }")["errors"][0]["extensions"]["missingScopes"] == ["jobs:read"]
+
+
+def test_using_a_key_at_the_app_shows_in_the_keys_last_use(owner: Person, app: httpx.Client, space_id: str) -> None:
+    made = owner.create_token(name="Seen", grants=["jobs:read"], spaceId=space_id)
+    assert made["token"]["lastUsedAt"] is None
+    assert app.get("/jobs", headers=bearer(made["secret"])).status_code == 200
+    deadline = time.monotonic() + SECONDS_MAX
+    # Last use is collected in memory and written in batches.
+    while (owner.token(made["token"]["id"]) or {})["lastUsedAt"] is None:
+        assert time.monotonic() < deadline, "it was never written"
+        time.sleep(0.2)
 
 
 def test_what_was_never_used_can_be_found(running: Running, owner: Person, workspace_id: str, space_id: str) -> None:
