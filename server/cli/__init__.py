@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command the process was started with, and exit with one of the codes of :mod:`.codes`."""
-    from .app import build_app
-
+    try:
+        from .app import build_app
+    except ModuleNotFoundError as missing:
+        sys.exit(f"The command line needs '{missing.name}', which is not installed: pip install 'spacekey[server]'")
     build_app()(prog_name="spacekey")
