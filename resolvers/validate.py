@@ -17,6 +17,7 @@ GRANTS_MAX = 100
 BULK_MAX = 100
 LIFETIME_SECONDS_MAX = 2**31 - 1
 
+_REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _EMAIL = re.compile(r"[^@\s<>\"(),:;\[\]\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.IGNORECASE)
 
@@ -119,6 +120,4 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 def _has_control(text: str) -> bool:
     # Cc control, Cs lone surrogates, Zl/Zp line and paragraph separators, Cf only where it reorders text
-    return any(
-        unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in "\u202a\u202b\u202c\u202d\u202e" for one in text
-    )
+    return any(unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _REORDERING for one in text)

@@ -6,8 +6,10 @@ from collections.abc import Collection
 from datetime import datetime
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -16,6 +18,7 @@ from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 from .context import Context
 from .operation_limits import TOKENS_MAX, OperationLimits
 from .query import Query
+from .quiet import quieten
 from .scalars import DATE_TIME
 from .session_mutations import SessionMutations
 from .token_mutations import TokenMutations
@@ -35,12 +38,21 @@ class Mutation(SessionMutations, TokenMutations, WorkspaceMutations):
     """Mutations."""
 
 
+class SpacekeySchema(ScopedSchema):
+    """Spacekey's schema: its errors repeat no input."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Called by Strawberry with the errors of every operation, before they are logged and answered."""
+        quieten(errors)
+        super().process_errors(errors, execution_context)
+
+
 def build_schema() -> ScopedSchema:
     """Spacekey's GraphQL schema, its rules compiled.
 
     :raises ConfigurationError: when a rule names a scope that does not exist.
     """
-    return ScopedSchema(
+    return SpacekeySchema(
         query=Query,
         mutation=Mutation,
         types=[Token, Space, Workspace],

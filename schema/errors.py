@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from graphql import GraphQLError
+from strawberry.utils.str_converters import to_camel_case
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import Forbidden, Refusal
+from spacekey.domain.refusal import Forbidden, InvalidInput, Refusal
+
+_API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_within_days"}
+"""What resolvers call by another name than this API."""
 
 
 def refused(code: str, message: str, **facts: Any) -> GraphQLError:
@@ -21,4 +25,7 @@ def error_of(error: Refusal | Unavailable) -> GraphQLError:
         return refused("UNAVAILABLE", "The server cannot answer right now. Nothing was changed; try again.")
     if isinstance(error, Forbidden):
         return refused(error.code, str(error), requiredScopes=list(error.missing))
+    if isinstance(error, InvalidInput):
+        field = to_camel_case(_API_NAMES.get(error.field, error.field))
+        return refused(error.code, f"{field}: {error.reason}", field=field, reason=error.reason)
     return refused(error.code, str(error))

@@ -1,0 +1,18 @@
+"""The principal a caller would have been admitted with."""
+
+from __future__ import annotations
+
+from spacekey.domain.outcome import Valid
+from spacekey.domain.principal import Principal
+from spacekey.resolvers.caller import MemberCaller
+from spacekey.resolvers.sessions import session_outcome, sign_in
+
+from .world import FACTS, PASSWORD, World
+
+
+async def principal_of(world: World, caller: MemberCaller) -> Principal:
+    """A member's principal, through a real session."""
+    opened = await sign_in(world.system, FACTS, email=caller.name, password=PASSWORD)
+    verdict = await session_outcome(world.system, opened.secret)
+    assert isinstance(verdict, Valid)
+    return verdict.principal
