@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
 PACKAGES := $(addprefix build/house/spacekey/,$(FOLDERS))
 
-.PHONY: help serve test check format bench house clean
+.PHONY: help serve test check format bench screenshots house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ format: $(READY) ## put the sources into shape
 
 bench: $(READY) ## measure the budgets and write bench/RESULTS.md
 	$(BIN)/python -m bench
+
+screenshots: $(READY) ## picture every page of the dashboard into build/screenshots (needs a Chromium)
+	$(BIN)/python docs/take_screenshots.py
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -7,6 +7,7 @@ import { applyTheme } from "./base/theme.js";
 import { buildFrame, focusTitle, showBusy, showView } from "./parts/frame.js";
 import { closeDialogs } from "./parts/dialog.js";
 import { errorBox } from "./parts/alert.js";
+import { say } from "./parts/notice.js";
 import { h } from "./base/dom.js";
 import { accountPage } from "./pages/account.js";
 import { auditPage } from "./pages/audit.js";
@@ -64,6 +65,12 @@ async function viewOf(page, parameters, query) {
   }
 }
 
+// A failure that no dialog or page caught, such as one of a menu's action, is at least said.
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason?.kind === undefined) return;
+  event.preventDefault();
+  say(event.reason.message);
+});
 applyTheme();
 buildFrame();
 whenSignedOut(signInAgain);

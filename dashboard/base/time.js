@@ -9,7 +9,7 @@ const STEPS = [
   [MINUTE, 1, "second"],
   [HOUR, MINUTE, "minute"],
   [DAY, HOUR, "hour"],
-  [30 * DAY, DAY, "day"],
+  [100 * DAY, DAY, "day"],
   [365 * DAY, 30 * DAY, "month"],
   [Infinity, 365 * DAY, "year"],
 ];
@@ -37,7 +37,7 @@ export function dateAndAgo(iso, otherwise) {
 export function agoText(iso) {
   const seconds = Math.round((new Date(iso) - Date.now()) / 1000);
   const [, unit, name] = STEPS.find(([below]) => Math.abs(seconds) < below);
-  return words.format(Math.trunc(seconds / unit), name);
+  return words.format(Math.round(seconds / unit), name);
 }
 
 /** The exact moment as text, zone included. */

@@ -52,7 +52,7 @@ async function tokensPage({ workspace, space, query }) {
     : null;
   const page = await load(place);
   if (!page.nodes.length && !isFiltered(query) && !page.pageInfo.hasPreviousPage) {
-    return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, noTokens(place, create && !reason)] };
+    return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, noTokens(place, firstStep(create, reason))] };
   }
   return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, list(place, page)] };
 }
@@ -68,6 +68,12 @@ async function load({ workspace, space, query }) {
   const root = space ? "space" : "workspace";
   const data = await ask(`query ($id: ID!, ${ARGUMENTS}) { ${root}(id: $id) { ${TOKENS} } } ${TOKEN_ROW}`, variables);
   return data[root].tokens;
+}
+
+function firstStep(create, reason) {
+  if (!create) return "Your role cannot create tokens; ask somebody who can.";
+  if (reason) return "Settings show the plans to choose from.";
+  return "Choose “New token” to make the first one. Its secret is shown once.";
 }
 
 /** The toolbar stays while the table beneath is loaded afresh, so that the search box keeps its focus. */

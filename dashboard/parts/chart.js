@@ -15,6 +15,7 @@ export const SERIES = [
 
 /** Stacked columns by day. days are { day, allowed, denied, limited }, oldest first, without holes. */
 export function dayChart(title, days) {
+  if (!days.some((day) => total(day) > 0)) return h("p", {}, `${title}: none yet.`);
   const top = niceTop(Math.max(1, ...days.map(total)));
   const width = (WIDTH - LEFT) / days.length;
   const scale = (HEIGHT - FOOT - 8) / top;
@@ -84,7 +85,6 @@ function figure(title, picture, behind) {
 
 function dayTable(title, days) {
   const rows = days.filter((day) => total(day) > 0).reverse();
-  if (!rows.length) return h("p", {}, "No requests in these days.");
   return table({ caption: title, columns: [{ title: "Day (UTC)", cell: (day) => day.day }, ...numberColumns()], rows });
 }
 

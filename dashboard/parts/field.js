@@ -39,7 +39,7 @@ export function radioField({ name, label, options, value, onchange, hint }) {
 export function setFieldError(form, name, text) {
   const box = form.querySelector(`[data-field="${CSS.escape(name)}"]`);
   if (!box) return false;
-  let line = box.querySelector(".field-error");
+  let line = box.querySelector(":scope > .field-error");
   if (!line) box.append((line = errorLine()));
   fill(line, text);
   line.hidden = !text;

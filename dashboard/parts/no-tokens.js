@@ -9,13 +9,13 @@ const PRACTICE = [
   "An expiry date, and a rotation before it comes.",
 ];
 
-/** What to show. create says whether the reader may make one. */
-export function noTokens({ workspace, space }, create) {
+/** What to show. step: what to do first, in words. */
+export function noTokens({ workspace, space }, step) {
   const texts = [
     `${workspace.catalog.description} A token stands in for a password when a program calls the API; it cannot sign in here.`,
     h("p", {}, "Good practice:"),
     h("ul", {}, PRACTICE.map((one) => h("li", {}, one))),
-    create ? "Choose “New token” to make the first one. Its secret is shown once." : "Your role cannot create tokens; ask somebody who can.",
+    step,
   ];
   return empty(space ? `${space.name} has no tokens yet` : "No tokens yet", texts);
 }

@@ -11,7 +11,9 @@ export async function showSecret({ title, secret, what, next }) {
   const warning = (event) => !copied && event.preventDefault();
   addEventListener("beforeunload", warning);
   const asking = h("div", { role: "alert" });
-  const output = h("input", { class: "secret", readonly: true, value: secret, "aria-label": `The ${what}`, spellcheck: "false", autocomplete: "off" });
+  const status = h("p", { class: "hint", role: "status" });
+  let copy;
+  const output = h("textarea", { class: "secret", rows: 2, readonly: true, value: secret, "aria-label": `The ${what}`, spellcheck: "false", autocomplete: "off" });
   output.addEventListener("copy", () => (copied = true));
 
   const dialog = openDialog({
@@ -25,8 +27,6 @@ export async function showSecret({ title, secret, what, next }) {
     fill(asking, alertBox("warning", `You have not copied the ${what}. It cannot be shown again.`, back, leave));
     back.focus();
   }
-  const status = h("p", { class: "hint", role: "status" });
-  let copy;
   function body(close) {
     const done = () => (copied ? close() : askFirst());
     copy = copyButton({

@@ -6,7 +6,7 @@ import { agoText } from "../base/time.js";
 const STATES = {
   ACTIVE: ["active", "●", "Active"],
   DISABLED: ["disabled", "‖", "Disabled"],
-  EXPIRED: ["expired", "⧗", "Expired"],
+  EXPIRED: ["expired", "◷", "Expired"],
   REVOKED: ["revoked", "✕", "Revoked"],
 };
 
@@ -23,7 +23,7 @@ export function rowClass(status) {
 
 /** What else is to know about a state: a rotation's grace, an expiry that comes soon. */
 export function statusNote(token) {
-  if (token.status === "ACTIVE" && token.retiresAt) return `Being replaced, ends ${agoText(token.retiresAt)}`;
+  if (token.status === "ACTIVE" && token.retiresAt) return `Replaced, ends ${agoText(token.retiresAt)}`;
   const soon = token.expiresAt && new Date(token.expiresAt) - Date.now() < 7 * 86_400_000;
   return token.status === "ACTIVE" && soon ? `Expires ${agoText(token.expiresAt)}` : null;
 }

@@ -16,6 +16,14 @@ const USES = [
   ["expiring.30", "Ends within 30 days"],
 ];
 
+const ORDERS = [
+  ["CREATED_AT.DESC", "Newest first"],
+  ["CREATED_AT.ASC", "Oldest first"],
+  ["NAME.ASC", "Name"],
+  ["LAST_USED_AT.DESC", "Used last"],
+  ["EXPIRES_AT.ASC", "Ends soonest"],
+];
+
 /** The bar; changed() is called after the query was brought up to date. */
 export function filterBar(workspace, query, changed) {
   const set = (name, value) => {
@@ -44,6 +52,7 @@ export function filterBar(workspace, query, changed) {
     select("status", "Status", STATUSES),
     environments.length > 2 ? select("environment", "Environment", environments) : null,
     select("use", "Use", USES),
+    h("div", { class: "small-only field" }, select("sort", "Sort", ORDERS)),
   );
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from argon2 import PasswordHasher
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.models import token_queries, usage_queries
@@ -13,6 +14,7 @@ from spacekey.models.usage import UsageHour
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.end_token import disable_token, revoke_token
 from spacekey.resolvers.members import add_member
+from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.spaces import create_space
 from spacekey.resolvers.system import System
@@ -44,7 +46,9 @@ class DashboardWorld:
 
 async def make_dashboard_world(settings: Settings) -> DashboardWorld:
     """Fill the database; the server reads it afterwards, or meanwhile."""
-    system = build_system(settings)
+    # Quick hashes; the server makes proper ones of them when their owners sign in.
+    quick = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    system = replace(build_system(settings), passwords=quick)
     try:
         await prepare_store(system.store)
         made = DashboardWorld()

@@ -1,0 +1,91 @@
+"""Every page of the dashboard, wide and narrow, light and dark: ``make screenshots``.
+
+All go to build/screenshots, to be looked at; a few small ones go to docs/screenshots, for the README.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from playwright.async_api import Browser, Page  # noqa: E402 - needs the path above
+
+from spacekey.server.settings import Settings  # noqa: E402
+from support.browser import chromium, chromium_path, settled, sign_in  # noqa: E402
+from support.dashboard_pages import dashboard_pages  # noqa: E402
+from support.dashboard_world import DashboardWorld, make_dashboard_world  # noqa: E402
+from support.server import on_a_socket  # noqa: E402
+
+SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
+KEPT = {("emit-space-tokens", "wide", "light"), ("token", "wide", "dark"), ("create", "narrow", "light")}
+
+
+async def take(url: str, world: DashboardWorld, browser_path: str) -> None:
+    """All of them."""
+    async with chromium(browser_path) as browser:
+        for size, (width, height) in SIZES.items():
+            for theme in ("light", "dark"):
+                await take_all(browser, url, world, size=size, viewport=(width, height), theme=theme)
+
+
+async def take_all(
+    browser: Browser, url: str, world: DashboardWorld, *, size: str, viewport: tuple[int, int], theme: str
+) -> None:
+    """The pages in one size and theme, with the dialogs that matter most."""
+    context = await browser.new_context(
+        viewport={"width": viewport[0], "height": viewport[1]},
+        color_scheme="dark" if theme == "dark" else "light",
+        timezone_id="UTC",
+        locale="en-GB",
+    )
+    page = await context.new_page()
+    await page.goto(url)
+    await settled(page)
+    await save(page, "sign-in", size, theme)
+    await sign_in(page, url)
+    for name, path in dashboard_pages(world).items():
+        await page.goto(url + path)
+        await settled(page)
+        await save(page, name, size, theme)
+    await page.goto(f"{url}/space/{world.spaces['emit']}/tokens")
+    await page.get_by_role("button", name="New token").click()
+    await page.get_by_role("textbox", name="Name").fill("Worker 7")
+    await page.locator("dialog").get_by_label("jobs:worker").check()
+    await save(page, "create", size, theme, whole=False)
+    await page.get_by_role("button", name="Create token").click()
+    await page.get_by_role("heading", name="Worker 7 is ready").wait_for()
+    await save(page, "secret", size, theme, whole=False)
+    await context.close()
+
+
+async def save(page: Page, name: str, size: str, theme: str, *, whole: bool = True) -> None:
+    """One picture."""
+    folder = ROOT / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=folder / f"{name}-{size}-{theme}.png", full_page=whole)
+    if (name, size, theme) in KEPT:
+        kept = ROOT / "docs" / "screenshots"
+        kept.mkdir(parents=True, exist_ok=True)
+        await page.screenshot(path=kept / f"{name}.png")
+
+
+def main() -> None:
+    """Serve a filled database, and look at it."""
+    path = chromium_path()
+    if path is None:
+        sys.exit("No Chromium was found: install one, or set CHROMIUM to its path.")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{folder}/spacekey.db", log_level="warning")
+        world = asyncio.run(make_dashboard_world(settings))
+        with on_a_socket(settings) as url:
+            asyncio.run(take(url, world, path))
+    print(f"See {ROOT / 'build' / 'screenshots'}")
+
+
+if __name__ == "__main__":
+    main()

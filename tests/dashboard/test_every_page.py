@@ -1,0 +1,91 @@
+"""What holds on every page: no accessibility fault in either theme, nothing wider than the window."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+
+from support.browser import settled
+from support.dashboard_pages import dashboard_pages
+
+from .conftest import NewVisitor, Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+ALL = {"resultTypes": ["violations"]}
+COLOURS = {**ALL, "runOnly": ["color-contrast", "link-in-text-block"]}
+
+
+async def faults(visitor: Visitor) -> list[str]:
+    """What axe-core finds in the light theme, and of colours, which alone depend on the theme, in the dark one."""
+    found: list[str] = []
+    themes: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (("light", ALL), ("dark", COLOURS))
+    for theme, options in themes:
+        await visitor.page.emulate_media(color_scheme=theme)
+        results = await Axe().run(visitor.page, options=options)
+        for one in results.response["violations"]:
+            found += [f"{theme} {one['id']}: {node['html'][:200]} {node['failureSummary']}" for node in one["nodes"]]
+    return found
+
+
+async def test_the_check_itself_finds_faults(visitor: NewVisitor) -> None:
+    reader = await visitor()
+    await reader.go("/")
+    await reader.page.evaluate("""() => {
+        const added = document.createElement("p");
+        added.append("barely to be seen", document.createElement("button"));
+        added.style.color = "#777"; // too near to either ground
+        document.querySelector("main").append(added);
+    }""")
+    found = " ".join(await faults(reader))
+    assert "light button-name" in found
+    assert "light color-contrast" in found
+    assert "dark color-contrast" in found
+
+
+async def test_no_page_has_an_accessibility_fault(visitor: NewVisitor) -> None:
+    reader = await visitor()
+    await reader.go("/")
+    assert await faults(reader) == [], "sign in"
+    await reader.sign_in()
+    for name, path in dashboard_pages(reader.dashboard.world).items():
+        await reader.go(path)
+        await settled(reader.page)
+        assert await faults(reader) == [], name
+
+
+async def test_no_dialog_has_an_accessibility_fault(visitor: NewVisitor) -> None:
+    reader = await visitor()
+    world = reader.dashboard.world
+    await reader.sign_in(path=f"/space/{world.spaces['emit']}/tokens")
+    page = reader.page
+    await page.get_by_role("button", name="New token").click()
+    assert await faults(reader) == [], "create"
+    await page.get_by_role("textbox", name="Name").fill("Checked")
+    await page.get_by_role("button", name="Producer jobs:create").click()
+    await page.get_by_role("button", name="Create token").click()
+    await page.get_by_role("heading", name="is ready").wait_for()
+    assert await faults(reader) == [], "secret"
+    await page.get_by_role("button", name="Done").click()
+    assert await faults(reader) == [], "closing without a copy"
+    await page.get_by_role("button", name="Close without copying").click()
+    await page.get_by_role("button", name="Actions for Checked").click()
+    assert await faults(reader) == [], "menu"
+    await reader.go(f"/token/{world.tokens['emit Production server']}")
+    for action in ("Edit", "Rotate", "Revoke", "Delete"):
+        await page.get_by_role("button", name=action, exact=True).click()
+        await page.get_by_role("dialog").wait_for()
+        assert await faults(reader) == [], action
+        await page.get_by_role("button", name="Cancel").click()
+
+
+async def test_no_page_is_wider_than_a_phone(visitor: NewVisitor) -> None:
+    reader = await visitor(viewport={"width": 360, "height": 740})
+    await reader.sign_in()
+    for name, path in dashboard_pages(reader.dashboard.world).items():
+        await reader.go(path)
+        await settled(reader.page)
+        assert await reader.page.evaluate("document.documentElement.scrollWidth") <= 360, name

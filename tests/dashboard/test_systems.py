@@ -1,0 +1,244 @@
+"""Each of the four systems' flows, and the roles that may not: no control for it, and the API refuses too."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from .conftest import NewVisitor, Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CREATE = """mutation ($input: CreateWorkspaceTokenInput!) {
+    createWorkspaceToken(input: $input) { __typename ... on CreateTokenSuccess { secret } } }"""
+SECRET = re.compile(r"[a-z]+_(?:live|test)_[0-9A-Za-z]{38}")
+
+
+async def the_secret(page: Page) -> str:
+    """The secret of the dialog that shows it, which is then closed without a copy."""
+    shown = page.get_by_label("The token")
+    secret = await shown.input_value()
+    assert SECRET.fullmatch(secret)
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Close without copying").click()
+    await page.get_by_role("dialog").wait_for(state="detached")
+    return secret
+
+
+async def accepted(visitor: Visitor, secret: str) -> int:
+    """The status with which the API answers a program with this secret, without the browser's session."""
+    script = """async (secret) => (await fetch("/api/v1/self", { credentials: "omit",
+        headers: { Authorization: `Bearer ${secret}` } })).status"""
+    status: int = await visitor.page.evaluate(script, secret)
+    # The browser itself writes a line for every 401, asked for or not.
+    visitor.complaints[:] = [one for one in visitor.complaints if "401 (Unauthorized)" not in one]
+    return status
+
+
+async def act(page: Page, name: str, action: str) -> None:
+    """An action of a row's menu."""
+    await page.get_by_role("button", name=f"Actions for {name}").first.click()
+    await page.get_by_role("menuitem", name=action).click()
+
+
+async def test_emit_a_worker_key_of_a_space(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, world = owner.page, owner.dashboard.world
+    await owner.sign_in(path=f"/workspace/{world.workspaces['emit']}/spaces")
+    await page.get_by_role("link", name="Production").click()
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Name").fill("Worker 7")
+    await dialog.get_by_role("checkbox", name="jobs:write").check()
+    await expect(dialog.get_by_text("This comes to 6 scopes")).to_be_visible()
+    await expect(dialog.get_by_text("Included by jobs:write.").first).to_be_visible()
+    await dialog.get_by_role("button", name="Worker the preset Worker").click()
+    await expect(dialog.get_by_role("checkbox", name="jobs:write")).not_to_be_checked()
+    await expect(dialog.get_by_text("This comes to 9 scopes")).to_be_visible()
+    await dialog.get_by_role("button", name="Create token").click()
+    secret = await the_secret(page)
+    assert secret.startswith("em_live_")
+    assert await accepted(owner, secret) == 200
+    await act(page, "Worker 7", "Revoke")
+    await expect(page.get_by_role("dialog")).to_contain_text("Programs that use it lose access at once")
+    await page.get_by_role("textbox", name="Reason").fill("Replaced")
+    await page.get_by_role("button", name="Revoke token").click()
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Worker 7"))
+    await expect(row).to_contain_text("Revoked")
+    assert await accepted(owner, secret) == 401
+
+
+async def test_emit_rotation_shows_both_keys_side_by_side(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, world = owner.page, owner.dashboard.world
+    await owner.sign_in(path=f"/token/{world.tokens['emit Production server']}")
+    await expect(page.get_by_text("10.0.0.7")).to_be_visible()
+    await page.get_by_role("button", name="Rotate").click()
+    await page.get_by_role("combobox", name="The old token").select_option("3600")
+    await page.get_by_role("button", name="Rotate token").click()
+    secret = await the_secret(page)
+    await expect(page.get_by_role("heading", name="Rotation under way")).to_be_visible()
+    await expect(page.get_by_text("The new one was not used yet")).to_be_visible()
+    await expect(page.get_by_role("heading", name="New token")).to_be_visible()
+    assert await accepted(owner, secret) == 200
+
+
+async def test_emit_an_unused_scope_is_removed_from_the_key(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, world = owner.page, owner.dashboard.world
+    await owner.sign_in(path=f"/token/{world.tokens['emit Old worker']}")
+    await page.get_by_role("button", name="Remove jobs:poll").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("jobs:worker will be replaced by the other scopes")
+    await page.get_by_role("button", name="Remove scope").click()
+    await page.get_by_role("dialog").wait_for(state="detached")
+    await expect(page.get_by_role("button", name="Remove jobs:poll")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Remove jobs:ack")).to_be_visible()
+
+
+async def test_spooled_a_test_key_is_told_apart_from_a_live_one(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, world = owner.page, owner.dashboard.world
+    await owner.sign_in(path=f"/workspace/{world.workspaces['spooled']}/access-tokens")
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Name").fill("Staging")
+    await dialog.get_by_role("radio", name="Test").check()
+    await dialog.get_by_role("checkbox", name="queues:read").check()
+    await dialog.get_by_role("button", name="Create token").click()
+    assert (await the_secret(page)).startswith("sp_test_")
+    await page.get_by_role("combobox", name="Environment").select_option("TEST")
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("Staging")
+    await expect(rows).to_contain_text("test")
+
+
+async def test_spooled_bulk_revoking_ends_all_that_were_ticked(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, world = owner.page, owner.dashboard.world
+    await owner.sign_in(path=f"/workspace/{world.workspaces['spooled']}/access-tokens?status=EXPIRED")
+    await page.get_by_role("combobox", name="Status").select_option("DISABLED")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.get_by_role("checkbox", name="Tick Old worker").check()
+    await page.get_by_role("button", name="Revoke…").click()
+    await page.get_by_role("button", name="Revoke it").click()
+    await expect(page.get_by_text("No token matches.")).to_be_visible()
+    await page.get_by_role("combobox", name="Status").select_option("REVOKED")
+    await expect(page.get_by_role("link", name="Old worker")).to_be_visible()
+
+
+async def test_teamspace_an_administrator_disables_and_enables(visitor: NewVisitor) -> None:
+    admin = await visitor()
+    page, world = admin.page, admin.dashboard.world
+    path = f"/workspace/{world.workspaces['teamspace']}/access-tokens"
+    await admin.sign_in("administrator@teamspace.example", path)
+    for name in ("Label", "Token", "Scope", "Created", "Expires", "Status", "Actions"):
+        await expect(page.get_by_role("columnheader", name=name).first).to_be_visible()
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("radio", name="Owner")).to_be_disabled()
+    await dialog.get_by_role("textbox", name="Label").fill("CI pipeline")
+    await dialog.get_by_role("radio", name="Team Member").check()
+    await dialog.get_by_label("Expires", exact=True).select_option("never")
+    await dialog.get_by_role("button", name="Create token").click()
+    secret = await the_secret(page)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="CI pipeline"))
+    await expect(row).to_contain_text("Team Member")
+    await expect(row).to_contain_text("Not specified")
+    await act(page, "CI pipeline", "Disable")
+    await page.get_by_role("button", name="Disable token").click()
+    await expect(row).to_contain_text("Disabled")
+    assert await accepted(admin, secret) == 401
+    await act(page, "CI pipeline", "Enable")
+    await page.get_by_role("button", name="Enable token").click()
+    await expect(row).to_contain_text("Active")
+    assert await accepted(admin, secret) == 200
+
+
+async def test_teamspace_the_columns_button_changes_the_table_at_once_and_is_remembered(visitor: NewVisitor) -> None:
+    reader = await visitor()
+    page, world = reader.page, reader.dashboard.world
+    await reader.sign_in(path=f"/workspace/{world.workspaces['teamspace']}/access-tokens")
+    header = page.get_by_role("columnheader", name="Expires")
+    await expect(header).to_be_visible()
+    await page.get_by_text("Columns", exact=True).click()
+    await page.get_by_role("checkbox", name="Expires").uncheck()
+    await expect(header).to_have_count(0)
+    await page.reload()
+    await expect(page.get_by_role("columnheader", name="Created")).to_be_visible()
+    await expect(header).to_have_count(0)
+    assert await page.evaluate("Object.keys(localStorage)") == ["spacekey.columns.tokens"]
+
+
+@pytest.mark.parametrize("role", ["viewer", "member"])
+async def test_teamspace_viewers_and_team_members_only_look(visitor: NewVisitor, role: str) -> None:
+    reader = await visitor()
+    page, workspace = reader.page, reader.dashboard.world.workspaces["teamspace"]
+    await reader.sign_in(f"{role}@teamspace.example", f"/workspace/{workspace}/access-tokens")
+    await expect(page.get_by_role("link", name="Production server")).to_be_visible()
+    await expect(page.get_by_role("button", name="New token")).to_have_count(0)
+    await expect(page.get_by_role("checkbox", name=re.compile("^Tick"))).to_have_count(0)
+    await page.get_by_role("button", name="Actions for Production server").click()
+    assert await page.get_by_role("menuitem").all_inner_texts() == ["Copy prefix"]
+    answer = await reader.ask(CREATE, input={"workspaceId": workspace, "name": "No", "grants": ["viewer"]})
+    assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
+
+
+async def test_teamspace_a_manager_creates_and_edits_and_does_not_end(visitor: NewVisitor) -> None:
+    manager = await visitor()
+    page, world = manager.page, manager.dashboard.world
+    token = world.tokens["teamspace Production server"]
+    await manager.sign_in("manager@teamspace.example", f"/token/{token}")
+    await expect(page.get_by_role("button", name="Edit")).to_be_visible()
+    for name in ("Disable", "Revoke", "Delete"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
+    await page.get_by_role("button", name="Edit").click()
+    await page.get_by_role("textbox", name="Description").fill("Edited by the manager")
+    await page.get_by_role("button", name="Save changes").click()
+    await expect(page.get_by_role("main")).to_contain_text("Edited by the manager")
+    revoke = "mutation ($id: ID!) { revokeToken(input: { id: $id }) { __typename } }"
+    answer = await manager.ask(revoke, id=token)
+    assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
+
+
+async def test_guard_full_access_and_the_key_that_stays_as_revoked(visitor: NewVisitor) -> None:
+    admin = await visitor()
+    page, world = admin.page, admin.dashboard.world
+    await admin.sign_in("admin@guard.example", f"/workspace/{world.workspaces['guard']}/access-tokens")
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Name").fill("Backend")
+    await dialog.get_by_role("checkbox", name="full_access").check()
+    await expect(dialog.get_by_text("This comes to 4 scopes")).to_be_visible()
+    await dialog.get_by_role("button", name="Create token").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("It will not be shown again")
+    secret = await the_secret(page)
+    assert secret.startswith("eg_live_")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Migration script"))
+    await expect(row).to_contain_text("Expired")
+    await act(page, "Migration script", "Revoke")
+    await page.get_by_role("button", name="Revoke token").click()
+    await expect(row).to_contain_text("Revoked")
+
+
+async def test_guard_members_see_no_keys(visitor: NewVisitor) -> None:
+    member = await visitor()
+    page, workspace = member.page, member.dashboard.world.workspaces["guard"]
+    await member.sign_in("member@guard.example", f"/workspace/{workspace}/access-tokens")
+    await expect(page.get_by_text("Your role does not include seeing tokens")).to_be_visible()
+    await expect(page.get_by_role("link", name="Tokens", exact=True)).to_have_count(0)
+    document = "query ($id: ID!) { workspace(id: $id) { tokens { nodes { id } } } }"
+    answer = await member.ask(document, id=workspace)
+    assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
+
+
+async def test_guard_without_the_paid_plan_there_are_no_keys(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["unpaid"]
+    await owner.sign_in(path=f"/workspace/{workspace}/access-tokens")
+    await expect(page.get_by_text("Tokens are not part of the Free plan.")).to_be_visible()
+    await expect(page.get_by_role("button", name="New token")).to_be_disabled()
+    answer = await owner.ask(CREATE, input={"workspaceId": workspace, "name": "No", "grants": ["full_access"]})
+    assert answer["data"]["createWorkspaceToken"]["__typename"] == "PlanLimit"
