@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from graphql import GraphQLError
 
-# graphql-core ends such messages with ", found: {…}", "found String '…'" or "value: …".
-_REPEATED = re.compile(r"(?:, found:? ?(?:String )?[{\[\"'\d-].*| value: .+)\Z", re.DOTALL)
+# graphql-core ends such messages with ", found: {…}", "? Found: {…}", "found String '…'" or "value: …".
+_REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!invalid) value: .+)\Z", re.DOTALL)
 
 
 def quieten(errors: Iterable[GraphQLError]) -> None:
     """Take the repeated input out of these errors, in place."""
     for error in errors:
         if error.original_error is None or isinstance(error.original_error, GraphQLError):
-            error.message = _REPEATED.sub(".", error.message)
+            error.message = _REPEATED.sub("", error.message)

@@ -174,10 +174,10 @@ UNREADABLE: list[tuple[str, dict[str, Any], str]] = [
     ("createWorkspaceToken", {**NEW, "expiresAt": "2030-13-45T99:00:00Z"}, "expiresAt.*Cannot be read"),
     ("createWorkspaceToken", {**NEW, "expiresAt": "0001-01-01T00:00:00+14:00"}, "expiresAt.*years 1 and 9999"),
     ("createWorkspaceToken", {**NEW, "environment": "PROD"}, "environment.*'PROD' does not exist"),
-    ("createWorkspaceToken", {"grants": ["jobs:read"]}, "to include required field 'name'\\.$"),
-    ("updateToken", {"nmae": "x"}, "nmae.*Did you mean 'name'"),
+    ("createWorkspaceToken", {"grants": ["jobs:read"]}, "to include required field 'name'$"),
+    ("updateToken", {"nmae": "x"}, "nmae.*Did you mean 'name'.$"),
     ("rotateToken", {"graceSeconds": 2**31}, "graceSeconds.*non 32-bit"),
-    ("setRole", {"name": 7, "grants": None}, "String cannot represent a non string\\.$"),
+    ("setRole", {"name": 7, "grants": None}, "String cannot represent a non string$"),
 ]
 
 
