@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -19,13 +20,13 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UnsetType
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Refused
+from spacekey.domain.outcome import CannotTell, Valid
 from spacekey.domain.principal import Principal
-from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.visit import KEY, Visit
 
 from .init_credential import MalformedCredential, init_credential
-from .socket_caller import TRY_AGAIN_LATER, recheck, seat, verify_in_time
+from .socket_caller import TRY_AGAIN_LATER, Ask, recheck, seat, verify_in_time
 
 BAD_REQUEST = 4400
 UNSET_ACK = UnsetType()
@@ -48,9 +49,13 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     4403 for a refused credential, 4400 for a malformed or a second one, 1013 when the verifier cannot tell; later with
     4401 when the credential has ended and 4403 when its scopes have become fewer.
 
-    :param verifier: checks credentials of ``connection_init``; without one, such a credential is refused.
+    The credential of an open socket is verified again and again, whether it came with the handshake or later. Behind
+    a TokenMiddleware that one verifies, with its environment, its deadline and its observer.
+
+    :param verifier: checks credentials of ``connection_init`` where no TokenMiddleware stands before; without either,
+        such a credential is refused.
     :param recheck_seconds: how often the credential of an open socket is verified again.
-    :param deadline_seconds: how long a verification may take.
+    :param deadline_seconds: how long a verification by ``verifier`` may take.
     :param options: those of ``strawberry.asgi.GraphQL``, but for ``subscription_protocols``.
     """
 
@@ -90,29 +95,34 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             secret = init_credential(payload)
         except MalformedCredential as error:
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
+        visit, caller = _visit_of(websocket), websocket.scope.get("user")
         if secret is None:
+            if visit is not None and isinstance(caller, Principal):
+                self._watch(websocket, visit.again, caller)
             return UNSET_ACK
-        if isinstance(websocket.scope.get("user"), Principal):
+        if isinstance(caller, Principal):
             raise await self._reject(websocket, BAD_REQUEST, "Two credentials")
-        if self._verifier is None:
+        if visit is not None:
+            outcome, ask = await visit.present(secret), visit.again
+        elif self._verifier is not None:
+            ask = partial(verify_in_time, self._verifier, secret, self._deadline_seconds)
+            outcome = await ask()
+        else:
             raise ConnectionRejectionError
-        verdict = await verify_in_time(self._verifier, secret, self._deadline_seconds)
-        if isinstance(verdict, CannotTell):
+        if isinstance(outcome, CannotTell):
             raise await self._reject(websocket, TRY_AGAIN_LATER, "Try again later")
-        if isinstance(verdict, Refused):
+        if not isinstance(outcome, Valid):
             raise ConnectionRejectionError
-        seat(websocket, verdict.principal)
-        self._watch(websocket, self._verifier, secret, verdict.principal)
+        seat(websocket, outcome.principal)
+        self._watch(websocket, ask, outcome.principal)
         return UNSET_ACK
 
-    def _watch(self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal) -> None:
+    def _watch(self, websocket: WebSocket, ask: Ask, principal: Principal) -> None:
         watch = recheck(
             websocket,
-            verifier,
-            secret,
+            ask,
             principal,
             every_seconds=self._recheck_seconds,
-            deadline_seconds=self._deadline_seconds,
             close=OnceClosingAdapter(self, websocket, websocket).close,
         )
         websocket.scope[_RECHECK] = asyncio.create_task(watch)
@@ -128,3 +138,9 @@ def _parts(context: Any) -> tuple[WebSocket, Mapping[str, object]]:
     if isinstance(context, Mapping):
         return context["request"], context.get("connection_params") or {}
     return context.request, context.connection_params or {}
+
+
+def _visit_of(websocket: WebSocket) -> Visit | None:
+    """What the token middleware knows of this socket, where it stands before."""
+    visit = websocket.scope.get(KEY)
+    return visit if isinstance(visit, Visit) else None

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from starlette.authentication import AuthCredentials
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
+from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
@@ -18,6 +18,9 @@ UNAUTHORIZED = 4401
 FORBIDDEN = 4403
 TRY_AGAIN_LATER = 1013
 _log = logging.getLogger(__name__)
+
+Ask = Callable[[], Awaitable[Outcome]]
+"""Verifies the caller of one socket anew."""
 
 Close = Callable[[int, str], Awaitable[None]]
 
@@ -39,32 +42,25 @@ async def verify_in_time(verifier: Verifier, secret: Secret, deadline_seconds: f
 
 def seat(websocket: WebSocket, principal: Principal) -> None:
     """Make ``principal`` the caller of every operation on this socket from now on."""
+    if websocket.scope.get("user") is principal:
+        return  # the token middleware has done it
     websocket.scope["user"] = principal
     websocket.scope["auth"] = AuthCredentials(sorted(principal.scopes))
 
 
-async def recheck(
-    websocket: WebSocket,
-    verifier: Verifier,
-    secret: Secret,
-    principal: Principal,
-    *,
-    every_seconds: float,
-    deadline_seconds: float,
-    close: Close,
-) -> None:
+async def recheck(websocket: WebSocket, ask: Ask, principal: Principal, *, every_seconds: float, close: Close) -> None:
     """Verify again every so often, and close the socket when the answer is not "valid" any more, or says less.
 
     Operations that run were decided for the scopes at their start, so a caller that lost one has to connect again.
     """
     while True:
         await asyncio.sleep(every_seconds)
-        verdict = await verify_in_time(verifier, secret, deadline_seconds)
-        if isinstance(verdict, CannotTell):
+        outcome = await ask()
+        if isinstance(outcome, CannotTell):
             return await close(TRY_AGAIN_LATER, "Try again later")
-        if isinstance(verdict, Refused):
+        if not isinstance(outcome, Valid):
             return await close(UNAUTHORIZED, "Unauthorized")
-        if not principal.scopes <= verdict.principal.scopes:
+        if not principal.scopes <= outcome.principal.scopes:
             return await close(FORBIDDEN, "Forbidden")
-        principal = verdict.principal
+        principal = outcome.principal
         seat(websocket, principal)
