@@ -8,7 +8,6 @@ from typing import Any
 import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from spacekey.domain.verifier import Verifier
 from spacekey.middleware import optional
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 
@@ -99,9 +98,9 @@ def build_schema() -> ScopedSchema:
     return ScopedSchema(Query, Mutation, Subscription, scopes=settings)
 
 
-def graphql_routes(verifier: Verifier) -> list[BaseRoute]:
+def graphql_routes() -> list[BaseRoute]:
     """POST and WebSocket on one path. Anybody may come in; the fields decide."""
-    app = optional(ScopedGraphQL(build_schema(), verifier=verifier, graphql_ide=None))
+    app = optional(ScopedGraphQL(build_schema(), graphql_ide=None))
     return [Route("/graphql", app, methods=["POST"]), WebSocketRoute("/graphql", app)]
 
 

@@ -29,7 +29,7 @@ def make_app(verifier: Verifier, environment: str | None = None) -> Starlette:
         await verifier.aclose()
 
     app = Starlette(
-        routes=[*rest_routes(), *stream_routes(), *graphql_routes(verifier)],
+        routes=[*rest_routes(), *stream_routes(), *graphql_routes()],
         middleware=[
             Middleware(
                 TokenMiddleware,
