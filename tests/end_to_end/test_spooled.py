@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from support.jobs_requests import ALL_SPOOLED_PERMISSIONS, allowed_of, bearer, e
 from support.people import Person
 from support.processes import Installation, Running
 
+SECONDS_MAX = 30.0
 API = "/api/v1/api-keys"
 MANAGEMENT = [
     "tokens:read",
@@ -177,6 +179,23 @@ def test_a_revoked_key_is_refused_at_once_and_cannot_be_brought_back(api: httpx.
     assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
     assert api.patch(f"{API}/{made['id']}", json={"disabled": False}).status_code == 409
     assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
+
+
+def test_the_owner_sees_in_the_audit_log_that_a_dead_key_is_still_in_use(
+    owner: Person, api: httpx.Client, app: httpx.Client, workspace_id: str
+) -> None:
+    made = _create(api, "Forgotten in a cron job", "jobs:read")
+    api.delete(f"{API}/{made['id']}")
+    assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
+    document = """query A($id: ID!, $target: ID!) { workspace(id: $id) {
+        auditLog(targetId: $target, action: "token.refused") { nodes { outcome after } }
+    } }"""
+    deadline = time.monotonic() + SECONDS_MAX
+    # Refusals are written off the request path.
+    while not (nodes := owner.ask(document, id=workspace_id, target=made["id"])["workspace"]["auditLog"]["nodes"]):
+        assert time.monotonic() < deadline, "it was never written"
+        time.sleep(0.1)
+    assert nodes == [{"outcome": "denied", "after": {"reason": "revoked", "environment": "live"}}]
 
 
 def test_limits_follow_the_plan_of_keys_that_exist(
