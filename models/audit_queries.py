@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest
+
 from .audit import AuditChain, AuditEvent
-from .keyset import Ordering, Page, PageRequest, fetch_page, the_row
+from .keyset import Ordering, fetch_page, the_row
 from .upsert import insert
 
 AUDIT_BATCH_ROWS = 500

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, String, literal, tuple_
 from sqlalchemy.orm import Mapped
 from sqlalchemy.types import TypeEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.page import Page, PageRequest
 
 from .columns import UtcDateTime
 from .cursor import Key, read_cursor, write_cursor
@@ -26,29 +26,6 @@ T = TypeVar("T")
 Expression: TypeAlias = ColumnElement[Any] | Mapped[Any]
 
 _BOUND: dict[type[Key], TypeEngine[Any]] = {str: String(), int: BigInteger(), datetime: UtcDateTime()}
-
-PAGE_SIZE_MAX = 100
-PAGE_SIZE_DEFAULT = 20
-
-
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """``size`` rows after and before these cursors: the first ones, or with ``backward`` the last ones."""
-
-    size: int
-    after: str | None = None
-    before: str | None = None
-    backward: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Rows in the list's order, whichever way they were asked for; ``cursors`` runs parallel to ``rows``."""
-
-    rows: list[T]
-    cursors: list[str]
-    has_next: bool
-    has_previous: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +45,6 @@ class Ordering:
     descending: bool = False
 
 
-def page_request(
-    first: int | None,
-    after: str | None,
-    last: int | None,
-    before: str | None,
-    *,
-    maximum: int = PAGE_SIZE_MAX,
-    default: int = PAGE_SIZE_DEFAULT,
-) -> PageRequest:
-    """Relay's four arguments, checked. Cursors are checked when they are used, against the list they are used on.
-
-    :raises InvalidInput: for a negative size, one over ``maximum``, or both ``first`` and ``last``.
-    """
-    if first is not None and last is not None:
-        raise InvalidInput("last", "give either first or last, not both")
-    field, size = ("last", last) if last is not None else ("first", default if first is None else first)
-    if size < 0:
-        raise InvalidInput(field, "must be 0 or more")
-    if size > maximum:
-        raise InvalidInput(field, f"must be {maximum} or less")
-    return PageRequest(size=size, after=after, before=before, backward=last is not None)
-
-
 async def fetch_page(
     session: AsyncSession,
     statement: Select[*tuple[Any, ...]],
@@ -103,6 +57,17 @@ async def fetch_page(
     :param take: makes the page's element from a result row, whose last two columns are the key and the identity.
     :raises InvalidInput: with field ``after`` or ``before``, for a cursor that is not of this ordering.
     """
+    found = list((await result_of(session, rows_of_page(statement, ordering, request))).all())
+    return page_of(found, ordering, request, take)
+
+
+def rows_of_page(
+    statement: Select[*tuple[Any, ...]], ordering: Ordering, request: PageRequest
+) -> Select[*tuple[Any, ...]]:
+    """The statement for a page's rows, with the columns ``page_key`` and ``page_identity`` added at its end.
+
+    :raises InvalidInput: with field ``after`` or ``before``, for a cursor that is not of this ordering.
+    """
     identity = ordering.key if ordering.identity is None else ordering.identity
     for field, text, forward in (("after", request.after, True), ("before", request.before, False)):
         if text is not None:
@@ -112,7 +77,16 @@ async def fetch_page(
     statement = statement.add_columns(ordering.key.label("page_key"), identity.label("page_identity"))
     statement = statement.order_by(*(column.desc() if falling else column.asc() for column in columns))
     # One row more than asked for tells whether there are others beyond.
-    found = list((await result_of(session, statement.limit(request.size + 1))).all())
+    return statement.limit(request.size + 1)
+
+
+def page_of(
+    found: list[Row[*tuple[Any, ...]]],
+    ordering: Ordering,
+    request: PageRequest,
+    take: Callable[[Row[*tuple[Any, ...]]], T],
+) -> Page[T]:
+    """The page in the rows of :func:`rows_of_page`."""
     more = len(found) > request.size
     found = found[: request.size]
     if request.backward:

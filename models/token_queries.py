@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import bindparam, func, not_, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest, TokenOrder
+
 from .edge import FarFuture, FarPast
-from .keyset import Ordering, Page, PageRequest, fetch_page, the_row
+from .keyset import Ordering, fetch_page, the_row
 from .token import Token, TokenFirstUse
 from .token_filter import TokenFilter, conditions, is_over
 from .upsert import insert
-
-
-class TokenOrder(StrEnum):
-    """What a list of tokens is ordered by. Without expiry comes after every date, never used before every date."""
-
-    CREATED_AT = "created_at"
-    NAME = "name"
-    LAST_USED_AT = "last_used_at"
-    EXPIRES_AT = "expires_at"
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:

@@ -8,7 +8,9 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from .keyset import Ordering, Page, PageRequest, fetch_page, the_row
+from spacekey.domain.page import Page, PageRequest
+
+from .keyset import Ordering, fetch_page, the_row
 from .user import User
 from .workspace import Member, Space, Workspace
 

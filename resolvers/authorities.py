@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import NotFound
 from spacekey.models import workspace_queries
-from spacekey.models.keyset import Page, PageRequest
 from spacekey.models.workspace import Member, Workspace
 
 from .authority import Authority, authority_in

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
 from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
-from spacekey.models.keyset import Page, PageRequest
 from spacekey.models.user import User
 from spacekey.models.workspace import Member, Space
 

@@ -8,13 +8,12 @@ from datetime import timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.token_state import Status
 from spacekey.models import token_queries
-from spacekey.models.keyset import Page, PageRequest
 from spacekey.models.token import Token
 from spacekey.models.token_filter import TokenFilter
-from spacekey.models.token_queries import TokenOrder
 
 from .authorities import authorities
 from .authority import Authority, authority_in

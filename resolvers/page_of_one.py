@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from spacekey.domain.page import Page, PageRequest
 from spacekey.models.cursor import read_cursor, write_cursor
-from spacekey.models.keyset import Page, PageRequest
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, TypeVar
 import strawberry
 from strawberry.relay import PageInfo
 
-from spacekey.models.keyset import Page
+from spacekey.domain.page import Page
 
 Node = TypeVar("Node")
 Row = TypeVar("Row")

@@ -22,7 +22,7 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from spacekey.models.keyset import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 
 from .errors import refused
 

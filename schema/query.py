@@ -7,9 +7,9 @@ from typing import Annotated
 import strawberry
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
+from spacekey.domain.page import page_request
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.keyset import page_request
 from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.list_others import one_space

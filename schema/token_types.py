@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from spacekey.domain.page import TokenOrder
 from spacekey.domain.token_state import Status
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.token_queries import TokenOrder
 from spacekey.resolvers.list_tokens import TokenSearch
 from spacekey.resolvers.token_usage import checked_days
 from spacekey.resolvers.token_view import TokenView

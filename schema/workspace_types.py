@@ -9,10 +9,9 @@ import strawberry
 from strawberry.scalars import JSON
 
 from spacekey.domain.catalog import Policy as DomainPolicy
+from spacekey.domain.page import TokenOrder, page_request
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.models.audit import AuditEvent as AuditRow
-from spacekey.models.keyset import page_request
-from spacekey.models.token_queries import TokenOrder
 from spacekey.models.user import User
 from spacekey.models.workspace import Member as MemberRow
 from spacekey.models.workspace import Space as SpaceRow

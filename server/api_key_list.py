@@ -6,12 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from spacekey.domain.ids import SPACE, WORKSPACE
+from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.token_state import Status
 from spacekey.middleware import requires
-from spacekey.models.keyset import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest
-from spacekey.models.token_queries import TokenOrder
 from spacekey.resolvers.list_tokens import TokenSearch, token_list
 
 from .api_key import shown

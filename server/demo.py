@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
+from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Entropy, Secret
 from spacekey.models import user_queries, workspace_queries
-from spacekey.models.keyset import PAGE_SIZE_MAX, PageRequest
-from spacekey.models.token_queries import TokenOrder
 from spacekey.models.user import User
 from spacekey.models.workspace import Space, Workspace
 from spacekey.resolvers.caller import Operator

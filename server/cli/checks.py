@@ -9,9 +9,9 @@ from pathlib import Path
 
 from spacekey.domain.catalog_file import load_catalog, load_catalogs
 from spacekey.domain.errors import CatalogError, Unavailable
+from spacekey.domain.page import PageRequest
 from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.keyset import PageRequest
 from spacekey.models.migrate import current, head
 from spacekey.resolvers.system import System
 

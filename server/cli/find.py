@@ -9,10 +9,10 @@ from typing import TypeVar
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalog
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
+from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean
 from spacekey.models import user_queries, workspace_queries
-from spacekey.models.keyset import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.models.user import User
 from spacekey.models.workspace import Space, Workspace
 from spacekey.resolvers.system import System

@@ -39,7 +39,7 @@ def list_(
     """List a workspace's tokens, newest first."""
 
     async def work(system: System) -> None:
-        from spacekey.models.token_queries import TokenOrder
+        from spacekey.domain.page import TokenOrder
         from spacekey.resolvers.list_tokens import TokenSearch, token_list
 
         from .facts import token_facts
@@ -163,7 +163,7 @@ def inactive(
 
 async def _unused(system: System, workspace_id: str, search: TokenSearch) -> AsyncIterator[TokenView]:
     """One workspace's tokens, those unused for longest first."""
-    from spacekey.models.token_queries import TokenOrder
+    from spacekey.domain.page import TokenOrder
     from spacekey.resolvers.list_tokens import token_list
 
     from .find import every

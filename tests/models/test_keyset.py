@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from spacekey.domain.page import Page, PageRequest, TokenOrder, page_request
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models.keyset import Page, PageRequest, page_request
 from spacekey.models.store import Store
 from spacekey.models.token import Token
 from spacekey.models.token_filter import TokenFilter
-from spacekey.models.token_queries import TokenOrder, token_page
+from spacekey.models.token_queries import token_page
 from support.rows import NOW, a_token, a_workspace, add, ago
 
 FAR_PAST = datetime(1, 1, 1, tzinfo=UTC)

@@ -10,10 +10,10 @@ from typing import TypeVar
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models import audit_queries, user_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
-from spacekey.models.keyset import Page, PageRequest
 from spacekey.models.setting_queries import read_setting, write_setting
 from spacekey.models.store import Store
 from spacekey.models.user import Invitation, User, UserSession

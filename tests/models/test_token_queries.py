@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, text
 
+from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.token_state import Status, status_of
 from spacekey.models import token_queries
-from spacekey.models.keyset import PageRequest
 from spacekey.models.row import Row
 from spacekey.models.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.token import Token, TokenFirstUse
 from spacekey.models.token_filter import TokenFilter
-from spacekey.models.token_queries import TokenOrder, token_page
+from spacekey.models.token_queries import token_page
 from spacekey.models.workspace import Workspace
 from support.rows import NOW, a_space, a_token, a_workspace, add, ago, ahead
 

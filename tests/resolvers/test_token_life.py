@@ -25,12 +25,11 @@ from hypothesis.stateful import (
 
 from spacekey.domain.catalog import Plan
 from spacekey.domain.outcome import Refused, Valid
+from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
-from spacekey.models.keyset import PageRequest
 from spacekey.models.store import Store
-from spacekey.models.token_queries import TokenOrder
 from spacekey.resolvers.audit import verify_chains
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.create_token import Issued, NewToken, create_token

@@ -1,0 +1,66 @@
+"""A page of a list, as Relay's connections ask for it (relay.dev, GraphQL Cursor Connections Specification)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from .refusal import InvalidInput
+
+T = TypeVar("T")
+
+PAGE_SIZE_MAX = 100
+PAGE_SIZE_DEFAULT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """``size`` rows after and before these cursors: the first ones, or with ``backward`` the last ones."""
+
+    size: int
+    after: str | None = None
+    before: str | None = None
+    backward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Rows in the list's order, whichever way they were asked for; ``cursors`` runs parallel to ``rows``."""
+
+    rows: list[T]
+    cursors: list[str]
+    has_next: bool
+    has_previous: bool
+
+
+class TokenOrder(StrEnum):
+    """What tokens are sorted by. No expiry sorts as the far future, never used as the far past."""
+
+    CREATED_AT = "created_at"
+    NAME = "name"
+    LAST_USED_AT = "last_used_at"
+    EXPIRES_AT = "expires_at"
+
+
+def page_request(
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    *,
+    maximum: int = PAGE_SIZE_MAX,
+    default: int = PAGE_SIZE_DEFAULT,
+) -> PageRequest:
+    """Relay's four arguments, checked. Cursors are checked when they are used, against the list they are used on.
+
+    :raises InvalidInput: for a negative size, one over ``maximum``, or both ``first`` and ``last``.
+    """
+    if first is not None and last is not None:
+        raise InvalidInput("last", "give either first or last, not both")
+    field, size = ("last", last) if last is not None else ("first", default if first is None else first)
+    if size < 0:
+        raise InvalidInput(field, "must be 0 or more")
+    if size > maximum:
+        raise InvalidInput(field, f"must be {maximum} or less")
+    return PageRequest(size=size, after=after, before=before, backward=last is not None)
