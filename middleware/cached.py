@@ -9,13 +9,17 @@ max_age knows that nobody still accepts. Expiry is a date and is looked at on ev
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 
 from .clock import Clock, WallClock, boot_clock, utc_now
+from .warm import Warm, warm
 
 ENTRIES_MAX = 10_000
 UNKNOWN_ENTRIES_MAX = 1_000
@@ -68,6 +72,20 @@ class CachedVerifier:
         """The verdict from memory, at once; None when it must be read."""
         entry = self._remembered(secret.digest())
         return None if entry is None else self._unless_expired(entry.verdict)
+
+    def recall(self, token: bytes) -> Warm | None:
+        """A verdict in favour of the secret with these bytes, from memory; None when there is none that is good now.
+
+        What :meth:`peek` does, for the case that matters to the cost of a request; see ``warm``.
+        """
+        digest = sha256(token).digest()
+        entry = self._valid.get(digest)
+        if entry is None or self._clock() >= entry.until:
+            return None
+        if entry.expires_at is not None and entry.expires_at <= self._now():
+            return None
+        self._valid.move_to_end(digest)
+        return entry.warm
 
     async def verify(self, secret: Secret) -> Verdict:
         """The verdict on ``secret``, from memory or read anew."""
@@ -125,7 +143,7 @@ class CachedVerifier:
         entry = _Entry(reading.verdict, age, started, started + age)
         if self._clock() < entry.until:
             if isinstance(entry.verdict, Valid):
-                self._valid.keep(digest, entry)
+                self._valid.keep(digest, _warmed(entry, entry.verdict.principal))
             elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
                 self._unknown.keep(digest, entry)
         return entry
@@ -150,6 +168,15 @@ class _Entry:
     max_age_seconds: float
     started: float
     until: float
+    expires_at: datetime | None = None
+    warm: Warm | None = None
+
+
+def _warmed(entry: _Entry, principal: Principal) -> _Entry:
+    """The entry with what the warm path serves; without it for what only calls itself a principal."""
+    return (
+        replace(entry, expires_at=principal.expires_at, warm=warm(principal)) if type(principal) is Principal else entry
+    )
 
 
 def _is_being_cancelled() -> bool:
@@ -157,28 +184,25 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-class _Entries:
-    """At most ``most`` entries; the least recently used goes first. Looking at one never prolongs it."""
+class _Entries(OrderedDict[bytes, _Entry]):
+    """At most ``most`` entries by digest; the least recently used goes first. Looking at one never prolongs it."""
 
     def __init__(self, most: int) -> None:
+        super().__init__()
         self._most = most
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
     def fresh(self, digest: bytes, now: float) -> _Entry | None:
-        entry = self._entries.get(digest)
+        entry = self.get(digest)
         if entry is None:
             return None
         if now >= entry.until:
-            del self._entries[digest]
+            del self[digest]
             return None
-        self._entries.move_to_end(digest)
+        self.move_to_end(digest)
         return entry
 
     def keep(self, digest: bytes, entry: _Entry) -> None:
-        self._entries[digest] = entry
-        self._entries.move_to_end(digest)
-        while len(self._entries) > self._most:
-            self._entries.popitem(last=False)
-
-    def clear(self) -> None:
-        self._entries.clear()
+        self[digest] = entry
+        self.move_to_end(digest)
+        while len(self) > self._most:
+            self.popitem(last=False)

@@ -7,6 +7,8 @@ from spacekey.domain.outcome import Reason, Refused, Verdict
 from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
 from spacekey.domain.verifier import Verifier
 
+from .warm import Recall, Warm
+
 
 class BrandChain:
     """Asks the verifier of a secret's brand; secrets of no known brand or shape go to ``otherwise``.
@@ -23,6 +25,11 @@ class BrandChain:
             if not is_brand(brand):
                 raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
         self._verifiers = dict(verifiers)
+        self._recalls: dict[bytes, Recall] = {
+            brand.encode(): recall
+            for brand, verifier in verifiers.items()
+            if (recall := getattr(verifier, "recall", None)) is not None
+        }
         self._otherwise = otherwise
 
     async def verify(self, secret: Secret) -> Verdict:
@@ -37,6 +44,11 @@ class BrandChain:
         """What that verifier knows without waiting; None when it must be asked."""
         peek: Callable[[Secret], Verdict | None] | None = getattr(self._responsible(parse(secret)), "peek", None)
         return None if peek is None else peek(secret)
+
+    def recall(self, token: bytes) -> Warm | None:
+        """The same for the warm path (see ``warm``): a secret of a good shape starts with its brand."""
+        recall = self._recalls.get(token.partition(b"_")[0])
+        return None if recall is None else recall(token)
 
     def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
         return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)

@@ -15,6 +15,8 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 
+from .warm import Recall
+
 log = logging.getLogger("spacekey.middleware")
 
 Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
@@ -35,9 +37,13 @@ class Gate:
     on_outcome: Observer | None = None
     workspace_of: WorkspaceOf | None = None
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
+    recall: Recall | None = field(init=False, repr=False)
+    """The verifier's own, where it has one and no environment must be looked at besides."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
+        recall = getattr(self.verifier, "recall", None) if self.environment is None else None
+        object.__setattr__(self, "recall", recall)
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What the verifier knows without waiting, if it can be asked that way; None when :meth:`judge` must be."""

@@ -52,6 +52,7 @@ class RemoteVerifier:
         self._url = _endpoint(url, allow_plain_http)
         self._deadline_seconds = deadline_seconds
         self._cache = CachedVerifier(self._read, clock=clock, now=now, entries_max=entries_max)
+        self.recall = self._cache.recall
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {own.reveal()}", "Accept": "application/json"},
             timeout=deadline_seconds,

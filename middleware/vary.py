@@ -4,13 +4,20 @@ from collections.abc import Iterable
 
 Header = tuple[bytes, bytes]
 
+_VARY = (b"vary", b"Authorization")
+
 
 def vary_on_authorization(headers: Iterable[Header]) -> list[Header]:
     """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``."""
     merged = list(headers)
-    if b"vary" not in dict(merged):
-        merged.append((b"vary", b"Authorization"))
-        return merged
+    for name, _ in merged:
+        if name == b"vary":
+            return _merged(merged)
+    merged.append(_VARY)
+    return merged
+
+
+def _merged(merged: list[Header]) -> list[Header]:
     named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]
     present = {part.strip().lower() for _, value in named for part in value.split(b",")}
     if present & {b"*", b"authorization"}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.authentication import AuthCredentials, UnauthenticatedUser
+from starlette.authentication import UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Scope
@@ -16,6 +16,8 @@ from . import problems
 from .access import Access, Requirement, optional, public
 from .credentials import Malformed, credentials_of
 from .gate import Gate, principal_in
+from .token_credentials import NO_CREDENTIALS, TokenCredentials
+from .warm import recalled
 
 NOT_READ = Malformed("not read yet")
 """Stands for credentials that nobody has asked for yet."""
@@ -25,21 +27,6 @@ ANONYMOUS = UnauthenticatedUser()
 
 KEY = "spacekey"
 """Where the visit sits in the ASGI scope."""
-
-
-class TokenCredentials(AuthCredentials):
-    """Starlette's credentials, of a principal or of nobody. Made into a list only when somebody looks."""
-
-    def __init__(self, principal: Principal | None) -> None:
-        self._principal = principal
-
-    @property
-    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; nobody needs to assign it
-        """The scopes, sorted, after "authenticated"; a new list each time, so that none is shared."""
-        return [] if self._principal is None else ["authenticated", *sorted(self._principal.scopes)]
-
-
-NO_CREDENTIALS = TokenCredentials(None)
 
 
 class Visit:
@@ -87,7 +74,7 @@ class Visit:
         """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
         if access is self.admitted or access is public:
             return True
-        outcome = self._outcome or self._peek()
+        outcome = self._outcome or self._recall() or self._peek()
         if type(outcome) is Valid:
             passes = access is optional or self._satisfied(outcome.principal, access)
         else:
@@ -120,6 +107,21 @@ class Visit:
         if self._sent is NOT_READ:
             self._sent = credentials_of(self._scope)
         return self._sent
+
+    def _recall(self) -> Outcome | None:
+        """The outcome of a token that the verifier has just seen, by the shortest way; None where it is not that."""
+        gate = self._gate
+        if gate.recall is None or self._sent is not NOT_READ:
+            return None
+        known = recalled(self._scope, gate.recall)
+        if known is None:
+            return None
+        self._outcome = known.verdict
+        self._scope["user"] = known.principal
+        self._scope["auth"] = known.credentials
+        if gate.on_outcome is not None:
+            gate.observe(self._scope, known.verdict)
+        return known.verdict
 
     def _peek(self) -> Outcome | None:
         """The outcome, where the verifier knows it without waiting."""

@@ -1,0 +1,65 @@
+"""The warm path: a token that a cache still knows costs a hash and a dictionary look-up.
+
+Most requests look alike: one ``Authorization: Bearer …`` header whose secret was verified a moment ago. For those the
+way through credentials, parsing and the verifier's verdict is several times the work of the answer itself, so here
+the header's bytes are hashed as they are. Only the usual case is decided here, and only in the caller's favour: for
+whatever else there may be, this answers None and the exact path decides, which never relies on this one.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from spacekey.domain.outcome import Valid
+from spacekey.domain.principal import Principal
+
+from .token_credentials import TokenCredentials
+
+log = logging.getLogger("spacekey.middleware")
+
+_BEARER = b"Bearer "
+_START = len(_BEARER)
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """A valid verdict with what goes into the ASGI scope for it, made once and served to many requests."""
+
+    verdict: Valid
+    principal: Principal
+    credentials: TokenCredentials
+
+
+Recall = Callable[[bytes], Warm | None]
+"""What a verifier's optional ``recall`` does: from a token's bytes to a verdict that is good at this moment.
+
+It must hit only for secrets of a good shape that its ``verify`` would find valid now, and answer None otherwise.
+"""
+
+
+def warm(principal: Principal) -> Warm:
+    """What a cache keeps for a valid principal."""
+    return Warm(Valid(principal), principal, TokenCredentials(principal))
+
+
+def recalled(scope: Scope, recall: Recall) -> Warm | None:
+    """The warm verdict on an HTTP request's one Bearer token; None where anything is unusual or not known.
+
+    A hit is the same token that the exact path would read: secrets of a good shape hold none of the characters that
+    it strips, and anything added to one gives another digest.
+    """
+    sent: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if sent is not None:
+                return None
+            sent = value
+    if sent is None or sent[:_START] != _BEARER or b"access_token" in scope.get("query_string", b""):
+        return None
+    try:
+        return recall(sent[_START:])
+    except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
+        log.error("the verifier failed with %s", type(error).__name__)
+        return None
