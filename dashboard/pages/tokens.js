@@ -45,7 +45,7 @@ async function tokensPage({ workspace, space, query }) {
   if (!may(workspace, "tokens:read")) {
     return { ...view, body: alertBox("info", "Your role does not include seeing tokens. An owner of the workspace can change that.") };
   }
-  const place = { workspace, space, query };
+  const place = { workspace, space, query, reload: null };
   const reason = may(workspace, "tokens:create") ? whyNoTokens(workspace) : null;
   const create = may(workspace, "tokens:create")
     ? h("button", { type: "button", class: "main", disabled: reason !== null, onclick: () => newToken(place) }, "New token")
@@ -126,6 +126,7 @@ function list(place, first) {
     note(query);
     render();
   };
+  place.reload = reload;
   draw();
   return [h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)), results];
 }
@@ -141,7 +142,8 @@ function sortOf(query) {
   return { field, direction };
 }
 
-async function newToken({ workspace, space }) {
+async function newToken(place) {
+  const { workspace, space } = place;
   let spaces = [];
   if (!space && workspace.catalog.tokenKinds.includes("space") && may(workspace, "spaces:read")) {
     spaces = (await ask(SPACES, { id: workspace.id })).workspace.spaces.nodes;
@@ -152,5 +154,6 @@ async function newToken({ workspace, space }) {
     return;
   }
   const made = await createToken(workspace, { space, spaces });
-  if (made) await render();
+  // A table that is there is filled afresh; its filters stay as they are, even those chosen this very moment.
+  if (made) await (place.reload ?? render)();
 }

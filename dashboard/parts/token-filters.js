@@ -43,7 +43,7 @@ export function filterBar(workspace, query, changed) {
     clearTimeout(timer);
     timer = setTimeout(() => set("q", searchable(box.value)), WAIT_MS);
   });
-  const select = (name, label, options) => selectField({ name, label, options, value: query.get(name) ?? "", onchange: (event) => set(name, event.target.value) });
+  const select = (name, label, options) => selectField({ name, label, options, value: query.get(name) ?? options[0][0], onchange: (event) => set(name, event.target.value) });
   const environments = [["", "Any environment"], ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"])];
   return h(
     "div",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from spacekey.server.settings import Settings
 from support.browser import chromium, chromium_path, sign_in
@@ -84,6 +84,7 @@ def dashboard(chromium_executable: str, tmp_path_factory: pytest.TempPathFactory
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium_executable: str) -> AsyncIterator[Browser]:
     """One browser; every test has its own context in it."""
+    expect.set_options(timeout=WAIT_MS)
     async with chromium(chromium_executable) as opened:
         yield opened
     # Playwright's subprocess says goodbye on the loop that is about to close.
