@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeAlias
 
@@ -43,15 +43,14 @@ class Doors:
         self._rules = {(method.upper(), path): access_from(rule) for (method, path), rule in rules.items()}
         self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
         self._known_scopes = known_scopes
-        self._walk: Walk | None = None
-        self._extent = 0
+        self.gauge: Callable[[], int] = _nothing
+        self.extent = -1
+        """When ``gauge()`` says something else, routes have been added (or none were seen yet): call :meth:`keep`."""
 
     def keep(self, scope: Scope) -> None:
-        """Called for every connection: compiles at the first, and again when routes were added since."""
-        walk = self._walk
-        if walk is None or walk.extent() != self._extent:
-            for line in self.compile(scope):
-                log.error("no rule, answered with 403: %s", line)
+        """Put the guards in place at the first connection, and again when routes were added since."""
+        for line in self.compile(scope):
+            log.error("no rule, answered with 403: %s", line)
 
     def compile(self, scope: Scope) -> list[str]:
         """Put the guards in place; returns the undeclared routes, one line each.
@@ -71,7 +70,8 @@ class Doors:
         self._refuse_unused(unused, walk)
         for leaf, plan in plans.values():
             leaf.put(partial(self._guarded, plan, leaf.otherwise))
-        self._walk, self._extent = walk, walk.extent()
+        self.gauge = walk.gauge()
+        self.extent = self.gauge()
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
@@ -167,6 +167,11 @@ class Doors:
 
     def _or_default(self, access: Access | None) -> Access | None:
         return self._undeclared if access is None else access
+
+
+def _nothing() -> int:
+    """The extent of what nobody has walked."""
+    return 0
 
 
 def _undeclared_in(plan: Plan) -> list[str]:

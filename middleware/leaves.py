@@ -67,6 +67,10 @@ class Walk:
         extent = sum(map(len, self.lists))
         return extent + sum(version() for version in self.versions) if self.versions else extent
 
+    def gauge(self) -> Callable[[], int]:
+        """How to ask for the extent at every request: for a single list its own length, without a detour."""
+        return self.lists[0].__len__ if len(self.lists) == 1 and not self.versions else self.extent
+
     def whole(self, holder: Holder, access: Access | None) -> None:
         """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""
         name = getattr(holder.app, "__qualname__", type(holder.app).__qualname__)

@@ -1,6 +1,6 @@
 """The middleware itself: raw ASGI, for HTTP and WebSockets."""
 
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,7 +11,6 @@ from .access import Declaration, public
 from .credentials import SUBPROTOCOL
 from .doors import Doors
 from .gate import Fallback, Gate, Observer, WorkspaceOf
-from .vary import vary_on_authorization
 from .visit import Visit
 
 
@@ -66,30 +65,21 @@ class TokenMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        doors = self.doors
         if scope["type"] == "http":
-            self.doors.keep(scope)
-            visit = Visit(self.gate, scope)
-            await self.app(scope, receive, _sending_vary(visit, send))
+            if doors.gauge() != doors.extent:
+                doors.keep(scope)
+            await self.app(scope, receive, Visit(self.gate, scope, send).sending)
         elif scope["type"] == "websocket":
-            self.doors.keep(scope)
+            if doors.gauge() != doors.extent:
+                doors.keep(scope)
             paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
-            Visit(self.gate, scope)
+            Visit(self.gate, scope, send)
             await self.app(scope, receive, _answering_pair(send) if paired else send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, receive, self.doors.checked_at_startup(scope, send))
+            await self.app(scope, receive, doors.checked_at_startup(scope, send))
         else:
             await self.app(scope, receive, send)
-
-
-def _sending_vary(visit: Visit, send: Send) -> Send:
-    """Whatever was decided by looking at credentials says so to caches."""
-
-    def sending(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start" and visit.consulted:
-            message["headers"] = vary_on_authorization(message.get("headers") or ())
-        return send(message)
-
-    return sending
 
 
 def _answering_pair(send: Send) -> Send:

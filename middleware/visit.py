@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from starlette.authentication import UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Message, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
@@ -17,6 +19,7 @@ from .access import Access, Requirement, optional, public
 from .credentials import Malformed, credentials_of
 from .gate import Gate, principal_in
 from .token_credentials import NO_CREDENTIALS, TokenCredentials
+from .vary import vary_on_authorization
 from .warm import recalled
 
 NOT_READ = Malformed("not read yet")
@@ -35,11 +38,12 @@ class Visit:
     The middleware makes one for each connection and puts it into the scope.
     """
 
-    __slots__ = ("_gate", "_outcome", "_scope", "_sent", "admitted")
+    __slots__ = ("_gate", "_outcome", "_scope", "_send", "_sent", "admitted")
 
-    def __init__(self, gate: Gate, scope: Scope) -> None:
+    def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
         self._gate = gate
         self._scope = scope
+        self._send = send
         self._outcome: Outcome | None = None
         self.admitted: Access | None = None
         """What this connection was last found to satisfy, so that an endpoint need not look again."""
@@ -48,6 +52,12 @@ class Visit:
         scope[KEY] = self
         scope["user"] = ANONYMOUS
         scope["auth"] = NO_CREDENTIALS
+
+    def sending(self, message: Message) -> Awaitable[None]:
+        """The app's ``send`` over HTTP: a response that was decided by looking at credentials tells caches so."""
+        if self._outcome is not None and message["type"] == "http.response.start":
+            message["headers"] = vary_on_authorization(message.get("headers") or ())
+        return self._send(message)
 
     @property
     def consulted(self) -> bool:
@@ -74,9 +84,22 @@ class Visit:
         """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
         if access is self.admitted or access is public:
             return True
-        outcome = self._outcome or self._recall() or self._peek()
+        outcome = self._outcome
+        if outcome is None and self._gate.recall is not None and self._sent is NOT_READ:
+            known = recalled(self._scope, self._gate.recall)
+            if known is not None:
+                outcome = self._outcome = known.verdict
+                self._scope["user"] = known.principal
+                self._scope["auth"] = known.credentials
+                if self._gate.on_outcome is not None:
+                    self._gate.observe(self._scope, outcome)
+        outcome = outcome or self._peek()
         if type(outcome) is Valid:
-            passes = access is optional or self._satisfied(outcome.principal, access)
+            scopes = outcome.principal.scopes
+            if type(access) is Requirement and not access.bound and access.only is not None:
+                passes = access.only <= scopes  # the usual case, without another call
+            else:
+                passes = access is optional or self._satisfied(outcome.principal, access)
         else:
             passes = access is optional and isinstance(outcome, Absent)
         if passes:
@@ -107,21 +130,6 @@ class Visit:
         if self._sent is NOT_READ:
             self._sent = credentials_of(self._scope)
         return self._sent
-
-    def _recall(self) -> Outcome | None:
-        """The outcome of a token that the verifier has just seen, by the shortest way; None where it is not that."""
-        gate = self._gate
-        if gate.recall is None or self._sent is not NOT_READ:
-            return None
-        known = recalled(self._scope, gate.recall)
-        if known is None:
-            return None
-        self._outcome = known.verdict
-        self._scope["user"] = known.principal
-        self._scope["auth"] = known.credentials
-        if gate.on_outcome is not None:
-            gate.observe(self._scope, known.verdict)
-        return known.verdict
 
     def _peek(self) -> Outcome | None:
         """The outcome, where the verifier knows it without waiting."""
