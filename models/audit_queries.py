@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy import Select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,6 +14,7 @@ from spacekey.domain.page import Page, PageRequest
 
 from .audit import AuditChain, AuditEvent
 from .keyset import Ordering, fetch_page, the_row
+from .many_pages import fetch_pages
 from .upsert import insert
 
 AUDIT_BATCH_ROWS = 500
@@ -57,13 +61,31 @@ async def audit_page(
 
     :raises InvalidInput: for a cursor of another list.
     """
-    statement = select(AuditEvent).where(AuditEvent.chain == chain)
+    return await fetch_page(session, _events(chain, target_id, action), _newest_first(), request, the_row)
+
+
+async def audit_pages(
+    session: AsyncSession,
+    chains: Sequence[str],
+    request: PageRequest,
+    *,
+    target_id: str | None = None,
+    action: str | None = None,
+) -> list[Page[AuditEvent]]:
+    """:func:`audit_page` of each chain, in one statement."""
+    statements = [_events(chain, target_id, action) for chain in chains]
+    return await fetch_pages(session, AuditEvent, statements, _newest_first(), request, the_row)
+
+
+def _events(chain: str, target_id: str | None, action: str | None) -> Select[Any]:
+    statement = sa.select(AuditEvent).where(col(AuditEvent.chain) == chain)
     if target_id is not None:
-        statement = statement.where(AuditEvent.target_id == target_id)
-    if action is not None:
-        statement = statement.where(AuditEvent.action == action)
-    ordering = Ordering("audit.sequence", col(AuditEvent.sequence), int, descending=True)
-    return await fetch_page(session, statement, ordering, request, the_row)
+        statement = statement.where(col(AuditEvent.target_id) == target_id)
+    return statement if action is None else statement.where(col(AuditEvent.action) == action)
+
+
+def _newest_first() -> Ordering:
+    return Ordering("audit.sequence", col(AuditEvent.sequence), int, descending=True)
 
 
 async def audit_events(session: AsyncSession, chain: str) -> AsyncIterator[AuditEvent]:

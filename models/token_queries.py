@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from spacekey.domain.page import Page, PageRequest, TokenOrder
 
 from .edge import FarFuture, FarPast
 from .keyset import Ordering, fetch_page, the_row
+from .many_pages import fetch_pages
 from .token import Token, TokenFirstUse
 from .token_filter import TokenFilter, conditions, is_over
 from .upsert import insert
@@ -79,6 +80,22 @@ async def token_page(
     """
     statement = select(Token).where(*conditions(where, now))
     return await fetch_page(session, statement, _ordering(order, descending), request, the_row)
+
+
+async def token_pages(
+    session: AsyncSession,
+    wheres: Sequence[TokenFilter],
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> list[Page[Token]]:
+    """The same page for each of these filters, in one statement.
+
+    :raises InvalidInput: as :func:`token_page`.
+    """
+    statements = [select(Token).where(*conditions(where, now)) for where in wheres]
+    return await fetch_pages(session, Token, statements, _ordering(order, descending), request, the_row)
 
 
 def _ordering(order: TokenOrder, descending: bool) -> Ordering:

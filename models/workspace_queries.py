@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.page import Page, PageRequest
 
 from .keyset import Ordering, fetch_page, the_row
+from .many_pages import fetch_pages
 from .user import User
 from .workspace import Member, Space, Workspace
 
@@ -81,8 +82,15 @@ async def space_page(session: AsyncSession, workspace_id: str, request: PageRequ
     :raises InvalidInput: for a cursor of another list.
     """
     statement = select(Space).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
-    ordering = Ordering("spaces.name", func.lower(Space.name), str, col(Space.id))
-    return await fetch_page(session, statement, ordering, request, the_row)
+    return await fetch_page(session, statement, _spaces_by_name(), request, the_row)
+
+
+async def space_pages(session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest) -> list[Page[Space]]:
+    """:func:`space_page` of each workspace, in one statement."""
+    statements = [
+        select(Space).where(Space.workspace_id == one, col(Space.deleted_at).is_(None)) for one in workspace_ids
+    ]
+    return await fetch_pages(session, Space, statements, _spaces_by_name(), request, the_row)
 
 
 async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:
@@ -103,12 +111,38 @@ async def member_page(session: AsyncSession, workspace_id: str, request: PageReq
     statement = (
         select(Member, User).join(User, col(User.id) == Member.user_id).where(Member.workspace_id == workspace_id)
     )
-    shown = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
-    ordering = Ordering("members.name", shown, str, col(User.id))
-    return await fetch_page(session, statement, ordering, request, lambda row: (row[0], row[1]))
+    return await fetch_page(session, statement, _members_by_name(), request, lambda row: (row[0], row[1]))
+
+
+async def member_pages(
+    session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest
+) -> list[Page[tuple[Member, User]]]:
+    """:func:`member_page` of each workspace, in one statement."""
+    statements = [
+        select(Member).join(User, col(User.id) == Member.user_id).where(Member.workspace_id == one)
+        for one in workspace_ids
+    ]
+    return await fetch_pages(
+        session,
+        Member,
+        statements,
+        _members_by_name(),
+        request,
+        lambda row: (row[0], row[1]),
+        also=(User, "user_id"),
+    )
 
 
 async def count_members_with_role(session: AsyncSession, workspace_id: str, role: str) -> int:
     """How many members of the workspace hold the role."""
     statement = select(func.count()).where(Member.workspace_id == workspace_id, Member.role == role)
     return (await session.exec(statement)).one()
+
+
+def _spaces_by_name() -> Ordering:
+    return Ordering("spaces.name", func.lower(Space.name), str, col(Space.id))
+
+
+def _members_by_name() -> Ordering:
+    shown = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
+    return Ordering("members.name", shown, str, col(User.id))

@@ -78,12 +78,20 @@ async def audit_list(
     async with system.store.reading() as session:
         authority = await authority_in(session, system, caller, workspace_id)
         authority.require("audit:read")
-        for field, text in (("target_id", target_id), ("action", action)):
-            if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
-                raise InvalidInput(field, "Nothing can be called that.")
+        check_audit_conditions(target_id, action)
         if authority.space_id is not None:
             await _own_token(session, system, caller, target_id)
         return await audit_queries.audit_page(session, workspace_id, request, target_id=target_id, action=action)
+
+
+def check_audit_conditions(target_id: str | None, action: str | None) -> None:
+    """Refuse what no database could look for.
+
+    :raises InvalidInput: naming the condition.
+    """
+    for field, text in (("target_id", target_id), ("action", action)):
+        if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
+            raise InvalidInput(field, "Nothing can be called that.")
 
 
 async def _own_token(session: AsyncSession, system: System, caller: Caller, target_id: str | None) -> None:

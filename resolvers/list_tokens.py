@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -60,19 +60,28 @@ async def token_list(
             raise NotFound("space")
         authority.require("tokens:read")
         now = system.clock()
-        where = TokenFilter(
-            workspace_id=workspace_id,
-            space_id=authority.space_id or space_id,
-            statuses=search.statuses,
-            environment=search.environment,
-            kind=search.kind,
-            text=_text(search.text),
-            unused_since=None if search.unused_days is None else now - _days("unused_days", search.unused_days),
-            expires_before=None if search.expiring_days is None else now + _days("expiring_days", search.expiring_days),
-        )
+        where = search_filter(search, workspace_id, authority.space_id or space_id, now)
         page = await token_queries.token_page(session, where, order, descending, request, now)
-        views = await _views(session, system, authority, page.rows)
+        views = await views_of(session, system, [(authority, token) for token in page.rows])
     return Page(views, page.cursors, page.has_next, page.has_previous)
+
+
+def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
+    """The conditions of a search in one place.
+
+    :raises InvalidInput: a condition that cannot be.
+    """
+    unused, expiring = search.unused_days, search.expiring_days
+    return TokenFilter(
+        workspace_id=workspace_id,
+        space_id=space_id,
+        statuses=search.statuses,
+        environment=search.environment,
+        kind=search.kind,
+        text=_text(search.text),
+        unused_since=None if unused is None else now - _days("unused_days", unused),
+        expires_before=None if expiring is None else now + _days("expiring_days", expiring),
+    )
 
 
 async def token_view(system: System, caller: Caller, token_id: str) -> TokenView:
@@ -83,7 +92,7 @@ async def token_view(system: System, caller: Caller, token_id: str) -> TokenView
     async with system.store.reading() as session:
         found = await find_token(session, system, caller, token_id)
         found.authority.require("tokens:read")
-        return (await _views(session, system, found.authority, [found.token]))[0]
+        return (await views_of(session, system, [(found.authority, found.token)]))[0]
 
 
 async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) -> dict[str, TokenView]:
@@ -92,22 +101,25 @@ async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) 
         tokens = await token_queries.tokens_by_ids(session, list(token_ids))
         tokens = [token for token in tokens if token.deleted_at is None]
         held = await authorities(system, caller, {token.workspace_id for token in tokens})
-        views: dict[str, TokenView] = {}
-        for workspace_id, authority in held.items():
-            mine = [one for one in tokens if one.workspace_id == workspace_id and authority.covers(one)]
-            if "tokens:read" in authority.scopes:
-                views |= {view.token.id: view for view in await _views(session, system, authority, mine)}
-    return views
+        seen = [
+            (authority, token)
+            for token in tokens
+            if (authority := held.get(token.workspace_id)) is not None
+            and authority.covers(token)
+            and "tokens:read" in authority.scopes
+        ]
+        return {view.token.id: view for view in await views_of(session, system, seen)}
 
 
-async def _views(session: AsyncSession, system: System, authority: Authority, tokens: list[Token]) -> list[TokenView]:
-    """Views of tokens of one workspace, with one further statement for all their successors' first uses."""
-    successors = [token.rotated_to_id for token in tokens if token.rotated_to_id is not None]
+async def views_of(session: AsyncSession, system: System, tokens: Iterable[tuple[Authority, Token]]) -> list[TokenView]:
+    """Views of tokens, each with the caller's authority over it; one statement for all their successors' first uses."""
+    pairs = list(tokens)
+    successors = [token.rotated_to_id for _, token in pairs if token.rotated_to_id is not None]
     used = await token_queries.first_uses(session, successors) if successors else {}
     now = system.clock()
     return [
         view_of(token, authority.workspace, authority.catalog, now, used.get(token.rotated_to_id or ""))
-        for token in tokens
+        for authority, token in pairs
     ]
 
 

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from strawberry.dataloader import DataLoader
 
+from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.domain.refusal import NotFound, Refusal
+from spacekey.models.audit import AuditEvent
 from spacekey.models.usage_queries import UsageDay
-from spacekey.models.workspace import Space
+from spacekey.models.user import User
+from spacekey.models.workspace import Member, Space
 from spacekey.resolvers.authorities import authorities
 from spacekey.resolvers.authority import Authority
 from spacekey.resolvers.caller import Caller
+from spacekey.resolvers.list_many import audit_lists, member_lists, space_lists, token_lists
 from spacekey.resolvers.list_others import spaces_seen
-from spacekey.resolvers.list_tokens import token_views
+from spacekey.resolvers.list_tokens import TokenSearch, token_views
 from spacekey.resolvers.system import System
 from spacekey.resolvers.token_usage import unused_scopes, usage_by_day
 from spacekey.resolvers.token_view import TokenView
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTokens:
+    """The arguments of a list of tokens: lists that agree in them are read together."""
+
+    search: TokenSearch
+    order: TokenOrder
+    descending: bool
+    request: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AskedEvents:
+    """The arguments of an audit log."""
+
+    request: PageRequest
+    target_id: str | None
+    action: str | None
 
 
 class Loaders:
@@ -28,14 +53,25 @@ class Loaders:
         self._usage: dict[int, DataLoader[str, list[UsageDay]]] = {}
         self._unused: dict[int, DataLoader[str, list[str]]] = {}
         self._views: dict[str, TokenView] = {}
+        self._tokens: dict[AskedTokens, DataLoader[tuple[str, str | None], Page[TokenView]]] = {}
+        self._spaces: dict[PageRequest, DataLoader[str, Page[Space]]] = {}
+        self._members: dict[PageRequest, DataLoader[str, Page[tuple[Member, User]]]] = {}
+        self._events: dict[AskedEvents, DataLoader[str, Page[AuditEvent]]] = {}
 
     def forget(self) -> None:
         """Start anew: an operation may hold several mutations, and each shows what is true after it."""
         for name in ("authority", "token", "space"):
             self.__dict__.pop(name, None)
-        self._usage.clear()
-        self._unused.clear()
-        self._views.clear()
+        for kept in (
+            self._usage,
+            self._unused,
+            self._views,
+            self._tokens,
+            self._spaces,
+            self._members,
+            self._events,
+        ):
+            kept.clear()
 
     @cached_property
     def authority(self) -> DataLoader[str, Authority | None]:
@@ -66,6 +102,55 @@ class Loaders:
             return [found.get(key) for key in keys]
 
         return DataLoader(load)
+
+    def tokens(self, asked: AskedTokens) -> DataLoader[tuple[str, str | None], Page[TokenView]]:
+        """(Workspace id, space id or None) → that page of its tokens. Refusals are raised where they are awaited."""
+
+        async def load(places: list[tuple[str, str | None]]) -> Sequence[Page[TokenView] | Refusal]:
+            return await token_lists(
+                self._system,
+                self._known,
+                places,
+                search=asked.search,
+                order=asked.order,
+                descending=asked.descending,
+                request=asked.request,
+            )
+
+        return self._tokens.setdefault(asked, DataLoader(load))
+
+    def spaces(self, request: PageRequest) -> DataLoader[str, Page[Space]]:
+        """Workspace id → that page of its spaces."""
+
+        async def load(keys: list[str]) -> Sequence[Page[Space] | Refusal]:
+            return await space_lists(self._system, self._known, keys, request)
+
+        return self._spaces.setdefault(request, DataLoader(load))
+
+    def members(self, request: PageRequest) -> DataLoader[str, Page[tuple[Member, User]]]:
+        """Workspace id → that page of its members."""
+
+        async def load(keys: list[str]) -> Sequence[Page[tuple[Member, User]] | Refusal]:
+            return await member_lists(self._system, self._known, keys, request)
+
+        return self._members.setdefault(request, DataLoader(load))
+
+    def events(self, asked: AskedEvents) -> DataLoader[str, Page[AuditEvent]]:
+        """Workspace id → that page of its audit log."""
+
+        async def load(keys: list[str]) -> Sequence[Page[AuditEvent] | Refusal]:
+            return await audit_lists(
+                self._system, self._known, keys, asked.request, target_id=asked.target_id, action=asked.action
+            )
+
+        return self._events.setdefault(asked, DataLoader(load))
+
+    @property
+    def _known(self) -> Caller:
+        """The caller of a field that rules let nobody else come to."""
+        if self._caller is None:
+            raise NotFound("workspace")
+        return self._caller
 
     def usage(self, days: int) -> DataLoader[str, list[UsageDay]]:
         """Token id → its days with requests among the last ``days``."""

@@ -16,14 +16,14 @@ from spacekey.models.user import User
 from spacekey.models.workspace import Member as MemberRow
 from spacekey.models.workspace import Space as SpaceRow
 from spacekey.resolvers.authority import Authority
-from spacekey.resolvers.list_others import audit_list, member_list, space_list
-from spacekey.resolvers.list_tokens import TokenSearch, token_list
+from spacekey.resolvers.list_tokens import TokenSearch
 from spacekey.resolvers.workspace_facts import limit_of, plan_of, policy_of
 
 from .answering import answering
 from .catalog_types import Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
 from .connection import After, Before, Connection, First, Last, connection_of
 from .context import SpacekeyInfo
+from .loaders import AskedEvents, AskedTokens
 from .node import Node
 from .token_types import Direction, Token, TokenFilter, TokenOrderBy, token_type
 
@@ -195,7 +195,7 @@ class Workspace(Node):
         context = info.context
         with answering():
             request = page_request(first, after, last, before)
-            page = await space_list(context.system, context.known_caller, self.authority.workspace.id, request)
+            page = await context.loaders.spaces(request).load(self.authority.workspace.id)
         return connection_of(page, space_type)
 
     @strawberry.field(directives=[requires_scopes("tokens:read")])
@@ -220,7 +220,7 @@ class Workspace(Node):
         context = info.context
         with answering():
             request = page_request(first, after, last, before)
-            page = await member_list(context.system, context.known_caller, self.authority.workspace.id, request)
+            page = await context.loaders.members(request).load(self.authority.workspace.id)
         return connection_of(page, lambda pair: member_type(*pair))
 
     @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read")])
@@ -237,14 +237,8 @@ class Workspace(Node):
         """What happened here."""
         context = info.context
         with answering():
-            page = await audit_list(
-                context.system,
-                context.known_caller,
-                self.authority.workspace.id,
-                page_request(first, after, last, before),
-                target_id=target_id,
-                action=action,
-            )
+            asked = AskedEvents(page_request(first, after, last, before), target_id, action)
+            page = await context.loaders.events(asked).load(self.authority.workspace.id)
         return connection_of(page, _event_type)
 
 
@@ -259,16 +253,13 @@ async def _tokens(
     context = info.context
     order = order_by or TokenOrderBy()
     with answering():
-        page = await token_list(
-            context.system,
-            context.known_caller,
-            workspace_id,
+        asked = AskedTokens(
             search=where.search() if where is not None else TokenSearch(),
             order=TokenOrder(order.field.value),
             descending=order.direction is Direction.DESC,
             request=page_request(*paging),
-            space_id=space_id,
         )
+        page = await context.loaders.tokens(asked).load((workspace_id, space_id))
     return connection_of(page, token_type)
 
 
