@@ -1,0 +1,97 @@
+"""Outages and bugs: a code for programs, a sentence for people, and nothing of what happened inside."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from spacekey.domain.errors import Unavailable
+from spacekey.models.store import Store
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.schema.build import build_schema
+from support.principals import principal_of
+from support.world import OPERATOR, World, make_world
+
+SCHEMA = build_schema()
+INNARDS = "secret innards of the server"
+
+
+class Broken:
+    """A store that raises whenever it is asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
+EVERYWHERE = [
+    "query($id: ID!) { token(id: $id) { name } }",
+    "query($id: ID!) { node(id: $id) { id } }",
+    "{ workspaces { nodes { name } } }",
+    "query($w: ID!) { workspace(id: $w) { name tokens { nodes { name } } } }",
+    "mutation($id: ID!) { revokeToken(input: {id: $id}) { __typename } }",
+    'mutation($id: ID!) { updateToken(input: {id: $id, name: "x"}) { __typename } }',
+    'mutation { createWorkspace(input: {name: "x", slug: "x", catalog: "emit"}) { __typename } }',
+    'mutation { signIn(input: {email: "a@b.c", password: "x"}) { __typename } }',
+]
+
+
+async def ask_broken(store: Store, document: str, error: Exception) -> list[dict[str, Any]]:
+    """The errors of an operation whose store breaks."""
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    principal = await principal_of(world, await world.member(workspace, "owner"))
+    token = await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("jobs:read",)))
+    broken = World(replace(world.system, store=Broken(error)), world.clock)  # type: ignore[arg-type]
+    variables = {"id": token.view.token.id, "w": workspace.id}
+    used = {name: value for name, value in variables.items() if f"${name}:" in document}
+    answer = await broken.ask(SCHEMA, document, principal=principal, variables=used)
+    return list(answer["errors"])
+
+
+@pytest.mark.parametrize("document", EVERYWHERE)
+async def test_an_outage_is_unavailable_and_no_denial(store: Store, document: str) -> None:
+    (error,) = await ask_broken(store, document, Unavailable("db-host-17 is down"))
+    assert error["extensions"] == {"code": "UNAVAILABLE"}
+    assert error["message"] == "The server cannot answer right now. Nothing was changed; try again."
+
+
+@pytest.mark.parametrize("document", EVERYWHERE)
+async def test_a_bug_is_masked_and_logged(store: Store, document: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        (error,) = await ask_broken(store, document, RuntimeError(INNARDS))
+    assert error["extensions"] == {"code": "INTERNAL"}
+    assert error["message"] == "Something went wrong here; it was logged."
+    assert INNARDS in caplog.text
+
+
+async def test_an_outage_below_a_list_is_unavailable_too(store: Store) -> None:
+    """Loaders read for many fields at once, after the parent was read."""
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    principal = await principal_of(world, await world.member(workspace, "owner"))
+    await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("jobs:read",)))
+    outer = world.system.store
+
+    class FailsLater:
+        """Good for the first reads, then gone."""
+
+        def __init__(self) -> None:
+            self.left = 2
+
+        def reading(self) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise Unavailable("gone")
+            return outer.reading()
+
+    for field in ("workspace { name }", "usage { day }", "unusedScopes"):
+        failing = World(replace(world.system, store=FailsLater()), world.clock)  # type: ignore[arg-type]
+        document = f"query($w: ID!) {{ workspace(id: $w) {{ tokens {{ nodes {{ id {field} }} }} }} }}"
+        answer = await failing.ask(SCHEMA, document, principal=principal, variables={"w": workspace.id})
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"UNAVAILABLE"}, field
