@@ -60,6 +60,8 @@ async function viewOf(page, parameters, query) {
     if (page !== invitationPage && !who() && !(await findPerson())) return signInPage(render);
     return await (page ?? missingPage)(parameters, query);
   } catch (error) {
+    // Pages look at the reader's scopes first: refused all the same, it is as if the address led nowhere.
+    if (error.kind === "forbidden") return missingPage();
     const again = h("button", { type: "button", onclick: render }, "Try again");
     return { title: "This page could not be shown", body: errorBox(error, again) };
   }

@@ -115,5 +115,7 @@ function roleField(workspace, value) {
     const hint = reason ? `${role.description}. You may not give it: it holds more than your own role.` : role.description;
     return { value: role.name, label: role.title, hint, disabled: reason !== null };
   });
-  return radioField({ name: "role", label: "Role", options, value: value ?? options.find((one) => !one.disabled)?.value });
+  // Nobody becomes an owner by a form sent in haste: the role with the fewest scopes is chosen at first.
+  const least = [...workspace.roles].sort((a, b) => a.scopes.length - b.scopes.length)[0];
+  return radioField({ name: "role", label: "Role", options, value: value ?? least?.name });
 }

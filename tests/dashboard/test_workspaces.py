@@ -1,0 +1,162 @@
+"""Workspaces, spaces, members, roles, plan and policy: made, changed and ended where people see them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from support.browser import settled
+from support.world import PASSWORD
+
+from .conftest import NewVisitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def menu(page: Page, name: str, action: str) -> None:
+    """An action of a row's menu."""
+    await page.get_by_role("button", name=f"Actions for {name}").click()
+    await page.get_by_role("menuitem", name=action).click()
+
+
+async def test_a_workspace_is_made_filled_and_its_space_deleted_by_typing_its_name(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page = owner.page
+    await owner.sign_in()
+    await page.get_by_role("button", name="New workspace").click()
+    await page.get_by_role("textbox", name="Name").fill("Café Nord")
+    await expect(page.get_by_role("textbox", name="Slug")).to_have_value("cafe-nord")
+    await page.get_by_role("combobox", name="Product").select_option("emit")
+    await page.get_by_role("button", name="Create workspace").click()
+    await expect(page.get_by_role("heading", name="No tokens yet")).to_be_visible()
+    await page.get_by_role("button", name="New token").click()
+    await expect(page.get_by_role("heading", name="No spaces yet")).to_be_visible()
+    await page.get_by_role("button", name="New space").first.click()
+    await page.get_by_role("textbox", name="Name").fill("Kitchen")
+    await page.get_by_role("button", name="Create space").click()
+    await expect(page.get_by_role("heading", name="Kitchen has no tokens yet")).to_be_visible()
+    await page.get_by_role("link", name="Spaces", exact=True).click()
+    await menu(page, "Kitchen", "Rename")
+    await page.get_by_role("textbox", name="Name").fill("Bar")
+    await page.get_by_role("button", name="Save").click()
+    await menu(page, "Bar", "Delete")
+    await page.get_by_role("textbox", name="Type kitchen").fill("bar")
+    await page.get_by_role("button", name="Delete space").click()
+    await expect(page.get_by_text("This is not kitchen.")).to_be_visible()
+    await page.get_by_role("textbox", name="Type kitchen").fill("kitchen")
+    await page.get_by_role("button", name="Delete space").click()
+    await expect(page.get_by_role("heading", name="No spaces yet")).to_be_visible()
+
+
+async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: NewVisitor) -> None:
+    owner, newcomer = await visitor(), await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["spooled"]
+    await owner.sign_in(path=f"/workspace/{workspace}/members")
+    await page.get_by_role("button", name="Add member").click()
+    await page.get_by_role("textbox", name="E-mail address").fill("new@person.example")
+    await expect(page.get_by_role("radio", name="Member")).to_be_checked()
+    await page.get_by_role("dialog").get_by_role("button", name="Add member").click()
+    code = await page.get_by_label("The invitation code").input_value()
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Close without copying").click()
+    row = page.get_by_role("row").filter(has_text="new@person.example")
+    await expect(row).to_contain_text("Invited")
+
+    await newcomer.go("/invitation")
+    await newcomer.page.get_by_label("Invitation code").fill(code)
+    await newcomer.page.get_by_label("New password").fill(PASSWORD)
+    await newcomer.page.get_by_label("The same again").fill("something else entirely")
+    await newcomer.page.get_by_role("button", name="Set password and sign in").click()
+    await expect(newcomer.page.get_by_text("The two passwords differ.")).to_be_visible()
+    await newcomer.page.get_by_label("The same again").fill(PASSWORD)
+    await newcomer.page.get_by_role("button", name="Set password and sign in").click()
+    await newcomer.page.get_by_role("link", name="Acme queues").click()
+    await expect(newcomer.page.get_by_role("heading", name="Access tokens")).to_be_visible()
+    await expect(newcomer.page.get_by_role("button", name="New token")).to_have_count(0)
+
+    await menu(page, "new@person.example", "Change role")
+    await page.get_by_role("radio", name="Admin").check()
+    await page.get_by_role("button", name="Change role").click()
+    await expect(row).to_contain_text("Admin")
+    await newcomer.page.reload()
+    await expect(newcomer.page.get_by_role("button", name="New token")).to_be_visible()
+
+    await menu(page, "new@person.example", "Remove")
+    await page.get_by_role("button", name="Remove member").click()
+    await expect(row).to_have_count(0)
+    await newcomer.page.reload()
+    await expect(newcomer.page.get_by_role("heading", name="Nothing here")).to_be_visible()
+
+
+async def test_the_last_owner_stays(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["unpaid"]
+    await owner.sign_in(path=f"/workspace/{workspace}/members")
+    await menu(page, "owner@example.com", "Remove")
+    await page.get_by_role("button", name="Remove member").click()
+    await expect(page.get_by_role("alert")).to_contain_text("last owner")
+
+
+async def test_a_changed_role_changes_what_a_member_may_do(visitor: NewVisitor) -> None:
+    owner, viewer = await visitor(), await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["emit"]
+    await viewer.sign_in("viewer@emit.example", f"/workspace/{workspace}/access-tokens")
+    await expect(viewer.page.get_by_role("link", name="Audit log")).to_have_count(0)
+    await owner.sign_in(path=f"/workspace/{workspace}/roles")
+    await page.get_by_role("button", name="Edit Viewer").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Paste a GraphQL operation").fill(
+        "query ($id: ID!) { workspace(id: $id) { auditLog { nodes { action } } } }"
+    )
+    await dialog.get_by_role("button", name="Find its scopes").click()
+    await expect(dialog.get_by_role("checkbox", name="audit:read")).to_be_checked()
+    await dialog.get_by_role("button", name="Save role").click()
+    await dialog.wait_for(state="detached")
+    await viewer.page.reload()
+    await viewer.page.get_by_role("link", name="Audit log").click()
+    await expect(viewer.page.get_by_role("cell", name="role.set").first).to_be_visible()
+    await expect(viewer.page.get_by_role("button", name="New token")).to_have_count(0)
+
+
+async def test_policy_and_plan_bind_the_create_form(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["guard"]
+    await owner.sign_in(path=f"/workspace/{workspace}/settings")
+    await expect(page.get_by_role("radio", name="Free")).to_be_enabled()
+    await page.get_by_role("spinbutton", name="Longest lifetime in days").fill("45")
+    await page.get_by_text("Scopes that tokens may hold").click()
+    await page.get_by_role("checkbox", name="sessions:write").uncheck()
+    await page.get_by_role("button", name="Save policy").click()
+    await expect(page.get_by_text("The policy was saved.")).to_be_visible()
+    await page.get_by_role("link", name="Tokens", exact=True).click()
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("checkbox", name="sessions:write")).to_be_disabled()
+    await expect(dialog.get_by_role("checkbox", name="sessions:write")).to_have_accessible_description(
+        re.compile("Not allowed by the workspace's policy")
+    )
+    await expect(dialog.get_by_role("checkbox", name="full_access")).to_be_disabled()
+    lengths = await dialog.get_by_role("combobox", name="Expires").locator("option").all_inner_texts()
+    assert lengths == ["7 days from now", "30 days from now", "On a date…"]
+    # As it was, for the other tests.
+    await page.goto(f"{owner.dashboard.url}/workspace/{workspace}/settings")
+    await settled(page)
+    await page.get_by_role("spinbutton", name="Longest lifetime in days").fill("")
+    await page.get_by_role("checkbox", name="sessions:write").check()
+    await page.get_by_role("button", name="Save policy").click()
+    await expect(page.get_by_text("The policy was saved.")).to_be_visible()
+
+
+async def test_the_audit_log_is_narrowed_and_exported(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["emit"]
+    await owner.sign_in(path=f"/workspace/{workspace}/audit-log")
+    await page.get_by_role("combobox", name="What").select_option("token.disable")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    async with page.expect_download() as started:
+        await page.get_by_role("button", name="Export as NDJSON").click()
+    saved = await (await started.value).path()
+    assert '"action":"token.disable"' in saved.read_text(encoding="utf-8")
