@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TypeAlias, TypeVar, cast
 
 from spacekey.domain.errors import RuleError
-from spacekey.domain.rule import Rule, all_of
+from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
 
 MARK = "__spacekey_access__"
 
@@ -62,6 +62,8 @@ class Requirement:
 
     def __and__(self, other: Requirement) -> Requirement:
         """Both must hold."""
+        if other == _ANY_VALID:
+            return self  # the same object: what a guard has admitted is then known again at once
         environments = self.environments
         if environments is None or other.environments is None:
             environments = other.environments if environments is None else environments
@@ -80,6 +82,9 @@ class Requirement:
 
         return cast("Endpoint", enforced(endpoint, self))
 
+
+_ANY_VALID = Requirement(AUTHENTICATED)
+"""Adds nothing to another requirement."""
 
 Access: TypeAlias = Requirement | Openness
 """Everything an endpoint can declare."""

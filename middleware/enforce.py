@@ -26,6 +26,8 @@ from .visit import KEY, Visit, visit_of
 CONNECTION = "spacekey_connection"
 """A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
 
+_NOTHING = object()
+
 
 def enforced(endpoint: object, requirement: Requirement) -> object:
     """The endpoint with the rule on it: classes are changed in place, functions and ASGI apps are wrapped.
@@ -78,11 +80,12 @@ def _function(endpoint: Any, bare: Callable[..., Any], requirement: Requirement)
 def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement) -> Callable[..., Awaitable[object]]:
     handed_on = _takes_connection(endpoint)
 
-    async def guarded(*args: Any, **kwargs: Any) -> object:
-        if not kwargs and len(args) == 1 and type(args[0]) is Request:
-            visit = args[0].scope.get(KEY)
+    async def guarded(request: Any = _NOTHING, /, *rest: Any, **kwargs: Any) -> object:
+        if type(request) is Request and not rest and not kwargs:
+            visit = request.scope.get(KEY)
             if type(visit) is Visit and visit.admitted is requirement:
-                return await endpoint(*args)  # the usual case: the route's guard has just let it in
+                return await endpoint(request)  # the usual case: the route's guard has just let it in
+        args = rest if request is _NOTHING else (request, *rest)  # FastAPI passes everything by name
         connection = _connection(args, kwargs, handed_on)
         visit = visit_of(connection.scope)
         refusal = None if visit.passes(requirement) else await visit.refusal(requirement)

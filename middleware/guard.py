@@ -29,16 +29,19 @@ class Guard:
             set_mark(self, access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
         access = self.access
         if self.by_method:
             access = self.by_method.get(scope.get("method", WEBSOCKET), access)
         visit = scope.get(KEY)
         if type(visit) is not Visit:
+            if scope["type"] not in ("http", "websocket"):
+                await self.app(scope, receive, send)
+                return
             visit = visit_of(scope)
-        refusal = None if access is not None and visit.passes(access) else await visit.refusal(access)
+        if access is not None and visit.passes(access):
+            await self.app(scope, receive, send)
+            return
+        refusal = await visit.refusal(access)
         if refusal is None:
             await self.app(scope, receive, send)
         else:
