@@ -185,7 +185,7 @@ def checked_environment(authority: Authority, asked: str | None) -> str:
         raise InvalidInput("environment", unknown("environment", environment, known))
     if authority.environment is not None and environment != authority.environment:
         raise InvalidInput(
-            "environment", f"A {authority.environment} token can only make {authority.environment} tokens."
+            "environment", f"A {authority.environment} token hands scopes to {authority.environment} tokens only."
         )
     return environment
 

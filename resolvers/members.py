@@ -17,7 +17,7 @@ from spacekey.models.workspace import Member
 
 from .audit import record
 from .authority import Authority, authority_in
-from .caller import Caller
+from .caller import Caller, Operator
 from .create_token import actor_of
 from .opaque import opaque_secret
 from .settle import settle, staleness_seconds
@@ -30,7 +30,7 @@ INVITATION_LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A member with the person. ``invitation`` is there once, for a new person who has to set a password."""
+    """A member with the person. With an ``invitation``, shown once, they become one by accepting it."""
 
     member: Member
     user: User
@@ -41,7 +41,11 @@ class Membership:
 async def add_member(
     system: System, caller: Caller, workspace_id: str, *, email: str, role: str, name: str | None = None
 ) -> Membership:
-    """Add a person to a workspace, by e-mail address. A person unknown so far gets an invitation code.
+    """Invite a person to a workspace, by e-mail address: they are a member once they have accepted the code.
+
+    Everybody gets a code, whether they have an account or not: it shows nothing about others, and nobody becomes a
+    member, or gets at another workspace, through a code that was not theirs. A second invitation replaces the first.
+    Only the operator adds somebody who has a password at once, without a code.
 
     :raises NotFound, Forbidden: not the caller's workspace, or not to add members to.
     :raises InvalidInput: the address or role are not usable.
@@ -57,15 +61,17 @@ async def add_member(
             user = await _new_user(session, system, address, name)
         if await workspace_queries.member(session, workspace_id, user.id) is not None:
             raise Conflict(f"{address} is a member already; change the role instead.")
-        invitation = await _invite(session, system, user) if user.password_hash is None else None
+        at_once = isinstance(caller, Operator) and user.password_hash is not None
         member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
-        session.add(member)
+        invitation = None if at_once else await _invite(session, system, member)
+        if at_once:
+            session.add(member)
         await record(
             session,
             system,
             actor_of(caller),
             chain=workspace_id,
-            action="member.add",
+            action="member.add" if at_once else "member.invite",
             target_id=user.id,
             after={"email": address, "role": role},
         )
@@ -174,7 +180,17 @@ async def _new_user(session: AsyncSession, system: System, email: str, name: str
     return user
 
 
-async def _invite(session: AsyncSession, system: System, user: User) -> Secret:
+async def _invite(session: AsyncSession, system: System, member: Member) -> Secret:
+    """A code for becoming this member, instead of any code given before."""
     code = opaque_secret(system.entropy)
-    session.add(Invitation(digest=code.digest(), user_id=user.id, expires_at=system.clock() + INVITATION_LIFETIME))
+    await user_queries.delete_invitations(session, member.user_id, member.workspace_id)
+    session.add(
+        Invitation(
+            digest=code.digest(),
+            user_id=member.user_id,
+            workspace_id=member.workspace_id,
+            role=member.role,
+            expires_at=system.clock() + INVITATION_LIFETIME,
+        )
+    )
     return code

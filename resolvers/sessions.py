@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.refusal import InvalidInput, NotFound, SignInFailed
+from spacekey.domain.refusal import InvalidInput, SignInFailed
 from spacekey.domain.secret import Secret, parse
 from spacekey.models import user_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
@@ -18,6 +18,7 @@ from spacekey.models.user import User, UserSession
 from .audit import Actor, printable, record
 from .caller import MemberCaller, RequestFacts
 from .create_token import actor_of
+from .network import network_of
 from .opaque import opaque_secret
 from .passwords import check_password
 from .system import System
@@ -48,13 +49,12 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     """
     if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
         raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
-    address = email.strip().lower()[:254]
-    keys = (f"account {address}", f"address {request.ip}")
+    keys = (f"account {_address(email)}", f"address {network_of(request.ip)}")
+    # Nothing is awaited between looking and counting, so that parallel guesses cannot slip past the bound.
     system.attempts.check(system.clock(), *keys)
+    system.attempts.failed(system.clock(), *keys)
     user = await _user_called(system, email)
     stored = user.password_hash if user is not None else None
-    # Counted before the slow hash, so that a burst of parallel guesses cannot slip past the bound.
-    system.attempts.failed(system.clock(), *keys)
     if not await system.passwords.matches(stored, password) or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
@@ -66,7 +66,7 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
         user = await _unchanged(session, user.id, stored)
         if rehashed is not None:
             user.password_hash = rehashed
-        return await _open(session, system, user, request, "session.sign_in")
+        return await open_session(session, system, user, request, "session.sign_in")
 
 
 async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None:
@@ -98,34 +98,6 @@ async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
     return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=user.email, expires_at=opened.expires_at))
 
 
-async def accept_invitation(system: System, request: RequestFacts, *, code: str, password: str) -> SignedIn:
-    """Set the first password with an invitation's code, and sign in.
-
-    :raises NotFound: the code is unknown, used or expired.
-    :raises InvalidInput: the password is too weak.
-    """
-    now = system.clock()
-    digest = Secret(code.strip()).digest()
-    async with system.store.reading() as session:
-        invitation = await user_queries.invitation_by_digest(session, digest)
-        user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
-    if invitation is None or user is None or invitation.used_at is not None or now >= invitation.expires_at:
-        raise NotFound("invitation")
-    if user.password_hash is not None:
-        raise NotFound("invitation")
-    check_password("password", password, about=(user.email.split("@")[0], user.name))
-    hashed = await system.passwords.hash(password)
-    async with system.store.changing() as session:
-        user = await user_queries.lock_user(session, user.id)
-        # Several workspaces may have invited the same person: the first code that is used voids the others.
-        if user is None or user.password_hash is not None:
-            raise NotFound("invitation")
-        if not await user_queries.use_invitation(session, digest, now):
-            raise NotFound("invitation")
-        user.password_hash = hashed
-        return await _open(session, system, user, request, "user.accept_invitation")
-
-
 async def change_password(system: System, caller: MemberCaller, *, current: str, new: str) -> SignedIn:
     """Set another password. All sessions end; the caller gets a new one.
 
@@ -134,13 +106,14 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     """
     key = f"account {caller.name}"
     system.attempts.check(system.clock(), key)
+    system.attempts.failed(system.clock(), key)
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, caller.id)
     if user is None:
         raise SignInFailed
     stored = user.password_hash
-    system.attempts.failed(system.clock(), key)
     if stored is None or not await system.passwords.matches(stored, current):
+        await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
     system.attempts.succeeded(key)
     check_password("new", new, about=(user.email.split("@")[0], user.name))
@@ -149,7 +122,15 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         user = await _unchanged(session, user.id, stored)
         user.password_hash = hashed
         await user_queries.delete_sessions_of_user(session, user.id)
-        return await _open(session, system, user, caller.request, "user.change_password")
+        return await open_session(session, system, user, caller.request, "user.change_password")
+
+
+def _address(email: str) -> str:
+    """The address as it is stored; of text that cannot be an address the start, so that it has a bound of its own."""
+    try:
+        return clean_email("email", email)
+    except InvalidInput:
+        return email.strip().lower()[:254]
 
 
 async def _user_called(system: System, email: str) -> User | None:
@@ -173,7 +154,8 @@ async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
     return user
 
 
-async def _open(session: AsyncSession, system: System, user: User, request: RequestFacts, action: str) -> SignedIn:
+async def open_session(session: AsyncSession, system: System, user: User, request: RequestFacts, action: str) -> SignedIn:
+    """A new session of this person, inside the caller's transaction."""
     now = system.clock()
     secret = opaque_secret(system.entropy)
     await user_queries.delete_expired_sessions(session, now)

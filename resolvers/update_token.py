@@ -11,7 +11,7 @@ from spacekey.domain.unset import UNSET, Unset
 
 from .audit import record
 from .caller import Caller
-from .create_token import actor_of
+from .create_token import actor_of, checked_environment
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
 from .system import System
@@ -84,6 +84,8 @@ def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
         token.name = clean_name("name", changes.name)
     if changes.description is not UNSET:
         token.description = clean_text("description", changes.description or "", DESCRIPTION_LENGTH_MAX)
+    if changes.grants is not UNSET or changes.expires_at is not UNSET:
+        checked_environment(authority, token.environment)
     if changes.grants is not UNSET:
         token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
     if changes.expires_at is not UNSET:

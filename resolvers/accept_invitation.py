@@ -1,0 +1,94 @@
+"""Become a member with an invitation's code; somebody new sets their first password with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.secret import Secret
+from spacekey.models import user_queries, workspace_queries
+from spacekey.models.user import Invitation, User
+from spacekey.models.workspace import Member
+
+from .audit import Actor, record
+from .caller import MemberCaller, RequestFacts
+from .passwords import check_password
+from .sessions import SignedIn, open_session
+from .system import System
+from .workspace_facts import roles_from
+
+
+async def accept_invitation(
+    system: System, request: RequestFacts, caller: MemberCaller | None, *, code: str, password: str | None
+) -> SignedIn:
+    """Join the one workspace the code is for, and sign in.
+
+    A code alone proves nothing about the person: somebody who has a password must be signed in with it.
+
+    :param caller: who is signed in, if anybody is.
+    :param password: the first password; not looked at when there is one already.
+    :raises NotFound: the code is unknown, used or expired, or its workspace or role is gone.
+    :raises InvalidInput: the password is too weak, or its owner has to sign in first.
+    """
+    digest = Secret(code.strip()).digest()
+    async with system.store.reading() as session:
+        invitation = await user_queries.invitation_by_digest(session, digest)
+        user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
+    if user is None or invitation is None or not _is_good(invitation, system.clock()):
+        raise NotFound("invitation")
+    hashed = await _first_password(system, user, caller, password)
+    async with system.store.changing() as session:
+        locked = await user_queries.lock_user(session, user.id)
+        if locked is None or not await user_queries.use_invitation(session, digest, system.clock()):
+            raise NotFound("invitation")
+        if hashed is not None:
+            if locked.password_hash is not None:
+                raise InvalidInput("code", _SIGN_IN_FIRST)
+            locked.password_hash = hashed
+        await _join(session, system, request, locked, invitation)
+        return await open_session(session, system, locked, request, "user.accept_invitation")
+
+
+_SIGN_IN_FIRST = "This invitation is for somebody who has an account. Sign in with it first, then accept."
+
+
+async def _first_password(
+    system: System, user: User, caller: MemberCaller | None, password: str | None
+) -> str | None:
+    """The hash of a first password; None when the person has one and is signed in."""
+    if user.password_hash is not None:
+        if caller is None or caller.id != user.id:
+            raise InvalidInput("code", _SIGN_IN_FIRST)
+        return None
+    if password is None:
+        raise InvalidInput("password", "Choose a password: it is your first.")
+    check_password("password", password, about=(user.email.split("@")[0], user.name))
+    return await system.passwords.hash(password)
+
+
+async def _join(
+    session: AsyncSession, system: System, request: RequestFacts, user: User, invitation: Invitation
+) -> None:
+    workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id)
+    if workspace is None or invitation.role not in roles_from(system.catalog(workspace.catalog), workspace.roles):
+        raise NotFound("invitation")
+    if await workspace_queries.member(session, workspace.id, user.id) is not None:
+        return
+    session.add(
+        Member(workspace_id=workspace.id, user_id=user.id, role=invitation.role, created_at=system.clock())
+    )
+    await record(
+        session,
+        system,
+        Actor(user.id, user.email, "invitation", request),
+        chain=workspace.id,
+        action="member.join",
+        target_id=user.id,
+        after={"email": user.email, "role": invitation.role},
+    )
+
+
+def _is_good(invitation: Invitation, now: datetime) -> bool:
+    return invitation.used_at is None and now < invitation.expires_at
