@@ -44,7 +44,7 @@ bench: $(READY) ## measure the budgets and write bench/RESULTS.md
 	$(BIN)/python -m bench
 
 screenshots: $(READY) ## picture every page of the dashboard into build/screenshots (needs a Chromium)
-	$(BIN)/python docs/take_screenshots.py
+	$(BIN)/python docs/screenshots/take.py
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

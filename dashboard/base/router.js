@@ -2,12 +2,14 @@
 
 let table = [];
 let show = null;
+let here = null;
+let mayLeave = null;
 
 /** Start: routes are [pattern, page] pairs such as ["/token/:id", tokenPage]; shown(page, parameters, query) renders. */
 export function startRouter(routes, shown) {
   table = routes.map(([pattern, page]) => [expression(pattern), page]);
   show = shown;
-  addEventListener("popstate", () => render());
+  addEventListener("popstate", moved);
   document.addEventListener("click", takeLink);
   return render();
 }
@@ -18,8 +20,14 @@ export function go(path, { replace = false } = {}) {
   return render();
 }
 
+/** Ask before the browser's Back and Forward leave the page: a function that says whether they may; null lets them. */
+export function holdPage(question) {
+  mayLeave = question;
+}
+
 /** Show the present address afresh. */
 export function render() {
+  here = location.pathname + location.search;
   const found = table.map(([pattern, page]) => [pattern.exec(location.pathname), page]).find(([match]) => match);
   return show(found?.[1] ?? null, found?.[0].groups ?? {}, new URLSearchParams(location.search));
 }
@@ -27,7 +35,14 @@ export function render() {
 /** Note what a page shows (filters, sorting, place) in the address, without a new entry in the history. */
 export function note(query) {
   const text = query.toString();
-  history.replaceState(null, "", text ? `${location.pathname}?${text}` : location.pathname);
+  here = text ? `${location.pathname}?${text}` : location.pathname;
+  history.replaceState(null, "", here);
+}
+
+/** The address has changed already when this is told: staying means to put it back. */
+function moved() {
+  if (mayLeave === null || mayLeave()) return render();
+  return history.pushState(null, "", here);
 }
 
 function expression(pattern) {

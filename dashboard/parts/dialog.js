@@ -2,6 +2,8 @@
 
 import { freshId, h } from "../base/dom.js";
 
+const open = new Set();
+
 /**
  * Open a dialog and give { element, close, closed }. content(close) makes the body; closed is a promise of what
  * close was called with. mayClose() may refuse Escape and the close button by returning false.
@@ -16,6 +18,7 @@ export function openDialog({ title, content, wide = false, mayClose = () => true
     if (!element.isConnected) return;
     element.close();
     element.remove();
+    open.delete(close);
     if (before?.isConnected) before.focus();
     finish(result);
   };
@@ -34,6 +37,7 @@ export function openDialog({ title, content, wide = false, mayClose = () => true
     event.preventDefault();
     leave();
   });
+  open.add(close);
   document.body.append(element);
   element.showModal();
   const first = element.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea):not(:disabled)");
@@ -43,8 +47,5 @@ export function openDialog({ title, content, wide = false, mayClose = () => true
 
 /** Close every dialog without asking: the page beneath is about to go. */
 export function closeDialogs() {
-  for (const one of document.querySelectorAll("dialog")) {
-    one.close();
-    one.remove();
-  }
+  for (const close of [...open]) close(undefined);
 }

@@ -1,6 +1,7 @@
 // A secret, shown once. It lives in this dialog alone and goes with it: not in the address, the history or a storage.
 
 import { fill, h } from "../base/dom.js";
+import { holdPage } from "../base/router.js";
 import { alertBox } from "./alert.js";
 import { copyButton } from "./copy.js";
 import { openDialog } from "./dialog.js";
@@ -18,9 +19,13 @@ export async function showSecret({ title, secret, what, next }) {
 
   const dialog = openDialog({
     title,
-    mayClose: () => copied || (askFirst(), false),
+    mayClose: mayGo,
     content: (close) => body(close),
   });
+  function mayGo() {
+    if (!copied) askFirst();
+    return copied;
+  }
   function askFirst() {
     const back = h("button", { type: "button", class: "main", onclick: () => (fill(asking), copy.focus()) }, "Go back and copy it");
     const leave = h("button", { type: "button", class: "danger", onclick: () => dialog.close() }, "Close without copying");
@@ -28,7 +33,7 @@ export async function showSecret({ title, secret, what, next }) {
     back.focus();
   }
   function body(close) {
-    const done = () => (copied ? close() : askFirst());
+    const done = () => mayGo() && close();
     copy = copyButton({
       label: "Copy",
       class: "main",
@@ -53,7 +58,9 @@ export async function showSecret({ title, secret, what, next }) {
       h("div", { class: "actions" }, h("button", { type: "button", onclick: done }, "Done")),
     ];
   }
+  holdPage(mayGo);
   await dialog.closed;
+  holdPage(null);
   removeEventListener("beforeunload", warning);
   output.value = "";
   secret = "";

@@ -219,6 +219,26 @@ async def test_a_reload_while_the_secret_is_shown_is_asked_about_and_does_not_br
     assert secret not in await page.content()
 
 
+async def test_going_back_while_the_secret_is_shown_is_asked_about(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page = owner.page
+    await owner.sign_in()
+    await page.get_by_role("link", name="Emit jobs").click()
+    await page.get_by_role("link", name="Production", exact=True).first.click()
+    await page.get_by_role("heading", name="Tokens of Production").wait_for()
+    await open_form(page, "Nearly lost")
+    await page.get_by_role("button", name="Create token").click()
+    secret = await page.get_by_label("The token").input_value()
+    await page.evaluate("history.back()")
+    await expect(page.get_by_text("You have not copied the token.")).to_be_visible()
+    await expect(page.get_by_label("The token")).to_have_value(secret)
+    assert page.url.endswith(tokens_of(owner))
+    await page.get_by_role("button", name="Close without copying").click()
+    await expect(page.get_by_role("link", name="Nearly lost")).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Tokens of Production")).to_have_count(0)
+
+
 async def test_of_two_tabs_that_rotate_the_second_is_sent_to_the_successor(visitor: NewVisitor) -> None:
     owner = await visitor()
     world = owner.dashboard.world
