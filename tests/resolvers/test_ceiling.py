@@ -13,6 +13,7 @@ from spacekey.domain.catalog import Plan
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, PlanLimit, Refusal, ScopeNotAllowed
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
+from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.authority import authority_in
 from spacekey.resolvers.caller import Caller, MemberCaller, TokenCaller
 from spacekey.resolvers.create_token import NewToken, create_token
@@ -102,10 +103,11 @@ async def test_what_the_plan_cuts_cannot_be_handed_out(store: Store) -> None:
 async def test_owners_make_owners_and_roles_whatever_the_plan_cuts(store: Store) -> None:
     """The plan cuts them all alike; an upgrade brings nothing to the one that the other does not hold."""
     world, workspace, owner = await on_a_small_plan(store)
-    added = await add_member(world.system, owner, workspace.id, email="two@example.com", role="owner")
+    await add_member(world.system, owner, workspace.id, email="two@example.com", role="owner")
+    other = await world.member(workspace, "owner")
     await set_role(world.system, owner, workspace.id, name="writer", grants=["jobs:write"])
-    await change_member_role(world.system, owner, workspace.id, added.user.id, role="writer")
-    await remove_member(world.system, owner, workspace.id, added.user.id)
+    await change_member_role(world.system, owner, workspace.id, other.id, role="writer")
+    await remove_member(world.system, owner, workspace.id, other.id)
 
 
 async def on_a_small_plan(store: Store) -> tuple[World, Workspace, MemberCaller]:
@@ -283,7 +285,10 @@ async def _move(
         case "member":
             email = f"m{len(callers)}@example.com"
             added = await add_member(system, caller, workspace.id, email=email, role="made")
-            callers.append(MemberCaller(added.user.id, email, FACTS))
+            assert added.invitation is not None
+            code = added.invitation.reveal()
+            joined = await accept_invitation(system, FACTS, None, code=code, password="nine yellow umbrellas out")
+            callers.append(MemberCaller(joined.user.id, email, FACTS))
         case "promote":
             await change_member_role(system, caller, workspace.id, callers[0].id, role="owner")
         case "policy":

@@ -95,16 +95,14 @@ class Stage:
 
     async def variables(self, on: On, workspace: Workspace, asker: Asker) -> dict[str, str]:
         """The ids of a fresh target in the workspace, within the asker's space where it has one."""
-        system = self.world.system
         own_space = asker.space_id if workspace is self.own else None
         if on is On.TOKEN:
             return {"id": await self.token(workspace, own_space)}
         if on is On.SPACE:
             return {"id": own_space or (await self.world.space(workspace, f"s{next(_numbers)}")).id}
         if on is On.MEMBER:
-            email = f"m{next(_numbers)}@example.com"
-            added = await add_member(system, OPERATOR, workspace.id, email=email, role=LOWEST[self.catalog.name])
-            return {"id": workspace.id, "user": added.user.id}
+            added = await self.world.member(workspace, LOWEST[self.catalog.name])
+            return {"id": workspace.id, "user": added.id}
         return {"id": workspace.id}
 
     def unknown(self, on: On) -> dict[str, str]:

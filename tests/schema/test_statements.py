@@ -87,7 +87,7 @@ async def filled(store: Store) -> Filled:
     first = workspaces[0]
     for number in range(49):
         await _rotated_twice(world, first, f"s{number}")
-        await add_member(system, OPERATOR, first.id, email=f"m{number}@example.com", role="member")
+        await world.member(first, "member")
     return Filled(world, owner, first, await principal_of(world, owner))
 
 

@@ -1,0 +1,74 @@
+"""Members: somebody is always left who can set things right."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from spacekey.domain.refusal import Conflict, NotFound
+from spacekey.models.store import Store
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.roles import set_role
+from support.world import OPERATOR, make_world
+
+
+async def test_the_last_owner_stays_an_owner(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    one = await world.member(workspace, "owner")
+    for caller in (one, OPERATOR):
+        with pytest.raises(Conflict, match="last owner"):
+            await change_member_role(world.system, caller, workspace.id, one.id, role="viewer")
+        with pytest.raises(Conflict, match="last owner"):
+            await remove_member(world.system, caller, workspace.id, one.id)
+    two = await world.member(workspace, "owner")
+    await change_member_role(world.system, two, workspace.id, one.id, role="viewer")
+    with pytest.raises(Conflict, match="last owner"):
+        await remove_member(world.system, two, workspace.id, two.id)
+
+
+async def test_two_owners_who_remove_each_other_at_once_leave_one(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    one, two = await world.member(workspace, "owner"), await world.member(workspace, "owner")
+    answers = await asyncio.gather(
+        remove_member(world.system, one, workspace.id, two.id),
+        remove_member(world.system, two, workspace.id, one.id),
+        return_exceptions=True,
+    )
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert len(refused) == 1
+    assert isinstance(refused[0], NotFound | Conflict)
+
+
+async def test_a_member_is_added_once(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    await world.member(workspace, "viewer", "a@example.com")
+    with pytest.raises(Conflict, match="already"):
+        await add_member(world.system, OPERATOR, workspace.id, email="A@Example.com", role="owner")
+
+
+async def test_tokens_outlive_the_member_who_made_them(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    maker = await world.member(workspace, "administrator", "maker@example.com")
+    issued = await create_token(world.system, maker, NewToken(workspace.id, "CI", ("viewer",)))
+    await remove_member(world.system, OPERATOR, workspace.id, maker.id)
+    view = await token_view(world.system, OPERATOR, issued.view.token.id)
+    assert (view.status, view.token.created_by_name) == ("active", "maker@example.com")
+    assert view.public_id == f"maker@example.com_{issued.view.token.id}"
+    with pytest.raises(NotFound):
+        await token_view(world.system, maker, issued.view.token.id)
+
+
+async def test_a_role_that_members_hold_is_not_removed(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    await world.member(workspace, "viewer")
+    with pytest.raises(Conflict, match="still hold"):
+        await set_role(world.system, OPERATOR, workspace.id, name="viewer", grants=None)
+    await set_role(world.system, OPERATOR, workspace.id, name="manager", grants=None)

@@ -1,0 +1,257 @@
+"""Signing in, staying signed in and being signed out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.refusal import InvalidInput, NotFound, SignInFailed, TooManyAttempts
+from spacekey.domain.secret import Secret, mint
+from spacekey.models import user_queries
+from spacekey.models.store import Store
+from spacekey.resolvers.accept_invitation import accept_invitation
+from spacekey.resolvers.caller import MemberCaller, RequestFacts
+from spacekey.resolvers.members import add_member
+from spacekey.resolvers.passwords import Passwords
+from spacekey.resolvers.sessions import (
+    ABSOLUTE,
+    IDLE,
+    SignedIn,
+    change_password,
+    session_outcome,
+    sign_in,
+    sign_out,
+)
+from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
+
+ANOTHER = "eleven copper kettles in a row"
+
+
+async def good(world: World, secret: Secret) -> bool:
+    return isinstance(await session_outcome(world.system, secret), Valid)
+
+
+class Counted(Passwords):
+    """Counts how often a hash is checked, and can do something meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.checked = 0
+        self.meanwhile: Any = None
+
+    async def matches(self, stored: str | None, password: str) -> bool:
+        self.checked += 1
+        answer = await super().matches(stored, password)
+        if self.meanwhile is not None:
+            work, self.meanwhile = self.meanwhile, None
+            await work()
+        return answer
+
+
+async def test_an_unknown_user_costs_a_hash_too(store: Store) -> None:
+    world = make_world(store)
+    passwords = Counted()
+    system = replace(world.system, passwords=passwords)
+    await world.user("ada@example.com")
+    for number, email in enumerate(["ada@example.com", "nobody@example.com", "not an address", "a\0@b.c"], 1):
+        with pytest.raises(SignInFailed):
+            await sign_in(system, FACTS, email=email, password="wrong")
+        assert passwords.checked == number
+
+
+async def test_an_invited_person_without_a_password_cannot_sign_in(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("emit")
+    await add_member(world.system, OPERATOR, workspace.id, email="new@example.com", role="viewer")
+    for password in ("", PASSWORD):
+        with pytest.raises(SignInFailed):
+            await sign_in(world.system, FACTS, email="new@example.com", password=password)
+
+
+async def fail(world: World, ip: str, email: str = "ada@example.com") -> type[BaseException]:
+    """What a wrong password from this address is answered with."""
+    with pytest.raises((SignInFailed, TooManyAttempts)) as error:
+        await sign_in(world.system, RequestFacts(ip=ip), email=email, password="wrong")
+    return error.type
+
+
+async def test_guessing_at_an_account_is_slowed_down(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    assert [await fail(world, "192.0.2.1") for _ in range(11)] == [SignInFailed] * 10 + [TooManyAttempts]
+    with pytest.raises(TooManyAttempts) as refused:
+        await sign_in(world.system, RequestFacts(ip="192.0.2.1"), email=" ADA@example.com ", password=PASSWORD)
+    assert 0 < refused.value.retry_after_seconds <= 31
+    elsewhere = await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
+    assert elsewhere.user.email == "ada@example.com"
+
+
+async def test_guessing_at_an_account_from_everywhere_is_slowed_down_too(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    answers = [await fail(world, f"192.0.2.{number}") for number in range(110)]
+    assert answers[:90] == [SignInFailed] * 90
+    assert answers[-1] is TooManyAttempts
+
+
+async def test_an_account_of_ones_own_does_not_pay_for_guesses_at_others(store: Store) -> None:
+    world = make_world(store)
+    await world.user("mine@example.com")
+    refused = []
+    for number in range(15):
+        with pytest.raises((SignInFailed, TooManyAttempts)) as error:
+            await sign_in(world.system, FACTS, email=f"victim{number}@example.com", password="guess")
+        refused.append(error.type)
+        if error.type is SignInFailed:
+            await sign_in(world.system, FACTS, email="mine@example.com", password=PASSWORD)
+    assert (
+        refused == [SignInFailed] * 9 + [TooManyAttempts] * 6 or refused == [SignInFailed] * 10 + [TooManyAttempts] * 5
+    )
+
+
+async def test_signing_in_well_is_never_slowed_down(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    for _ in range(30):
+        await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
+
+
+async def test_a_token_is_no_password(store: Store) -> None:
+    world = make_world(store)
+    secret = mint("sp", "live", world.system.entropy).reveal()
+    with pytest.raises(InvalidInput, match="Tokens are for programs") as refused:
+        await sign_in(world.system, FACTS, email="ada@example.com", password=f" {secret}")
+    assert secret not in str(refused.value)
+
+
+async def test_a_session_ends_when_idle_and_in_any_case_after_two_weeks(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    idle = await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
+    world.clock.now += IDLE
+    assert await session_outcome(world.system, idle.secret) == Refused(Reason.EXPIRED)
+    busy = await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
+    end = world.clock() + ABSOLUTE
+    while world.clock() + IDLE / 2 < end:
+        world.clock.now += IDLE / 2
+        assert await good(world, busy.secret)
+    world.clock.now = end
+    assert await session_outcome(world.system, busy.secret) == Refused(Reason.EXPIRED)
+
+
+async def test_signing_out_ends_one_session_and_changing_the_password_all(store: Store) -> None:
+    world = make_world(store)
+    ada = await world.user("ada@example.com")
+    one, two, three = [await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD) for _ in range(3)]
+    await sign_out(world.system, ada, one.secret)
+    assert [await good(world, opened.secret) for opened in (one, two, three)] == [False, True, True]
+    new = await change_password(world.system, ada, current=PASSWORD, new=ANOTHER)
+    assert [await good(world, opened.secret) for opened in (two, three, new)] == [False, False, True]
+    with pytest.raises(SignInFailed):
+        await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
+
+
+async def test_a_wrong_current_password_changes_nothing(store: Store) -> None:
+    world = make_world(store)
+    ada = await world.user("ada@example.com")
+    opened = await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
+    with pytest.raises(SignInFailed):
+        await change_password(world.system, ada, current="wrong", new=ANOTHER)
+    assert await good(world, opened.secret)
+
+
+async def test_no_session_opens_with_a_password_that_is_changed_meanwhile(store: Store) -> None:
+    """The old password was right when it was checked; the change that ends all sessions came between."""
+    world = make_world(store)
+    ada = await world.user("ada@example.com")
+    passwords = Counted()
+    system = replace(world.system, passwords=passwords)
+
+    async def change() -> None:
+        await change_password(world.system, ada, current=PASSWORD, new=ANOTHER)
+
+    passwords.meanwhile = change
+    with pytest.raises(SignInFailed):
+        await sign_in(system, FACTS, email="ada@example.com", password=PASSWORD)
+    passwords.meanwhile = None
+    assert (await sign_in(system, FACTS, email="ada@example.com", password=ANOTHER)).user.id == ada.id
+
+
+async def test_a_hash_of_yesterdays_parameters_is_renewed_at_sign_in(store: Store) -> None:
+    world = make_world(store)
+    ada = await world.user("ada@example.com")
+    stronger = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    system = replace(world.system, passwords=stronger)
+    await sign_in(system, FACTS, email="ada@example.com", password=PASSWORD)
+    async with store.reading() as session:
+        user = await user_queries.user_by_id(session, ada.id)
+    assert user is not None
+    assert user.password_hash is not None
+    assert "m=16,t=2" in user.password_hash
+    await sign_in(system, FACTS, email="ada@example.com", password=PASSWORD)
+
+
+async def invited(world: World, email: str = "new@example.com") -> Secret:
+    """A code for a new person, or for one who has an account."""
+    workspace = await world.workspace("emit")
+    owner = await world.member(workspace, "owner")
+    added = await add_member(world.system, owner, workspace.id, email=email, role="viewer")
+    assert added.invitation is not None
+    return added.invitation
+
+
+async def accept(
+    world: World, code: Secret, password: str | None = ANOTHER, caller: MemberCaller | None = None
+) -> SignedIn:
+    return await accept_invitation(world.system, FACTS, caller, code=code.reveal(), password=password)
+
+
+async def test_an_invitation_is_good_once_and_for_a_week(store: Store) -> None:
+    world = make_world(store)
+    code = await invited(world)
+    with pytest.raises(InvalidInput):
+        await accept(world, code, "short")
+    opened = await accept(world, code)
+    assert await good(world, opened.secret)
+    with pytest.raises(NotFound):
+        await accept(world, code, "nine yellow umbrellas outside")
+    late = await invited(world, "late@example.com")
+    world.clock.forward(days=7)
+    with pytest.raises(NotFound):
+        await accept(world, late)
+
+
+async def test_no_code_sets_the_password_of_somebody_who_has_one(store: Store) -> None:
+    """Each inviting workspace holds a code: none of them is a key to the person's account."""
+    world = make_world(store)
+    one, other = await invited(world), await invited(world)
+    opened = await accept(world, one)
+    with pytest.raises(InvalidInput, match="Sign in"):
+        await accept(world, other, "nine yellow umbrellas outside")
+    me = MemberCaller(opened.user.id, opened.user.email, FACTS)
+    await accept(world, other, None, caller=me)
+    assert (await sign_in(world.system, FACTS, email="new@example.com", password=ANOTHER)).user.id == me.id
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "short",
+        "x" * 300,
+        "aaaaaaaaaaaaaaaaaaaa",
+        "passwordpassword1",
+        "ada.lovelace123",
+        "correct horse battery staple",
+    ],
+)
+async def test_weak_passwords_are_refused(store: Store, password: str) -> None:
+    world = make_world(store)
+    code = await invited(world, "ada.lovelace@example.com")
+    with pytest.raises(InvalidInput) as refused:
+        await accept(world, code, password)
+    assert refused.value.field == "password"
+    assert password not in refused.value.reason
