@@ -42,7 +42,7 @@ class UserSession(Row, table=True):
 
 
 class Invitation(Row, table=True):
-    """A code with which a new user sets the first password. Stored as SHA-256, good once."""
+    """A code with which a person becomes a member of one workspace. Stored as SHA-256, good once."""
 
     __tablename__ = "invitations"
     __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),)
@@ -51,5 +51,7 @@ class Invitation(Row, table=True):
     user_id: str = Field(
         sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
     )
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    role: str = Field(sa_column=words(100))
     expires_at: datetime = Field(sa_column=moment(nullable=False))
     used_at: datetime | None = Field(default=None, sa_column=moment())

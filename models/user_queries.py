@@ -85,6 +85,13 @@ async def use_invitation(session: AsyncSession, digest: bytes, now: datetime) ->
     return (await session.exec(statement.values(used_at=now))).rowcount == 1
 
 
+async def delete_invitations(session: AsyncSession, user_id: str, workspace_id: str) -> None:
+    """Withdraw the codes with which the user could become a member of the workspace."""
+    await session.exec(
+        delete(Invitation).where(col(Invitation.user_id) == user_id, col(Invitation.workspace_id) == workspace_id)
+    )
+
+
 async def delete_invitations_of_user(session: AsyncSession, user_id: str) -> None:
     """Withdraw all codes that were made for the user."""
     await session.exec(delete(Invitation).where(col(Invitation.user_id) == user_id))

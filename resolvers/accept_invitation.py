@@ -54,9 +54,7 @@ async def accept_invitation(
 _SIGN_IN_FIRST = "This invitation is for somebody who has an account. Sign in with it first, then accept."
 
 
-async def _first_password(
-    system: System, user: User, caller: MemberCaller | None, password: str | None
-) -> str | None:
+async def _first_password(system: System, user: User, caller: MemberCaller | None, password: str | None) -> str | None:
     """The hash of a first password; None when the person has one and is signed in."""
     if user.password_hash is not None:
         if caller is None or caller.id != user.id:
@@ -76,9 +74,7 @@ async def _join(
         raise NotFound("invitation")
     if await workspace_queries.member(session, workspace.id, user.id) is not None:
         return
-    session.add(
-        Member(workspace_id=workspace.id, user_id=user.id, role=invitation.role, created_at=system.clock())
-    )
+    session.add(Member(workspace_id=workspace.id, user_id=user.id, role=invitation.role, created_at=system.clock()))
     await record(
         session,
         system,

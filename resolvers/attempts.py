@@ -32,11 +32,11 @@ class Attempts:
         if wait > 0:
             raise TooManyAttempts(int(wait) + 1)
 
-    def failed(self, now: datetime, *keys: str) -> None:
-        """Count a failure against each key."""
+    def failed(self, now: datetime, *keys: str, weight: float = 1.0) -> None:
+        """Count a failure against each key; with a ``weight`` of 0.1 a key may fail ten times as often."""
         moment = now.timestamp()
         for key in keys:
-            self._arrival[key] = max(self._arrival.pop(key, moment), moment) + self._interval
+            self._arrival[key] = max(self._arrival.pop(key, moment), moment) + self._interval * weight
             if len(self._arrival) > KEYS_MAX:
                 self._arrival.popitem(last=False)
 

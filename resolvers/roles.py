@@ -71,7 +71,10 @@ async def set_role(
             if present is None and len(authority.roles) >= ROLES_MAX:
                 raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
         workspace = authority.workspace
-        workspace.roles = {**workspace.roles, name: entry}
+        others = {key: value for key, value in workspace.roles.items() if key != name}
+        # A removed role leaves a mark only where the catalog would bring it back.
+        keep = entry is not None or name in authority.catalog.roles
+        workspace.roles = {**others, name: entry} if keep else others
         session.add(workspace)
         await record(
             session,

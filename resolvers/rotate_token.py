@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Conflict, InvalidInput
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
+from spacekey.models import token_queries
 from spacekey.models.token import Token
 
 from .audit import record
@@ -20,6 +23,7 @@ from .system import System
 from .token_expiry import checked_expiry
 from .token_grants import check_ceiling
 from .token_view import audit_facts, view_of
+from .update_token import LIVE
 from .validate import LIFETIME_SECONDS_MAX
 from .workspace_facts import plan_of, policy_of
 
@@ -55,9 +59,7 @@ async def rotate_token(
         _check_state(system, found)
         check_ceiling(authority, old.grants)
         checked_environment(authority, old.environment)
-        plan = plan_of(authority.catalog, authority.workspace)
-        if plan is None or plan.tokens_max == 0:
-            # A rotation replaces, so it needs no room; but a plan without tokens has no place for a new one either.
+        if await _needs_room(session, system, authority, old):
             await check_room(session, system, authority)
         successor, secret = prepare_token(
             system,
@@ -99,7 +101,9 @@ async def rotate_token(
             target_id=successor.id,
             after={**audit_facts(successor), "rotated_from_id": old.id},
         )
-        staleness = await staleness_seconds(session, system) if grace_seconds == 0 else 0.0
+        # A cache that read the old token just before knows no end of it: a grace shorter than T is as long as T.
+        staleness = await staleness_seconds(session, system)
+        staleness = staleness if grace_seconds < staleness else 0.0
         view = view_of(successor, authority.workspace, authority.catalog, system.clock())
     return Issued(view, secret, await settle(system, staleness, wait=wait))
 
@@ -112,6 +116,20 @@ def _check_state(system: System, found: FoundToken) -> None:
     if status is not Status.ACTIVE:
         hint = "enable it first" if status is Status.DISABLED else "create a new one"
         raise Conflict(f"Only an active token can be rotated and this one is {status.value}; {hint}.")
+
+
+async def _needs_room(session: AsyncSession, system: System, authority: Authority, old: Token) -> bool:
+    """A rotation replaces, so it needs no room: unless the token it replaces is itself a successor whose predecessor
+    is still good (else a chain of rotations would pile tokens up), or the plan has no tokens at all."""
+    plan = plan_of(authority.catalog, authority.workspace)
+    if plan is None or plan.tokens_max == 0:
+        return True
+    before = await token_queries.token_by_id(session, old.rotated_from_id) if old.rotated_from_id else None
+    return (
+        before is not None
+        and before.deleted_at is None
+        and view_of(before, authority.workspace, authority.catalog, system.clock()).status in LIVE
+    )
 
 
 def _expiry(system: System, authority: Authority, old: Token, asked: datetime | Unset | None) -> datetime | None:

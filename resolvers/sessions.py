@@ -49,17 +49,17 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     """
     if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
         raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
-    keys = (f"account {_address(email)}", f"address {network_of(request.ip)}")
+    address, network = _address(email), network_of(request.ip)
+    keys = (f"account {address} from {network}", f"address {network}")
     # Nothing is awaited between looking and counting, so that parallel guesses cannot slip past the bound.
-    system.attempts.check(system.clock(), *keys)
-    system.attempts.failed(system.clock(), *keys)
+    _count(system, *keys, account=address)
     user = await _user_called(system, email)
     stored = user.password_hash if user is not None else None
     if not await system.passwords.matches(stored, password) or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
     # Only the account starts anew: a good account of one's own must not pay for guesses at others.
-    system.attempts.succeeded(keys[0])
+    system.attempts.succeeded(keys[0], _everywhere(address))
     system.attempts.take_back(keys[1])
     rehashed = await system.passwords.hash(password) if system.passwords.is_outdated(stored) else None
     async with system.store.changing() as session:
@@ -104,9 +104,8 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     :raises SignInFailed: the current password is wrong.
     :raises TooManyAttempts, InvalidInput: as for signing in, and for weak passwords.
     """
-    key = f"account {caller.name}"
-    system.attempts.check(system.clock(), key)
-    system.attempts.failed(system.clock(), key)
+    key = f"account {caller.name} from {network_of(caller.request.ip)}"
+    _count(system, key, account=caller.name)
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, caller.id)
     if user is None:
@@ -115,7 +114,7 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     if stored is None or not await system.passwords.matches(stored, current):
         await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
-    system.attempts.succeeded(key)
+    system.attempts.succeeded(key, _everywhere(caller.name))
     check_password("new", new, about=(user.email.split("@")[0], user.name))
     hashed = await system.passwords.hash(new)
     async with system.store.changing() as session:
@@ -123,6 +122,24 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         user.password_hash = hashed
         await user_queries.delete_sessions_of_user(session, user.id)
         return await open_session(session, system, user, caller.request, "user.change_password")
+
+
+def _count(system: System, *keys: str, account: str) -> None:
+    """Count an attempt, to be taken back when it succeeds.
+
+    An account's bound over all networks is ten times looser, so that a stranger cannot lock its owner out with a few
+    wrong passwords; about 100 failures in a row are what NIST SP 800-63B-4 §3.2.2 allows.
+
+    :raises TooManyAttempts: one of the bounds is reached.
+    """
+    now = system.clock()
+    system.attempts.check(now, *keys, _everywhere(account))
+    system.attempts.failed(now, *keys)
+    system.attempts.failed(now, _everywhere(account), weight=0.1)
+
+
+def _everywhere(account: str) -> str:
+    return f"account {account}"
 
 
 def _address(email: str) -> str:
@@ -154,7 +171,9 @@ async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
     return user
 
 
-async def open_session(session: AsyncSession, system: System, user: User, request: RequestFacts, action: str) -> SignedIn:
+async def open_session(
+    session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
+) -> SignedIn:
     """A new session of this person, inside the caller's transaction."""
     now = system.clock()
     secret = opaque_secret(system.entropy)
@@ -175,14 +194,14 @@ async def open_session(session: AsyncSession, system: System, user: User, reques
     return SignedIn(user, secret, now + ABSOLUTE)
 
 
-async def _record_failure(system: System, request: RequestFacts, user: User | None) -> None:
+async def _record_failure(
+    system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
+) -> None:
     """The address as typed is not kept: people type passwords into the wrong field."""
     target = user.id if user is not None else NOBODY
     actor = Actor(target, user.email if user is not None else NOBODY, "password", request)
     async with system.store.changing() as session:
-        await record(
-            session, system, actor, chain=SYSTEM_CHAIN, action="session.sign_in", target_id=target, outcome="denied"
-        )
+        await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
 
 
 async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Conflict
+from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 
 from .audit import record
 from .caller import Caller
-from .create_token import actor_of, checked_environment
+from .create_token import actor_of, check_room, checked_environment
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
 from .system import System
@@ -20,6 +21,9 @@ from .token_grants import check_ceiling, checked_grants
 from .token_view import TokenView, audit_facts
 from .validate import DESCRIPTION_LENGTH_MAX, clean_name, clean_text
 from .workspace_facts import policy_of
+
+LIVE = frozenset({Status.ACTIVE, Status.DISABLED})
+"""What counts against the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,15 @@ async def update_token(
         token = found.token
         if token.revoked_at is not None:
             raise Conflict("A revoked token cannot be edited; create a new one.")
-        before, scopes_before, end_before = audit_facts(token), found.view(system).scopes, token.expires_at
+        before, status_before = audit_facts(token), found.view(system).status
         _apply(system, found, changes)
         view = found.view(system)
-        taken = bool(scopes_before - view.scopes) or _earlier(token.expires_at, end_before)
-        staleness = await staleness_seconds(session, system) if taken else 0.0
+        if view.status in LIVE and status_before not in LIVE:
+            with session.no_autoflush:  # the token itself does not count yet
+                await check_room(session, system, found.authority)
+        # Named is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        named = changes.grants is not UNSET or changes.expires_at is not UNSET
+        staleness = await staleness_seconds(session, system) if named else 0.0
         after = audit_facts(token)
         if after != before:
             session.add(token)
@@ -93,7 +101,3 @@ def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
             policy_of(authority.workspace), changes.expires_at, system.clock(), use_default=False
         )
         check_ceiling(authority, token.grants)
-
-
-def _earlier(after: datetime | None, before: datetime | None) -> bool:
-    return after is not None and (before is None or after < before)

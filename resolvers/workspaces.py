@@ -135,7 +135,8 @@ async def update_workspace(
                 before={key: before[key] for key in changed},
                 after={key: after[key] for key in changed},
             )
-        takes = bool({"plan", "scopes_allowed", "suspended_at"} & set(changed))
+        # Named is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        takes = any(one is not UNSET for one in (changes.plan, changes.scopes_allowed, changes.suspended))
         staleness = await staleness_seconds(session, system) if takes else 0.0
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 

@@ -10,6 +10,8 @@ import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import sessions
+from spacekey.resolvers.accept_invitation import accept_invitation
+from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.sessions import SignedIn
 
 from .answering import answering
@@ -25,12 +27,14 @@ class SignInInput:
     password: str
 
 
-@strawberry.input(description="The code from an invitation, and the password to set.")
+@strawberry.input(description="The code from an invitation, and for somebody new the password to set.")
 class AcceptInvitationInput:
     """A first password."""
 
     code: str
-    password: str
+    password: str | None = strawberry.field(
+        default=None, description="Your first password; leave it out when you have an account, and sign in before."
+    )
 
 
 @strawberry.input(description="The password you have, and the one you want.")
@@ -83,14 +87,18 @@ class SessionMutations:
             lambda: sessions.sign_in(context.system, context.request_facts, email=input.email, password=input.password),
         )
 
-    @strawberry.mutation(graphql_type=SignInResult, description="Set your first password and sign in.")
+    @strawberry.mutation(
+        graphql_type=SignInResult,
+        description="Join the workspace an invitation is for, with your first password or signed in already.",
+    )
     async def accept_invitation(self, info: SpacekeyInfo, input: AcceptInvitationInput) -> object:  # noqa: A002
-        """A door to :func:`sessions.accept_invitation`."""
+        """A door to :func:`accept_invitation`."""
         context = info.context
+        member = context.caller if isinstance(context.caller, MemberCaller) else None
         return await _opened(
             context,
-            lambda: sessions.accept_invitation(
-                context.system, context.request_facts, code=input.code, password=input.password
+            lambda: accept_invitation(
+                context.system, context.request_facts, member, code=input.code, password=input.password
             ),
         )
 

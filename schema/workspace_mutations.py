@@ -152,7 +152,7 @@ class MemberSuccess:
     member: Member
     effective_at: datetime
     invitation: str | None = strawberry.field(
-        description="For a person without a password yet: a code to hand over, shown once, good for 7 days."
+        description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member."
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Email: TypeAlias = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
 
-INVITATION = "An invitation code, good once and for 7 days, to set the first password with; it is not shown again:"
+INVITATION = "An invitation code, good once and for 7 days, to become a member with; it is not shown again:"
 
 
 def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
@@ -44,7 +44,7 @@ def add(
     name: Annotated[str | None, typer.Option("--name", help="A new person's name.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a person to a workspace; one without a password gets an invitation code, printed once."""
+    """Add a person to a workspace; one without a password gets an invitation code, printed once, to accept first."""
 
     async def work(system: System) -> tuple[Facts, str | None]:
         from spacekey.resolvers.members import add_member

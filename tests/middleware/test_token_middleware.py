@@ -170,7 +170,7 @@ async def test_a_failing_verifier_is_503_and_the_endpoint_does_not_run(verify: V
         assert int(answer.headers["retry-after"]) == (7 if verify is _unavailable else 1)
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=str)
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda one: type(one).__name__)
 async def test_an_answer_that_is_none_of_the_three_is_503(garbage: object) -> None:
     assert (await call(app_of(answering(garbage)), "GET", "/reads", bearer("x"))).status == 503
 

@@ -44,13 +44,17 @@ class World:
             a_token(self.workspace, id="key_3", rotated_to_id="key_1", retires_at=NOW),
             Member(workspace_id="ws_1", user_id="usr_1", role="owner", created_at=NOW),
             a_session(digest=bytes(32)),
-            Invitation(digest=bytes(32), user_id="usr_1", expires_at=NOW),
+            invitation(bytes(32), "usr_1"),
             AuditChain(chain="ws_1", sequence=1, hash=bytes(32)),
             Setting(name="one", value=1.0),
             TokenFirstUse(token_id="key_1", at=NOW),
             UsageHour(token_id="key_1", hour=NOW),
             ScopeUse(token_id="key_1", scope="jobs:read", last_used_at=NOW),
         ]
+
+
+def invitation(digest: bytes, user_id: str, workspace_id: str = "ws_1") -> Invitation:
+    return Invitation(digest=digest, user_id=user_id, workspace_id=workspace_id, role="viewer", expires_at=NOW)
 
 
 def a_session(**given: Any) -> UserSession:
@@ -77,9 +81,10 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "pk_user_sessions": lambda _: a_session(digest=bytes(32)),
     "fk_user_sessions_user_id": lambda _: a_session(user_id="usr_none"),
     "ck_user_sessions_digest": lambda _: a_session(digest=b"short"),
-    "pk_invitations": lambda _: Invitation(digest=bytes(32), user_id="usr_1", expires_at=NOW),
-    "fk_invitations_user_id": lambda _: Invitation(digest=b"d" * 32, user_id="usr_none", expires_at=NOW),
-    "ck_invitations_digest": lambda _: Invitation(digest=b"short", user_id="usr_1", expires_at=NOW),
+    "pk_invitations": lambda _: invitation(bytes(32), "usr_1"),
+    "fk_invitations_user_id": lambda _: invitation(b"d" * 32, "usr_none"),
+    "fk_invitations_workspace_id": lambda _: invitation(b"d" * 32, "usr_1", "ws_none"),
+    "ck_invitations_digest": lambda _: invitation(b"short", "usr_1"),
     "pk_workspaces": workspace(id="ws_1"),
     "uq_workspaces_slug": workspace(slug="one"),
     "ck_workspaces_limit_whole": workspace(per_minute=5),
@@ -177,12 +182,12 @@ async def test_a_broken_constraint_is_a_conflict_and_nothing_is_kept(store: Stor
 
 @pytest.mark.parametrize("gone", [UserSession, Invitation])
 async def test_what_belongs_to_a_user_goes_with_the_user(store: Store, gone: type[Row]) -> None:
-    user = a_user()
+    user, tenant = a_user(), a_workspace()
     async with store.changing() as session:
-        session.add(user)
+        session.add_all([user, tenant])
         await session.flush()
         session.add(a_session(user_id=user.id))
-        session.add(Invitation(digest=b"d" * 32, user_id=user.id, expires_at=NOW))
+        session.add(invitation(b"d" * 32, user.id, tenant.id))
     async with store.changing() as session:
         await session.delete(await session.get_one(type(user), user.id))
     async with store.reading() as session:

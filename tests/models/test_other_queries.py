@@ -154,12 +154,12 @@ async def test_sessions_are_found_touched_and_ended(store: Store) -> None:
 
 
 async def test_an_invitation_is_good_once_and_in_time(store: Store) -> None:
-    user = a_user()
+    user, workspace = a_user(), a_workspace()
     good, late = (
-        Invitation(digest=digest * 32, user_id=user.id, expires_at=end)
+        Invitation(digest=digest * 32, user_id=user.id, workspace_id=workspace.id, role="viewer", expires_at=end)
         for digest, end in ((b"g", ahead(days=1)), (b"l", NOW))
     )
-    await add(store, user, good, late)
+    await add(store, user, workspace, good, late)
 
     async def use(digest: bytes) -> bool:
         async with store.changing() as session:

@@ -17,8 +17,8 @@ LISTED = sa.text("deleted_at IS NULL")
 TABLES = (
     "users",
     "user_sessions",
-    "invitations",
     "workspaces",
+    "invitations",
     "spaces",
     "members",
     "tokens",
@@ -35,6 +35,7 @@ def upgrade() -> None:
     """Make everything."""
     _people()
     _workspaces()
+    _invitations()
     _spaces_and_members()
     _tokens()
     _token_indexes()
@@ -86,17 +87,6 @@ def _people() -> None:
         sa.CheckConstraint("length(digest) = 32", name="ck_user_sessions_digest"),
     )
     op.create_index("ix_user_sessions_user_id", "user_sessions", ["user_id"])
-    op.create_table(
-        "invitations",
-        sa.Column("digest", DIGEST, nullable=False),
-        sa.Column("user_id", sa.String(40), nullable=False),
-        sa.Column("expires_at", MOMENT, nullable=False),
-        sa.Column("used_at", MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("digest", name="pk_invitations"),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_invitations_user_id", ondelete="CASCADE"),
-        sa.CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),
-    )
-    op.create_index("ix_invitations_user_id", "invitations", ["user_id"])
 
 
 def _workspaces() -> None:
@@ -124,6 +114,23 @@ def _workspaces() -> None:
         sa.CheckConstraint("lifetime_seconds_default > 0", name="ck_workspaces_lifetime_default"),
         sa.CheckConstraint("lifetime_seconds_default <= lifetime_seconds_max", name="ck_workspaces_lifetime_order"),
     )
+
+
+def _invitations() -> None:
+    op.create_table(
+        "invitations",
+        sa.Column("digest", DIGEST, nullable=False),
+        sa.Column("user_id", sa.String(40), nullable=False),
+        sa.Column("workspace_id", sa.String(40), nullable=False),
+        sa.Column("role", sa.String(100), nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("used_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("digest", name="pk_invitations"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_invitations_user_id", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name="fk_invitations_workspace_id"),
+        sa.CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),
+    )
+    op.create_index("ix_invitations_user_id", "invitations", ["user_id"])
 
 
 def _spaces_and_members() -> None:

@@ -100,6 +100,7 @@ def test_the_json_of_every_command_is_tried() -> None:
 
 @pytest.mark.parametrize("words", JSON_CALLS)
 def test_json_is_all_there_is_on_standard_output(filled: Cli, words: str) -> None:
+    filled("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     filled("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
     token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
     args = [token if one == "TOKEN" else one for one in JSON_CALLS[words]]

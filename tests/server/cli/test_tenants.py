@@ -43,8 +43,15 @@ def test_a_new_member_gets_an_invitation_shown_once(filled: Cli) -> None:
     assert len(code) == 43
     assert code not in result.stderr
     assert code not in filled("member", "list", "emit-demo", "--json").output
-    assert filled.one("member", "role", "emit-demo", "new@example.com", "developer")["role"] == "developer"
-    filled("member", "remove", "emit-demo", "new@example.com", "--yes")
+    # Nobody is a member before the code was accepted.
+    assert [one["email"] for one in filled.lines("member", "list", "emit-demo")] == ["owner@example.com"]
+
+
+def test_a_members_role_is_changed_and_the_member_removed(filled: Cli) -> None:
+    filled("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    filled("member", "add", "emit-demo", "ada@example.com", "--role", "viewer")
+    assert filled.one("member", "role", "emit-demo", "ada@example.com", "developer")["role"] == "developer"
+    filled("member", "remove", "emit-demo", "ada@example.com", "--yes")
     assert [one["email"] for one in filled.lines("member", "list", "emit-demo")] == ["owner@example.com"]
 
 
