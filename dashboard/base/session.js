@@ -25,8 +25,8 @@ export async function signIn(email, password) {
   );
 }
 
-/** Set the first password with an invitation's code; signs in. */
-export async function acceptInvitation(code, password) {
+/** Join the workspace an invitation is for; somebody new sets their first password with it. Signs in. */
+export async function acceptInvitation(code, password = null) {
   return opened(
     `mutation ($input: AcceptInvitationInput!) { answer: acceptInvitation(input: $input) {
       __typename ... on SignInSuccess { user { id email } } ...Why } }`,

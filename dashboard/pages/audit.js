@@ -16,7 +16,7 @@ import { missingPage } from "./missing.js";
 
 const ACTIONS = [
   "token.create", "token.update", "token.disable", "token.enable", "token.rotate", "token.revoke", "token.delete", "token.refused",
-  "space.create", "space.update", "space.delete", "member.add", "member.change_role", "member.remove",
+  "space.create", "space.update", "space.delete", "member.invite", "member.add", "member.change_role", "member.remove",
   "role.set", "role.remove", "workspace.create", "workspace.update",
 ];
 const EXPORT_ROWS_MAX = 10_000;

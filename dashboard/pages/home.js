@@ -23,14 +23,15 @@ export async function homePage(_parameters, query) {
   const some = me.scopes.includes("workspace:read");
   const { workspaces } = await ask(LIST, { ...pageArguments(query, 50), some });
   const create = h("button", { type: "button", class: "main", onclick: createWorkspace }, "New workspace");
+  const accept = h("a", { href: "/invitation", class: "button" }, "Accept an invitation");
   const nodes = workspaces?.nodes ?? [];
   if (!nodes.length) {
     const text = "A workspace holds spaces, members and tokens. Make your own, or ask somebody to add you to theirs.";
-    return { title: "Workspaces", body: empty("You belong to no workspace yet", text, create) };
+    return { title: "Workspaces", body: empty("You belong to no workspace yet", text, create, accept) };
   }
   const turn = (to) => go(`/?${new URLSearchParams(to)}`);
   const list = h("ul", { class: "cards" }, nodes.map(card));
-  return { title: "Workspaces", actions: [create], body: [list, pager(workspaces.pageInfo, turn)] };
+  return { title: "Workspaces", actions: [accept, create], body: [list, pager(workspaces.pageInfo, turn)] };
 }
 
 function card(one) {

@@ -1,26 +1,29 @@
-// The first password, with the code of an invitation.
+// Accepting an invitation: with its code, and for somebody new with a first password.
 
 import { h } from "../base/dom.js";
 import { go } from "../base/router.js";
-import { acceptInvitation } from "../base/session.js";
+import { acceptInvitation, findPerson, who } from "../base/session.js";
 import { setFieldError, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
 
 const HINT = "At least 15 characters. A few unrelated words are easy to remember and hard to guess.";
 
-/** The page. */
+/** The page: for somebody who is signed in the code alone, else with the first password. */
 export async function invitationPage() {
-  const fields = [
-    textField({ name: "code", label: "Invitation code", required: true, spellcheck: "false" }),
-    ...newPasswordFields(),
-  ];
-  const send = async ({ code, password, again }, element) => {
-    if (password !== again) return differs(element);
-    await acceptInvitation(code.trim(), password);
+  const person = who() ?? (await findPerson());
+  const code = textField({ name: "code", label: "Invitation code", required: true, spellcheck: "false" });
+  const send = async ({ code: text, password, again }, element) => {
+    if (!person && password !== again) return differs(element);
+    await acceptInvitation(text.trim(), person ? null : password);
     await go("/");
   };
-  const back = h("p", {}, "You have a password already? ", h("a", { href: "/" }, "Sign in"));
-  return { title: "Set your password", body: h("div", { class: "narrow" }, form({ fields, submit: "Set password and sign in", send }), back) };
+  const fields = [code, ...(person ? [] : newPasswordFields())];
+  const about = person
+    ? h("p", {}, "You join the workspace as ", h("strong", {}, person.email), ".")
+    : h("p", {}, "You have an account already? ", h("a", { href: "/" }, "Sign in"), " first, then choose “Accept an invitation”.");
+  const submit = person ? "Join the workspace" : "Set password and sign in";
+  const title = person ? "Accept an invitation" : "Set your password";
+  return { title, body: h("div", { class: "narrow" }, form({ fields, submit, send }), about) };
 }
 
 /** Two fields for a new password. */

@@ -37,7 +37,7 @@ export async function membersPage({ id }, query) {
     { title: "Actions", cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/members?${new URLSearchParams(to)}`);
-  const add = writes ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Add member") : null;
+  const add = writes ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Invite member") : null;
   const text = "A member signs in here and holds one role. Programs do not sign in: give them tokens.";
   const body = [h("p", {}, text), table({ caption: "Members", columns, rows: members.nodes }), pager(members.pageInfo, turn)];
   return { title: "Members", workspace, current: "members", actions: [add], body };
@@ -58,11 +58,11 @@ async function addMember(workspace) {
   const content = (close) =>
     form({
       fields: [textField({ name: "email", label: "E-mail address", type: "email", required: true }), roleField(workspace, null)],
-      submit: "Add member",
+      submit: "Invite",
       cancel: () => close(undefined),
       send: async ({ email, role }) => close(await change(document, { workspaceId: workspace.id, email, role: role ?? "" })),
     });
-  const answer = await openDialog({ title: `Add a member to ${workspace.name}`, content }).closed;
+  const answer = await openDialog({ title: `Invite somebody to ${workspace.name}`, content }).closed;
   if (!answer) return;
   if (answer.invitation) await showInvitation(answer);
   else say(`${answer.member.email} was added.`);
@@ -71,8 +71,8 @@ async function addMember(workspace) {
 
 function showInvitation({ invitation, member }) {
   const page = `${location.origin}/invitation`;
-  const next = h("p", {}, `Send it to ${member.email} by a way you trust. They set their password at `, h("code", { class: "breakable" }, page), " within 7 days.");
-  return showSecret({ title: `${member.email} was invited`, secret: invitation, what: "invitation code", next });
+  const next = h("p", {}, `Send it to ${member.email} by a way you trust. They become a member by accepting it at `, h("code", { class: "breakable" }, page), " within 7 days.");
+  return showSecret({ title: `${member.email} is invited`, secret: invitation, what: "invitation code", next });
 }
 
 async function changeRole(workspace, member) {

@@ -63,7 +63,7 @@ function buttons(workspace, token) {
 
 function situation(workspace, token) {
   const { status, revokedAt, revokedReason, disabledAt, expiresAt } = token;
-  if (status === "REVOKED") return alertBox("info", ["Revoked ", ago(revokedAt), revokedReason ? `: ${revokedReason}` : ".", " Every request with it is refused."]);
+  if (status === "REVOKED") return alertBox("info", ["Revoked ", ago(revokedAt), revokedReason ? ` (${revokedReason})` : null, ". Every request with it is refused."]);
   if (status === "DISABLED") return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
   if (status === "EXPIRED") return alertBox("warning", ["Expired ", ago(token.retiresAt ?? expiresAt), ". Requests with it are refused."]);
   if (workspace.suspendedAt) return alertBox("warning", "This workspace is suspended: none of its tokens are accepted.");
@@ -96,7 +96,7 @@ function scopes(workspace, token, more) {
   const list = token.scopes.length
     ? h("ul", { class: "scopes" }, token.scopes.map((name) => h("li", {}, h("code", {}, name), h("span", { class: "quiet" }, ` ${described.get(name) ?? ""}`))))
     : h("p", {}, "Nothing: the workspace's plan, policy or roles leave it no scope now.");
-  return section("What it may do", h("p", {}, h("strong", {}, "Granted: "), given), h("p", {}, h("strong", {}, "Which now comes to:")), list, more ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null);
+  return section("What it may do", h("p", {}, h("strong", {}, "Granted: "), given), h("p", {}, h("strong", {}, token.status === "ACTIVE" ? "Which now comes to:" : "Which would come to:")), list, more && token.status !== "REVOKED" ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null);
 }
 
 function usageSection({ usage }) {

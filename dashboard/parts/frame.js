@@ -42,6 +42,7 @@ export function showView(view) {
   fill(bar, place(view), person());
   fill(sections, workspace ? links(view) : null);
   sections.hidden = !workspace;
+  sections.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
   const heading = h("h1", { tabindex: "-1" }, view.heading ?? title);
   fill(main, view.lead, h("div", { class: "page-head" }, heading, h("div", { class: "actions" }, view.actions ?? [])), body);
 }

@@ -11,7 +11,7 @@ import { say } from "./notice.js";
 /** The list with its buttons. */
 export function unusedScopes(workspace, token, unused, days) {
   if (!unused.length) return null;
-  const able = may(workspace, "tokens:update") && token.status !== "REVOKED" && !token.role;
+  const able = may(workspace, "tokens:update") && !token.role;
   const rows = unused.map((scope) => {
     const act = async () => (await remove(workspace, token, scope)) && render();
     const button = able && token.scopes.length > 1 ? h("button", { type: "button", class: "small", "aria-label": `Remove ${scope}`, onclick: act }, "Remove") : null;

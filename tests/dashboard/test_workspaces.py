@@ -54,15 +54,15 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     owner, newcomer = await visitor(), await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["spooled"]
     await owner.sign_in(path=f"/workspace/{workspace}/members")
-    await page.get_by_role("button", name="Add member").click()
+    await page.get_by_role("button", name="Invite member").click()
     await page.get_by_role("textbox", name="E-mail address").fill("new@person.example")
     await expect(page.get_by_role("radio", name="Member")).to_be_checked()
-    await page.get_by_role("dialog").get_by_role("button", name="Add member").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Invite").click()
     code = await page.get_by_label("The invitation code").input_value()
     await page.get_by_role("button", name="Done").click()
     await page.get_by_role("button", name="Close without copying").click()
     row = page.get_by_role("row").filter(has_text="new@person.example")
-    await expect(row).to_contain_text("Invited")
+    await expect(row).to_have_count(0)
 
     await newcomer.go("/invitation")
     await newcomer.page.get_by_label("Invitation code").fill(code)
@@ -76,6 +76,7 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await expect(newcomer.page.get_by_role("heading", name="Access tokens")).to_be_visible()
     await expect(newcomer.page.get_by_role("button", name="New token")).to_have_count(0)
 
+    await page.reload()
     await menu(page, "new@person.example", "Change role")
     await page.get_by_role("radio", name="Admin").check()
     await page.get_by_role("button", name="Change role").click()
@@ -88,6 +89,22 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await expect(row).to_have_count(0)
     await newcomer.page.reload()
     await expect(newcomer.page.get_by_role("heading", name="Nothing here")).to_be_visible()
+
+
+async def test_somebody_with_an_account_joins_by_the_code_alone(visitor: NewVisitor) -> None:
+    owner, other = await visitor(), await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["spooled"]
+    await owner.sign_in(path=f"/workspace/{workspace}/members")
+    await page.get_by_role("button", name="Invite member").click()
+    await page.get_by_role("textbox", name="E-mail address").fill("admin@guard.example")
+    await page.get_by_role("dialog").get_by_role("button", name="Invite").click()
+    code = await page.get_by_label("The invitation code").input_value()
+    await other.sign_in("admin@guard.example")
+    await other.page.get_by_role("link", name="Accept an invitation").click()
+    await expect(other.page.get_by_label("New password")).to_have_count(0)
+    await other.page.get_by_label("Invitation code").fill(code)
+    await other.page.get_by_role("button", name="Join the workspace").click()
+    await expect(other.page.get_by_role("link", name="Acme queues")).to_be_visible()
 
 
 async def test_the_last_owner_stays(visitor: NewVisitor) -> None:
