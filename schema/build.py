@@ -7,7 +7,6 @@ from datetime import datetime
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -16,7 +15,8 @@ from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 
 from .context import Context
-from .operation_limits import TOKENS_MAX, OperationLimits
+from .documents import Documents, DocumentSteps
+from .operation_limits import OperationLimits
 from .query import Query
 from .quiet import quieten
 from .scalars import DATE_TIME
@@ -52,15 +52,14 @@ def build_schema() -> ScopedSchema:
 
     :raises ConfigurationError: when a rule names a scope that does not exist.
     """
+    documents = Documents(DOCUMENTS_CACHED)
     return SpacekeySchema(
         query=Query,
         mutation=Mutation,
         types=[Token, Space, Workspace],
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
         extensions=[
-            lambda: MaxTokensLimiter(TOKENS_MAX),
-            lambda: ParserCache(DOCUMENTS_CACHED),
-            lambda: ValidationCache(DOCUMENTS_CACHED),
+            lambda: DocumentSteps(documents),
             MaskUnexpected,
             OperationLimits,
         ],

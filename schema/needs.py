@@ -10,9 +10,12 @@ from spacekey.domain.errors import RuleError
 from spacekey.domain.refusal import InvalidInput
 from spacekey.middleware.graphql import required_scopes
 
+from .document_limits import parse_bounded
+from .documents import RULES
 from .errors import error_of
+from .validation import validate_bounded
 
-DOCUMENT_LENGTH_MAX = 20_000
+DOCUMENT_LENGTH_MAX = 4_000
 
 
 @strawberry.type(description="What an operation needs.")
@@ -26,14 +29,22 @@ class Needs:
 def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> Needs:
     """The needs of a document's operation on this schema.
 
-    :raises GraphQLError: INVALID_INPUT when the document is too long, not valid, or lacks the operation.
+    :raises GraphQLError: INVALID_INPUT when the document is too long, not valid, or lacks the operation;
+        OPERATION_TOO_LARGE when this API would not run it either.
     """
     if len(document) > DOCUMENT_LENGTH_MAX:
         raise error_of(InvalidInput("document", f"Must be at most {DOCUMENT_LENGTH_MAX} characters."))
     if not isinstance(schema, Schema):
         raise error_of(InvalidInput("document", "This schema cannot be asked."))
     try:
-        rule = required_scopes(schema, document, operation_name)
-    except (GraphQLError, RuleError) as error:
+        parsed = parse_bounded(document)
+        for error in validate_bounded(schema._schema, parsed, RULES):
+            raise error
+        rule = required_scopes(schema, parsed, operation_name)
+    except GraphQLError as error:
+        if error.extensions:
+            raise
+        raise error_of(InvalidInput("document", error.message[:500])) from None
+    except RuleError as error:
         raise error_of(InvalidInput("document", str(error)[:500])) from None
     return Needs(alternatives=rule.as_lists(), scopes=list(rule.missing(frozenset()) or ()))

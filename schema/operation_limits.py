@@ -1,6 +1,7 @@
 """Bounds on one operation: depth, aliases and cost, decided before anything runs.
 
 The cost of a field is 1 and that of its selections; a connection's selections count once for each row it may return.
+Introspection has a purse of its own, since the question that every tool asks is larger than any other operation.
 Fragments are measured once each, so a bomb of nested fragments costs no more than its text.
 """
 
@@ -29,8 +30,21 @@ from .errors import refused
 DEPTH_MAX = 15
 ALIASES_MAX = 50
 COST_MAX = 20_000
-TOKENS_MAX = 3_000
+INTROSPECTION_MAX = 400_000
 CONNECTIONS = frozenset({"tokens", "workspaces", "spaces", "members", "auditLog"})
+INTROSPECTION = frozenset({"__schema", "__type"})
+INTROSPECTION_ROWS: Mapping[str, int] = {
+    "types": 150,
+    "fields": 20,
+    "args": 2,
+    "inputFields": 10,
+    "enumValues": 6,
+    "directives": 10,
+}
+"""About how many there are of each, one with another; no field of this API has such a name."""
+
+COSTS: Mapping[str, int] = {"requiredScopes": 12_000}
+"""What one field costs that works more than it answers: validating another document takes as long as a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,7 @@ class Size:
     depth: int
     aliases: int
     cost: int
+    introspection: int
 
 
 class OperationLimits(SchemaExtension):
@@ -66,8 +81,8 @@ class Measure:
         self._known: dict[str, Size] = {}
 
     def of(self, selections: SelectionSetNode | None) -> Size:
-        """Depth of the deepest field, and the sums of aliases and costs."""
-        depth = aliases = cost = 0
+        """Depth of the deepest field, and the sums of the rest."""
+        depth = aliases = cost = introspection = 0
         for node in selections.selections if selections is not None else ():
             if isinstance(node, FieldNode):
                 size = self._field(node)
@@ -78,17 +93,21 @@ class Measure:
             depth = max(depth, size.depth)
             aliases += size.aliases
             cost += size.cost
-        return Size(depth, aliases, cost)
+            introspection += size.introspection
+        return Size(depth, aliases, cost, introspection)
 
     def _field(self, node: FieldNode) -> Size:
         inner = self.of(node.selection_set)
-        rows = self._rows(node) if node.name.value in CONNECTIONS else 1
-        return Size(inner.depth + 1, inner.aliases + (node.alias is not None), 1 + rows * inner.cost)
+        name, depth, aliases = node.name.value, inner.depth + 1, inner.aliases + (node.alias is not None)
+        if name in INTROSPECTION:
+            return Size(depth, aliases, 1, inner.introspection + inner.cost)
+        rows = self._rows(node) if name in CONNECTIONS else INTROSPECTION_ROWS.get(name, 1)
+        return Size(depth, aliases, COSTS.get(name, 1) + rows * inner.cost, inner.introspection)
 
     def _fragment(self, name: str) -> Size:
         if name not in self._known:
             # Validation has refused cycles before this runs; the entry keeps even a cycle finite.
-            self._known[name] = Size(0, 0, 0)
+            self._known[name] = Size(0, 0, 0, 0)
             fragment = self._fragments.get(name)
             self._known[name] = self.of(fragment.selection_set if fragment is not None else None)
         return self._known[name]
@@ -114,6 +133,7 @@ def _check(size: Size) -> None:
         ("deep", size.depth, DEPTH_MAX),
         ("often aliased", size.aliases, ALIASES_MAX),
         ("costly", size.cost, COST_MAX),
+        ("curious about the schema", size.introspection, INTROSPECTION_MAX),
     ):
         if found > most:
             raise _too(what, found, most)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import pytest_asyncio
 from graphql import get_introspection_query
-from strawberry.extensions.parser_cache import _get_parse_cache
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.models.store import Store
 from spacekey.schema.build import DOCUMENTS_CACHED, build_schema
-from spacekey.schema.operation_limits import ALIASES_MAX, DEPTH_MAX, TOKENS_MAX
+from spacekey.schema.document_limits import TOKENS_MAX
+from spacekey.schema.documents import DocumentSteps
+from spacekey.schema.operation_limits import ALIASES_MAX, DEPTH_MAX
 from support.principals import principal_of
 from support.statements import counting
 from support.world import World, make_world
@@ -80,8 +81,9 @@ async def test_what_is_just_small_enough_runs(world: World, document: str) -> No
 async def test_a_document_of_too_many_tokens_is_not_parsed(world: World) -> None:
     document = "{ " + "me { kind } " * (TOKENS_MAX // 4) + "}"
     answer = await world.ask(SCHEMA, document)
+    assert answer["errors"][0]["extensions"] == {"code": "OPERATION_TOO_LARGE"}
     assert answer["errors"][0]["message"] == (
-        f"Syntax Error: Document contains more than {TOKENS_MAX} tokens. Parsing aborted."
+        f"The document has too many tokens: over {TOKENS_MAX}, at most {TOKENS_MAX}."
     )
 
 
@@ -105,8 +107,9 @@ async def test_a_page_over_the_maximum_is_refused(world: World) -> None:
 async def test_the_cache_of_documents_is_bounded(world: World) -> None:
     for number in range(DOCUMENTS_CACHED + 50):
         await world.ask(SCHEMA, f"{{ me {{ kind }} }} # {number}")
-    info = _get_parse_cache(DOCUMENTS_CACHED).cache_info()  # type: ignore[attr-defined]
-    assert info.currsize == info.maxsize == DOCUMENTS_CACHED
+    [steps] = [one for one in SCHEMA.get_extensions() if isinstance(one, DocumentSteps)]
+    for info in (steps.documents.parsed.cache_info(), steps.documents.errors.cache_info()):
+        assert info.currsize == info.maxsize == DOCUMENTS_CACHED
 
 
 async def test_no_verdict_is_kept_for_the_next_caller(world: World) -> None:
