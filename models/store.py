@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
 
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -16,6 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.refusal import Conflict
+
+from .sqlite_engine import sqlite_engine
+from .uncut import uncut
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -83,13 +85,18 @@ class Store:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with answering(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with answering():
+            session = AsyncSession(self.engine, expire_on_commit=False)
             try:
                 yield session
-                await session.commit()
+                # Until here a cancellation undoes everything; a commit that has begun is not cut off any more.
+                await session.flush()
             except BaseException:
-                await asyncio.shield(session.rollback())
+                # What went wrong first is what the caller must hear.
+                with suppress(SQLAlchemyError, OSError):
+                    await uncut(_undo(session))
                 raise
+            await uncut(_commit(session))
 
     async def ping(self) -> None:
         """Ask the database for one row.
@@ -102,6 +109,16 @@ class Store:
     async def aclose(self) -> None:
         """Give back all connections."""
         await self.engine.dispose()
+
+
+async def _commit(session: AsyncSession) -> None:
+    async with session:
+        await session.commit()
+
+
+async def _undo(session: AsyncSession) -> None:
+    async with session:
+        await session.rollback()
 
 
 def database_url(url: str) -> URL:
@@ -126,11 +143,7 @@ def database_url(url: str) -> URL:
 
 def _engine(url: URL, busy_seconds: float) -> AsyncEngine:
     if url.get_backend_name() == SQLITE:
-        engine = create_async_engine(
-            url, hide_parameters=True, pool_timeout=POOL_WAIT_SECONDS, connect_args={"timeout": busy_seconds}
-        )
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        return engine
+        return sqlite_engine(url, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
     return create_async_engine(
         url,
         hide_parameters=True,  # a traceback must not show what was bound
@@ -144,21 +157,6 @@ def _engine(url: URL, busy_seconds: float) -> AsyncEngine:
             "server_settings": {"lock_timeout": f"{busy_seconds * 1000:.0f}"},
         },
     )
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """WAL lets readers go on while one writes; FULL keeps an acknowledged change through a power cut."""
-    # Without this the driver would begin transactions by itself, deferred, and a writer could fail half-way.
-    connection.isolation_level = None
-    try:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-    except BaseException:
-        # The pool has not taken it over yet, and the driver's thread would outlive it.
-        connection.close()
-        raise
 
 
 @asynccontextmanager
