@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
 from spacekey.models import token_queries, usage_queries
 from spacekey.models.usage import UsageHour
@@ -74,7 +75,7 @@ async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse])
 async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:
     """The tokens among ``ids`` the caller may report for → the scopes that exist where they are."""
     found: dict[str, frozenset[str]] = {}
-    tokens = await token_queries.tokens_by_ids(session, ids)
+    tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
     for workspace_id in sorted({token.workspace_id for token in tokens}):
         try:
             authority = await authority_in(session, system, caller, workspace_id)

@@ -1,0 +1,220 @@
+"""Every REST route × every role of every catalog × own, foreign and unknown targets × tokens × nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from starlette.routing import Route
+
+from spacekey.domain.catalog import expand
+from spacekey.domain.ids import KEY, WORKSPACE, new_id
+from spacekey.domain.principal import Kind
+from spacekey.models.workspace import Workspace
+from spacekey.resolvers.create_token import NewToken, create_token
+from support.server import Served, bearer, served
+from support.world import OPERATOR, example_catalogs
+
+GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
+PLANS = {"emit": "team", "spooled": "enterprise", "teamspace": "business", "guard": "paid"}
+KEYS = "/api/v1/api-keys"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One route: the scopes it takes, and what it answers on success and for what is not there.
+
+    :param target: what is put into the address, query or body: a workspace, a token, a secret, or nothing.
+    :param door: any of these lets one in, to be told there what is lacking; else all of ``needs`` do.
+    """
+
+    good: int
+    needs: frozenset[str] = frozenset()
+    target: str = "nothing"
+    missing: int = 404
+    public: bool = False
+    door: frozenset[str] | None = None
+    json: dict[str, Any] | None = None
+
+
+TABLE: dict[tuple[str, str], Row] = {
+    ("POST", KEYS): Row(201, frozenset({"tokens:create"}), "workspace"),
+    ("GET", KEYS): Row(200, frozenset({"tokens:read"}), "workspace"),
+    ("GET", f"{KEYS}/{{id}}"): Row(200, frozenset({"tokens:read"}), "token"),
+    ("PATCH", f"{KEYS}/{{id}}"): Row(
+        200,
+        frozenset({"tokens:update"}),
+        "token",
+        door=frozenset({"tokens:update", "tokens:disable"}),
+        json={"name": "N"},
+    ),
+    ("DELETE", f"{KEYS}/{{id}}"): Row(200, frozenset({"tokens:revoke"}), "token"),
+    ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create"}), "token", json={}),
+    ("POST", "/api/v1/introspect"): Row(200, frozenset({"tokens:introspect"}), "secret", missing=200),
+    ("POST", "/api/v1/revoke"): Row(200, frozenset({"tokens:revoke"}), "secret", missing=200),
+    ("POST", "/api/v1/usage"): Row(200, frozenset({"tokens:introspect"}), json={"uses": []}),
+    ("GET", "/api/v1/self"): Row(200),
+    ("POST", "/graphql"): Row(200, public=True, json={"query": "{ me { kind } }"}),
+    ("GET", "/api/v1/openapi.json"): Row(200, public=True),
+    ("GET", "/healthz"): Row(200, public=True),
+    ("GET", "/readyz"): Row(200, public=True),
+    ("GET", "/metrics"): Row(200, public=True),
+}
+"""Every route of the API. The dashboard's files are not the API's: they are public and hold nothing."""
+
+
+@dataclass
+class Asker:
+    """Who asks: the headers of the request, and what is held in the workspace at hand."""
+
+    name: str
+    headers: dict[str, str] = field(default_factory=dict)
+    here: frozenset[str] | None = None
+    anywhere: frozenset[str] = frozenset()
+
+
+class Grounds:
+    """Two workspaces of one catalog behind the real server."""
+
+    def __init__(self, server: Served, catalog: str) -> None:
+        self.server, self.world = server, server.world
+        self.catalog = self.world.system.catalogs[catalog]
+        self.spaces: dict[str, str] = {}
+
+    async def set_up(self) -> None:
+        name = self.catalog.name
+        self.own = await self.world.workspace(name, plan=PLANS[name])
+        self.foreign = await self.world.workspace(name, plan=PLANS[name])
+        for one in (self.own, self.foreign):
+            self.spaces[one.id] = (await self.world.space(one)).id
+
+    def space_of(self, workspace: Workspace) -> str | None:
+        return None if Kind.WORKSPACE in self.catalog.token_kinds else self.spaces[workspace.id]
+
+    async def token(self, workspace: Workspace, *grants: str) -> tuple[str, str]:
+        asked = NewToken(workspace.id, "t", grants or (GIVEN[self.catalog.name],), space_id=self.space_of(workspace))
+        issued = await create_token(self.world.system, OPERATOR, asked)
+        return issued.view.token.id, issued.secret.reveal()
+
+    async def member(self, role: str) -> Asker:
+        caller = await self.world.member(self.own, role)
+        scopes = expand(self.catalog, [role], self.catalog.roles)
+        return Asker(role, await self.server.cookie(caller.name), scopes, scopes)
+
+    async def ask(self, key: tuple[str, str], row: Row, asker: Asker, where: str) -> Any:
+        """One request on an own, foreign or unknown target."""
+        (method, path), workspace = key, self.foreign if where == "foreign" else self.own
+        clock, entropy = self.world.clock, self.world.system.entropy
+        token_id, secret = await self.token(workspace)
+        form, params, body = None, None, row.json
+        if where == "unknown":
+            token_id, secret = new_id(KEY, clock(), entropy), f"{secret[:-1]}{'a' if secret[-1] != 'a' else 'b'}"
+        if row.target == "workspace":
+            workspace_id = new_id(WORKSPACE, clock(), entropy) if where == "unknown" else workspace.id
+            if method == "GET":
+                params = {"workspace_id": workspace_id}
+            else:
+                body = {"name": "N", "permissions": [GIVEN[self.catalog.name]], "workspace_id": workspace_id}
+                if self.space_of(workspace) is not None:
+                    body["space_id"] = self.space_of(workspace)
+        elif row.target == "secret":
+            form = {"token": secret}
+        return await self.server.client.request(
+            method, path.replace("{id}", token_id), headers=asker.headers, params=params, json=body, data=form
+        )
+
+    async def check(self, asker: Asker) -> None:
+        """The whole row of one caller."""
+        wrong = []
+        for key, row in TABLE.items():
+            answers = {}
+            for where in ("own", "foreign", "unknown") if row.target != "nothing" else ("own",):
+                answer = await self.ask(key, row, asker, where)
+                answers[where] = (answer.status_code, re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "…", answer.text))
+                if answer.status_code != expected(row, asker, where):
+                    wrong.append(
+                        f"{key} by {asker.name} on {where}: {answers[where]}, not {expected(row, asker, where)}"
+                    )
+            if answers.get("foreign") != answers.get("unknown"):
+                wrong.append(f"{key} by {asker.name}: foreign and unknown differ: {answers}")
+        assert not wrong, "\n".join(wrong)
+
+
+def expected(row: Row, asker: Asker, where: str) -> int:
+    """What the table says about one cell."""
+    if row.public:
+        return row.good
+    if asker.here is None:
+        return 401
+    if row.target == "secret" and "Cookie" in asker.headers:
+        # A form from a browser's session could come from any page: sessions send JSON alone.
+        return 415
+    if row.target == "secret" and where != "own" and row.good == row.missing == 200 and "tokens:revoke" in row.needs:
+        # Revoking what is not there succeeds whoever asks (RFC 7009 §2.2).
+        return 200
+    if not (row.needs <= asker.anywhere if row.door is None else row.door & asker.anywhere):
+        return 403
+    if where != "own":
+        return row.missing
+    return row.good if row.needs <= asker.here else 403
+
+
+@pytest.fixture
+def on_grounds(database_url: str) -> Callable[[str, Callable[[Grounds], Awaitable[None]]], Awaitable[None]]:
+    async def run(catalog: str, work: Callable[[Grounds], Awaitable[None]]) -> None:
+        async with served(database_url) as server:
+            grounds = Grounds(server, catalog)
+            await grounds.set_up()
+            await work(grounds)
+
+    return run
+
+
+Running = Callable[[str, Callable[[Grounds], Awaitable[None]]], Awaitable[None]]
+
+
+async def test_every_route_is_in_the_table(database_url: str) -> None:
+    async with served(database_url) as server:
+        found = {
+            (method, route.path)
+            for route in server.app.routes
+            if isinstance(route, Route)
+            for method in (route.methods or set()) - {"HEAD"}
+        }
+    api = {one for one in found if one[1].startswith(("/api", "/graphql", "/healthz", "/readyz", "/metrics"))}
+    assert api == set(TABLE)
+
+
+@pytest.mark.parametrize("catalog", sorted(example_catalogs()))
+async def test_each_role_may_do_what_the_table_says(on_grounds: Running, catalog: str) -> None:
+    async def work(grounds: Grounds) -> None:
+        for role in grounds.catalog.roles:
+            await grounds.check(await grounds.member(role))
+
+    await on_grounds(catalog, work)
+
+
+@pytest.mark.parametrize("catalog", sorted(example_catalogs()))
+async def test_tokens_may_do_what_their_scopes_say(on_grounds: Running, catalog: str) -> None:
+    async def work(grounds: Grounds) -> None:
+        given = GIVEN[catalog]
+        for row in TABLE.values():
+            if not row.needs:
+                continue
+            for scopes in (row.needs | {given}, grounds.catalog.known_scopes - row.needs):
+                _, secret = await grounds.token(grounds.own, *scopes)
+                await grounds.check(Asker(f"token with {sorted(scopes)}", bearer(secret), scopes, scopes))
+
+    await on_grounds(catalog, work)
+
+
+async def test_nobody_gets_beyond_what_is_public(on_grounds: Running) -> None:
+    async def work(grounds: Grounds) -> None:
+        await grounds.check(Asker("nobody"))
+        answer = await grounds.server.client.get(f"{KEYS}/x", headers=bearer("sp_live_" + "x" * 38))
+        assert answer.status_code == 401
+
+    await on_grounds("spooled", work)
