@@ -30,6 +30,8 @@ class RemoteVerifier:
 
     :param url: the remote Spacekey, ``https://…``; plain ``http`` only to this machine unless ``allow_plain_http``.
     :param token: this app's own token, which needs the scope ``tokens:introspect``.
+    :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused, and the remote
+        Spacekey tells their owner, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param deadline_seconds: for one verification, a retry included; then the answer is "cannot tell".
     :param entries_max: how many principals are remembered.
     :param transport: an httpx transport, for tests and for servers in the same process.
@@ -41,6 +43,7 @@ class RemoteVerifier:
         url: str,
         token: Secret | str,
         *,
+        environment: str | None = None,
         deadline_seconds: float = 1.0,
         entries_max: int = ENTRIES_MAX,
         allow_plain_http: bool = False,
@@ -51,6 +54,7 @@ class RemoteVerifier:
         own = token if isinstance(token, Secret) else Secret(token)
         self._url = _endpoint(url, allow_plain_http)
         self._deadline_seconds = deadline_seconds
+        self._environment = environment
         self._cache = CachedVerifier(self._read, clock=clock, now=now, entries_max=entries_max)
         self.recall = self._cache.recall
         self._client = httpx.AsyncClient(
@@ -100,6 +104,8 @@ class RemoteVerifier:
 
     async def _post(self, secret: Secret) -> tuple[int, httpx.Headers, bytes]:
         form = {"token": secret.reveal(), "token_type_hint": "access_token"}
+        if self._environment is not None:
+            form["environment"] = self._environment
         async with self._client.stream("POST", self._url, data=form) as response:
             body = b""
             async for chunk in response.aiter_bytes():

@@ -51,5 +51,12 @@ async def introspect(system: System, verifier: StoreVerifier, caller: Caller, se
     return Introspection(verdict, max_age)
 
 
+def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:
+    """The verdict for an app that runs in this environment; None is an app that did not say."""
+    if environment is None or isinstance(verdict, Refused) or verdict.principal.environment == environment:
+        return verdict
+    return Refused(Reason.ENVIRONMENT, verdict.principal.id)
+
+
 def _within(space_id: str | None, principal: Principal) -> bool:
     return space_id is None or principal.space_id == space_id

@@ -3,65 +3,94 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
-from spacekey.domain.outcome import Valid, Verdict
+from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Verifier
 from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.warm import Recall, Warm
 from spacekey.models.store import SQLITE, Store
+from spacekey.resolvers.attempts import Attempts
+from spacekey.resolvers.caller import RequestFacts
+from spacekey.resolvers.introspect import in_environment
 from spacekey.resolvers.last_used import LastUsed
+from spacekey.resolvers.passwords import Passwords
+from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
 
 from .build import build_verifier, default_staleness
 
 
 class EmbeddedVerifier:
-    """A verifier with a store of its own, closed together."""
+    """A verifier with a store of its own. It notes last uses and refusals there, off the request path."""
 
-    def __init__(
-        self, verifier: CachedVerifier | StoreVerifier, store: Store, clock: Clock, behind: Verifier | None = None
-    ) -> None:
-        self._verifier = verifier
-        self._store = store
-        self._behind = behind
-        self._last_used = LastUsed(store, clock)
-        self._writing: asyncio.Task[None] | None = None
-        self._peek = verifier.peek if isinstance(verifier, CachedVerifier) else None
+    def __init__(self, asking: StoreVerifier, cache: CachedVerifier | None, system: System, environment: str | None):
+        self._asking = asking
+        self._cache = cache
+        self._system = system
+        self._environment = environment
+        self._last_used = LastUsed(system.store, system.clock)
+        self._refusals = RefusalLog(system)
+        self._writing: list[asyncio.Task[None]] = []
+        self.recall: Recall | None = self._recalled if cache is not None and environment is None else None
 
     def peek(self, secret: Secret) -> Verdict | None:
         """A warm answer, which needs no waiting; None when :meth:`verify` must be asked."""
-        return None if self._peek is None else self._used(self._peek(secret))
+        verdict = None if self._cache is None else self._cache.peek(secret)
+        return None if verdict is None else self._noted(verdict)
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._last_used.run(asyncio.sleep))
-        verdict = await self._verifier.verify(secret)
-        self._used(verdict)
-        return verdict
-
-    def _used(self, verdict: Verdict | None) -> Verdict | None:
-        if isinstance(verdict, Valid):
-            self._last_used.note(verdict.principal.id)
-        return verdict
+        if not self._writing:
+            self._writing = [
+                asyncio.create_task(self._last_used.run(asyncio.sleep)),
+                asyncio.create_task(self._refusals.run()),
+            ]
+        verifier = self._asking if self._cache is None else self._cache
+        return self._noted(await verifier.verify(secret))
 
     async def aclose(self) -> None:
-        """Write the last uses and give back all connections."""
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
+        """Write what was noted and give back all connections."""
+        if self._writing:
             await self._last_used.flush()
-        await self._verifier.aclose()
-        if self._behind is not None:
-            await self._behind.aclose()
-        await self._store.aclose()
+            await self._refusals.flush()
+        for task in self._writing:
+            task.cancel()
+        await asyncio.gather(*self._writing, return_exceptions=True)
+        if self._cache is not None:
+            await self._cache.aclose()
+        await self._asking.aclose()
+        await self._system.store.aclose()
+
+    def _recalled(self, token: bytes) -> Warm | None:
+        found = None if self._cache is None else self._cache.recall(token)
+        if found is not None:
+            self._last_used.note(found.principal.id)
+        return found
+
+    def _noted(self, verdict: Verdict) -> Verdict:
+        if isinstance(verdict, CannotTell):
+            return verdict
+        held = in_environment(verdict, self._environment)
+        if isinstance(held, Valid):
+            self._last_used.note(held.principal.id)
+        else:
+            self._refusals.note(held, RequestFacts())
+        return held
 
 
-def store_verifier(database_url: str, catalogs: Iterable[Path | str], *, clock: Clock = utc_now) -> EmbeddedVerifier:
+def store_verifier(
+    database_url: str,
+    catalogs: Iterable[Path | str],
+    *,
+    environment: str | None = None,
+    clock: Clock = utc_now,
+) -> EmbeddedVerifier:
     """A verifier over the database that a Spacekey server or command line manages.
 
     Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
@@ -81,14 +110,24 @@ def store_verifier(database_url: str, catalogs: Iterable[Path | str], *, clock: 
 
     :param database_url: as ``SPACEKEY_DATABASE_URL``; PostgreSQL's must lead to the primary.
     :param catalogs: the catalog files of the workspaces whose tokens are to be accepted.
+    :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
+        owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :raises ConfigurationError: a wrong URL or catalog file.
     """
     loaded = load_catalogs([Path(path) for path in catalogs])
     store = Store(database_url)
-    verifier = build_verifier(store, loaded, clock, default_staleness(store))
-    if store.dialect == SQLITE:
-        return EmbeddedVerifier(verifier, store, clock)
-    return EmbeddedVerifier(cached(verifier, clock), store, clock, verifier)
+    system = System(
+        store=store,
+        catalogs=loaded,
+        clock=clock,
+        entropy=secrets.token_bytes,
+        passwords=Passwords(),
+        attempts=Attempts(),
+        sleep=asyncio.sleep,
+        default_staleness_seconds=default_staleness(store),
+    )
+    asking = build_verifier(store, loaded, clock, system.default_staleness_seconds)
+    return EmbeddedVerifier(asking, None if store.dialect == SQLITE else cached(asking, clock), system, environment)
 
 
 def cached(verifier: StoreVerifier, clock: Clock) -> CachedVerifier:

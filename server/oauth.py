@@ -12,7 +12,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 from spacekey.middleware import requires
 from spacekey.resolvers.end_token import revoke_secret
-from spacekey.resolvers.introspect import introspect
+from spacekey.resolvers.introspect import in_environment, introspect
 
 from .body import BadBody, form_fields
 from .parts import facts_of, known_caller, parts_of
@@ -23,22 +23,27 @@ INACTIVE = {"active": False}
 
 @requires("tokens:introspect")
 async def introspect_token(request: Request) -> JSONResponse:
-    """POST /introspect"""
-    secret = await _token(request)
+    """POST /introspect
+
+    ``environment`` says where the asking app runs: a token of another environment is inactive there, and its owner
+    is told. (RFC 7662 §2.1 lets a server take parameters of its own.)
+    """
+    secret, fields = await _token(request)
     parts = parts_of(request)
     answer = await introspect(parts.system, parts.verifier, known_caller(request), secret)
     parts.metrics.verification(answer.verdict)
-    if isinstance(answer.verdict, Refused):
-        parts.refusals.note(answer.verdict, facts_of(request))
+    verdict = in_environment(answer.verdict, fields.get("environment"))
+    if isinstance(verdict, Refused):
+        parts.refusals.note(verdict, facts_of(request))
         return JSONResponse(INACTIVE)
-    parts.last_used.note(answer.verdict.principal.id)
-    return JSONResponse(described(answer.verdict.principal) | {"active": True, "max_age": answer.max_age_seconds})
+    parts.last_used.note(verdict.principal.id)
+    return JSONResponse(described(verdict.principal) | {"active": True, "max_age": answer.max_age_seconds})
 
 
 @requires()
 async def revoke_presented(request: Request) -> Response:
     """POST /revoke → 200, whether there was such a token or not (RFC 7009 §2.2)."""
-    secret = await _token(request)
+    secret, _ = await _token(request)
     if parse(secret) is not None:
         await revoke_secret(parts_of(request).system, known_caller(request), secret)
     return Response(status_code=200)
@@ -63,9 +68,9 @@ def described(principal: Principal) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-async def _token(request: Request) -> Secret:
-    """The ``token`` of the form; the hint may be there and is not needed, other fields are ignored as the RFCs ask."""
+async def _token(request: Request) -> tuple[Secret, dict[str, str]]:
+    """The ``token`` of the form, and the form. The hint is not needed; other fields are ignored, as the RFCs ask."""
     fields = await form_fields(request)
     if not fields.get("token"):
         raise BadBody(400, "invalid_request", "The form needs the field 'token'.")
-    return Secret(fields["token"])
+    return Secret(fields["token"]), fields

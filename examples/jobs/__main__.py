@@ -29,7 +29,9 @@ def main() -> None:
     source.add_argument("--store", metavar="URL", help="a Spacekey database, such as sqlite:///data/spacekey.db")
     asked = parser.parse_args()
     try:
-        verifier = _remote(asked.remote) if asked.remote else _embedded(asked.store)
+        verifier = (
+            _remote(asked.remote, asked.environment) if asked.remote else _embedded(asked.store, asked.environment)
+        )
     except ConfigurationError as error:
         sys.exit(str(error))
     if asked.fastapi:
@@ -42,7 +44,7 @@ def main() -> None:
         uvicorn.run(make_app(verifier, asked.environment), port=asked.port)
 
 
-def _remote(url: str) -> Verifier:
+def _remote(url: str, environment: str | None) -> Verifier:
     from spacekey.middleware.remote import RemoteVerifier
 
     token = os.environ.get(TOKEN_VARIABLE)
@@ -50,13 +52,13 @@ def _remote(url: str) -> Verifier:
         raise ConfigurationError(
             f"put this app's own token into {TOKEN_VARIABLE}; it needs the scope tokens:introspect"
         )
-    return RemoteVerifier(url, Secret(token))
+    return RemoteVerifier(url, Secret(token), environment=environment)
 
 
-def _embedded(url: str) -> Verifier:
+def _embedded(url: str, environment: str | None) -> Verifier:
     from spacekey.server.embed import store_verifier
 
-    return store_verifier(url, catalog_files())
+    return store_verifier(url, catalog_files(), environment=environment)
 
 
 if __name__ == "__main__":

@@ -139,12 +139,13 @@ def test_the_list_shows_each_key_with_its_status_and_never_the_key(api: httpx.Cl
 def test_live_and_test_keys_say_what_they_are_and_test_keys_stay_out_of_production(
     owner: Person, workspace_id: str, app: httpx.Client, live_app: httpx.Client
 ) -> None:
-    keys = {
+    made = {
         environment: owner.create_token(
             name=f"{environment} key", grants=["jobs:read"], environment=environment, workspaceId=workspace_id
-        )["secret"]
+        )
         for environment in ("LIVE", "TEST")
     }
+    keys = {environment: one["secret"] for environment, one in made.items()}
     assert keys["LIVE"].startswith("sp_live_")
     assert keys["TEST"].startswith("sp_test_")
     for secret in keys.values():
@@ -155,6 +156,10 @@ def test_live_and_test_keys_say_what_they_are_and_test_keys_stay_out_of_producti
     assert refused.status_code == 401
     assert refused.content == unknown.content
     assert refused.headers["www-authenticate"] == unknown.headers["www-authenticate"]
+    # The caller learns nothing, the owner everything.
+    assert _refusals(owner, workspace_id, made["TEST"]["token"]["id"]) == [
+        {"outcome": "alert", "after": {"reason": "environment", "environment": "test"}}
+    ]
 
 
 def test_rotation_gives_the_same_permissions_and_the_old_key_until_it_is_revoked(
@@ -187,15 +192,9 @@ def test_the_owner_sees_in_the_audit_log_that_a_dead_key_is_still_in_use(
     made = _create(api, "Forgotten in a cron job", "jobs:read")
     api.delete(f"{API}/{made['id']}")
     assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
-    document = """query A($id: ID!, $target: ID!) { workspace(id: $id) {
-        auditLog(targetId: $target, action: "token.refused") { nodes { outcome after } }
-    } }"""
-    deadline = time.monotonic() + SECONDS_MAX
-    # Refusals are written off the request path.
-    while not (nodes := owner.ask(document, id=workspace_id, target=made["id"])["workspace"]["auditLog"]["nodes"]):
-        assert time.monotonic() < deadline, "it was never written"
-        time.sleep(0.1)
-    assert nodes == [{"outcome": "denied", "after": {"reason": "revoked", "environment": "live"}}]
+    assert _refusals(owner, workspace_id, made["id"]) == [
+        {"outcome": "denied", "after": {"reason": "revoked", "environment": "live"}}
+    ]
 
 
 def test_limits_follow_the_plan_of_keys_that_exist(
@@ -234,3 +233,16 @@ def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
     assert (refused["__typename"], refused["plan"]) == ("PlanLimit", "free")
     installation.command("workspace", "plan", "small", "pro")
     assert "secret" in owner.create_token(name="One more", grants=["jobs:read"], workspaceId=made["id"])
+
+
+def _refusals(owner: Person, workspace_id: str, token_id: str) -> list[dict[str, Any]]:
+    """What the owner's audit log says about the token's refusals: they are written off the request path."""
+    document = """query A($id: ID!, $target: ID!) { workspace(id: $id) {
+        auditLog(targetId: $target, action: "token.refused") { nodes { outcome after } }
+    } }"""
+    deadline = time.monotonic() + SECONDS_MAX
+    # Refusals are written off the request path.
+    while not (nodes := owner.ask(document, id=workspace_id, target=token_id)["workspace"]["auditLog"]["nodes"]):
+        assert time.monotonic() < deadline, "it was never written"
+        time.sleep(0.1)
+    return list(nodes)

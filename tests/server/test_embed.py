@@ -13,12 +13,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell
-from spacekey.domain.secret import mint
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.page import page_request
+from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
+from spacekey.resolvers.list_others import audit_list
+from spacekey.resolvers.list_tokens import token_view
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.server import bearer, served
+from support.world import OPERATOR
 
 
 @requires("jobs:read")
@@ -52,3 +56,23 @@ def test_a_wrong_url_or_catalog_is_said_at_once(tmp_path: Path) -> None:
         store_verifier("nonsense", packaged_catalogs())
     with pytest.raises(ConfigurationError, match=r"missing\.toml"):
         store_verifier("sqlite:///x.db", [tmp_path / "missing.toml"])
+
+
+async def test_the_owner_is_told_of_a_token_in_the_wrong_environment_and_of_the_last_use(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        token_id, secret = await server.token(workspace.id, "jobs:read")
+        here, there = (
+            store_verifier(database_url, packaged_catalogs(), environment=one, clock=server.world.clock)
+            for one in ("live", "test")
+        )
+        assert isinstance(await here.verify(Secret(secret)), Valid)
+        assert await there.verify(Secret(secret)) == Refused(Reason.ENVIRONMENT, token_id)
+        await here.aclose()
+        await there.aclose()
+        page = await audit_list(
+            server.world.system, OPERATOR, workspace.id, page_request(1, None, None, None), target_id=token_id
+        )
+        told = [(one.action, one.outcome, one.after) for one in page.rows]
+        assert told == [("token.refused", "alert", {"reason": "environment", "environment": "live"})]
+        assert (await token_view(server.world.system, OPERATOR, token_id)).token.last_used_at == server.world.clock()
