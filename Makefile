@@ -27,7 +27,7 @@ serve: $(READY) ## start the server on SQLite with the four example systems
 	$(BIN)/spacekey demo --serve
 
 test: $(READY) ## run the whole suite, real PostgreSQL included
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
