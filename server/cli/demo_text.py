@@ -43,6 +43,7 @@ def requests_text(facts: Facts, address: str) -> str:
     rest = f"{address}/api/v1/api-keys"
     return f"""
 Spacekey listens on {address}
+The dashboard is {address}/ : sign in there as the owner.
 
 To paste, after the export above:
 
