@@ -213,6 +213,16 @@ async def test_tampering_is_found_at_its_place(store: Store, statement: str, at:
     assert sound.broken_at is None
 
 
+async def test_a_chain_whose_head_was_taken_away_is_still_checked_and_broken(store: Store) -> None:
+    here = await scene(store)
+    async with store.changing() as session:
+        statement = text("DELETE FROM audit_chains WHERE chain = :c")
+        await (await session.connection()).execute(statement, {"c": here.workspace.id})
+    reports = {report.chain: report.broken_at for report in await verify_chains(here.system)}
+    assert reports[here.workspace.id] is not None
+    assert reports[SYSTEM_CHAIN] is None
+
+
 async def without_triggers(store: Store) -> None:
     async with store.changing() as session:
         connection = await session.connection()
