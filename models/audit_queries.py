@@ -45,7 +45,7 @@ async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:
 
 
 async def audit_chains(session: AsyncSession) -> list[str]:
-    """The names of all chains, sorted: those with a head, and those that only have events, whose head was taken away."""
+    """The names of all chains, sorted: those with a head, and those with events whose head was taken away."""
     heads = (await session.exec(select(AuditChain.chain))).all()
     events = (await session.exec(select(AuditEvent.chain).distinct())).all()
     return sorted({*heads, *events})
