@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m spacekey.examples.jobs")
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--environment", choices=["live", "test"], help="accept tokens of this environment only")
+    parser.add_argument("--deadline", type=float, default=2.0, metavar="SECONDS", help="for one verification, then 503")
     parser.add_argument("--fastapi", action="store_true", help="the FastAPI version")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--remote", metavar="URL", help=f"a running Spacekey; the app's own token in {TOKEN_VARIABLE}")
@@ -30,21 +31,23 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         verifier = (
-            _remote(asked.remote, asked.environment) if asked.remote else _embedded(asked.store, asked.environment)
+            _remote(asked.remote, asked.environment, asked.deadline)
+            if asked.remote
+            else _embedded(asked.store, asked.environment)
         )
     except ConfigurationError as error:
         sys.exit(str(error))
     if asked.fastapi:
         from .fastapi_app import make_app as make_fastapi_app
 
-        uvicorn.run(make_fastapi_app(verifier, asked.environment), port=asked.port)
+        uvicorn.run(make_fastapi_app(verifier, asked.environment, asked.deadline), port=asked.port)
     else:
         from .starlette_app import make_app
 
-        uvicorn.run(make_app(verifier, asked.environment), port=asked.port)
+        uvicorn.run(make_app(verifier, asked.environment, asked.deadline), port=asked.port)
 
 
-def _remote(url: str, environment: str | None) -> Verifier:
+def _remote(url: str, environment: str | None, deadline_seconds: float) -> Verifier:
     from spacekey.middleware.remote import RemoteVerifier
 
     token = os.environ.get(TOKEN_VARIABLE)
@@ -52,7 +55,7 @@ def _remote(url: str, environment: str | None) -> Verifier:
         raise ConfigurationError(
             f"put this app's own token into {TOKEN_VARIABLE}; it needs the scope tokens:introspect"
         )
-    return RemoteVerifier(url, Secret(token), environment=environment)
+    return RemoteVerifier(url, Secret(token), environment=environment, deadline_seconds=deadline_seconds)
 
 
 def _embedded(url: str, environment: str | None) -> Verifier:

@@ -159,7 +159,7 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def make_app(verifier: Verifier, environment: str | None = None) -> FastAPI:
+def make_app(verifier: Verifier, environment: str | None = None, deadline_seconds: float = 2.0) -> FastAPI:
     """The app, with the parameters of ``starlette_app.make_app``."""
 
     @asynccontextmanager
@@ -171,7 +171,12 @@ def make_app(verifier: Verifier, environment: str | None = None) -> FastAPI:
     app.include_router(router)
     app.add_exception_handler(BoardError, on_board_error)
     app.add_middleware(
-        TokenMiddleware, verifier=verifier, realm="jobs", environment=environment, known_scopes=rules.known_scopes()
+        TokenMiddleware,
+        verifier=verifier,
+        realm="jobs",
+        environment=environment,
+        deadline_seconds=deadline_seconds,
+        known_scopes=rules.known_scopes(),
     )
     declare_docs(app, public)
     app.state.boards = Boards()

@@ -16,7 +16,7 @@ from .rules import known_scopes
 from .streams import stream_routes
 
 
-def make_app(verifier: Verifier, environment: str | None = None) -> Starlette:
+def make_app(verifier: Verifier, environment: str | None = None, deadline_seconds: float = 2.0) -> Starlette:
     """The app. A route without a rule would stop its start.
 
     :param verifier: who says what a token is: a store, a remote Spacekey, or memory in tests. Closed with the app.
@@ -36,6 +36,7 @@ def make_app(verifier: Verifier, environment: str | None = None) -> Starlette:
                 verifier=verifier,
                 realm="jobs",
                 environment=environment,
+                deadline_seconds=deadline_seconds,
                 known_scopes=known_scopes(),
             )
         ],

@@ -13,7 +13,7 @@ from spacekey.domain.catalog_file import load_catalog
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.server.session_cookie import COOKIE
 from spacekey.server.settings import packaged_catalogs
-from support.every_scope_app import every_scope_app, opened_by
+from support.every_scope_app import PATIENCE_SECONDS, every_scope_app, opened_by
 from support.jobs_requests import bearer
 from support.people import Person, accept_invitation
 from support.processes import OWNER_EMAIL, Running
@@ -65,7 +65,9 @@ def app(running: Running, owner: Person, workspace_id: str, catalog: Catalog) ->
     """An app with a route for each scope, which asks the server about each token."""
     own = owner.create_token(name="App", grants=["tokens:introspect"], workspaceId=workspace_id)["secret"]
     with (
-        running_app(every_scope_app(catalog, RemoteVerifier(running.url, own))) as url,
+        running_app(
+            every_scope_app(catalog, RemoteVerifier(running.url, own, deadline_seconds=PATIENCE_SECONDS))
+        ) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
     ):
         yield client

@@ -18,6 +18,9 @@ from spacekey.middleware import TokenMiddleware, requires
 
 from .jobs_requests import bearer
 
+PATIENCE_SECONDS = 20.0
+"""A verification's deadline in tests: a busy machine must not turn answers into 503."""
+
 
 def every_scope_app(catalog: Catalog, verifier: Verifier) -> Starlette:
     """``GET /<scope>`` needs that scope; ``GET /`` needs any valid token. The verifier is closed with the app."""
@@ -33,7 +36,14 @@ def every_scope_app(catalog: Catalog, verifier: Verifier) -> Starlette:
     routes = [Route(f"/{scope}", requires(scope)(opened)) for scope in sorted(catalog.known_scopes)]
     return Starlette(
         routes=[Route("/", requires()(opened)), *routes],
-        middleware=[Middleware(TokenMiddleware, verifier=verifier, known_scopes=catalog.known_scopes)],
+        middleware=[
+            Middleware(
+                TokenMiddleware,
+                verifier=verifier,
+                known_scopes=catalog.known_scopes,
+                deadline_seconds=PATIENCE_SECONDS,
+            )
+        ],
         lifespan=lifespan,
     )
 

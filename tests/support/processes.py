@@ -86,6 +86,7 @@ class Installation:
         source = ["--store", self.database_url] if remote is None else ["--remote", remote]
         chosen = [
             *source,
+            *("--deadline", "20"),  # a busy machine must not turn answers into 503
             *(["--environment", environment] if environment else ()),
             *(["--fastapi"] if fastapi else ()),
         ]
