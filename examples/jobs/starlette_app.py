@@ -21,6 +21,7 @@ def make_app(verifier: Verifier, environment: str | None = None, deadline_second
 
     :param verifier: who says what a token is: a store, a remote Spacekey, or memory in tests. Closed with the app.
     :param environment: accept tokens of this environment only, ``live`` or ``test``.
+    :param deadline_seconds: for one verification; then the answer is 503.
     """
 
     @asynccontextmanager
