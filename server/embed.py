@@ -29,7 +29,9 @@ from .build import build_verifier, default_staleness
 class EmbeddedVerifier:
     """A verifier with a store of its own. It notes last uses and refusals there, off the request path."""
 
-    def __init__(self, asking: StoreVerifier, cache: CachedVerifier | None, system: System, environment: str | None):
+    def __init__(
+        self, asking: StoreVerifier, cache: CachedVerifier | None, system: System, environment: str | None
+    ) -> None:
         self._asking = asking
         self._cache = cache
         self._system = system
