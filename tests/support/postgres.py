@@ -39,9 +39,12 @@ class PostgresServer:
     """One server in a temporary directory, on a Unix socket there. Whoever made it stops it.
 
     The server's own time zone is an odd one, so that a query that leans on it is found out.
+
+    :param settings: the server's own settings, in place of those above.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        self._settings = {**SETTINGS, **settings}
         self._home = Path(tempfile.mkdtemp(prefix="skpg"))
         self._process: subprocess.Popen[bytes] | None = None
         self._bin = _binaries(self._home)
@@ -65,7 +68,7 @@ class PostgresServer:
         """
         log = self._home / "log"
         command = [str(self._bin / "postgres"), "-D", str(self._data), "-k", str(self._home)]
-        for name, value in SETTINGS.items():
+        for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -95,6 +98,21 @@ class PostgresServer:
         """Stop the server and delete its files."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server.
+
+        :raises RuntimeError: when it does not run.
+        """
+        if self._process is None:
+            raise RuntimeError("PostgreSQL does not run")
+        return self._process.pid
+
+    @property
+    def host(self) -> str:
+        """Where the driver finds it."""
+        return str(self._home)
 
     def url(self, database: str) -> str:
         """The URL of a database, as ``Store`` takes it."""
