@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.ids import SESSION, new_id
+from spacekey.domain.network import network_of
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import InvalidInput, SignInFailed
@@ -18,7 +20,6 @@ from spacekey.models.user import User, UserSession
 from .audit import Actor, printable, record
 from .caller import MemberCaller, RequestFacts
 from .create_token import actor_of
-from .network import network_of
 from .opaque import opaque_secret
 from .passwords import check_password
 from .system import System
@@ -181,6 +182,7 @@ async def open_session(
     session.add(
         UserSession(
             digest=secret.digest(),
+            id=new_id(SESSION, now, system.entropy),
             user_id=user.id,
             created_at=now,
             last_seen_at=now,
