@@ -1,0 +1,40 @@
+"""The fields that tell a client how it stands: draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4.
+
+Both are Lists of Structured Fields (RFC 9651): ``RateLimit-Policy: "default";q=100;w=60;spacekey-burst=20`` and
+``RateLimit: "default";r=19;t=1``. ``q`` per ``w`` seconds is the rate; the draft has no word for a burst and leaves
+parameters with a vendor's prefix to the vendor. ``t`` is the seconds until ``r`` is one more.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+
+from spacekey.domain.principal import Limit
+
+from .decision import Decision
+
+POLICY = "default"
+_WINDOW_SECONDS = 60
+
+
+@lru_cache(1_024)
+def policy_field(limit: Limit) -> bytes:
+    """The value of ``RateLimit-Policy``, which stays the same from response to response."""
+    return f'"{POLICY}";q={limit.per_minute};w={_WINDOW_SECONDS};spacekey-burst={limit.burst}'.encode()
+
+
+def limit_field(decision: Decision) -> bytes:
+    """The value of ``RateLimit``."""
+    return b'"default";r=%d;t=%d' % (decision.remaining, ceil(decision.reset_seconds))
+
+
+def limit_headers(decision: Decision) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Both fields, as ASGI headers."""
+    return (b"ratelimit-policy", policy_field(decision.limit)), (b"ratelimit", limit_field(decision))
+
+
+def retry_after(decision: Decision) -> int | None:
+    """``Retry-After`` in whole seconds (RFC 9110 §10.2.3); None when the same request can never be admitted."""
+    seconds = decision.retry_after_seconds
+    return None if seconds is None else max(1, ceil(seconds))

@@ -1,0 +1,101 @@
+"""Limits in the memory of one process, answered at once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Limit
+from spacekey.middleware.clock import Clock, boot_clock
+
+from .decision import Decision
+from .gcra import SECOND_US, burst_of, decision_of, interval_us
+
+ENTRIES_MAX = 100_000
+_LOOKED_AT = 2
+"""How many old entries are looked at for each new one: the full ones go sooner than new ones come."""
+
+
+class MemoryLimiter:
+    """For one process. Whoever runs several either shares a Redis or gives each its part of the limit.
+
+    The memory is bounded and never forgets a limited key: an entry goes when its account is full again, which is what
+    a key that was never seen has. While all ``entries_max`` entries are in use, further keys share one account.
+
+    :param clock: seconds, monotonic through suspension.
+    :param entries_max: how many keys have an account of their own.
+    :param share: of how many equal parts of every limit this limiter hands out one.
+    :param empty_at_seconds: when given, every account was empty at that moment of the clock, not full.
+    :raises ConfigurationError: for a number below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = boot_clock,
+        entries_max: int = ENTRIES_MAX,
+        share: int = 1,
+        empty_at_seconds: float | None = None,
+    ) -> None:
+        if entries_max < 1 or share < 1:
+            raise ConfigurationError("entries_max and share: must be 1 or more")
+        self._clock = clock
+        self._entries_max = entries_max
+        self._share = share
+        self._empty_at_us = None if empty_at_seconds is None else int(empty_at_seconds * SECOND_US) + 1
+        self._full_at: dict[str, int] = {}
+        self._turns: deque[str] = deque()
+        self._others_full_at = 0
+
+    def __len__(self) -> int:
+        """How many keys have an entry."""
+        return len(self._full_at)
+
+    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
+        now = int(self._clock() * SECOND_US)
+        share = self._share
+        interval = interval_us(limit, share)
+        burst = burst_of(limit, share)
+        full_at = self._full_at.get(key)
+        if full_at is None:
+            full_at = self._first_full_at(now, interval * burst)
+        # Never further ahead than a whole burst, also when the limit was a slower one before.
+        debt = min(max(full_at - now, 0), interval * burst)
+        after = debt + interval * cost
+        if after > interval * burst:
+            return decision_of(False, limit, debt, cost, interval, burst)
+        if cost:
+            self._keep(key, now + after, now)
+        return decision_of(True, limit, after, cost, interval, burst)
+
+    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """The same, for who can wait."""
+        return self.charge_at_once(key, limit, cost)
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+    def _first_full_at(self, now: int, span: int) -> int:
+        """Where a key without an entry stands: full, or as the account that it shared may have been left."""
+        since = now if self._empty_at_us is None else max(now, self._empty_at_us + span)
+        return max(since, self._others_full_at)
+
+    def _keep(self, key: str, full_at: int, now: int) -> None:
+        entries = self._full_at
+        if key not in entries:
+            self._forget_full(now)
+            if len(entries) >= self._entries_max:
+                self._others_full_at = full_at
+                return
+            self._turns.append(key)
+        entries[key] = full_at
+
+    def _forget_full(self, now: int) -> None:
+        """Look at the next entries in turn, and drop those whose account is full."""
+        for _ in range(min(_LOOKED_AT, len(self._turns))):
+            key = self._turns.popleft()
+            if self._full_at[key] <= now:
+                del self._full_at[key]
+            else:
+                self._turns.append(key)

@@ -1,0 +1,215 @@
+"""Limits that many processes share through one Redis or Valkey. Needs the ``redis`` extra.
+
+Every charge is one script on the server's clock. While Redis cannot be asked, or has only just started, this process
+hands out its own share of every limit, from an empty account on; whoever finds out first that Redis is back tells the
+rest of this process. Nothing waits for a Redis that hangs but the requests that find it out.
+
+How the limit holds through a restart of Redis that forgets everything (docs/limits.md has the whole argument): a share
+starts empty, so all shares together admit no more than the rate since the failure; a share is only used for
+``SETTLE_SECONDS`` after the last time Redis was asked; and Redis admits nothing before it has run for that long, and
+then starts from empty accounts itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Limit
+from spacekey.middleware.clock import Clock, boot_clock
+
+from .decision import Decision
+from .gcra import SECOND_US, burst_of, decision_of, interval_us
+from .memory import ENTRIES_MAX, MemoryLimiter
+from .redis_script import CHARGE
+
+SETTLE_SECONDS = 1.0
+"""How long a process may rely on having found Redis out of reach; the same for all that share one."""
+PROBE_SECONDS = 0.25
+"""How often Redis is asked whether it is back."""
+CONNECTIONS_MAX = 32
+_LOOK = Limit(1, 1)
+
+log = logging.getLogger("spacekey.middleware")
+
+
+class RedisLimiter:
+    """For many processes. Made once, when the app is; nothing connects before the first charge.
+
+    The server must not evict keys (``maxmemory-policy noeviction``, the default): an evicted key is a full account.
+
+    :param url: ``redis://host:6379/0``, ``rediss://…`` or ``unix://…``.
+    :param processes: how many processes share the limits; while Redis is down each hands out that part of them.
+    :param timeout_seconds: how long Redis may take to answer. What takes longer counts as an outage.
+    :param prefix: of every key; the same for all who share limits, and nobody else's.
+    :param on_fallback: told True when this process falls back to its share, and False when Redis is asked again.
+    :param entries_max: how many keys a share tells apart.
+    :raises ConfigurationError: for a URL that is none, or a number that cannot be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        processes: int = 1,
+        timeout_seconds: float = 0.05,
+        prefix: str = "spacekey:limit:",
+        on_fallback: Callable[[bool], None] | None = None,
+        entries_max: int = ENTRIES_MAX,
+        clock: Clock = boot_clock,
+    ) -> None:
+        if processes < 1:
+            raise ConfigurationError("processes: must be 1 or more")
+        if not 0 < timeout_seconds < SETTLE_SECONDS:
+            raise ConfigurationError(f"timeout_seconds: must lie between 0 and {SETTLE_SECONDS}")
+        self._redis = _client(url)
+        self._script = self._redis.register_script(CHARGE)
+        self._processes = processes
+        self._timeout_seconds = timeout_seconds
+        self._prefix = prefix
+        self._on_fallback = on_fallback
+        self._entries_max = entries_max
+        self._clock = clock
+        self._share: MemoryLimiter | None = None
+        self._asked_at = 0.0
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether this process hands out its own share now."""
+        return self._share is not None
+
+    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:
+        """The share's decision while Redis is known to be out of reach; else None, and :meth:`charge` asks it."""
+        share = self._share
+        if share is None or self._clock() >= self._asked_at + SETTLE_SECONDS:
+            return None
+        return share.charge_at_once(key, limit, cost)
+
+    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
+        decision = self.charge_at_once(key, limit, cost)
+        if decision is not None:
+            return decision
+        asked_at = self._clock()
+        answer = await self._ask(key, limit, cost)
+        if isinstance(answer, str):
+            share = self._fall_back(answer, asked_at)
+            return share.charge_at_once(key, limit, cost)
+        self._come_back()
+        allowed, debt = answer
+        return decision_of(allowed, limit, debt, cost, interval_us(limit), burst_of(limit))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+        await self._redis.aclose()
+
+    async def _ask(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | str:
+        """Whether the charge was taken, and the debt in microseconds; or why Redis did not decide."""
+        arguments = [interval_us(limit), burst_of(limit), cost, int(SETTLE_SECONDS * SECOND_US)]
+        call = self._script(keys=[self._prefix + key], args=arguments)
+        try:
+            answer = await _within(self._timeout_seconds, call)
+            code, number = int(answer[0]), int(answer[1])
+        except TimeoutError:
+            return "it did not answer in time"
+        except (RedisError, OSError) as error:
+            return type(error).__name__  # not its text: that may hold the URL with its password
+        except (TypeError, ValueError, LookupError):
+            return "it answered with something else"
+        return "it has only just started" if code < 0 else (code == 1, number)
+
+    def _fall_back(self, why: str, asked_at: float) -> MemoryLimiter:
+        """This process's share, empty when it begins: what is left of the limits nobody knows."""
+        self._asked_at = max(self._asked_at, asked_at)
+        if self._share is None:
+            log.warning("limits: Redis cannot be asked (%s); this process hands out its own share", why)
+            self._share = MemoryLimiter(
+                clock=self._clock,
+                entries_max=self._entries_max,
+                share=self._processes,
+                empty_at_seconds=self._clock(),
+            )
+            self._probing = asyncio.get_running_loop().create_task(self._probe())
+            self._tell(True)
+        return self._share
+
+    def _come_back(self) -> None:
+        if self._share is None:
+            return
+        log.warning("limits: Redis is asked again")
+        self._share = None
+        if self._probing is not None and self._probing is not asyncio.current_task():
+            self._probing.cancel()
+        self._tell(False)
+
+    async def _probe(self) -> None:
+        """Ask until Redis answers, beside the requests, so that none of them waits for it."""
+        while self._share is not None:
+            await asyncio.sleep(PROBE_SECONDS)
+            asked_at = self._clock()
+            answer = await self._ask("probe", _LOOK, 0)
+            if isinstance(answer, str):
+                self._asked_at = max(self._asked_at, asked_at)
+            else:
+                self._come_back()
+
+    def _tell(self, fallen_back: bool) -> None:
+        if self._on_fallback is not None:
+            try:
+                self._on_fallback(fallen_back)
+            except Exception:
+                log.exception("the observer failed")
+
+
+async def _within(seconds: float, call: Awaitable[list[int]]) -> list[int]:
+    """The call's result.
+
+    :raises TimeoutError: when it took longer. An event loop that was busy itself for that long does not count: an
+        answer that lay there meanwhile is read first.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+        for _ in range(_TURNS):
+            if task.done():
+                return task.result()
+            await asyncio.sleep(0)
+        raise TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+
+
+_TURNS = 4
+"""Turns of the event loop from bytes on a socket to the end of a task that reads them."""
+
+
+def _client(url: str) -> Redis:
+    """A client that tries once: a second try after an answer that was lost would charge twice.
+
+    :raises ConfigurationError: for a URL that is none.
+    """
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=SETTLE_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=SETTLE_SECONDS,
+            socket_connect_timeout=SETTLE_SECONDS,
+            protocol=2,
+        )
+    except ValueError as error:
+        raise ConfigurationError("the Redis URL: write redis://host:6379/0, rediss://… or unix://…") from error
+    return Redis(connection_pool=pool)
