@@ -8,15 +8,17 @@ authentication token formats", 2021). A random secret of this length needs no sl
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .digest import sha256_of
+
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
+_CHECKSUM_PLACES = tuple(62**place for place in reversed(range(_CHECKSUM_LENGTH)))
 _ENTROPY_READS_MAX = 64  # 31 of 32 bytes are usable, so two reads nearly always do
 PREFIX_LENGTH = 12
 SECRET_LENGTH_MAX = 100
@@ -43,7 +45,7 @@ class Secret:
 
     def digest(self) -> bytes:
         """SHA-256 of the whole string, 32 bytes: what the database stores."""
-        return hashlib.sha256(self._text.encode("utf-8", "surrogatepass")).digest()
+        return sha256_of(self._text.encode("utf-8", "surrogatepass"))
 
     @property
     def prefix(self) -> str:
@@ -110,11 +112,7 @@ def parse(secret: Secret) -> SecretFacts | None:
 def checksum(head: str) -> str:
     """Six base62 digits of the CRC-32 of ``head``, zero-padded."""
     number = zlib.crc32(head.encode("ascii"))
-    digits = ""
-    for _ in range(_CHECKSUM_LENGTH):
-        number, digit = divmod(number, 62)
-        digits = _BASE62[digit] + digits
-    return digits
+    return "".join([_BASE62[number // place % 62] for place in _CHECKSUM_PLACES])
 
 
 def scanner_regex(brand: str) -> str:

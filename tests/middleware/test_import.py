@@ -8,8 +8,8 @@ STARLETTES = (
     "import starlette.applications, starlette.authentication, starlette.endpoints, starlette.requests, "
     "starlette.responses, starlette.routing, starlette.websockets"
 )
-SMALL = {"difflib"}
-"""Of the standard library, besides what Starlette loads: for "did you mean …?"."""
+SMALL = {"difflib", "_sha2", "_sha256"}
+"""Of the standard library, besides what Starlette loads: for "did you mean …?", and Python's own SHA-256."""
 MODULES_MAX = 40
 HEAVY = ("sqlmodel", "sqlalchemy", "strawberry", "graphql", "httpx", "alembic", "fastapi", "pydantic", "redis")
 

@@ -1,0 +1,31 @@
+"""SHA-256 of something as short as a secret.
+
+``hashlib.sha256`` is OpenSSL's, which looks its algorithm up and sets a context up at every call. In a busy loop that
+is nothing; in a server, where a trip through the kernel lies between two calls and the caches are cold, it was measured
+at four times the price of Python's own SHA-256 (4.5 µs against 1.2 µs at their fastest, 12 µs against 3 µs in the
+median). Both compute the same; an interpreter that was built without its own uses OpenSSL's.
+"""
+
+import importlib
+from typing import Any
+
+_OWN = ("_sha2", "_sha256")
+"""Python's own implementation: from 3.12 on, and in 3.11."""
+
+
+def _sha256() -> Any:
+    for name in _OWN:
+        try:
+            return importlib.import_module(name).sha256
+        except (ImportError, AttributeError):
+            continue
+    return importlib.import_module("hashlib").sha256
+
+
+_new = _sha256()
+
+
+def sha256_of(data: bytes) -> bytes:
+    """The SHA-256 (FIPS 180-4) of ``data``, 32 bytes."""
+    digest: bytes = _new(data).digest()
+    return digest
