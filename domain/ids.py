@@ -13,9 +13,11 @@ SPACE = "space"
 KEY = "key"
 USER = "usr"
 EVENT = "evt"
+SESSION = "ses"
+INVITATION = "inv"
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-_SHAPE = re.compile(r"(ws|space|key|usr|evt)_[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
+_SHAPE = re.compile(r"(ws|space|key|usr|evt|ses|inv)_[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
 
 
 def new_id(prefix: str, now: datetime, entropy: Entropy) -> str:

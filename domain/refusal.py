@@ -34,15 +34,16 @@ class NotFound(Refusal):
 
 
 class Forbidden(Refusal):
-    """The caller lacks ``missing``, the smallest set of management scopes to add, sorted."""
+    """The caller lacks ``missing``, the smallest set of management scopes to add, sorted.
+
+    :param reason: why, when no scope would help.
+    """
 
     code = "INSUFFICIENT_SCOPE"
 
-    def __init__(self, missing: Iterable[str]) -> None:
+    def __init__(self, missing: Iterable[str], reason: str = "Nobody may do this.") -> None:
         self.missing = tuple(sorted(missing))
-        super().__init__(
-            f"This needs more scopes: {', '.join(self.missing)}." if self.missing else "Nobody may do this."
-        )
+        super().__init__(f"This needs more scopes: {', '.join(self.missing)}." if self.missing else reason)
 
 
 class InvalidInput(Refusal):

@@ -46,6 +46,7 @@ class TokenFacts:
     burst: int | None
     suspended_at: datetime | None
     space_deleted_at: datetime | None
+    workspace_deleted_at: datetime | None = None
     max_staleness_seconds: float | None = None
 
 
@@ -71,7 +72,7 @@ def lookup_sql(digest: str) -> str:
             t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, t.retires_at, successor.at,
             t.first_use_retires, own.token_id IS NOT NULL,
             w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst, w.suspended_at, s.deleted_at,
-            (SELECT value FROM settings WHERE name = '{MAX_STALENESS}')
+            w.deleted_at, (SELECT value FROM settings WHERE name = '{MAX_STALENESS}')
         FROM tokens t
         JOIN workspaces w ON w.id = t.workspace_id
         LEFT JOIN spaces s ON s.id = t.space_id
@@ -106,7 +107,8 @@ def facts_of(row: Sequence[Any]) -> TokenFacts:
         burst=row[20],
         suspended_at=row[21],
         space_deleted_at=row[22],
-        max_staleness_seconds=row[23],
+        workspace_deleted_at=row[23],
+        max_staleness_seconds=row[24],
     )
 
 

@@ -16,7 +16,7 @@ SQLITE_LOOKUP_BUSY_SECONDS = 0.05
 """How long a read may wait for a lock. In WAL mode readers need none but for moments of recovery."""
 
 _SQL = lookup_sql("?")
-_MOMENTS = (7, 8, 9, 10, 11, 12, 21, 22)
+_MOMENTS = (7, 8, 9, 10, 11, 12, 21, 22, 23)
 
 
 class SqliteLookup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, String
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String
 from sqlmodel import Field
 
 from .columns import moment, words
@@ -25,12 +25,13 @@ class User(Row, table=True):
 
 
 class UserSession(Row, table=True):
-    """A signed-in browser. The cookie's random string is stored as SHA-256 only."""
+    """A signed-in browser. The cookie's random string is stored as SHA-256 only; ``id`` is made from neither."""
 
     __tablename__ = "user_sessions"
     __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_user_sessions_digest"),)
 
     digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    id: str = Field(sa_column=Column(String(40), nullable=False, unique=True))
     user_id: str = Field(
         sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
     )
@@ -42,16 +43,25 @@ class UserSession(Row, table=True):
 
 
 class Invitation(Row, table=True):
-    """A code with which a person becomes a member of one workspace. Stored as SHA-256, good once."""
+    """A code with which a person becomes a member of one workspace. Stored as SHA-256, good once.
+
+    ``invited_by`` is who made it, by the name they had then.
+    """
 
     __tablename__ = "invitations"
-    __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),)
+    __table_args__ = (
+        CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),
+        Index("ix_invitations_workspace_created", "workspace_id", "created_at", "id"),
+    )
 
     digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    id: str = Field(sa_column=Column(String(40), nullable=False, unique=True))
     user_id: str = Field(
         sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
     )
     workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
     role: str = Field(sa_column=words(100))
+    invited_by: str = Field(sa_column=words(254))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
     expires_at: datetime = Field(sa_column=moment(nullable=False))
     used_at: datetime | None = Field(default=None, sa_column=moment())

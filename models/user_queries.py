@@ -1,4 +1,4 @@
-"""Every query about users, their sessions and their invitations."""
+"""Every query about users and their sessions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from .user import Invitation, User, UserSession
+from .user import User, UserSession
 
 
 async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
@@ -40,10 +40,18 @@ async def session_by_digest(session: AsyncSession, digest: bytes) -> tuple[UserS
     return None if found is None else (found[0], found[1])
 
 
-async def sessions_of_user(session: AsyncSession, user_id: str) -> list[UserSession]:
-    """The user's sessions, the last seen first."""
-    statement = select(UserSession).where(UserSession.user_id == user_id)
-    return list((await session.exec(statement.order_by(col(UserSession.last_seen_at).desc()))).all())
+async def session_by_id(session: AsyncSession, session_id: str) -> UserSession | None:
+    """The session with this id, over or not."""
+    return (await session.exec(select(UserSession).where(UserSession.id == session_id))).one_or_none()
+
+
+async def sessions_of_user(
+    session: AsyncSession, user_id: str, *, seen_after: datetime, limit: int
+) -> list[UserSession]:
+    """The user's sessions that were seen after a moment, the last seen first; at most ``limit``."""
+    statement = select(UserSession).where(UserSession.user_id == user_id, UserSession.last_seen_at > seen_after)
+    ordered = statement.order_by(col(UserSession.last_seen_at).desc(), col(UserSession.id).desc())
+    return list((await session.exec(ordered.limit(limit))).all())
 
 
 async def touch_session(session: AsyncSession, digest: bytes, now: datetime) -> None:
@@ -59,39 +67,14 @@ async def delete_session(session: AsyncSession, digest: bytes) -> None:
     await session.exec(delete(UserSession).where(col(UserSession.digest) == digest))
 
 
-async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: bytes | None = None) -> None:
-    """End all the user's sessions, but the one with the digest ``keep``."""
+async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: bytes | None = None) -> int:
+    """End all the user's sessions, but the one with the digest ``keep``; how many those were."""
     statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
     if keep is not None:
         statement = statement.where(col(UserSession.digest) != keep)
-    await session.exec(statement)
+    return (await session.exec(statement)).rowcount
 
 
 async def delete_expired_sessions(session: AsyncSession, now: datetime) -> None:
     """Forget the sessions whose absolute end has come."""
     await session.exec(delete(UserSession).where(col(UserSession.expires_at) <= now))
-
-
-async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
-    """The invitation whose code has this SHA-256, used, over or not."""
-    return await session.get(Invitation, digest)
-
-
-async def use_invitation(session: AsyncSession, digest: bytes, now: datetime) -> bool:
-    """Mark the invitation as used. True for the one caller who did; False when it is used, over or unknown."""
-    statement = update(Invitation).where(
-        col(Invitation.digest) == digest, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
-    )
-    return (await session.exec(statement.values(used_at=now))).rowcount == 1
-
-
-async def delete_invitations(session: AsyncSession, user_id: str, workspace_id: str) -> None:
-    """Withdraw the codes with which the user could become a member of the workspace."""
-    await session.exec(
-        delete(Invitation).where(col(Invitation.user_id) == user_id, col(Invitation.workspace_id) == workspace_id)
-    )
-
-
-async def delete_invitations_of_user(session: AsyncSession, user_id: str) -> None:
-    """Withdraw all codes that were made for the user."""
-    await session.exec(delete(Invitation).where(col(Invitation.user_id) == user_id))

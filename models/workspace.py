@@ -24,12 +24,15 @@ from sqlmodel import Field
 from .columns import moment, words
 from .row import Row
 
+_KEPT = text("deleted_at IS NULL")
+
 
 class Workspace(Row, table=True):
     """A tenant of one catalog.
 
     ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role it
-    removed. ``per_minute`` and ``burst`` are its own limit instead of the plan's.
+    removed. ``per_minute`` and ``burst`` are its own limit instead of the plan's. Deleted workspaces stay as rows, so
+    that their tokens and their audit log stay explained; their slugs are free again.
     """
 
     __tablename__ = "workspaces"
@@ -39,11 +42,12 @@ class Workspace(Row, table=True):
         CheckConstraint("lifetime_seconds_max > 0", name="ck_workspaces_lifetime_max"),
         CheckConstraint("lifetime_seconds_default > 0", name="ck_workspaces_lifetime_default"),
         CheckConstraint("lifetime_seconds_default <= lifetime_seconds_max", name="ck_workspaces_lifetime_order"),
+        Index("uq_workspaces_slug", "slug", unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))
     name: str = Field(sa_column=words(200))
-    slug: str = Field(sa_column=Column(String(63), nullable=False, unique=True))
+    slug: str = Field(sa_column=words(63))
     catalog: str = Field(sa_column=words(100))
     plan: str = Field(sa_column=words(100))
     roles: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
@@ -55,6 +59,7 @@ class Workspace(Row, table=True):
     burst: int | None = Field(default=None, sa_column=Column(Integer))
     created_at: datetime = Field(sa_column=moment(nullable=False))
     suspended_at: datetime | None = Field(default=None, sa_column=moment())
+    deleted_at: datetime | None = Field(default=None, sa_column=moment())
 
 
 class Space(Row, table=True):
@@ -68,8 +73,8 @@ class Space(Row, table=True):
             "workspace_id",
             "slug",
             unique=True,
-            sqlite_where=text("deleted_at IS NULL"),
-            postgresql_where=text("deleted_at IS NULL"),
+            sqlite_where=_KEPT,
+            postgresql_where=_KEPT,
         ),
         Index("ix_spaces_workspace_name", "workspace_id", func.lower(column("name", String)), "id"),
     )

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import func
+from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from spacekey.domain.page import Page, PageRequest
 
 from .keyset import Ordering, fetch_page, the_row
 from .many_pages import fetch_pages
+from .search import contains
 from .user import User
 from .workspace import Member, Space, Workspace
 
 
 async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
-    """The workspace, or None."""
+    """The workspace, a deleted one included, or None."""
     return await session.get(Workspace, workspace_id)
 
 
 async def workspaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Workspace]:
-    """Those of them that exist, in no order."""
+    """Those of them that exist, deleted ones included, in no order."""
     return list((await session.exec(select(Workspace).where(col(Workspace.id).in_(set(ids))))).all())
 
 
 async def workspace_by_slug(session: AsyncSession, slug: str) -> Workspace | None:
-    """The workspace with this slug, or None."""
-    return (await session.exec(select(Workspace).where(Workspace.slug == slug))).one_or_none()
+    """The workspace with this slug that is not deleted, or None."""
+    statement = select(Workspace).where(Workspace.slug == slug, col(Workspace.deleted_at).is_(None))
+    return (await session.exec(statement)).one_or_none()
 
 
 async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace | None:
-    """The workspace as it is now, and nobody else changes it until this transaction ends.
+    """The workspace as it is now, a deleted one included, and nobody else changes it until this transaction ends.
 
     SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
     """
@@ -42,8 +45,9 @@ async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace 
 
 
 async def all_workspaces(session: AsyncSession) -> list[Workspace]:
-    """Every workspace, by name: for the operator's commands."""
-    return list((await session.exec(select(Workspace).order_by(func.lower(Workspace.name), Workspace.id))).all())
+    """Every workspace that is not deleted, by name: for the operator's commands."""
+    statement = select(Workspace).where(col(Workspace.deleted_at).is_(None))
+    return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
 
 
 async def workspaces_of_user_page(session: AsyncSession, user_id: str, request: PageRequest) -> Page[Workspace]:
@@ -76,21 +80,28 @@ async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> 
     return (await session.exec(statement)).one_or_none()
 
 
-async def space_page(session: AsyncSession, workspace_id: str, request: PageRequest) -> Page[Space]:
+async def space_page(
+    session: AsyncSession, workspace_id: str, request: PageRequest, text: str | None = None
+) -> Page[Space]:
     """The workspace's spaces that are not deleted, by name.
 
-    :raises InvalidInput: for a cursor of another list.
+    :param text: part of the name or the slug, in either case.
+    :raises InvalidInput: for a cursor of another list, or with field ``text``, for what no space can be called.
     """
-    statement = select(Space).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
-    return await fetch_page(session, statement, _spaces_by_name(), request, the_row)
+    return await fetch_page(session, _spaces(workspace_id, text), _spaces_by_name(), request, the_row)
 
 
-async def space_pages(session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest) -> list[Page[Space]]:
+async def space_pages(
+    session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest, text: str | None = None
+) -> list[Page[Space]]:
     """:func:`space_page` of each workspace, in one statement."""
-    statements = [
-        select(Space).where(Space.workspace_id == one, col(Space.deleted_at).is_(None)) for one in workspace_ids
-    ]
+    statements = [_spaces(one, text) for one in workspace_ids]
     return await fetch_pages(session, Space, statements, _spaces_by_name(), request, the_row)
+
+
+def _spaces(workspace_id: str, text: str | None) -> SelectOfScalar[Space]:
+    statement = select(Space).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
+    return statement.where(contains("text", text, col(Space.name), col(Space.slug))) if text else statement
 
 
 async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:
@@ -131,6 +142,11 @@ async def member_pages(
         lambda row: (row[0], row[1]),
         also=(User, "user_id"),
     )
+
+
+async def delete_members_of_workspace(session: AsyncSession, workspace_id: str) -> int:
+    """End all memberships of a workspace; how many those were."""
+    return (await session.exec(delete(Member).where(col(Member.workspace_id) == workspace_id))).rowcount
 
 
 async def count_members_with_role(session: AsyncSession, workspace_id: str, role: str) -> int:

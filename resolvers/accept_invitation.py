@@ -8,9 +8,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import Secret
-from spacekey.models import user_queries, workspace_queries
+from spacekey.models import invitation_queries, user_queries, workspace_queries
 from spacekey.models.user import Invitation, User
-from spacekey.models.workspace import Member
+from spacekey.models.workspace import Member, Workspace
 
 from .audit import Actor, record
 from .caller import MemberCaller, RequestFacts
@@ -34,20 +34,24 @@ async def accept_invitation(
     """
     digest = Secret(code.strip()).digest()
     async with system.store.reading() as session:
-        invitation = await user_queries.invitation_by_digest(session, digest)
+        invitation = await invitation_queries.invitation_by_digest(session, digest)
         user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
     if user is None or invitation is None or not _is_good(invitation, system.clock()):
         raise NotFound("invitation")
     hashed = await _first_password(system, user, caller, password)
     async with system.store.changing() as session:
         locked = await user_queries.lock_user(session, user.id)
-        if locked is None or not await user_queries.use_invitation(session, digest, system.clock()):
+        # The workspace before its invitations, as everybody else does: two that wait for each other would be an outage.
+        workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id)
+        if locked is None or workspace is None or workspace.deleted_at is not None:
+            raise NotFound("invitation")
+        if not await invitation_queries.use_invitation(session, digest, system.clock()):
             raise NotFound("invitation")
         if hashed is not None:
             if locked.password_hash is not None:
                 raise InvalidInput("code", _SIGN_IN_FIRST)
             locked.password_hash = hashed
-        await _join(session, system, request, locked, invitation)
+        await _join(session, system, request, locked, workspace, invitation)
         return await open_session(session, system, locked, request, "user.accept_invitation")
 
 
@@ -67,10 +71,14 @@ async def _first_password(system: System, user: User, caller: MemberCaller | Non
 
 
 async def _join(
-    session: AsyncSession, system: System, request: RequestFacts, user: User, invitation: Invitation
+    session: AsyncSession,
+    system: System,
+    request: RequestFacts,
+    user: User,
+    workspace: Workspace,
+    invitation: Invitation,
 ) -> None:
-    workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id)
-    if workspace is None or invitation.role not in roles_from(system.catalog(workspace.catalog), workspace.roles):
+    if invitation.role not in roles_from(system.catalog(workspace.catalog), workspace.roles):
         raise NotFound("invitation")
     if await workspace_queries.member(session, workspace.id, user.id) is not None:
         return

@@ -30,7 +30,8 @@ async def authorities(system: System, caller: Caller, workspace_ids: Iterable[st
         memberships = await workspace_queries.members_of_user(session, caller.id)
         mine = {member.workspace_id: member for member in memberships if member.workspace_id in wanted}
         workspaces = await workspace_queries.workspaces_by_ids(session, list(mine))
-    return {one.id: member_authority(system, caller, one, mine[one.id]) for one in workspaces}
+    kept = [one for one in workspaces if one.deleted_at is None]
+    return {one.id: member_authority(system, caller, one, mine[one.id]) for one in kept}
 
 
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:

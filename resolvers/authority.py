@@ -75,7 +75,7 @@ async def authority_in(
         raise NotFound("workspace")
     find = workspace_queries.lock_workspace if lock else workspace_queries.workspace_by_id
     workspace = await find(session, workspace_id)
-    if workspace is None:
+    if workspace is None or workspace.deleted_at is not None:
         raise NotFound("workspace")
     catalog = system.catalog(workspace.catalog)
     if isinstance(caller, Operator):

@@ -12,15 +12,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import Forbidden, NotFound, Refusal
-from spacekey.models import audit_queries, token_queries, workspace_queries
+from spacekey.models import audit_queries, invitation_queries, token_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
-from spacekey.models.user import User
+from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Space
 
 from .authorities import authorities
 from .authority import Authority
 from .caller import Caller
-from .list_others import audit_list, check_audit_conditions, space_list
+from .list_others import audit_list, check_audit_conditions, check_space_text, space_list
 from .list_tokens import TokenSearch, search_filter, views_of
 from .system import System
 from .token_view import TokenView
@@ -68,15 +68,19 @@ async def token_lists(
 
 
 async def space_lists(
-    system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest
+    system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest, text: str | None = None
 ) -> list[Listed[Space]]:
-    """:func:`spacekey.resolvers.list_others.space_list` for each workspace."""
+    """:func:`spacekey.resolvers.list_others.space_list` for each workspace.
+
+    :raises InvalidInput: text or a cursor that cannot be.
+    """
+    check_space_text(text)
 
     async def read(session: AsyncSession, ids: Sequence[str]) -> list[Page[Space]]:
-        return await workspace_queries.space_pages(session, ids, request)
+        return await workspace_queries.space_pages(session, ids, request, text)
 
     async def of_space_token(workspace_id: str) -> Page[Space]:
-        return await space_list(system, caller, workspace_id, request)
+        return await space_list(system, caller, workspace_id, request, text)
 
     return await _lists(system, caller, workspace_ids, "spaces:read", read, of_space_token)
 
@@ -90,6 +94,21 @@ async def member_lists(
         return await workspace_queries.member_pages(session, ids, request)
 
     async def of_space_token(_workspace_id: str) -> Page[tuple[Member, User]]:
+        raise NotFound("workspace")
+
+    return await _lists(system, caller, workspace_ids, "members:read", read, of_space_token)
+
+
+async def invitation_lists(
+    system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest
+) -> list[Listed[tuple[Invitation, User]]]:
+    """The invitations of each workspace that nobody has accepted yet, the newest first. They take ``members:read``."""
+    now = system.clock()
+
+    async def read(session: AsyncSession, ids: Sequence[str]) -> list[Page[tuple[Invitation, User]]]:
+        return await invitation_queries.pending_invitation_pages(session, ids, request, now)
+
+    async def of_space_token(_workspace_id: str) -> Page[tuple[Invitation, User]]:
         raise NotFound("workspace")
 
     return await _lists(system, caller, workspace_ids, "members:read", read, of_space_token)

@@ -20,22 +20,37 @@ from .find_token import find_token
 from .page_of_one import page_of_one
 from .spaces import find_space
 from .system import System
+from .validate import NAME_LENGTH_MAX
 
 CONDITION_LENGTH_MAX = 100
 
 
-async def space_list(system: System, caller: Caller, workspace_id: str, request: PageRequest) -> Page[Space]:
+async def space_list(
+    system: System, caller: Caller, workspace_id: str, request: PageRequest, text: str | None = None
+) -> Page[Space]:
     """A page of a workspace's spaces, by name. A space token sees its own only.
 
+    :param text: part of the name or the slug.
     :raises NotFound, Forbidden: not the caller's workspace, or without ``spaces:read``.
+    :raises InvalidInput: text or a cursor that cannot be.
     """
+    check_space_text(text)
     async with system.store.reading() as session:
         authority = await authority_in(session, system, caller, workspace_id)
         authority.require("spaces:read")
         if authority.space_id is None:
-            return await workspace_queries.space_page(session, workspace_id, request)
+            return await workspace_queries.space_page(session, workspace_id, request, text)
         space = await workspace_queries.space_by_id(session, authority.space_id)
     return page_of_one([(space.id, space)] if space is not None else [], request)
+
+
+def check_space_text(text: str | None) -> None:
+    """Refuse to look for what no space can be called.
+
+    :raises InvalidInput: naming the argument.
+    """
+    if text is not None and len(text) > NAME_LENGTH_MAX:
+        raise InvalidInput("text", f"Must be at most {NAME_LENGTH_MAX} characters.")
 
 
 async def one_space(system: System, caller: Caller, space_id: str) -> tuple[Space, Authority]:

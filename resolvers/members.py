@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,20 +12,18 @@ from spacekey.domain.ids import USER, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import user_queries, workspace_queries
-from spacekey.models.user import Invitation, User
+from spacekey.models.user import User
 from spacekey.models.workspace import Member
 
 from .audit import record
 from .authority import Authority, authority_in
 from .caller import Caller, Operator
 from .create_token import actor_of
-from .opaque import opaque_secret
+from .invitations import invite
 from .settle import settle, staleness_seconds
 from .system import System
 from .token_grants import check_role_ceiling
 from .validate import clean_email, clean_name, unknown
-
-INVITATION_LIFETIME = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ async def add_member(
             raise Conflict(f"{address} is a member already; change the role instead.")
         at_once = isinstance(caller, Operator) and user.password_hash is not None
         member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
-        invitation = None if at_once else await _invite(session, system, member)
+        invitation = None if at_once else await invite(session, system, caller, member)
         if at_once:
             session.add(member)
         await record(
@@ -178,19 +176,3 @@ async def _new_user(session: AsyncSession, system: System, email: str, name: str
     session.add(user)
     await session.flush()
     return user
-
-
-async def _invite(session: AsyncSession, system: System, member: Member) -> Secret:
-    """A code for becoming this member, instead of any code given before."""
-    code = opaque_secret(system.entropy)
-    await user_queries.delete_invitations(session, member.user_id, member.workspace_id)
-    session.add(
-        Invitation(
-            digest=code.digest(),
-            user_id=member.user_id,
-            workspace_id=member.workspace_id,
-            role=member.role,
-            expires_at=system.clock() + INVITATION_LIFETIME,
-        )
-    )
-    return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spacekey.domain.ids import USER, new_id
 from spacekey.domain.refusal import Conflict, NotFound
-from spacekey.models import user_queries
+from spacekey.models import invitation_queries, user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User
 
@@ -57,7 +57,7 @@ async def reset_password(system: System, caller: Operator, *, email: str, passwo
         user.password_hash = hashed
         user = await session.merge(user)
         await user_queries.delete_sessions_of_user(session, user.id)
-        await user_queries.delete_invitations_of_user(session, user.id)
+        await invitation_queries.delete_invitations_of_user(session, user.id)
         await record(
             session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="user.reset_password", target_id=user.id
         )

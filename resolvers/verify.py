@@ -79,7 +79,7 @@ class StoreVerifier:
             disabled_at=facts.disabled_at,
             revoked_at=facts.revoked_at,
             retires_at=facts.retires_at,
-            deleted_at=facts.deleted_at if facts.deleted_at is not None else facts.space_deleted_at,
+            deleted_at=_earliest(facts.deleted_at, facts.space_deleted_at, facts.workspace_deleted_at),
         )
         if reason is not None:
             return Refused(reason, facts.id)

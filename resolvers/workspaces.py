@@ -143,7 +143,7 @@ async def update_workspace(
 
 def workspace_facts(workspace: Workspace) -> Facts:
     """What the audit log keeps of a workspace."""
-    facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at"})
+    facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at", "deleted_at"})
     suspended = workspace.suspended_at
     return {**facts, "suspended_at": None if suspended is None else suspended.isoformat(timespec="microseconds")}
 

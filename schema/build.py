@@ -16,16 +16,19 @@ from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 
 from .context import Context
 from .documents import Documents, DocumentSteps
+from .member_mutations import MemberMutations
 from .operation_limits import OperationLimits
 from .query import Query
 from .quiet import quieten
 from .scalars import DATE_TIME
 from .session_mutations import SessionMutations
+from .space_mutations import SpaceMutations
+from .space_types import Space
 from .token_mutations import TokenMutations
 from .token_types import Token
 from .unexpected import MaskUnexpected
 from .workspace_mutations import WorkspaceMutations
-from .workspace_types import Space, Workspace
+from .workspace_types import Workspace
 
 DOCUMENTS_CACHED = 256
 
@@ -34,7 +37,7 @@ PUBLIC: Collection[str] = ("Query.me", "Query.requiredScopes", "Mutation.signIn"
 
 
 @strawberry.type
-class Mutation(SessionMutations, TokenMutations, WorkspaceMutations):
+class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutations, MemberMutations):
     """Mutations."""
 
 

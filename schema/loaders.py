@@ -12,12 +12,12 @@ from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import NotFound, Refusal
 from spacekey.models.audit import AuditEvent
 from spacekey.models.usage_queries import UsageDay
-from spacekey.models.user import User
+from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Space
 from spacekey.resolvers.authorities import authorities
 from spacekey.resolvers.authority import Authority
 from spacekey.resolvers.caller import Caller
-from spacekey.resolvers.list_many import audit_lists, member_lists, space_lists, token_lists
+from spacekey.resolvers.list_many import audit_lists, invitation_lists, member_lists, space_lists, token_lists
 from spacekey.resolvers.list_others import spaces_seen
 from spacekey.resolvers.list_tokens import TokenSearch, token_views
 from spacekey.resolvers.system import System
@@ -44,6 +44,14 @@ class AskedEvents:
     action: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AskedSpaces:
+    """The arguments of a list of spaces."""
+
+    request: PageRequest
+    text: str | None
+
+
 class Loaders:
     """Loaders for one request and one caller; never shared between requests."""
 
@@ -54,8 +62,9 @@ class Loaders:
         self._unused: dict[int, DataLoader[str, list[str]]] = {}
         self._views: dict[str, TokenView] = {}
         self._tokens: dict[AskedTokens, DataLoader[tuple[str, str | None], Page[TokenView]]] = {}
-        self._spaces: dict[PageRequest, DataLoader[str, Page[Space]]] = {}
+        self._spaces: dict[AskedSpaces, DataLoader[str, Page[Space]]] = {}
         self._members: dict[PageRequest, DataLoader[str, Page[tuple[Member, User]]]] = {}
+        self._invitations: dict[PageRequest, DataLoader[str, Page[tuple[Invitation, User]]]] = {}
         self._events: dict[AskedEvents, DataLoader[str, Page[AuditEvent]]] = {}
 
     def forget(self) -> None:
@@ -69,6 +78,7 @@ class Loaders:
             self._tokens,
             self._spaces,
             self._members,
+            self._invitations,
             self._events,
         ):
             kept.clear()
@@ -119,13 +129,13 @@ class Loaders:
 
         return self._tokens.setdefault(asked, DataLoader(load))
 
-    def spaces(self, request: PageRequest) -> DataLoader[str, Page[Space]]:
+    def spaces(self, asked: AskedSpaces) -> DataLoader[str, Page[Space]]:
         """Workspace id → that page of its spaces."""
 
         async def load(keys: list[str]) -> Sequence[Page[Space] | Refusal]:
-            return await space_lists(self._system, self._known, keys, request)
+            return await space_lists(self._system, self._known, keys, asked.request, asked.text)
 
-        return self._spaces.setdefault(request, DataLoader(load))
+        return self._spaces.setdefault(asked, DataLoader(load))
 
     def members(self, request: PageRequest) -> DataLoader[str, Page[tuple[Member, User]]]:
         """Workspace id → that page of its members."""
@@ -134,6 +144,14 @@ class Loaders:
             return await member_lists(self._system, self._known, keys, request)
 
         return self._members.setdefault(request, DataLoader(load))
+
+    def invitations(self, request: PageRequest) -> DataLoader[str, Page[tuple[Invitation, User]]]:
+        """Workspace id → that page of its invitations."""
+
+        async def load(keys: list[str]) -> Sequence[Page[tuple[Invitation, User]] | Refusal]:
+            return await invitation_lists(self._system, self._known, keys, request)
+
+        return self._invitations.setdefault(request, DataLoader(load))
 
     def events(self, asked: AskedEvents) -> DataLoader[str, Page[AuditEvent]]:
         """Workspace id → that page of its audit log."""

@@ -14,6 +14,7 @@ from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.list_others import one_space
 from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.own_sessions import own_sessions
 
 from .answering import answering, found
 from .catalog_types import Catalog as CatalogType
@@ -22,9 +23,10 @@ from .connection import After, Before, Connection, First, Last, connection_of
 from .context import Context, SpacekeyInfo
 from .needs import Needs, needs_of
 from .node import Node
-from .session_mutations import User
+from .session_types import Session, User, session_type
+from .space_types import Space, space_type
 from .token_types import Token, token_type
-from .workspace_types import Space, Workspace, space_type, workspace_type
+from .workspace_types import Workspace, workspace_type
 
 
 @strawberry.type(description="Who you are to this server.")
@@ -62,6 +64,17 @@ class Query:
             scopes=sorted(principal.scopes),
             own_token=None if is_member else caller.id,
         )
+
+    @strawberry.field(
+        description="The browsers you are signed in with, the last seen first; for people, not for tokens.",
+        directives=[requires_scopes()],
+    )
+    async def sessions(self, info: SpacekeyInfo) -> list[Session]:
+        """The caller's own sessions."""
+        context = info.context
+        caller = context.signed_in_caller
+        with answering():
+            return [session_type(one) for one in await own_sessions(context.system, caller, context.session.secret)]
 
     @strawberry.field(description="Anything by its id; null when unknown or not yours.", directives=[requires_scopes()])
     async def node(self, info: SpacekeyInfo, id: strawberry.ID) -> Node | None:  # noqa: A002 - Relay's name

@@ -1,4 +1,4 @@
-"""Sign in, sign out, first password, other password."""
+"""Sign in, sign out, end other sessions, first password, other password."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import sessions
 from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.caller import MemberCaller
+from spacekey.resolvers.own_sessions import end_other_sessions, end_session
 from spacekey.resolvers.sessions import SignedIn
 
 from .answering import answering
 from .context import Context, SpacekeyInfo
-from .refusal_types import AnyRefusal, InvalidInput, NotFound, SignInFailed, TooManyAttempts, answered
+from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, SignInFailed, TooManyAttempts, answered
+from .session_types import User
 
 
 @strawberry.input(description="Who you are.")
@@ -45,15 +47,6 @@ class ChangePasswordInput:
     new: str
 
 
-@strawberry.type(description="A person who can sign in.")
-class User:
-    """A person."""
-
-    id: strawberry.ID
-    email: str
-    name: str
-
-
 @strawberry.type(description="You are signed in; the session is in the cookie.")
 class SignInSuccess:
     """Who you are, and until when the session can last."""
@@ -69,8 +62,26 @@ class SignOutSuccess:
     signed_out: bool
 
 
+@strawberry.input(description="Which of your sessions to end.")
+class EndSessionInput:
+    """One session."""
+
+    id: strawberry.ID
+
+
+@strawberry.type(description="Those browsers have to sign in again.")
+class EndSessionsSuccess:
+    """How many sessions ended."""
+
+    ended: int
+
+
 SignInResult: TypeAlias = Annotated[
     SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound, strawberry.union("SignInResult")
+]
+
+EndSessionsResult: TypeAlias = Annotated[
+    EndSessionsSuccess | NotFound | Conflict, strawberry.union("EndSessionsResult")
 ]
 
 
@@ -125,6 +136,32 @@ class SessionMutations:
                 await sessions.sign_out(context.system, caller, secret)
         context.session.close()
         return SignOutSuccess(signed_out=True)
+
+    @strawberry.mutation(
+        graphql_type=EndSessionsResult, description="End one of your sessions.", directives=[requires_scopes()]
+    )
+    async def end_session(self, info: SpacekeyInfo, input: EndSessionInput) -> object:  # noqa: A002
+        """A door to :func:`end_session`."""
+        context = info.context
+        caller = context.signed_in_caller
+        answer = await answered(context, lambda: end_session(context.system, caller, input.id, context.session.secret))
+        if not isinstance(answer, bool):
+            return answer
+        if answer:
+            context.session.close()
+        return EndSessionsSuccess(ended=1)
+
+    @strawberry.mutation(
+        graphql_type=EndSessionsResult,
+        description="End all of your sessions but this one.",
+        directives=[requires_scopes()],
+    )
+    async def end_other_sessions(self, info: SpacekeyInfo) -> object:
+        """A door to :func:`end_other_sessions`."""
+        context = info.context
+        caller = context.signed_in_caller
+        answer = await answered(context, lambda: end_other_sessions(context.system, caller, context.session.secret))
+        return EndSessionsSuccess(ended=answer) if isinstance(answer, int) else answer
 
 
 async def _opened(context: Context, doing: Callable[[], Awaitable[SignedIn]]) -> SignInSuccess | AnyRefusal:

@@ -20,10 +20,11 @@ from .context import SpacekeyInfo
 from .node import Node
 
 if TYPE_CHECKING:
-    from .workspace_types import Space, Workspace
+    from .space_types import Space
+    from .workspace_types import Workspace
 
 WorkspaceRef = Annotated["Workspace", strawberry.lazy("spacekey.schema.workspace_types")]
-SpaceRef = Annotated["Space", strawberry.lazy("spacekey.schema.workspace_types")]
+SpaceRef = Annotated["Space", strawberry.lazy("spacekey.schema.space_types")]
 
 
 @strawberry.enum(description="What a token belongs to.")
@@ -214,7 +215,7 @@ class Token(Node):
     @strawberry.field(description="The space it belongs to; null for workspace tokens.")
     async def space(self, info: SpacekeyInfo) -> SpaceRef | None:
         """The space."""
-        from .workspace_types import space_type
+        from .space_types import space_type
 
         space_id = self.view.token.space_id
         if space_id is None:

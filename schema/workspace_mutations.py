@@ -1,4 +1,4 @@
-"""Mutations of workspaces, spaces, members and roles."""
+"""Mutations of workspaces and their roles."""
 
 from __future__ import annotations
 
@@ -8,125 +8,17 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.workspace import Space as SpaceRow
 from spacekey.models.workspace import Workspace as WorkspaceRow
-from spacekey.resolvers import members, spaces, workspaces
-from spacekey.resolvers.members import Membership
+from spacekey.resolvers import workspaces
+from spacekey.resolvers.delete_workspace import delete_workspace
 from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.spaces import ChangedSpace
-from spacekey.resolvers.workspaces import ChangedWorkspace, WorkspaceChanges
+from spacekey.resolvers.workspaces import ChangedWorkspace
 
 from .answering import answering
 from .context import Context, SpacekeyInfo
-from .left_out import kept, kept_tuple, kept_whole
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
-from .workspace_types import Member, Space, Workspace, member_type, space_type
-
-
-@strawberry.input(description="A new workspace; you become its owner.")
-class CreateWorkspaceInput:
-    """Name, slug and which product's words."""
-
-    name: str
-    slug: str
-    catalog: str
-
-
-@strawberry.input(description="What to change: what is left out stays, null clears. Lifetimes are seconds.")
-class UpdateWorkspaceInput:
-    """Changes of a workspace."""
-
-    id: strawberry.ID
-    name: str | None = strawberry.UNSET
-    slug: str | None = strawberry.UNSET
-    plan: str | None = strawberry.UNSET
-    lifetime_seconds_max: int | None = strawberry.UNSET
-    lifetime_seconds_default: int | None = strawberry.UNSET
-    expiry_required: bool | None = strawberry.UNSET
-    scopes_allowed: list[str] | None = strawberry.UNSET
-    wait: bool = True
-
-    def changes(self) -> WorkspaceChanges:
-        """The same in the resolvers' words.
-
-        :raises InvalidInput: null for what cannot be cleared.
-        """
-        return WorkspaceChanges(
-            name=kept_whole("name", self.name),
-            slug=kept_whole("slug", self.slug),
-            plan=kept_whole("plan", self.plan),
-            lifetime_seconds_max=kept(self.lifetime_seconds_max),
-            lifetime_seconds_default=kept(self.lifetime_seconds_default),
-            expiry_required=kept_whole("expiry_required", self.expiry_required),
-            scopes_allowed=kept_tuple(self.scopes_allowed),
-        )
-
-
-@strawberry.input(description="Define what a role grants here, add one, or remove one by null grants.")
-class SetRoleInput:
-    """A role of a workspace."""
-
-    workspace_id: strawberry.ID
-    name: str
-    grants: list[str] | None
-    title: str | None = None
-    description: str | None = None
-    wait: bool = True
-
-
-@strawberry.input(description="A new space.")
-class CreateSpaceInput:
-    """Where, and what it is called."""
-
-    workspace_id: strawberry.ID
-    name: str
-    slug: str
-
-
-@strawberry.input(description="What to change: what is left out stays.")
-class UpdateSpaceInput:
-    """Changes of a space."""
-
-    id: strawberry.ID
-    name: str | None = strawberry.UNSET
-    slug: str | None = strawberry.UNSET
-
-
-@strawberry.input(description="Which space. Its tokens are refused from then on.")
-class DeleteSpaceInput:
-    """A space to delete."""
-
-    id: strawberry.ID
-    wait: bool = True
-
-
-@strawberry.input(description="Whom to add, in which role.")
-class AddMemberInput:
-    """A new member."""
-
-    workspace_id: strawberry.ID
-    email: str
-    role: str
-    name: str | None = None
-
-
-@strawberry.input(description="Whose role to change, and to what.")
-class ChangeMemberRoleInput:
-    """A member's new role."""
-
-    workspace_id: strawberry.ID
-    user_id: strawberry.ID
-    role: str
-    wait: bool = True
-
-
-@strawberry.input(description="Whom to remove. The tokens they made stay.")
-class RemoveMemberInput:
-    """A member to remove."""
-
-    workspace_id: strawberry.ID
-    user_id: strawberry.ID
-    wait: bool = True
+from .workspace_inputs import CreateWorkspaceInput, DeleteWorkspaceInput, SetRoleInput, UpdateWorkspaceInput
+from .workspace_types import Workspace
 
 
 @strawberry.type(description="The workspace as it is now.")
@@ -137,37 +29,25 @@ class WorkspaceSuccess:
     effective_at: datetime
 
 
-@strawberry.type(description="The space as it is now.")
-class SpaceSuccess:
-    """A space after a change."""
+@strawberry.type(description="The workspace is gone, and everything that was given in it has ended.")
+class DeleteWorkspaceSuccess:
+    """Which one."""
 
-    space: Space
-    effective_at: datetime
-
-
-@strawberry.type(description="The member as they are now.")
-class MemberSuccess:
-    """A member after a change."""
-
-    member: Member
-    effective_at: datetime
-    invitation: str | None = strawberry.field(
-        description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member."
-    )
+    id: strawberry.ID
+    effective_at: datetime = strawberry.field(description="From then on no process accepts a token of it.")
 
 
 WorkspaceResult: TypeAlias = Annotated[
     WorkspaceSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict, strawberry.union("WorkspaceResult")
 ]
-SpaceResult: TypeAlias = Annotated[SpaceSuccess | InvalidInput | NotFound | Conflict, strawberry.union("SpaceResult")]
-MemberResult: TypeAlias = Annotated[
-    MemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict, strawberry.union("MemberResult")
+DeleteWorkspaceResult: TypeAlias = Annotated[
+    DeleteWorkspaceSuccess | NotFound | Conflict, strawberry.union("DeleteWorkspaceResult")
 ]
 
 
 @strawberry.type
 class WorkspaceMutations:
-    """What can be done to workspaces and what lies in them."""
+    """What can be done to workspaces."""
 
     @strawberry.mutation(
         graphql_type=WorkspaceResult,
@@ -227,97 +107,20 @@ class WorkspaceMutations:
         )
         return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
 
-    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
-    async def create_space(self, info: SpacekeyInfo, input: CreateSpaceInput) -> object:  # noqa: A002
-        """Create a space."""
+    @strawberry.mutation(
+        graphql_type=DeleteWorkspaceResult,
+        description="Delete a workspace with all that lies in it; for its owners, signed in.",
+        directives=[requires_scopes("workspace:write")],
+    )
+    async def delete_workspace(self, info: SpacekeyInfo, input: DeleteWorkspaceInput) -> object:  # noqa: A002
+        """A door to :func:`delete_workspace`."""
         context = info.context
-        return _space_success(
-            await answered(
-                context,
-                lambda: spaces.create_space(
-                    context.system, context.known_caller, input.workspace_id, name=input.name, slug=input.slug
-                ),
-            ),
-            context,
+        answer = await answered(
+            context, lambda: delete_workspace(context.system, context.known_caller, input.id, wait=input.wait)
         )
-
-    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
-    async def update_space(self, info: SpacekeyInfo, input: UpdateSpaceInput) -> object:  # noqa: A002
-        """Rename a space."""
-        context = info.context
-        return _space_success(
-            await answered(
-                context,
-                lambda: spaces.update_space(
-                    context.system,
-                    context.known_caller,
-                    input.id,
-                    name=kept_whole("name", input.name),
-                    slug=kept_whole("slug", input.slug),
-                ),
-            ),
-            context,
-        )
-
-    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
-    async def delete_space(self, info: SpacekeyInfo, input: DeleteSpaceInput) -> object:  # noqa: A002
-        """Delete a space; its tokens are refused from then on."""
-        context = info.context
-        return _space_success(
-            await answered(
-                context, lambda: spaces.delete_space(context.system, context.known_caller, input.id, wait=input.wait)
-            ),
-            context,
-        )
-
-    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
-    async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002
-        """Add a person to a workspace."""
-        context = info.context
-        return _member_success(
-            await answered(
-                context,
-                lambda: members.add_member(
-                    context.system,
-                    context.known_caller,
-                    input.workspace_id,
-                    email=input.email,
-                    role=input.role,
-                    name=input.name,
-                ),
-            )
-        )
-
-    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
-    async def change_member_role(self, info: SpacekeyInfo, input: ChangeMemberRoleInput) -> object:  # noqa: A002
-        """Give a member another role."""
-        context = info.context
-        return _member_success(
-            await answered(
-                context,
-                lambda: members.change_member_role(
-                    context.system,
-                    context.known_caller,
-                    input.workspace_id,
-                    input.user_id,
-                    role=input.role,
-                    wait=input.wait,
-                ),
-            )
-        )
-
-    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
-    async def remove_member(self, info: SpacekeyInfo, input: RemoveMemberInput) -> object:  # noqa: A002
-        """Remove a member; the tokens they made stay."""
-        context = info.context
-        return _member_success(
-            await answered(
-                context,
-                lambda: members.remove_member(
-                    context.system, context.known_caller, input.workspace_id, input.user_id, wait=input.wait
-                ),
-            )
-        )
+        if isinstance(answer, ChangedWorkspace):
+            return DeleteWorkspaceSuccess(id=strawberry.ID(answer.workspace.id), effective_at=answer.effective_at)
+        return answer
 
 
 async def _workspace_success(context: Context, changed: ChangedWorkspace) -> WorkspaceSuccess | AnyRefusal:
@@ -329,21 +132,3 @@ async def _workspace_success(context: Context, changed: ChangedWorkspace) -> Wor
     # Whoever may edit it is shown what was edited, with or without ``workspace:read``: it is done already.
     workspace = Workspace(id=strawberry.ID(authority.workspace.id), authority=authority)
     return WorkspaceSuccess(workspace=workspace, effective_at=changed.effective_at)
-
-
-def _space_success(answer: SpaceRow | ChangedSpace | AnyRefusal, context: Context) -> SpaceSuccess | AnyRefusal:
-    if isinstance(answer, SpaceRow):
-        return SpaceSuccess(space=space_type(answer), effective_at=context.system.clock())
-    if isinstance(answer, ChangedSpace):
-        return SpaceSuccess(space=space_type(answer.space), effective_at=answer.effective_at)
-    return answer
-
-
-def _member_success(answer: Membership | AnyRefusal) -> MemberSuccess | AnyRefusal:
-    if not isinstance(answer, Membership):
-        return answer
-    return MemberSuccess(
-        member=member_type(answer.member, answer.user),
-        effective_at=answer.effective_at,
-        invitation=None if answer.invitation is None else answer.invitation.reveal(),
-    )

@@ -1,4 +1,4 @@
-"""Workspaces, spaces, members and their audit log as clients see them."""
+"""Workspaces as clients see them."""
 
 from __future__ import annotations
 
@@ -6,120 +6,26 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
-from strawberry.scalars import JSON
 
-from spacekey.domain.catalog import Policy as DomainPolicy
-from spacekey.domain.page import TokenOrder, page_request
+from spacekey.domain.page import page_request
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.audit import AuditEvent as AuditRow
-from spacekey.models.user import User
-from spacekey.models.workspace import Member as MemberRow
-from spacekey.models.workspace import Space as SpaceRow
 from spacekey.resolvers.authority import Authority
-from spacekey.resolvers.list_tokens import TokenSearch
 from spacekey.resolvers.workspace_facts import limit_of, plan_of, policy_of
 
 from .answering import answering
+from .audit_types import AuditEvent, event_type
 from .catalog_types import Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
 from .connection import After, Before, Connection, First, Last, connection_of
 from .context import SpacekeyInfo
-from .loaders import AskedEvents, AskedTokens
+from .loaders import AskedEvents, AskedSpaces
+from .member_types import Invitation, Member, invitation_type, member_type
 from .node import Node
-from .token_types import Direction, Token, TokenFilter, TokenOrderBy, token_type
+from .policy_types import Policy, policy_type
+from .space_types import Space, space_type
+from .token_lists import FilterArgument, OrderArgument, listed_tokens
+from .token_types import Token
 
-FilterArgument = Annotated[TokenFilter | None, strawberry.argument(description="Which tokens.")]
-OrderArgument = Annotated[TokenOrderBy | None, strawberry.argument(description="In which order; newest first.")]
-
-
-@strawberry.type(description="A workspace's own limits on its tokens; lifetimes are seconds, null is no limit.")
-class Policy:
-    """The policy."""
-
-    lifetime_seconds_max: int | None
-    lifetime_seconds_default: int | None
-    expiry_required: bool
-    scopes_allowed: list[str] | None = strawberry.field(description="Null allows every scope the plan allows.")
-
-
-@strawberry.type(description="A person with a role in a workspace.")
-class Member:
-    """A member."""
-
-    user_id: strawberry.ID
-    name: str
-    email: str
-    role: str
-    created_at: datetime
-    invited: bool = strawberry.field(description="Whether the person still has to set a password.")
-
-
-@strawberry.type(description="Something that happened: who, with what, on what, from where, and how it ended.")
-class AuditEvent:
-    """An event; its hash covers the one before it."""
-
-    id: strawberry.ID
-    sequence: int
-    at: datetime
-    action: str
-    outcome: str
-    actor_id: str
-    actor_name: str
-    credential: str
-    target_id: str
-    before: JSON | None
-    after: JSON | None
-    ip: str
-    user_agent: str
-    request_id: str
-    hash: str
-
-
-@strawberry.type(description="A project inside a workspace.")
-class Space(Node):
-    """A space."""
-
-    row: strawberry.Private[SpaceRow]
-
-    @strawberry.field
-    def name(self) -> str:
-        """What people call it."""
-        return self.row.name
-
-    @strawberry.field
-    def slug(self) -> str:
-        """What stands in addresses; unique in the workspace."""
-        return self.row.slug
-
-    @strawberry.field
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self.row.created_at
-
-    @strawberry.field(description="Null unless the space was deleted; its tokens are refused since then.")
-    def deleted_at(self) -> datetime | None:
-        """When it was deleted."""
-        return self.row.deleted_at
-
-    @strawberry.field(directives=[requires_scopes("workspace:read")])
-    async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
-        """The workspace it lies in."""
-        with answering():
-            authority = await info.context.loaders.authority.load(self.row.workspace_id)
-            return None if authority is None else workspace_type(authority)
-
-    @strawberry.field(directives=[requires_scopes("tokens:read")])
-    async def tokens(
-        self,
-        info: SpacekeyInfo,
-        filter: FilterArgument = None,  # noqa: A002 - the API's name
-        order_by: OrderArgument = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Token]:
-        """The space's tokens."""
-        return await _tokens(info, self.row.workspace_id, self.row.id, filter, order_by, (first, after, last, before))
+SpaceText = Annotated[str | None, strawberry.argument(description="Part of the name or the slug.")]
 
 
 @strawberry.type(description="A tenant: members, spaces, tokens, a plan and a catalog.")
@@ -174,7 +80,7 @@ class Workspace(Node):
     @strawberry.field
     def policy(self) -> Policy:
         """The workspace's own limits on its tokens."""
-        return _policy_type(policy_of(self.authority.workspace))
+        return policy_type(policy_of(self.authority.workspace))
 
     @strawberry.field(description="What you may do here.")
     def my_scopes(self) -> list[str]:
@@ -189,13 +95,19 @@ class Workspace(Node):
 
     @strawberry.field(directives=[requires_scopes("spaces:read")])
     async def spaces(
-        self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
+        self,
+        info: SpacekeyInfo,
+        text: SpaceText = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Space]:
         """Spaces by name."""
         context = info.context
         with answering():
-            request = page_request(first, after, last, before)
-            page = await context.loaders.spaces(request).load(self.authority.workspace.id)
+            asked = AskedSpaces(page_request(first, after, last, before), text)
+            page = await context.loaders.spaces(asked).load(self.authority.workspace.id)
         return connection_of(page, space_type)
 
     @strawberry.field(directives=[requires_scopes("tokens:read")])
@@ -210,7 +122,9 @@ class Workspace(Node):
         before: Before = None,
     ) -> Connection[Token]:
         """The workspace's tokens, its spaces' included."""
-        return await _tokens(info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before))
+        return await listed_tokens(
+            info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before)
+        )
 
     @strawberry.field(directives=[requires_scopes("members:read")])
     async def members(
@@ -222,6 +136,20 @@ class Workspace(Node):
             request = page_request(first, after, last, before)
             page = await context.loaders.members(request).load(self.authority.workspace.id)
         return connection_of(page, lambda pair: member_type(*pair))
+
+    @strawberry.field(
+        description="Invitations that nobody has accepted yet, newest first.",
+        directives=[requires_scopes("members:read")],
+    )
+    async def invitations(
+        self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Invitation]:
+        """People who may become members."""
+        context = info.context
+        with answering():
+            request = page_request(first, after, last, before)
+            page = await context.loaders.invitations(request).load(self.authority.workspace.id)
+        return connection_of(page, lambda pair: invitation_type(*pair))
 
     @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read")])
     async def audit_log(
@@ -239,28 +167,7 @@ class Workspace(Node):
         with answering():
             asked = AskedEvents(page_request(first, after, last, before), target_id, action)
             page = await context.loaders.events(asked).load(self.authority.workspace.id)
-        return connection_of(page, _event_type)
-
-
-async def _tokens(
-    info: SpacekeyInfo,
-    workspace_id: str,
-    space_id: str | None,
-    where: TokenFilter | None,
-    order_by: TokenOrderBy | None,
-    paging: tuple[int | None, str | None, int | None, str | None],
-) -> Connection[Token]:
-    context = info.context
-    order = order_by or TokenOrderBy()
-    with answering():
-        asked = AskedTokens(
-            search=where.search() if where is not None else TokenSearch(),
-            order=TokenOrder(order.field.value),
-            descending=order.direction is Direction.DESC,
-            request=page_request(*paging),
-        )
-        page = await context.loaders.tokens(asked).load((workspace_id, space_id))
-    return connection_of(page, token_type)
+        return connection_of(page, event_type)
 
 
 def workspace_type(authority: Authority) -> Workspace:
@@ -270,49 +177,3 @@ def workspace_type(authority: Authority) -> Workspace:
     """
     authority.require("workspace:read")
     return Workspace(id=strawberry.ID(authority.workspace.id), authority=authority)
-
-
-def space_type(row: SpaceRow) -> Space:
-    """The GraphQL face of a space."""
-    return Space(id=strawberry.ID(row.id), row=row)
-
-
-def member_type(member: MemberRow, user: User) -> Member:
-    """The GraphQL face of a member."""
-    return Member(
-        user_id=strawberry.ID(user.id),
-        name=user.name,
-        email=user.email,
-        role=member.role,
-        created_at=member.created_at,
-        invited=user.password_hash is None,
-    )
-
-
-def _policy_type(policy: DomainPolicy) -> Policy:
-    return Policy(
-        lifetime_seconds_max=policy.lifetime_seconds_max,
-        lifetime_seconds_default=policy.lifetime_seconds_default,
-        expiry_required=policy.expiry_required,
-        scopes_allowed=None if policy.scopes_allowed is None else sorted(policy.scopes_allowed),
-    )
-
-
-def _event_type(row: AuditRow) -> AuditEvent:
-    return AuditEvent(
-        id=strawberry.ID(row.id),
-        sequence=row.sequence,
-        at=row.at,
-        action=row.action,
-        outcome=row.outcome,
-        actor_id=row.actor_id,
-        actor_name=row.actor_name,
-        credential=row.credential,
-        target_id=row.target_id,
-        before=None if row.before is None else JSON(row.before),
-        after=None if row.after is None else JSON(row.after),
-        ip=row.ip,
-        user_agent=row.user_agent,
-        request_id=row.request_id,
-        hash=row.hash.hex(),
-    )

@@ -53,12 +53,22 @@ class World:
         ]
 
 
-def invitation(digest: bytes, user_id: str, workspace_id: str = "ws_1") -> Invitation:
-    return Invitation(digest=digest, user_id=user_id, workspace_id=workspace_id, role="viewer", expires_at=NOW)
+def invitation(digest: bytes, user_id: str, workspace_id: str = "ws_1", own_id: str | None = None) -> Invitation:
+    return Invitation(
+        digest=digest,
+        id=own_id or f"inv_{digest.hex()[:30]}",
+        user_id=user_id,
+        workspace_id=workspace_id,
+        role="viewer",
+        invited_by="ada@example.com",
+        created_at=NOW,
+        expires_at=NOW,
+    )
 
 
 def a_session(**given: Any) -> UserSession:
     facts = {"digest": b"d" * 32, "user_id": "usr_1", "created_at": NOW, "last_seen_at": NOW, "expires_at": NOW}
+    facts["id"] = f"ses_{given.get('digest', b'd').hex()[:30]}"
     return UserSession(**{**facts, "ip": "", "user_agent": "", **given})
 
 
@@ -79,9 +89,11 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "uq_users_email": lambda _: a_user(email="a@example.com"),
     "ck_users_email_lower": lambda _: a_user(email="A@example.com"),
     "pk_user_sessions": lambda _: a_session(digest=bytes(32)),
+    "uq_user_sessions_id": lambda _: a_session(id="ses_" + "0" * 30),
     "fk_user_sessions_user_id": lambda _: a_session(user_id="usr_none"),
     "ck_user_sessions_digest": lambda _: a_session(digest=b"short"),
     "pk_invitations": lambda _: invitation(bytes(32), "usr_1"),
+    "uq_invitations_id": lambda _: invitation(b"d" * 32, "usr_1", own_id="inv_" + "0" * 30),
     "fk_invitations_user_id": lambda _: invitation(b"d" * 32, "usr_none"),
     "fk_invitations_workspace_id": lambda _: invitation(b"d" * 32, "usr_1", "ws_none"),
     "ck_invitations_digest": lambda _: invitation(b"short", "usr_1"),
@@ -192,3 +204,7 @@ async def test_what_belongs_to_a_user_goes_with_the_user(store: Store, gone: typ
         await session.delete(await session.get_one(type(user), user.id))
     async with store.reading() as session:
         assert await session.get(gone, b"d" * 32) is None
+
+
+async def test_a_deleted_workspace_gives_its_slug_back(store: Store) -> None:
+    await add(store, *(a_workspace(slug="one", deleted_at=NOW) for _ in range(2)), a_workspace(slug="one"))

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models import audit_queries, user_queries, workspace_queries
+from spacekey.models import audit_queries, invitation_queries, user_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
 from spacekey.models.setting_queries import read_setting, write_setting
 from spacekey.models.store import Store
@@ -99,6 +99,7 @@ async def test_memberships_and_workspaces_of_a_user(store: Store) -> None:
 def a_session(user: User, digest: bytes, *, seen: datetime = NOW, ends: datetime | None = None) -> UserSession:
     return UserSession(
         digest=digest * 32,
+        id=f"ses_{digest.hex()}",
         user_id=user.id,
         created_at=ago(days=1),
         last_seen_at=seen,
@@ -110,7 +111,9 @@ def a_session(user: User, digest: bytes, *, seen: datetime = NOW, ends: datetime
 
 async def digests(store: Store, user: User) -> list[bytes]:
     async with store.reading() as session:
-        return [one.digest[:1] for one in await user_queries.sessions_of_user(session, user.id)]
+        found = await user_queries.sessions_of_user(session, user.id, seen_after=ago(hours=12), limit=10)
+        assert await user_queries.sessions_of_user(session, user.id, seen_after=ago(hours=12), limit=1) == found[:1]
+        return [one.digest[:1] for one in found]
 
 
 async def test_users_are_found(store: Store) -> None:
@@ -145,7 +148,7 @@ async def test_sessions_are_found_touched_and_ended(store: Store) -> None:
     assert await digests(store, other) == []
     await add(store, a_session(other, b"o"))
     async with store.changing() as session:
-        await user_queries.delete_sessions_of_user(session, user.id, keep=b"a" * 32)
+        assert await user_queries.delete_sessions_of_user(session, user.id, keep=b"a" * 32) == 2
     assert await digests(store, user) == [b"a"]
     async with store.changing() as session:
         await user_queries.delete_sessions_of_user(session, user.id)
@@ -156,25 +159,34 @@ async def test_sessions_are_found_touched_and_ended(store: Store) -> None:
 async def test_an_invitation_is_good_once_and_in_time(store: Store) -> None:
     user, workspace = a_user(), a_workspace()
     good, late = (
-        Invitation(digest=digest * 32, user_id=user.id, workspace_id=workspace.id, role="viewer", expires_at=end)
+        Invitation(
+            digest=digest * 32,
+            id=f"inv_{digest.hex()}",
+            user_id=user.id,
+            workspace_id=workspace.id,
+            role="viewer",
+            invited_by="ada@example.com",
+            created_at=ago(days=1),
+            expires_at=end,
+        )
         for digest, end in ((b"g", ahead(days=1)), (b"l", NOW))
     )
     await add(store, user, workspace, good, late)
 
     async def use(digest: bytes) -> bool:
         async with store.changing() as session:
-            return await user_queries.use_invitation(session, digest * 32, NOW)
+            return await invitation_queries.use_invitation(session, digest * 32, NOW)
 
     assert not await use(b"l")
     assert not await use(b"x")
     assert sorted(await asyncio.gather(*(use(b"g") for _ in range(4)))) == [False, False, False, True]
     async with store.changing() as session:
-        found = await user_queries.invitation_by_digest(session, b"g" * 32)
+        found = await invitation_queries.invitation_by_digest(session, b"g" * 32)
         assert found is not None
         assert found.used_at == NOW
-        await user_queries.delete_invitations_of_user(session, user.id)
+        await invitation_queries.delete_invitations_of_user(session, user.id)
     async with store.reading() as session:
-        assert await user_queries.invitation_by_digest(session, b"l" * 32) is None
+        assert await invitation_queries.invitation_by_digest(session, b"l" * 32) is None
 
 
 async def test_a_setting_is_the_default_until_it_is_written(store: Store) -> None:

@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from spacekey.domain.catalog import Catalog, expand
-from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, new_id
+from spacekey.domain.ids import INVITATION, KEY, SPACE, USER, WORKSPACE, new_id
 from spacekey.domain.outcome import Valid
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
@@ -22,6 +23,7 @@ from spacekey.middleware.graphql.report import scope_report
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
 from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.list_many import invitation_lists
 from spacekey.resolvers.members import add_member
 from spacekey.resolvers.sessions import session_outcome, sign_in
 from spacekey.resolvers.verify import StoreVerifier
@@ -49,6 +51,8 @@ NOT_THERE = "not there"
 WRONG_KIND = "wrong kind"
 
 TOKENS_MADE = {"Mutation.createSpaceToken": Kind.SPACE, "Mutation.createWorkspaceToken": Kind.WORKSPACE}
+ANSWERED_NOT_FOUND = {"Mutation.acceptInvitation", "Mutation.endSession"}
+"""What is asked for with ids of nothing: being told so is all that is allowed to anybody."""
 WITH_PASSWORDS = {"Mutation.signIn", "Mutation.acceptInvitation", "Mutation.changePassword"}
 
 _numbers = itertools.count()
@@ -93,6 +97,14 @@ class Stage:
         asked = replace(asked, space_id=space_id or self.spaces[workspace.id])
         return (await create_token(self.world.system, OPERATOR, asked)).view.token.id
 
+    async def invitation(self, workspace: Workspace) -> str:
+        """A fresh invitation for somebody new."""
+        system, email = self.world.system, f"invited{next(_numbers)}@example.com"
+        await add_member(system, OPERATOR, workspace.id, email=email, role=LOWEST[self.catalog.name])
+        page = (await invitation_lists(system, OPERATOR, [workspace.id], PageRequest(100)))[0]
+        assert isinstance(page, Page)
+        return next(one.id for one, user in page.rows if user.email == email)
+
     async def variables(self, on: On, workspace: Workspace, asker: Asker) -> dict[str, str]:
         """The ids of a fresh target in the workspace, within the asker's space where it has one."""
         own_space = asker.space_id if workspace is self.own else None
@@ -103,12 +115,14 @@ class Stage:
         if on is On.MEMBER:
             added = await self.world.member(workspace, LOWEST[self.catalog.name])
             return {"id": workspace.id, "user": added.id}
+        if on is On.INVITATION:
+            return {"id": await self.invitation(workspace)}
         return {"id": workspace.id}
 
     def unknown(self, on: On) -> dict[str, str]:
         """Well-formed ids of nothing."""
         clock, entropy = self.world.clock, self.world.system.entropy
-        kind = {On.TOKEN: KEY, On.SPACE: SPACE}.get(on, WORKSPACE)
+        kind = {On.TOKEN: KEY, On.SPACE: SPACE, On.INVITATION: INVITATION}.get(on, WORKSPACE)
         found = {"id": new_id(kind, clock(), entropy)}
         return {**found, "user": new_id(USER, clock(), entropy)} if on is On.MEMBER else found
 
@@ -182,11 +196,11 @@ def outcome(coordinate: str, answer: dict[str, Any]) -> str:
     if value is None:
         return ALLOWED if coordinate == "Query.me" else NOT_THERE
     kind = value.get("__typename", "") if isinstance(value, dict) else ""
-    if kind == "NotFound" and coordinate != "Mutation.acceptInvitation":
+    if kind == "NotFound" and coordinate not in ANSWERED_NOT_FOUND:
         return NOT_THERE
     if kind == "InvalidInput" and coordinate in TOKENS_MADE:
         return WRONG_KIND
-    known = {"SignInFailed", "NotFound"} if coordinate in WITH_PASSWORDS else set()
+    known = {"SignInFailed", "NotFound"} if coordinate in WITH_PASSWORDS | ANSWERED_NOT_FOUND else set()
     assert not kind or kind.endswith("Success") or kind in known, (coordinate, answer)
     return ALLOWED
 
@@ -206,6 +220,8 @@ def expected(here: Stage, coordinate: str, operation: Operation, asker: Asker, *
     if coordinate == "Query.workspaces":
         return ALLOWED
     if not operation.needs <= asker.here:
+        return LACKING
+    if operation.owners and asker.name != "owner":
         return LACKING
     return ALLOWED if TOKENS_MADE.get(coordinate) in {None, *here.catalog.token_kinds} else WRONG_KIND
 
@@ -307,7 +323,11 @@ async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
             continue
         # A space of its own for each, since some of them delete it.
         space = (await here.world.space(here.own, f"t{next(_numbers)}")).id if kind is Kind.SPACE else None
-        scopes = operation.needs | {here.given} | (handed_on if "Member" in coordinate else frozenset())
+        scopes = (
+            operation.needs
+            | {here.given}
+            | (handed_on if operation.on is On.INVITATION or "Member" in coordinate else frozenset())
+        )
         if not has_scopes:
             scopes = here.catalog.known_scopes - operation.needs
         await check_cells(here, await here.holding(scopes, space), {coordinate: operation})

@@ -12,12 +12,15 @@ import pytest_asyncio
 from graphql import get_named_type
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, new_id
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import mint
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.list_many import invitation_lists
+from spacekey.resolvers.members import add_member
 from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
 from spacekey.schema.build import build_schema
 from support.principals import principal_of
@@ -312,6 +315,8 @@ ON_IDS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("createSpace", "workspaceId", WORKSPACE, {"name": "N", "slug": "n"}),
     ("updateSpace", "id", SPACE, {}),
     ("deleteSpace", "id", SPACE, {}),
+    ("deleteWorkspace", "id", WORKSPACE, {}),
+    ("withdrawInvitation", "id", "inv", {}),
     ("addMember", "workspaceId", WORKSPACE, {"email": "a@b.c", "role": "member"}),
     ("changeMemberRole", "userId", "usr", {"role": "member"}),
     ("removeMember", "userId", "usr", {}),
@@ -323,7 +328,11 @@ async def test_ids_of_nothing_and_of_others_answer_alike(desk: Desk) -> None:
     stranger = await desk.world.member(other, "owner")
     space = await desk.world.space(other)
     token = await create_token(desk.world.system, OPERATOR, NewToken(other.id, "theirs", ("jobs:read",)))
+    await add_member(desk.world.system, OPERATOR, other.id, email="invited@example.com", role="member")
+    invited = (await invitation_lists(desk.world.system, OPERATOR, [other.id], PageRequest(1)))[0]
+    assert isinstance(invited, Page)
     foreign = {WORKSPACE: other.id, SPACE: space.id, KEY: token.view.token.id, "usr": stranger.id}
+    foreign["inv"] = invited.rows[0][0].id
     before = await snapshot(desk.world.system.store)
     for mutation, field, kind, given in ON_IDS:
         ids = [foreign[kind], *ids_of_nothing(desk, kind)]
@@ -360,7 +369,10 @@ CURSORS = [
     ('tokens(after: "bm90IG9uZQ") { nodes { id } }', "after", "is not a cursor"),
     ('tokens(last: 1, before: "\\u0000") { nodes { id } }', "before", "is not a cursor"),
     ('spaces(after: "x") { nodes { id } }', "after", "is not a cursor"),
+    ('spaces(text: "\\u0000") { nodes { id } }', "text", "no text can hold"),
+    (f'spaces(text: "{"x" * 201}") {{ nodes {{ id }} }}', "text", "at most 200"),
     ('members(after: "x") { nodes { userId } }', "after", "is not a cursor"),
+    ('invitations(after: "x") { nodes { id } }', "after", "is not a cursor"),
     ('auditLog(after: "x") { nodes { id } }', "after", "is not a cursor"),
     ('auditLog(action: "\\u0000") { nodes { id } }', "action", "Nothing can be called that"),
     ('auditLog(targetId: "\u0007") { nodes { id } }', "targetId", "Nothing can be called that"),

@@ -33,11 +33,13 @@ QUERIES = {
         "%s", "spaces(first: $n) { nodes { name tokens(first: 2) { nodes { name space { name } } } } }"
     ),
     "members": OF_WORKSPACE.replace("%s", "members(first: $n) { nodes { name email role } }"),
+    "invitations": OF_WORKSPACE.replace("%s", "invitations(first: $n) { nodes { email role invitedBy } }"),
     "audit log": OF_WORKSPACE.replace("%s", "auditLog(first: $n) { nodes { action before after hash } }"),
     "workspaces": "query($n: Int!) { workspaces(first: $n) { nodes { name myScopes plan { name } roles { name } } } }",
     "workspaces' spaces": "query($n: Int!) { workspaces(first: $n) { nodes { spaces { nodes { name } } } } }",
     "workspaces' tokens": "query($n: Int!) { workspaces(first: $n) { nodes { tokens { nodes { name status } } } } }",
     "workspaces' members": "query($n: Int!) { workspaces(first: $n) { nodes { members { nodes { email } } } } }",
+    "workspaces' invitations": "query($n: Int!) { workspaces(first: $n) { nodes { invitations { nodes { role } } } } }",
     "workspaces' events": "query($n: Int!) { workspaces(first: $n) { nodes { auditLog { nodes { action } } } } }",
     "everything": (
         "query($n: Int!) { workspaces(first: $n) { nodes { spaces(first: 3) { nodes { tokens(first: 2) "
@@ -88,6 +90,8 @@ async def filled(store: Store) -> Filled:
     for number in range(49):
         await _rotated_twice(world, first, f"s{number}")
         await world.member(first, "member")
+    for number in range(50):
+        await add_member(system, OPERATOR, first.id, email=f"invited{number}@example.com", role="member")
     return Filled(world, owner, first, await principal_of(world, owner))
 
 

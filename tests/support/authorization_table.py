@@ -25,6 +25,7 @@ class On(Enum):
     SPACE = "space"
     TOKEN = "token"
     MEMBER = "member"
+    INVITATION = "invitation"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Operation:
 
     :param needs: the scopes it takes in the workspace at hand.
     :param spacious: whether a space token may do it on its own space, or on what lies in it.
+    :param owners: whether it takes an owner of the workspace, signed in, whatever else somebody holds.
     """
 
     document: str
@@ -40,6 +42,7 @@ class Operation:
     on: On = On.NOTHING
     needs: frozenset[str] = frozenset()
     spacious: bool = True
+    owners: bool = False
 
 
 def _scopes(*names: str) -> frozenset[str]:
@@ -60,6 +63,7 @@ def _mutation(call: str, on: On, *needs: str, spacious: bool = True) -> Operatio
 ROOT_FIELDS: dict[str, Operation] = {
     "Query.me": Operation("{ me { kind } }", Who.ANYBODY),
     "Query.requiredScopes": Operation('{ requiredScopes(document: "{ me { kind } }") { scopes } }', Who.ANYBODY),
+    "Query.sessions": Operation("{ sessions { id } }", Who.MEMBER),
     "Query.catalog": Operation('{ catalog(name: "emit") { name } }'),
     "Query.catalogs": Operation("{ catalogs { name } }"),
     "Query.workspaces": Operation("{ workspaces { nodes { id } } }", needs=_scopes("workspace:read")),
@@ -77,6 +81,10 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Mutation.changePassword": Operation(
         'mutation { changePassword(input: {current: "x", new: "y"}) { __typename } }', Who.MEMBER
     ),
+    "Mutation.endSession": Operation(
+        'mutation { endSession(input: {id: "ses_01k0000000000000000000000a"}) { __typename } }', Who.MEMBER
+    ),
+    "Mutation.endOtherSessions": Operation("mutation { endOtherSessions { __typename } }", Who.MEMBER),
     "Mutation.createWorkspace": Operation(
         'mutation { createWorkspace(input: {name: "N", slug: "%(slug)s", catalog: "emit"}) { __typename } }', Who.MEMBER
     ),
@@ -112,6 +120,16 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Mutation.removeMember": _mutation(
         "removeMember(input: {workspaceId: $id, userId: $user})", On.MEMBER, "members:write", spacious=False
     ),
+    "Mutation.withdrawInvitation": _mutation(
+        "withdrawInvitation(input: {id: $id})", On.INVITATION, "members:write", spacious=False
+    ),
+    "Mutation.deleteWorkspace": Operation(
+        "mutation($id: ID!) { deleteWorkspace(input: {id: $id}) { __typename } }",
+        on=On.WORKSPACE,
+        needs=_scopes("workspace:write"),
+        spacious=False,
+        owners=True,
+    ),
     "Mutation.createSpaceToken": _mutation(
         'createSpaceToken(input: {spaceId: $id, name: "N", grants: ["%(given)s"]})', On.SPACE, "tokens:create"
     ),
@@ -145,6 +163,13 @@ NESTED_FIELDS: dict[str, Operation] = {
         "members:read",
         spacious=False,
     ),
+    "Workspace.invitations": _query(
+        "workspace(id: $id) { invitations { nodes { id } } }",
+        On.WORKSPACE,
+        "workspace:read",
+        "members:read",
+        spacious=False,
+    ),
     "Workspace.auditLog": _query(
         "workspace(id: $id) { auditLog { nodes { id } } }", On.WORKSPACE, "workspace:read", "audit:read", spacious=False
     ),
@@ -159,12 +184,13 @@ NESTED_FIELDS: dict[str, Operation] = {
 OPEN_TYPES = frozenset(
     {
         "AuditEvent", "AuditEventConnection", "AuditEventEdge", "Catalog", "ChangeTokenSuccess", "Conflict",
-        "CreateTokenSuccess", "DeleteTokenSuccess", "InvalidInput", "Me", "Member", "MemberConnection", "MemberEdge",
+        "CreateTokenSuccess", "DeleteTokenSuccess", "DeleteWorkspaceSuccess", "EndSessionsSuccess", "InvalidInput",
+        "Invitation", "InvitationConnection", "InvitationEdge", "Me", "Member", "MemberConnection", "MemberEdge",
         "MemberSuccess", "Needs", "NotFound", "PageInfo", "Plan", "PlanLimit", "Policy", "Preset", "RateLimit",
-        "RevokeTokensSuccess", "Role", "RotateTokenSuccess", "Scope", "ScopeNotAllowed", "Shorthand", "SignInFailed",
-        "SignInSuccess", "SignOutSuccess", "SpaceConnection", "SpaceEdge", "SpaceSuccess", "TokenConnection",
-        "TokenEdge", "TooManyAttempts", "UsageDay", "UseCase", "User", "WorkspaceConnection", "WorkspaceEdge",
-        "WorkspaceSuccess", "Node", "Refusal",
+        "RevokeTokensSuccess", "Role", "RotateTokenSuccess", "Scope", "ScopeNotAllowed", "Session", "Shorthand",
+        "SignInFailed", "SignInSuccess", "SignOutSuccess", "SpaceConnection", "SpaceEdge", "SpaceSuccess",
+        "TokenConnection", "TokenEdge", "TooManyAttempts", "UsageDay", "UseCase", "User",
+        "WithdrawInvitationSuccess", "WorkspaceConnection", "WorkspaceEdge", "WorkspaceSuccess", "Node", "Refusal",
     }
 )  # fmt: skip
 """Types all of whose fields are open to whoever got hold of a value: their parents' resolvers decided."""
@@ -183,4 +209,10 @@ OPEN_FIELDS = {
 }  # fmt: skip
 """Fields open to whoever may see the object; ``rotatedFrom``, ``rotatedTo`` and ``space`` are null without scopes."""
 
-OPERATIONS = {**ROOT_FIELDS, **NESTED_FIELDS}
+_LAST = "Mutation.deleteWorkspace"
+
+OPERATIONS = {
+    **{name: one for name, one in {**ROOT_FIELDS, **NESTED_FIELDS}.items() if name != _LAST},
+    _LAST: ROOT_FIELDS[_LAST],
+}
+"""All of them; what takes the workspace away comes when nothing else needs it any more."""

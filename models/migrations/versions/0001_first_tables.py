@@ -76,6 +76,7 @@ def _people() -> None:
     op.create_table(
         "user_sessions",
         sa.Column("digest", DIGEST, nullable=False),
+        sa.Column("id", sa.String(40), nullable=False),
         sa.Column("user_id", sa.String(40), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("last_seen_at", MOMENT, nullable=False),
@@ -83,6 +84,7 @@ def _people() -> None:
         sa.Column("ip", sa.String(64), nullable=False),
         sa.Column("user_agent", sa.String(300), nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_user_sessions"),
+        sa.UniqueConstraint("id", name="uq_user_sessions_id"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_user_sessions_user_id", ondelete="CASCADE"),
         sa.CheckConstraint("length(digest) = 32", name="ck_user_sessions_digest"),
     )
@@ -106,13 +108,16 @@ def _workspaces() -> None:
         sa.Column("burst", sa.Integer(), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("suspended_at", MOMENT, nullable=True),
+        sa.Column("deleted_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
-        sa.UniqueConstraint("slug", name="uq_workspaces_slug"),
         sa.CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_workspaces_limit_whole"),
         sa.CheckConstraint("per_minute > 0 AND burst > 0", name="ck_workspaces_limit_positive"),
         sa.CheckConstraint("lifetime_seconds_max > 0", name="ck_workspaces_lifetime_max"),
         sa.CheckConstraint("lifetime_seconds_default > 0", name="ck_workspaces_lifetime_default"),
         sa.CheckConstraint("lifetime_seconds_default <= lifetime_seconds_max", name="ck_workspaces_lifetime_order"),
+    )
+    op.create_index(
+        "uq_workspaces_slug", "workspaces", ["slug"], unique=True, sqlite_where=LISTED, postgresql_where=LISTED
     )
 
 
@@ -120,17 +125,22 @@ def _invitations() -> None:
     op.create_table(
         "invitations",
         sa.Column("digest", DIGEST, nullable=False),
+        sa.Column("id", sa.String(40), nullable=False),
         sa.Column("user_id", sa.String(40), nullable=False),
         sa.Column("workspace_id", sa.String(40), nullable=False),
         sa.Column("role", sa.String(100), nullable=False),
+        sa.Column("invited_by", sa.String(254), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.Column("used_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("digest", name="pk_invitations"),
+        sa.UniqueConstraint("id", name="uq_invitations_id"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_invitations_user_id", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name="fk_invitations_workspace_id"),
         sa.CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),
     )
     op.create_index("ix_invitations_user_id", "invitations", ["user_id"])
+    op.create_index("ix_invitations_workspace_created", "invitations", ["workspace_id", "created_at", "id"])
 
 
 def _spaces_and_members() -> None:

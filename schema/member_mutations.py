@@ -1,0 +1,154 @@
+"""Mutations of members and invitations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.resolvers import members
+from spacekey.resolvers.invitations import withdraw_invitation
+from spacekey.resolvers.members import Membership
+
+from .context import SpacekeyInfo
+from .member_types import Member, member_type
+from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
+
+
+@strawberry.input(description="Whom to add, in which role.")
+class AddMemberInput:
+    """A new member."""
+
+    workspace_id: strawberry.ID
+    email: str
+    role: str
+    name: str | None = None
+
+
+@strawberry.input(description="Whose role to change, and to what.")
+class ChangeMemberRoleInput:
+    """A member's new role."""
+
+    workspace_id: strawberry.ID
+    user_id: strawberry.ID
+    role: str
+    wait: bool = True
+
+
+@strawberry.input(description="Whom to remove. The tokens they made stay.")
+class RemoveMemberInput:
+    """A member to remove."""
+
+    workspace_id: strawberry.ID
+    user_id: strawberry.ID
+    wait: bool = True
+
+
+@strawberry.input(description="Which invitation to take back. Its code is good for nothing from then on.")
+class WithdrawInvitationInput:
+    """An invitation to withdraw."""
+
+    id: strawberry.ID
+
+
+@strawberry.type(description="The member as they are now.")
+class MemberSuccess:
+    """A member after a change."""
+
+    member: Member
+    effective_at: datetime
+    invitation: str | None = strawberry.field(
+        description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member."
+    )
+
+
+@strawberry.type(description="The invitation is gone.")
+class WithdrawInvitationSuccess:
+    """Which one."""
+
+    id: strawberry.ID
+
+
+MemberResult: TypeAlias = Annotated[
+    MemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict, strawberry.union("MemberResult")
+]
+WithdrawInvitationResult: TypeAlias = Annotated[
+    WithdrawInvitationSuccess | ScopeNotAllowed | NotFound | Conflict, strawberry.union("WithdrawInvitationResult")
+]
+
+
+@strawberry.type
+class MemberMutations:
+    """What can be done to members."""
+
+    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
+    async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002
+        """Add a person to a workspace."""
+        context = info.context
+        return _member_success(
+            await answered(
+                context,
+                lambda: members.add_member(
+                    context.system,
+                    context.known_caller,
+                    input.workspace_id,
+                    email=input.email,
+                    role=input.role,
+                    name=input.name,
+                ),
+            )
+        )
+
+    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
+    async def change_member_role(self, info: SpacekeyInfo, input: ChangeMemberRoleInput) -> object:  # noqa: A002
+        """Give a member another role."""
+        context = info.context
+        return _member_success(
+            await answered(
+                context,
+                lambda: members.change_member_role(
+                    context.system,
+                    context.known_caller,
+                    input.workspace_id,
+                    input.user_id,
+                    role=input.role,
+                    wait=input.wait,
+                ),
+            )
+        )
+
+    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
+    async def remove_member(self, info: SpacekeyInfo, input: RemoveMemberInput) -> object:  # noqa: A002
+        """Remove a member; the tokens they made stay."""
+        context = info.context
+        return _member_success(
+            await answered(
+                context,
+                lambda: members.remove_member(
+                    context.system, context.known_caller, input.workspace_id, input.user_id, wait=input.wait
+                ),
+            )
+        )
+
+    @strawberry.mutation(graphql_type=WithdrawInvitationResult, directives=[requires_scopes("members:write")])
+    async def withdraw_invitation(self, info: SpacekeyInfo, input: WithdrawInvitationInput) -> object:  # noqa: A002
+        """Take back an invitation that nobody has accepted yet."""
+        context = info.context
+
+        async def withdraw() -> WithdrawInvitationSuccess:
+            await withdraw_invitation(context.system, context.known_caller, input.id)
+            return WithdrawInvitationSuccess(id=input.id)
+
+        return await answered(context, withdraw)
+
+
+def _member_success(answer: Membership | AnyRefusal) -> MemberSuccess | AnyRefusal:
+    if not isinstance(answer, Membership):
+        return answer
+    return MemberSuccess(
+        member=member_type(answer.member, answer.user),
+        effective_at=answer.effective_at,
+        invitation=None if answer.invitation is None else answer.invitation.reveal(),
+    )

@@ -1,0 +1,80 @@
+"""Spaces as clients see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.models.workspace import Space as SpaceRow
+
+from .answering import answering
+from .connection import After, Before, Connection, First, Last
+from .context import SpacekeyInfo
+from .node import Node
+from .token_lists import FilterArgument, OrderArgument, listed_tokens
+from .token_types import Token
+
+if TYPE_CHECKING:
+    from .workspace_types import Workspace
+
+WorkspaceRef = Annotated["Workspace", strawberry.lazy("spacekey.schema.workspace_types")]
+
+
+@strawberry.type(description="A project inside a workspace.")
+class Space(Node):
+    """A space."""
+
+    row: strawberry.Private[SpaceRow]
+
+    @strawberry.field
+    def name(self) -> str:
+        """What people call it."""
+        return self.row.name
+
+    @strawberry.field
+    def slug(self) -> str:
+        """What stands in addresses; unique in the workspace."""
+        return self.row.slug
+
+    @strawberry.field
+    def created_at(self) -> datetime:
+        """When it was made."""
+        return self.row.created_at
+
+    @strawberry.field(description="Null unless the space was deleted; its tokens are refused since then.")
+    def deleted_at(self) -> datetime | None:
+        """When it was deleted."""
+        return self.row.deleted_at
+
+    @strawberry.field(directives=[requires_scopes("workspace:read")])
+    async def workspace(self, info: SpacekeyInfo) -> WorkspaceRef | None:
+        """The workspace it lies in."""
+        from .workspace_types import workspace_type
+
+        with answering():
+            authority = await info.context.loaders.authority.load(self.row.workspace_id)
+            return None if authority is None else workspace_type(authority)
+
+    @strawberry.field(directives=[requires_scopes("tokens:read")])
+    async def tokens(
+        self,
+        info: SpacekeyInfo,
+        filter: FilterArgument = None,  # noqa: A002 - the API's name
+        order_by: OrderArgument = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Token]:
+        """The space's tokens."""
+        return await listed_tokens(
+            info, self.row.workspace_id, self.row.id, filter, order_by, (first, after, last, before)
+        )
+
+
+def space_type(row: SpaceRow) -> Space:
+    """The GraphQL face of a space."""
+    return Space(id=strawberry.ID(row.id), row=row)
