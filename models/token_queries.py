@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, not_, or_, update
+from sqlalchemy import String, bindparam, func, not_, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -111,7 +111,10 @@ def _ordering(order: TokenOrder, descending: bool) -> Ordering:
 
 
 async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[datetime, str]]) -> None:
-    """Move each token's last use to (moment, IP). Only forwards, and no other column: a late writer undoes nothing."""
+    """Move each token's last use to (moment, IP). Only forwards, and no other column: a late writer undoes nothing.
+
+    An empty IP is not known: then the one before stays.
+    """
     if not uses:
         return
     token = Token.__table__
@@ -123,7 +126,10 @@ async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[dateti
                 token.c.last_used_at.is_(None), token.c.last_used_at < bindparam("at", type_=token.c.last_used_at.type)
             ),
         )
-        .values(last_used_at=bindparam("at"), last_used_ip=bindparam("ip"))
+        .values(
+            last_used_at=bindparam("at"),
+            last_used_ip=func.coalesce(func.nullif(bindparam("ip", type_=String), ""), token.c.last_used_ip),
+        )
     )
     # In the order of ids, so that two processes flushing at once never wait for each other in a ring.
     rows = [{"token": token_id, "at": at, "ip": ip} for token_id, (at, ip) in sorted(uses.items())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, String
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, String
 from sqlmodel import Field
 
 from .columns import UtcDateTime, moment
@@ -32,3 +32,14 @@ class ScopeUse(Row, table=True):
     token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
     scope: str = Field(sa_column=Column(String(100), primary_key=True))
     last_used_at: datetime = Field(sa_column=moment(nullable=False))
+
+
+class UsageReporter(Row, table=True):
+    """How far one collector's batches have been counted, so that a batch that is sent twice counts once."""
+
+    __tablename__ = "usage_reporters"
+    __table_args__ = (Index("ix_usage_reporters_seen_at", "seen_at"),)
+
+    id: str = Field(sa_column=Column(String(120), primary_key=True))
+    number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    seen_at: datetime = Field(sa_column=moment(nullable=False))

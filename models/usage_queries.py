@@ -13,10 +13,14 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from .result import result_of
+from .store import POSTGRESQL
 from .token import Token
 from .upsert import insert
-from .usage import ScopeUse, UsageHour
+from .usage import ScopeUse, UsageHour, UsageReporter
 from .utc_day import UtcDay
+
+GIVE_WAY_SECONDS = 0.5
+"""How long a flush waits for a row that somebody changes: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""
 
 
 class UsageDay(NamedTuple):
@@ -39,7 +43,7 @@ async def add_usage(session: AsyncSession, rows: Iterable[UsageHour]) -> None:
     values = [
         {"token_id": token_id, "hour": hour, "allowed": allowed, "denied": denied, "limited": limited}
         for (token_id, hour), (allowed, denied, limited) in sorted(counts.items())
-        if token_id in known
+        if token_id in known and allowed + denied + limited > 0
     ]
     if not values:
         return
@@ -106,6 +110,42 @@ async def scopes_used(session: AsyncSession, token_ids: Iterable[str], since: da
     for token_id, scope in (await session.exec(statement)).all():
         used[token_id].add(scope)
     return {token_id: frozenset(scopes) for token_id, scopes in used.items()}
+
+
+async def take_number(session: AsyncSession, reporter: str, number: int, now: datetime) -> bool:
+    """Whether this batch is a new one. Then its number is kept with it, in the same transaction, or not at all.
+
+    A second sending of the batch waits here for the first one's transaction, and is then known.
+    """
+    connection = await session.connection()
+    statement = insert(connection, UsageReporter).values(id=reporter, number=number, seen_at=now)
+    new = statement.excluded
+    taken = await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"number": new.number, "seen_at": new.seen_at},
+            where=UsageReporter.__table__.c.number < new.number,
+        ).returning(UsageReporter.__table__.c.number)
+    )
+    return taken.first() is not None
+
+
+async def forget_reporters(session: AsyncSession, before: datetime) -> None:
+    """Forget the reporters that have been silent since then."""
+    connection = await session.connection()
+    reporter = UsageReporter.__table__
+    await connection.execute(sa.delete(reporter).where(reporter.c.seen_at < before))
+
+
+async def give_way(session: AsyncSession) -> None:
+    """In this transaction, rather fail than make somebody wait who changes tokens: a flush can be repeated.
+
+    Whoever revokes many tokens locks their rows in an order of their own. If a flush and they wait for each other,
+    PostgreSQL would end either one after ``deadlock_timeout``; so the flush ends itself before that.
+    """
+    connection = await session.connection()
+    if connection.dialect.name == POSTGRESQL:
+        await connection.execute(sa.text(f"SET LOCAL lock_timeout = {round(GIVE_WAY_SECONDS * 1_000)}"))
 
 
 async def _existing(session: AsyncSession, token_ids: set[str]) -> set[str]:

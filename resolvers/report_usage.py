@@ -3,72 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
+from spacekey.domain.usage import TokenUse
 from spacekey.models import token_queries, usage_queries
-from spacekey.models.usage import UsageHour
 
 from .authority import authority_in
 from .caller import Caller
 from .introspect import SCOPE
+from .keep_usage import REPORTED_BEHIND_MAX, add, is_new
 from .system import System
 
 REPORT_ROWS_MAX = 1_000
 COUNT_MAX = 10**9
 AHEAD_MAX = timedelta(minutes=5)
-BEHIND_MAX = timedelta(days=7)
+REPORTER_LENGTH_MAX = 64
+NUMBER_MAX = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class TokenUse:
-    """One token's requests in the hour of ``at``, its last use then, and the scopes that were needed."""
+class BatchName:
+    """What makes a batch known again when it is sent twice: see :class:`spacekey.domain.usage.UsageBatch`."""
 
-    token_id: str
-    at: datetime
-    ip: str = ""
-    allowed: int = 0
-    denied: int = 0
-    limited: int = 0
-    scopes: tuple[str, ...] = ()
+    reporter: str
+    number: int
 
 
-async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse]) -> int:
-    """Add a batch. Returns how many rows were kept.
+async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse], name: BatchName | None = None) -> int:
+    """Add a batch. Returns how many rows were kept; 0 for a batch that was kept before.
 
+    :param name: without one, a batch that is sent twice counts twice.
     :raises InvalidInput: too many rows, or a row that cannot be.
     :raises Forbidden: the caller does not hold ``tokens:introspect`` where the tokens are.
     """
     if len(uses) > REPORT_ROWS_MAX:
         raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
+    now = system.clock()
     for use in uses:
-        _check(use, system.clock())
+        _check(use, now)
+    if name is not None:
+        _check_name(name)
     async with system.store.changing() as session:
+        await usage_queries.give_way(session)
         visible = await _visible(session, system, caller, {use.token_id for use in uses})
-        kept = [use for use in uses if use.token_id in visible]
-        await usage_queries.add_usage(
-            session,
-            [
-                UsageHour(
-                    token_id=one.token_id, hour=one.at, allowed=one.allowed, denied=one.denied, limited=one.limited
-                )
-                for one in kept
-            ],
-        )
-        last: dict[str, tuple[datetime, str]] = {}
-        scopes: dict[tuple[str, str], datetime] = {}
-        for use in kept:
-            if use.token_id not in last or last[use.token_id][0] < use.at:
-                last[use.token_id] = (use.at, use.ip)
-            for scope in use.scopes:
-                if scope in visible[use.token_id]:
-                    scopes[use.token_id, scope] = max(use.at, scopes.get((use.token_id, scope), use.at))
-        await token_queries.touch_last_used(session, last)
-        await usage_queries.touch_scopes(session, scopes)
+        # Under the caller's name, so that nobody can use up another one's numbers.
+        if name is not None and not await is_new(session, f"{caller.id}/{name.reporter}", name.number, now):
+            return 0
+        kept = [
+            replace(use, scopes=tuple(scope for scope in use.scopes if scope in visible[use.token_id]))
+            for use in uses
+            if use.token_id in visible
+        ]
+        await add(session, kept)
     return len(kept)
 
 
@@ -88,9 +79,16 @@ async def _visible(session: AsyncSession, system: System, caller: Caller, ids: s
 
 
 def _check(use: TokenUse, now: datetime) -> None:
-    if not now - BEHIND_MAX <= use.at <= now + AHEAD_MAX:
+    if not now - REPORTED_BEHIND_MAX <= use.at <= now + AHEAD_MAX:
         raise InvalidInput("at", "Must lie within the last 7 days.")
     if not all(0 <= count <= COUNT_MAX for count in (use.allowed, use.denied, use.limited)):
         raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.")
     if len(use.ip) > 64 or not use.ip.isprintable():
         raise InvalidInput("ip", "Write an IP address.")
+
+
+def _check_name(name: BatchName) -> None:
+    if not (name.reporter.isascii() and name.reporter.isalnum()) or len(name.reporter) > REPORTER_LENGTH_MAX:
+        raise InvalidInput("reporter", f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random.")
+    if not 1 <= name.number <= NUMBER_MAX:
+        raise InvalidInput("number", "Count batches upwards, from 1.")

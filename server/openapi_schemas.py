@@ -76,6 +76,7 @@ _USE: Json = {
     "denied": _COUNT,
     "limited": _COUNT,
     "scopes": _TEXTS,
+    "used": {"type": "boolean", "default": True},
 }
 
 SCHEMAS: Json = {
@@ -132,7 +133,12 @@ SCHEMAS: Json = {
         }
     ),
     "Usage": _object(
-        {"uses": {"type": "array", "maxItems": 1_000, "items": _object(_USE, ("token_id", "at"), closed=True)}},
+        {
+            "uses": {"type": "array", "maxItems": 1_000, "items": _object(_USE, ("token_id", "at"), closed=True)},
+            "reporter": {"type": "string", "pattern": "^[0-9A-Za-z]{1,64}$"},
+            "number": {"type": "integer", "minimum": 1},
+        },
+        ("uses",),
         closed=True,
     ),
     "Accepted": _object({"accepted": _COUNT}),

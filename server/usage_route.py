@@ -8,30 +8,42 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.usage import TokenUse
 from spacekey.middleware import requires
-from spacekey.resolvers.report_usage import COUNT_MAX, REPORT_ROWS_MAX, TokenUse, report_usage
+from spacekey.resolvers.report_usage import COUNT_MAX, NUMBER_MAX, REPORT_ROWS_MAX, BatchName, report_usage
 
 from .body import json_object
-from .fields import only_known, optional_text, strings, text, whole
+from .fields import flag, only_known, optional_text, strings, text, whole
 from .moments import read_moment
 from .parts import known_caller, parts_of
 
 USAGE_BYTES_MAX = 1_048_576
-USE = ("token_id", "at", "ip", "allowed", "denied", "limited", "scopes")
+REPORT = ("uses", "reporter", "number")
+USE = ("token_id", "at", "ip", "allowed", "denied", "limited", "scopes", "used")
 
 
 @requires("tokens:introspect")
 async def add_usage(request: Request) -> JSONResponse:
-    """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out."""
+    """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out.
+
+    With ``reporter`` and ``number``, a batch that is sent again after a lost answer is not counted again.
+    """
     body = await json_object(request, bytes_max=USAGE_BYTES_MAX)
-    only_known(body, ("uses",))
+    only_known(body, REPORT)
     rows = body.get("uses")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidInput("uses", "Must be a list of objects.")
     if len(rows) > REPORT_ROWS_MAX:
         raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
-    accepted = await report_usage(parts_of(request).system, known_caller(request), [_use(row) for row in rows])
+    uses = [_use(row) for row in rows]
+    accepted = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
     return JSONResponse({"accepted": accepted})
+
+
+def _name(body: dict[str, Any]) -> BatchName | None:
+    if "reporter" not in body and "number" not in body:
+        return None
+    return BatchName(text(body, "reporter"), whole(body, "number", most=NUMBER_MAX))
 
 
 def _use(row: dict[str, Any]) -> TokenUse:
@@ -44,4 +56,5 @@ def _use(row: dict[str, Any]) -> TokenUse:
         denied=whole(row, "denied", 0, most=COUNT_MAX),
         limited=whole(row, "limited", 0, most=COUNT_MAX),
         scopes=strings(row, "scopes"),
+        used=flag(row, "used", True),
     )

@@ -1,0 +1,182 @@
+"""What requests did with their tokens, counted in memory: a few dictionary operations a request, and a bound.
+
+It belongs to one event loop: every note is made there, and nothing in a note waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.usage import TokenUse
+
+from .clock import WallClock, utc_now
+
+ENTRIES_MAX = 100_000
+IP_LENGTH_MAX = 64
+ROW_SCOPES_MAX = 500
+SCOPES_CUT_MAX = 2_000
+"""A cut ends with the entry that comes to so many scopes, so that a batch stays small on the wire."""
+
+_HOUR = timedelta(hours=1)
+_NO_SCOPE: frozenset[str] = frozenset()
+
+Client = tuple[str, int] | None
+"""``scope["client"]`` as ASGI has it: address and port."""
+
+
+class Tally:
+    """Counts of each token in each hour, until they are cut.
+
+    :param now: wall time, for the hour and the last use.
+    :param entries_max: how many (token, hour) are held; what comes beyond it is only counted as lost.
+    :param wake: called when there is something to be cut.
+    """
+
+    def __init__(self, *, now: WallClock = utc_now, entries_max: int = ENTRIES_MAX, wake: Callable[[], None]) -> None:
+        if entries_max < 1:
+            raise ConfigurationError("entries_max: must be at least 1")
+        self.lost = 0
+        """Requests that found no room, or whose batch was given up. Nobody counts them any more."""
+        self._now = now
+        self._entries_max = entries_max
+        self._wake = wake
+        self._entries: dict[str, _Entry] = {}
+        self._past: deque[dict[str, _Entry]] = deque()
+        self._past_entries = 0
+        self._since = self._until = now()
+
+    def __len__(self) -> int:
+        """How many (token, hour) wait to be cut."""
+        return len(self._entries) + self._past_entries
+
+    def allowed(self, token_id: str, client: Client, scopes: frozenset[str] = _NO_SCOPE) -> None:
+        """A request was let through, by these scopes."""
+        now = self._now()
+        entry = self._entries.get(token_id) if self._since <= now < self._until else None
+        if entry is None:
+            entry = self._entry(token_id, now)
+            if entry is None:
+                return
+        entry.allowed += 1
+        entry.at = now
+        entry.client = client
+        entry.used = True
+        entry.scopes.add(scopes)
+
+    def denied(self, token_id: str, client: Client) -> None:
+        """A good token lacked a scope."""
+        entry = self._noted(token_id, client)
+        if entry is not None:
+            entry.denied += 1
+
+    def limited(self, token_id: str, client: Client) -> None:
+        """A good token was over its limit."""
+        entry = self._noted(token_id, client)
+        if entry is not None:
+            entry.limited += 1
+
+    def refused(self, token_id: str) -> None:
+        """A known token is not good any more. That is a denial and no use."""
+        now = self._now()
+        entry = self._entry(token_id, now)
+        if entry is not None:
+            entry.denied += 1
+            entry.at = entry.at if entry.used else now
+
+    def seen(self, token_id: str) -> None:
+        """The token was good, in a request that is counted elsewhere."""
+        now = self._now()
+        entry = self._entry(token_id, now, requests=0)
+        if entry is not None:
+            entry.at = now
+            entry.used = True
+
+    def cut(self, entries_max: int) -> list[TokenUse]:
+        """Take out up to so many (token, hour), the oldest hours first; nobody but the caller has them then."""
+        rows: list[TokenUse] = []
+        scopes = 0
+        while entries_max > 0 and len(self) and scopes < SCOPES_CUT_MAX:
+            token_id, entry = self._oldest().popitem()
+            for row in _rows(token_id, entry):
+                rows.append(row)
+                scopes += len(row.scopes)
+            entries_max -= 1
+        return rows
+
+    def _noted(self, token_id: str, client: Client) -> _Entry | None:
+        now = self._now()
+        entry = self._entry(token_id, now)
+        if entry is not None:
+            entry.at = now
+            entry.client = client
+            entry.used = True
+        return entry
+
+    def _entry(self, token_id: str, now: datetime, *, requests: int = 1) -> _Entry | None:
+        """The token's entry in this hour; None when there is no room for one."""
+        if not self._since <= now < self._until:
+            self._turn(now)
+        entry = self._entries.get(token_id)
+        if entry is None:
+            if len(self) >= self._entries_max:
+                self.lost += requests
+                return None
+            entry = self._entries[token_id] = _Entry(now)
+            self._wake()
+        return entry
+
+    def _oldest(self) -> dict[str, _Entry]:
+        """The oldest hour that holds something; what is about to be taken out of it is no longer counted."""
+        if not self._past:
+            return self._entries
+        self._past_entries -= 1
+        return self._past[0] if len(self._past[0]) > 1 else self._past.popleft()
+
+    def _turn(self, now: datetime) -> None:
+        """Begin another hour: the next one, or an earlier one when the clock was set back."""
+        if self._entries:
+            self._past.append(self._entries)
+            self._past_entries += len(self._entries)
+            self._entries = {}
+        self._since = now.replace(minute=0, second=0, microsecond=0)
+        self._until = self._since + _HOUR
+
+
+class _Entry:
+    __slots__ = ("allowed", "at", "client", "denied", "limited", "scopes", "used")
+
+    def __init__(self, at: datetime) -> None:
+        self.allowed = 0
+        self.denied = 0
+        self.limited = 0
+        self.at = at
+        self.client: Client = None
+        self.used = False
+        self.scopes: set[frozenset[str]] = set()
+        """Sets as the rules have them: adding one of those again costs next to nothing."""
+
+
+def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
+    """One row, and more without counts where the scopes are too many for it."""
+    scopes = sorted(_NO_SCOPE.union(*entry.scopes))
+    yield TokenUse(
+        token_id=token_id,
+        at=entry.at,
+        ip=_address(entry.client),
+        allowed=entry.allowed,
+        denied=entry.denied,
+        limited=entry.limited,
+        scopes=tuple(scopes[:ROW_SCOPES_MAX]),
+        used=entry.used,
+    )
+    for start in range(ROW_SCOPES_MAX, len(scopes), ROW_SCOPES_MAX):
+        yield TokenUse(token_id, entry.at, scopes=tuple(scopes[start : start + ROW_SCOPES_MAX]), used=False)
+
+
+def _address(client: Client) -> str:
+    """The address, where the server told one that a report may hold."""
+    text = "" if client is None else client[0]
+    return text[:IP_LENGTH_MAX] if text.isprintable() else ""

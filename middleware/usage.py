@@ -1,0 +1,119 @@
+"""Usage: noted on the request path, flushed in batches by a task of its own.
+
+A request never waits for a flush, and a flush that fails costs nothing: what was not sent stays in memory, within a
+bound, and goes on being added up. Only the one batch whose fate is not known is set aside, to be sent again under the
+same number, which adds it once. What a crash loses is what was not flushed yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.usage import UsageBatch, UsageSink
+
+from .clock import WallClock, utc_now
+from .tally import ENTRIES_MAX, Tally
+
+log = logging.getLogger("spacekey.usage")
+
+FLUSH_SECONDS = 5.0
+BATCH_ENTRIES_MAX = 500
+CLOSE_SECONDS = 5.0
+
+
+class UsageCollector(Tally):
+    """Collects what requests do with their tokens and sends it on. Give it to ``TokenMiddleware(usage=…)``.
+
+    :param sink: keeps the batches.
+    :param flush_seconds: how long notes wait; also the most that a crash loses.
+    :param entries_max: how many (token, hour) are held while the sink does not answer; more is counted as ``lost``.
+    :param close_seconds: how long closing waits for the last flush.
+    :raises ConfigurationError: for a number that cannot be.
+    """
+
+    def __init__(
+        self,
+        sink: UsageSink,
+        *,
+        flush_seconds: float = FLUSH_SECONDS,
+        entries_max: int = ENTRIES_MAX,
+        close_seconds: float = CLOSE_SECONDS,
+        now: WallClock = utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(now=now, entries_max=entries_max, wake=self._start)
+        if not (flush_seconds > 0 and close_seconds > 0):
+            raise ConfigurationError("flush_seconds and close_seconds: must be greater than 0")
+        self._sink = sink
+        self._flush_seconds = flush_seconds
+        self._close_seconds = close_seconds
+        self._sleep = sleep
+        self._reporter = secrets.token_hex(16)
+        self._number = 0
+        self._in_doubt: UsageBatch | None = None
+        self._flushing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many (token, hour) are not known to be kept."""
+        return len(self) + (0 if self._in_doubt is None else len(self._in_doubt.uses))
+
+    async def flush(self) -> None:
+        """Send what has been noted. A sink that does not answer is asked again by the next flush."""
+        async with self._flushing:
+            batches_max = 2 + len(self) // BATCH_ENTRIES_MAX  # what is noted meanwhile is the next flush's
+            for _ in range(batches_max):
+                batch = self._in_doubt = self._in_doubt or self._next()
+                if batch is None:
+                    return
+                try:
+                    await self._sink.send(batch)
+                except Unavailable as error:
+                    log.warning("usage waits, %d rows: %s", self.waiting, error)
+                    return
+                except Exception as error:  # noqa: BLE001 - it would fail for ever, and hold up all that follow
+                    self._give_up(batch, error)
+                self._in_doubt = None
+
+    async def aclose(self) -> None:
+        """Flush once more, for a bounded time, and close the sink. What is noted after that is lost."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._close_seconds):
+                await self.flush()
+        if self.waiting:
+            log.error("usage of %d tokens is lost: the sink did not answer", self.waiting)
+        await self._sink.aclose()
+
+    def _start(self) -> None:
+        """The first note starts the task, so that a collector may be made outside of an event loop."""
+        if (self._task is None or self._task.done()) and not self._closed:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        """Flush every few seconds; end when there is nothing more. The next note starts another task."""
+        while self.waiting:
+            await self._sleep(self._flush_seconds)
+            await self.flush()
+
+    def _next(self) -> UsageBatch | None:
+        rows = self.cut(BATCH_ENTRIES_MAX)
+        if not rows:
+            return None
+        self._number += 1
+        return UsageBatch(self._reporter, self._number, tuple(rows))
+
+    def _give_up(self, batch: UsageBatch, error: Exception) -> None:
+        requests = sum(use.allowed + use.denied + use.limited for use in batch.uses)
+        self.lost += requests
+        log.error("usage of %d requests is lost: %s: %s", requests, type(error).__name__, error)

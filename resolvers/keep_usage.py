@@ -1,0 +1,76 @@
+"""Keep a batch of usage: counts are only added, last uses only move forwards, and a batch counts once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.clock import Clock
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import Conflict
+from spacekey.domain.usage import TokenUse, UsageBatch
+from spacekey.models import token_queries, usage_queries
+from spacekey.models.store import Store
+from spacekey.models.usage import UsageHour
+
+REPORTED_BEHIND_MAX = timedelta(days=7)
+"""How old a row of a report may be."""
+
+REPORTERS_KEPT = REPORTED_BEHIND_MAX + timedelta(days=1)
+"""How long a silent reporter is remembered: a batch that it sent before that is too old to be taken again."""
+
+
+class StoreUsage:
+    """A sink that keeps usage in the store itself, for apps in whose process the store is.
+
+    :param owned: whether closing the sink closes the store.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, owned: bool = False) -> None:
+        self._store = store
+        self._clock = clock
+        self._owned = owned
+
+    async def send(self, batch: UsageBatch) -> None:
+        """Keep the batch, unless it was kept before. See :class:`spacekey.domain.usage.UsageSink`."""
+        try:
+            async with self._store.changing() as session:
+                await usage_queries.give_way(session)
+                if await is_new(session, batch.reporter, batch.number, self._clock()):
+                    await add(session, batch.uses)
+        except Conflict as error:
+            raise Unavailable(str(error)) from None
+
+    async def aclose(self) -> None:
+        """Close the store, if it was opened for this sink."""
+        if self._owned:
+            await self._store.aclose()
+
+
+async def is_new(session: AsyncSession, reporter: str, number: int, now: datetime) -> bool:
+    """Whether the reporter's batch of this number has not been counted; if so, it counts as such when this commits."""
+    new = await usage_queries.take_number(session, reporter, number, now)
+    if new and number == 1:
+        await usage_queries.forget_reporters(session, now - REPORTERS_KEPT)
+    return new
+
+
+async def add(session: AsyncSession, uses: Sequence[TokenUse]) -> None:
+    """Add the counts, and move last uses. Rows of tokens that do not exist are left out."""
+    await usage_queries.add_usage(session, [_hour(use) for use in uses])
+    last: dict[str, tuple[datetime, str]] = {}
+    scopes: dict[tuple[str, str], datetime] = {}
+    for use in uses:
+        if use.used and (use.token_id not in last or last[use.token_id][0] <= use.at):
+            last[use.token_id] = (use.at, use.ip or last.get(use.token_id, (use.at, ""))[1])
+        for scope in use.scopes:
+            scopes[use.token_id, scope] = max(use.at, scopes.get((use.token_id, scope), use.at))
+    await token_queries.touch_last_used(session, last)
+    if scopes:
+        await usage_queries.touch_scopes(session, scopes)
+
+
+def _hour(use: TokenUse) -> UsageHour:
+    return UsageHour(token_id=use.token_id, hour=use.at, allowed=use.allowed, denied=use.denied, limited=use.limited)
