@@ -53,7 +53,7 @@ class MemoryLimiter:
 
     def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
-        now = int(self._clock() * SECOND_US)
+        now = int(self._clock() * SECOND_US + 0.5)
         share = self._share
         interval = interval_us(limit, share)
         burst = burst_of(limit, share)

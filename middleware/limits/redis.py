@@ -212,4 +212,4 @@ def _client(url: str) -> Redis:
         )
     except ValueError as error:
         raise ConfigurationError("the Redis URL: write redis://host:6379/0, rediss://… or unix://…") from error
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)

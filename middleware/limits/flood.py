@@ -1,0 +1,81 @@
+"""A bound on made-up secrets by the address they come from, so that a flood of them costs no reads.
+
+Whoever sends secrets that turn out to be malformed or unknown too often is answered 429 for every further secret that
+would have to be looked up, before it is. Two kinds of secrets are never held up by it: one that a cache answers for,
+and one that was found valid not long ago. So a flood from behind the same address as honest clients does not end their
+work, also where nothing is cached; nobody can make up such a secret.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from spacekey.domain.network import network_of
+from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
+from spacekey.domain.principal import Limit
+from spacekey.domain.secret import Secret
+from spacekey.middleware.clock import Clock, boot_clock
+
+from .memory import MemoryLimiter
+
+ADDRESSES_MAX = 10_000
+GOOD_MAX = 10_000
+_COUNTED = (Reason.MALFORMED, Reason.UNKNOWN)
+_DEFAULT = Limit(per_minute=30, burst=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Flooded(CannotTell):
+    """Nobody was asked, because too many secrets from there were made up. Answered with 429."""
+
+
+class RefusalFlood:
+    """Counts refusals by address, an IPv6 address by its /64, and says who is to be held up.
+
+    The address is the ASGI server's ``client``: behind a proxy, let the server take it from the proxy's header.
+
+    :param limit: how many malformed or unknown secrets an address may send.
+    :param addresses_max: how many addresses are told apart; all further ones share an account.
+    :param good_max: how many secrets that were found valid are remembered, by their digests.
+    """
+
+    def __init__(
+        self,
+        limit: Limit = _DEFAULT,
+        *,
+        addresses_max: int = ADDRESSES_MAX,
+        good_max: int = GOOD_MAX,
+        clock: Clock = boot_clock,
+    ) -> None:
+        self._limit = limit
+        self._refused = MemoryLimiter(clock=clock, entries_max=addresses_max)
+        self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._good_max = good_max
+
+    def holds_up(self, scope: Scope, secret: Secret) -> Flooded | None:
+        """Whether this secret may not be looked up now; None when it may."""
+        decision = self._refused.charge_at_once(_address(scope), self._limit, 0)
+        if decision.remaining or secret.digest() in self._good:
+            return None
+        return Flooded("too many refused secrets from this address", max(1, round(decision.reset_seconds + 0.5)))
+
+    def note(self, scope: Scope, secret: Secret, outcome: Outcome) -> None:
+        """Remember what became of a secret that was looked up."""
+        if isinstance(outcome, Valid):
+            digest = secret.digest()
+            self._good[digest] = None
+            self._good.move_to_end(digest)
+            if len(self._good) > self._good_max:
+                self._good.popitem(last=False)
+        elif isinstance(outcome, Refused):
+            self._good.pop(secret.digest(), None)
+            if outcome.reason in _COUNTED:
+                self._refused.charge_at_once(_address(scope), self._limit)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return network_of(client[0]) if client else ""

@@ -1,0 +1,220 @@
+"""A Redis that is down, hangs, or answers nonsense: requests go on, on this process's own share, and it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Limit
+from spacekey.middleware.limits import Limiter
+from spacekey.middleware.limits import redis as over_redis
+from spacekey.middleware.limits.redis import SETTLE_SECONDS, RedisLimiter
+from support.redis_server import RedisServer
+
+LIMIT = Limit(per_minute=60_000, burst=40)
+SECONDS_MAX = 30.0
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@asynccontextmanager
+async def limiter_at(
+    url: str, processes: int = 1, timeout_seconds: float = 0.05, told: list[bool] | None = None
+) -> AsyncIterator[RedisLimiter]:
+    """A limiter that is closed in the end."""
+    notices = told if told is not None else []
+    limiter = RedisLimiter(url, processes=processes, timeout_seconds=timeout_seconds, on_fallback=notices.append)
+    try:
+        yield limiter
+    finally:
+        await limiter.aclose()
+
+
+async def until(condition: Callable[[], bool], limiter: Limiter | None = None) -> None:
+    """Wait for it, within seconds; with a limiter, use it meanwhile."""
+    async with asyncio.timeout(SECONDS_MAX):
+        while not condition():
+            if limiter is not None:
+                await limiter.charge("meanwhile", LIMIT)
+            await asyncio.sleep(0.01)
+
+
+async def test_without_redis_each_process_hands_out_its_share_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[bool] = []
+    async with limiter_at(NOBODY, processes=8, told=told) as limiter:
+        first = await limiter.charge("key_1", LIMIT)
+        assert (first.allowed, limiter.falls_back, told) == (False, True, [True])  # what is left nobody knows
+        await asyncio.sleep(first.retry_after_seconds or 0.0)
+        await until(lambda: _looked(limiter) > 0)
+        assert (await limiter.charge("key_1", LIMIT)).allowed
+        await until(lambda: _looked(limiter) == LIMIT.burst // 8)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def _looked(limiter: RedisLimiter) -> int:
+    assert limiter._share is not None
+    return limiter._share.charge_at_once("key_1", LIMIT, 0).remaining
+
+
+async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server.wait_until_it_has_run_for(3.0)
+    asked: list[str] = []
+    told: list[bool] = []
+    async with limiter_at(redis_server.url, told=told, timeout_seconds=0.2) as limiter:
+        assert (await limiter.charge("key_1", LIMIT)).allowed
+        redis_server.suspend()
+        ask = limiter._ask
+
+        async def counted(key: str, limit: Limit, cost: int) -> tuple[bool, int] | str:
+            asked.append(key)
+            return await ask(key, limit, cost)
+
+        monkeypatch.setattr(limiter, "_ask", counted)
+        await limiter.charge("key_1", LIMIT)
+        assert told == [True]
+        answers = [limiter.charge_at_once("key_1", LIMIT) for _ in range(500)]
+        assert None not in answers
+        await until(lambda: asked.count("probe") >= 3, limiter)
+        assert [key for key in asked if key != "probe"] == ["key_1"]
+        redis_server.resume()
+        await until(lambda: told == [True, False])
+        assert limiter.charge_at_once("key_1", LIMIT) is None  # Redis decides again
+        assert (await limiter.charge("key_2", LIMIT)).remaining >= LIMIT.burst - 1
+
+
+async def test_a_late_answer_is_never_taken_for_another_question(redis_server: RedisServer) -> None:
+    """What Redis still says to a question that was given up goes nowhere."""
+    redis_server.wait_until_it_has_run_for(6.0)
+    large, small = Limit(per_minute=60_000, burst=1_000), Limit(per_minute=60, burst=3)
+    async with limiter_at(redis_server.url, timeout_seconds=0.2) as limiter:
+        assert (await limiter.charge("large", large)).remaining == 999
+        assert (await limiter.charge("small", small, 0)).remaining == 3
+        redis_server.suspend()
+        await asyncio.gather(*(limiter.charge("large", large) for _ in range(20)))
+        redis_server.resume()
+        await until(lambda: not limiter.falls_back)
+        small_ones = await asyncio.gather(*(limiter.charge("small", small) for _ in range(10)))
+        if not limiter.falls_back:  # a busy machine may have taken longer once more
+            assert sum(one.allowed for one in small_ones) in (3, 4)
+
+
+async def test_a_restarted_redis_is_used_again_by_itself(redis_server: RedisServer) -> None:
+    told: list[bool] = []
+    redis_server.wait_until_it_has_run_for(3.0)
+    async with limiter_at(redis_server.url, told=told, timeout_seconds=0.5) as limiter:
+        await limiter.charge("key_1", LIMIT)
+        redis_server.kill()
+        await limiter.charge("key_1", LIMIT)
+        assert told == [True]
+        redis_server.start()
+        await until(lambda: told == [True, False])
+        assert limiter.charge_at_once("key_1", LIMIT) is None
+
+
+async def test_while_redis_has_only_just_started_shares_are_handed_out(redis_server: RedisServer) -> None:
+    async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
+        with redis_server.client() as client:
+            young = client.info("server")["uptime_in_seconds"] == 0
+        await limiter.charge("key_1", LIMIT)
+        assert limiter.falls_back or not young
+        await until(lambda: not limiter.falls_back)
+
+
+async def test_after_a_start_a_key_has_what_has_come_in_since_and_no_burst(redis_server: RedisServer) -> None:
+    """Empty when it begins, as if all of it had just been used; an hour's worth of burst is not locked out for one."""
+    slow = Limit(per_minute=60, burst=1_000)
+    async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
+        await until(lambda: not limiter.falls_back, limiter)
+        redis_server.wait_until_it_has_run_for(4.0)
+        with redis_server.client() as client:
+            before = int(client.info("server")["uptime_in_seconds"])
+            decision = await limiter.charge("key_1", slow)
+            after = int(client.info("server")["uptime_in_seconds"])
+        assert decision.allowed
+        assert before - SETTLE_SECONDS - 2 <= decision.remaining + 1 <= after + 1 - SETTLE_SECONDS
+
+
+async def test_a_script_that_was_flushed_is_loaded_again(steady_redis: RedisServer) -> None:
+    async with limiter_at(steady_redis.url, timeout_seconds=0.9) as limiter:
+        await limiter.charge("flushed", LIMIT)
+        with steady_redis.client() as client:
+            client.script_flush()
+        assert (await limiter.charge("flushed", LIMIT)).allowed
+        assert not limiter.falls_back
+
+
+async def test_keys_are_gone_when_their_account_is_full(steady_redis: RedisServer) -> None:
+    async with limiter_at(steady_redis.url, timeout_seconds=0.9) as limiter:
+        await limiter.charge("gone", Limit(per_minute=600, burst=10), 5)
+        with steady_redis.client() as client:
+            assert 0 < client.pttl("spacekey:limit:gone") <= 500
+            await until(lambda: not client.exists("spacekey:limit:gone"))
+
+
+async def test_a_redis_that_refuses_to_write_counts_as_down(redis_server: RedisServer) -> None:
+    redis_server.wait_until_it_has_run_for(3.0)
+    with redis_server.client() as client:
+        client.config_set("maxmemory", 1)
+    async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
+        await limiter.charge("key_1", LIMIT)
+        assert limiter.falls_back
+
+
+async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(redis_server: RedisServer) -> None:
+    """A process that was suspended during an outage asks first, and does not hand out a share beside Redis."""
+    now = [0.0]
+    redis_server.wait_until_it_has_run_for(3.0)
+    limiter = RedisLimiter(redis_server.url, clock=lambda: now[0], timeout_seconds=0.9)
+    try:
+        limiter._fall_back("a test says so", 0.0)
+        assert limiter.charge_at_once("key_1", LIMIT) is not None
+        now[0] = SETTLE_SECONDS
+        assert limiter.charge_at_once("key_1", LIMIT) is None
+        await limiter.charge("key_1", LIMIT)
+        assert not limiter.falls_back
+    finally:
+        await limiter.aclose()
+
+
+async def test_an_observer_that_fails_does_not_reach_the_request() -> None:
+    def fail(_: bool) -> None:
+        raise RuntimeError
+
+    limiter = RedisLimiter(NOBODY, on_fallback=fail)
+    await limiter.charge("key_1", LIMIT)
+    await limiter.aclose()
+
+
+def test_a_password_in_the_url_is_not_told() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RedisLimiter("ftp://me:hunter2@host")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("processes", "timeout_seconds"), [(0, 0.05), (1, 0.0), (1, SETTLE_SECONDS)])
+def test_settings_that_cannot_be_are_refused(processes: int, timeout_seconds: float) -> None:
+    with pytest.raises(ConfigurationError):
+        RedisLimiter(NOBODY, processes=processes, timeout_seconds=timeout_seconds)
+
+
+async def test_an_event_loop_that_was_busy_is_no_outage() -> None:
+    """The answer lay in the socket when the time was up."""
+    import time
+
+    answered = asyncio.Event()
+    asyncio.get_running_loop().call_soon(answered.set)
+
+    async def answer() -> list[int]:
+        await answered.wait()
+        return [1, 0]
+
+    waiting = asyncio.ensure_future(over_redis._within(0.01, answer()))
+    await asyncio.sleep(0)
+    time.sleep(0.05)  # noqa: ASYNC251 - the busy loop itself
+    assert await waiting == [1, 0]
