@@ -40,9 +40,9 @@ async def accept_invitation(
         raise NotFound("invitation")
     hashed = await _first_password(system, user, caller, password)
     async with system.store.changing() as session:
-        locked = await user_queries.lock_user(session, user.id)
-        # The workspace before its invitations, as everybody else does: two that wait for each other would be an outage.
+        # The workspace first, as everybody else does: two that wait for each other would be an outage.
         workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id)
+        locked = await user_queries.lock_user(session, user.id)
         if locked is None or workspace is None or workspace.deleted_at is not None:
             raise NotFound("invitation")
         if not await invitation_queries.use_invitation(session, digest, system.clock()):

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spacekey.domain.errors import Unavailable
@@ -24,6 +25,8 @@ from spacekey.schema.build import build_schema
 from .body import BadBody
 from .build import build_parts
 from .dashboard import dashboard_routes
+from .graphiql import PATH as GRAPHIQL
+from .graphiql import graphiql_routes
 from .migration import prepare_store
 from .parts import Parts, facts_of
 from .refusals import REALM, on_expected, on_http_exception
@@ -47,7 +50,7 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
     """
     parts = parts if parts is not None else build_parts(settings)
     app = Starlette(
-        routes=[*build_routes(schema if schema is not None else build_schema()), *dashboard_routes()],
+        routes=_routes(settings, schema if schema is not None else build_schema()),
         middleware=_middleware(settings, parts),
         exception_handlers={
             Refusal: on_expected,
@@ -60,6 +63,13 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
     app.router.redirect_slashes = False
     app.state.parts = parts
     return app
+
+
+def _routes(settings: Settings, schema: strawberry.Schema) -> list[BaseRoute]:
+    """The APIs, the dashboard, and GraphiQL where it was asked for."""
+    if not settings.graphiql:
+        return [*build_routes(schema), *dashboard_routes()]
+    return [*build_routes(schema), *dashboard_routes(graphiql=GRAPHIQL), *graphiql_routes()]
 
 
 def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:

@@ -38,13 +38,14 @@ _PAGE_HEADERS = {
 }
 
 
-def dashboard_routes(folder: Path | None = None) -> list[BaseRoute]:
+def dashboard_routes(folder: Path | None = None, *, graphiql: str | None = None) -> list[BaseRoute]:
     """The routes, with the files read and compressed now.
 
     :param folder: another dashboard than the packaged one.
+    :param graphiql: where GraphiQL is, for the page to link to it; None when it is nowhere.
     :raises ConfigurationError: its modules cannot be joined.
     """
-    files = dashboard_files(folder if folder is not None else packaged_dashboard())
+    files = dashboard_files(folder if folder is not None else packaged_dashboard(), graphiql)
 
     @public
     async def page(request: Request) -> Response:

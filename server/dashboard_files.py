@@ -39,9 +39,10 @@ def packaged_dashboard() -> Path:
     return Path(__file__).resolve().parent.parent / "dashboard"
 
 
-def dashboard_files(folder: Path) -> DashboardFiles:
+def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles:
     """Read the dashboard.
 
+    :param graphiql: where GraphiQL is, told to the page.
     :raises ConfigurationError: its modules cannot be joined.
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
@@ -51,6 +52,8 @@ def dashboard_files(folder: Path) -> DashboardFiles:
     html = (folder / "index.html").read_text(encoding="utf-8")
     for file, name in ((script, "app.js"), (style, "app.css"), (icon, "icon.svg")):
         html = html.replace(f'"/{name}"', f'"{file.path}"').replace(f"integrity-of-{name}", file.integrity)
+    if graphiql is not None:
+        html = html.replace("</head>", f'<meta name="graphiql" content="{graphiql}">\n</head>')
     assets = {file.path.removeprefix(ASSETS): file for file in (script, style, icon)}
     return DashboardFiles(page=_file("index", "html", "text/html; charset=utf-8", html), assets=assets)
 

@@ -41,6 +41,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     owner_email: str | None = None
     owner_password: Secret | None = None
+    graphiql: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -103,6 +104,13 @@ def _port(text: str) -> int:
         raise _wrong("port", "write a number from 1 to 65535, or 0 for any free port") from None
 
 
+def _switch(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("1", "0", "true", "false"):
+        raise _wrong("graphiql", "write 1 to serve GraphiQL, or 0")
+    return word in ("1", "true")
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
@@ -117,6 +125,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "log_level": lambda text: text.strip().lower(),
     "trusted_proxies": _list,
     "owner_password": Secret,
+    "graphiql": _switch,
 }
 
 

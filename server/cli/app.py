@@ -39,6 +39,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "limit": workspace.limit,
                 "suspend": workspace.suspend,
                 "resume": workspace.resume,
+                "delete": workspace.delete,
             },
         ),
         "space": (

@@ -55,10 +55,17 @@ def workspace_facts(workspace: Workspace) -> Facts:
         "lifetime_seconds_max": workspace.lifetime_seconds_max,
         "lifetime_seconds_default": workspace.lifetime_seconds_default,
         "scopes_allowed": workspace.scopes_allowed,
-        "status": "active" if workspace.suspended_at is None else "suspended",
+        "status": _status(workspace),
         "suspended_at": written(workspace.suspended_at),
+        "deleted_at": written(workspace.deleted_at),
         "created_at": written(workspace.created_at),
     }
+
+
+def _status(workspace: Workspace) -> str:
+    if workspace.deleted_at is not None:
+        return "deleted"
+    return "active" if workspace.suspended_at is None else "suspended"
 
 
 def space_facts(space: Space) -> Facts:

@@ -115,6 +115,24 @@ def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     _change(workspace, WorkspaceChanges(suspended=False), no_wait=False, as_json=as_json)
 
 
+def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Delete a workspace; its tokens are refused and its members lose access from then on, for good."""
+    confirmed(f"The workspace '{workspace}' ends for good, with all of its tokens and members. Delete it?", yes=yes)
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.delete_workspace import delete_workspace
+        from spacekey.server.moments import written
+
+        from .facts import workspace_facts
+        from .find import workspace_called
+
+        found = await workspace_called(system, workspace)
+        gone = await delete_workspace(system, operator(), found.id, wait=not no_wait)
+        return {**workspace_facts(gone.workspace), "effective_at": written(gone.effective_at)}
+
+    show_one(run(work), as_json)
+
+
 def _change(workspace: str, changes: WorkspaceChanges, *, no_wait: bool, as_json: bool) -> None:
     async def work(system: System) -> Facts:
         from spacekey.resolvers.workspaces import update_workspace

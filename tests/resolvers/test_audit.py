@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Refusal
 from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
 from spacekey.models.audit_queries import audit_events
@@ -18,8 +19,12 @@ from spacekey.resolvers import audit
 from spacekey.resolvers.audit import export_chain, verify_chains
 from spacekey.resolvers.caller import RequestFacts, TokenCaller
 from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.delete_workspace import delete_workspace
 from spacekey.resolvers.end_token import delete_token, disable_token, enable_token, revoke_token, revoke_tokens
-from spacekey.resolvers.members import change_member_role, remove_member
+from spacekey.resolvers.invitations import withdraw_invitation
+from spacekey.resolvers.list_many import invitation_lists
+from spacekey.resolvers.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
 from spacekey.resolvers.roles import set_role
 from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.sessions import change_password, sign_in, sign_out
@@ -50,6 +55,11 @@ class Scene:
         self.disabled = disabled.view.token.id
         await disable_token(self.system, self.owner, self.disabled)
         self.session = (await sign_in(self.system, FACTS, email=self.owner.name, password=PASSWORD)).secret
+        self.session_id = (await own_sessions(self.system, self.owner, None))[0].id
+        await add_member(self.system, self.owner, self.workspace.id, email="new@example.com", role="member")
+        waiting = (await invitation_lists(self.system, self.owner, [self.workspace.id], PageRequest(1)))[0]
+        assert isinstance(waiting, Page)
+        self.invitation = waiting.rows[0][0].id
 
     def changes(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """Action → the change that must leave a row of it."""
@@ -71,8 +81,13 @@ class Scene:
             "space.delete": lambda: delete_space(system, owner, self.space.id),
             "member.change_role": lambda: change_member_role(system, owner, here, self.other.id, role="admin"),
             "member.remove": lambda: remove_member(system, owner, here, self.other.id),
+            "member.invite": lambda: add_member(system, owner, here, email="another@example.com", role="member"),
+            "member.withdraw_invitation": lambda: withdraw_invitation(system, owner, self.invitation),
+            "workspace.delete": lambda: delete_workspace(system, owner, here),
             "session.sign_in": lambda: sign_in(system, FACTS, email=owner.name, password=PASSWORD),
             "session.sign_out": lambda: sign_out(system, owner, self.session),
+            "session.end": lambda: end_session(system, owner, self.session_id, None),
+            "session.end_others": lambda: end_other_sessions(system, owner, None),
             "user.change_password": lambda: change_password(system, owner, current=PASSWORD, new=ANOTHER),
         }
 

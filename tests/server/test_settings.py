@@ -30,6 +30,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_LOG_LEVEL", "loud", "debug, info"),
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy'"),
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.1/8", "'10.0.0.1/8'"),
+    ("SPACEKEY_GRAPHIQL", "maybe", "write 1"),
 ]
 
 
@@ -58,6 +59,7 @@ def test_every_variable_is_read() -> None:
             "SPACEKEY_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
             "SPACEKEY_OWNER_EMAIL": "ann@example.com",
             "SPACEKEY_OWNER_PASSWORD": "",
+            "SPACEKEY_GRAPHIQL": "1",
         }
     )
     assert settings == Settings(
@@ -69,6 +71,7 @@ def test_every_variable_is_read() -> None:
         log_level="debug",
         trusted_proxies=("10.0.0.0/8", "::1"),
         owner_email="ann@example.com",
+        graphiql=True,
     )
     assert settings.public_origin == "https://keys.example.com"
 

@@ -67,6 +67,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "workspace limit": ["emit-demo", "--per-minute", "5", "--burst", "2"],
     "workspace suspend": ["emit-demo", "--yes"],
     "workspace resume": ["emit-demo"],
+    "workspace delete": ["emit-demo", "--yes"],
     "space list": ["emit-demo"],
     "space create": ["emit-demo", "third"],
     "space delete": ["emit-demo/staging", "--yes"],

@@ -1,0 +1,94 @@
+"""GraphiQL, for development only: off unless a setting turns it on, and then under a policy of its own.
+
+It comes from a public server of packages, pinned to versions and, by Subresource Integrity, to their content. Versions
+and digests are those of Strawberry 0.341's own page (``strawberry/static/graphiql.html``). Nothing of it is copied in,
+which is why the dashboard's policy cannot allow it and this page has a wider one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from spacekey.middleware import public
+
+PATH = "/graphiql"
+_FROM = "https://unpkg.com"
+_SCRIPTS = {
+    f"{_FROM}/react@18.2.0/umd/react.production.min.js": (
+        "sha384-tMH8h3BGESGckSAVGZ82T9n90ztNXxvdwvdM6UoR56cYcf+0iGXBliJ29D+wZ/x8"
+    ),
+    f"{_FROM}/react-dom@18.2.0/umd/react-dom.production.min.js": (
+        "sha384-bm7MnzvK++ykSwVJ2tynSE5TRdN+xL418osEVF2DE/L/gfWHj91J2Sphe582B1Bh"
+    ),
+    f"{_FROM}/graphiql@3.8.3/graphiql.min.js": (
+        "sha384-HbRVEFG0JGJZeAHCJ9Xm2+tpknBQ7QZmNlO/DgZtkZ0aJSypT96YYGRNod99l9Ie"
+    ),
+}
+_STYLE = f"{_FROM}/graphiql@3.8.3/graphiql.min.css"
+_STYLE_DIGEST = "sha384-Mq3vbRBY71jfjQAt/DcjxUIYY33ksal4cgdRt9U/hNPvHBCaT2JfJ/PTRiPKf0aM"
+
+_START = """
+const place = document.getElementById("graphiql");
+if (window.GraphiQL === undefined) {
+  place.textContent = "GraphiQL could not be loaded from unpkg.com.";
+} else {
+  const fetcher = GraphiQL.createFetcher({ url: "/graphql" });
+  ReactDOM.createRoot(place).render(React.createElement(GraphiQL, { fetcher, shouldPersistHeaders: false }));
+}
+"""
+
+
+def graphiql_routes() -> list[BaseRoute]:
+    """The page. Whoever opens it asks the API with the session or the headers they have there, and no more."""
+    html, policy = _page().encode(), _policy()
+
+    @public
+    async def page(_request: Request) -> Response:
+        return Response(html, headers={"Content-Security-Policy": policy}, media_type="text/html; charset=utf-8")
+
+    return [Route(PATH, page, methods=["GET"])]
+
+
+def _policy() -> str:
+    digest = base64.b64encode(hashlib.sha256(_START.encode()).digest()).decode()
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'sha256-{digest}' {' '.join(_SCRIPTS)}",
+            f"style-src 'unsafe-inline' {_STYLE}",  # its editor writes styles into the page
+            "font-src data:",
+            "img-src data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _page() -> str:
+    scripts = "\n".join(
+        f'<script crossorigin src="{address}" integrity="{digest}"></script>' for address, digest in _SCRIPTS.items()
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>GraphiQL · Spacekey</title>
+<meta name="robots" content="noindex">
+<link rel="icon" href="data:,">
+<link crossorigin rel="stylesheet" href="{_STYLE}" integrity="{_STYLE_DIGEST}">
+<style>body {{ margin: 0 }} #graphiql {{ height: 100vh }}</style>
+</head>
+<body>
+<div id="graphiql">Loading…</div>
+{scripts}
+<script>{_START}</script>
+</body>
+</html>
+"""
