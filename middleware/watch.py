@@ -1,0 +1,249 @@
+"""Connections that stay open are asked again who they are: one timer for all of them (DESIGN §7).
+
+A WebSocket or a streaming response is let in on an answer and lives on after it. T, ``recheck_seconds``, is for how
+long an answer may be used from then on, counted from before it was asked for: the rule of the caches, for connections.
+Let s be the moment at which the last good answer about a connection's credentials was asked for or, until there is
+one, at which the connection began to be watched. Then
+
+1. between s + T/2 and s + 3T/4 the credentials are verified anew, once for all connections that share them;
+2. "refused", or an answer that no longer satisfies what let the connection in, ends it at once;
+3. after "cannot tell" they are verified again until s + T, and only if nobody can tell by then the connection is ended;
+4. **from s + T on no message passes, in either direction,** before there is a new answer, however late the event loop
+   or the machine may be; and without one the connection is ended by s + T + the deadline of a verification;
+5. from an expiry date on no message passes either, and the connection is ended without asking anybody.
+
+So when a change that takes access away has been acknowledged, nothing passes on the connections it concerns after T
+more, and where the verifier answers they are closed by three quarters of T. (Steps are taken T/16 apart at the least.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Coroutine, Hashable
+from typing import Any
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
+
+from .clock import Clock, WallClock, boot_clock, utc_now
+from .ending import REFUSED, UNAVAILABLE, Ending
+from .standing import Connection, Credential, Standing
+
+RECHECK_SECONDS = 1.0
+CHECKS_MAX = 32
+STEP = 0.0625
+"""The least time between two steps of the timer, in parts of T."""
+AT_ONCE_MAX = 100
+"""After so many connections others get a turn of the event loop."""
+_GOLDEN = 0.6180339887498949
+
+
+class Watch:
+    """All long-lived connections of an app, and their timer, which runs while there are any.
+
+    Used from several event loops (a test client makes one for each connection), it has a timer in each.
+
+    :param recheck_seconds: T, see above.
+    :param deadline_seconds: how long one verification may take.
+    :param checks_max: how many verifications may wait for a verifier at the same time.
+    :param clock: seconds, monotonic through suspension.
+    :param now: wall time, for expiry.
+    :raises ConfigurationError: for a number that is not above 0.
+    """
+
+    def __init__(
+        self,
+        recheck_seconds: float = RECHECK_SECONDS,
+        *,
+        deadline_seconds: float = 2.0,
+        checks_max: int = CHECKS_MAX,
+        clock: Clock = boot_clock,
+        now: WallClock = utc_now,
+    ) -> None:
+        if not (recheck_seconds > 0 and deadline_seconds > 0 and checks_max > 0):
+            raise ConfigurationError("recheck_seconds, deadline_seconds and checks_max: must be greater than 0")
+        self.recheck_seconds = recheck_seconds
+        self.deadline_seconds = deadline_seconds
+        self.checks_max = checks_max
+        self.clock = clock
+        self.now = now
+        self._rounds: dict[AbstractEventLoop, _Rounds] = {}
+
+    def follow(self, connection: Connection, credential: Credential) -> Standing:
+        """Watch a connection from now on, until it is ended or :meth:`leave` is called.
+
+        :returns: what it stands on; messages pass only while that is ``good``, see :meth:`settled`.
+        """
+        loop = asyncio.get_running_loop()
+        rounds = self._rounds.get(loop)
+        if rounds is None:
+            rounds = self._rounds[loop] = _Rounds(self, loop)
+        return rounds.follow(connection, credential)
+
+    def leave(self, connection: Connection, standing: Standing) -> None:
+        """Watch a connection no longer. Doing it twice does nothing."""
+        standing.connections.pop(connection, None)
+        loop = asyncio.get_running_loop()
+        rounds = self._rounds.get(loop)
+        if rounds is not None and not standing.connections and rounds.drop(standing):
+            del self._rounds[loop]
+
+    async def settled(self, standing: Standing) -> None:
+        """Wait until messages may pass again, or the standing is over, in which case they never will."""
+        while not (standing.over or standing.good):
+            rounds = self._rounds.get(asyncio.get_running_loop())
+            if rounds is not None:
+                rounds.hurry(standing)
+            await standing.turn()
+
+    @property
+    def watched(self) -> int:
+        """How many connections are being watched."""
+        return sum(len(each.connections) for rounds in self._rounds.values() for each in rounds.standings.values())
+
+
+class _Rounds:
+    """The timer of one event loop: a handle while somebody is watched, and tasks only while somebody is asked."""
+
+    def __init__(self, watch: Watch, loop: AbstractEventLoop) -> None:
+        self.standings: dict[Hashable, Standing] = {}
+        self._watch = watch
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._stepped_at = float("-inf")
+        self._queue: deque[Standing] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._askers = 0
+        self._joined = 0
+
+    def follow(self, connection: Connection, credential: Credential) -> Standing:
+        watch = self._watch
+        standing = self.standings.get(credential.key)
+        if standing is None:
+            self._joined += 1
+            phase = self._joined * _GOLDEN % 1  # evenly spread, whatever the number
+            standing = Standing(credential, phase, watch.recheck_seconds, watch.clock, watch.now)
+            self.standings[credential.key] = standing
+        standing.connections[connection] = None
+        self._wake_by(standing.due)
+        return standing
+
+    def drop(self, standing: Standing) -> bool:
+        """Forget what nobody stands on; whether nothing is left."""
+        standing.finish()
+        if self.standings.get(standing.credential.key) is standing:
+            del self.standings[standing.credential.key]
+        if self.standings:
+            return False
+        if self._timer is not None:
+            self._timer.cancel()
+        here = asyncio.current_task()
+        for task in self._tasks:
+            if task is not here:
+                task.cancel()
+        return True
+
+    def hurry(self, standing: Standing) -> None:
+        """Somebody waits: the clock is ahead of the timer."""
+        if not standing.checking and not standing.over:
+            standing.due = self._watch.clock()
+            self._stepped_at = float("-inf")
+            self._wake_by(standing.due)
+
+    def _wake_by(self, due: float) -> None:
+        """Have the timer run at ``due``, or as soon after it as steps may follow one another."""
+        now = self._watch.clock()
+        wait = max(due, self._stepped_at + STEP * self._watch.recheck_seconds) - now
+        when = self._loop.time() + max(wait, 0.0)
+        if self._timer is not None and not self._timer.cancelled():
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._step)
+
+    def _step(self) -> None:
+        """One run of the timer over everybody."""
+        self._timer = None
+        now = self._stepped_at = self._watch.clock()
+        known: list[tuple[Standing, Outcome]] = []
+        for standing in [each for each in self.standings.values() if each.due <= now]:
+            if standing.expired:
+                self._end(standing, REFUSED, Refused(Reason.EXPIRED, standing.credential.principal.id))
+            elif standing.checking:
+                self._end(standing, UNAVAILABLE, CannotTell("the verifier did not answer in time"))
+            else:
+                standing.begin_check(self._watch.deadline_seconds)
+                outcome = standing.credential.peek()
+                if outcome is None:
+                    self._queue.append(standing)
+                else:
+                    known.append((standing, outcome))
+        if known:
+            self._start(self._conclude_all(known, now))
+        for _ in range(min(len(self._queue), self._watch.checks_max - self._askers)):
+            self._askers += 1
+            self._start(self._ask_queued())
+        if self.standings:
+            self._wake_by(min(each.due for each in self.standings.values()))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_queued(self) -> None:
+        """One of the askers: takes from the queue until it is empty."""
+        try:
+            while self._queue:
+                standing = self._queue.popleft()
+                if not standing.over:
+                    asked = self._watch.clock()
+                    await self._conclude(standing, await standing.credential.ask(), asked)
+        finally:
+            self._askers -= 1
+
+    async def _conclude_all(self, known: list[tuple[Standing, Outcome]], asked: float) -> None:
+        for number, (standing, outcome) in enumerate(known, 1):
+            await self._conclude(standing, outcome, asked)
+            if number % AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+
+    async def _conclude(self, standing: Standing, outcome: Outcome, asked: float) -> None:
+        """What an answer means for everybody who stands on it."""
+        if isinstance(outcome, Valid):
+            if self._watch.clock() >= asked + self._watch.recheck_seconds:
+                outcome = CannotTell("the verification took longer than its answer may be relied on")
+            elif not await self._all_considered(standing, outcome):
+                outcome = CannotTell("nobody can tell whether a connection may go on")
+        if standing.over:
+            return
+        if isinstance(outcome, Valid):
+            standing.renew(outcome.principal, asked)
+            self._wake_by(standing.due)
+        elif not isinstance(outcome, CannotTell):
+            self._end(standing, REFUSED, outcome)
+        elif standing.postpone():
+            self._wake_by(standing.due)
+        else:
+            self._end(standing, UNAVAILABLE, outcome)
+
+    async def _all_considered(self, standing: Standing, valid: Valid) -> bool:
+        """End the connections that the answer no longer satisfies; False when that cannot be told of one."""
+        told = True
+        for number, connection in enumerate(list(standing.connections), 1):
+            ending = await connection.consider(valid)
+            if ending is UNAVAILABLE:
+                told = False
+            elif ending is not None and connection in standing.connections:
+                connection.end(ending, valid)
+            if number % AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+        return told
+
+    def _end(self, standing: Standing, ending: Ending, outcome: Outcome) -> None:
+        connections = list(standing.connections)
+        self.drop(standing)
+        for connection in connections:
+            connection.end(ending, outcome)
