@@ -19,6 +19,9 @@ LOOKUP_DEADLINE_SECONDS = 1.0
 
 _SQL = lookup_sql("$1")
 
+# The last is the driver's own confusion when a connection breaks at an awkward moment, and none of the others.
+_BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -56,7 +59,7 @@ class PostgresLookup:
         try:
             async with asyncio.timeout(self._deadline_seconds), self._places:
                 row = await self._ask(digest)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (*_BROKEN, OSError):
             # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
             raise Unavailable("the database does not answer") from None
         return None if row is None else facts_of(row)
@@ -67,7 +70,7 @@ class PostgresLookup:
         for line in idle:
             try:
                 await line.connection.close(timeout=self._deadline_seconds)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except (*_BROKEN, OSError):
                 line.connection.terminate()
 
     async def _ask(self, digest: bytes) -> Any:
@@ -77,7 +80,7 @@ class PostgresLookup:
                 continue
             try:
                 return await self._ask_on(line, digest)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError):
+            except (*_BROKEN, ConnectionError):
                 # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
                 continue
         return await self._ask_on(await self._connect(), digest)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -31,6 +32,9 @@ _SQLITE_OUTAGES = (
     *("locked", "busy", "unable to open", "disk i/o", "closed", "readonly", "full"),
     *("malformed", "not a database"),
 )
+
+# SQLAlchemy wraps what its driver raises, except while it prepares a connection that it has just opened.
+_BARE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Store:
@@ -172,6 +176,8 @@ async def answering() -> AsyncIterator[None]:
         if _is_outage(error):
             raise Unavailable("the database does not answer") from None
         raise
+    except _BARE:
+        raise Unavailable("the database does not answer") from None
     except (PoolTimeoutError, TimeoutError, ConnectionError, OSError):
         raise Unavailable("the database does not answer") from None
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from spacekey.domain.errors import Unavailable
@@ -287,3 +288,16 @@ class TestPostgresOutages:
             await lookup.aclose()
         finally:
             server.remove()
+
+
+@pytest.mark.parametrize(
+    "broken", [asyncpg.InternalClientError("got result for unknown protocol state 3"), asyncpg.InterfaceError("closed")]
+)
+async def test_a_driver_that_lost_its_way_is_no_answer(broken: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(**_: object) -> None:
+        raise broken
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    lookup = PostgresLookup("postgresql+asyncpg://postgres@/nowhere?host=/nowhere")
+    with pytest.raises(Unavailable):
+        await lookup.by_digest(bytes(32))

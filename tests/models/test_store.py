@@ -8,8 +8,9 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.models.migrate import current, upgrade
@@ -243,3 +244,26 @@ def test_any_other_url_is_refused_without_repeating_it(url: str) -> None:
 )
 def test_the_async_driver_is_filled_in(url: str, driver: str) -> None:
     assert database_url(url).drivername == driver
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("got result for unknown protocol state 3"),
+        asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+    ],
+    ids=["closed", "confused", "terminated"],
+)
+async def test_a_connection_that_breaks_while_it_is_prepared_is_no_answer(store: Store, broken: Exception) -> None:
+    def breaks(*_: object) -> None:
+        raise broken
+
+    event.listen(store.engine.sync_engine, "connect", breaks)
+    with pytest.raises(Unavailable):
+        await store.ping()
+    with pytest.raises(Unavailable):
+        await add(store, a_user())
+    event.remove(store.engine.sync_engine, "connect", breaks)
+    await store.ping()
