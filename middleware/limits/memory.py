@@ -56,16 +56,20 @@ class MemoryLimiter:
         now = int(self._clock() * SECOND_US + 0.5)
         share = self._share
         interval = interval_us(limit, share)
-        burst = burst_of(limit, share)
+        burst = limit.burst if share == 1 else burst_of(limit, share)
+        span = interval * burst
         full_at = self._full_at.get(key)
-        if full_at is None:
-            full_at = self._first_full_at(now, interval * burst)
-        # Never further ahead than a whole burst, also when the limit was a slower one before.
-        debt = min(max(full_at - now, 0), interval * burst)
+        debt = (self._first_full_at(now, span) if full_at is None else full_at) - now
+        if debt < 0:
+            debt = 0
+        elif debt > span:  # never further ahead than a whole burst, also when the limit was a slower one before
+            debt = span
         after = debt + interval * cost
-        if after > interval * burst:
+        if after > span:
             return decision_of(False, limit, debt, cost, interval, burst)
-        if cost:
+        if full_at is not None:
+            self._full_at[key] = now + after
+        elif cost:
             self._keep(key, now + after, now)
         return decision_of(True, limit, after, cost, interval, burst)
 
@@ -82,14 +86,13 @@ class MemoryLimiter:
         return max(since, self._others_full_at)
 
     def _keep(self, key: str, full_at: int, now: int) -> None:
-        entries = self._full_at
-        if key not in entries:
-            self._forget_full(now)
-            if len(entries) >= self._entries_max:
-                self._others_full_at = full_at
-                return
-            self._turns.append(key)
-        entries[key] = full_at
+        """An entry for a key that has none, or what stands for all that cannot have one."""
+        self._forget_full(now)
+        if len(self._full_at) >= self._entries_max:
+            self._others_full_at = full_at
+            return
+        self._full_at[key] = full_at
+        self._turns.append(key)
 
     def _forget_full(self, now: int) -> None:
         """Look at the next entries in turn, and drop those whose account is full."""

@@ -126,13 +126,28 @@ async def test_while_redis_has_only_just_started_shares_are_handed_out(redis_ser
         await until(lambda: not limiter.falls_back)
 
 
-async def test_after_a_start_a_key_has_what_has_come_in_since_and_no_burst(redis_server: RedisServer) -> None:
-    """Empty when it begins, as if all of it had just been used; an hour's worth of burst is not locked out for one."""
+@pytest.mark.parametrize("remembers", [False, True])
+async def test_after_a_start_a_key_has_what_has_come_in_since_and_no_burst(
+    redis_server: RedisServer, remembers: bool
+) -> None:
+    """Empty when it begins, as if all of it had just been used; and an older state on disk is not believed.
+
+    A burst that takes a quarter of an hour to come back locks nobody out for one.
+    """
     slow = Limit(per_minute=60, burst=1_000)
     async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
         await until(lambda: not limiter.falls_back, limiter)
-        redis_server.wait_until_it_has_run_for(4.0)
+        if remembers:
+            with redis_server.client() as client:
+                client.set("spacekey:limit:key_1", (int(client.time()[0]) - 3_600) * 1_000_000)
+                client.save()
+        redis_server.kill()
+        await limiter.charge("key_1", slow)
+        redis_server.start()
+        await until(lambda: not limiter.falls_back)
         with redis_server.client() as client:
+            assert bool(client.exists("spacekey:limit:key_1")) is remembers
+            redis_server.wait_until_it_has_run_for(4.0)
             before = int(client.info("server")["uptime_in_seconds"])
             decision = await limiter.charge("key_1", slow)
             after = int(client.info("server")["uptime_in_seconds"])
