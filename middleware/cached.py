@@ -11,15 +11,15 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 
+from spacekey.domain.digest import sha256_of
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 
 from .clock import Clock, WallClock, boot_clock, utc_now
-from .warm import Warm, warm
+from .warm import BEARER, Warm, warm
 
 ENTRIES_MAX = 10_000
 UNKNOWN_ENTRIES_MAX = 1_000
@@ -70,31 +70,31 @@ class CachedVerifier:
 
     def peek(self, secret: Secret) -> Verdict | None:
         """The verdict from memory, at once; None when it must be read."""
-        entry = self._remembered(secret.digest())
+        entry = self._remembered(_key(secret))
         return None if entry is None else self._unless_expired(entry.verdict)
 
-    def recall(self, token: bytes) -> Warm | None:
-        """A verdict in favour of the secret with these bytes, from memory; None when there is none that is good now.
+    def recall(self, header: bytes) -> Warm | None:
+        """A verdict in favour of what this header presents, from memory; None when there is none that is good now.
 
         What :meth:`peek` does, for the case that matters to the cost of a request; see ``warm``.
         """
-        digest = sha256(token).digest()
-        entry = self._valid.get(digest)
+        key = sha256_of(header)
+        entry = self._valid.get(key)
         if entry is None or self._clock() >= entry.until:
             return None
         if entry.expires_at is not None and entry.expires_at <= self._now():
             return None
-        self._valid.move_to_end(digest)
+        self._valid.move_to_end(key)
         return entry.warm
 
     async def verify(self, secret: Secret) -> Verdict:
         """The verdict on ``secret``, from memory or read anew."""
-        digest = secret.digest()
-        entry = self._remembered(digest)
+        key = _key(secret)
+        entry = self._remembered(key)
         if entry is None:
             if parse(secret) is None:
                 return Refused(Reason.MALFORMED)
-            entry = await self._read_or_join(secret, digest)
+            entry = await self._read_or_join(secret, key)
             if entry.max_age_seconds > 0 and self._clock() >= entry.until:
                 return CannotTell("the read took longer than its answer may be relied on")
         return self._unless_expired(entry.verdict)
@@ -108,15 +108,15 @@ class CachedVerifier:
             task.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
 
-    def _remembered(self, digest: bytes) -> "_Entry | None":
+    def _remembered(self, key: bytes) -> "_Entry | None":
         now = self._clock()
-        return self._valid.fresh(digest, now) or self._unknown.fresh(digest, now)
+        return self._valid.fresh(key, now) or self._unknown.fresh(key, now)
 
-    async def _read_or_join(self, secret: Secret, digest: bytes) -> "_Entry":
+    async def _read_or_join(self, secret: Secret, key: bytes) -> "_Entry":
         """An answer that may be used now: one that may be kept, or one that was asked for after this call came."""
         arrived = self._clock()
         while True:
-            task = self._reads.get(digest) or self._start(secret, digest)
+            task = self._reads.get(key) or self._start(secret, key)
             try:
                 # Shielded: one caller's cancellation must not take the answer from the others who wait for it.
                 entry = await asyncio.shield(task)
@@ -127,13 +127,13 @@ class CachedVerifier:
             if entry.max_age_seconds > 0 or entry.started >= arrived:
                 return entry
 
-    def _start(self, secret: Secret, digest: bytes) -> "asyncio.Task[_Entry]":
-        task = asyncio.get_running_loop().create_task(self._read_now(secret, digest))
-        self._reads[digest] = task
-        task.add_done_callback(lambda done: self._read_ended(digest, done))
+    def _start(self, secret: Secret, key: bytes) -> "asyncio.Task[_Entry]":
+        task = asyncio.get_running_loop().create_task(self._read_now(secret, key))
+        self._reads[key] = task
+        task.add_done_callback(lambda done: self._read_ended(key, done))
         return task
 
-    async def _read_now(self, secret: Secret, digest: bytes) -> "_Entry":
+    async def _read_now(self, secret: Secret, key: bytes) -> "_Entry":
         started = self._clock()
         try:
             reading = await self._read(secret)
@@ -143,14 +143,14 @@ class CachedVerifier:
         entry = _Entry(reading.verdict, age, started, started + age)
         if self._clock() < entry.until:
             if isinstance(entry.verdict, Valid):
-                self._valid.keep(digest, _warmed(entry, entry.verdict.principal))
+                self._valid.keep(key, _warmed(entry, entry.verdict.principal))
             elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
-                self._unknown.keep(digest, entry)
+                self._unknown.keep(key, entry)
         return entry
 
-    def _read_ended(self, digest: bytes, done: "asyncio.Task[_Entry]") -> None:
-        if self._reads.get(digest) is done:
-            del self._reads[digest]
+    def _read_ended(self, key: bytes, done: "asyncio.Task[_Entry]") -> None:
+        if self._reads.get(key) is done:
+            del self._reads[key]
         if not done.cancelled():
             done.exception()  # looked at, so that asyncio does not warn when every waiter has gone
 
@@ -179,30 +179,35 @@ def _warmed(entry: _Entry, principal: Principal) -> _Entry:
     )
 
 
+def _key(secret: Secret) -> bytes:
+    """Of the header that presents the secret, so that the warm path need not take it apart."""
+    return sha256_of(BEARER + secret.reveal().encode("utf-8", "surrogatepass"))
+
+
 def _is_being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class _Entries(OrderedDict[bytes, _Entry]):
-    """At most ``most`` entries by digest; the least recently used goes first. Looking at one never prolongs it."""
+    """At most ``most`` entries by key; the least recently used goes first. Looking at one never prolongs it."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
-    def fresh(self, digest: bytes, now: float) -> _Entry | None:
-        entry = self.get(digest)
+    def fresh(self, key: bytes, now: float) -> _Entry | None:
+        entry = self.get(key)
         if entry is None:
             return None
         if now >= entry.until:
-            del self[digest]
+            del self[key]
             return None
-        self.move_to_end(digest)
+        self.move_to_end(key)
         return entry
 
-    def keep(self, digest: bytes, entry: _Entry) -> None:
-        self[digest] = entry
-        self.move_to_end(digest)
+    def keep(self, key: bytes, entry: _Entry) -> None:
+        self[key] = entry
+        self.move_to_end(key)
         while len(self) > self._most:
             self.popitem(last=False)

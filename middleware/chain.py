@@ -7,7 +7,7 @@ from spacekey.domain.outcome import Reason, Refused, Verdict
 from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
 from spacekey.domain.verifier import Verifier
 
-from .warm import Recall, Warm
+from .warm import BEARER, Recall, Warm
 
 
 class BrandChain:
@@ -26,7 +26,7 @@ class BrandChain:
                 raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
         self._verifiers = dict(verifiers)
         self._recalls: dict[bytes, Recall] = {
-            brand.encode(): recall
+            BEARER + brand.encode(): recall
             for brand, verifier in verifiers.items()
             if (recall := getattr(verifier, "recall", None)) is not None
         }
@@ -45,10 +45,10 @@ class BrandChain:
         peek: Callable[[Secret], Verdict | None] | None = getattr(self._responsible(parse(secret)), "peek", None)
         return None if peek is None else peek(secret)
 
-    def recall(self, token: bytes) -> Warm | None:
+    def recall(self, header: bytes) -> Warm | None:
         """The same for the warm path (see ``warm``): a secret of a good shape starts with its brand."""
-        recall = self._recalls.get(token.partition(b"_")[0])
-        return None if recall is None else recall(token)
+        recall = self._recalls.get(header.partition(b"_")[0])
+        return None if recall is None else recall(header)
 
     def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
         return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)

@@ -15,6 +15,7 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
 
 from .access import Access, Declaration, Openness, Requirement, access_from, access_of, combined
+from .enforce import looked_at_once
 from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, own_middleware
 
 Plan: TypeAlias = dict[str, Access | None]
@@ -162,7 +163,8 @@ class Doors:
             return app
         distinct = set(accesses.values())
         if len(distinct) == 1 and otherwise is None:
-            return RouteGuard(app, distinct.pop(), owner=self)
+            only = distinct.pop()
+            return RouteGuard(app if only is None else looked_at_once(app, only), only, owner=self)
         return RouteGuard(app, rest, accesses, owner=self)
 
     def _or_default(self, access: Access | None) -> Access | None:

@@ -8,17 +8,20 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import anyio.from_thread
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import request_response
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 
-from .access import Requirement, set_mark
+from .access import Access, Requirement, set_mark
 from .guard import Guard
 from .refuse import can_deny_with_response, close_code, refuse
 from .visit import KEY, Visit, visit_of
@@ -27,6 +30,10 @@ CONNECTION = "spacekey_connection"
 """A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
 
 _NOTHING = object()
+
+_BARE: WeakKeyDictionary[Callable[..., object], tuple[Callable[..., Awaitable[object]], Requirement]]
+_BARE = WeakKeyDictionary()
+"""A guarded async function → the one it guards, and by which requirement."""
 
 
 def enforced(endpoint: object, requirement: Requirement) -> object:
@@ -96,7 +103,27 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
             return None
         raise as_exception(refusal)
 
+    if not handed_on:
+        _BARE[guarded] = (endpoint, requirement)
     return guarded
+
+
+def looked_at_once(app: ASGIApp, access: Access) -> ASGIApp:
+    """The same app, without the second look of the endpoint's own guard where ``access`` is decided right before it.
+
+    Only for what Starlette makes of an async function (``request_response``) that ``requires`` has wrapped, and only
+    where the two requirements are one; anything else comes back as it is.
+
+    :param app: what a route hands over to.
+    :param access: what the guard just before ``app`` decides by.
+    """
+    cells = (app.__closure__ or ()) if inspect.isfunction(app) else ()
+    for function in (cell.cell_contents for cell in cells):
+        endpoint, requirement = _BARE.get(function, (None, None)) if inspect.isfunction(function) else (None, None)
+        if endpoint is not None and requirement is access:
+            same = request_response(cast("Callable[[Request], Awaitable[Response]]", endpoint))
+            return same if getattr(same, "__code__", None) is app.__code__ else app
+    return app
 
 
 def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable[..., object]:

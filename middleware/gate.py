@@ -38,12 +38,11 @@ class Gate:
     workspace_of: WorkspaceOf | None = None
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
     recall: Recall | None = field(init=False, repr=False)
-    """The verifier's own, where it has one and no environment must be looked at besides."""
+    """The verifier's own, where it has one. Whoever asks it looks at the environment besides."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
-        recall = getattr(self.verifier, "recall", None) if self.environment is None else None
-        object.__setattr__(self, "recall", recall)
+        object.__setattr__(self, "recall", getattr(self.verifier, "recall", None))
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What the verifier knows without waiting, if it can be asked that way; None when :meth:`judge` must be."""

@@ -124,9 +124,10 @@ class Walk:
 
     def _low_priority(self, router: Any, prefix: str, parameters: frozenset[str]) -> None:
         """FastAPI's frontends: files that are served where no route matches."""
-        routes: list[BaseRoute] = getattr(router, "_low_priority_routes", [])
-        self.lists.append(routes)
-        for route in routes:
+        routes: list[BaseRoute] | None = getattr(router, "_low_priority_routes", None)
+        if routes is not None:
+            self.lists.append(routes)
+        for route in routes or ():
             self._opaque_route(route, prefix, parameters)
         for included in router.routes:
             if hasattr(included, "effective_low_priority_routes"):

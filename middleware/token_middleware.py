@@ -11,7 +11,7 @@ from .access import Declaration, public
 from .credentials import SUBPROTOCOL
 from .doors import Doors
 from .gate import Fallback, Gate, Observer, WorkspaceOf
-from .visit import Visit
+from .visit import KEY, Visit
 
 
 class TokenMiddleware:
@@ -69,13 +69,19 @@ class TokenMiddleware:
         if scope["type"] == "http":
             if doors.gauge() != doors.extent:
                 doors.keep(scope)
-            await self.app(scope, receive, Visit(self.gate, scope, send).sending)
+            try:
+                await self.app(scope, receive, Visit(self.gate, scope, send).sending)
+            finally:
+                scope.pop(KEY, None)  # the two refer to each other; apart they are freed at once, not by the collector
         elif scope["type"] == "websocket":
             if doors.gauge() != doors.extent:
                 doors.keep(scope)
             paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
             Visit(self.gate, scope, send)
-            await self.app(scope, receive, _answering_pair(send) if paired else send)
+            try:
+                await self.app(scope, receive, _answering_pair(send) if paired else send)
+            finally:
+                scope.pop(KEY, None)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, doors.checked_at_startup(scope, send))
         else:

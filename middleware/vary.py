@@ -1,19 +1,21 @@
 """Say that a response depends on the request's token (RFC 9110 §12.5.5), beside what it already says."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 Header = tuple[bytes, bytes]
 
 _VARY = (b"vary", b"Authorization")
 
 
-def vary_on_authorization(headers: Iterable[Header]) -> list[Header]:
-    """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``."""
-    merged = list(headers)
-    for name, _ in merged:
+def vary_on_authorization(headers: Sequence[Header]) -> list[Header]:
+    """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``.
+
+    A new list: an app may send the same response to others, who were let in without a look at credentials.
+    """
+    merged = [*headers, _VARY]
+    for name, _ in headers:
         if name == b"vary":
-            return _merged(merged)
-    merged.append(_VARY)
+            return _merged(merged[:-1])
     return merged
 
 

@@ -85,14 +85,15 @@ class Visit:
         if access is self.admitted or access is public:
             return True
         outcome = self._outcome
-        if outcome is None and self._gate.recall is not None and self._sent is NOT_READ:
-            known = recalled(self._scope, self._gate.recall)
-            if known is not None:
+        if outcome is None and self._sent is NOT_READ:
+            gate, scope = self._gate, self._scope
+            known = None if gate.recall is None else recalled(scope, gate.recall)
+            if known is not None and (gate.environment is None or principal_in(known.principal, (gate.environment,))):
                 outcome = self._outcome = known.verdict
-                self._scope["user"] = known.principal
-                self._scope["auth"] = known.credentials
-                if self._gate.on_outcome is not None:
-                    self._gate.observe(self._scope, outcome)
+                scope["user"] = known.principal
+                scope["auth"] = known.credentials
+                if gate.on_outcome is not None:
+                    gate.observe(scope, outcome)
         outcome = outcome or self._peek()
         if type(outcome) is Valid:
             scopes = outcome.principal.scopes

@@ -19,8 +19,8 @@ from .token_credentials import TokenCredentials
 
 log = logging.getLogger("spacekey.middleware")
 
-_BEARER = b"Bearer "
-_START = len(_BEARER)
+BEARER = b"Bearer "
+"""What stands before a token in the header that the warm path knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ class Warm:
 
 
 Recall = Callable[[bytes], Warm | None]
-"""What a verifier's optional ``recall`` does: from a token's bytes to a verdict that is good at this moment.
+"""What a verifier's optional ``recall`` does: from an ``Authorization`` header to a verdict that is good now.
 
-It must hit only for secrets of a good shape that its ``verify`` would find valid now, and answer None otherwise.
+It must hit only for :data:`BEARER` and a secret of a good shape that its ``verify`` would find valid now, and answer
+None to all else.
 """
 
 
@@ -56,10 +57,13 @@ def recalled(scope: Scope, recall: Recall) -> Warm | None:
             if sent is not None:
                 return None
             sent = value
-    if sent is None or sent[:_START] != _BEARER or b"access_token" in scope.get("query_string", b""):
+    if sent is None:
+        return None
+    query = scope.get("query_string")
+    if query and b"access_token" in query:
         return None
     try:
-        return recall(sent[_START:])
+        return recall(sent)
     except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
         log.error("the verifier failed with %s", type(error).__name__)
         return None

@@ -39,7 +39,7 @@ class EmbeddedVerifier:
         self._last_used = LastUsed(system.store, system.clock)
         self._refusals = RefusalLog(system)
         self._writing: list[asyncio.Task[None]] = []
-        self.recall: Recall | None = self._recalled if cache is not None and environment is None else None
+        self.recall: Recall | None = None if cache is None else self._recalled
 
     def peek(self, secret: Secret) -> Verdict | None:
         """A warm answer, which needs no waiting; None when :meth:`verify` must be asked."""
@@ -69,10 +69,11 @@ class EmbeddedVerifier:
         await self._asking.aclose()
         await self._system.store.aclose()
 
-    def _recalled(self, token: bytes) -> Warm | None:
-        found = None if self._cache is None else self._cache.recall(token)
-        if found is not None:
-            self._last_used.note(found.principal.id)
+    def _recalled(self, header: bytes) -> Warm | None:
+        found = None if self._cache is None else self._cache.recall(header)
+        if found is None or in_environment(found.verdict, self._environment) is not found.verdict:
+            return None
+        self._last_used.note(found.principal.id)
         return found
 
     def _noted(self, verdict: Verdict) -> Verdict:

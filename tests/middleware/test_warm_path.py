@@ -181,7 +181,7 @@ async def test_the_usual_request_takes_the_warm_path() -> None:
 @pytest.mark.parametrize("wrong", [RuntimeError("boom")])
 async def test_a_recall_that_fails_decides_nothing(wrong: Exception) -> None:
     class Failing(CachedVerifier):
-        def recall(self, token: bytes) -> Any:
+        def recall(self, header: bytes) -> Any:
             raise wrong
 
     world = World({}, 1.0)
@@ -198,9 +198,9 @@ class Counting(CachedVerifier):
 
     hits = 0
 
-    def recall(self, token: bytes) -> Any:
+    def recall(self, header: bytes) -> Any:
         """The cache's own, counted."""
-        known = super().recall(token)
+        known = super().recall(header)
         self.hits += known is not None
         return known
 
