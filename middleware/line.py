@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Message, Receive, Send
 
 from spacekey.domain.outcome import Outcome, Valid
+from spacekey.domain.principal import Principal
 
 from .ending import ConnectionEnded, Ending
 from .standing import Credential, Standing
@@ -15,6 +16,13 @@ from .watch import Watch
 
 Consider = Callable[[Valid], Awaitable[Ending | None]]
 Ended = Callable[[Ending, Outcome], None]
+
+HEED = "spacekey.heed"
+"""The scope's key for a :data:`Heed`."""
+
+Heed = Callable[[Principal, Principal], Ending | None]
+"""What an app may leave in the scope to be told when the principal of its open connection has changed, with the one
+before and the one now; it may end the connection."""
 
 
 class Line:

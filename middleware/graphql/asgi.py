@@ -5,9 +5,8 @@ The older ``graphql-ws`` protocol lets operations run before the connection is a
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,18 +18,26 @@ from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UnsetType
 
-from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Valid
+from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid
 from spacekey.domain.principal import Principal
+from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.ending import LACKING, UNAVAILABLE, Ending
+from spacekey.middleware.line import HEED
+from spacekey.middleware.open_socket import OpenSocket
+from spacekey.middleware.standing import Credential
 from spacekey.middleware.visit import KEY, Visit
+from spacekey.middleware.watch import Watch
 
 from .init_credential import MalformedCredential, init_credential
-from .socket_caller import TRY_AGAIN_LATER, Ask, recheck, seat, verify_in_time
+from .open_operations import OpenOperations, operations_of
+from .socket_caller import seat, verify_in_time
 
 BAD_REQUEST = 4400
 UNSET_ACK = UnsetType()
-_RECHECK = "spacekey.graphql.recheck"
+_LINE = "spacekey.graphql.line"
+
+_log = logging.getLogger(__name__)
 
 
 class OnceClosingAdapter(ASGIWebSocketAdapter):
@@ -46,20 +53,22 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     """Strawberry's ASGI app, whose ``connection_init`` may carry the credential.
 
     A denial of scopes is an ``error`` message of its operation, and the socket stays open. The socket is closed with
-    4403 for a refused credential, 4400 for a malformed or a second one, 1013 when the verifier cannot tell; later with
-    4401 when the credential has ended and 4403 when its scopes have become fewer.
+    4403 for a refused credential, 4400 for a malformed or a second one, 1013 when the verifier cannot tell.
 
-    The credential of an open socket is verified again and again, whether it came with the handshake or later. Behind
-    a TokenMiddleware that one verifies, with its environment, its deadline and its observer.
+    The credential of an open socket is verified again and again (see :mod:`spacekey.middleware.watch`), whether it
+    came with the handshake or later. When it is refused, the socket is closed with 4401; when nobody can tell, with
+    1013; when a scope has gone, the subscriptions that need it end with an ``error`` message each. Behind a
+    TokenMiddleware that one verifies, with its environment, its deadline, its observer and its ``recheck_seconds``.
 
     :param verifier: checks credentials of ``connection_init`` where no TokenMiddleware stands before; without either,
         such a credential is refused.
-    :param recheck_seconds: how often the credential of an open socket is verified again.
+    :param recheck_seconds: for how long an answer is relied on while a socket is open.
     :param deadline_seconds: how long a verification by ``verifier`` may take.
     :param options: those of ``strawberry.asgi.GraphQL``, but for ``subscription_protocols``.
     """
 
     websocket_adapter_class = OnceClosingAdapter
+    graphql_transport_ws_handler_class = OpenOperations
 
     def __init__(
         self,
@@ -70,23 +79,24 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         deadline_seconds: float = 5.0,
         **options: Any,
     ) -> None:
-        if recheck_seconds <= 0 or deadline_seconds <= 0:
-            raise ConfigurationError("recheck_seconds and deadline_seconds must be above 0")
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
         self._verifier = verifier
-        self._recheck_seconds = recheck_seconds
         self._deadline_seconds = deadline_seconds
+        self._watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or socket; what watches a socket ends with it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            watch = scope.pop(_RECHECK, None)
-            if isinstance(watch, asyncio.Task):
-                watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch
+        """Serve one request or socket. Without a TokenMiddleware before it, a socket gets a line of its own."""
+        if isinstance(scope.get(KEY), Visit):
+            scope[HEED] = partial(_review, scope)
+        elif scope["type"] == "websocket":
+            line = scope[_LINE] = OpenSocket(self._watch, receive, send)
+            try:
+                await super().__call__(scope, line.receive, line.send)
+            finally:
+                await line.left()
+                del scope[_LINE]
+            return
+        await super().__call__(scope, receive, send)
 
     async def on_ws_connect(self, context: Any) -> UnsetType:
         """Verify the credential of ``connection_init``, if there is one; else the caller is the handshake's."""
@@ -97,35 +107,40 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
         visit, caller = _visit_of(websocket), websocket.scope.get("user")
         if secret is None:
-            if visit is not None and isinstance(caller, Principal):
-                self._watch(websocket, visit.again, caller)
             return UNSET_ACK
         if isinstance(caller, Principal):
             raise await self._reject(websocket, BAD_REQUEST, "Two credentials")
         if visit is not None:
-            outcome, ask = await visit.present(secret), visit.again
+            outcome = await visit.present(secret)
         elif self._verifier is not None:
-            ask = partial(verify_in_time, self._verifier, secret, self._deadline_seconds)
-            outcome = await ask()
+            outcome = await verify_in_time(self._verifier, secret, self._deadline_seconds)
         else:
             raise ConnectionRejectionError
         if isinstance(outcome, CannotTell):
-            raise await self._reject(websocket, TRY_AGAIN_LATER, "Try again later")
+            raise await self._reject(websocket, UNAVAILABLE.code, UNAVAILABLE.reason)
         if not isinstance(outcome, Valid):
             raise ConnectionRejectionError
-        seat(websocket, outcome.principal)
-        self._watch(websocket, ask, outcome.principal)
+        if visit is None and self._verifier is not None:
+            seat(websocket, outcome.principal)
+            self._follow(websocket, self._verifier, secret, outcome.principal)
         return UNSET_ACK
 
-    def _watch(self, websocket: WebSocket, ask: Ask, principal: Principal) -> None:
-        watch = recheck(
-            websocket,
-            ask,
-            principal,
-            every_seconds=self._recheck_seconds,
-            close=OnceClosingAdapter(self, websocket, websocket).close,
+    def _follow(self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal) -> None:
+        """Have the credential verified again for as long as the socket is open."""
+        line: OpenSocket = websocket.scope[_LINE]
+
+        async def consider(valid: Valid) -> Ending | None:
+            before: Principal = websocket.scope["user"]
+            seat(websocket, valid.principal)
+            return _review(websocket.scope, before, valid.principal)
+
+        credential = Credential(
+            key=secret.digest(),
+            ask=partial(verify_in_time, verifier, secret, self._deadline_seconds),
+            peek=lambda: None,
+            principal=principal,
         )
-        websocket.scope[_RECHECK] = asyncio.create_task(watch)
+        line.follow(credential, consider, _log_ending)
 
     async def _reject(self, websocket: WebSocket, code: int, reason: str) -> ConnectionRejectionError:
         """Close with our own code; Strawberry's close for the rejection then finds the socket closed."""
@@ -144,3 +159,23 @@ def _visit_of(websocket: WebSocket) -> Visit | None:
     """What the token middleware knows of this socket, where it stands before."""
     visit = websocket.scope.get(KEY)
     return visit if isinstance(visit, Visit) else None
+
+
+def _review(scope: Scope, before: Principal, after: Principal) -> Ending | None:
+    """The caller's scopes may have become fewer: subscriptions that need them end, each by itself.
+
+    An HTTP response has one operation, which is not known here; it is cut.
+    """
+    if before.scopes <= after.scopes:
+        return None
+    if scope["type"] == "http":
+        return LACKING
+    operations = operations_of(scope)
+    if operations is not None:
+        operations.review()
+    return None
+
+
+def _log_ending(ending: Ending, outcome: Outcome) -> None:
+    token_id = outcome.token_id if isinstance(outcome, Refused) else None
+    _log.info("a socket was closed with %d %s: token %s", ending.code, ending.reason, token_id)

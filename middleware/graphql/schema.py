@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 import strawberry
@@ -12,10 +12,13 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from spacekey.domain.principal import Principal
+
 from .enforcement import ScopeEnforcement
 from .enforcer import Enforcer
 from .executor import guarded_executor
 from .extension import ScopeExtension
+from .lost import Subscribed, lost
 from .report import refuse_undeclared
 from .rulebook import Rulebook, compile_rules
 
@@ -58,12 +61,21 @@ class ScopedSchema(strawberry.Schema):
         )
         if settings.fail_on_undeclared:
             refuse_undeclared(self.rulebook, settings.public)
+        self._settings = settings
         self._enforcer = Enforcer(self.rulebook, settings)
         self.execution_context_class = guarded_executor(self.execution_context_class)
 
     def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
         """The extensions of one operation, ours last."""
         return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
+
+    def caller(self, context: object) -> Principal | None:
+        """Who asks, in a Strawberry context."""
+        return self._settings.principal(context)
+
+    def lost(self, subscribed: Subscribed, context: object) -> Sequence[GraphQLError]:
+        """Why a running subscription would be decided differently now, as errors; none when it would not."""
+        return lost(self.rulebook, self._settings, subscribed, self.caller(context))
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log what went wrong in resolvers, with its traceback and its path.

@@ -1,28 +1,19 @@
-"""Keeps the caller of one WebSocket honest: verified at ``connection_init``, and again and again while it is open."""
+"""The caller of one WebSocket: verified within a deadline, and seated where the operations look for it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 from starlette.authentication import AuthCredentials
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid, Verdict
+from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 
-UNAUTHORIZED = 4401
-FORBIDDEN = 4403
-TRY_AGAIN_LATER = 1013
 _log = logging.getLogger(__name__)
-
-Ask = Callable[[], Awaitable[Outcome]]
-"""Verifies the caller of one socket anew."""
-
-Close = Callable[[int, str], Awaitable[None]]
 
 
 async def verify_in_time(verifier: Verifier, secret: Secret, deadline_seconds: float) -> Verdict:
@@ -46,21 +37,3 @@ def seat(websocket: WebSocket, principal: Principal) -> None:
         return  # the token middleware has done it
     websocket.scope["user"] = principal
     websocket.scope["auth"] = AuthCredentials(sorted(principal.scopes))
-
-
-async def recheck(websocket: WebSocket, ask: Ask, principal: Principal, *, every_seconds: float, close: Close) -> None:
-    """Verify again every so often, and close the socket when the answer is not "valid" any more, or says less.
-
-    Operations that run were decided for the scopes at their start, so a caller that lost one has to connect again.
-    """
-    while True:
-        await asyncio.sleep(every_seconds)
-        outcome = await ask()
-        if isinstance(outcome, CannotTell):
-            return await close(TRY_AGAIN_LATER, "Try again later")
-        if not isinstance(outcome, Valid):
-            return await close(UNAUTHORIZED, "Unauthorized")
-        if not principal.scopes <= outcome.principal.scopes:
-            return await close(FORBIDDEN, "Forbidden")
-        principal = outcome.principal
-        seat(websocket, principal)

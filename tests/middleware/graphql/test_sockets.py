@@ -30,9 +30,17 @@ class Answers:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
         self.asked = 0
+        self._asking = asyncio.Event()
+
+    async def to_be_asked(self, times: int) -> None:
+        """Wait until it was asked so many more times."""
+        for _ in range(times):
+            self._asking.clear()
+            await self._asking.wait()
 
     async def verify(self, secret: Secret) -> Verdict:
         self.asked += 1
+        self._asking.set()
         if secret.reveal() != GOOD:
             return Refused(Reason.UNKNOWN)
         if isinstance(self.answer, Exception):
@@ -67,8 +75,24 @@ class Subscription:
         yield 1
         await asyncio.Event().wait()
 
+    @strawberry.subscription(directives=[requires_scopes("jobs:read:progress")])
+    async def waits(self) -> AsyncGenerator[int, None]:
+        yield 1
+        await asyncio.Event().wait()
 
-SCHEMA = ScopedSchema(Query, subscription=Subscription)
+
+MAY_END = asyncio.Event()
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(directives=[requires_scopes("jobs:read")])
+    async def slow(self) -> str:
+        await MAY_END.wait()
+        return "done"
+
+
+SCHEMA = ScopedSchema(Query, Mutation, Subscription)
 
 
 def app(answer: Any = None, **options: Any) -> ScopedGraphQL:
@@ -198,7 +222,6 @@ async def test_a_verifier_that_cannot_tell_neither_lets_in_nor_forbids(verifier:
     ("later", "code"),
     [
         (Refused(Reason.REVOKED), 4401),
-        (Valid(principal("other")), 4403),
         (CannotTell("down"), 1013),
         (RuntimeError("bug"), 1013),
     ],
@@ -213,6 +236,49 @@ async def test_an_open_socket_is_closed_when_its_credential_is_no_longer_good(la
         with pytest.raises(Closed) as closed:
             await socket.receive()
     assert closed.value.code == code
+
+
+async def test_a_subscription_whose_scope_has_gone_ends_with_an_error_and_the_socket_stays_open() -> None:
+    verifier = Answers(Valid(principal("jobs:read", "jobs:read:progress")))
+    async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("lost", "subscription { forever }")
+        await socket.subscribe("kept", "subscription { waits }")
+        assert {(await socket.receive())["id"] for _ in range(2)} == {"lost", "kept"}
+        verifier.answer = Valid(principal("jobs:read:progress"))
+        message = await socket.receive()
+        assert is_denial(message, "INSUFFICIENT_SCOPE")
+        assert message["id"] == "lost"
+        assert message["payload"][0]["extensions"]["missingScopes"] == ["jobs:read"]
+        await verifier.to_be_asked(3)
+        await socket.send(type="complete", id="kept")
+        await socket.subscribe("lost", "{ open }")
+        message = await socket.receive()
+        assert (message["id"], message["type"]) == ("lost", "next")
+
+
+async def test_a_lost_scope_that_no_running_subscription_needs_ends_nothing() -> None:
+    verifier = Answers(Valid(principal("jobs:read", "other")))
+    async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("1", "subscription { forever }")
+        await socket.receive()
+        verifier.answer = Valid(principal("jobs:read"))
+        await verifier.to_be_asked(5)
+        await socket.subscribe("2", "{ open }")
+        assert (await socket.receive())["id"] == "2"
+
+
+async def test_a_mutation_that_runs_is_not_torn_in_two() -> None:
+    MAY_END.clear()
+    verifier = Answers(Valid(principal("jobs:read")))
+    async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
+        await socket.init(Authorization=f"Bearer {GOOD}")
+        await socket.subscribe("1", "mutation { slow }")
+        verifier.answer = Valid(principal("other"))
+        await verifier.to_be_asked(3)
+        MAY_END.set()
+        assert (await socket.receive())["payload"] == {"data": {"slow": "done"}}
 
 
 async def test_new_scopes_count_from_the_next_operation_on() -> None:
