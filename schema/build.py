@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import aclosing
 from datetime import datetime
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -42,7 +46,20 @@ class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutati
 
 
 class SpacekeySchema(ScopedSchema):
-    """Spacekey's schema: its errors repeat no input."""
+    """Spacekey's schema: its errors repeat no input, and a refused document is answered on every transport."""
+
+    async def stream(self, *args: Any, **kwargs: Any) -> StreamResult:
+        """As Strawberry's, but where parsing refuses a document, that is the answer, as ``execute`` has it."""
+        return self._answered(await super().stream(*args, **kwargs))
+
+    async def _answered(self, results: StreamResult) -> StreamResult:
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    yield result
+        except GraphQLError as error:
+            self._process_errors([error])
+            yield PreExecutionError(data=None, errors=[error])
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Called by Strawberry with the errors of every operation, before they are logged and answered."""
