@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from . import audit, check, member, scopes, serving, space, staleness, token, token_end, user, workspace
+from . import audit, check, inactive, member, scopes, serving, space, staleness, token, token_end, user, workspace
 from .codes import MEANING
 from .root import Root
 
@@ -55,7 +55,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
             "Tokens: issue, find, rotate, end.",
             {
                 "list": token.list_,
-                "inactive": token.inactive,
+                "inactive": inactive.inactive,
                 "show": token.show,
                 "create": token.create,
                 "rotate": token_end.rotate,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,9 +15,7 @@ from .run import operator, run
 from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
-    from spacekey.resolvers.list_tokens import TokenSearch
     from spacekey.resolvers.system import System
-    from spacekey.resolvers.token_view import TokenView
 
 ONCE = "The secret, shown this once and never again:"
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
@@ -125,53 +122,3 @@ def show(token: TokenId, as_json: AsJson = False) -> None:
         return token_facts(await token_view(system, operator(), token_id(token)))
 
     show_one(run(work), as_json)
-
-
-def inactive(
-    workspace: Annotated[
-        str | None, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id; all of them when left out.")
-    ] = None,
-    days: Annotated[int, typer.Option("--days", help="Unused for at least so many days.")] = 90,
-    limit: Limit = None,
-    as_json: AsJson = False,
-) -> None:
-    """List active tokens nobody has used for a while: candidates for revoking."""
-
-    async def work(system: System) -> None:
-        from spacekey.models.workspace_queries import all_workspaces
-        from spacekey.resolvers.list_tokens import TokenSearch
-
-        from .facts import token_facts
-        from .find import workspace_called
-
-        if workspace is not None:
-            homes = [await workspace_called(system, workspace)]
-        else:
-            async with system.store.reading() as session:
-                homes = await all_workspaces(session)
-        search = TokenSearch(statuses=frozenset((Status.ACTIVE,)), unused_days=days)
-        with Listing(
-            as_json, "workspace", "name", "prefix", "last_used_at", "created_at", "id", limit=limit
-        ) as listing:
-            for home in homes:
-                async for view in _unused(system, home.id, search):
-                    if not listing.add({**token_facts(view), "workspace": home.slug}):
-                        return
-
-    run(work)
-
-
-async def _unused(system: System, workspace_id: str, search: TokenSearch) -> AsyncIterator[TokenView]:
-    """One workspace's tokens, those unused for longest first."""
-    from spacekey.domain.page import TokenOrder
-    from spacekey.resolvers.list_tokens import token_list
-
-    from .find import every
-
-    order, caller = TokenOrder.LAST_USED_AT, operator()
-    async for view in every(
-        lambda page: token_list(
-            system, caller, workspace_id, search=search, order=order, descending=False, request=page
-        )
-    ):
-        yield view
