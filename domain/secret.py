@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .digest import sha256_of
 
@@ -72,8 +72,7 @@ class Secret:
         return hash(self.digest())
 
 
-@dataclass(frozen=True, slots=True)
-class SecretFacts:
+class SecretFacts(NamedTuple):
     """What a well-formed secret tells by itself."""
 
     brand: str
@@ -106,7 +105,7 @@ def parse(secret: Secret) -> SecretFacts | None:
     match = _SHAPE.fullmatch(text)
     if match is None or checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
         return None
-    return SecretFacts(brand=match[1], environment=match[2])
+    return SecretFacts(match[1], match[2])
 
 
 def checksum(head: str) -> str:

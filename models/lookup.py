@@ -7,21 +7,22 @@ transaction that stays open, and no cache.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .setting import MAX_STALENESS
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFacts:
+class TokenFacts(NamedTuple):
     """A token with what its workspace, space and rotation say about it. Moments are aware, in UTC.
 
     ``retires_at`` is the end of a rotation's grace or the moment of the successor's first use, whichever is earlier.
     ``first_used`` says that this token, a successor itself, has had its first use written down.
     ``max_staleness_seconds`` is T as the database has it at that moment, None where it has none.
     The ``…_json`` fields are the stored JSON, unparsed: whoever needs them often can cache by their text.
+
+    A named tuple, in the order of the statement's columns: it is made for every verification, and a frozen dataclass
+    of so many fields takes as long to fill as the row takes to read.
     """
 
     id: str
@@ -31,23 +32,27 @@ class TokenFacts:
     workspace_id: str
     space_id: str | None
     grants_json: str
-    expires_at: datetime | None
-    disabled_at: datetime | None
-    revoked_at: datetime | None
-    deleted_at: datetime | None
-    retires_at: datetime | None
-    first_use_retires: bool
-    first_used: bool
     catalog: str
     plan: str
     roles_json: str
     scopes_allowed_json: str | None
     per_minute: int | None
     burst: int | None
+    max_staleness_seconds: float | None
+    first_use_retires: bool
+    first_used: bool
+    expires_at: datetime | None
+    disabled_at: datetime | None
+    revoked_at: datetime | None
+    deleted_at: datetime | None
     suspended_at: datetime | None
     space_deleted_at: datetime | None
     workspace_deleted_at: datetime | None = None
-    max_staleness_seconds: float | None = None
+    retires_at: datetime | None = None
+
+
+PLAIN_COLUMNS = TokenFacts._fields.index("first_use_retires")
+"""So many columns come first that every driver gives as they are meant; then two truths, then only moments."""
 
 
 class TokenLookup(Protocol):
@@ -69,10 +74,11 @@ def lookup_sql(digest: str) -> str:
     """The statement, with the driver's placeholder for the digest. Its columns are what :func:`facts_of` reads."""
     return f"""
         SELECT t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.grants,
-            t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, t.retires_at, successor.at,
+            w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
+            (SELECT value FROM settings WHERE name = '{MAX_STALENESS}'),
             t.first_use_retires, own.token_id IS NOT NULL,
-            w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst, w.suspended_at, s.deleted_at,
-            w.deleted_at, (SELECT value FROM settings WHERE name = '{MAX_STALENESS}')
+            t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, w.suspended_at, s.deleted_at, w.deleted_at,
+            t.retires_at, successor.at
         FROM tokens t
         JOIN workspaces w ON w.id = t.workspace_id
         LEFT JOIN spaces s ON s.id = t.space_id
@@ -84,35 +90,11 @@ def lookup_sql(digest: str) -> str:
 
 def facts_of(row: Sequence[Any]) -> TokenFacts:
     """The facts in a row of :func:`lookup_sql` whose moments are aware datetimes already."""
-    return TokenFacts(
-        id=row[0],
-        name=row[1],
-        kind=row[2],
-        environment=row[3],
-        workspace_id=row[4],
-        space_id=row[5],
-        grants_json=row[6],
-        expires_at=row[7],
-        disabled_at=row[8],
-        revoked_at=row[9],
-        deleted_at=row[10],
-        retires_at=_earlier(row[11], row[12]),
-        first_use_retires=bool(row[13]),
-        first_used=bool(row[14]),
-        catalog=row[15],
-        plan=row[16],
-        roles_json=row[17],
-        scopes_allowed_json=row[18],
-        per_minute=row[19],
-        burst=row[20],
-        suspended_at=row[21],
-        space_deleted_at=row[22],
-        workspace_deleted_at=row[23],
-        max_staleness_seconds=row[24],
-    )
+    facts, successor_used_at = TokenFacts._make(row[:-1]), row[-1]
+    if successor_used_at is None:
+        return facts
+    return facts._replace(retires_at=_earlier(facts.retires_at, successor_used_at))
 
 
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)
+def _earlier(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None else min(one, other)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from spacekey.domain.errors import Unavailable
 
-from .lookup import TokenFacts, facts_of, lookup_sql
+from .lookup import PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql
 
 SQLITE_LOOKUP_BUSY_SECONDS = 0.05
 """How long a read may wait for a lock. In WAL mode readers need none but for moments of recovery."""
 
 _SQL = lookup_sql("?")
-_MOMENTS = (7, 8, 9, 10, 11, 12, 21, 22, 23)
+_NOTHING_SET = (False, False) + (None,) * 9
+"""What the columns from ``PLAIN_COLUMNS`` on come to for nearly every token in use: no truths and no moments."""
 
 
 class SqliteLookup:
@@ -33,25 +33,26 @@ class SqliteLookup:
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """See :class:`spacekey.models.lookup.TokenLookup`."""
         try:
-            # Closing the cursor ends the statement, and with it the read transaction.
-            with closing(self._open().execute(_SQL, (digest,))) as cursor:
+            cursor = (self._connection or self._open()).execute(_SQL, (digest,))
+            try:
                 row = cursor.fetchone()
+            finally:
+                cursor.close()  # ends the statement, and with it the read transaction
         except sqlite3.Error:
             self._close()
             raise Unavailable("the database does not answer") from None
-        return None if row is None else facts_of(_with_moments(row))
+        return None if row is None else facts_of(_typed(row))
 
     async def aclose(self) -> None:
         """Close the connection. A later lookup opens another."""
         self._close()
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            # One call at a time, on the loop's thread; only closing may come from another.
-            self._connection = sqlite3.connect(
-                self._uri, uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA query_only=ON")
+        # One call at a time, on the loop's thread; only closing may come from another.
+        self._connection = sqlite3.connect(
+            self._uri, uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA query_only=ON")
         return self._connection
 
     def _close(self) -> None:
@@ -60,10 +61,14 @@ class SqliteLookup:
             self._connection = None
 
 
-def _with_moments(row: tuple[Any, ...]) -> list[Any]:
-    """SQLite keeps moments as text in UTC."""
-    values = list(row)
-    for index in _MOMENTS:
-        if values[index] is not None:
-            values[index] = datetime.fromisoformat(values[index]).replace(tzinfo=UTC)
-    return values
+def _typed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """SQLite keeps truths as numbers, and moments as text in UTC."""
+    rest = row[PLAIN_COLUMNS:]
+    if not any(rest):
+        return row[:PLAIN_COLUMNS] + _NOTHING_SET
+    retires, used, *moments = rest
+    return (*row[:PLAIN_COLUMNS], bool(retires), bool(used), *map(_moment, moments))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -11,14 +12,15 @@ from spacekey.domain.catalog import Catalog, Policy, effective_scopes
 from spacekey.domain.clock import Clock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
-from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.token_state import refusal_reason
 from spacekey.models.lookup import TokenFacts, TokenLookup
 
 from .workspace_facts import limit_of, roles_from
 
-SCOPE_SETS_MAX = 4_096
+POWERS_MAX = 4_096
+"""How many combinations of grants, roles, plan, policy and limit are kept computed."""
 
 
 class StoreVerifier:
@@ -43,7 +45,7 @@ class StoreVerifier:
         self._default_staleness = default_staleness_seconds
         self._brands = frozenset(catalog.brand for catalog in catalogs.values())
         # Keyed by the stored values themselves, so that an entry can never be out of date.
-        self._scopes = lru_cache(SCOPE_SETS_MAX)(self._effective)
+        self._powers = lru_cache(POWERS_MAX)(self._computed)
 
     async def verify(self, secret: Secret) -> Verdict:
         """Say whether the secret is good now, and for whom. See :class:`spacekey.domain.verifier.Verifier`."""
@@ -79,31 +81,36 @@ class StoreVerifier:
             disabled_at=facts.disabled_at,
             revoked_at=facts.revoked_at,
             retires_at=facts.retires_at,
-            deleted_at=_earliest(facts.deleted_at, facts.space_deleted_at, facts.workspace_deleted_at),
+            deleted_at=facts.deleted_at or facts.space_deleted_at or facts.workspace_deleted_at,
         )
         if reason is not None:
             return Refused(reason, facts.id)
         if facts.suspended_at is not None:
             return Refused(Reason.SUSPENDED, facts.id)
-        catalog = self._catalogs.get(facts.catalog)
-        if catalog is None:
-            return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
-        kind = Kind(facts.kind)
-        scopes = self._scopes(
-            facts.catalog, kind, facts.grants_json, facts.roles_json, facts.plan, facts.scopes_allowed_json
+        powers = self._powers(
+            facts.catalog,
+            facts.kind,
+            facts.grants_json,
+            facts.roles_json,
+            facts.plan,
+            facts.scopes_allowed_json,
+            facts.per_minute,
+            facts.burst,
         )
+        if powers is None:
+            return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
         return Valid(
             Principal(
                 id=facts.id,
-                kind=kind,
-                scopes=scopes,
+                kind=powers.kind,
+                scopes=powers.scopes,
                 name=facts.name,
                 workspace_id=facts.workspace_id,
                 space_id=facts.space_id,
                 environment=facts.environment,
-                limit=limit_of(catalog.plans.get(facts.plan), facts.per_minute, facts.burst),
+                limit=powers.limit,
                 # A rotation's end counts like an expiry: whoever caches this must see it come.
-                expires_at=_earliest(facts.expires_at, facts.retires_at),
+                expires_at=_earlier(facts.expires_at, facts.retires_at),
             )
         )
 
@@ -111,20 +118,45 @@ class StoreVerifier:
         """Give back the connections."""
         await self._lookup.aclose()
 
-    def _effective(
-        self, catalog_name: str, kind: Kind, grants: str, roles: str, plan: str, scopes_allowed: str | None
-    ) -> frozenset[str]:
-        catalog = self._catalogs[catalog_name]
+    def _computed(
+        self,
+        catalog_name: str,
+        kind_name: str,
+        grants: str,
+        roles: str,
+        plan_name: str,
+        scopes_allowed: str | None,
+        per_minute: int | None,
+        burst: int | None,
+    ) -> _Powers | None:
+        """What these stored values come to; None when the catalog is not loaded here."""
+        catalog = self._catalogs.get(catalog_name)
+        if catalog is None:
+            return None
+        kind = Kind(kind_name)
+        plan = catalog.plans.get(plan_name)
         allowed = None if scopes_allowed is None else json.loads(scopes_allowed)
-        return effective_scopes(
+        scopes = effective_scopes(
             catalog,
             json.loads(grants),
             kind=kind,
             roles=roles_from(catalog, json.loads(roles)),
-            plan=catalog.plans.get(plan),
+            plan=plan,
             policy=Policy(scopes_allowed=None if allowed is None else frozenset(allowed)),
         )
+        return _Powers(kind, scopes, limit_of(plan, per_minute, burst))
 
 
-def _earliest(*moments: datetime | None) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+@dataclass(frozen=True, slots=True)
+class _Powers:
+    """What a token may do now, by its own row and its workspace's."""
+
+    kind: Kind
+    scopes: frozenset[str]
+    limit: Limit | None
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
