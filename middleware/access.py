@@ -41,11 +41,13 @@ class Requirement:
     :param rule: the scopes.
     :param spaces: path parameters that must hold the id of the token's space.
     :param environments: when not None, the token's environment must be one of them.
+    :param cost: what a request costs of the token's limit, where it is not 1.
     """
 
     rule: Rule
     spaces: frozenset[str] = frozenset()
     environments: frozenset[str] | None = None
+    cost: int | None = None
     only: frozenset[str] | None = field(init=False, repr=False, compare=False)
     """The scopes, where the rule has a single alternative: then one set comparison decides."""
     bound: bool = field(init=False, repr=False, compare=False)
@@ -69,7 +71,10 @@ class Requirement:
             environments = other.environments if environments is None else environments
         else:
             environments &= other.environments
-        return Requirement(self.rule & other.rule, self.spaces | other.spaces, environments)
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Requirement(
+            self.rule & other.rule, self.spaces | other.spaces, environments, max(costs) if costs else None
+        )
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
         """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
@@ -97,17 +102,22 @@ def requires(
     *parts: str | Rule,
     space: str | None = None,
     environment: str | None = None,
+    cost: int | None = None,
 ) -> Requirement:
     """All of ``parts``, each a scope or a rule; none means any valid principal.
 
     :param space: the name of a path parameter; the token must belong to the space that is named there.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
-    :raises RuleError: for a string that is not a scope name.
+    :param cost: what a request costs of the token's limit (see docs/limits.md); 1 unless said otherwise, 0 is free.
+    :raises RuleError: for a string that is not a scope name, or a negative cost.
     """
+    if cost is not None and cost < 0:
+        raise RuleError(f"cost={cost}: a request costs 0 or more")
     return Requirement(
         all_of(*parts),
         frozenset() if space is None else frozenset((space,)),
         None if environment is None else frozenset((environment,)),
+        cost,
     )
 
 

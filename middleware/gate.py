@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -15,7 +15,12 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 
+from .limits import Decision, Limiter
+from .limits.flooded import Flooded
 from .warm import Recall
+
+if TYPE_CHECKING:
+    from .limits.flood import RefusalFlood
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -36,6 +41,8 @@ class Gate:
     fallback: Fallback | None = None
     on_outcome: Observer | None = None
     workspace_of: WorkspaceOf | None = None
+    limits: Limiter | None = None
+    flood: "RefusalFlood | None" = None
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
     recall: Recall | None = field(init=False, repr=False)
     """The verifier's own, where it has one. Whoever asks it looks at the environment besides."""
@@ -60,6 +67,26 @@ class Gate:
     async def judge(self, secret: Secret) -> Verdict:
         """Ask the verifier. An exception, a hang or an answer that is none of the three is "cannot tell"."""
         return self._sensible(await self._within_deadline(self.verifier.verify, secret, "the verifier"))
+
+    def charge_at_once(self, principal: Principal, cost: int) -> Decision | None:
+        """Charge the principal's limit where that needs no waiting; None when :meth:`charge` must be."""
+        if self.limits is None or principal.limit is None:
+            return None
+        try:
+            return self.limits.charge_at_once(principal.id, principal.limit, cost)
+        except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
+            log.error("the limiter failed with %s", type(error).__name__)
+            return None
+
+    async def charge(self, principal: Principal, cost: int) -> Decision | None:
+        """Charge the principal's limit; None when there is none, or the limiter failed, which stops nobody."""
+        if self.limits is None or principal.limit is None:
+            return None
+        try:
+            return await self.limits.charge(principal.id, principal.limit, cost)
+        except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
+            log.error("the limiter failed with %s", type(error).__name__)
+            return None
 
     def _sensible(self, verdict: object) -> Verdict:
         if isinstance(verdict, Valid) and isinstance(verdict.principal, Principal):
@@ -92,7 +119,7 @@ class Gate:
         """Log what the caller is not told, and tell the observer. Secrets reach neither."""
         if isinstance(outcome, Refused):
             log.info("credentials refused: %s, token %s", outcome.reason, outcome.token_id)
-        elif isinstance(outcome, CannotTell):
+        elif isinstance(outcome, CannotTell) and not isinstance(outcome, Flooded):
             log.warning("credentials cannot be checked: %s", outcome.why)
         if self.on_outcome is not None:
             try:

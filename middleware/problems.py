@@ -109,16 +109,43 @@ def forbidden() -> ProblemResponse:
     return problem(403, "forbidden", "Forbidden", "The token may not do this here.", headers=_headers())
 
 
+def rate_limited(retry_after_seconds: int | None) -> ProblemResponse:
+    """429 (RFC 6585 §4): the token's limit is used up. ``violated-policies`` as draft-ietf-httpapi-ratelimit-headers.
+
+    :param retry_after_seconds: None when waiting would not help.
+    """
+    if retry_after_seconds is None:
+        detail, later = "This costs more at once than the token's limit allows.", {}
+    else:
+        detail, later = "The token has made too many requests. Try again later.", _retry_after(retry_after_seconds)
+    policies: dict[str, object] = {"violated-policies": ["default"]}
+    return problem(429, "rate_limited", "Too many requests", detail, headers={**_headers(), **later}, **policies)
+
+
+def refusals_limited(retry_after_seconds: int) -> ProblemResponse:
+    """429: too many secrets from this address were refused. Says nothing of the one that was sent."""
+    return problem(
+        429,
+        "too_many_refusals",
+        "Too many requests",
+        "Too many tokens from this address were not valid. Try again later.",
+        headers={**_headers(), **_retry_after(retry_after_seconds)},
+    )
+
+
 def cannot_tell(retry_after_seconds: int = 1) -> ProblemResponse:
     """503 with ``Retry-After``: the store could not be asked in time. Never a denial, never an acceptance."""
-    seconds = min(max(int(retry_after_seconds), 1), _RETRY_AFTER_SECONDS_MAX)
     return problem(
         503,
         "unavailable",
         "Unavailable",
         "Tokens cannot be checked right now. Try again.",
-        headers={**_headers(), "Retry-After": str(seconds)},
+        headers={**_headers(), **_retry_after(min(retry_after_seconds, _RETRY_AFTER_SECONDS_MAX))},
     )
+
+
+def _retry_after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(max(int(seconds), 1))}
 
 
 def _headers(authenticate: str | None = None) -> dict[str, str]:

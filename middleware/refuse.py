@@ -3,7 +3,7 @@
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-WEBSOCKET_CODES = {400: 4400, 401: 4401, 403: 4403, 503: 4503}
+WEBSOCKET_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 4503}
 """HTTP status → close code in the private range (RFC 6455 §7.4.2)."""
 
 

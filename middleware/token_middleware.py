@@ -1,6 +1,7 @@
 """The middleware itself: raw ASGI, for HTTP and WebSockets."""
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,7 +12,11 @@ from .access import Declaration, public
 from .credentials import SUBPROTOCOL
 from .doors import Doors
 from .gate import Fallback, Gate, Observer, WorkspaceOf
+from .limits import Limiter
 from .visit import KEY, Visit
+
+if TYPE_CHECKING:
+    from .limits.flood import RefusalFlood
 
 
 class TokenMiddleware:
@@ -34,6 +39,9 @@ class TokenMiddleware:
         ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
     :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
     :param known_scopes: when given, a rule that names another scope fails start-up.
+    :param limits: holds tokens to their plans' limits; each request with a valid token is charged once. See
+        docs/limits.md. Whoever made it closes it.
+    :param flood: holds up secrets from addresses that send too many made-up ones.
     :raises ConfigurationError: for a setting that cannot be.
     """
 
@@ -53,13 +61,17 @@ class TokenMiddleware:
         rules: Mapping[tuple[str, str], Declaration] | None = None,
         deny_by_default: bool = True,
         known_scopes: Collection[str] | None = None,
+        limits: Limiter | None = None,
+        flood: "RefusalFlood | None" = None,
     ) -> None:
         if not (realm.isascii() and realm.isprintable()):
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
         if not deadline_seconds > 0:
             raise ConfigurationError("deadline_seconds: must be greater than 0")
         self.app = app
-        self.gate = Gate(verifier, realm, environment, deadline_seconds, fallback, on_outcome, workspace_of)
+        self.gate = Gate(
+            verifier, realm, environment, deadline_seconds, fallback, on_outcome, workspace_of, limits, flood
+        )
         self.doors = Doors(
             self, rules or {}, deny_by_default, None if known_scopes is None else frozenset(known_scopes)
         )

@@ -18,6 +18,9 @@ from . import problems
 from .access import Access, Requirement, optional, public
 from .credentials import Malformed, credentials_of
 from .gate import Gate, principal_in
+from .limits import Decision
+from .limits.flooded import Flooded
+from .limits.headers import limit_headers, retry_after
 from .token_credentials import NO_CREDENTIALS, TokenCredentials
 from .vary import vary_on_authorization
 from .warm import recalled
@@ -38,7 +41,7 @@ class Visit:
     The middleware makes one for each connection and puts it into the scope.
     """
 
-    __slots__ = ("_gate", "_outcome", "_scope", "_send", "_sent", "admitted")
+    __slots__ = ("_gate", "_outcome", "_scope", "_send", "_sent", "admitted", "decision")
 
     def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
         self._gate = gate
@@ -47,6 +50,8 @@ class Visit:
         self._outcome: Outcome | None = None
         self.admitted: Access | None = None
         """What this connection was last found to satisfy, so that an endpoint need not look again."""
+        self.decision: Decision | None = None
+        """What the token's limit says; None before it was charged, and for whoever has none."""
         # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
         scope[KEY] = self
@@ -56,7 +61,9 @@ class Visit:
     def sending(self, message: Message) -> Awaitable[None]:
         """The app's ``send`` over HTTP: a response that was decided by looking at credentials tells caches so."""
         if self._outcome is not None and message["type"] == "http.response.start":
-            message["headers"] = vary_on_authorization(message.get("headers") or ())
+            headers = message["headers"] = vary_on_authorization(message.get("headers") or ())
+            if self.decision is not None:
+                headers += limit_headers(self.decision)
         return self._send(message)
 
     @property
@@ -74,7 +81,11 @@ class Visit:
         They replace what was there: a connection speaks for one principal at a time.
         """
         self._sent = secret
-        return self._settle(await self._ask())
+        self.decision = None
+        outcome = self._settle(await self._ask())
+        if isinstance(outcome, Valid) and not await self._charged(outcome.principal, 1):
+            return self._settle(CannotTell("the token's limit is used up"))
+        return outcome
 
     async def again(self) -> Outcome:
         """Verify the same credentials anew: for connections that outlive an answer (DESIGN §7)."""
@@ -96,6 +107,8 @@ class Visit:
                     gate.observe(scope, outcome)
         outcome = outcome or self._peek()
         if type(outcome) is Valid:
+            if self._gate.limits is not None and not self._charged_at_once(outcome.principal, access):
+                return False
             scopes = outcome.principal.scopes
             if type(access) is Requirement and not access.bound and access.only is not None:
                 passes = access.only <= scopes  # the usual case, without another call
@@ -118,9 +131,13 @@ class Visit:
             return None
         outcome = await self.outcome()
         if isinstance(outcome, Valid):
+            if not await self._charged(outcome.principal, _cost_of(access)):
+                return problems.rate_limited(None if self.decision is None else retry_after(self.decision))
             return await self._refusal_of(outcome.principal, access) if isinstance(access, Requirement) else None
         if isinstance(outcome, Absent):
             return None if access is optional else problems.credentials_absent(self._gate.realm)
+        if isinstance(outcome, Flooded):
+            return problems.refusals_limited(outcome.retry_after_seconds)
         if isinstance(outcome, CannotTell):
             return problems.cannot_tell(outcome.retry_after_seconds)
         if isinstance(self._sent, Malformed):
@@ -137,16 +154,47 @@ class Visit:
         sent = self._sent
         if sent is NOT_READ:
             sent = self._sent = credentials_of(self._scope)
-        verdict = self._gate.peek(sent) if type(sent) is Secret else None
-        return None if verdict is None else self._settle(verdict)
+        if type(sent) is not Secret or (verdict := self._gate.peek(sent)) is None:
+            return None
+        if self._gate.flood is not None and type(verdict) is not Valid:
+            self._gate.flood.note(self._scope, sent, verdict)
+        return self._settle(verdict)
 
     async def _ask(self) -> Outcome:
         sent = self._credentials()
         if isinstance(sent, Secret):
-            return await self._gate.judge(sent)
+            return await self._ask_about(sent)
         if isinstance(sent, Malformed):
             return Refused(Reason.MALFORMED)
         return await self._gate.ask_fallback(HTTPConnection(self._scope))
+
+    async def _ask_about(self, secret: Secret) -> Outcome:
+        flood = self._gate.flood
+        if flood is None:
+            return await self._gate.judge(secret)
+        held_up = flood.holds_up(self._scope, secret)
+        if held_up is not None:
+            return held_up
+        verdict = await self._gate.judge(secret)
+        flood.note(self._scope, secret, verdict)
+        return verdict
+
+    def _charged_at_once(self, principal: Principal, access: Access) -> bool:
+        """Whether the limit admits this connection, which is charged once; False may mean that it must be awaited."""
+        if principal.limit is None:
+            return True
+        if self.decision is None:
+            cost = _cost_of(access)
+            if cost == 0:
+                return True
+            self.decision = self._gate.charge_at_once(principal, cost)
+        return self.decision is not None and self.decision.allowed
+
+    async def _charged(self, principal: Principal, cost: int) -> bool:
+        """The same, waited for. Nobody is kept out by a limiter that fails."""
+        if self.decision is None and cost:
+            self.decision = await self._gate.charge(principal, cost)
+        return self.decision is None or self.decision.allowed
 
     def _settle(self, outcome: Outcome) -> Outcome:
         self._outcome = outcome
@@ -200,6 +248,11 @@ class Visit:
         """The space ids in the path that the requirement binds; None for a parameter that the path lacks."""
         path_params = self._scope.get("path_params") or {}
         return {str(path_params[name]) if name in path_params else None for name in requirement.spaces}
+
+
+def _cost_of(access: Access) -> int:
+    """What a connection costs that comes in by this access."""
+    return 1 if not isinstance(access, Requirement) or access.cost is None else access.cost
 
 
 def visit_of(scope: Scope) -> Visit:

@@ -9,27 +9,23 @@ work, also where nothing is cached; nobody can make up such a secret.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from math import ceil
 
 from starlette.types import Scope
 
 from spacekey.domain.network import network_of
-from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
+from spacekey.domain.outcome import Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.clock import Clock, boot_clock
 
+from .flooded import Flooded
 from .memory import MemoryLimiter
 
 ADDRESSES_MAX = 10_000
 GOOD_MAX = 10_000
 _COUNTED = (Reason.MALFORMED, Reason.UNKNOWN)
 _DEFAULT = Limit(per_minute=30, burst=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Flooded(CannotTell):
-    """Nobody was asked, because too many secrets from there were made up. Answered with 429."""
 
 
 class RefusalFlood:
@@ -60,7 +56,7 @@ class RefusalFlood:
         decision = self._refused.charge_at_once(_address(scope), self._limit, 0)
         if decision.remaining or secret.digest() in self._good:
             return None
-        return Flooded("too many refused secrets from this address", max(1, round(decision.reset_seconds + 0.5)))
+        return Flooded("too many refused secrets from this address", max(1, ceil(decision.reset_seconds)))
 
     def note(self, scope: Scope, secret: Secret, outcome: Outcome) -> None:
         """Remember what became of a secret that was looked up."""
