@@ -55,7 +55,7 @@ async def look_after(scene: Scene, managed: Board) -> Aftermath:
                 *(sa.column(mark) for mark in ("revoked_at", "disabled_at", "deleted_at", "retires_at")),
             ]
             rows = {row.id: row for row in await connection.execute(sa.select(*columns).select_from(Token))}
-            counted = sa.select(AuditEvent.target_id, AuditEvent.action, sa.func.count())
+            counted = sa.select(col(AuditEvent.target_id), col(AuditEvent.action), sa.func.count())
             grouped = counted.group_by(col(AuditEvent.target_id), col(AuditEvent.action))
             events = {(target, action): count for target, action, count in await connection.execute(grouped)}
         chains = await verify_chains(system)

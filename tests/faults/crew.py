@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parent.parent
-END_SECONDS_MAX = 20.0
+END_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.01
 
 
@@ -34,12 +34,12 @@ class Crew:
         self.ended: dict[str, int] = {}
         """Processes that ended without being asked to, with their exit codes."""
 
-    def start(self, name: str) -> None:
-        """Start it, unless it runs."""
+    def start(self, name: str, *more: str) -> None:
+        """Start it, with more arguments, unless it runs."""
         if name in self._running:
             return
         self.ended.pop(name, None)
-        self._running[name] = self._ask({"start": list(self._commands[name]), "log": str(self.log(name))})
+        self._running[name] = self._ask({"start": [*self._commands[name], *more], "log": str(self.log(name))})
 
     def kill(self, name: str) -> None:
         """``kill -9``, and wait until it is gone."""
@@ -48,6 +48,10 @@ class Crew:
             return
         os.kill(pid, signal.SIGKILL)
         self._wait(name, pid)
+
+    def join(self, name: str) -> int:
+        """Wait until it has ended by itself; gives its exit code."""
+        return self._wait(name, self._running.pop(name))
 
     def send(self, name: str, what: signal.Signals) -> None:
         """Send it a signal, if it runs."""
@@ -72,12 +76,14 @@ class Crew:
         """What it said, over all its lives."""
         return self._folder / f"{name}.log"
 
-    def _wait(self, name: str, pid: int) -> None:
+    def _wait(self, name: str, pid: int) -> int:
         deadline = time.monotonic() + END_SECONDS_MAX
-        while self._ask({"look": pid}) is None:
+        while (code := self._ask({"look": pid})) is None:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{name} does not end")
+                os.kill(pid, signal.SIGKILL)
+                raise RuntimeError(f"{name} did not end")
             time.sleep(LOOK_SECONDS)
+        return int(code)
 
     def _ask(self, what: dict[str, Any]) -> Any:
         pipe, answers = self._nursery.stdin, self._nursery.stdout

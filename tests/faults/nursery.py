@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from spacekey.server import app as app  # what a server loads when it starts
 
+from . import dying as dying
 from . import managing as managing
 from . import verifying as verifying
 

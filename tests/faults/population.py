@@ -20,7 +20,7 @@ from spacekey.models.workspace import Space, Workspace
 from .doors import LEFT
 from .scene import Scene, Takeaway, Victim, Way
 
-COMMON = 16
+COMMON = 64
 """Workspaces among which single tokens are spread, so that takeaways do not queue for one audit chain."""
 TOGETHER = 3
 BULK = 10

@@ -36,9 +36,9 @@ from .board import Board, Managed, Used
 from .scene import Scene, read_scene
 
 PAUSE_SECONDS = 0.01
-LINGER_SECONDS = 0.8
+LINGER_SECONDS = 0.4
 """How long tokens are still used after the answer, and how often at least."""
-USES_AFTER_MIN = 3
+USES_AFTER_MIN = 2
 CROWD = 60
 
 
@@ -136,7 +136,7 @@ class Users:
             if ended and now > ended + LINGER_SECONDS and self._after[number] >= USES_AFTER_MIN:
                 del self._at_hand[number]
         waiting = sum(1 for number in self._at_hand if not managed.get(number, Managed.BEGAN))
-        while self._next < managed.rows and waiting < max(4, self._scene.lanes // 2):
+        while self._next < managed.rows and waiting < max(4, self._scene.lanes // 4):
             ended = self._ended_at(self._next)
             if not ended or now <= ended + LINGER_SECONDS:  # a process that comes anew leaves the past alone
                 self._at_hand[self._next] = None
