@@ -1,0 +1,180 @@
+"""A flood of made-up secrets from an address is answered before any read; honest tokens from there still pass."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.secret import Secret, mint
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
+from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.limits.flood import RefusalFlood
+from support.asgi_calls import Answer, bearer, call
+
+LIMIT = Limit(per_minute=60, burst=5)
+MEMBER = Valid(Principal("key_1", Kind.WORKSPACE, frozenset()))
+
+
+class Clock:
+    """Virtual time."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class World:
+    """An app behind the middleware, and how often its store was read."""
+
+    def __init__(self, cached: bool = False, good_max: int = 100, addresses_max: int = 100) -> None:
+        self.clock = Clock()
+        self.memory = MemoryVerifier()
+        self.reads = 0
+        self.numbers = 0
+        self.flood = RefusalFlood(LIMIT, clock=self.clock, good_max=good_max, addresses_max=addresses_max)
+        verifier = CachedVerifier(self._read) if cached else self
+        middleware = Middleware(TokenMiddleware, verifier=verifier, flood=self.flood)
+        self.app = Starlette(routes=[Route("/jobs", requires("jobs:read")(_answer))], middleware=[middleware])
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """As a verifier without a cache."""
+        self.reads += 1
+        return await self.memory.verify(secret)
+
+    async def aclose(self) -> None:
+        """Nothing."""
+
+    async def send(self, secret: Secret | str, address: str = "192.0.2.1") -> Answer:
+        """One request from an address."""
+        text = secret if isinstance(secret, str) else secret.reveal()
+        return await call(_from(self.app, address), "GET", "/jobs", bearer(text))
+
+    def forged(self) -> Secret:
+        """A secret of a good shape that belongs to nobody."""
+        self.numbers += 1
+        return mint("sk", "live", lambda count: self.numbers.to_bytes(count, "big"))
+
+    async def flooded(self, address: str = "192.0.2.1") -> None:
+        """Send as many as an address may."""
+        for _ in range(LIMIT.burst):
+            assert (await self.send(self.forged(), address)).status == 401
+
+    async def _read(self, secret: Secret) -> Reading:
+        return Reading(await self.verify(secret), 3_600.0)
+
+
+async def _answer(request: Request) -> Response:
+    return PlainTextResponse("through")
+
+
+def _from(app: ASGIApp, address: str) -> ASGIApp:
+    async def there(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "client": (address, 40_000)}, receive, send)
+
+    return there
+
+
+async def test_after_a_burst_of_refusals_nobody_is_asked_any_more_until_time_has_passed() -> None:
+    world = World()
+    await world.flooded()
+    reads = world.reads
+    held_up = [await world.send(world.forged()) for _ in range(50)]
+    assert {one.status for one in held_up} == {429}
+    assert world.reads == reads
+    assert held_up[0].problem["code"] == "too_many_refusals"
+    assert len({one.body for one in held_up}) == 1
+    world.clock.now += int(held_up[0].headers["retry-after"])
+    assert (await world.send(world.forged())).status == 401
+    assert (await world.send(world.forged())).status == 429
+
+
+async def test_malformed_secrets_count_too() -> None:
+    world = World()
+    for number in range(LIMIT.burst):
+        assert (await world.send(f"sk_live_{number}")).status == 401
+    assert (await world.send("sk_live_more")).status == 429
+
+
+async def test_a_warm_token_from_the_same_address_passes() -> None:
+    world = World(cached=True)
+    honest = world.memory.issue("jobs:read")
+    assert (await world.send(honest)).status == 200
+    await world.flooded()
+    assert (await world.send(world.forged())).status == 429
+    assert {(await world.send(honest)).status for _ in range(20)} == {200}
+
+
+async def test_a_token_that_was_good_lately_is_looked_up_also_where_nothing_is_cached() -> None:
+    world = World()
+    honest, stranger = world.memory.issue("jobs:read"), world.memory.issue("jobs:read")
+    assert (await world.send(honest)).status == 200
+    await world.flooded()
+    assert {(await world.send(honest)).status for _ in range(20)} == {200}
+    assert (await world.send(stranger)).status == 429  # valid, but nobody can know that without a read
+    assert (await world.send(stranger, "198.51.100.7")).status == 200
+
+
+async def test_a_revoked_token_loses_its_passage_at_once_and_counts_for_nothing() -> None:
+    """It belongs to somebody: the owner sees its use in the audit log, and no address is held up for it."""
+    world = World()
+    honest = world.memory.issue("jobs:read")
+    await world.send(honest)
+    world.memory.refuse(honest, Reason.REVOKED)
+    assert {(await world.send(honest)).status for _ in range(20)} == {401}
+    await world.flooded()
+    assert (await world.send(honest)).status == 429
+
+
+async def test_an_outage_counts_for_nothing() -> None:
+    world = World()
+    world.memory.outage = "a test says so"
+    assert {(await world.send(world.forged())).status for _ in range(20)} == {503}
+    world.memory.outage = None
+    assert (await world.send(world.forged())).status == 401
+
+
+async def test_other_addresses_are_not_held_up() -> None:
+    world = World()
+    await world.flooded("192.0.2.1")
+    assert (await world.send(world.forged(), "192.0.2.2")).status == 401
+
+
+async def test_an_ipv6_address_is_its_network() -> None:
+    world = World()
+    await world.flooded("2001:db8:1:2::1")
+    assert (await world.send(world.forged(), "2001:db8:1:2:ffff::9")).status == 429
+    assert (await world.send(world.forged(), "2001:db8:1:3::1")).status == 401
+
+
+async def test_no_credentials_and_two_of_them_are_answered_as_ever() -> None:
+    world = World()
+    await world.flooded()
+    assert (await call(_from(world.app, "192.0.2.1"), "GET", "/jobs")).status == 401
+    two = [*bearer("one"), *bearer("two")]
+    assert (await call(_from(world.app, "192.0.2.1"), "GET", "/jobs", two)).status == 400
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    flood = RefusalFlood(LIMIT, addresses_max=10, good_max=10)
+    for number in range(1_000):
+        secret = Secret(f"secret {number}")
+        flood.note({"client": (f"10.0.{number // 250}.{number % 250}", 1)}, secret, Refused(Reason.UNKNOWN))
+        flood.note({"client": ("10.1.1.1", 1)}, secret, MEMBER)
+        flood.note({"client": ("10.1.1.1", 1)}, secret, CannotTell("nobody knows"))
+    assert len(flood._refused) <= 10
+    assert len(flood._good) == 10
+
+
+def test_a_server_that_knows_no_address_counts_all_as_one() -> None:
+    flood = RefusalFlood(LIMIT)
+    for number in range(LIMIT.burst):
+        flood.note({}, Secret(f"secret {number}"), Refused(Reason.UNKNOWN))
+    assert flood.holds_up({"client": None}, Secret("another")) is not None

@@ -1,0 +1,337 @@
+"""A token over its limit is answered 429, whatever it asks for; everybody else notices nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.authentication import requires as starlette_requires
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from spacekey.domain.errors import RuleError
+from spacekey.domain.outcome import Valid
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.secret import Secret
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires, visit_of
+from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
+from support.asgi_calls import bearer, call, talk
+
+LIMIT = Limit(per_minute=60, burst=3)
+
+
+class Clock:
+    """Virtual time."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def answer(request: Request) -> Response:
+    """Who comes here is through."""
+    return PlainTextResponse("through")
+
+
+async def greet(websocket: WebSocket) -> None:
+    """Who comes here is through."""
+    await websocket.accept()
+    await websocket.send_text("through")
+    await websocket.close()
+
+
+def app_with(verifier: Any, limits: Limiter | None) -> Starlette:
+    """Every sort of route."""
+
+    async def other(request: Request) -> Response:
+        return await answer(request)
+
+    async def free(request: Request) -> Response:
+        return await answer(request)
+
+    async def dear(request: Request) -> Response:
+        return await answer(request)
+
+    async def open_to_all(request: Request) -> Response:
+        return await answer(request)
+
+    async def for_some(request: Request) -> Response:
+        return await answer(request)
+
+    async def twice(request: Request) -> Response:
+        return await answer(request)
+
+    routes = [
+        Route("/jobs", requires("jobs:read")(answer)),
+        Route("/denied", requires("jobs:create")(other)),
+        Route("/free", requires("jobs:read", cost=0)(free)),
+        Route("/dear", requires("jobs:read", cost=3)(dear)),
+        Route("/dearer", requires("jobs:read", cost=4)(dear)),
+        Route("/public", public(open_to_all)),
+        Route("/optional", optional(for_some)),
+        Route("/twice", requires("jobs:read")(starlette_requires("jobs:read")(twice))),
+        WebSocketRoute("/socket", requires("jobs:read")(greet)),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier, limits=limits)])
+
+
+class Waiting:
+    """A limiter that always has to be waited for, as one over Redis."""
+
+    def __init__(self, inner: MemoryLimiter) -> None:
+        self.inner = inner
+        self.charges = 0
+
+    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:
+        """Never."""
+        return None
+
+    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """The inner one's."""
+        self.charges += 1
+        return self.inner.charge_at_once(key, limit, cost)
+
+    async def aclose(self) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Virtual time."""
+    return Clock()
+
+
+@pytest.fixture
+def memory() -> MemoryVerifier:
+    """Tokens."""
+    return MemoryVerifier()
+
+
+@pytest.fixture(params=["at once", "waiting"])
+def limits(request: pytest.FixtureRequest, clock: Clock) -> Limiter:
+    """A limiter that answers at once, and one that does not."""
+    inner = MemoryLimiter(clock=clock)
+    return inner if request.param == "at once" else Waiting(inner)
+
+
+@pytest.fixture(params=["memory", "warm"])
+def verifier(request: pytest.FixtureRequest, memory: MemoryVerifier) -> Any:
+    """Without and with a cache, whose hits take the warm path."""
+
+    async def read(secret: Secret) -> Reading:
+        return Reading(await memory.verify(secret), 3_600.0)
+
+    return memory if request.param == "memory" else CachedVerifier(read)
+
+
+async def test_the_burst_passes_then_429_then_one_an_interval(
+    memory: MemoryVerifier, verifier: Any, limits: Limiter, clock: Clock
+) -> None:
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    answers = [await call(app, "GET", "/jobs", token) for _ in range(4)]
+    assert [one.status for one in answers] == [200, 200, 200, 429]
+    assert [one.headers["ratelimit"] for one in answers] == [
+        '"default";r=2;t=1',
+        '"default";r=1;t=1',
+        '"default";r=0;t=1',
+        '"default";r=0;t=1',
+    ]
+    assert {one.headers["ratelimit-policy"] for one in answers} == {'"default";q=60;w=60;spacekey-burst=3'}
+    assert ["retry-after" in one.headers for one in answers] == [False, False, False, True]
+    clock.now += int(answers[-1].headers["retry-after"])
+    assert (await call(app, "GET", "/jobs", token)).status == 200
+    assert (await call(app, "GET", "/jobs", token)).status == 429
+
+
+async def test_the_refusal_is_a_problem_document(memory: MemoryVerifier, clock: Clock) -> None:
+    app, token = app_with(memory, MemoryLimiter(clock=clock)), bearer(memory.issue(limit=Limit(1, 1)).reveal())
+    await call(app, "GET", "/jobs", token)
+    refused = await call(app, "GET", "/jobs", token)
+    assert refused.problem == {
+        "type": "urn:spacekey:problem:rate_limited",
+        "title": "Too many requests",
+        "status": 429,
+        "detail": "The token has made too many requests. Try again later.",
+        "code": "rate_limited",
+        "violated-policies": ["default"],
+    }
+    shown = {name: refused.headers[name] for name in ("retry-after", "ratelimit", "cache-control", "vary")}
+    assert shown == {
+        "retry-after": "60",
+        "ratelimit": '"default";r=0;t=60',
+        "cache-control": "no-store",
+        "vary": "Authorization",
+    }
+
+
+ITEM = r'"[a-z]+"(;[a-z*][a-z0-9_.*-]*=\d+)+'
+"""A String with Integer parameters (RFC 9651 §3.3.3, §3.1.2), which is all that these fields use here."""
+
+
+@pytest.mark.parametrize("limit", [Limit(1, 1), Limit(100, 20), Limit(1_000, 100), Limit(60_000, 1)])
+async def test_the_fields_are_structured_and_retry_after_is_not_before_the_reset(
+    limit: Limit, memory: MemoryVerifier, clock: Clock
+) -> None:
+    app, token = app_with(memory, MemoryLimiter(clock=clock)), bearer(memory.issue("jobs:read", limit=limit).reveal())
+    for _ in range(limit.burst + 2):
+        answered = await call(app, "GET", "/jobs", token)
+        assert re.fullmatch(ITEM, answered.headers["ratelimit-policy"])
+        field = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answered.headers["ratelimit"])
+        assert field is not None
+        assert int(field[2]) >= 1
+        assert int(answered.headers.get("retry-after", "3600")) >= int(field[2])
+    assert answered.status == 429
+
+
+async def test_a_request_counts_once_also_when_it_is_denied(
+    memory: MemoryVerifier, verifier: Any, limits: Limiter
+) -> None:
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    statuses = [
+        (await call(app, "GET", path, token)).status for path in ("/denied", "/optional", "/twice", "/denied", "/jobs")
+    ]
+    assert statuses == [403, 200, 200, 429, 429]
+
+
+async def test_what_nobody_is_asked_about_costs_nothing(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    for _ in range(5):
+        for path, status in (("/public", 200), ("/nowhere", 404)):
+            answered = await call(app, "GET", path, token)
+            assert (answered.status, "ratelimit" in answered.headers) == (status, False)
+    assert (await call(app, "GET", "/jobs", token)).headers["ratelimit"].startswith('"default";r=2')
+
+
+async def test_a_route_may_cost_more_or_nothing(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    free = [await call(app, "GET", "/free", token) for _ in range(5)]
+    assert [(one.status, "ratelimit" in one.headers) for one in free] == [(200, False)] * 5
+    assert (await call(app, "GET", "/dear", token)).status == 200
+    assert (await call(app, "GET", "/jobs", token)).status == 429
+    assert (await call(app, "GET", "/free", token)).status == 200  # also when the limit is used up
+    too_dear = await call(app, "GET", "/dearer", token)
+    assert (too_dear.status, "retry-after" in too_dear.headers) == (429, False)
+
+
+async def test_whoever_has_no_limit_passes(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
+    member = Principal("usr_1", Kind.MEMBER, frozenset(("jobs:read",)))
+    for secret in (memory.issue("jobs:read"), memory.issue_to(member)):
+        app = app_with(verifier, limits)
+        answers = [await call(app, "GET", "/jobs", bearer(secret.reveal())) for _ in range(30)]
+        assert {(one.status, "ratelimit" in one.headers) for one in answers} == {(200, False)}
+
+
+async def test_tokens_do_not_share_a_limit(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
+    app = app_with(verifier, limits)
+    one, two = (bearer(memory.issue("jobs:read", limit=LIMIT).reveal()) for _ in range(2))
+    for _ in range(4):
+        await call(app, "GET", "/jobs", one)
+    assert (await call(app, "GET", "/jobs", two)).status == 200
+
+
+async def test_refused_credentials_are_401_and_not_429(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
+    app, secret = app_with(verifier, limits), memory.issue("jobs:read", limit=LIMIT)
+    memory.refuse(secret)
+    assert {(await call(app, "GET", "/jobs", bearer(secret.reveal()))).status for _ in range(9)} == {401}
+
+
+async def test_a_websocket_is_charged_at_its_handshake(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    for _ in range(3):
+        assert (await talk(app, "/socket", token)).texts == ["through"]
+    assert (await talk(app, "/socket", token)).denied_with == 4429
+    denied = await talk(app, "/socket", token, denial_response=True)
+    assert denied.denied_with == 429
+    assert b"retry-after" in dict(denied.sent[0]["headers"])
+
+
+async def test_a_limiter_that_fails_stops_nobody(memory: MemoryVerifier, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Waiting):
+        async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+            raise RuntimeError(key)
+
+    app = app_with(memory, Broken(MemoryLimiter()))
+    token = bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    assert {(await call(app, "GET", "/jobs", token)).status for _ in range(5)} == {200}
+    assert "the limiter failed with RuntimeError" in caplog.text
+
+
+async def test_a_limiter_is_waited_for_once_a_request(memory: MemoryVerifier, verifier: Any) -> None:
+    limiter = Waiting(MemoryLimiter())
+    app, token = app_with(verifier, limiter), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    await call(app, "GET", "/twice", token)
+    assert limiter.charges == 1
+
+
+async def test_a_warm_request_with_a_limit_waits_for_nothing(memory: MemoryVerifier) -> None:
+    """The guard hands over to the app without a coroutine of its own: nothing of ours is awaited."""
+    secret = memory.issue("jobs:read", limit=LIMIT)
+    verdict = await memory.verify(secret)
+    assert isinstance(verdict, Valid)
+
+    async def read(_: Secret) -> Reading:
+        return Reading(verdict, 3_600.0)
+
+    cache = CachedVerifier(read)
+    await cache.verify(secret)
+    passed: list[bool] = []
+
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        passed.append(visit_of(scope).passes(requires("jobs:read")))
+
+    middleware = TokenMiddleware(public(look), cache, limits=MemoryLimiter())
+    waiting: Awaitable[None] = middleware(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "headers": bearer(secret.reveal()),
+            "query_string": b"",
+        },
+        _nothing,
+        _nothing,
+    )
+    await waiting
+    assert passed == [True]
+
+
+async def _nothing(*_: Any) -> Any:
+    raise AssertionError
+
+
+def test_a_negative_cost_is_refused() -> None:
+    with pytest.raises(RuleError, match="0 or more"):
+        requires("jobs:read", cost=-1)
+
+
+def test_two_declarations_cost_what_the_dearer_one_costs() -> None:
+    cheap, dear, plain = requires("a", cost=0), requires("b", cost=3), requires("c")
+    assert ((cheap & dear).cost, (cheap & plain).cost, (plain & plain).cost) == (3, 0, None)
+
+
+async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
+    from spacekey.middleware.introspection import reading_of
+
+    answered = reading_of(
+        {
+            "active": True,
+            "sub": "key_1",
+            "kind": "workspace",
+            "workspace_id": "ws_1",
+            "scope": "jobs:read",
+            "exp": datetime(2100, 1, 1, tzinfo=UTC).timestamp(),
+            "limit": {"per_minute": 60, "burst": 3},
+        }
+    )
+    assert isinstance(answered.verdict, Valid)
+    assert answered.verdict.principal.limit == LIMIT
