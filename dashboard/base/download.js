@@ -2,9 +2,9 @@
 
 import { h } from "./dom.js";
 
-/** Save text as a file. */
+/** Save text, or many pieces of it, as a file. */
 export function download(name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+  const url = URL.createObjectURL(new Blob([text].flat(), { type }));
   const link = h("a", { href: url, download: name, hidden: true });
   document.body.append(link);
   link.click();

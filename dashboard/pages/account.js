@@ -1,11 +1,13 @@
-// The reader's own account: password, theme, signing out.
+// The reader's own account: theme, password, sessions, signing out.
 
 import { h } from "../base/dom.js";
+import { render } from "../base/router.js";
 import { changePassword, signOut, who } from "../base/session.js";
 import { themeSelect } from "../base/theme.js";
 import { setFieldError, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
 import { say } from "../parts/notice.js";
+import { sessionsSection } from "../parts/sessions.js";
 import { differs, newPasswordFields } from "./invitation.js";
 
 /** The page. */
@@ -16,8 +18,9 @@ export async function accountPage() {
     body: [
       h("p", {}, "Signed in as ", h("strong", {}, who().email), "."),
       h("section", {}, h("h2", {}, "Appearance"), themeSelect()),
-      h("section", { class: "narrow" }, h("h2", {}, "Change your password"), passwordForm()),
-      h("section", {}, h("h2", {}, "This session"), h("p", {}, "Signing out ends the session in this browser. Changing the password ends all of your sessions."), leave),
+      h("section", { class: "narrow" }, h("h2", {}, "Change your password"), h("p", {}, "All of your other sessions end with it."), passwordForm()),
+      await sessionsSection(),
+      h("section", {}, h("h2", {}, "Sign out"), h("p", {}, "Signing out ends the session in this browser."), leave),
     ],
   };
 }
@@ -38,7 +41,7 @@ function passwordForm() {
         element.elements.current.focus();
         return;
       }
-      element.reset();
+      await render();
       say("Your password was changed. All other sessions have ended.");
     },
   });

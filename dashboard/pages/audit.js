@@ -2,24 +2,23 @@
 
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
-import { download } from "../base/download.js";
 import { go } from "../base/router.js";
 import { loadWorkspace, may } from "../base/workspace.js";
 import { alertBox } from "../parts/alert.js";
 import { AUDIT_ROW, auditTable } from "../parts/audit-table.js";
 import { empty } from "../parts/empty.js";
+import { exportPages } from "../parts/export-pages.js";
 import { selectField, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
 import { pageArguments, pager } from "../parts/pager.js";
-import { say } from "../parts/notice.js";
 import { missingPage } from "./missing.js";
 
 const ACTIONS = [
   "token.create", "token.update", "token.disable", "token.enable", "token.rotate", "token.revoke", "token.delete", "token.refused",
-  "space.create", "space.update", "space.delete", "member.invite", "member.add", "member.change_role", "member.remove",
+  "space.create", "space.update", "space.delete", "member.invite", "member.withdraw_invitation", "member.join",
+  "member.add", "member.change_role", "member.remove",
   "role.set", "role.remove", "workspace.create", "workspace.update",
 ];
-const EXPORT_ROWS_MAX = 10_000;
 const LOG = `query ($id: ID!, $target: ID, $action: String, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { auditLog(targetId: $target, action: $action, first: $first, after: $after, last: $last, before: $before) {
     nodes { ...AuditRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } } ${AUDIT_ROW}`;
@@ -34,13 +33,7 @@ export async function auditPage({ id }, query) {
   const { auditLog } = (await ask(LOG, { id, ...narrowing, ...pageArguments(query, 50) })).workspace;
   const path = `/workspace/${id}/audit-log`;
   const turn = (to) => go(`${path}?${new URLSearchParams({ ...present(narrowing), ...to })}`);
-  const save = async () => {
-    try {
-      await exportLog(id, workspace, narrowing);
-    } catch (error) {
-      say(error.message);
-    }
-  };
+  const save = () => exportLog(workspace, narrowing);
   const rows = auditLog.nodes.length ? auditTable(auditLog.nodes, "Audit log, newest first") : empty("Nothing to show", "No event matches. Every change in this workspace is written here.");
   return {
     ...view,
@@ -64,17 +57,14 @@ function filters(path, { target, action }) {
   );
 }
 
-async function exportLog(id, workspace, narrowing) {
-  const lines = [];
-  let after = null;
-  say("Reading the audit log…");
-  do {
-    const { auditLog } = (await ask(LOG, { id, ...narrowing, first: 100, after })).workspace;
-    lines.push(...auditLog.nodes.map((one) => JSON.stringify(one)));
-    after = auditLog.pageInfo.hasNextPage ? auditLog.pageInfo.endCursor : null;
-  } while (after && lines.length < EXPORT_ROWS_MAX);
-  download(`audit-${workspace.slug}.ndjson`, "application/x-ndjson", `${lines.join("\n")}\n`);
-  say(after ? `The newest ${lines.length} events were saved; for more use the command line.` : `${lines.length} events were saved.`);
+function exportLog(workspace, narrowing) {
+  const read = async (after) => {
+    const { nodes, pageInfo } = (await ask(LOG, { id: workspace.id, ...narrowing, first: 100, after })).workspace.auditLog;
+    const text = nodes.map((one) => `${JSON.stringify(one)}\n`).join("");
+    return { text, count: nodes.length, next: pageInfo.hasNextPage ? pageInfo.endCursor : null };
+  };
+  const file = `audit-${workspace.slug}.ndjson`;
+  return exportPages({ title: "Export the audit log", file, type: "application/x-ndjson", noun: ["event", "events"], read });
 }
 
 function present(values) {

@@ -1,4 +1,4 @@
-// Members of a workspace and their roles.
+// Members of a workspace and their roles, and those who were invited.
 
 import { ask, change } from "../base/api.js";
 import { h } from "../base/dom.js";
@@ -11,6 +11,7 @@ import { confirmed } from "../parts/confirm.js";
 import { openDialog } from "../parts/dialog.js";
 import { radioField, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
+import { INVITATIONS, invitationsSection } from "../parts/invitations.js";
 import { menuButton } from "../parts/menu.js";
 import { say } from "../parts/notice.js";
 import { pageArguments, pager } from "../parts/pager.js";
@@ -20,26 +21,26 @@ import { missingPage } from "./missing.js";
 
 const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { members(first: $first, after: $after, last: $last, before: $before) {
-    nodes { userId name email role createdAt invited } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`;
+    nodes { userId name email role createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } ${INVITATIONS} } }`;
 const result = "__typename ... on MemberSuccess { invitation member { email role } } ...Why";
 
 /** The page. */
 export async function membersPage({ id }, query) {
   const workspace = await loadWorkspace(id);
   if (!workspace || !may(workspace, "members:read")) return missingPage();
-  const { members } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
+  const { members, invitations } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
   const writes = may(workspace, "members:write");
   const columns = [
     { title: "E-mail", cell: (one) => [one.email, one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null] },
     { title: "Name", cell: (one) => one.name },
-    { title: "Role", cell: (one) => [roleTitle(workspace, one.role), one.invited ? h("div", { class: "quiet" }, "Invited, no password yet") : null] },
+    { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
     { title: "Since", cell: (one) => date(one.createdAt) },
     { title: "Actions", cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/members?${new URLSearchParams(to)}`);
   const add = writes ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Invite member") : null;
   const text = "A member signs in here and holds one role. Programs do not sign in: give them tokens.";
-  const body = [h("p", {}, text), table({ caption: "Members", columns, rows: members.nodes }), pager(members.pageInfo, turn)];
+  const body = [h("p", {}, text), table({ caption: "Members", columns, rows: members.nodes }), pager(members.pageInfo, turn), invitationsSection(workspace, invitations, writes)];
   return { title: "Members", workspace, current: "members", actions: [add], body };
 }
 

@@ -1,10 +1,11 @@
-// A workspace's settings: name, plan, policy.
+// A workspace's settings: name, plan, policy, and its end.
 
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
 import { date } from "../base/time.js";
 import { forgetWorkspaces, loadWorkspace, may } from "../base/workspace.js";
+import { deleteSection } from "../parts/delete-workspace.js";
 import { policyForm } from "../parts/policy-form.js";
 import { radioField } from "../parts/field.js";
 import { form } from "../parts/form.js";
@@ -32,6 +33,7 @@ export async function settingsPage({ id }) {
     section("About", about(workspace), writes ? nameForm(workspace, save) : null),
     section("Plan", planFacts(workspace), writes ? planForm(workspace, save) : null),
     section("Policy for tokens", policyForm(workspace, writes, save)),
+    deleteSection(workspace),
   ];
   return { title: "Settings", workspace, current: "settings", body };
 }

@@ -11,6 +11,7 @@ import { say } from "../parts/notice.js";
 import { pageArguments, pager } from "../parts/pager.js";
 import { rowClass } from "../parts/status.js";
 import { selection } from "../parts/selection.js";
+import { someSpaces } from "../parts/space-field.js";
 import { table } from "../parts/table.js";
 import { TOKEN_ROW } from "../parts/token-fields.js";
 import { tokenColumns } from "../parts/token-columns.js";
@@ -22,7 +23,6 @@ const SIZE = 50;
 const ARGUMENTS = "$filter: TokenFilter, $order: TokenOrderBy, $first: Int, $after: String, $last: Int, $before: String";
 const TOKENS = `tokens(filter: $filter, orderBy: $order, first: $first, after: $after, last: $last, before: $before) {
   nodes { ...TokenRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }`;
-const SPACES = "query ($id: ID!) { workspace(id: $id) { spaces(first: 100) { nodes { id name } } } }";
 
 /** The tokens of a workspace, those of its spaces among them. */
 export async function workspaceTokensPage({ id }, query) {
@@ -144,11 +144,11 @@ function sortOf(query) {
 
 async function newToken(place) {
   const { workspace, space } = place;
-  let spaces = [];
+  let spaces = null;
   if (!space && workspace.catalog.tokenKinds.includes("space") && may(workspace, "spaces:read")) {
-    spaces = (await ask(SPACES, { id: workspace.id })).workspace.spaces.nodes;
+    spaces = await someSpaces(workspace);
   }
-  if (!space && !spaces.length && !workspace.catalog.tokenKinds.includes("workspace")) {
+  if (!space && !spaces?.nodes.length && !workspace.catalog.tokenKinds.includes("workspace")) {
     await go(`/workspace/${workspace.id}/spaces`);
     say("Tokens belong to a space here: make a space first.");
     return;

@@ -2,13 +2,14 @@
 
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
-import { csv, download } from "../base/download.js";
+import { csv } from "../base/download.js";
 import { go } from "../base/router.js";
-import { ago } from "../base/time.js";
+import { DAY, ago } from "../base/time.js";
 import { loadWorkspace, may } from "../base/workspace.js";
 import { alertBox } from "../parts/alert.js";
 import { rowChart, total } from "../parts/chart.js";
 import { empty } from "../parts/empty.js";
+import { exportPages } from "../parts/export-pages.js";
 import { selectField } from "../parts/field.js";
 import { table } from "../parts/table.js";
 import { missingPage } from "./missing.js";
@@ -20,6 +21,10 @@ const USAGE = `query ($id: ID!, $days: Int!) { workspace(id: $id) {
     nodes { id name prefix lastUsedAt usage(days: $days) { day allowed denied limited } } }
   inactive: tokens(first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
     nodes { id name prefix lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
+const USED = `query ($id: ID!, $days: Int!, $after: String) { workspace(id: $id) {
+  tokens(first: ${BUSY}, after: $after, orderBy: { field: LAST_USED_AT, direction: DESC }) {
+    nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } } pageInfo { hasNextPage endCursor } } } }`;
+const HEAD = ["token_id", "name", "day_utc", "allowed", "denied", "limited"];
 
 /** The page. */
 export async function usagePage({ id }, query) {
@@ -39,10 +44,9 @@ export async function usagePage({ id }, query) {
     value: String(days),
     onchange: (event) => go(`/workspace/${id}/usage?days=${event.target.value}`),
   });
-  const save = () => download(`usage-${workspace.slug}.csv`, "text/csv", exported(busy.nodes));
   return {
     ...view,
-    actions: [h("button", { type: "button", onclick: save }, "Export as CSV")],
+    actions: [h("button", { type: "button", onclick: () => exportUsage(workspace, days) }, "Export as CSV")],
     body: [h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)), requests(rows, days), quiet(inactive, days, id)],
   };
 }
@@ -72,7 +76,15 @@ function summed(token) {
   return { label: token.name, href: `/token/${token.id}`, allowed: sum("allowed"), denied: sum("denied"), limited: sum("limited") };
 }
 
-function exported(tokens) {
-  const rows = tokens.flatMap((one) => one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.limited]));
-  return csv([["token_id", "name", "day_utc", "allowed", "denied", "limited"], ...rows]);
+/** Every token used within the span, a row a day. Tokens come by their last use: a page beyond the span, without a row, is the end. */
+function exportUsage(workspace, days) {
+  const since = Date.now() - (days + 1) * DAY * 1000;
+  const read = async (after) => {
+    const { nodes, pageInfo } = (await ask(USED, { id: workspace.id, days, after })).workspace.tokens;
+    const rows = nodes.flatMap((one) => one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.limited]));
+    const on = pageInfo.hasNextPage && (rows.length > 0 || new Date(nodes.at(-1).lastUsedAt ?? 0) >= since);
+    return { text: rows.length ? `${csv(rows)}\r\n` : "", count: rows.length, next: on ? pageInfo.endCursor : null };
+  };
+  const file = `usage-${workspace.slug}.csv`;
+  return exportPages({ title: "Export usage", file, type: "text/csv", noun: ["row", "rows"], read, head: `${csv([HEAD])}\r\n` });
 }

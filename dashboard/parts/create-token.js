@@ -3,12 +3,13 @@
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { openDialog } from "./dialog.js";
-import { radioField, selectField, textField } from "./field.js";
+import { radioField, textField } from "./field.js";
 import { expiryField } from "./expiry.js";
 import { form } from "./form.js";
 import { rolePicker } from "./role-picker.js";
 import { scopePicker } from "./scope-picker.js";
 import { showSecret } from "./secret-dialog.js";
+import { spaceField } from "./space-field.js";
 
 /** Why nobody can create a token here now, in words; null when one can. */
 export function whyNoTokens(workspace) {
@@ -18,8 +19,8 @@ export function whyNoTokens(workspace) {
   return null;
 }
 
-/** Open it. spaces: those to choose from; space: the one it is for, when that is fixed. Resolves to the token or undefined. */
-export async function createToken(workspace, { space = null, spaces = [] } = {}) {
+/** Open it. spaces: the first page to choose from; space: the one it is for, when that is fixed. Resolves to the token or undefined. */
+export async function createToken(workspace, { space = null, spaces = null } = {}) {
   const dialog = openDialog({
     title: space ? `New token for ${space.name}` : `New token for ${workspace.name}`,
     wide: true,
@@ -40,7 +41,7 @@ function createForm(workspace, space, spaces, close) {
     fields: [
       textField({ name: "name", label: catalog.tokenRoles.length ? "Label" : "Name", hint: "Say which program uses it: one token for each.", required: true, maxlength: 100 }),
       textField(description),
-      space ? null : placeField(catalog, spaces),
+      spaces ? spaceField(workspace, spaces) : null,
       catalog.environments.length > 1 ? environmentField(catalog) : null,
       picker.element,
       expiry.element,
@@ -61,13 +62,6 @@ function createForm(workspace, space, spaces, close) {
       close(await change(where ? mutation("Space") : mutation("Workspace"), input));
     },
   });
-}
-
-function placeField(catalog, spaces) {
-  const whole = catalog.tokenKinds.includes("workspace") ? [["", "The whole workspace"]] : [];
-  const some = catalog.tokenKinds.includes("space") ? spaces.map((one) => [one.id, `Space ${one.name}`]) : [];
-  if (whole.length + some.length < 2 && whole.length) return null;
-  return selectField({ name: "space", label: "Belongs to", options: [...whole, ...some] });
 }
 
 function environmentField(catalog) {

@@ -63,11 +63,14 @@ function place({ workspace, space }) {
 
 function person() {
   if (!who()) return null;
+  const { email } = who();
+  const graphiql = document.querySelector("meta[name=graphiql]")?.content;
   const items = [
     { label: "Your account", act: () => go("/account") },
+    // Development only: the server says so in the page.
+    ...(graphiql ? [{ label: "GraphiQL", href: graphiql }] : []),
     { label: "Sign out", act: () => signOut().catch((error) => say(error.message)) },
   ];
-  const { email } = who();
   return menuButton({ label: h("span", {}, email, h("span", { "aria-hidden": "true" }, " ▾")), name: `Account of ${email}`, items, class: "plain person" });
 }
 

@@ -2,7 +2,7 @@
 
 import { freshId, h } from "../base/dom.js";
 
-/** A button that opens a menu. items are { label, act, danger }. */
+/** A button that opens a menu. items are { label, act, danger }, or { label, href } for a page of another kind. */
 export function menuButton({ label, name, items, ...attributes }) {
   const id = freshId("menu");
   const button = h(
@@ -20,7 +20,8 @@ export function menuButton({ label, name, items, ...attributes }) {
 }
 
 function open(button, id, items) {
-  const entries = items.map(({ label, act, danger }) => {
+  const entries = items.map(({ label, act, danger, href }) => {
+    if (href) return h("a", { href, target: "_blank", rel: "noopener", role: "menuitem", tabindex: "-1", onclick: () => close() }, label);
     const onclick = () => {
       close();
       act();

@@ -80,6 +80,15 @@ async def test_no_dialog_has_an_accessibility_fault(visitor: NewVisitor) -> None
         await page.get_by_role("dialog").wait_for()
         assert await faults(reader) == [], action
         await page.get_by_role("button", name="Cancel").click()
+    for path, button in (
+        (f"/workspace/{world.workspaces['emit']}/settings", "Delete workspace"),
+        (f"/workspace/{world.workspaces['emit']}/members", "Withdraw the invitation of invited@example.com"),
+        (f"/workspace/{world.workspaces['crowded']}/access-tokens", "New token"),
+    ):
+        await reader.go(path)
+        await page.get_by_role("button", name=button, exact=True).click()
+        await page.get_by_role("dialog").wait_for()
+        assert await faults(reader) == [], button
 
 
 async def test_no_page_is_wider_than_a_phone(visitor: NewVisitor) -> None:

@@ -61,8 +61,12 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     code = await page.get_by_label("The invitation code").input_value()
     await page.get_by_role("button", name="Done").click()
     await page.get_by_role("button", name="Close without copying").click()
-    row = page.get_by_role("row").filter(has_text="new@person.example")
+    row = (
+        page.get_by_role("region", name="Members", exact=True).get_by_role("row").filter(has_text="new@person.example")
+    )
+    waiting = page.get_by_role("region", name="Invitations").get_by_role("row").filter(has_text="new@person.example")
     await expect(row).to_have_count(0)
+    await expect(waiting).to_contain_text("by owner@example.com")
 
     await newcomer.go("/invitation")
     await newcomer.page.get_by_label("Invitation code").fill(code)
@@ -77,6 +81,8 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await expect(newcomer.page.get_by_role("button", name="New token")).to_have_count(0)
 
     await page.reload()
+    await expect(row).to_have_count(1)
+    await expect(waiting).to_have_count(0)
     await menu(page, "new@person.example", "Change role")
     await page.get_by_role("radio", name="Admin").check()
     await page.get_by_role("button", name="Change role").click()
@@ -105,6 +111,84 @@ async def test_somebody_with_an_account_joins_by_the_code_alone(visitor: NewVisi
     await other.page.get_by_label("Invitation code").fill(code)
     await other.page.get_by_role("button", name="Join the workspace").click()
     await expect(other.page.get_by_role("link", name="Acme queues")).to_be_visible()
+
+
+async def test_a_withdrawn_invitation_is_gone_and_its_code_opens_nothing(visitor: NewVisitor) -> None:
+    owner, invited = await visitor(), await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["guard"]
+    await owner.sign_in(path=f"/workspace/{workspace}/members")
+    await page.get_by_role("button", name="Invite member").click()
+    await page.get_by_role("textbox", name="E-mail address").fill("wrong@person.example")
+    await page.get_by_role("dialog").get_by_role("button", name="Invite").click()
+    code = await page.get_by_label("The invitation code").input_value()
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Close without copying").click()
+    await page.get_by_role("button", name="Withdraw the invitation of wrong@person.example").click()
+    await page.get_by_role("button", name="Withdraw invitation").click()
+    await expect(page.get_by_role("heading", name="Invitations not accepted yet")).to_have_count(0)
+    await invited.go("/invitation")
+    await invited.page.get_by_label("Invitation code").fill(code)
+    for label in ("New password", "The same again"):
+        await invited.page.get_by_label(label).fill(PASSWORD)
+    await invited.page.get_by_role("button", name="Set password and sign in").click()
+    await expect(invited.page.get_by_role("alert")).to_contain_text("no such invitation")
+
+
+async def test_who_only_reads_members_sees_invitations_and_withdraws_none(visitor: NewVisitor) -> None:
+    reader = await visitor()
+    page, workspace = reader.page, reader.dashboard.world.workspaces["emit"]
+    await reader.sign_in("viewer@emit.example", f"/workspace/{workspace}/members")
+    await expect(page.get_by_role("region", name="Invitations").get_by_text("invited@example.com")).to_be_visible()
+    await expect(page.get_by_role("button", name="Withdraw")).to_have_count(0)
+    found = "query ($id: ID!) { workspace(id: $id) { invitations { nodes { id } } } }"
+    waiting = (await reader.ask(found, id=workspace))["data"]["workspace"]["invitations"]["nodes"][0]["id"]
+    withdraw = "mutation ($id: ID!) { withdrawInvitation(input: { id: $id }) { __typename } }"
+    answer = await reader.ask(withdraw, id=waiting)
+    assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
+
+
+async def test_a_workspace_is_deleted_by_typing_its_slug_and_its_members_still_sign_in(visitor: NewVisitor) -> None:
+    owner, other = await visitor(), await visitor()
+    page = owner.page
+    await owner.sign_in("owner@guard.example")
+    await page.get_by_role("button", name="New workspace").click()
+    await page.get_by_role("textbox", name="Name").fill("Doomed")
+    await page.get_by_role("combobox", name="Product").select_option("spooled")
+    await page.get_by_role("button", name="Create workspace").click()
+    await page.get_by_role("button", name="New token").click()
+    await page.get_by_role("textbox", name="Name").fill("Ends with it")
+    await page.get_by_role("checkbox", name="jobs:read").check()
+    await page.get_by_role("button", name="Create token").click()
+    secret = await page.get_by_label("The token").input_value()
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Close without copying").click()
+    status = """async (secret) => (await fetch("/api/v1/self", { credentials: "omit",
+        headers: { Authorization: `Bearer ${secret}` } })).status"""
+    assert await page.evaluate(status, secret) == 200
+    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_role("button", name="Delete workspace").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Type doomed").fill("domed")
+    await dialog.get_by_role("button", name="Delete workspace").click()
+    await expect(dialog.get_by_text("This is not doomed.")).to_be_visible()
+    await dialog.get_by_role("textbox", name="Type doomed").fill("doomed")
+    await dialog.get_by_role("button", name="Delete workspace").click()
+    await expect(page.get_by_text("Doomed was deleted.")).to_be_visible()
+    await expect(page.get_by_role("link", name="Doomed")).to_have_count(0)
+    owner.excused.add("401 (Unauthorized)")
+    assert await page.evaluate(status, secret) == 401
+    await other.sign_in("owner@guard.example")
+    await expect(other.page.get_by_role("link", name="Guarded")).to_be_visible()
+
+
+async def test_only_owners_see_how_to_delete_a_workspace_and_the_api_refuses_others(visitor: NewVisitor) -> None:
+    admin = await visitor()
+    page, workspace = admin.page, admin.dashboard.world.workspaces["guard"]
+    await admin.sign_in("admin@guard.example", f"/workspace/{workspace}/settings")
+    await expect(page.get_by_role("heading", name="Plan")).to_be_visible()
+    await expect(page.get_by_role("button", name="Delete workspace")).to_have_count(0)
+    answer = await admin.ask("mutation ($id: ID!) { deleteWorkspace(input: { id: $id }) { __typename } }", id=workspace)
+    assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
 async def test_the_last_owner_stays(visitor: NewVisitor) -> None:

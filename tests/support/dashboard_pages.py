@@ -20,6 +20,7 @@ def dashboard_pages(world: DashboardWorld) -> dict[str, str]:
         "token": f"/token/{world.tokens['emit Production server']}",
         "token-rotating": f"/token/{world.tokens['spooled Nightly import']}",
         "token-revoked": f"/token/{world.tokens['guard Unused experiment']}",
+        "crowded-tokens": f"/workspace/{world.workspaces['crowded']}/access-tokens",
         "spaces": f"/workspace/{spooled}/spaces",
         "members": f"/workspace/{emit}/members",
         "roles": f"/workspace/{guard}/roles",

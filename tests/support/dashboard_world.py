@@ -24,6 +24,7 @@ from spacekey.server.build import build_system
 from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings
 
+from .rows import a_space
 from .world import OPERATOR, PASSWORD
 
 SYSTEMS = {
@@ -32,6 +33,7 @@ SYSTEMS = {
     "teamspace": ("Northwind docs", "business", ("member",)),
     "guard": ("Guarded", "paid", ("full_access",)),
 }
+TOKENS_MANY, SPACES_MANY = 120, 105
 NAMES = ("Production server", "Nightly import", "Old worker", "Migration script", "Unused experiment")
 
 
@@ -57,6 +59,8 @@ async def make_dashboard_world(settings: Settings) -> DashboardWorld:
             await _fill(system, made, catalog)
         free = await create_workspace(system, OPERATOR, name="Unpaid", slug="unpaid", catalog="guard", plan="free")
         made.workspaces["unpaid"] = free.id
+        await _many(system, made)
+        await add_member(system, OPERATOR, made.workspaces["emit"], email="invited@example.com", role="developer")
         await add_member(system, OPERATOR, free.id, email="owner@example.com", role="owner")
         return made
     finally:
@@ -79,6 +83,18 @@ async def _fill(system: System, made: DashboardWorld, catalog: str) -> None:
     for one, token_name in zip(issued, NAMES, strict=True):
         made.tokens[f"{catalog} {token_name}"] = one.view.token.id
     await _live(system, issued)
+
+
+async def _many(system: System, made: DashboardWorld) -> None:
+    """A workspace with more of everything than a page holds."""
+    workspace = await create_workspace(system, OPERATOR, name="Crowded", slug="crowded", catalog="spooled", plan="pro")
+    made.workspaces["crowded"] = workspace.id
+    await add_member(system, OPERATOR, workspace.id, email="owner@example.com", role="owner")
+    for number in range(TOKENS_MANY):
+        asked = NewToken(workspace.id, f"Batch {number:03}", ("jobs:read",))
+        await create_token(system, OPERATOR, asked)
+    async with system.store.changing() as session:
+        session.add_all(a_space(workspace, name=f"Shop {n:03}", slug=f"shop-{n:03}") for n in range(SPACES_MANY))
 
 
 async def _token(system: System, workspace_id: str, name: str, grants: tuple[str, ...], space_id: str | None) -> Issued:

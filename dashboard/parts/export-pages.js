@@ -1,0 +1,42 @@
+// A long list as a file: read page by page to its end, however long, with a way to stop.
+
+import { download } from "../base/download.js";
+import { fill, h } from "../base/dom.js";
+import { errorBox } from "./alert.js";
+import { openDialog } from "./dialog.js";
+import { say } from "./notice.js";
+
+/**
+ * Save all pages as one file. read(after) gives { text, count, next }: a page's lines, how many, and the cursor of the
+ * next page or null. noun: [one, many] of what is counted; head: the file's first line, if any.
+ */
+export async function exportPages({ title, file, type, noun, read, head = "" }) {
+  const parts = [head];
+  let count = 0;
+  let open = true;
+  const counted = () => `${count.toLocaleString()} ${noun[count === 1 ? 0 : 1]}`;
+  const status = h("p", { role: "status" }, "Reading…");
+  const problem = h("div", {});
+  const save = (complete) => {
+    open = false;
+    dialog.close();
+    download(file, type, parts);
+    say(complete ? `${counted()} saved: all of them.` : `${counted()} saved: the newest, not all of them.`);
+  };
+  const stop = h("button", { type: "button", onclick: () => save(false) }, "Stop, and save what was read");
+  const dialog = openDialog({ title, content: () => [status, problem, h("div", { class: "actions" }, stop)] });
+  dialog.closed.then(() => (open = false));
+  try {
+    for (let after = null, more = true; more && open; ) {
+      const page = await read(after);
+      parts.push(page.text);
+      count += page.count;
+      fill(status, `${counted()} read so far…`);
+      more = page.next !== null;
+      after = page.next;
+    }
+    if (open) save(true);
+  } catch (error) {
+    fill(problem, errorBox(error));
+  }
+}

@@ -1,0 +1,53 @@
+// Where a new token belongs: the workspace or one of its spaces, which are looked for by name when there are many.
+
+import { ask } from "../base/api.js";
+import { fill, h } from "../base/dom.js";
+import { selectField, textField } from "./field.js";
+
+const WAIT_MS = 250;
+const SPACES = `query ($id: ID!, $text: String) { workspace(id: $id) { spaces(first: 100, text: $text) {
+  nodes { id name } pageInfo { hasNextPage } } } }`;
+
+/** The first page of a workspace's spaces by name, perhaps of those whose name or slug holds the text. */
+export async function someSpaces(workspace, text = null) {
+  return (await ask(SPACES, { id: workspace.id, text })).workspace.spaces;
+}
+
+/** The field, named "space"; null when there is nothing to choose. spaces: the first page of them. */
+export function spaceField(workspace, spaces) {
+  const { tokenKinds } = workspace.catalog;
+  const whole = tokenKinds.includes("workspace") ? [["", "The whole workspace"]] : [];
+  const options = (nodes) => [...whole, ...nodes.map((one) => [one.id, `Space ${one.name}`])];
+  if (!spaces.nodes.length) return null;
+  const field = selectField({ name: "space", label: "Belongs to", options: options(spaces.nodes) });
+  if (!spaces.pageInfo.hasNextPage) return field;
+  return h("div", {}, searchBox(workspace, field.querySelector("select"), options), field);
+}
+
+function searchBox(workspace, select, options) {
+  const status = h("p", { class: "hint", role: "status" }, "There are more spaces than the list below holds: look for others by name.");
+  const search = textField({ name: "spaceSearch", label: "Find a space", type: "search", placeholder: "Part of its name or slug", maxlength: 100, spellcheck: "false" });
+  const box = search.querySelector("input");
+  let asked = 0;
+  let timer;
+  const look = async () => {
+    const mine = (asked += 1);
+    try {
+      const { nodes, pageInfo } = await someSpaces(workspace, box.value.trim() || null);
+      if (mine !== asked) return;
+      fill(select, options(nodes).map(([value, text]) => h("option", { value }, text)));
+      if (box.value.trim() && nodes.length) select.value = nodes[0].id;
+      const count = pageInfo.hasNextPage ? "The first 100 of them are below" : nodes.length === 1 ? "1 space is found" : `${nodes.length} spaces are found`;
+      fill(status, nodes.length ? `${count}.` : "No space is called that.");
+    } catch (error) {
+      fill(status, error.message);
+    }
+  };
+  box.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, WAIT_MS);
+  });
+  box.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+  search.append(status);
+  return search;
+}
