@@ -25,7 +25,14 @@ class Rule:
 
     def allows(self, held: AbstractSet[str]) -> bool:
         """Whether a principal that holds exactly ``held`` satisfies the rule."""
-        return any(alternative <= held for alternative in self.alternatives)
+        return self.enough_of(held) is not None
+
+    def enough_of(self, held: AbstractSet[str]) -> frozenset[str] | None:
+        """The alternative that ``held`` satisfies, the first in the rule's own order; None when there is none."""
+        for alternative in self.alternatives:
+            if alternative <= held:
+                return alternative
+        return None
 
     def missing(self, held: AbstractSet[str]) -> tuple[str, ...] | None:
         """The smallest set of scopes to add to ``held``, sorted; ``()`` when allowed, None when nothing would help.

@@ -17,6 +17,7 @@ from spacekey.domain.verifier import Verifier
 
 from .limits import Decision, Limiter
 from .limits.flooded import Flooded
+from .tally import Tally
 from .warm import Recall
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Gate:
     workspace_of: WorkspaceOf | None = None
     limits: Limiter | None = None
     flood: "RefusalFlood | None" = None
+    usage: Tally | None = None
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
     recall: Recall | None = field(init=False, repr=False)
     """The verifier's own, where it has one. Whoever asks it looks at the environment besides."""

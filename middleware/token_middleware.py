@@ -13,6 +13,7 @@ from .credentials import SUBPROTOCOL
 from .doors import Doors
 from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .limits import Limiter
+from .tally import Tally
 from .visit import KEY, Visit
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class TokenMiddleware:
     :param limits: holds tokens to their plans' limits; each request with a valid token is charged once. See
         docs/limits.md. Whoever made it closes it.
     :param flood: holds up secrets from addresses that send too many made-up ones.
+    :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, where
+        it has one, as the embedded and the remote verifier have. See docs/usage.md.
     :raises ConfigurationError: for a setting that cannot be.
     """
 
@@ -63,14 +66,16 @@ class TokenMiddleware:
         known_scopes: Collection[str] | None = None,
         limits: Limiter | None = None,
         flood: "RefusalFlood | None" = None,
+        usage: Tally | None = None,
     ) -> None:
         if not (realm.isascii() and realm.isprintable()):
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
         if not deadline_seconds > 0:
             raise ConfigurationError("deadline_seconds: must be greater than 0")
         self.app = app
+        usage = usage if usage is not None else getattr(verifier, "usage", None)
         self.gate = Gate(
-            verifier, realm, environment, deadline_seconds, fallback, on_outcome, workspace_of, limits, flood
+            verifier, realm, environment, deadline_seconds, fallback, on_outcome, workspace_of, limits, flood, usage
         )
         self.doors = Doors(
             self, rules or {}, deny_by_default, None if known_scopes is None else frozenset(known_scopes)
@@ -81,18 +86,22 @@ class TokenMiddleware:
         if scope["type"] == "http":
             if doors.gauge() != doors.extent:
                 doors.keep(scope)
+            visit = Visit(self.gate, scope, send)
             try:
-                await self.app(scope, receive, Visit(self.gate, scope, send).sending)
+                await self.app(scope, receive, visit.sending)
             finally:
+                visit.count()
                 scope.pop(KEY, None)  # the two refer to each other; apart they are freed at once, not by the collector
         elif scope["type"] == "websocket":
             if doors.gauge() != doors.extent:
                 doors.keep(scope)
             paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
-            Visit(self.gate, scope, send)
+            visit = Visit(self.gate, scope, send)
+            send = visit.sending_on_socket
             try:
                 await self.app(scope, receive, _answering_pair(send) if paired else send)
             finally:
+                visit.count()
                 scope.pop(KEY, None)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, doors.checked_at_startup(scope, send))

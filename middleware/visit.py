@@ -21,6 +21,7 @@ from .gate import Gate, principal_in
 from .limits import Decision
 from .limits.flooded import Flooded
 from .limits.headers import limit_headers, retry_after
+from .metering import NO_SCOPES, Fate, count, scopes_used
 from .token_credentials import NO_CREDENTIALS, TokenCredentials
 from .vary import vary_on_authorization
 from .warm import recalled
@@ -41,7 +42,7 @@ class Visit:
     The middleware makes one for each connection and puts it into the scope.
     """
 
-    __slots__ = ("_gate", "_outcome", "_scope", "_send", "_sent", "admitted", "decision")
+    __slots__ = ("_fate", "_gate", "_outcome", "_scope", "_send", "_sent", "_used", "admitted", "decision")
 
     def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
         self._gate = gate
@@ -52,6 +53,8 @@ class Visit:
         """What this connection was last found to satisfy, so that an endpoint need not look again."""
         self.decision: Decision | None = None
         """What the token's limit says; None before it was charged, and for whoever has none."""
+        self._fate = Fate.ALLOWED
+        self._used = NO_SCOPES  # by what it was let in besides ``admitted``
         # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
         scope[KEY] = self
@@ -61,10 +64,46 @@ class Visit:
     def sending(self, message: Message) -> Awaitable[None]:
         """The app's ``send`` over HTTP: a response that was decided by looking at credentials tells caches so."""
         if self._outcome is not None and message["type"] == "http.response.start":
+            self.count()
             headers = message["headers"] = vary_on_authorization(message.get("headers") or ())
             if self.decision is not None:
                 headers += limit_headers(self.decision)
         return self._send(message)
+
+    def sending_on_socket(self, message: Message) -> Awaitable[None]:
+        """The app's ``send`` over a WebSocket, which is counted when it is accepted and not when it ends."""
+        self.count()
+        return self._send(message)
+
+    def count(self) -> None:
+        """Count the connection as usage of its token, once: when its answer begins, or when it ended without one."""
+        fate = self._fate
+        if self._gate.usage is None or fate is Fate.DONE:
+            return
+        self._fate = Fate.DONE
+        outcome, scopes = self._outcome, self._used
+        if type(outcome) is Valid:
+            admitted = scopes_used(self.admitted, outcome.principal)
+            scopes = admitted | scopes if scopes else admitted
+        if self.decision is not None and not self.decision.allowed:
+            fate = Fate.LIMITED
+        count(self._gate.usage, outcome, self._scope.get("client"), fate, scopes)
+
+    def operation(self, scopes: frozenset[str] | None) -> None:
+        """A GraphQL operation is let through by these scopes, or refused (None).
+
+        On a socket, or after an answer that has begun, it is a request of its own; else it is what this one is for.
+        """
+        fate = Fate.DENIED if scopes is None else Fate.ALLOWED
+        if self._fate is Fate.DONE:
+            self._count_also(fate, scopes or NO_SCOPES)
+        else:
+            self._fate = fate
+            self._used |= scopes or NO_SCOPES
+
+    def _count_also(self, fate: Fate, scopes: frozenset[str] = NO_SCOPES) -> None:
+        if self._gate.usage is not None:
+            count(self._gate.usage, self._outcome, self._scope.get("client"), fate, scopes)
 
     @property
     def consulted(self) -> bool:
@@ -83,7 +122,10 @@ class Visit:
         self._sent = secret
         self.decision = None
         outcome = self._settle(await self._ask())
-        if isinstance(outcome, Valid) and not await self._charged(outcome.principal, 1):
+        if not isinstance(outcome, Valid):
+            self._count_also(Fate.DENIED)
+        elif not await self._charged(outcome.principal, 1):
+            self._count_also(Fate.LIMITED)
             return self._settle(CannotTell("the token's limit is used up"))
         return outcome
 
@@ -117,6 +159,8 @@ class Visit:
         else:
             passes = access is optional and isinstance(outcome, Absent)
         if passes:
+            if self.admitted is not None and type(outcome) is Valid:
+                self._used |= scopes_used(self.admitted, outcome.principal)
             self.admitted = access
         return passes
 
@@ -133,7 +177,7 @@ class Visit:
         if isinstance(outcome, Valid):
             if not await self._charged(outcome.principal, _cost_of(access)):
                 return problems.rate_limited(None if self.decision is None else retry_after(self.decision))
-            return await self._refusal_of(outcome.principal, access) if isinstance(access, Requirement) else None
+            return await self._decided(outcome.principal, access) if isinstance(access, Requirement) else None
         if isinstance(outcome, Absent):
             return None if access is optional else problems.credentials_absent(self._gate.realm)
         if isinstance(outcome, Flooded):
@@ -217,6 +261,14 @@ class Visit:
             (access.environments is None or principal_in(principal, access.environments))
             and (not access.spaces or (principal.kind is Kind.SPACE and self._spaces(access) == {principal.space_id}))
         )
+
+    async def _decided(self, principal: Principal, requirement: Requirement) -> Response | None:
+        refusal = await self._refusal_of(principal, requirement)
+        if refusal is None:
+            self._used |= scopes_used(requirement, principal)
+        else:
+            self._fate = Fate.DONE if refusal.status_code == 503 else Fate.DENIED
+        return refusal
 
     async def _refusal_of(self, principal: Principal, requirement: Requirement) -> Response | None:
         """A space's token is good in its space; a workspace's where the app can tell whose space it is."""

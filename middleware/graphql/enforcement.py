@@ -11,8 +11,9 @@ from typing import Any
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.domain.suggest import did_you_mean
+from spacekey.middleware.visit import Visit
 
-from .caller import caller_of
+from .caller import caller_of, visit_of_context
 from .walk import Denial
 
 SELECTIONS_MAX = 20_000
@@ -47,6 +48,7 @@ class ScopeEnforcement:
 
     :param mode: a :class:`Mode` or its value.
     :param principal: finds the caller in the context, at each operation; None is an anonymous one.
+    :param visit: finds the token middleware's visit in the context, which counts the operation and its scopes as usage.
     :param fail_on_undeclared: refuse to start while a field has no rule and is not in ``public``.
     :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule.
     :param known_scopes: when given, a rule that names any other scope stops the start.
@@ -58,6 +60,7 @@ class ScopeEnforcement:
 
     mode: Mode | str = Mode.REJECT
     principal: Callable[[Any], Principal | None] = caller_of
+    visit: Callable[[Any], Visit | None] = visit_of_context
     fail_on_undeclared: bool = False
     public: Collection[str] = ()
     known_scopes: Collection[str] | None = None

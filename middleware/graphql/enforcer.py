@@ -39,10 +39,16 @@ class Enforcer:
         try:
             operation = pick_operation(document, operation_name)
             principal = self._settings.principal(context)
-            denials = find_denials(self._rulebook, operation, variables or {}, principal, self._settings.selections_max)
+            used: set[str] = set()
+            denials = find_denials(
+                self._rulebook, operation, variables or {}, principal, self._settings.selections_max, used
+            )
         except GraphQLError as error:
             return refusing_document(document, error)
         verdict = self._verdict(operation, denials, principal) if denials else Verdict(principal)
+        visit = None if principal is None else self._settings.visit(context)
+        if visit is not None:
+            visit.operation(None if verdict.errors else frozenset(used))
         return guarded_document(operation, verdict)
 
     def _verdict(self, operation: Operation, denials: Sequence[Denial], principal: Principal | None) -> Verdict:
@@ -70,14 +76,19 @@ def find_denials(
     variables: Mapping[str, Any] | None,
     principal: Principal | None,
     selections_max: int,
+    used: set[str] | None = None,
 ) -> list[Denial]:
     """What ``principal`` may not have of an operation, in the order it is asked for.
 
+    :param used: is given the scopes by which it may have the rest.
     :raises GraphQLError: when the operation is too deep or too large to be checked.
     """
 
     def allows(rule: Rule) -> bool:
-        return principal is not None and rule.allows(principal.scopes)
+        enough = None if principal is None else rule.enough_of(principal.scopes)
+        if enough is not None and used is not None:
+            used.update(enough)
+        return enough is not None
 
     root = _root_of(rulebook.schema, operation)
     conditions = Conditions(rulebook.schema, operation.definition, variables)
