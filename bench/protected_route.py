@@ -2,117 +2,70 @@
 
 Run it with ``python -m bench.protected_route``. The apps take turns in short rounds. ``ratio`` compares each
 app's fastest round with its bare twin's (other processes only ever add time); ``median_ratio`` is the median of the
-rounds' ratios, for how noisy the machine was. Budget (DESIGN §15): 1.35 for a warm protected route.
+rounds' ratios, for how noisy the machine was. Budgets (DESIGN §15): 1.35 for a warm protected route, 1.6 with limits
+and usage. keyshield takes part where it is installed (``pip install --group bench``).
 """
 
 import asyncio
+import tempfile
 import time
-from statistics import median
-from typing import Annotated, Any
+from pathlib import Path
 
-from fastapi import Depends, FastAPI
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
-from starlette.authentication import requires as starlette_requires
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from spacekey.domain.outcome import Valid
-from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.fastapi import Scoped, declare_docs
+from spacekey.middleware.fastapi import Scoped
+
+from ._apps import (
+    Contestant,
+    counted,
+    dict_dependency,
+    fastapi_app,
+    guarded,
+    jobs,
+    protected,
+    public_jobs,
+    starlette_app,
+    theirs,
+)
+from ._stored import stored
+from ._turns import ratios, show
 
 ROUNDS = 150
-REQUESTS_A_ROUND = 40
 BUDGET = 1.35
-
-MEMORY = MemoryVerifier()
-SECRET = MEMORY.issue("jobs:read", "jobs:create", space_id="space_1")
-KNOWN = {SECRET.reveal(): ["jobs:read", "jobs:create"]}
+BUDGET_COUNTED = 1.6
 
 
-async def starlette_endpoint(request: Request) -> Response:
-    """What the Starlette apps serve."""
-    del request
-    return PlainTextResponse("ok")
-
-
-async def fastapi_endpoint() -> Response:
-    """What the FastAPI apps serve."""
-    return PlainTextResponse("ok")
-
-
-class DictBackend(AuthenticationBackend):
-    """Starlette's own way, with a dictionary for a store."""
-
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        """The scopes of the token in the header."""
-        scopes = KNOWN.get(conn.headers.get("authorization", "")[7:])
-        return None if scopes is None else (AuthCredentials(scopes), SimpleUser("key_1"))
-
-
-async def dict_dependency(sent: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> None:
-    """FastAPI's own way, with a dictionary for a store."""
-    if "jobs:read" not in KNOWN.get(sent.credentials, ()):
-        raise HTTPException(403)
-
-
-async def read_store(secret: Secret) -> Reading:
-    """The store behind the cache; a warm route never comes here."""
-    del secret
-    principal = Principal("key_1", Kind.SPACE, frozenset(KNOWN[SECRET.reveal()]), space_id="space_1")
-    return Reading(Valid(principal), 3_600.0)
-
-
-def starlette_app(endpoint: Any, middleware: Middleware | None = None) -> ASGIApp:
-    """An app of one route."""
-    return Starlette(routes=[Route("/jobs", endpoint)], middleware=[middleware] if middleware else [])
-
-
-def fastapi_app(dependency: Any = None, middleware: Middleware | None = None) -> ASGIApp:
-    """An app of one route."""
-    app = FastAPI(middleware=[middleware] if middleware else [])
-    declare_docs(app, public)
-    app.get("/jobs", dependencies=[Depends(dependency)] if dependency else [])(fastapi_endpoint)
-    return app
-
-
-def apps() -> dict[str, tuple[str, ASGIApp]]:
-    """Name → (the bare app it is compared with, the app)."""
-    cached = Middleware(TokenMiddleware, verifier=CachedVerifier(read_store))
-    memory = Middleware(TokenMiddleware, verifier=MEMORY)
-    theirs = Middleware(AuthenticationMiddleware, backend=DictBackend())
+def contestants() -> list[Contestant]:
+    """Those that keep everything in memory; the bare ones first."""
     bare, bare_fastapi = "Starlette, bare", "FastAPI, bare"
-    with_rule = requires("jobs:read")(starlette_endpoint)
-    return {
-        bare: (bare, starlette_app(starlette_endpoint)),
-        "Spacekey, warm cache": (bare, starlette_app(with_rule, cached)),
-        "Spacekey, MemoryVerifier": (bare, starlette_app(with_rule, memory)),
-        "Spacekey, public route": (bare, starlette_app(public(_another_endpoint), cached)),
-        "Starlette AuthenticationMiddleware over a dict, @requires": (
+    memory = MemoryVerifier()
+    token = memory.issue("jobs:read", "jobs:create", space_id="space_1").reveal()
+    settings = counted()
+    return [
+        Contestant(bare, starlette_app(), bare),
+        Contestant("Spacekey, warm cache", protected(), bare, budget=BUDGET),
+        Contestant(
+            f"Spacekey, warm cache, {' and '.join(settings) or 'without limits yet'}",
+            protected(**settings),
             bare,
-            starlette_app(starlette_requires("jobs:read")(starlette_endpoint), theirs),
+            budget=BUDGET_COUNTED,
         ),
-        bare_fastapi: (bare_fastapi, fastapi_app()),
-        "Spacekey in FastAPI, warm cache": (bare_fastapi, fastapi_app(Scoped("jobs:read"), cached)),
-        "FastAPI HTTPBearer over a dict": (bare_fastapi, fastapi_app(dict_dependency)),
-    }
+        Contestant("Spacekey, MemoryVerifier", _over(memory), bare, token),
+        Contestant("Spacekey, public route", starlette_app(public(public_jobs), guarded()), bare),
+        Contestant("Starlette AuthenticationMiddleware over a dict, @requires", theirs(), bare),
+        Contestant(bare_fastapi, fastapi_app(), bare_fastapi),
+        Contestant("Spacekey in FastAPI, warm cache", fastapi_app(Scoped("jobs:read"), guarded()), bare_fastapi),
+        Contestant("FastAPI HTTPBearer over a dict", fastapi_app(dict_dependency), bare_fastapi),
+    ]
 
 
-async def _another_endpoint(request: Request) -> Response:
-    del request
-    return PlainTextResponse("ok")
+def _over(verifier: MemoryVerifier) -> ASGIApp:
+    return starlette_app(requires("jobs:read")(jobs), Middleware(TokenMiddleware, verifier=verifier))
 
 
-def _scope() -> dict[str, object]:
+def _scope(token: str) -> dict[str, object]:
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -131,7 +84,7 @@ def _scope() -> dict[str, object]:
             (b"accept", b"*/*"),
             (b"accept-encoding", b"gzip, deflate"),
             (b"connection", b"keep-alive"),
-            (b"authorization", b"Bearer " + SECRET.reveal().encode()),
+            (b"authorization", b"Bearer " + token.encode()),
         ],
     }
 
@@ -140,42 +93,55 @@ async def _receive() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _round(app: ASGIApp, requests: int) -> float:
-    """Seconds for that many requests; every answer is looked at."""
+async def _round(one: Contestant) -> float:
+    """Seconds a request; every answer is looked at."""
     statuses: list[int] = []
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    scopes = [_scope() for _ in range(requests)]
-    started = time.perf_counter()
-    for scope in scopes:
-        await app(scope, _receive, send)
-    took = time.perf_counter() - started
-    if statuses != [200] * requests:
-        raise RuntimeError(f"a benchmark that measures refusals: {set(statuses)}")
-    return took
+    # One after the other, as a server makes them and lets go of them: what lives on after a request then costs time.
+    made = (_scope(one.token) for _ in range(one.requests))
+    spent = 0.0
+    for scope in made:
+        started = time.perf_counter()
+        await one.app(scope, _receive, send)
+        spent += time.perf_counter() - started
+    if statuses != [200] * one.requests:
+        raise RuntimeError(f"a benchmark that measures refusals: {one.name}: {set(statuses)}")
+    return spent / one.requests
 
 
 async def _measure(rounds: int) -> list[dict[str, object]]:
-    contestants = apps()
-    took: dict[str, list[float]] = {name: [] for name in contestants}
-    for _, app in contestants.values():
-        await _round(app, REQUESTS_A_ROUND)
-    for _ in range(rounds):
-        for name, (_, app) in contestants.items():
-            took[name].append(await _round(app, REQUESTS_A_ROUND))
-    return [
+    in_memory = contestants()
+    bare, bare_fastapi = in_memory[0].bare, in_memory[-1].bare
+    with tempfile.TemporaryDirectory() as folder:
+        async with stored(Path(folder), bare, bare_fastapi) as others:
+            everybody = [*in_memory, *others]
+            took: dict[str, list[float]] = {one.name: [] for one in everybody}
+            beside: dict[str, list[float]] = {one.name: [] for one in everybody}
+            for one in everybody:
+                await _round(one)
+            for turn in range(rounds):
+                this_turn: dict[str, float] = {}
+                for one in everybody:
+                    if turn % one.every == 0:
+                        this_turn[one.name] = await _round(one)
+                        took[one.name].append(this_turn[one.name])
+                        beside[one.name].append(this_turn[one.bare])
+    rows: list[dict[str, object]] = [
         {
-            "name": name,
-            "microseconds": round(min(took[name]) / REQUESTS_A_ROUND * 1e6, 1),
-            "ratio": round(min(took[name]) / min(took[bare]), 3),
-            "median_ratio": round(median(one / base for one, base in zip(took[name], took[bare], strict=True)), 3),
-            "budget": BUDGET if name == "Spacekey, warm cache" else None,
+            "name": one.name,
+            "microseconds": round(min(took[one.name]) * 1e6, 1),
+            **ratios(took[one.name], took[one.bare] if one.every == 1 else beside[one.name]),
+            "budget": one.budget,
         }
-        for name, (bare, _) in contestants.items()
+        for one in everybody
     ]
+    if not any(one.name.startswith("keyshield") for one in everybody):
+        rows.append({"name": "keyshield", "note": "not installed: pip install --group bench"})
+    return rows
 
 
 def measure(rounds: int = ROUNDS) -> list[dict[str, object]]:
@@ -183,13 +149,5 @@ def measure(rounds: int = ROUNDS) -> list[dict[str, object]]:
     return asyncio.run(_measure(rounds))
 
 
-def main() -> None:
-    """Print the rows as a table."""
-    for row in measure():
-        budget = f"  (budget {row['budget']})" if row["budget"] else ""
-        ratios = f"{row['ratio']:>6}×  median {row['median_ratio']:>6}×"
-        print(f"{row['name']:<60} {row['microseconds']:>7} µs  {ratios}{budget}")
-
-
 if __name__ == "__main__":
-    main()
+    show(measure())

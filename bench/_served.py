@@ -1,0 +1,91 @@
+"""Apps in processes of their own, served by uvicorn on 127.0.0.1, and plain sockets to ask them over."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ._turns import ROOT
+
+START_SECONDS_MAX = 60
+END_OF_HEAD = b"\r\n\r\n"
+
+
+@contextmanager
+def served(factory: str, *options: str, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
+    """The address of the app that ``factory`` (``module:name``) makes; it ends with the block."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        listener.listen(256)
+        # Handed over as a number, the server does not know it for TCP and would leave Nagle's delay on.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        command = [sys.executable, "-m", "uvicorn", factory, "--factory", "--no-access-log", "--log-level", "error"]
+        command += ["--timeout-keep-alive", "600", "--fd", str(listener.fileno()), *options]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], env=dict(os.environ))
+        try:
+            yield listener.getsockname()
+        finally:
+            process.terminate()
+            process.wait(START_SECONDS_MAX)
+
+
+@contextmanager
+def connected(address: tuple[str, int], count: int, source: str | None = None) -> Iterator[list[socket.socket]]:
+    """So many kept-open connections. The listener queues them until the server is up.
+
+    :param source: the address they come from.
+    """
+    with ExitStack() as open_ones:
+        yield [open_ones.enter_context(connection_to(address, source)) for _ in range(count)]
+
+
+def connection_to(address: tuple[str, int], source: str | None = None) -> socket.socket:
+    """One connection, without Nagle's delay."""
+    connection = socket.create_connection(address, START_SECONDS_MAX, None if source is None else (source, 0))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def get(path: str, token: str) -> bytes:
+    """The bytes of a GET with a Bearer token."""
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n"
+    return f"{head}Authorization: Bearer {token}\r\n\r\n".encode()
+
+
+def read_response(connection: socket.socket) -> int:
+    """The status of the next response, read to its end by its ``Content-Length``."""
+    answer = b""
+    while END_OF_HEAD not in answer:
+        answer += _more(connection)
+    head, _, body = answer.partition(END_OF_HEAD)
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n")[1:] if line[:15].lower() == b"content-length:"), 0
+    )
+    while len(body) < length:
+        body += _more(connection)
+    return int(head[9:12])
+
+
+def requests_a_second(connections: list[socket.socket], request: bytes, end: bytes, times: int) -> float:
+    """How many requests a second are answered with one in flight on each connection; every answer is looked at."""
+    started = time.perf_counter()
+    for _ in range(times // len(connections)):
+        for connection in connections:
+            connection.sendall(request)
+        for connection in connections:
+            answer = b""
+            while not answer.endswith(end):
+                answer += _more(connection)
+            if answer[9:12] != b"200":
+                raise RuntimeError(f"a benchmark that measures refusals: {answer[:12]!r}")
+    return times // len(connections) * len(connections) / (time.perf_counter() - started)
+
+
+def _more(connection: socket.socket) -> bytes:
+    chunk = connection.recv(65_536)
+    if not chunk:
+        raise RuntimeError("the server closed the connection")
+    return chunk
