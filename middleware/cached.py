@@ -114,18 +114,22 @@ class CachedVerifier:
 
     async def _read_or_join(self, secret: Secret, key: bytes) -> "_Entry":
         """An answer that may be used now: one that may be kept, or one that was asked for after this call came."""
-        arrived = self._clock()
+        asked_since = False
         while True:
-            task = self._reads.get(key) or self._start(secret, key)
+            task = self._reads.get(key)
+            # A read that has ended a moment ago is not joined: waiting for it would not let anything else run.
+            if task is None or task.done():
+                task, asked_since = self._start(secret, key), True
             try:
                 # Shielded: one caller's cancellation must not take the answer from the others who wait for it.
                 entry = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.cancelled() and not _is_being_cancelled():
-                    return _Entry(CannotTell("the verifier was closed"), 0.0, arrived, arrived)
+                    return _Entry(CannotTell("the verifier was closed"), 0.0, 0.0)
                 raise
-            if entry.max_age_seconds > 0 or entry.started >= arrived:
+            if entry.max_age_seconds > 0 or asked_since:
                 return entry
+            asked_since = True  # there is one read at a time: whichever comes next begins after this one
 
     def _start(self, secret: Secret, key: bytes) -> "asyncio.Task[_Entry]":
         task = asyncio.get_running_loop().create_task(self._read_now(secret, key))
@@ -138,9 +142,9 @@ class CachedVerifier:
         try:
             reading = await self._read(secret)
         except Unavailable as error:
-            return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started, started)
+            return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started)
         age = reading.max_age_seconds
-        entry = _Entry(reading.verdict, age, started, started + age)
+        entry = _Entry(reading.verdict, age, started + age)
         if self._clock() < entry.until:
             if isinstance(entry.verdict, Valid):
                 self._valid.keep(key, _warmed(entry, entry.verdict.principal))
@@ -166,7 +170,6 @@ class CachedVerifier:
 class _Entry:
     verdict: Verdict
     max_age_seconds: float
-    started: float
     until: float
     expires_at: datetime | None = None
     warm: Warm | None = None

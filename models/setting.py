@@ -13,6 +13,9 @@ MAX_STALENESS = "max_staleness_seconds"
 STALENESS_WAIT = "staleness_wait_seconds"
 """How long a change that takes access away waits after its commit. Never below T, also while T is being changed."""
 
+STALENESS_CHANGES = "staleness_changes"
+"""How many changes of T have begun, so that one that was overtaken by another does not go on."""
+
 
 class Setting(Row, table=True):
     """One number by name."""

@@ -1,14 +1,17 @@
 """Change T on a running system without a moment in which the promise does not hold.
 
 Writers wait for one number and readers cache for another; the first is never below the second. Raising moves the
-writers' number first, lowering moves it last, after every entry cached under the old T has gone.
+writers' number first, lowering moves it last, after every entry cached under the old T has gone. Of two changes at
+the same time the one that began last goes through.
 """
 
 from __future__ import annotations
 
-from spacekey.domain.refusal import InvalidInput
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.refusal import Conflict, InvalidInput
 from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT
+from spacekey.models.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
 from spacekey.models.setting_queries import hold_staleness, read_setting, write_setting
 
 from .audit import record
@@ -24,16 +27,24 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
 
     :param seconds: 0 to 60; 0 turns caching off.
     :raises InvalidInput: for another number.
+    :raises Conflict: somebody else began to change T meanwhile, and their number stands.
     """
     if not 0 <= seconds <= STALENESS_SECONDS_MAX:
         raise InvalidInput("seconds", f"Give 0 to {STALENESS_SECONDS_MAX:g} seconds.")
-    old = await current_staleness(system)
-    first, last = (STALENESS_WAIT, MAX_STALENESS) if seconds > old else (MAX_STALENESS, STALENESS_WAIT)
-    await _write(system, first, seconds)
+    async with system.store.changing() as session:
+        await hold_staleness(session, to_change=True)
+        old = await _larger(session, system)
+        first, last = (STALENESS_WAIT, MAX_STALENESS) if seconds > old else (MAX_STALENESS, STALENESS_WAIT)
+        turn = await read_setting(session, STALENESS_CHANGES, 0.0) + 1
+        await write_setting(session, STALENESS_CHANGES, turn)
+        await write_setting(session, first, seconds)
     if seconds < old:
         await system.sleep(old)
     async with system.store.changing() as session:
         await hold_staleness(session, to_change=True)
+        if await read_setting(session, STALENESS_CHANGES, 0.0) != turn:
+            # What was slept for says nothing about the numbers as they are now.
+            raise Conflict("Somebody else is changing T at the same moment. Look again, then repeat what is needed.")
         await write_setting(session, last, seconds)
         await record(
             session,
@@ -50,11 +61,9 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
 async def current_staleness(system: System) -> float:
     """The larger of both numbers, in seconds: what a change that takes access away waits for."""
     async with system.store.reading() as session:
-        waiting = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
-        return max(waiting, await read_setting(session, MAX_STALENESS, system.default_staleness_seconds))
+        return await _larger(session, system)
 
 
-async def _write(system: System, name: str, seconds: float) -> None:
-    async with system.store.changing() as session:
-        await hold_staleness(session, to_change=True)
-        await write_setting(session, name, seconds)
+async def _larger(session: AsyncSession, system: System) -> float:
+    waiting = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
+    return max(waiting, await read_setting(session, MAX_STALENESS, system.default_staleness_seconds))

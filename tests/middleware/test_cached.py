@@ -221,6 +221,37 @@ async def test_with_max_age_0_nobody_relies_on_a_read_that_began_before_they_cam
     assert store.reads == 2
 
 
+@pytest.mark.parametrize("verdict", [Refused(Reason.REVOKED), Valid(PRINCIPAL)])
+async def test_a_call_that_comes_just_as_a_read_ends_neither_joins_it_nor_spins(verdict: Verdict) -> None:
+    """Between a read's end and its being forgotten others may run; one of them must not wait for what is over."""
+    store = Store(max_age=0.0)
+    store.verdict = verdict
+    store.held = asyncio.Event()
+    cache = store.cache()
+    early = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    store.held.set()
+    store.now += 0.01
+    late: list[asyncio.Task[Verdict]] = []
+    for _ in range(6):
+        late.append(asyncio.create_task(cache.verify(SECRET)))
+        await asyncio.sleep(0)
+    assert set(await asyncio.gather(early, *late)) == {verdict}
+
+
+async def test_whether_a_read_began_before_a_call_is_told_apart_also_where_the_clock_stands_still() -> None:
+    store = Store(max_age=0.0)
+    store.held = asyncio.Event()
+    cache = store.cache()
+    early = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    store.verdict = Refused(Reason.REVOKED)
+    late = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    store.held.set()
+    assert [await early, await late] == [Valid(PRINCIPAL), Refused(Reason.REVOKED)]
+
+
 async def test_with_max_age_0_nothing_is_kept() -> None:
     store = Store(max_age=0.0)
     cache = store.cache()

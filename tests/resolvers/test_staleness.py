@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import Conflict, InvalidInput
 from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT
 from spacekey.models.setting_queries import read_setting
 from spacekey.models.store import Store
@@ -71,6 +71,24 @@ async def test_raising_t_moves_the_writers_first(store: Store) -> None:
         await set_staleness(failing.system, OPERATOR, 4.0)
 
     assert await _numbers(world) == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(("lower", "other"), [(0.5, 2.0), (2.0, 3.0), (0.5, 0.5), (0.0, 5.0)])
+async def test_of_two_changes_at_once_the_later_stands_and_writers_never_wait_too_short(
+    store: Store, lower: float, other: float
+) -> None:
+    world = make_world(store, staleness_seconds=1.0)
+    await set_staleness(world.system, OPERATOR, 4.0)
+    meanwhile = make_world(store, staleness_seconds=1.0)
+
+    async def nap(_seconds: float) -> None:
+        await set_staleness(meanwhile.system, OPERATOR, other)
+
+    object.__setattr__(world.system, "sleep", nap)
+    with pytest.raises(Conflict, match="changing T"):
+        await set_staleness(world.system, OPERATOR, lower)
+
+    assert await _numbers(world) == (other, other)
 
 
 @pytest.mark.parametrize("seconds", [-0.1, 60.1, float("nan"), float("inf")])
