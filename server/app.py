@@ -87,6 +87,8 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             fallback=member_of_session,
             on_outcome=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),
+            limits=parts.limits,
+            flood=parts.flood,
         ),
     ]
 

@@ -11,6 +11,7 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
+from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.models import token_queries
 from spacekey.models.lookup import TokenLookup
 from spacekey.models.postgres_lookup import PostgresLookup
@@ -23,6 +24,7 @@ from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
 
+from .limits import build_limiter
 from .metrics import Metrics
 from .parts import Parts
 from .settings import Settings
@@ -55,13 +57,16 @@ def build_system(settings: Settings) -> System:
 def build_parts(settings: Settings, system: System | None = None) -> Parts:
     """Everything a server needs. ``system`` is given by tests that bring their own clock."""
     system = system if system is not None else build_system(settings)
+    metrics = Metrics()
     return Parts(
         settings=settings,
         system=system,
         verifier=build_verifier(system.store, system.catalogs, system.clock, system.default_staleness_seconds),
         refusals=RefusalLog(system),
         last_used=LastUsed(system.store, system.clock),
-        metrics=Metrics(),
+        metrics=metrics,
+        limits=build_limiter(settings, metrics),
+        flood=RefusalFlood(),
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Refused
+from spacekey.middleware.limits.flooded import Flooded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -17,6 +18,8 @@ class Metrics:
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._verifications: Counter[tuple[str, str]] = Counter()
+        self._limits: Counter[str] = Counter()
+        self._limits_fallback = False
 
     def request(self, method: str, route: str, status: int) -> None:
         """Count one answered request."""
@@ -27,12 +30,22 @@ class Metrics:
         match outcome:
             case Refused():
                 self._verifications["refused", outcome.reason.value] += 1
+            case Flooded():
+                self._verifications["held_up", ""] += 1
             case CannotTell():
                 self._verifications["cannot_tell", ""] += 1
             case Absent():
                 self._verifications["absent", ""] += 1
             case _:
                 self._verifications["valid", ""] += 1
+
+    def limit_decision(self, allowed: bool) -> None:
+        """Count one charge against a token's limit."""
+        self._limits["allowed" if allowed else "limited"] += 1
+
+    def limits_fall_back(self, fallen_back: bool) -> None:
+        """Redis cannot be asked, and this process hands out its own share; or it can be asked again."""
+        self._limits_fallback = fallen_back
 
     def text(self) -> str:
         """All of it, in the exposition format."""
@@ -54,6 +67,19 @@ class Metrics:
         lines += [
             f'spacekey_verifications_total{{answer="{answer}",reason="{reason}"}} {count}'
             for (answer, reason), count in sorted(self._verifications.items())
+        ]
+        lines += [
+            "# HELP spacekey_limit_decisions_total Charges against the limits of tokens.",
+            "# TYPE spacekey_limit_decisions_total counter",
+        ]
+        lines += [
+            f'spacekey_limit_decisions_total{{decision="{decision}"}} {count}'
+            for decision, count in sorted(self._limits.items())
+        ]
+        lines += [
+            "# HELP spacekey_limits_fallback 1 while Redis cannot be asked and this process hands out its own share.",
+            "# TYPE spacekey_limits_fallback gauge",
+            f"spacekey_limits_fallback {int(self._limits_fallback)}",
         ]
         return "\n".join(lines) + "\n"
 

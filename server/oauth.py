@@ -21,7 +21,7 @@ INACTIVE = {"active": False}
 """All that is said of whatever is not good or not the caller's business (RFC 7662 §2.2)."""
 
 
-@requires("tokens:introspect")
+@requires("tokens:introspect", cost=0)  # one introspection may stand for a thousand requests of an app
 async def introspect_token(request: Request) -> JSONResponse:
     """POST /introspect
 

@@ -8,6 +8,8 @@ from starlette.requests import HTTPConnection
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
+from spacekey.middleware.limits import Limiter
+from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.resolvers.caller import MemberCaller, RequestFacts, TokenCaller, caller_of
 from spacekey.resolvers.last_used import LastUsed
 from spacekey.resolvers.refusal_log import RefusalLog
@@ -29,9 +31,12 @@ class Parts:
     refusals: RefusalLog
     last_used: LastUsed
     metrics: Metrics
+    limits: Limiter
+    flood: RefusalFlood
 
     async def aclose(self) -> None:
         """Give back every connection."""
+        await self.limits.aclose()
         await self.verifier.aclose()
         await self.system.store.aclose()
 

@@ -15,6 +15,8 @@ from spacekey.domain.suggest import did_you_mean
 from spacekey.models.store import database_url
 
 PREFIX = "SPACEKEY_"
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+PROCESSES_MAX = 1_000
 LOG_LEVELS = ("debug", "info", "warning", "error")
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
@@ -39,6 +41,8 @@ class Settings:
     public_url: str | None = None
     log_level: str = "info"
     trusted_proxies: tuple[str, ...] = ()
+    redis_url: str | None = field(default=None, repr=False)
+    processes: int = 1
     owner_email: str | None = None
     owner_password: Secret | None = None
     graphiql: bool = False
@@ -58,6 +62,10 @@ class Settings:
             _check_public_url(self.public_url)
         if self.log_level not in LOG_LEVELS:
             raise _wrong("log_level", f"write one of {', '.join(LOG_LEVELS)}")
+        if self.redis_url is not None and urlsplit(self.redis_url).scheme not in REDIS_SCHEMES:
+            raise _wrong("redis_url", "write redis://host:6379/0, rediss://… or unix:///path")
+        if not 1 <= self.processes <= PROCESSES_MAX:
+            raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
@@ -111,6 +119,13 @@ def _switch(text: str) -> bool:
     return word in ("1", "true")
 
 
+def _processes(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}") from None
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
@@ -122,6 +137,7 @@ def _paths(text: str) -> tuple[Path, ...]:
 _READ: dict[str, Callable[[str], Any]] = {
     "catalogs": _paths,
     "port": _port,
+    "processes": _processes,
     "log_level": lambda text: text.strip().lower(),
     "trusted_proxies": _list,
     "owner_password": Secret,

@@ -22,7 +22,7 @@ REPORT = ("uses", "reporter", "number")
 USE = ("token_id", "at", "ip", "allowed", "denied", "limited", "scopes", "used")
 
 
-@requires("tokens:introspect")
+@requires("tokens:introspect", cost=0)
 async def add_usage(request: Request) -> JSONResponse:
     """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out.
 

@@ -28,6 +28,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_PUBLIC_URL", "https://keys.example.com:port", "https://keys.example.com"),
     ("SPACEKEY_PUBLIC_URL", "https://user@keys.example.com", "https://keys.example.com"),
     ("SPACEKEY_LOG_LEVEL", "loud", "debug, info"),
+    ("SPACEKEY_REDIS_URL", "localhost:6379", "redis://host:6379/0"),
+    ("SPACEKEY_PROCESSES", "0", "1000"),
+    ("SPACEKEY_PROCESSES", "many", "1000"),
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy'"),
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.1/8", "'10.0.0.1/8'"),
     ("SPACEKEY_GRAPHIQL", "maybe", "write 1"),
@@ -57,6 +60,8 @@ def test_every_variable_is_read() -> None:
             "SPACEKEY_PUBLIC_URL": "https://Keys.example.com/",
             "SPACEKEY_LOG_LEVEL": "DEBUG",
             "SPACEKEY_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "SPACEKEY_REDIS_URL": "redis://:secret@cache:6379/1",
+            "SPACEKEY_PROCESSES": "4",
             "SPACEKEY_OWNER_EMAIL": "ann@example.com",
             "SPACEKEY_OWNER_PASSWORD": "",
             "SPACEKEY_GRAPHIQL": "1",
@@ -70,6 +75,8 @@ def test_every_variable_is_read() -> None:
         public_url="https://Keys.example.com/",
         log_level="debug",
         trusted_proxies=("10.0.0.0/8", "::1"),
+        redis_url="redis://:secret@cache:6379/1",
+        processes=4,
         owner_email="ann@example.com",
         graphiql=True,
     )
@@ -83,7 +90,11 @@ def test_without_any_variable_the_four_examples_are_served_from_sqlite() -> None
 
 
 def test_no_repr_and_no_error_shows_a_password() -> None:
-    settings = Settings(database_url="postgresql://me:hunter2hunter2@host/db", owner_password=Secret("hunter2hunter2"))
+    settings = Settings(
+        database_url="postgresql://me:hunter2hunter2@host/db",
+        redis_url="redis://:hunter2hunter2@host",
+        owner_password=Secret("hunter2hunter2"),
+    )
     assert "hunter2" not in repr(settings)
     with pytest.raises(ConfigurationError) as caught:
         Settings(database_url="mysql://me:hunter2hunter2@host/db")
