@@ -15,6 +15,7 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
 
 from .access import Access, Declaration, Openness, Requirement, access_from, access_of, combined
+from .as_usual import routes_as_usual
 from .enforce import looked_at_once
 from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, own_middleware
 
@@ -44,9 +45,9 @@ class Doors:
         self._rules = {(method.upper(), path): access_from(rule) for (method, path), rule in rules.items()}
         self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
         self._known_scopes = known_scopes
-        self.gauge: Callable[[], int] = _nothing
-        self.extent = -1
-        """When ``gauge()`` says something else, routes have been added (or none were seen yet): call :meth:`keep`."""
+        self.gauge: Callable[[], object] = _nothing
+        self.extent: object = -1
+        """When ``gauge()`` says something else, routes have changed (or none were seen yet): call :meth:`keep`."""
 
     def keep(self, scope: Scope) -> None:
         """Put the guards in place at the first connection, and again when routes were added since."""
@@ -114,7 +115,7 @@ class Doors:
         around = scope.get("app")
         routed = "router" in scope and own_middleware(around) is None
         for candidate in (app, getattr(app, "__self__", None), None if routed else around):
-            if isinstance(candidate, Router | Starlette):
+            if isinstance(candidate, Router | Starlette) and routes_as_usual(candidate, entered=candidate is not app):
                 return Walk().router(candidate)
         access = access_of(app) or (access_of(scope.get("endpoint")) if routed else None)
         walk = Walk()

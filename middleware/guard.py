@@ -16,6 +16,17 @@ WEBSOCKET = "WEBSOCKET"
 """Stands for WebSockets where a table or a guard speaks of methods."""
 
 
+class ByMethod(dict[str | None, Access | None]):
+    """Method → access. A WebSocket has no method, so no request passes for one; ``get`` counts as ``GET``."""
+
+    def __init__(self, by_method: Mapping[str, Access | None], otherwise: Access | None) -> None:
+        super().__init__({None if method == WEBSOCKET else method: access for method, access in by_method.items()})
+        self._otherwise = otherwise
+
+    def __missing__(self, method: str | None) -> Access | None:
+        return self._otherwise if method is None else self.get(method.upper(), self._otherwise)
+
+
 class Guard:
     """Guards ``app``: by one access for every method, or by one a method with ``access`` for all others."""
 
@@ -24,15 +35,15 @@ class Guard:
     ) -> None:
         self.app = app
         self.access = access
-        self.by_method = dict(by_method or {})
+        self._by_method = ByMethod(by_method, access) if by_method else None
         if access is not None:
             set_mark(self, access)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Whom the guard knows it hands to the app at once, without a coroutine of its own in between."""
         access = self.access
-        if self.by_method:
-            access = self.by_method.get(scope.get("method", WEBSOCKET), access)
+        if self._by_method is not None:
+            access = self._by_method[scope.get("method")]
         visit = scope.get(KEY)
         if type(visit) is Visit and access is not None and visit.passes(access):
             return self.app(scope, receive, send)

@@ -18,7 +18,9 @@ from starlette.types import ASGIApp
 from spacekey.domain.errors import ConfigurationError
 
 from .access import MARK, Access, Openness, Requirement, access_of, combined, public, requires
+from .as_usual import dispatches_as_usual, of_a_framework, routes_as_usual
 from .guard import WEBSOCKET, Guard
+from .watched import watched
 
 ANY = "*"
 """Any method."""
@@ -59,17 +61,15 @@ class Walk:
     """A walk's result: the leaves, and what was read, so that later additions are noticed."""
 
     leaves: list[Leaf] = field(default_factory=list)
+    routers: dict[int, Router] = field(default_factory=dict)
     lists: list[Sequence[object]] = field(default_factory=list)
     versions: list[Callable[[], int]] = field(default_factory=list)
 
-    def extent(self) -> int:
-        """A number that grows when routes are added anywhere."""
-        extent = sum(map(len, self.lists))
-        return extent + sum(version() for version in self.versions) if self.versions else extent
-
-    def gauge(self) -> Callable[[], int]:
-        """How to ask for the extent at every request: for a single list its own length, without a detour."""
-        return self.lists[0].__len__ if len(self.lists) == 1 and not self.versions else self.extent
+    def gauge(self) -> Callable[[], object]:
+        """How to ask at every request whether routes were added, removed or exchanged: the answer is another then."""
+        asked = [watched(router) for router in self.routers.values()]
+        asked += [*self.versions, *(routes.__len__ for routes in self.lists)]
+        return asked[0] if len(asked) == 1 else lambda: [ask() for ask in asked]
 
     def whole(self, holder: Holder, access: Access | None) -> None:
         """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""
@@ -83,23 +83,24 @@ class Walk:
         if prefix.count("/") > DEPTH_MAX:
             raise ConfigurationError(f"routes are nested more than {DEPTH_MAX} deep at {prefix[:80]}…")
         router = app.router if isinstance(app, Starlette) else app
-        self.lists.append(router.routes)
+        self.routers[id(router)] = router
         for route in router.routes:
             self._route(route, prefix, parameters)
         self._low_priority(router, prefix, parameters)
         default = bare(router.default)
-        if getattr(default, "__name__", "") != "not_found" or getattr(default, "__self__", None) is not router:
+        if getattr(default, "__self__", None) is not router or not of_a_framework(default):
             declared = {ANY: access_of(default)}
             self._add(f"{prefix}/{{path:path}}", declared, parameters, router, "default")
         return self
 
     def _route(self, route: object, prefix: str, parameters: frozenset[str]) -> None:
-        if isinstance(route, Mount):
+        as_usual = isinstance(route, BaseRoute) and of_a_framework(type(route).handle)
+        if isinstance(route, Mount) and as_usual:
             inner = parameters | route.param_convertors.keys()
             self._mounted(route, getattr(route, "_base_app", route.app), prefix + route.path, inner)
-        elif isinstance(route, Host):
+        elif isinstance(route, Host) and as_usual:
             self._mounted(route, route.app, route.host + prefix, parameters | route.param_convertors.keys())
-        elif isinstance(route, Route | WebSocketRoute) and _hands_over_to_app(route):
+        elif isinstance(route, Route | WebSocketRoute) and as_usual:
             known = parameters | route.param_convertors.keys()
             declared = declared_by(route)
             by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
@@ -138,7 +139,7 @@ class Walk:
     def _mounted(self, route: Mount | Host, app: ASGIApp, path: str, parameters: frozenset[str]) -> None:
         app = bare(app)
         access = access_of(app) or own_middleware(app)
-        if access is None and isinstance(app, Router | Starlette):
+        if access is None and isinstance(app, Router | Starlette) and routes_as_usual(app):
             self.router(app, path, parameters)
         else:
             self._add(path, {ANY: access}, parameters, route, "app")
@@ -191,7 +192,7 @@ def declared_by(route: Any) -> dict[str, Access | None]:
     methods = route_methods(route)
     if isinstance(route, WebSocketRoute):
         return {WEBSOCKET: access}
-    if access is None and isinstance(route.endpoint, type) and _dispatches_as_usual(route.endpoint):
+    if access is None and isinstance(route.endpoint, type) and dispatches_as_usual(route.endpoint):
         by_method = {method: access_of(handler) for method, handler in _handlers(route.endpoint)}
         return {method: found for method, found in by_method.items() if method in (methods or by_method)}
     return dict.fromkeys(sorted(methods or (ANY,)), access)
@@ -225,22 +226,8 @@ def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:
             yield method, handler
 
 
-def _dispatches_as_usual(endpoint: type) -> bool:
-    """Whether a class's methods tell all that it does: it has not taken dispatching into its own hands."""
-    return (
-        issubclass(endpoint, HTTPEndpoint)
-        and endpoint.dispatch is HTTPEndpoint.dispatch
-        and endpoint.method_not_allowed is HTTPEndpoint.method_not_allowed
-    )
-
-
 def own_middleware(app: object) -> Access | None:
     """Open, for an app that has a TokenMiddleware of its own: that one keeps its routes."""
     middleware = app.user_middleware if isinstance(app, Starlette) else ()
     marks = (getattr(each.cls, MARK, None) for each in middleware)
     return next((mark for mark in marks if isinstance(mark, Openness)), None)
-
-
-def _hands_over_to_app(route: Route | WebSocketRoute) -> bool:
-    """Whether the route's ``handle`` is the frameworks' own, which leads to ``route.app`` and nowhere else."""
-    return type(route).handle.__module__ in ("starlette.routing", "fastapi.routing")
