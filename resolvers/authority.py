@@ -20,7 +20,7 @@ from spacekey.models import token_queries, workspace_queries
 from spacekey.models.token import Token
 from spacekey.models.workspace import Workspace
 
-from .caller import Caller, MemberCaller, Operator, TokenCaller
+from .caller import Caller, IntrospectorCaller, MemberCaller, Operator, TokenCaller
 from .system import System
 from .workspace_facts import roles_from, scopes_of
 
@@ -87,9 +87,24 @@ async def authority_in(
             scopes=catalog.known_scopes | frozenset(MANAGEMENT_SCOPES),
             grants=(OWNER_ROLE,),
         )
+    if isinstance(caller, IntrospectorCaller):
+        return _introspector_authority(caller, workspace, catalog)
     if isinstance(caller, MemberCaller):
         return await _member_authority(session, caller, workspace, catalog)
     return await _token_authority(session, system, caller, workspace, catalog)
+
+
+def _introspector_authority(caller: IntrospectorCaller, workspace: Workspace, catalog: Catalog) -> Authority:
+    if workspace.catalog != caller.catalog:
+        raise NotFound("workspace")
+    return Authority(
+        caller=caller,
+        workspace=workspace,
+        catalog=catalog,
+        roles=roles_from(catalog, workspace.roles),
+        scopes=frozenset(("tokens:introspect",)),
+        grants=(),
+    )
 
 
 async def _member_authority(

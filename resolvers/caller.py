@@ -1,4 +1,4 @@
-"""Who asks. Three kinds, three types: none of them is the absence of another."""
+"""Who asks. Four kinds, four types: none of them is the absence of another."""
 
 from __future__ import annotations
 
@@ -52,7 +52,22 @@ class Operator:
     credential: str = "command line"
 
 
-Caller: TypeAlias = MemberCaller | TokenCaller | Operator
+@dataclass(frozen=True, slots=True)
+class IntrospectorCaller:
+    """An app of the operator's own, which may check the tokens of every workspace of one catalog and nothing else."""
+
+    id: str
+    name: str
+    catalog: str
+    request: RequestFacts
+
+    @property
+    def credential(self) -> str:
+        """The app's id."""
+        return self.id
+
+
+Caller: TypeAlias = MemberCaller | TokenCaller | Operator | IntrospectorCaller
 
 
 def caller_of(principal: Principal, request: RequestFacts) -> MemberCaller | TokenCaller:

@@ -6,7 +6,21 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from . import audit, check, inactive, member, scopes, serving, space, staleness, token, token_end, user, workspace
+from . import (
+    audit,
+    check,
+    inactive,
+    introspector,
+    member,
+    scopes,
+    serving,
+    space,
+    staleness,
+    token,
+    token_end,
+    user,
+    workspace,
+)
 from .codes import MEANING
 from .root import Root
 
@@ -20,6 +34,7 @@ def build_app() -> typer.Typer:
     # Locals in a traceback could hold a secret, so bugs show Python's plain one.
     app = typer.Typer(cls=Root, help=_HELP, epilog=MEANING, no_args_is_help=True, pretty_exceptions_enable=False)
     _add(app, {"serve": serving.serve, "migrate": serving.migrate, "demo": serving.demo, "check": check.check})
+    _add(app, {"introspector": introspector.introspector})
     for name, (about, commands) in _groups().items():
         group = typer.Typer(help=about, no_args_is_help=True)
         _add(group, commands)

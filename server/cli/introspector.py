@@ -1,0 +1,24 @@
+"""``spacekey introspector``: a credential for an app of yours that checks the tokens of all workspaces of a catalog."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+import typer
+
+from .options import AsJson
+from .show import say, show_one
+
+
+def introspector(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The app: letters, digits and hyphens.")],
+    catalog: Annotated[str, typer.Option(help="The catalog whose tokens the app checks.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a secret for an app of yours, and the entry by which the server knows it. Nothing is stored."""
+    from spacekey.server.introspectors import new_introspector
+
+    made, secret = new_introspector(name, catalog, secrets.token_bytes)
+    show_one({"id": made.id, "secret": secret.reveal(), "SPACEKEY_INTROSPECTORS": made.setting}, as_json)
+    say("Give the secret to the app; it is not shown again. Add the entry to the server's setting and restart it.")
