@@ -18,6 +18,8 @@ from spacekey.domain.secret import Secret
 from .cached import ENTRIES_MAX, CachedVerifier, Reading
 from .clock import Clock, WallClock, boot_clock, utc_now
 from .introspection import reading_of
+from .remote_usage import RemoteUsage
+from .usage import UsageCollector
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -34,6 +36,8 @@ class RemoteVerifier:
         Spacekey tells their owner, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param deadline_seconds: for one verification, a retry included; then the answer is "cannot tell".
     :param entries_max: how many principals are remembered.
+    :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in
+        batches (``usage``). Closing the verifier sends the last one.
     :param transport: an httpx transport, for tests and for servers in the same process.
     :raises ConfigurationError: for a URL that is none, or would send secrets in the clear.
     """
@@ -46,13 +50,15 @@ class RemoteVerifier:
         environment: str | None = None,
         deadline_seconds: float = 1.0,
         entries_max: int = ENTRIES_MAX,
+        collect_usage: bool = True,
         allow_plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = boot_clock,
         now: WallClock = utc_now,
     ) -> None:
         own = token if isinstance(token, Secret) else Secret(token)
-        self._url = _endpoint(url, allow_plain_http)
+        api = _api(url, allow_plain_http)
+        self._url = f"{api}/introspect"
         self._deadline_seconds = deadline_seconds
         self._environment = environment
         self._cache = CachedVerifier(self._read, clock=clock, now=now, entries_max=entries_max)
@@ -63,6 +69,8 @@ class RemoteVerifier:
             transport=transport,
             trust_env=False,  # a .netrc or proxy variable must not redirect secrets
         )
+        reports = RemoteUsage(self._client, f"{api}/usage")
+        self.usage: UsageCollector | None = UsageCollector(reports, now=now) if collect_usage else None
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What the remote Spacekey said less than its ``max_age`` ago; None when it must be asked."""
@@ -77,7 +85,9 @@ class RemoteVerifier:
             return CannotTell("introspection took too long")
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Report what was counted, and close the connections."""
+        if self.usage is not None:
+            await self.usage.aclose()
         await self._cache.aclose()
         await self._client.aclose()
 
@@ -129,13 +139,13 @@ def _retry_after_seconds(headers: httpx.Headers) -> int:
     return min(max(int(text), 1), _RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdigit() else 1
 
 
-def _endpoint(url: str, allow_plain_http: bool) -> str:
+def _api(url: str, allow_plain_http: bool) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ConfigurationError("url: write the remote Spacekey's address, such as 'https://keys.example.com'")
     if parts.scheme == "http" and not allow_plain_http and not _is_this_machine(parts.hostname):
         raise ConfigurationError("url: tokens would travel in the clear; use https, or set allow_plain_http=True")
-    return url.rstrip("/") + "/api/v1/introspect"
+    return url.rstrip("/") + "/api/v1"
 
 
 def _is_this_machine(host: str) -> bool:

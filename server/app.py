@@ -15,8 +15,7 @@ from starlette.routing import BaseRoute
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Outcome, Refused, Valid
-from spacekey.domain.principal import Kind
+from spacekey.domain.outcome import Outcome, Refused
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import TokenMiddleware
@@ -89,6 +88,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             known_scopes=frozenset(MANAGEMENT_SCOPES),
             limits=parts.limits,
             flood=parts.flood,
+            usage=parts.usage,
         ),
     ]
 
@@ -100,8 +100,6 @@ def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
         parts.metrics.verification(outcome)
         if isinstance(outcome, Refused):
             parts.refusals.note(outcome, facts_of(connection))
-        elif isinstance(outcome, Valid) and outcome.principal.kind is not Kind.MEMBER:
-            parts.last_used.note(outcome.principal.id, facts_of(connection).ip)
 
     return observe
 
@@ -111,19 +109,15 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     try:
         await prepare_store(parts.system.store)
-        writing = [
-            asyncio.create_task(parts.refusals.run()),
-            asyncio.create_task(parts.last_used.run(asyncio.sleep)),
-        ]
+        writing = asyncio.create_task(parts.refusals.run())
         try:
             yield
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WRITES_SECONDS):
                     await parts.refusals.flush()
-                    await parts.last_used.flush()
-            for task in writing:
-                task.cancel()
-            await asyncio.gather(*writing, return_exceptions=True)
+            await parts.usage.aclose()
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
     finally:
         await parts.aclose()

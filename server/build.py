@@ -12,13 +12,14 @@ from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.usage import UsageCollector
 from spacekey.models import token_queries
 from spacekey.models.lookup import TokenLookup
 from spacekey.models.postgres_lookup import PostgresLookup
 from spacekey.models.sqlite_lookup import SqliteLookup
 from spacekey.models.store import SQLITE, Store
 from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.last_used import LastUsed
+from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
@@ -63,7 +64,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         system=system,
         verifier=build_verifier(system.store, system.catalogs, system.clock, system.default_staleness_seconds),
         refusals=RefusalLog(system),
-        last_used=LastUsed(system.store, system.clock),
+        usage=UsageCollector(StoreUsage(system.store, system.clock), now=system.clock),
         metrics=metrics,
         limits=build_limiter(settings, metrics),
         flood=RefusalFlood(),

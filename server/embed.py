@@ -12,12 +12,13 @@ from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.warm import Recall, Warm
 from spacekey.models.store import SQLITE, Store
 from spacekey.resolvers.attempts import Attempts
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.introspect import in_environment
-from spacekey.resolvers.last_used import LastUsed
+from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
@@ -27,18 +28,24 @@ from .build import build_verifier, default_staleness
 
 
 class EmbeddedVerifier:
-    """A verifier with a store of its own. It notes last uses and refusals there, off the request path."""
+    """A verifier with a store of its own. Usage and refusals are noted there, off the request path."""
 
     def __init__(
-        self, asking: StoreVerifier, cache: CachedVerifier | None, system: System, environment: str | None
+        self,
+        asking: StoreVerifier,
+        cache: CachedVerifier | None,
+        system: System,
+        environment: str | None,
+        usage: UsageCollector | None,
     ) -> None:
         self._asking = asking
         self._cache = cache
         self._system = system
         self._environment = environment
-        self._last_used = LastUsed(system.store, system.clock)
         self._refusals = RefusalLog(system)
-        self._writing: list[asyncio.Task[None]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self.usage = usage
+        """What ``TokenMiddleware`` counts requests with."""
         self.recall: Recall | None = None if cache is None else self._recalled
 
     def peek(self, secret: Secret) -> Verdict | None:
@@ -48,22 +55,19 @@ class EmbeddedVerifier:
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
-        if not self._writing:
-            self._writing = [
-                asyncio.create_task(self._last_used.run(asyncio.sleep)),
-                asyncio.create_task(self._refusals.run()),
-            ]
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._refusals.run())
         verifier = self._asking if self._cache is None else self._cache
         return self._noted(await verifier.verify(secret))
 
     async def aclose(self) -> None:
         """Write what was noted and give back all connections."""
-        if self._writing:
-            await self._last_used.flush()
+        if self.usage is not None:
+            await self.usage.aclose()
+        if self._writing is not None:
             await self._refusals.flush()
-        for task in self._writing:
-            task.cancel()
-        await asyncio.gather(*self._writing, return_exceptions=True)
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
         if self._cache is not None:
             await self._cache.aclose()
         await self._asking.aclose()
@@ -73,16 +77,13 @@ class EmbeddedVerifier:
         found = None if self._cache is None else self._cache.recall(header)
         if found is None or in_environment(found.verdict, self._environment) is not found.verdict:
             return None
-        self._last_used.note(found.principal.id)
         return found
 
     def _noted(self, verdict: Verdict) -> Verdict:
         if isinstance(verdict, CannotTell):
             return verdict
         held = in_environment(verdict, self._environment)
-        if isinstance(held, Valid):
-            self._last_used.note(held.principal.id)
-        else:
+        if not isinstance(held, Valid):
             self._refusals.note(held, RequestFacts())
         return held
 
@@ -92,6 +93,7 @@ def store_verifier(
     catalogs: Iterable[Path | str],
     *,
     environment: str | None = None,
+    collect_usage: bool = True,
     clock: Clock = utc_now,
 ) -> EmbeddedVerifier:
     """A verifier over the database that a Spacekey server or command line manages.
@@ -115,6 +117,8 @@ def store_verifier(
     :param catalogs: the catalog files of the workspaces whose tokens are to be accepted.
     :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
         owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
+    :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
+        (``usage``). Closing the verifier writes the last one.
     :raises ConfigurationError: a wrong URL or catalog file.
     """
     loaded = load_catalogs([Path(path) for path in catalogs])
@@ -130,7 +134,22 @@ def store_verifier(
         default_staleness_seconds=default_staleness(store),
     )
     asking = build_verifier(store, loaded, clock, system.default_staleness_seconds)
-    return EmbeddedVerifier(asking, None if store.dialect == SQLITE else cached(asking, clock), system, environment)
+    usage = UsageCollector(StoreUsage(store, clock), now=clock) if collect_usage else None
+    cache = None if store.dialect == SQLITE else cached(asking, clock)
+    return EmbeddedVerifier(asking, cache, system, environment, usage)
+
+
+def store_usage(database_url: str, *, clock: Clock = utc_now) -> StoreUsage:
+    """A sink over such a database, for a ``UsageCollector`` beside a verifier that is not the store's own::
+
+        usage = UsageCollector(store_usage("sqlite:///data/spacekey.db"))
+        TokenMiddleware(app, verifier=BrandChain({"sp": …, "other": …}), usage=usage)
+
+    Closing the collector closes it. Tokens that the database does not know are left out.
+
+    :raises ConfigurationError: a wrong URL.
+    """
+    return StoreUsage(Store(database_url), clock, owned=True)
 
 
 def cached(verifier: StoreVerifier, clock: Clock) -> CachedVerifier:

@@ -35,8 +35,10 @@ async def introspect_token(request: Request) -> JSONResponse:
     verdict = in_environment(answer.verdict, fields.get("environment"))
     if isinstance(verdict, Refused):
         parts.refusals.note(verdict, facts_of(request))
+        if verdict.token_id is not None:
+            parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
         return JSONResponse(INACTIVE)
-    parts.last_used.note(verdict.principal.id)
+    parts.usage.seen(verdict.principal.id)  # the asking app counts the request, if it reports usage
     return JSONResponse(described(verdict.principal) | {"active": True, "max_age": answer.max_age_seconds})
 
 

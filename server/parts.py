@@ -10,8 +10,8 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.usage import UsageCollector
 from spacekey.resolvers.caller import MemberCaller, RequestFacts, TokenCaller, caller_of
-from spacekey.resolvers.last_used import LastUsed
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
@@ -29,7 +29,7 @@ class Parts:
     system: System
     verifier: StoreVerifier
     refusals: RefusalLog
-    last_used: LastUsed
+    usage: UsageCollector
     metrics: Metrics
     limits: Limiter
     flood: RefusalFlood
