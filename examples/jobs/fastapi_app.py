@@ -12,6 +12,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, public
 from spacekey.middleware.fastapi import Scoped, declare_docs
+from spacekey.middleware.limits import Limiter
 
 from . import rules
 from .board import Board, BoardError, Boards
@@ -159,13 +160,20 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def make_app(verifier: Verifier, environment: str | None = None, deadline_seconds: float = 2.0) -> FastAPI:
+def make_app(
+    verifier: Verifier,
+    environment: str | None = None,
+    deadline_seconds: float = 2.0,
+    limits: Limiter | None = None,
+) -> FastAPI:
     """The app, with the parameters of ``starlette_app.make_app``."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await verifier.aclose()
+        if limits is not None:
+            await limits.aclose()
 
     app = FastAPI(title="Jobs", lifespan=lifespan)
     app.include_router(router)
@@ -176,6 +184,7 @@ def make_app(verifier: Verifier, environment: str | None = None, deadline_second
         realm="jobs",
         environment=environment,
         deadline_seconds=deadline_seconds,
+        limits=limits,
         known_scopes=rules.known_scopes(),
     )
     declare_docs(app, public)

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware
+from spacekey.middleware.limits import Limiter
 
 from .board import BoardError, Boards
 from .graphql_api import graphql_routes
@@ -16,18 +17,26 @@ from .rules import known_scopes
 from .streams import stream_routes
 
 
-def make_app(verifier: Verifier, environment: str | None = None, deadline_seconds: float = 2.0) -> Starlette:
+def make_app(
+    verifier: Verifier,
+    environment: str | None = None,
+    deadline_seconds: float = 2.0,
+    limits: Limiter | None = None,
+) -> Starlette:
     """The app. A route without a rule would stop its start.
 
     :param verifier: who says what a token is: a store, a remote Spacekey, or memory in tests. Closed with the app.
     :param environment: accept tokens of this environment only, ``live`` or ``test``.
     :param deadline_seconds: for one verification; then the answer is 503.
+    :param limits: holds tokens to their plans; None is nobody. Closed with the app.
     """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         await verifier.aclose()
+        if limits is not None:
+            await limits.aclose()
 
     app = Starlette(
         routes=[*rest_routes(), *stream_routes(), *graphql_routes()],
@@ -38,6 +47,7 @@ def make_app(verifier: Verifier, environment: str | None = None, deadline_second
                 realm="jobs",
                 environment=environment,
                 deadline_seconds=deadline_seconds,
+                limits=limits,
                 known_scopes=known_scopes(),
             )
         ],

@@ -80,7 +80,13 @@ class Installation:
 
     @contextmanager
     def jobs_app(
-        self, *, remote: str | None = None, token: str = "", environment: str | None = None, fastapi: bool = False
+        self,
+        *,
+        remote: str | None = None,
+        token: str = "",
+        environment: str | None = None,
+        fastapi: bool = False,
+        limits: str | None = None,
     ) -> Iterator[str]:
         """The example app, asking a running server, or the database itself when ``remote`` is None."""
         source = ["--store", self.database_url] if remote is None else ["--remote", remote]
@@ -89,6 +95,7 @@ class Installation:
             *("--deadline", "20"),  # a busy machine must not turn answers into 503
             *(["--environment", environment] if environment else ()),
             *(["--fastapi"] if fastapi else ()),
+            *(["--limits", limits] if limits else ()),
         ]
         environ = {**self.environ, "JOBS_SPACEKEY_TOKEN": token}
         with started([*_JOBS, "--port", "0", *chosen], environ, self.folder, r"running on (http://\S+)") as url:
