@@ -49,9 +49,9 @@ class Crew:
         os.kill(pid, signal.SIGKILL)
         self._wait(name, pid)
 
-    def join(self, name: str) -> int:
-        """Wait until it has ended by itself; gives its exit code."""
-        return self._wait(name, self._running.pop(name))
+    def join(self, name: str, seconds: float = 0.0) -> int:
+        """Wait until it has ended by itself, which may take so long and some more; gives its exit code."""
+        return self._wait(name, self._running.pop(name), seconds)
 
     def send(self, name: str, what: signal.Signals) -> None:
         """Send it a signal, if it runs."""
@@ -76,8 +76,8 @@ class Crew:
         """What it said, over all its lives."""
         return self._folder / f"{name}.log"
 
-    def _wait(self, name: str, pid: int) -> int:
-        deadline = time.monotonic() + END_SECONDS_MAX
+    def _wait(self, name: str, pid: int, seconds: float = 0.0) -> int:
+        deadline = time.monotonic() + seconds + END_SECONDS_MAX
         while (code := self._ask({"look": pid})) is None:
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)

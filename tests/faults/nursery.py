@@ -22,6 +22,7 @@ from spacekey.server import app as app  # what a server loads when it starts
 
 from . import dying as dying
 from . import managing as managing
+from . import sqlite_work as sqlite_work
 from . import verifying as verifying
 
 

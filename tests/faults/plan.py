@@ -48,28 +48,25 @@ LASTS_SECONDS_MAX = 1.5
 class Fault:
     """One thing that goes wrong.
 
-    :param pause_seconds: after the fault before it.
+    :param pause: after the fault before it, 0 to 1 of the longest.
     :param lasts_seconds: until it is set right again.
     :param draw: 0 to 1, decides whom it hits.
     """
 
     kind: Kind
-    pause_seconds: float
+    pause: float
     lasts_seconds: float
     draw: float
 
 
-def plan(kinds: Sequence[Kind], seed: int, *, pause_seconds: float) -> Iterator[Fault]:
-    """Faults without end: round after round of all kinds, each round in another order.
-
-    :param pause_seconds: the longest pause between two of them.
-    """
+def plan(kinds: Sequence[Kind], seed: int) -> Iterator[Fault]:
+    """Faults without end: round after round of all kinds, each round in another order."""
     random = Random(seed)
     while True:
         for kind in random.sample(kinds, len(kinds)):
             yield Fault(
                 kind,
-                pause_seconds=random.uniform(0.2, 1.0) * pause_seconds,
+                pause=random.uniform(0.2, 1.0),
                 lasts_seconds=random.uniform(0.1, LASTS_SECONDS_MAX),
                 draw=random.random(),
             )

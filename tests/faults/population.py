@@ -23,7 +23,7 @@ from .scene import Scene, Takeaway, Victim, Way
 COMMON = 64
 """Workspaces among which single tokens are spread, so that takeaways do not queue for one audit chain."""
 TOGETHER = 3
-BULK = 10
+BULK = 20
 ROWS_AT_ONCE = 500
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

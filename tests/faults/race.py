@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from .aftermath import Aftermath, look_after
 from .board import Board, Managed, Used
 from .crew import Crew, crew
 from .inflict import Inflictor
-from .plan import OF_POSTGRES, OF_PROCESSES, Kind, plan
+from .plan import OF_POSTGRES, OF_PROCESSES, Fault, Kind, plan
 from .scene import VERIFIERS, Scene
 from .stage import SERVER, server_command, server_environ, set_the_stage
 from .verdict import Outcome, judge
@@ -40,7 +40,9 @@ class Size:
     :param staleness_seconds: T.
     :param lanes: takeaways at a time.
     :param users: uses at a time, in each verifier.
-    :param pause_seconds: the longest pause between two faults on one side (PostgreSQL or processes); None: no faults.
+    :param pause_tokens: the longest pause between two faults on one side (PostgreSQL or processes), counted in tokens
+        that lose access meanwhile, so that a slow machine gets something done between faults; None: no faults.
+    :param pause_seconds_max: whatever has happened in it, a pause takes no longer.
     """
 
     tokens_min: int
@@ -49,7 +51,8 @@ class Size:
     staleness_seconds: float = 0.5
     lanes: int = 12
     users: int = 12
-    pause_seconds: float | None = 1.5
+    pause_tokens: float | None = 4
+    pause_seconds_max: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ async def race(
     """
     began = time.monotonic()
     with postgres_database(postgres) as url:
-        takeaways = size.tokens_min + 20 * size.lanes  # most take one token, some take ten
+        takeaways = size.tokens_min + 20 * size.lanes  # most take one token, some take twenty
         scene = await set_the_stage(url, size.staleness_seconds, size.lanes, takeaways, seed, over_http=over_http)
         scene = replace(scene, users=size.users, stretch=stretch, wait=wait)
         scene.write(folder)
@@ -137,9 +140,9 @@ async def _until_enough(
     deadline = time.monotonic() + size.seconds_max
     over = asyncio.Event()
     sides: Sequence[asyncio.Task[None]] = ()
-    if size.pause_seconds is not None:
+    if size.pause_tokens is not None:
         sides = [
-            asyncio.create_task(_inflict(inflictor, kinds, seed + at, size.pause_seconds, happened, over))
+            asyncio.create_task(_inflict(inflictor, plan(kinds, seed + at), size, tokens_answered, happened, over))
             for at, kinds in enumerate((OF_POSTGRES, OF_PROCESSES))
         ]
     rare = [kind for kind in Kind if sides]
@@ -161,18 +164,21 @@ async def _until_enough(
 
 async def _inflict(
     inflictor: Inflictor,
-    kinds: Sequence[Kind],
-    seed: int,
-    pause_seconds: float,
+    faults: Iterator[Fault],
+    size: Size,
+    tokens_answered: Callable[[], int],
     happened: Counter[Kind],
     over: asyncio.Event,
 ) -> None:
-    for fault in plan(kinds, seed, pause_seconds=pause_seconds):
-        await asyncio.sleep(fault.pause_seconds)
+    for fault in faults:
+        enough = tokens_answered() + fault.pause * (size.pause_tokens or 0)
+        deadline = time.monotonic() + fault.pause * size.pause_seconds_max
+        while not over.is_set() and tokens_answered() < enough and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
         if over.is_set():
             return
         try:
             await inflictor.inflict(fault)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             continue  # another fault stood in its way
         happened[fault.kind] += 1

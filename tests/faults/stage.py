@@ -51,6 +51,14 @@ async def set_the_stage(
         await system.store.aclose()
 
 
+async def a_workspace(database_url: str) -> str:
+    """A new workspace without a bound on tokens."""
+    system = build_system(Settings(database_url=database_url))
+    made = await create_workspace(system, OPERATOR, name="w", slug="w", catalog="spooled", plan="enterprise")
+    await system.store.aclose()
+    return made.id
+
+
 def server_command(scene: Scene) -> list[str]:
     """Serve where the scene says."""
     port = (scene.server_url or "").rpartition(":")[2]

@@ -11,15 +11,12 @@ from random import Random
 import pytest
 
 from spacekey.models.store import SQLITE
-from spacekey.resolvers.workspaces import create_workspace
-from spacekey.server.build import build_system
-from spacekey.server.settings import Settings
 from support.databases import postgres_database, sqlite_database
 from support.postgres import PostgresServer
 
 from .crew import crew
 from .ledger import entries, hold
-from .stage import OPERATOR
+from .stage import a_workspace
 
 RUNS_SHORT = 24
 RUNS_LONG = 500
@@ -38,14 +35,6 @@ def url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
     server: PostgresServer = request.getfixturevalue("durable_postgres")
     with postgres_database(server) as made:
         yield made
-
-
-async def a_workspace(url: str) -> str:
-    """One without a bound on tokens."""
-    system = build_system(Settings(database_url=url))
-    made = await create_workspace(system, OPERATOR, name="w", slug="w", catalog="spooled", plan="enterprise")
-    await system.store.aclose()
-    return made.id
 
 
 async def test_a_process_killed_at_any_write_step_loses_no_acknowledged_change(

@@ -15,10 +15,20 @@ from .report import told
 from .scene import Way
 
 SHORT = Size(tokens_min=40, faults_min=1, seconds_max=180)
-LONG = Size(tokens_min=10_000, faults_min=10, seconds_max=1_800, lanes=16, pause_seconds=8)
-SHORT_OVER_HTTP = replace(SHORT, tokens_min=20, lanes=4, staleness_seconds=1.0, users=3, pause_seconds=3)
-LONG_OVER_HTTP = replace(SHORT_OVER_HTTP, tokens_min=1_000, faults_min=4, seconds_max=600, lanes=8, pause_seconds=8)
-CONTROL = Size(tokens_min=20, faults_min=0, seconds_max=60, pause_seconds=None)
+LONG = Size(
+    tokens_min=10_000,
+    faults_min=8,
+    seconds_max=1_800,
+    lanes=20,
+    users=6,
+    pause_tokens=200,
+    pause_seconds_max=60,
+)
+SHORT_OVER_HTTP = replace(SHORT, tokens_min=20, lanes=4, users=2, staleness_seconds=1.0)
+LONG_OVER_HTTP = replace(
+    SHORT_OVER_HTTP, tokens_min=1_000, faults_min=4, seconds_max=600, lanes=8, pause_tokens=40, pause_seconds_max=20
+)
+CONTROL = Size(tokens_min=20, faults_min=0, seconds_max=60, pause_tokens=None)
 
 
 def check(title: str, result: Result) -> None:

@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from spacekey.domain.clock import utc_now
+from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
@@ -27,6 +28,8 @@ from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.clock import boot_clock
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.models.store import Store
+from spacekey.resolvers.caller import RequestFacts
+from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.server.build import build_system, build_verifier
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import Settings, packaged_catalogs
@@ -35,7 +38,7 @@ from support.asgi_calls import bearer, call
 from .board import Board, Managed, Used
 from .scene import Scene, read_scene
 
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 LINGER_SECONDS = 0.4
 """How long tokens are still used after the answer, and how often at least."""
 USES_AFTER_MIN = 2
@@ -60,13 +63,34 @@ async def sessions(_request: Request) -> PlainTextResponse:
 ROUTES = [Route("/jobs", jobs), Route("/documents", documents), Route("/sessions", sessions)]
 
 
-def make_verifier(scene: Scene) -> Verifier:
-    """The product's verifier; with a stretch, one that keeps answers for longer than T, which no setting allows."""
+def make_verifier(scene: Scene, *, quiet: bool) -> Verifier:
+    """The product's verifier; with a stretch, one that keeps answers for longer than T, which no setting allows.
+
+    :param quiet: it does not tell owners of refused tokens. One process telling them is enough: each token's row in
+        the audit log costs as much as all its verifications, and nothing here is about it.
+    """
     if scene.stretch != 1.0:
         return _forgetful(scene)
     if scene.server_url is not None:
         return RemoteVerifier(scene.server_url, scene.app_token)
-    return store_verifier(scene.database_url, packaged_catalogs())
+    verifier = store_verifier(scene.database_url, packaged_catalogs())
+    if quiet:
+        setattr(verifier, "_refusals", _Deaf())  # noqa: B010 - it is not for others to set
+    return verifier
+
+
+class _Deaf(RefusalLog):
+    def __init__(self) -> None:
+        pass
+
+    def note(self, refused: Refused, request: RequestFacts) -> None:
+        pass
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def flush(self) -> None:
+        pass
 
 
 def _forgetful(scene: Scene) -> CachedVerifier:
@@ -86,11 +110,11 @@ class Users:
     A machine that is busy with other things slows them down; it does not make them pile up.
     """
 
-    def __init__(self, scene: Scene, managed: Board, used: Board) -> None:
+    def __init__(self, scene: Scene, managed: Board, used: Board, *, quiet: bool) -> None:
         self._scene = scene
         self._managed = managed
         self._used = used
-        middleware = [Middleware(TokenMiddleware, verifier=make_verifier(scene))]
+        middleware = [Middleware(TokenMiddleware, verifier=make_verifier(scene, quiet=quiet))]
         self._app = Starlette(routes=ROUTES, middleware=middleware)
         self._at_hand: dict[int, None] = {}
         self._next = 0
@@ -172,7 +196,7 @@ class Users:
 async def _main(folder: Path, number: int) -> None:
     scene = read_scene(folder)
     with scene.managed(folder) as managed, scene.used(folder, number) as used:
-        users = Users(scene, managed, used)
+        users = Users(scene, managed, used, quiet=number > 0)
         asyncio.get_running_loop().add_signal_handler(signal.SIGURG, users.crowd)
         await users.run()
 
