@@ -16,6 +16,7 @@ from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.middleware import Visit
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 
 from .context import Context
@@ -83,9 +84,15 @@ def build_schema() -> ScopedSchema:
             MaskUnexpected,
             OperationLimits,
         ],
-        scopes=ScopeEnforcement(mode=Mode.REJECT, principal=_principal, known_scopes=frozenset(MANAGEMENT_SCOPES)),
+        scopes=ScopeEnforcement(
+            mode=Mode.REJECT, principal=_principal, visit=_visit, known_scopes=frozenset(MANAGEMENT_SCOPES)
+        ),
     )
 
 
 def _principal(context: object) -> Principal | None:
     return context.principal if isinstance(context, Context) else None
+
+
+def _visit(context: object) -> Visit | None:
+    return context.visit if isinstance(context, Context) else None

@@ -9,6 +9,7 @@ from strawberry.types import Info
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
+from spacekey.middleware import Visit
 from spacekey.middleware.graphql import UNAUTHENTICATED
 from spacekey.resolvers.caller import Caller, MemberCaller, RequestFacts
 from spacekey.resolvers.sessions import SignedIn
@@ -37,7 +38,7 @@ class SessionPort(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """One request. ``caller`` is None when nobody signed in and no token was sent."""
+    """One request. ``caller`` is None when nobody signed in and no token was sent; ``visit`` counts its usage."""
 
     system: System
     principal: Principal | None
@@ -45,6 +46,7 @@ class Context:
     request_facts: RequestFacts
     session: SessionPort
     loaders: Loaders
+    visit: Visit | None = None
 
     @property
     def known_caller(self) -> Caller:
@@ -73,9 +75,10 @@ def context_of(
     caller: Caller | None,
     request_facts: RequestFacts,
     session: SessionPort,
+    visit: Visit | None = None,
 ) -> Context:
     """A context for one request, with fresh loaders."""
-    return Context(system, principal, caller, request_facts, session, Loaders(system, caller))
+    return Context(system, principal, caller, request_facts, session, Loaders(system, caller), visit)
 
 
 SpacekeyInfo = Info[Context, None]

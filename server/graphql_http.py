@@ -14,7 +14,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from spacekey.middleware import optional, problems
+from spacekey.middleware import optional, problems, visit_of
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.resolvers.caller import caller_of
 from spacekey.schema.context import context_of
@@ -53,7 +53,8 @@ class GraphQLDoor:
     async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
         principal, facts = principal_of(request), facts_of(request)
         caller = None if principal is None else caller_of(principal, facts)
-        context = context_of(parts_of(request).system, principal, caller, facts, session)
+        visit = visit_of(request.scope)
+        context = context_of(parts_of(request).system, principal, caller, facts, session, visit)
         try:
             return await self._schema.execute(
                 asked.query,
