@@ -19,6 +19,7 @@ from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .tally import Tally
 from .warm import Recall
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .limits.flood import RefusalFlood
@@ -45,6 +46,7 @@ class Gate:
     limits: Limiter | None = None
     flood: "RefusalFlood | None" = None
     usage: Tally | None = None
+    watch: Watch = field(default_factory=Watch)
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
     recall: Recall | None = field(init=False, repr=False)
     """The verifier's own, where it has one. Whoever asks it looks at the environment besides."""

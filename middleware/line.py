@@ -61,6 +61,15 @@ class Line:
             self._watch.leave(self, self._standing)
             self._standing = None
 
+    def forget(self) -> None:
+        """The app's call is over: nobody is watched and nobody told any more."""
+        self.unfollow()
+        self._consider = self._ended = None
+
+    def left(self) -> None:
+        """The app's call is over; what that means is the kind's own business."""
+        self.forget()
+
     async def consider(self, valid: Valid) -> Ending | None:
         """See :class:`~spacekey.middleware.standing.Connection`."""
         return None if self._consider is None else await self._consider(valid)

@@ -56,7 +56,7 @@ class OpenResponse(Line):
 
         :raises ConnectionEnded: when the response was cut, so that no server and no middleware takes it for complete.
         """
-        self.unfollow()
+        self.forget()
         if self._patience is not None:
             self._patience.cancel()
         here, others = asyncio.current_task(), 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from starlette.types import Message
 
@@ -19,6 +20,8 @@ log = logging.getLogger("spacekey.middleware")
 class OpenSocket(Line):
     """One WebSocket."""
 
+    opened: Callable[[], None] | None = None
+    """Called just before the app's acceptance is passed on."""
     _closing: asyncio.Task[None] | None = None
 
     def interrupt(self, ending: Ending) -> None:
@@ -36,11 +39,13 @@ class OpenSocket(Line):
             if self.ending is None:
                 await self._send(message)
             return
+        if message["type"] == "websocket.accept" and self.opened is not None:
+            self.opened()
         await super().send(message)
 
-    async def left(self) -> None:
+    async def close_out(self) -> None:
         """The app's call is over. A close code that is on its way is let out first."""
-        self.unfollow()
+        self.forget()
         if self._closing is not None:
             await asyncio.wait({self._closing})
 

@@ -11,10 +11,14 @@ from spacekey.domain.verifier import Verifier
 from .access import Declaration, public
 from .credentials import SUBPROTOCOL
 from .doors import Doors
+from .ending import ConnectionEnded
 from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .limits import Limiter
+from .open_socket import OpenSocket
+from .stay import Stay
 from .tally import Tally
 from .visit import KEY, Visit
+from .watch import RECHECK_SECONDS, Watch
 
 if TYPE_CHECKING:
     from .limits.flood import RefusalFlood
@@ -45,6 +49,8 @@ class TokenMiddleware:
     :param flood: holds up secrets from addresses that send too many made-up ones.
     :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, where
         it has one, as the embedded and the remote verifier have. See docs/usage.md.
+    :param recheck_seconds: for how long an answer is relied on while a WebSocket or a streaming response is open; see
+        docs/long-lived.md.
     :raises ConfigurationError: for a setting that cannot be.
     """
 
@@ -67,6 +73,7 @@ class TokenMiddleware:
         limits: Limiter | None = None,
         flood: "RefusalFlood | None" = None,
         usage: Tally | None = None,
+        recheck_seconds: float = RECHECK_SECONDS,
     ) -> None:
         if not (realm.isascii() and realm.isprintable()):
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
@@ -74,8 +81,19 @@ class TokenMiddleware:
             raise ConfigurationError("deadline_seconds: must be greater than 0")
         self.app = app
         usage = usage if usage is not None else getattr(verifier, "usage", None)
+        watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
         self.gate = Gate(
-            verifier, realm, environment, deadline_seconds, fallback, on_outcome, workspace_of, limits, flood, usage
+            verifier,
+            realm,
+            environment,
+            deadline_seconds,
+            fallback,
+            on_outcome,
+            workspace_of,
+            limits,
+            flood,
+            usage,
+            watch=watch,
         )
         self.doors = Doors(
             self, rules or {}, deny_by_default, None if known_scopes is None else frozenset(known_scopes)
@@ -86,27 +104,38 @@ class TokenMiddleware:
         if scope["type"] == "http":
             if doors.gauge() != doors.extent:
                 doors.keep(scope)
-            visit = Visit(self.gate, scope, send)
+            visit = Visit(self.gate, scope, receive, send)
             try:
-                await self.app(scope, receive, visit.sending)
+                await self.app(scope, visit.receiving, visit.sending)
             finally:
                 visit.count()
                 scope.pop(KEY, None)  # the two refer to each other; apart they are freed at once, not by the collector
+                if visit.stay is not None:
+                    visit.stay.line.left()
         elif scope["type"] == "websocket":
             if doors.gauge() != doors.extent:
                 doors.keep(scope)
-            paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
-            visit = Visit(self.gate, scope, send)
-            send = visit.sending_on_socket
-            try:
-                await self.app(scope, receive, _answering_pair(send) if paired else send)
-            finally:
-                visit.count()
-                scope.pop(KEY, None)
+            await self._serve_socket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, doors.checked_at_startup(scope, send))
         else:
             await self.app(scope, receive, send)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
+        line = OpenSocket(self.gate.watch, receive, send)
+        visit = Visit(self.gate, scope, line.receive, line.send)
+        visit.stay = Stay(visit, self.gate, scope, line)
+        line.opened = visit.stay.open
+        send = visit.sending_on_socket
+        try:
+            await self.app(scope, line.receive, _answering_pair(send) if paired else send)
+        except ConnectionEnded:
+            pass  # an app that sent to a client that has gone; there is nobody to tell
+        finally:
+            visit.count()
+            scope.pop(KEY, None)
+            await line.close_out()
 
 
 def _answering_pair(send: Send) -> Send:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from starlette.authentication import UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Message, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
@@ -22,6 +22,8 @@ from .limits import Decision
 from .limits.flooded import Flooded
 from .limits.headers import limit_headers, retry_after
 from .metering import NO_SCOPES, Fate, count, scopes_used
+from .open_response import OpenResponse
+from .stay import Stay
 from .token_credentials import NO_CREDENTIALS, TokenCredentials
 from .vary import vary_on_authorization
 from .warm import recalled
@@ -35,6 +37,9 @@ ANONYMOUS = UnauthenticatedUser()
 KEY = "spacekey"
 """Where the visit sits in the ASGI scope."""
 
+EARLIER = "spacekey.earlier"
+"""Where it keeps what else it was found to satisfy, if one look was not all."""
+
 
 class Visit:
     """The state of one connection. Until somebody asks, its user is Starlette's unauthenticated one.
@@ -42,11 +47,25 @@ class Visit:
     The middleware makes one for each connection and puts it into the scope.
     """
 
-    __slots__ = ("_fate", "_gate", "_outcome", "_scope", "_send", "_sent", "_used", "admitted", "decision")
+    __slots__ = (
+        "_fate",
+        "_gate",
+        "_heard",
+        "_outcome",
+        "_receive",
+        "_scope",
+        "_send",
+        "_sent",
+        "_used",
+        "admitted",
+        "decision",
+        "stay",
+    )
 
-    def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
+    def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         self._gate = gate
         self._scope = scope
+        self._receive = receive
         self._send = send
         self._outcome: Outcome | None = None
         self.admitted: Access | None = None
@@ -57,18 +76,46 @@ class Visit:
         self._used = NO_SCOPES  # by what it was let in besides ``admitted``
         # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
+        self.stay: Stay | None = None
+        """What watches the connection when it lasts: a WebSocket, or a response of several parts."""
+        self._heard = False
         scope[KEY] = self
         scope["user"] = ANONYMOUS
         scope["auth"] = NO_CREDENTIALS
 
     def sending(self, message: Message) -> Awaitable[None]:
         """The app's ``send`` over HTTP: a response that was decided by looking at credentials tells caches so."""
-        if self._outcome is not None and message["type"] == "http.response.start":
-            self.count()
-            headers = message["headers"] = vary_on_authorization(message.get("headers") or ())
-            if self.decision is not None:
-                headers += limit_headers(self.decision)
+        if self._outcome is not None:
+            if message["type"] == "http.response.start":
+                self.count()
+                headers = message["headers"] = vary_on_authorization(message.get("headers") or ())
+                if self.decision is not None:
+                    headers += limit_headers(self.decision)
+            elif "more_body" in message or self.stay is not None:
+                return self._sending_part(message)
         return self._send(message)
+
+    def receiving(self) -> Awaitable[Message]:
+        """The app's ``receive`` over HTTP. Whoever listens on after the first message learns when the stay is over."""
+        if self._heard:
+            return self._staying().line.receive()
+        self._heard = True
+        return self._receive()
+
+    def _sending_part(self, message: Message) -> Awaitable[None]:
+        if message.get("more_body"):
+            self._staying().open()
+        return self._send(message) if self.stay is None else self.stay.line.send(message)
+
+    def _staying(self) -> Stay:
+        if self.stay is None:
+            self.stay = Stay(self, self._gate, self._scope, OpenResponse(self._gate.watch, self._receive, self._send))
+        return self.stay
+
+    @property
+    def known(self) -> Outcome | None:
+        """The outcome, if anybody has asked."""
+        return self._outcome
 
     def sending_on_socket(self, message: Message) -> Awaitable[None]:
         """The app's ``send`` over a WebSocket, which is counted when it is accepted and not when it ends."""
@@ -161,8 +208,22 @@ class Visit:
         if passes:
             if self.admitted is not None and type(outcome) is Valid:
                 self._used |= scopes_used(self.admitted, outcome.principal)
-            self.admitted = access
+            if self.admitted is None:
+                self.admitted = access
+            else:
+                self._admit(access)
         return passes
+
+    def _admit(self, access: Access) -> None:
+        if self.admitted is not None:
+            self._note(self.admitted)
+        self.admitted = access
+
+    def _note(self, access: Access) -> None:
+        """Remember what was satisfied besides ``admitted``: a connection that stays must go on satisfying it all."""
+        earlier: list[Access] = self._scope.setdefault(EARLIER, [])
+        if access not in earlier:
+            earlier.append(access)
 
     async def refusal(self, access: Access | None) -> Response | None:
         """The response that keeps this connection out of what declares ``access``; None lets it in.
@@ -242,7 +303,9 @@ class Visit:
 
     def _settle(self, outcome: Outcome) -> Outcome:
         self._outcome = outcome
-        self.admitted = None
+        if self.admitted is not None:
+            self._note(self.admitted)
+            self.admitted = None
         if isinstance(outcome, Valid):
             self._scope["user"] = outcome.principal
             self._scope["auth"] = TokenCredentials(outcome.principal)
@@ -251,7 +314,43 @@ class Visit:
             self._scope["auth"] = NO_CREDENTIALS
         if self._gate.on_outcome is not None or type(outcome) is not Valid:
             self._gate.observe(self._scope, outcome)
+        if self.stay is not None:
+            self.stay.follow()
         return outcome
+
+    @property
+    def secret(self) -> Secret | None:
+        """The secret that was sent, for what watches it."""
+        sent = self._credentials()
+        return sent if isinstance(sent, Secret) else None
+
+    async def fallback(self) -> Outcome:
+        """What the app's own way of authentication says now."""
+        return await self._gate.ask_fallback(HTTPConnection(self._scope))
+
+    def renew(self, valid: Valid) -> None:
+        """The credentials were verified anew: the connection goes on with their principal as it is now."""
+        self._outcome = valid
+        self._scope["user"] = valid.principal
+        self._scope["auth"] = TokenCredentials(valid.principal)
+
+    async def refusal_to_stay(self, principal: Principal) -> Response | None:
+        """What would refuse this connection if it came in now as ``principal``; None lets it stay."""
+        for access in self._satisfies():
+            if not self._satisfied(principal, access):
+                refusal = await self._refusal_of(principal, access)
+                if refusal is not None:
+                    return refusal
+        return None
+
+    @property
+    def spaces(self) -> frozenset[str | None]:
+        """The spaces that the connection is bound to, by the path parameters of what it satisfied."""
+        return frozenset(space for access in self._satisfies() for space in self._spaces(access))
+
+    def _satisfies(self) -> list[Requirement]:
+        every = [*self._scope.get(EARLIER, ()), self.admitted]
+        return [access for access in every if isinstance(access, Requirement)]
 
     def _satisfied(self, principal: Principal, access: Access) -> bool:
         """Whether the principal satisfies a requirement, without asking anybody; False may still become true."""
@@ -266,6 +365,7 @@ class Visit:
         refusal = await self._refusal_of(principal, requirement)
         if refusal is None:
             self._used |= scopes_used(requirement, principal)
+            self._note(requirement)
         else:
             self._fate = Fate.DONE if refusal.status_code == 503 else Fate.DENIED
         return refusal

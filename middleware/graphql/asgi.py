@@ -93,7 +93,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             try:
                 await super().__call__(scope, line.receive, line.send)
             finally:
-                await line.left()
+                await line.close_out()
                 del scope[_LINE]
             return
         await super().__call__(scope, receive, send)

@@ -45,10 +45,10 @@ def verifier() -> MemoryVerifier:
 
 @pytest.fixture(scope="module")
 def url(verifier: MemoryVerifier) -> Iterator[str]:
-    graphql = ScopedGraphQL(ScopedSchema(Query, subscription=Subscription), verifier=verifier, recheck_seconds=0.05)
+    graphql = ScopedGraphQL(ScopedSchema(Query, subscription=Subscription), verifier=verifier)
     app = Starlette(
         routes=[WebSocketRoute("/graphql", optional(graphql))],
-        middleware=[Middleware(TokenMiddleware, verifier=verifier, environment="live")],
+        middleware=[Middleware(TokenMiddleware, verifier=verifier, environment="live", recheck_seconds=0.05)],
     )
     with running(app) as address:
         yield f"{address}/graphql"
