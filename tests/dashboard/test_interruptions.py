@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.async_api import Page, Response, expect
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
 from spacekey.models.store import Store
@@ -18,18 +19,22 @@ from .conftest import NewVisitor
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+class Gone:
+    """What a session of a database that does not answer is."""
+
+    async def __aenter__(self) -> AsyncSession:
+        raise Unavailable("the database does not answer")
+
+    async def __aexit__(self, *_error: object) -> None:
+        pass
+
+
 @contextmanager
 def database_gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The server's database does not answer: the server, which runs in this process, says so with 503."""
-
-    @asynccontextmanager
-    async def gone(_store: Store) -> AsyncIterator[None]:
-        raise Unavailable("the database does not answer")
-        yield
-
     with monkeypatch.context() as patched:
-        patched.setattr(Store, "reading", gone)
-        patched.setattr(Store, "changing", gone)
+        patched.setattr(Store, "reading", lambda _store: Gone())
+        patched.setattr(Store, "changing", lambda _store: Gone())
         yield
 
 

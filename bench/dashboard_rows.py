@@ -1,0 +1,149 @@
+"""The dashboard's table of tokens in a real Chromium: how long until rows stand there, and what a first visit moves.
+
+Run it with ``python -m bench.dashboard_rows``. From the start of the navigation to the first row in the document, on
+SQLite, signed in, nothing cached by the browser; for a workspace of 50 tokens and for one of a million in the same
+database, in turns. Budget of a first visit (issue 5): 120 KB compressed, 8 requests.
+"""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from spacekey.resolvers.members import add_member
+from spacekey.resolvers.users import create_user
+from spacekey.resolvers.workspaces import create_workspace
+from spacekey.server.build import build_system
+from spacekey.server.migration import prepare_store
+from spacekey.server.settings import Settings
+
+from ._turns import borrow_from_tests, ratios, show
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext
+
+FEW, MANY = 50, 1_000_000
+ROUNDS = 12
+EMAIL = "owner@example.com"
+
+FILL = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+    INSERT INTO tokens (id, digest, prefix, name, description, kind, environment, workspace_id, grants, created_at,
+        created_by_id, created_by_name, first_use_retires)
+    SELECT 'key_' || substr(:workspace, 4, 18) || printf('%08d', n), randomblob(32), 'sp_live_abcd', 'Token ' || n, '',
+        'workspace', 'live', :workspace, '["jobs:read"]', strftime('%Y-%m-%d %H:%M:%f000', 1767225600 + n, 'unixepoch'),
+        'usr_x', 'u@example.com', false
+    FROM numbers
+"""
+WATCH = """
+    const seen = new MutationObserver(() => {
+        if (window.rowsAfter !== undefined || !document.querySelector("tbody tr")) return;
+        window.rowsAfter = performance.now();
+    });
+    seen.observe(document, { childList: true, subtree: true });
+"""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One first visit: milliseconds to the first row, requests, and bytes on the wire, headers included."""
+
+    milliseconds: float
+    requests: int
+    size: int
+
+
+async def fill(settings: Settings) -> list[str]:
+    """Two workspaces of one owner; their ids."""
+    from support.world import OPERATOR, PASSWORD
+
+    system = build_system(settings)
+    try:
+        await prepare_store(system.store)
+        await create_user(system, OPERATOR, email=EMAIL, name="Owner", password=PASSWORD)
+        made = []
+        for slug, count in (("few", FEW), ("many", MANY)):
+            workspace = await create_workspace(system, OPERATOR, name=slug, slug=slug, catalog="spooled")
+            await add_member(system, OPERATOR, workspace.id, email=EMAIL, role="owner")
+            async with system.store.changing() as session:
+                connection = await session.connection()
+                await connection.execute(text(FILL), {"count": count, "workspace": workspace.id})
+            made.append(workspace.id)
+        return made
+    finally:
+        await system.store.aclose()
+
+
+async def visit(context: "BrowserContext", address: str) -> Visit:
+    """Open the page in a tab without a cache, and wait for its rows."""
+    page = await context.new_page()
+    try:
+        session = await context.new_cdp_session(page)
+        await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        await page.add_init_script(WATCH)
+        answers = []
+        page.on("response", lambda response: answers.append(response))  # noqa: PLW0108 - Playwright marks handlers
+        await page.goto(address)
+        await page.wait_for_function("window.rowsAfter !== undefined")
+        sizes = [await one.request.sizes() for one in answers]
+        size = sum(one["responseBodySize"] + one["responseHeadersSize"] for one in sizes)
+        return Visit(await page.evaluate("window.rowsAfter"), len(answers), size)
+    finally:
+        await page.close()
+
+
+async def compare(url: str, workspaces: list[str], path: str, rounds: int) -> list[dict[str, object]]:
+    """A row for each workspace."""
+    from support.browser import chromium, sign_in
+
+    async with chromium(path) as browser:
+        context = await browser.new_context()
+        page = await context.new_page()
+        await sign_in(page, url, EMAIL)
+        await page.close()
+        took: list[list[Visit]] = []
+        for turn in range(rounds + 1):
+            pair = [await visit(context, f"{url}/workspace/{one}/access-tokens") for one in workspaces]
+            if turn:  # the first round warms up
+                took.append(pair)
+    few, many = ([pair[which] for pair in took] for which in (0, 1))
+    rows = [_row(f"first visit to a table of {FEW} tokens", few), _row(f"the same among {MANY:,}", many)]
+    rows[1] |= ratios([one.milliseconds for one in many], [one.milliseconds for one in few])
+    return rows
+
+
+def _row(name: str, visits: list[Visit]) -> dict[str, object]:
+    return {
+        "name": name,
+        "milliseconds_to_rows": round(min(one.milliseconds for one in visits)),
+        "median": round(median(one.milliseconds for one in visits)),
+        "requests": max(one.requests for one in visits),
+        "kilobytes": round(max(one.size for one in visits) / 1_000, 1),
+    }
+
+
+def measure(rounds: int = ROUNDS) -> list[dict[str, object]]:
+    """A row for each workspace.
+
+    :raises RuntimeError: there is no Chromium.
+    """
+    borrow_from_tests()
+    from support.browser import chromium_path
+    from support.server import on_a_socket
+
+    path = chromium_path()
+    if path is None:
+        raise RuntimeError("no Chromium was found: install one, or set CHROMIUM to its path")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{Path(folder) / 'spacekey.db'}", log_level="error")
+        workspaces = asyncio.run(fill(settings))
+        with on_a_socket(settings) as url:
+            return asyncio.run(compare(url, workspaces, path, rounds))
+
+
+if __name__ == "__main__":
+    show(measure())
