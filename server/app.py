@@ -26,6 +26,7 @@ from .build import build_parts
 from .dashboard import dashboard_routes
 from .graphiql import PATH as GRAPHIQL
 from .graphiql import graphiql_routes
+from .introspectors import WithIntrospectors
 from .migration import prepare_store
 from .parts import Parts, facts_of
 from .refusals import REALM, on_expected, on_http_exception
@@ -81,7 +82,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
         Middleware(SameOrigin, public_origin=settings.public_origin),
         Middleware(
             TokenMiddleware,
-            verifier=parts.verifier,
+            verifier=WithIntrospectors(settings.introspectors, parts.verifier),
             realm=REALM,
             fallback=member_of_session,
             on_outcome=_observer(parts),

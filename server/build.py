@@ -11,6 +11,7 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.suggest import did_you_mean
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.usage import UsageCollector
 from spacekey.models import token_queries
@@ -58,6 +59,7 @@ def build_system(settings: Settings) -> System:
 def build_parts(settings: Settings, system: System | None = None) -> Parts:
     """Everything a server needs. ``system`` is given by tests that bring their own clock."""
     system = system if system is not None else build_system(settings)
+    _check_introspectors(settings, system)
     metrics = Metrics()
     return Parts(
         settings=settings,
@@ -96,6 +98,15 @@ def first_use_recorder(store: Store, clock: Clock) -> Callable[[str], Awaitable[
             await token_queries.record_first_use(session, token_id, clock())
 
     return record
+
+
+def _check_introspectors(settings: Settings, system: System) -> None:
+    for one in settings.introspectors:
+        if one.catalog not in system.catalogs:
+            near = did_you_mean(one.catalog, system.catalogs)
+            raise ConfigurationError(
+                f"SPACEKEY_INTROSPECTORS: '{one.name}' is for the catalog '{one.catalog}', which is not loaded.{near}"
+            )
 
 
 def _make_folder(store: Store) -> None:

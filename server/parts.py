@@ -11,11 +11,12 @@ from spacekey.domain.principal import Principal
 from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.usage import UsageCollector
-from spacekey.resolvers.caller import MemberCaller, RequestFacts, TokenCaller, caller_of
+from spacekey.resolvers.caller import IntrospectorCaller, MemberCaller, RequestFacts, TokenCaller, caller_of
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
 
+from .introspectors import caller_finder
 from .metrics import Metrics
 from .request_log import request_id_of
 from .settings import Settings
@@ -78,6 +79,8 @@ def known_principal(connection: HTTPConnection) -> Principal:
     return principal
 
 
-def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller:
+def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | IntrospectorCaller:
     """The caller of a route that has a rule, in the resolvers' words."""
-    return caller_of(known_principal(connection), facts_of(connection))
+    principal, facts = known_principal(connection), facts_of(connection)
+    find = caller_finder(parts_of(connection).settings.introspectors)
+    return find(principal, facts) or caller_of(principal, facts)

@@ -14,6 +14,8 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean
 from spacekey.models.store import database_url
 
+from .introspectors import Introspector, read_introspectors
+
 PREFIX = "SPACEKEY_"
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 PROCESSES_MAX = 1_000
@@ -46,6 +48,7 @@ class Settings:
     owner_email: str | None = None
     owner_password: Secret | None = None
     graphiql: bool = False
+    introspectors: tuple[Introspector, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -134,6 +137,13 @@ def _paths(text: str) -> tuple[Path, ...]:
     return tuple(Path(one).expanduser() for one in _list(text))
 
 
+def _introspectors(text: str) -> tuple[Introspector, ...]:
+    try:
+        return read_introspectors(text)
+    except ConfigurationError as error:
+        raise _wrong("introspectors", str(error)) from None
+
+
 _READ: dict[str, Callable[[str], Any]] = {
     "catalogs": _paths,
     "port": _port,
@@ -142,6 +152,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "trusted_proxies": _list,
     "owner_password": Secret,
     "graphiql": _switch,
+    "introspectors": _introspectors,
 }
 
 
