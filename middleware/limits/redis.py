@@ -1,13 +1,14 @@
 """Limits that many processes share through one Redis or Valkey. Needs the ``redis`` extra.
 
 Every charge is one script on the server's clock. While Redis cannot be asked, or has only just started, this process
-hands out its own share of every limit, from an empty account on; whoever finds out first that Redis is back tells the
-rest of this process. Nothing waits for a Redis that hangs but the requests that find it out.
+hands out its own share of every limit; a task asks again and again, and no request waits for a Redis that hangs but
+those that find it out.
 
-How the limit holds through a restart of Redis that forgets everything (docs/limits.md has the whole argument): a share
-starts empty, so all shares together admit no more than the rate since the failure; a share is only used for
-``SETTLE_SECONDS`` after the last time Redis was asked; and Redis admits nothing before it has run for that long, and
-then starts from empty accounts itself.
+How the limit holds through a restart of Redis that forgets everything (docs/limits.md has the whole argument): when
+the connection is lost a share starts empty, so all shares together admit no more than the rate since then; a share is
+only used for ``SETTLE_SECONDS`` after the last time Redis was asked; and Redis admits nothing before it has run for
+that long, and then starts from empty accounts itself. A Redis that only keeps one waiting has lost nothing. Then the
+share is what it has always been, so that a pause of a tenth of a second refuses nobody who has been quiet.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
@@ -38,6 +40,14 @@ CONNECTIONS_MAX = 32
 _LOOK = Limit(1, 1)
 
 log = logging.getLogger("spacekey.middleware")
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Why Redis did not decide, and whether it must have lost its memory, or may have."""
+
+    why: str
+    forgetful: bool
 
 
 class RedisLimiter:
@@ -77,21 +87,22 @@ class RedisLimiter:
         self._on_fallback = on_fallback
         self._entries_max = entries_max
         self._clock = clock
-        self._share: MemoryLimiter | None = None
+        self._share = self._new_share(None)
+        self._falls_back = False
+        self._forgotten = False  # in this outage, and the share has begun from nothing
         self._asked_at = 0.0
         self._probing: asyncio.Task[None] | None = None
 
     @property
     def falls_back(self) -> bool:
         """Whether this process hands out its own share now."""
-        return self._share is not None
+        return self._falls_back
 
     def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:
         """The share's decision while Redis is known to be out of reach; else None, and :meth:`charge` asks it."""
-        share = self._share
-        if share is None or self._clock() >= self._asked_at + SETTLE_SECONDS:
+        if not self._falls_back or self._clock() >= self._asked_at + SETTLE_SECONDS:
             return None
-        return share.charge_at_once(key, limit, cost)
+        return self._share.charge_at_once(key, limit, cost)
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
@@ -100,9 +111,9 @@ class RedisLimiter:
             return decision
         asked_at = self._clock()
         answer = await self._ask(key, limit, cost)
-        if isinstance(answer, str):
-            share = self._fall_back(answer, asked_at)
-            return share.charge_at_once(key, limit, cost)
+        if isinstance(answer, _Silence):
+            self._fall_back(answer, asked_at)
+            return self._share.charge_at_once(key, limit, cost)
         self._come_back()
         allowed, debt = answer
         return decision_of(allowed, limit, debt, cost, interval_us(limit), burst_of(limit))
@@ -114,7 +125,7 @@ class RedisLimiter:
             await asyncio.gather(self._probing, return_exceptions=True)
         await self._redis.aclose()
 
-    async def _ask(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | str:
+    async def _ask(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | _Silence:
         """Whether the charge was taken, and the debt in microseconds; or why Redis did not decide."""
         arguments = [interval_us(limit), burst_of(limit), cost, int(SETTLE_SECONDS * SECOND_US)]
         call = self._script(keys=[self._prefix + key], args=arguments)
@@ -122,45 +133,51 @@ class RedisLimiter:
             answer = await _within(self._timeout_seconds, call)
             code, number = int(answer[0]), int(answer[1])
         except TimeoutError:
-            return "it did not answer in time"
-        except (RedisError, OSError) as error:
-            return type(error).__name__  # not its text: that may hold the URL with its password
+            return _Silence("it did not answer in time", forgetful=False)
+        except (RedisError, OSError) as error:  # of its text nothing is told: it may hold the URL with its password
+            return _Silence(type(error).__name__, forgetful=not isinstance(error, ResponseError))
         except (TypeError, ValueError, LookupError):
-            return "it answered with something else"
-        return "it has only just started" if code < 0 else (code == 1, number)
+            return _Silence("it answered with something else", forgetful=False)
+        return _Silence("it has only just started", forgetful=True) if code < 0 else (code == 1, number)
 
-    def _fall_back(self, why: str, asked_at: float) -> MemoryLimiter:
-        """This process's share, empty when it begins: what is left of the limits nobody knows."""
+    def _fall_back(self, silence: _Silence, asked_at: float) -> None:
+        """Hand out this process's share from now on; from nothing on, where Redis has forgotten what was admitted."""
         self._asked_at = max(self._asked_at, asked_at)
-        if self._share is None:
-            log.warning("limits: Redis cannot be asked (%s); this process hands out its own share", why)
-            self._share = MemoryLimiter(
-                clock=self._clock,
-                entries_max=self._entries_max,
-                share=self._processes,
-                empty_at_seconds=self._clock(),
-            )
-            self._probing = asyncio.get_running_loop().create_task(self._probe())
-            self._tell(True)
-        return self._share
+        if silence.forgetful and not self._forgotten:
+            self._forgotten = True
+            self._share = self._new_share(self._clock())
+        if self._falls_back:
+            return
+        log.warning("limits: Redis cannot be asked (%s); this process hands out its own share", silence.why)
+        self._falls_back = True
+        self._probing = asyncio.get_running_loop().create_task(self._probe())
+        self._tell(True)
 
     def _come_back(self) -> None:
-        if self._share is None:
+        if not self._falls_back:
             return
         log.warning("limits: Redis is asked again")
-        self._share = None
+        self._falls_back = self._forgotten = False
         if self._probing is not None and self._probing is not asyncio.current_task():
             self._probing.cancel()
         self._tell(False)
 
+    def _new_share(self, empty_at_seconds: float | None) -> MemoryLimiter:
+        return MemoryLimiter(
+            clock=self._clock,
+            entries_max=self._entries_max,
+            share=self._processes,
+            empty_at_seconds=empty_at_seconds,
+        )
+
     async def _probe(self) -> None:
         """Ask until Redis answers, beside the requests, so that none of them waits for it."""
-        while self._share is not None:
+        while self._falls_back:
             await asyncio.sleep(PROBE_SECONDS)
             asked_at = self._clock()
             answer = await self._ask("probe", _LOOK, 0)
-            if isinstance(answer, str):
-                self._asked_at = max(self._asked_at, asked_at)
+            if isinstance(answer, _Silence):
+                self._fall_back(answer, asked_at)
             else:
                 self._come_back()
 

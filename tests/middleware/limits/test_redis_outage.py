@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,6 @@ async def test_without_redis_each_process_hands_out_its_share_and_says_so(caplog
 
 
 def _looked(limiter: RedisLimiter) -> int:
-    assert limiter._share is not None
     return limiter._share.charge_at_once("key_1", LIMIT, 0).remaining
 
 
@@ -71,21 +71,36 @@ async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
         redis_server.suspend()
         ask = limiter._ask
 
-        async def counted(key: str, limit: Limit, cost: int) -> tuple[bool, int] | str:
+        async def counted(key: str, limit: Limit, cost: int) -> Any:
             asked.append(key)
             return await ask(key, limit, cost)
 
         monkeypatch.setattr(limiter, "_ask", counted)
-        await limiter.charge("key_1", LIMIT)
+        assert (await limiter.charge("key_2", LIMIT)).allowed  # who has been quiet is not refused for a pause
         assert told == [True]
         answers = [limiter.charge_at_once("key_1", LIMIT) for _ in range(500)]
         assert None not in answers
         await until(lambda: asked.count("probe") >= 3, limiter)
-        assert [key for key in asked if key != "probe"] == ["key_1"]
+        assert [key for key in asked if key != "probe"] == ["key_2"]
         redis_server.resume()
         await until(lambda: told == [True, False])
         assert limiter.charge_at_once("key_1", LIMIT) is None  # Redis decides again
-        assert (await limiter.charge("key_2", LIMIT)).remaining >= LIMIT.burst - 1
+        assert (await limiter.charge("key_3", LIMIT)).remaining >= LIMIT.burst - 1
+
+
+async def test_many_pauses_hand_out_one_share_and_not_one_each(steady_redis: RedisServer) -> None:
+    now = [0.0]
+    limit = Limit(per_minute=60, burst=40)
+    pause = over_redis._Silence("a test says so", forgetful=False)
+    limiter = RedisLimiter(steady_redis.url, processes=8, clock=lambda: now[0])
+    admitted = 0
+    for _ in range(10):
+        limiter._fall_back(pause, now[0])
+        decisions = [limiter.charge_at_once("key_1", limit) for _ in range(10)]
+        admitted += sum(one is not None and one.allowed for one in decisions)
+        limiter._come_back()
+    await limiter.aclose()
+    assert admitted == limit.burst // 8
 
 
 async def test_a_late_answer_is_never_taken_for_another_question(redis_server: RedisServer) -> None:
@@ -187,7 +202,7 @@ async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(redis
     redis_server.wait_until_it_has_run_for(3.0)
     limiter = RedisLimiter(redis_server.url, clock=lambda: now[0], timeout_seconds=0.9)
     try:
-        limiter._fall_back("a test says so", 0.0)
+        limiter._fall_back(over_redis._Silence("a test says so", forgetful=False), 0.0)
         assert limiter.charge_at_once("key_1", LIMIT) is not None
         now[0] = SETTLE_SECONDS
         assert limiter.charge_at_once("key_1", LIMIT) is None
