@@ -6,20 +6,16 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-import asyncpg
 from sqlalchemy import make_url
 
-from support.postgres import ADMIN, PostgresServer
+from support.postgres import PostgresServer
 
 from .crew import Crew
 from .plan import Fault, Kind
+from .troubles import close_connections, connected, hanging, slots_taken, suspended, tokens_locked
 
-CONNECT_SECONDS = 5.0
-SLOTS_MAX = 100
 BACK_SECONDS_MAX = 15.0
 LOOK_SECONDS = 0.05
 
@@ -66,17 +62,20 @@ class Inflictor:
                 await asyncio.sleep(fault.lasts_seconds)
             case Kind.SUSPEND_BACKENDS:
                 pids = await self._backends()
-                with _suspended(pids[: max(1, int(len(pids) * fault.draw))]):
+                with suspended(pids[: max(1, int(len(pids) * fault.draw))]):
                     await asyncio.sleep(fault.lasts_seconds)
             case Kind.SUSPEND_POSTGRES:
-                with _suspended([self._postgres.pid, *_children(self._postgres.pid)]):
+                with hanging(self._postgres):
                     await asyncio.sleep(fault.lasts_seconds)
             case Kind.CLOSE_CONNECTIONS:
-                await self._close_connections()
+                async with connected(self._postgres) as connection:
+                    await close_connections(connection, self._database)
             case Kind.EXHAUST_SLOTS:
-                await self._exhaust(fault.lasts_seconds)
+                async with slots_taken(self._postgres, self._database):
+                    await asyncio.sleep(fault.lasts_seconds)
             case Kind.LOCK_TABLE:
-                await self._lock(fault.lasts_seconds)
+                async with tokens_locked(self._postgres, self._database):
+                    await asyncio.sleep(fault.lasts_seconds)
             case Kind.KILL_VERIFIER:
                 await self._kill(victim, fault.lasts_seconds)
             case Kind.KILL_MANAGER:
@@ -106,64 +105,5 @@ class Inflictor:
 
     async def _backends(self) -> list[int]:
         asked = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() ORDER BY random()"
-        connection = await self._connect(ADMIN)
-        try:
+        async with connected(self._postgres) as connection:
             return [row[0] for row in await connection.fetch(asked, self._database)]
-        finally:
-            connection.terminate()
-
-    async def _close_connections(self) -> None:
-        connection = await self._connect(ADMIN)
-        try:
-            asked = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
-            await connection.execute(asked, self._database)
-        finally:
-            connection.terminate()
-
-    async def _exhaust(self, seconds: float) -> None:
-        """Take every slot, close everybody else's connections, and take what became free."""
-        held: list[asyncpg.Connection] = []
-        try:
-            await self._take_slots(held)
-            asked = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
-            await held[0].execute(asked, self._database)
-            await self._take_slots(held)
-            await asyncio.sleep(seconds)
-        finally:
-            for connection in held:
-                connection.terminate()
-
-    async def _take_slots(self, held: list[asyncpg.Connection]) -> None:
-        with suppress(asyncpg.TooManyConnectionsError):
-            while len(held) < SLOTS_MAX:
-                held.append(await self._connect(ADMIN))
-
-    async def _lock(self, seconds: float) -> None:
-        connection = await self._connect(self._database)
-        try:
-            await connection.execute("SET lock_timeout = '2s'; BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
-            await asyncio.sleep(seconds)
-        finally:
-            connection.terminate()
-
-    async def _connect(self, database: str) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            user=ADMIN, host=self._postgres.host, database=database, timeout=CONNECT_SECONDS, ssl=False
-        )
-
-
-def _children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@contextmanager
-def _suspended(pids: list[int]) -> Iterator[None]:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in reversed(pids):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)

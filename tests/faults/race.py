@@ -94,6 +94,8 @@ async def race(
         scene = await set_the_stage(url, size.staleness_seconds, size.lanes, takeaways, seed, over_http=over_http)
         scene = replace(scene, users=size.users, stretch=stretch, wait=wait)
         scene.write(folder)
+        # Made here, so that no process finds a file that is not yet as long as it will be.
+        managed, boards = scene.managed(folder), [scene.used(folder, at) for at in range(VERIFIERS)]
         names = [f"verifying-{number}" for number in range(VERIFIERS)]
         commands = {
             **({SERVER: server_command(scene)} if over_http else {}),
@@ -103,16 +105,14 @@ async def race(
         with crew(folder, commands, server_environ(scene)) as members:
             for name in commands:
                 members.start(name)
-            managed = scene.managed(folder)
             await _begun(members, managed)
-            boards = [scene.used(folder, at) for at in range(VERIFIERS)]
             alive = {name: partial(board.total, Used.TRIED) for name, board in zip(names, boards, strict=True)}
             alive[victim := SERVER if over_http else MANAGER] = partial(managed.total, Managed.ANSWERED)
             inflictor = Inflictor(postgres, members, url, names, victim, alive)
             faults = await _until_enough(members, inflictor, size, seed, partial(_tokens_answered, scene, managed))
             ended = {name: code for name, code in members.ended.items() if (name, code) != (MANAGER, 0)}
-        outcome = judge(scene, scene.managed(folder), [scene.used(folder, number) for number in range(VERIFIERS)])
-        aftermath = await look_after(scene, scene.managed(folder))
+        outcome = judge(scene, managed, boards)
+        aftermath = await look_after(scene, managed)
     return Result(seed, size, time.monotonic() - began, outcome, faults, ended, aftermath)
 
 
