@@ -5,9 +5,10 @@ import sys
 
 OURS = "import spacekey.middleware"
 STARLETTES = (
-    "import starlette.applications, starlette.authentication, starlette.endpoints, starlette.requests, "
+    "import asyncio, starlette.applications, starlette.authentication, starlette.endpoints, starlette.requests, "
     "starlette.responses, starlette.routing, starlette.websockets"
 )
+"""And asyncio, which every server has loaded; Starlette itself loads it on some versions of Python only."""
 SMALL = {"difflib", "_sha2", "_sha256"}
 """Of the standard library, besides what Starlette loads: for "did you mean …?", and Python's own SHA-256."""
 MODULES_MAX = 60
