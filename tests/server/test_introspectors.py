@@ -174,3 +174,13 @@ def test_a_name_that_no_entry_can_hold_is_refused_when_it_is_made(name: str) -> 
 def test_the_secret_is_in_no_repr() -> None:
     assert APP.digest.hex() not in repr(APP)
     assert APP_SECRET.reveal() not in repr((APP, APP_SECRET))
+
+
+async def test_its_own_requests_are_nobodys_usage_and_hold_up_no_batch(database_url: str) -> None:
+    async with served(database_url, settings=settings(database_url, APP)) as server:
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "tokens:introspect")
+        for own in (APP_SECRET.reveal(), secret):
+            assert (await server.client.get("/api/v1/self", headers=bearer(own))).status_code == 200
+        await server.parts.usage.flush()
+        assert (server.parts.usage.waiting, server.parts.usage.lost) == (0, 0)
