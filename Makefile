@@ -41,6 +41,7 @@ format: $(READY) ## put the sources into shape
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## measure the budgets and write bench/RESULTS.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
 	$(BIN)/python -m bench
 
 screenshots: $(READY) ## picture every page of the dashboard into build/screenshots (needs a Chromium)

@@ -15,16 +15,19 @@ END_OF_HEAD = b"\r\n\r\n"
 
 
 @contextmanager
-def served(factory: str, *options: str, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
-    """The address of the app that ``factory`` (``module:name``) makes; it ends with the block."""
+def served(factory: str, **environ: str) -> Iterator[tuple[str, int]]:
+    """The address of the app that ``factory`` (``module:name``) makes; it ends with the block.
+
+    :param environ: variables for its process, besides this one's.
+    """
     with socket.socket() as listener:
-        listener.bind((host, 0))
+        listener.bind(("127.0.0.1", 0))
         listener.listen(256)
         # Handed over as a number, the server does not know it for TCP and would leave Nagle's delay on.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         command = [sys.executable, "-m", "uvicorn", factory, "--factory", "--no-access-log", "--log-level", "error"]
-        command += ["--timeout-keep-alive", "600", "--fd", str(listener.fileno()), *options]
-        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], env=dict(os.environ))
+        command += ["--timeout-keep-alive", "600", "--fd", str(listener.fileno())]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], env={**os.environ, **environ})
         try:
             yield listener.getsockname()
         finally:
@@ -55,15 +58,14 @@ def get(path: str, token: str) -> bytes:
     return f"{head}Authorization: Bearer {token}\r\n\r\n".encode()
 
 
-def read_response(connection: socket.socket) -> int:
-    """The status of the next response, read to its end by its ``Content-Length``."""
+def status_of_response(connection: socket.socket) -> int:
+    """The status of the next response, which is read to its end by its ``Content-Length``."""
     answer = b""
     while END_OF_HEAD not in answer:
         answer += _more(connection)
     head, _, body = answer.partition(END_OF_HEAD)
-    length = next(
-        (int(line.split(b":")[1]) for line in head.split(b"\r\n")[1:] if line[:15].lower() == b"content-length:"), 0
-    )
+    fields = (line.split(b":", 1) for line in head.split(b"\r\n")[1:])
+    length = next((int(value) for name, value in fields if name.lower() == b"content-length"), 0)
     while len(body) < length:
         body += _more(connection)
     return int(head[9:12])

@@ -140,8 +140,8 @@ async def with_keyshield(folder: Path, closing: AsyncExitStack, bare: str) -> li
     async with sessions.begin() as session:
         _, token = await service(session, cache=False).create(name="bench", scopes=["jobs:read"])
     return [
-        Contestant("keyshield, cached, delays off, SQLite", app(cache=True), bare, token, **SLOW),  # type: ignore[arg-type]
-        Contestant("keyshield, not cached, delays off, SQLite", app(cache=False), bare, token, **HASHING),  # type: ignore[arg-type]
+        Contestant("keyshield, cached, delays off, SQLite", app(cache=True), bare, token, **SLOW),
+        Contestant("keyshield, not cached, delays off, SQLite", app(cache=False), bare, token, **HASHING),
     ]
 
 
