@@ -97,7 +97,7 @@ class Visit:
 
     def receiving(self) -> Awaitable[Message]:
         """The app's ``receive`` over HTTP. Whoever listens on after the first message learns when the stay is over."""
-        if self._heard:
+        if self._heard or self.stay is not None:
             return self._staying().line.receive()
         self._heard = True
         return self._receive()
