@@ -17,6 +17,7 @@ from spacekey.domain.verifier import Verifier
 
 from .limits import Decision, Limiter
 from .limits.flooded import Flooded
+from .metering import ALLOWED, DONE, Fate
 from .tally import Tally
 from .warm import Recall
 from .watch import Watch
@@ -50,10 +51,13 @@ class Gate:
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
     recall: Recall | None = field(init=False, repr=False)
     """The verifier's own, where it has one. Whoever asks it looks at the environment besides."""
+    fate: Fate = field(init=False, repr=False)
+    """What a visit begins as: nothing is left to count where nobody counts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
         object.__setattr__(self, "recall", getattr(self.verifier, "recall", None))
+        object.__setattr__(self, "fate", DONE if self.usage is None else ALLOWED)
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What the verifier knows without waiting, if it can be asked that way; None when :meth:`judge` must be."""

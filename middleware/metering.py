@@ -11,6 +11,7 @@ from .access import Access, Requirement
 from .tally import Client, Tally
 
 NO_SCOPES: frozenset[str] = frozenset()
+MEMBER = Kind.MEMBER  # looked up once: an enumeration's members are slow to reach
 
 
 class Fate(Enum):
@@ -20,6 +21,9 @@ class Fate(Enum):
     DENIED = "denied"
     LIMITED = "limited"
     DONE = "counted, or not to be counted"
+
+
+ALLOWED, DONE = Fate.ALLOWED, Fate.DONE
 
 
 def scopes_used(access: Access | None, principal: Principal) -> frozenset[str]:
@@ -36,9 +40,9 @@ def count(usage: Tally, outcome: Outcome | None, client: Client, fate: Fate, sco
     """
     if type(outcome) is Valid:
         principal = outcome.principal
-        if principal.kind is Kind.MEMBER:
+        if principal.kind is MEMBER:
             return
-        if fate is Fate.ALLOWED:
+        if fate is ALLOWED:
             usage.allowed(principal.id, client, scopes)
         elif fate is Fate.DENIED:
             usage.denied(principal.id, client)

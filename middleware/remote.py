@@ -70,7 +70,9 @@ class RemoteVerifier:
             trust_env=False,  # a .netrc or proxy variable must not redirect secrets
         )
         reports = RemoteUsage(self._client, f"{api}/usage")
-        self.usage: UsageCollector | None = UsageCollector(reports, now=now) if collect_usage else None
+        self.usage: UsageCollector | None = (
+            UsageCollector(reports, now=None if now is utc_now else now) if collect_usage else None
+        )
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What the remote Spacekey said less than its ``max_age`` ago; None when it must be asked."""

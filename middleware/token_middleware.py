@@ -14,6 +14,7 @@ from .doors import Doors
 from .ending import ConnectionEnded
 from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .limits import Limiter
+from .metering import DONE
 from .open_socket import OpenSocket
 from .stay import Stay
 from .tally import Tally
@@ -108,7 +109,8 @@ class TokenMiddleware:
             try:
                 await self.app(scope, visit.receiving, visit.sending)
             finally:
-                visit.count()
+                if visit.fate is not DONE:
+                    visit.count()
                 scope.pop(KEY, None)  # the two refer to each other; apart they are freed at once, not by the collector
                 if visit.stay is not None:
                     visit.stay.line.left()

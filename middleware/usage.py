@@ -16,7 +16,7 @@ from contextlib import suppress
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
-from .clock import WallClock, utc_now
+from .clock import WallClock
 from .tally import ENTRIES_MAX, Tally
 
 log = logging.getLogger("spacekey.usage")
@@ -33,6 +33,7 @@ class UsageCollector(Tally):
     :param flush_seconds: how long notes wait; also the most that a crash loses.
     :param entries_max: how many (token, hour) are held while the sink does not answer; more is counted as ``lost``.
     :param close_seconds: how long closing waits for the last flush.
+    :param now: wall time; None is the machine's.
     :raises ConfigurationError: for a number that cannot be.
     """
 
@@ -43,7 +44,7 @@ class UsageCollector(Tally):
         flush_seconds: float = FLUSH_SECONDS,
         entries_max: int = ENTRIES_MAX,
         close_seconds: float = CLOSE_SECONDS,
-        now: WallClock = utc_now,
+        now: WallClock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(now=now, entries_max=entries_max, wake=self._start)

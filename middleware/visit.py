@@ -21,7 +21,7 @@ from .gate import Gate, principal_in
 from .limits import Decision
 from .limits.flooded import Flooded
 from .limits.headers import limit_headers, retry_after
-from .metering import NO_SCOPES, Fate, count, scopes_used
+from .metering import ALLOWED, DONE, MEMBER, NO_SCOPES, Fate, count, scopes_used
 from .open_response import OpenResponse
 from .stay import Stay
 from .token_credentials import NO_CREDENTIALS, TokenCredentials
@@ -48,7 +48,6 @@ class Visit:
     """
 
     __slots__ = (
-        "_fate",
         "_gate",
         "_heard",
         "_outcome",
@@ -59,6 +58,7 @@ class Visit:
         "_used",
         "admitted",
         "decision",
+        "fate",
         "stay",
     )
 
@@ -72,7 +72,8 @@ class Visit:
         """What this connection was last found to satisfy, so that an endpoint need not look again."""
         self.decision: Decision | None = None
         """What the token's limit says; None before it was charged, and for whoever has none."""
-        self._fate = Fate.ALLOWED
+        self.fate = gate.fate
+        """What it will count as, as far as is known."""
         self._used = NO_SCOPES  # by what it was let in besides ``admitted``
         # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
@@ -87,7 +88,8 @@ class Visit:
         """The app's ``send`` over HTTP: a response that was decided by looking at credentials tells caches so."""
         if self._outcome is not None:
             if message["type"] == "http.response.start":
-                self.count()
+                if self.fate is not DONE:
+                    self.count()
                 headers = message["headers"] = vary_on_authorization(message.get("headers") or ())
                 if self.decision is not None:
                     headers += limit_headers(self.decision)
@@ -119,22 +121,28 @@ class Visit:
 
     def sending_on_socket(self, message: Message) -> Awaitable[None]:
         """The app's ``send`` over a WebSocket, which is counted when it is accepted and not when it ends."""
-        self.count()
+        if self.fate is not DONE:
+            self.count()
         return self._send(message)
 
     def count(self) -> None:
         """Count the connection as usage of its token, once: when its answer begins, or when it ended without one."""
-        fate = self._fate
-        if self._gate.usage is None or fate is Fate.DONE:
+        fate, usage, outcome = self.fate, self._gate.usage, self._outcome
+        if usage is None or fate is DONE:
             return
-        self._fate = Fate.DONE
-        outcome, scopes = self._outcome, self._used
-        if type(outcome) is Valid:
-            admitted = scopes_used(self.admitted, outcome.principal)
-            scopes = admitted | scopes if scopes else admitted
+        self.fate = DONE
+        scopes, client = self._used, self._scope.get("client")
         if self.decision is not None and not self.decision.allowed:
-            fate = Fate.LIMITED
-        count(self._gate.usage, outcome, self._scope.get("client"), fate, scopes)
+            count(usage, outcome, client, Fate.LIMITED, scopes)
+        elif fate is ALLOWED and type(outcome) is Valid:
+            principal, admitted = outcome.principal, self.admitted
+            if type(admitted) is Requirement:
+                by = admitted.only if admitted.only is not None else scopes_used(admitted, principal)
+                scopes = by | scopes if scopes else by
+            if principal.kind is not MEMBER:
+                usage.allowed(principal.id, client, scopes)  # the usual case, without another call
+        else:
+            count(usage, outcome, client, fate, scopes)
 
     def operation(self, scopes: frozenset[str] | None) -> None:
         """A GraphQL operation is let through by these scopes, or refused (None).
@@ -142,11 +150,28 @@ class Visit:
         On a socket, or after an answer that has begun, it is a request of its own; else it is what this one is for.
         """
         fate = Fate.DENIED if scopes is None else Fate.ALLOWED
-        if self._fate is Fate.DONE:
+        if self.fate is DONE:
             self._count_also(fate, scopes or NO_SCOPES)
         else:
-            self._fate = fate
+            self.fate = fate
             self._used |= scopes or NO_SCOPES
+
+    async def charge(self, cost: int) -> Decision | None:
+        """Charge what a GraphQL operation costs; over HTTP what the request has paid already is taken off.
+
+        :returns: None where there is no limit to charge.
+        """
+        outcome, over_http = self._outcome, self._scope["type"] == "http"
+        if not isinstance(outcome, Valid):
+            return None
+        if over_http and self.decision is not None and self.admitted is not None:
+            cost -= _cost_of(self.admitted)
+        if cost <= 0:
+            return self.decision
+        decision = await self._gate.charge(outcome.principal, cost)
+        if over_http and decision is not None:
+            self.decision = decision
+        return decision
 
     def _count_also(self, fate: Fate, scopes: frozenset[str] = NO_SCOPES) -> None:
         if self._gate.usage is not None:
@@ -367,7 +392,7 @@ class Visit:
             self._used |= scopes_used(requirement, principal)
             self._note(requirement)
         else:
-            self._fate = Fate.DONE if refusal.status_code == 503 else Fate.DENIED
+            self.fate = DONE if refusal.status_code == 503 else Fate.DENIED
         return refusal
 
     async def _refusal_of(self, principal: Principal, requirement: Requirement) -> Response | None:

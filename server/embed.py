@@ -134,7 +134,8 @@ def store_verifier(
         default_staleness_seconds=default_staleness(store),
     )
     asking = build_verifier(store, loaded, clock, system.default_staleness_seconds)
-    usage = UsageCollector(StoreUsage(store, clock), now=clock) if collect_usage else None
+    kept = StoreUsage(store, clock)
+    usage = UsageCollector(kept, now=None if clock is utc_now else clock) if collect_usage else None
     cache = None if store.dialect == SQLITE else cached(asking, clock)
     return EmbeddedVerifier(asking, cache, system, environment, usage)
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -277,10 +278,11 @@ async def test_closing_does_not_wait_for_ever_and_says_what_is_lost(caplog: pyte
     assert sink.closed
 
 
-@pytest.mark.parametrize("options", [{"flush_seconds": 0}, {"close_seconds": -1}, {"entries_max": 0}])
-def test_numbers_that_cannot_be_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigurationError, match=next(iter(options))):
-        UsageCollector(Memory(), now=StoppedClock(), **options)
+@pytest.mark.parametrize("name", ["flush_seconds", "close_seconds", "entries_max"])
+def test_numbers_that_cannot_be_are_refused(name: str) -> None:
+    wrong: dict[str, Any] = {name: 0}
+    with pytest.raises(ConfigurationError, match=name):
+        UsageCollector(Memory(), now=StoppedClock(), **wrong)
 
 
 async def _settled() -> None:
