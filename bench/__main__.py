@@ -58,22 +58,26 @@ def measured(name: str, seconds_max: float) -> Measured:
     """Run one benchmark in a process of its own; one that fails or takes too long does not take the others with it."""
     started, load = time.monotonic(), os.getloadavg()[0]
     command = [sys.executable, "-m", "bench", ROWS, name]
-    process = subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, start_new_session=True)
-    failure = ""
-    try:
-        output, _ = process.communicate(timeout=seconds_max)
-    except subprocess.TimeoutExpired:
-        failure, output = f"it took longer than {seconds_max:.0f} s", b""
-        process.send_signal(signal.SIGINT)  # so that it can stop the servers it started
+    failure, output = "", b""
+    with subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
-            process.wait(END_SECONDS_MAX)
+            output, _ = process.communicate(timeout=seconds_max)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            failure = f"it took longer than {seconds_max:.0f} s"
+            _end(process)
     taken = time.monotonic() - started
     if failure or process.returncode:
         return Measured([], failure or f"it ended with {process.returncode}; run it alone to see why", taken, load)
     return Measured(json.loads(output.splitlines()[-1]), "", taken, load)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt it, so that it can stop the servers it started; what does not end is killed with all it started."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(END_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def table(rows: list[Row]) -> list[str]:
