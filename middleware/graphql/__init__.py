@@ -2,6 +2,7 @@
 
 from .asgi import ScopedGraphQL
 from .caller import caller_of
+from .charging import RATE_LIMITED, RateLimitedError
 from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .directive import RequiresScopes, requires_scopes
 from .enforcement import Mode, ScopeEnforcement, log_denials
@@ -14,10 +15,12 @@ from .walk import Denial
 
 __all__ = [
     "INSUFFICIENT_SCOPE",
+    "RATE_LIMITED",
     "UNAUTHENTICATED",
     "Denial",
     "DenialError",
     "Mode",
+    "RateLimitedError",
     "RequiresScopes",
     "Rulebook",
     "ScopeEnforcement",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,6 +14,7 @@ from spacekey.domain.suggest import did_you_mean
 from spacekey.middleware.visit import Visit
 
 from .caller import caller_of, visit_of_context
+from .operation import Operation
 from .walk import Denial
 
 SELECTIONS_MAX = 20_000
@@ -36,6 +37,10 @@ Report = Callable[[Sequence[Denial], Principal | None], None]
 """Called with what was denied and to whom. It must not raise."""
 
 
+Cost = Callable[[Operation, Mapping[str, Any]], int]
+"""What an operation costs under these variables: 1 or more."""
+
+
 def log_denials(denials: Sequence[Denial], principal: Principal | None) -> None:
     """The default report: one line for each operation, with coordinates and the caller's id."""
     caller = "anonymous" if principal is None else principal.id
@@ -54,6 +59,8 @@ class ScopeEnforcement:
     :param known_scopes: when given, a rule that names any other scope stops the start.
     :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
     :param report: told about every denial; by default a dry run logs them, the other modes only answer.
+    :param cost: what an operation costs of its token's limit, from the operation and its variables; see docs/limits.md.
+        It is charged before anything runs, through the visit, and only in async execution. It must not raise.
     :param selections_max: the most selections one operation may make the check look at.
     :raises ConfigurationError: for a mode that does not exist, or a bound below 1.
     """
@@ -66,6 +73,7 @@ class ScopeEnforcement:
     known_scopes: Collection[str] | None = None
     ignore_policy: bool = False
     report: Report | None = None
+    cost: Cost | None = None
     selections_max: int = SELECTIONS_MAX
 
     def __post_init__(self) -> None:

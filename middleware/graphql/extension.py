@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import PreExecutionError
 
+from .charging import charged
+from .enforcement import ScopeEnforcement
 from .enforcer import Enforcer
 
 
-class ScopeExtension(SchemaExtension):
+class _Deciding(SchemaExtension):
     """Puts the checked document in the place of the parsed one.
 
     It must be the last extension, so that nobody can exchange the document or prepare a result after it. A refusal is
@@ -22,7 +24,7 @@ class ScopeExtension(SchemaExtension):
         super().__init__()
         self._enforcer = enforcer
 
-    def on_execute(self) -> Iterator[None]:
+    def decide(self) -> None:
         """Decide, before anything is executed."""
         context = self.execution_context
         if context.graphql_document is not None:
@@ -35,4 +37,30 @@ class ScopeExtension(SchemaExtension):
             elif guarded.verdict.denied:
                 # A result that another extension prepared was not made for this caller.
                 context.result = None
+
+
+class ScopeExtension(_Deciding):
+    """Decides."""
+
+    def on_execute(self) -> Iterator[None]:
+        """Decide, before anything is executed."""
+        self.decide()
+        yield
+
+
+class ChargingExtension(_Deciding):
+    """Decides, and charges what may run."""
+
+    def __init__(self, enforcer: Enforcer, settings: ScopeEnforcement) -> None:
+        super().__init__(enforcer)
+        self._settings = settings
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Decide and charge, before anything is executed."""
+        self.decide()
+        context = self.execution_context
+        refused = await charged(self._settings, context.graphql_document, context.variables or {}, context.context)
+        if refused is not None:
+            context.graphql_document = refused
+            context.result = PreExecutionError(data=None, errors=list(refused.verdict.errors))
         yield

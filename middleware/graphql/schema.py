@@ -17,7 +17,7 @@ from spacekey.domain.principal import Principal
 from .enforcement import ScopeEnforcement
 from .enforcer import Enforcer
 from .executor import guarded_executor
-from .extension import ScopeExtension
+from .extension import ChargingExtension, ScopeExtension
 from .lost import Subscribed, lost
 from .report import refuse_undeclared
 from .rulebook import Rulebook, compile_rules
@@ -67,7 +67,9 @@ class ScopedSchema(strawberry.Schema):
 
     def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
         """The extensions of one operation, ours last."""
-        return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
+        if self._settings.cost is None or sync:
+            return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
+        return [*super().get_extensions(sync), ChargingExtension(self._enforcer, self._settings)]
 
     def caller(self, context: object) -> Principal | None:
         """Who asks, in a Strawberry context."""
