@@ -1,6 +1,7 @@
 """A verifier that holds its tokens in memory: for tests, examples and trying things out."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
@@ -61,6 +62,12 @@ class MemoryVerifier:
         known = self._verdicts.get(secret.digest())
         token_id = known.principal.id if isinstance(known, Valid) else None
         self._verdicts[secret.digest()] = Refused(reason, token_id)
+
+    def grant(self, secret: Secret, *scopes: str) -> None:
+        """From now on a token that is good holds these scopes and no others."""
+        known = self._verdicts.get(secret.digest())
+        if isinstance(known, Valid):
+            self._verdicts[secret.digest()] = Valid(replace(known.principal, scopes=frozenset(scopes)))
 
     async def verify(self, secret: Secret) -> Verdict:
         """What is known of ``secret``."""

@@ -90,6 +90,38 @@ async def test_an_open_stream_ends_when_its_token_is_revoked(jobs: Jobs, path: s
         assert closed.value.code == 4401
 
 
+@pytest.mark.parametrize(("path", "scope"), STREAMS.items())
+async def test_an_open_stream_ends_when_its_token_loses_the_scope(jobs: Jobs, path: str, scope: str) -> None:
+    secret = jobs.verifier.issue(scope, space_id="space_1")
+    url = jobs.url + path.format(job=jobs.create())
+    async with web_socket(url, headers=bearer(secret.reveal())) as stream:
+        jobs.verifier.grant(secret, "jobs:create")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            await stream.receive(timeout=ANSWER_SECONDS_MAX)
+        assert closed.value.code == 4403
+
+
+async def test_a_subscription_whose_scope_has_gone_ends_alone(jobs: Jobs) -> None:
+    secret = jobs.verifier.issue("jobs:read", space_id="space_1")
+    async with web_socket(f"{jobs.url}/graphql", subprotocols=["graphql-transport-ws"]) as socket:
+        await socket.send_json({"type": "connection_init", "payload": bearer(secret.reveal())})
+        assert (await socket.receive_json(timeout=ANSWER_SECONDS_MAX))["type"] == "connection_ack"
+        await socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": "subscription { feed { what } }"}})
+        await socket.send_json({"type": "subscribe", "id": "2", "payload": {"query": "{ __typename }"}})
+        assert {(await socket.receive_json(timeout=ANSWER_SECONDS_MAX))["type"] for _ in range(2)} == {
+            "next",
+            "complete",
+        }
+        jobs.verifier.grant(secret, "jobs:create")
+        ended = await socket.receive_json(timeout=ANSWER_SECONDS_MAX)
+        assert (ended["type"], ended["id"]) == ("error", "1")
+        assert ended["payload"][0]["extensions"]["missingScopes"] == ["jobs:read"]
+        jobs.verifier.refuse(secret)
+        with pytest.raises(WebSocketDisconnect) as closed:
+            await socket.receive(timeout=ANSWER_SECONDS_MAX)
+        assert closed.value.code == 4401
+
+
 async def test_a_browser_sends_its_token_as_a_subprotocol_pair(jobs: Jobs) -> None:
     offered = ["spacekey.bearer", jobs.token("jobs:read")]
     async with web_socket(f"{jobs.url}/feed", subprotocols=offered) as stream:
