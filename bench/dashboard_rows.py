@@ -5,6 +5,8 @@ SQLite, signed in, nothing cached by the browser; for a workspace of 50 tokens a
 database, in turns. Budget of a first visit (issue 5): 120 KB compressed, 8 requests.
 """
 
+from __future__ import annotations
+
 import asyncio
 import tempfile
 from dataclasses import dataclass
@@ -78,7 +80,7 @@ async def fill(settings: Settings) -> list[str]:
         await system.store.aclose()
 
 
-async def visit(context: "BrowserContext", address: str) -> Visit:
+async def visit(context: BrowserContext, address: str) -> Visit:
     """Open the page in a tab without a cache, and wait for its rows."""
     page = await context.new_page()
     try:

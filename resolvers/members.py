@@ -11,7 +11,7 @@ from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
-from spacekey.models import user_queries, workspace_queries
+from spacekey.models import invitation_queries, user_queries, workspace_queries
 from spacekey.models.user import User
 from spacekey.models.workspace import Member
 
@@ -64,6 +64,7 @@ async def add_member(
         invitation = None if at_once else await invite(session, system, caller, member)
         if at_once:
             session.add(member)
+            await invitation_queries.delete_invitations(session, user.id, workspace_id)
         await record(
             session,
             system,

@@ -67,7 +67,7 @@ function quiet({ nodes, pageInfo }, days, id) {
   const text = "A token that nobody uses is a risk without a benefit. Ask its owner, then revoke it.";
   const href = `/workspace/${id}/access-tokens?use=unused.${days === 7 ? 30 : days}&status=ACTIVE`;
   const more = pageInfo.hasNextPage ? h("p", {}, "There are more: ", h("a", { href }, "see them in the list of tokens")) : null;
-  const rows = nodes.length ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more] : h("p", {}, "None: every active token is in use.");
+  const rows = nodes.length ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more] : h("p", {}, `None: every active token was used, or made, in the last ${days} days.`);
   return h("section", {}, h("h2", {}, "Inactive tokens"), rows);
 }
 

@@ -3,7 +3,9 @@
 import { freshId, h, svg } from "../base/dom.js";
 import { table } from "./table.js";
 
-const WIDTH = 720;
+const WIDTH_MAX = 720;
+const WIDTH_MIN = 280;
+const MARGINS = 64;
 const HEIGHT = 180;
 const LEFT = 44;
 const FOOT = 22;
@@ -17,7 +19,9 @@ export const SERIES = [
 export function dayChart(title, days) {
   if (!days.some((day) => total(day) > 0)) return h("p", {}, `${title}: none yet.`);
   const top = niceTop(Math.max(1, ...days.map(total)));
-  const width = (WIDTH - LEFT) / days.length;
+  // Drawn as wide as it is shown, so that its words stay readable on a phone.
+  const whole = Math.max(WIDTH_MIN, Math.min(WIDTH_MAX, document.documentElement.clientWidth - MARGINS));
+  const width = (whole - LEFT) / days.length;
   const scale = (HEIGHT - FOOT - 8) / top;
   const columns = days.flatMap((day, index) => {
     let y = HEIGHT - FOOT;
@@ -31,15 +35,15 @@ export function dayChart(title, days) {
   const lines = [0, 0.5, 1].map((part) => {
     const y = HEIGHT - FOOT - part * top * scale;
     const number = svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, short(part * top));
-    return [svg("line", { x1: LEFT, x2: WIDTH, y1: y, y2: y, class: "grid" }), number];
+    return [svg("line", { x1: LEFT, x2: whole, y1: y, y2: y, class: "grid" }), number];
   });
   const ends = [
     svg("text", { x: LEFT, y: HEIGHT - 4 }, days[0].day),
-    svg("text", { x: WIDTH, y: HEIGHT - 4, "text-anchor": "end" }, days.at(-1).day),
+    svg("text", { x: whole, y: HEIGHT - 4, "text-anchor": "end" }, days.at(-1).day),
   ];
   const sum = (key) => days.reduce((all, day) => all + day[key], 0);
   const name = `${title}: ${SERIES.map(({ key, title: word }) => `${sum(key)} ${word.toLowerCase()}`).join(", ")}`;
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": name, class: "chart" }, patterns(), lines, columns, ends);
+  const picture = svg("svg", { viewBox: `0 0 ${whole} ${HEIGHT}`, role: "img", "aria-label": name, class: "chart" }, patterns(), lines, columns, ends);
   return figure(title, picture, dayTable(title, days));
 }
 

@@ -44,7 +44,7 @@ export function filterBar(workspace, query, changed) {
     timer = setTimeout(() => set("q", searchable(box.value)), WAIT_MS);
   });
   const select = (name, label, options) => selectField({ name, label, options, value: query.get(name) ?? options[0][0], onchange: (event) => set(name, event.target.value) });
-  const environments = [["", "Any environment"], ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"])];
+  const environments = [["", "Live and test"], ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"])];
   return h(
     "div",
     { class: "filters", role: "search", "aria-label": "Tokens" },

@@ -22,7 +22,12 @@ from support.dashboard_world import DashboardWorld, make_dashboard_world  # noqa
 from support.server import on_a_socket  # noqa: E402
 
 SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
-KEPT = {("emit-space-tokens", "wide", "light"), ("token", "wide", "dark"), ("create", "narrow", "light")}
+KEPT = {
+    ("emit-space-tokens", "wide", "light"),
+    ("token", "wide", "dark"),
+    ("create", "narrow", "light"),
+    ("teamspace-tokens", "narrow", "dark"),
+}
 
 
 async def take(url: str, world: DashboardWorld, browser_path: str) -> None:
@@ -60,6 +65,9 @@ async def take_all(
     await page.get_by_role("button", name="Create token").click()
     await page.get_by_role("heading", name="Worker 7 is ready").wait_for()
     await save(page, "secret", size, theme, whole=False)
+    await page.goto(f"{url}/workspace/{world.workspaces['crowded']}/settings")
+    await page.get_by_role("button", name="Delete workspace").click()
+    await save(page, "delete-workspace", size, theme, whole=False)
     await context.close()
 
 

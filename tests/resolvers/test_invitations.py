@@ -68,6 +68,17 @@ async def test_accepted_replaced_and_expired_ones_are_not_listed(store: Store) -
     assert await listed(world, OPERATOR, workspace) == []
 
 
+async def test_who_was_added_at_once_waits_no_more(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    owner, known = await world.member(workspace, "owner"), await world.user("known@example.com")
+    code = await invited(world, workspace, known.name, by=owner)
+    await add_member(world.system, OPERATOR, workspace.id, email=known.name, role="viewer")
+    assert await listed(world, owner, workspace) == []
+    with pytest.raises(NotFound):
+        await accept(world, code)
+
+
 async def test_a_withdrawn_code_is_good_for_nothing(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
