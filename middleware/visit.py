@@ -51,6 +51,7 @@ class Visit:
         "_gate",
         "_heard",
         "_outcome",
+        "_paid",
         "_receive",
         "_scope",
         "_send",
@@ -74,6 +75,7 @@ class Visit:
         """What the token's limit says; None before it was charged, and for whoever has none."""
         self.fate = gate.fate
         """What it will count as, as far as is known."""
+        self._paid = 0
         self._used = NO_SCOPES  # by what it was let in besides ``admitted``
         # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
         self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
@@ -164,8 +166,8 @@ class Visit:
         outcome, over_http = self._outcome, self._scope["type"] == "http"
         if not isinstance(outcome, Valid):
             return None
-        if over_http and self.decision is not None and self.admitted is not None:
-            cost -= _cost_of(self.admitted)
+        if over_http and self.decision is not None:
+            cost -= self._paid
         if cost <= 0:
             return self.decision
         decision = await self._gate.charge(outcome.principal, cost)
@@ -318,12 +320,14 @@ class Visit:
             if cost == 0:
                 return True
             self.decision = self._gate.charge_at_once(principal, cost)
+            self._paid = cost
         return self.decision is not None and self.decision.allowed
 
     async def _charged(self, principal: Principal, cost: int) -> bool:
         """The same, waited for. Nobody is kept out by a limiter that fails."""
         if self.decision is None and cost:
             self.decision = await self._gate.charge(principal, cost)
+            self._paid = cost
         return self.decision is None or self.decision.allowed
 
     def _settle(self, outcome: Outcome) -> Outcome:
