@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
 PACKAGES := $(addprefix build/house/spacekey/,$(FOLDERS))
 
-.PHONY: help serve test check format bench screenshots house clean
+.PHONY: help serve test faults check format bench screenshots house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ serve: $(READY) ## start the server on SQLite with the four example systems
 
 test: $(READY) ## run the whole suite, real PostgreSQL included
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+faults: $(READY) ## race 10,000 revocations against uses while everything goes wrong, and kill 1,000 writers
+	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s tests/faults $(ARGS)
 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
