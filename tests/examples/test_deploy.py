@@ -1,0 +1,119 @@
+"""The deployment examples name commands, options and settings that exist, and have the shape their programs want."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spacekey.server.serve import GRACEFUL_SECONDS
+from spacekey.server.settings import variable_names
+from support.world import EXAMPLES
+
+DEPLOY = EXAMPLES / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+LAST_WRITES_SECONDS = 5
+
+
+def _services() -> dict[str, dict[str, Any]]:
+    services: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    return services
+
+
+def _commands() -> Iterator[tuple[str, list[str]]]:
+    for name, service in _services().items():
+        if "command" in service:
+            yield name, service["command"]
+    for unit in UNITS:
+        for line in re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE):
+            yield unit.name, [Path(line.split()[0]).name, *line.split()[1:]]
+
+
+COMMANDS = dict(_commands())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_exists_with_its_options(name: str, installed_help: dict[str, str]) -> None:
+    program, *arguments = COMMANDS[name]
+    if program == "spacekey":
+        assert arguments[0] in installed_help["spacekey"].split(), arguments
+        return
+    assert [program, *arguments[:2]] == ["python", "-m", "spacekey.examples.jobs"]
+    for option in (one.partition("=")[0] for one in arguments[2:] if one.startswith("--")):
+        assert option in installed_help["jobs"], option
+
+
+@pytest.fixture(scope="module")
+def installed_help() -> dict[str, str]:
+    """What the programs say of themselves."""
+    commands = {
+        "spacekey": [sys.executable, "-c", "from spacekey.server.cli import main; main()", "--help"],
+        "jobs": [sys.executable, "-m", "spacekey.examples.jobs", "--help"],
+    }
+    return {
+        name: subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+        for name, command in commands.items()
+    }
+
+
+def test_every_setting_exists() -> None:
+    files = [DEPLOY / "compose.yaml", *UNITS]
+    named = {name for file in files for name in re.findall(r"\bSPACEKEY_[A-Z_]+(?=[:= ])", file.read_text())}
+    assert "SPACEKEY_DATABASE_URL" in named
+    assert named <= set(variable_names())
+
+
+def test_there_are_two_servers_and_two_apps_on_one_database_that_is_migrated_first() -> None:
+    services = _services()
+    servers = [one for one in services.values() if one.get("command") == ["spacekey", "serve"]]
+    apps = [one for one in services.values() if "spacekey.examples.jobs" in one.get("command", ())]
+    assert (len(servers), len(apps)) == (2, 2)
+    for one in servers:
+        assert one["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        assert one["environment"]["SPACEKEY_PROCESSES"] == str(len(servers))
+    assert len({one["environment"]["SPACEKEY_DATABASE_URL"] for one in servers}) == 1
+
+
+def test_stopping_leaves_time_for_requests_and_last_writes() -> None:
+    needed = GRACEFUL_SECONDS + LAST_WRITES_SECONDS
+    assert int(_services()["server-a"]["stop_grace_period"].removesuffix("s")) > needed
+    stop = re.search(r"^TimeoutStopSec=(\d+)$", (DEPLOY / "systemd/spacekey.service").read_text(), re.MULTILINE)
+    assert stop is not None
+    assert int(stop[1]) > needed
+
+
+def test_images_are_named_without_a_registry() -> None:
+    images = [one["image"] for one in _services().values()]
+    images += re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert not [image for image in images if "." in image.split("/")[0].split(":")[0]]
+
+
+def test_no_secret_is_written_down() -> None:
+    for file in [*DEPLOY.rglob("*.*"), DEPLOY / "Dockerfile"]:
+        if file.is_file():
+            assert not re.findall(r"(?i)password[:=] *[\"']?[a-z0-9]{4}", file.read_text()), file
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
+    """Checked in a copy whose programs exist; the paths of the example are those of an installation."""
+    for each in UNITS:
+        text = re.sub(r"^(ExecStart)=\S+", r"\1=/bin/true", each.read_text(), flags=re.MULTILINE)
+        (tmp_path / each.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    ours = [line for line in done.stderr.splitlines() if str(tmp_path) in line or unit.name in line]
+    assert ours == []
