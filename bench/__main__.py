@@ -1,4 +1,6 @@
-"""Run every benchmark here and write ``RESULTS.md``: ``python -m bench``, or some of them: ``python -m bench flood``.
+"""Run every benchmark here and write ``RESULTS.md``: ``python -m bench``.
+
+Only some, printed and not written: ``python -m bench flood over_http``.
 
 Each runs in a process of its own, within a bound on its time and on that of all together.
 """
@@ -124,7 +126,10 @@ def report(results: dict[str, Measured], noises: list[float], now: datetime) -> 
 
 
 def main(chosen: list[str]) -> None:
-    """Measure one file after the other; what is left of the time when one begins is its bound."""
+    """Measure one file after the other; what is left of the time when one begins is its bound.
+
+    :param chosen: only these, printed and not written.
+    """
     results: dict[str, Measured] = {}
     until, noises = time.monotonic() + ALL_SECONDS_MAX, [noise()]
     for name in chosen or names():
@@ -134,8 +139,12 @@ def main(chosen: list[str]) -> None:
             measured(name, min(left, FILE_SECONDS_MAX)) if left > 1 else Measured(failure="no time was left")
         )
     noises.append(noise())
+    document = report(results, noises, datetime.now(UTC))
+    if chosen:
+        print(document)
+        return
     file = HERE / "RESULTS.md"
-    file.write_text(report(results, noises, datetime.now(UTC)), encoding="utf-8")
+    file.write_text(document, encoding="utf-8")
     print(f"written: {file}")
 
 

@@ -38,8 +38,8 @@ from ._apps import jobs
 from ._served import connected, get, served, status_of_response
 from ._turns import ROOT, borrow_from_tests, show
 
-ROUNDS = 8
-REQUESTS_A_SPELL = 400
+ROUNDS = 5
+REQUESTS_A_SPELL = 300
 HONEST_A_SECOND = 200
 FORGED_A_SECOND = 400
 FLOOD_CONNECTIONS = 4

@@ -49,6 +49,8 @@ def check(facts: TokenFacts | None, token: Token, workspace: Workspace, space: S
     assert facts is not None
     for name in ("id", "name", "kind", "environment", "workspace_id", "space_id", "first_use_retires"):
         assert getattr(facts, name) == getattr(token, name)
+    assert type(facts.first_use_retires) is bool
+    assert type(facts.first_used) is bool
     for name in ("expires_at", "disabled_at", "revoked_at", "deleted_at"):
         assert getattr(facts, name) == getattr(token, name)
     for name in ("catalog", "plan", "per_minute", "burst", "suspended_at"):
