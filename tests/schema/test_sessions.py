@@ -1,0 +1,65 @@
+"""A person's own sessions over GraphQL: the cookie goes with the session it stands for, and with no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spacekey.domain.outcome import Valid
+from spacekey.domain.secret import Secret
+from spacekey.models.store import Store
+from spacekey.resolvers.sessions import session_outcome, sign_in
+from spacekey.schema.build import build_schema
+from support.world import FACTS, PASSWORD, Jar, World, make_world
+
+SCHEMA = build_schema()
+LIST = "{ sessions { id isCurrent userAgent ip createdAt lastSeenAt endsAt } }"
+END = "mutation($id: ID!) { endSession(input: {id: $id}) { __typename ... on EndSessionsSuccess { ended } } }"
+END_OTHERS = "mutation { endOtherSessions { __typename ... on EndSessionsSuccess { ended } } }"
+
+
+async def signed_in(world: World) -> Secret:
+    return (await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)).secret
+
+
+async def ask(world: World, secret: Secret, document: str, **variables: Any) -> tuple[dict[str, Any], Jar]:
+    """An answer to the browser with this session, and what became of its cookie."""
+    verdict = await session_outcome(world.system, secret)
+    assert isinstance(verdict, Valid)
+    jar = Jar(secret)
+    answer = await world.ask(SCHEMA, document, principal=verdict.principal, variables=variables, jar=jar)
+    assert "errors" not in answer, answer
+    return answer["data"], jar
+
+
+async def test_the_present_session_is_marked_and_nothing_shown_opens_one(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    other, present = await signed_in(world), await signed_in(world)
+    found = (await ask(world, present, LIST))[0]["sessions"]
+    assert sorted(one["isCurrent"] for one in found) == [False, True]
+    assert {(one["userAgent"], one["ip"]) for one in found} == {(FACTS.user_agent, FACTS.ip)}
+    for secret in (other, present):
+        assert secret.reveal() not in str(found)
+        assert secret.digest().hex() not in str(found)
+
+
+async def test_ending_another_session_keeps_the_cookie_and_ending_this_one_takes_it_back(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    other, present = await signed_in(world), await signed_in(world)
+    ids = {one["isCurrent"]: one["id"] for one in (await ask(world, present, LIST))[0]["sessions"]}
+    data, jar = await ask(world, present, END, id=ids[False])
+    assert (data["endSession"]["ended"], jar.closed) == (1, False)
+    assert not isinstance(await session_outcome(world.system, other), Valid)
+    data, jar = await ask(world, present, END, id=ids[True])
+    assert (data["endSession"]["ended"], jar.closed) == (1, True)
+    assert not isinstance(await session_outcome(world.system, present), Valid)
+
+
+async def test_ending_all_others_says_how_many_and_keeps_the_cookie(store: Store) -> None:
+    world = make_world(store)
+    await world.user("ada@example.com")
+    present = [await signed_in(world) for _ in range(3)][-1]
+    data, jar = await ask(world, present, END_OTHERS)
+    assert (data["endOtherSessions"]["ended"], jar.closed) == (2, False)
+    assert isinstance(await session_outcome(world.system, present), Valid)
