@@ -70,6 +70,28 @@ async def test_an_entry_is_served_only_while_younger_than_max_age(age: float, as
     assert await cache.verify(SECRET) == (Refused(Reason.REVOKED) if asked else Valid(PRINCIPAL))
 
 
+@pytest.mark.parametrize(("age", "asked"), AGES)
+async def test_the_warm_answer_is_as_young_as_any_other(age: float, asked: bool) -> None:
+    store = Store()
+    cache = store.cache()
+    await cache.verify(SECRET)
+    store.now += age
+    warm = cache.recall(b"Bearer " + SECRET.reveal().encode())
+    assert (warm is None) == asked
+
+
+async def test_a_warm_answer_renews_nothing() -> None:
+    store = Store()
+    cache = store.cache()
+    await cache.verify(SECRET)
+    for _ in range(10):
+        assert cache.recall(b"Bearer " + SECRET.reveal().encode()) is not None
+        store.now += 0.0999
+    store.now += 0.001
+    assert cache.recall(b"Bearer " + SECRET.reveal().encode()) is None
+    assert cache.peek(SECRET) is None
+
+
 async def test_use_never_renews_an_entry() -> None:
     store = Store()
     cache = store.cache()
