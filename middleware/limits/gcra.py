@@ -12,7 +12,7 @@ from spacekey.domain.principal import Limit
 from .decision import Decision
 
 SECOND_US = 1_000_000
-_MINUTE_US = 60 * SECOND_US
+MINUTE_US = 60 * SECOND_US
 
 
 def interval_us(limit: Limit, share: int = 1) -> int:
@@ -20,7 +20,7 @@ def interval_us(limit: Limit, share: int = 1) -> int:
 
     :param share: of how many equal parts of the limit this is one.
     """
-    return -(-_MINUTE_US * share // limit.per_minute)
+    return -(-MINUTE_US * share // limit.per_minute)
 
 
 def burst_of(limit: Limit, share: int = 1) -> int:
@@ -28,14 +28,28 @@ def burst_of(limit: Limit, share: int = 1) -> int:
     return limit.burst if share == 1 else max(1, limit.burst // share)
 
 
+def admission(limit: Limit, debt_us: int, interval: int, burst: int) -> Decision:
+    """The decision on a charge that was taken, in everybody's words.
+
+    :param debt_us: until the account is full again, after the charge.
+    """
+    reset_seconds = ((debt_us - 1) % interval + 1) / SECOND_US if debt_us else 0.0
+    # As Decision(…) does, without a Python function in between: one is made for each request.
+    return tuple.__new__(Decision, (True, limit, burst - -(-debt_us // interval), reset_seconds, 0.0))
+
+
 def decision_of(allowed: bool, limit: Limit, debt_us: int, cost: int, interval: int, burst: int) -> Decision:
-    """The decision in everybody's words.
+    """The same for any charge.
 
     :param debt_us: until the account is full again: after the charge when it was taken, else as it stands.
     """
-    remaining = burst - -(-debt_us // interval)
-    reset = (debt_us - (burst - remaining - 1) * interval) / SECOND_US if debt_us else 0.0
     if allowed:
-        return Decision(True, limit, remaining, reset, 0.0)
+        return admission(limit, debt_us, interval, burst)
     wait = (debt_us + (cost - burst) * interval) / SECOND_US
+    remaining, reset = burst - -(-debt_us // interval), _reset_seconds(debt_us, interval)
     return Decision(False, limit, remaining, reset, None if cost > limit.burst else wait)
+
+
+def _reset_seconds(debt_us: int, interval: int) -> float:
+    """Until one more would be taken: what the debt exceeds whole intervals by, or one of them."""
+    return ((debt_us - 1) % interval + 1) / SECOND_US if debt_us else 0.0

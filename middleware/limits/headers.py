@@ -10,8 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 from math import ceil
 
-from spacekey.domain.principal import Limit
-
 from .decision import Decision
 
 POLICY = "default"
@@ -19,19 +17,18 @@ _WINDOW_SECONDS = 60
 
 
 @lru_cache(1_024)
-def policy_field(limit: Limit) -> bytes:
-    """The value of ``RateLimit-Policy``, which stays the same from response to response."""
-    return f'"{POLICY}";q={limit.per_minute};w={_WINDOW_SECONDS};spacekey-burst={limit.burst}'.encode()
-
-
-def limit_field(decision: Decision) -> bytes:
-    """The value of ``RateLimit``."""
-    return b'"default";r=%d;t=%d' % (decision.remaining, ceil(decision.reset_seconds))
+def _policy(per_minute: int, burst: int) -> tuple[bytes, bytes]:
+    value = f'"{POLICY}";q={per_minute};w={_WINDOW_SECONDS};spacekey-burst={burst}'
+    return b"ratelimit-policy", value.encode()
 
 
 def limit_headers(decision: Decision) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """Both fields, as ASGI headers."""
-    return (b"ratelimit-policy", policy_field(decision.limit)), (b"ratelimit", limit_field(decision))
+    _, limit, remaining, reset_seconds, _ = decision
+    return (
+        _policy(limit.per_minute, limit.burst),  # the same from response to response
+        (b"ratelimit", b'"default";r=%d;t=%d' % (remaining, ceil(reset_seconds))),
+    )
 
 
 def retry_after(decision: Decision) -> int | None:

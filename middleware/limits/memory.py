@@ -9,7 +9,7 @@ from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
 from .decision import Decision
-from .gcra import SECOND_US, burst_of, decision_of, interval_us
+from .gcra import MINUTE_US, SECOND_US, admission, burst_of, decision_of
 
 ENTRIES_MAX = 100_000
 _LOOKED_AT = 2
@@ -55,7 +55,7 @@ class MemoryLimiter:
         """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
         now = int(self._clock() * SECOND_US + 0.5)
         share = self._share
-        interval = interval_us(limit, share)
+        interval = -(-MINUTE_US * share // limit.per_minute)  # interval_us, without another call
         burst = limit.burst if share == 1 else burst_of(limit, share)
         span = interval * burst
         full_at = self._full_at.get(key)
@@ -71,7 +71,7 @@ class MemoryLimiter:
             self._full_at[key] = now + after
         elif cost:
             self._keep(key, now + after, now)
-        return decision_of(True, limit, after, cost, interval, burst)
+        return admission(limit, after, interval, burst)
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """The same, for who can wait."""
