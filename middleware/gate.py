@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
-from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 
@@ -76,12 +76,10 @@ class Gate:
         """Ask the verifier. An exception, a hang or an answer that is none of the three is "cannot tell"."""
         return self._sensible(await self._within_deadline(self.verifier.verify, secret, "the verifier"))
 
-    def charge_at_once(self, principal: Principal, cost: int) -> Decision | None:
-        """Charge the principal's limit where that needs no waiting; None when :meth:`charge` must be."""
-        if self.limits is None or principal.limit is None:
-            return None
+    def charge_at_once(self, key: str, limit: Limit, cost: int) -> Decision | None:
+        """Charge a limit where that needs no waiting; None when :meth:`charge` must be."""
         try:
-            return self.limits.charge_at_once(principal.id, principal.limit, cost)
+            return None if self.limits is None else self.limits.charge_at_once(key, limit, cost)
         except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
             log.error("the limiter failed with %s", type(error).__name__)
             return None

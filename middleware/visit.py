@@ -313,15 +313,14 @@ class Visit:
 
     def _charged_at_once(self, principal: Principal, access: Access) -> bool:
         """Whether the limit admits this connection, which is charged once; False may mean that it must be awaited."""
-        if principal.limit is None:
-            return True
-        if self.decision is None:
-            cost = _cost_of(access)
-            if cost == 0:
+        decision = self.decision
+        if decision is None:
+            cost = access.cost if type(access) is Requirement else 1
+            if principal.limit is None or cost == 0:
                 return True
-            self.decision = self._gate.charge_at_once(principal, cost)
-            self._paid = cost
-        return self.decision is not None and self.decision.allowed
+            self._paid = cost = cost or 1
+            decision = self.decision = self._gate.charge_at_once(principal.id, principal.limit, cost)
+        return decision is not None and decision.allowed
 
     async def _charged(self, principal: Principal, cost: int) -> bool:
         """The same, waited for. Nobody is kept out by a limiter that fails."""
