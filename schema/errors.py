@@ -22,7 +22,9 @@ def refused(code: str, message: str, **facts: Any) -> GraphQLError:
 def error_of(error: Refusal | Unavailable) -> GraphQLError:
     """The GraphQL error for a refusal that is no value of the field's result."""
     if isinstance(error, Unavailable):
-        return refused("UNAVAILABLE", "The server cannot answer right now. Nothing was changed; try again.")
+        return refused(
+            "UNAVAILABLE", "The server cannot answer right now. A change may have been made: look before you try again."
+        )
     if isinstance(error, Forbidden):
         return refused(error.code, str(error), requiredScopes=list(error.missing))
     if isinstance(error, InvalidInput):

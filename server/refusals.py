@@ -103,5 +103,5 @@ def _invalid(error: InvalidInput) -> Response:
 
 def _unavailable(error: Unavailable) -> Response:
     headers = {**NO_STORE, "Retry-After": str(max(1, error.retry_after_seconds))}
-    detail = "The server cannot answer right now. Nothing was changed; try again."
+    detail = "The server cannot answer right now. A change may have been made: look before you try again."
     return problem(503, "unavailable", "Unavailable", detail, headers=headers)

@@ -69,5 +69,5 @@ def message_of(error: SpacekeyError) -> str:
         case NotFound():
             return f"There is no such {error.what}. {_FINDERS.get(error.what, '')}".strip()
         case Unavailable():
-            return f"Unavailable: {error}. Nothing was changed; try again when it answers."
+            return f"Unavailable: {error}. A change may have been made: look before you try again."
     return str(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 from enum import IntEnum
 from pathlib import Path
-from types import TracebackType
 
 _WIDTH = 8
 
@@ -67,8 +66,6 @@ class Board:
     def __enter__(self) -> Board:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._numbers.release()
         self._map.close()
