@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from .house import House
-from .story import TOKENS, Managing, Story, Verifying, ending, open_history
+from .story import TOKENS, Introspecting, Managing, Story, Verifying, ending, open_history
 from .virtual_database import Row
 
 TAKES: tuple[Callable[[Row], Row], ...] = (
@@ -42,8 +42,8 @@ def tell(seed: int, house: House) -> Story:
     if random.random() < 0.8:
         at_first = float(random.choice(STALENESS))
         story.database.settings |= {"max_staleness_seconds": at_first, "staleness_wait_seconds": at_first}
-    remotes = random.random() < 0.5
-    story.verifying = [Verifying(story, each, remote=remotes and each == 1) for each in range(2)]
+    server = Introspecting(story) if random.random() < 0.5 else None
+    story.verifying = [Verifying(story, 0, server if random.random() < 0.8 else None), Verifying(story, 1, server)]
     managing = [Managing(story, each) for each in range(2)]
     _plan(story, managing, random)
     story.machines.run()
@@ -65,6 +65,14 @@ def _plan(story: Story, managing: list[Managing], random: Random) -> None:
     for _ in range(random.choice((1, 2, 3)) if moves_staleness else 0):
         by, seconds = random.choice(managing), float(random.choice(STALENESS))
         machines.after(int(random.random() * span), lambda b=by, s=seconds: b.set_staleness(s))  # type: ignore[misc]
+    if moves_staleness and random.random() < 0.4:
+        # The narrowest place: T grows right after somebody has relied on the small one, while reads are under way.
+        start, taken = int(random.random() * span), random.choice(TAKES)
+        for when in range(start, start + 4):
+            for verifying in story.verifying:
+                machines.after(when, lambda v=verifying: v.use(favourite))  # type: ignore[misc]
+        machines.after(start + 1, lambda: managing[0].change([favourite], taken, takes=True))
+        machines.after(start + random.choice((1, 2)), lambda: managing[1].set_staleness(float(STALENESS[-1])))
     everybody = [one for one in machines.processes if one is not story.database.process]
     for _ in range(random.choice((0, 0, 1, 3))):
         process, ticks, asleep = random.choice(everybody), random.choice((1, 3, 8)), random.random() < 0.5

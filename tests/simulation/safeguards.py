@@ -73,7 +73,8 @@ CACHE = (
         (
             "            entry = await self._read_or_join(secret, key)\n",
             (
-                "            old = self._valid.get(key)\n            entry = old or await self._read_or_join(secret, key)\n"
+                "            old = self._valid.get(key)\n"
+                "            entry = old or await self._read_or_join(secret, key)\n"
                 "            if old is not None and key not in self._reads:\n                self._start(secret, key)\n"
             ),
         ),
@@ -152,7 +153,6 @@ WIRING = (
             ),
         ),
     ),
-    Missing("T and the row come from one statement", surroundings=Surroundings(one_statement=False)),
     Missing("the clock goes on in sleep", surroundings=Surroundings(clock_stops_in_sleep=True)),
     Missing("reads go to the primary", surroundings=Surroundings(replica_lag=2)),
     Missing("introspection is not cached", surroundings=Surroundings(introspection_is_cached=True)),

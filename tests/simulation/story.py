@@ -46,6 +46,10 @@ def _names() -> dict[bytes, str]:
     return {secret.digest(): name for name, secret in secrets().items()}
 
 
+Ask = Callable[[Secret], Coroutine[Any, Any, tuple[Verdict, float]]]
+"""How a process comes by a verdict and T."""
+
+
 def outage() -> Exception:
     """What a broken connection becomes."""
     return Unavailable("the connection broke")
@@ -116,23 +120,40 @@ class Story:
         return self.machines.random
 
 
+def reader(story: Story, process: Process) -> Ask:
+    """The real verifier of a process that reaches the database."""
+    around = story.house.surroundings
+    lookup = VirtualLookup(process, story.database, _names(), outage)
+    lookup.lag, lookup.two_statements = around.replica_lag, not around.one_statement
+
+    async def first_use(_token_id: str) -> None:
+        """No token here is a successor."""
+
+    verifier = story.house.verify.StoreVerifier(lookup, _catalogs(), process.wall, first_use, DEFAULT_STALENESS)
+    return cast("Ask", verifier.read)
+
+
+class Introspecting:
+    """A server that remote verifiers ask. It answers from the database, never from a cache."""
+
+    def __init__(self, story: Story) -> None:
+        self.process = Process(story.machines, "introspecting")
+        read = reader(story, self.process)
+        around = story.house.surroundings
+        self.answer = _cached_read(story, self.process, read) if around.introspection_is_cached else read
+
+
 class Verifying:
     """A process that checks tokens: the real cache over the real verifier, or over a remote Spacekey."""
 
-    def __init__(self, story: Story, number: int, *, remote: bool) -> None:
+    def __init__(self, story: Story, number: int, server: Introspecting | None) -> None:
         self.story = story
         around = story.house.surroundings
         self.process = Process(story.machines, f"verifying-{number}")
         self.reads: list[Read] = []
-        source = Process(story.machines, f"introspecting-{number}") if remote else self.process
-        self.others = [source] if remote else []
-        lookup = VirtualLookup(source, story.database, _names(), outage)
-        lookup.lag, lookup.two_statements = around.replica_lag, not around.one_statement
-        verifier = story.house.verify.StoreVerifier(
-            lookup, _catalogs(), source.wall, self._first_use, DEFAULT_STALENESS
+        self._ask = (
+            reader(story, self.process) if server is None else _remotely(self.process, server.process, server.answer)
         )
-        answering = _cached_read(story, source, verifier.read) if around.introspection_is_cached else verifier.read
-        self._ask = _remotely(self.process, source, answering) if remote else verifier.read
         random = story.machines.random
         self.entries_max = random.choice((1, 2, 8))
         self.unknown_max = random.choice((0, 1, 8))
@@ -187,12 +208,6 @@ class Verifying:
         finally:
             read.ended, read.ended_tick = machines.moment(), machines.now
         return self.story.house.cached.Reading(read.verdict, read.max_age)
-
-    async def _first_use(self, _token_id: str) -> None:
-        """No token here is a successor."""
-
-
-Ask = Callable[[Secret], Coroutine[Any, Any, tuple[Verdict, float]]]
 
 
 def _remotely(client: Process, server: Process, answer: Ask) -> Ask:

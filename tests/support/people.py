@@ -19,6 +19,7 @@ class Person:
     """Somebody who is signed in. Use it as a context manager, or close it."""
 
     def __init__(self, url: str, cookie: str) -> None:
+        self.session = cookie
         headers = {"Cookie": f"{COOKIE}={cookie}", "Sec-Fetch-Site": "same-origin"}
         self.client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30)
 

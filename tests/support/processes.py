@@ -122,12 +122,30 @@ def started(
     command: Sequence[str], environ: Mapping[str, str], folder: Path, announced: str, *, cwd: Path | None = None
 ) -> Iterator[str]:
     """A process until the block ends; gives the address it announces on standard error."""
+    with started_process(command, environ, folder, announced, cwd=cwd) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving_process(installation: Installation) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """One more server, and its process, for tests that stop or kill it."""
+    command = [*_CLI, "serve", "--host", "127.0.0.1", "--port", "0"]
+    with started_process(command, installation.environ, installation.folder, r"listens on (http://\S+)") as running:
+        _wait_ready(f"{running[0]}/readyz")
+        yield running
+
+
+@contextmanager
+def started_process(
+    command: Sequence[str], environ: Mapping[str, str], folder: Path, announced: str, *, cwd: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A process until the block ends: the address it announces on standard error, and the process."""
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / f"process-{time.monotonic_ns()}.log"
     with said.open("wb") as stderr:
         process = subprocess.Popen(command, env=environ, cwd=cwd, stdout=subprocess.DEVNULL, stderr=stderr)
     try:
-        yield _address(process, said, announced)
+        yield _address(process, said, announced), process
     finally:
         process.terminate()
         try:
