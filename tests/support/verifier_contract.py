@@ -17,6 +17,8 @@ from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 
 BRAND = "sk"
+WORKSPACE_ID = "ws_" + "0" * 26
+SPACE_ID = "space_" + "0" * 26
 
 
 class Workbench(ABC):
@@ -51,8 +53,8 @@ def principal(**changes: object) -> Principal:
         kind=Kind.SPACE,
         scopes=frozenset({"jobs:read", "jobs:ack"}),
         name="Worker",
-        workspace_id="ws_1",
-        space_id="space_1",
+        workspace_id=WORKSPACE_ID,
+        space_id=SPACE_ID,
         environment="live",
         limit=Limit(100, 20),
         expires_at=datetime(2999, 1, 1, tzinfo=UTC),
