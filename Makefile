@@ -6,6 +6,10 @@ READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
 PACKAGES := $(addprefix build/house/spacekey/,$(FOLDERS))
 
+# Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
+
 .PHONY: help serve test faults check format bench screenshots house clean
 
 help: ## what can be made here
