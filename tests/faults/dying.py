@@ -22,6 +22,7 @@ from spacekey.resolvers.caller import Operator, RequestFacts
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import revoke_token
 from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.resolvers.system import System
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 
@@ -29,6 +30,8 @@ from .ledger import Ledger
 
 OPERATOR = Operator(RequestFacts())
 GRACE_SECONDS = 3_600
+LIVES = 2
+"""A death in the second comes when a whole first one, its revocation included, has been acknowledged."""
 
 
 class Death:
@@ -75,9 +78,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _main(database_url: str, workspace_id: str, ledger: Ledger, death: Death) -> None:
-    system = build_system(Settings(database_url=database_url))
-    death.watch(system.store.engine)
+async def _a_life(system: System, workspace_id: str, ledger: Ledger) -> None:
     issued = await create_token(system, OPERATOR, NewToken(workspace_id, "a token", ("jobs:read",)))
     first, secret = issued.view.token.id, issued.secret.reveal()
     ledger.note("issued", first, secret)
@@ -87,6 +88,13 @@ async def _main(database_url: str, workspace_id: str, ledger: Ledger, death: Dea
     ledger.note("issued", second, secret)
     await revoke_token(system, OPERATOR, second, wait=False)
     ledger.note("revoked", second, secret)
+
+
+async def _main(database_url: str, workspace_id: str, ledger: Ledger, death: Death) -> None:
+    system = build_system(Settings(database_url=database_url))
+    death.watch(system.store.engine)
+    for _ in range(LIVES):
+        await _a_life(system, workspace_id, ledger)
     await system.store.aclose()
 
 
