@@ -216,3 +216,13 @@ class Counting(CachedVerifier):
 
 async def _empty(_: Request) -> Response:
     return Response()
+
+
+async def test_a_second_header_is_one_too_many_also_for_a_token_that_is_remembered() -> None:
+    world = World({SECRETS[0]: Valid(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
+    cache = CachedVerifier(world.read, clock=lambda: world.now)
+    route = Route("/", requires("a")(_empty))
+    app = Starlette(routes=[route], middleware=[Middleware(TokenMiddleware, verifier=cache)])
+    good: Headers = bearer(SECRETS[0].reveal())
+    for sent, status in ((good, 200), (good, 200), ([*bearer("x"), *good], 400), ([*good, *good], 400)):
+        assert (await call(app, "GET", "/", sent)).status == status
