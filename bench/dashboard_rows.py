@@ -85,12 +85,13 @@ async def visit(context: BrowserContext, address: str) -> Visit:
     page = await context.new_page()
     try:
         session = await context.new_cdp_session(page)
+        await session.send("Network.enable")
         await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
         await page.add_init_script(WATCH)
         answers = []
         page.on("response", lambda response: answers.append(response))  # noqa: PLW0108 - Playwright marks handlers
         await page.goto(address)
-        await page.wait_for_function("window.rowsAfter !== undefined")
+        await page.locator("tbody tr").first.wait_for()
         sizes = [await one.request.sizes() for one in answers]
         size = sum(one["responseBodySize"] + one["responseHeadersSize"] for one in sizes)
         return Visit(await page.evaluate("window.rowsAfter"), len(answers), size)

@@ -6,6 +6,7 @@ import { findPerson, who } from "./base/session.js";
 import { applyTheme } from "./base/theme.js";
 import { buildFrame, focusTitle, showBusy, showView } from "./parts/frame.js";
 import { closeDialogs } from "./parts/dialog.js";
+import { closeMenu } from "./parts/menu.js";
 import { errorBox } from "./parts/alert.js";
 import { say } from "./parts/notice.js";
 import { h } from "./base/dom.js";
@@ -46,7 +47,10 @@ let lastPath = null;
 async function show(page, parameters, query) {
   const mine = (latest += 1);
   const path = location.pathname;
-  if (path !== lastPath) closeDialogs();
+  if (path !== lastPath) {
+    closeDialogs();
+    closeMenu();
+  }
   showBusy();
   const view = await viewOf(page, parameters, query);
   if (mine !== latest) return;

@@ -2,6 +2,8 @@
 
 import { freshId, h } from "../base/dom.js";
 
+let shut = null;
+
 /** A button that opens a menu. items are { label, act, danger }, or { label, href } for a page of another kind. */
 export function menuButton({ label, name, items, ...attributes }) {
   const id = freshId("menu");
@@ -34,15 +36,31 @@ function open(button, id, items) {
   menu.addEventListener("toggle", (event) => {
     if (event.newState !== "closed") return;
     button.setAttribute("aria-expanded", "false");
-    if (menu.contains(document.activeElement) || document.activeElement === document.body) button.focus();
-    menu.remove();
+    if (menu.contains(document.activeElement) || document.activeElement === document.body) present(button).focus();
+    place.remove();
+    if (shut === close) shut = null;
   });
   menu.addEventListener("keydown", (event) => move(event, entries, close, button));
-  button.after(menu);
+  // Not beside its button: a table that is drawn afresh meanwhile must not take the menu away under the reader's hand.
+  const place = h("section", { "aria-label": "Menu" }, menu);
+  document.body.append(place);
+  shut = close;
   button.setAttribute("aria-expanded", "true");
   menu.showPopover();
-  place(menu, button);
+  position(menu, button);
   entries[0].focus();
+}
+
+/** Close the menu that is open, if any: the page beneath is about to go. */
+export function closeMenu() {
+  shut?.();
+}
+
+/** The button, or the one that stands in its place since its table was drawn afresh. */
+function present(button) {
+  if (button.isConnected) return button;
+  const name = button.getAttribute("aria-label");
+  return [...document.querySelectorAll("[aria-haspopup=menu]")].find((one) => one.getAttribute("aria-label") === name) ?? button;
 }
 
 function move(event, entries, close, button) {
@@ -55,13 +73,13 @@ function move(event, entries, close, button) {
   } else if (event.key === "Escape" || event.key === "Tab") {
     if (event.key === "Escape") event.preventDefault();
     event.stopPropagation();
-    button.focus();
+    present(button).focus();
     close();
   }
 }
 
 /** Below the button, or above it when there is no room; never beyond the window's edge. */
-function place(menu, button) {
+function position(menu, button) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
   const below = at.bottom + height + 8 < innerHeight;

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.async_api import Page, Response, expect
+from playwright.async_api import Page, Response, Route, expect
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
@@ -184,3 +185,30 @@ async def test_of_two_tabs_one_deletes_the_workspace_and_the_other_finds_nothing
     await expect(second.get_by_role("alert")).to_contain_text("no such workspace")
     await second.reload()
     await expect(second.get_by_role("heading", name="Nothing here")).to_be_visible()
+
+
+async def test_a_menu_stays_open_while_its_table_is_drawn_afresh(visitor: NewVisitor) -> None:
+    """A list that arrives late must not take the menu away under the reader's hand; the focus finds its way back."""
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
+    await owner.sign_in(path=f"/workspace/{workspace}/access-tokens?q=batch&sort=NAME.ASC")
+    released = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await page.route("**/graphql", late)
+    await page.get_by_role("combobox", name="Status").select_option("ACTIVE")
+    await page.get_by_role("button", name="Actions for Batch 000").click()
+    old = await page.locator("tbody").element_handle()
+    assert old is not None
+    released.set()
+    await page.wait_for_function("one => !one.isConnected", arg=old)
+    await expect(page.get_by_role("menuitem", name="Revoke")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("menuitem")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Actions for Batch 000")).to_be_focused()
+    await page.get_by_role("button", name="Actions for Batch 000").click()
+    await page.get_by_role("menuitem", name="Revoke").click()
+    await expect(page.get_by_role("dialog", name="Revoke Batch 000?")).to_be_visible()

@@ -269,10 +269,12 @@ async def test_a_first_visit_is_small(visitor: NewVisitor) -> None:
     page.on("response", lambda response: answers.append(response))  # noqa: PLW0108 - Playwright marks handlers
     # A context's pages share a cache: without it this is a first visit of somebody who is signed in.
     session = await context.new_cdp_session(page)
+    await session.send("Network.enable")
     await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     workspace = owner.dashboard.world.workspaces["spooled"]
     await page.goto(f"{owner.dashboard.url}/workspace/{workspace}/access-tokens")
     await page.locator("tbody tr").first.wait_for()
     sizes = [await one.request.sizes() for one in answers]
+    assert any(one["responseBodySize"] > 20_000 for one in sizes), "the script came from a cache"
     assert len(answers) <= REQUESTS_MAX, [one.url for one in answers]
     assert sum(one["responseBodySize"] + one["responseHeadersSize"] for one in sizes) <= BYTES_MAX
