@@ -15,9 +15,10 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Verdict
 from spacekey.domain.secret import Secret
 
-from .cached import ENTRIES_MAX, CachedVerifier, Reading
+from .cached import ENTRIES_MAX, Reading
 from .clock import Clock, WallClock, boot_clock, utc_now
 from .introspection import reading_of
+from .observed import VerifierObserver, cache_over
 from .remote_usage import RemoteUsage
 from .usage import UsageCollector
 
@@ -38,6 +39,7 @@ class RemoteVerifier:
     :param entries_max: how many principals are remembered.
     :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in
         batches (``usage``). Closing the verifier sends the last one.
+    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
     :param transport: an httpx transport, for tests and for servers in the same process.
     :raises ConfigurationError: for a URL that is none, or would send secrets in the clear.
     """
@@ -51,6 +53,7 @@ class RemoteVerifier:
         deadline_seconds: float = 1.0,
         entries_max: int = ENTRIES_MAX,
         collect_usage: bool = True,
+        observer: VerifierObserver | None = None,
         allow_plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = boot_clock,
@@ -61,7 +64,7 @@ class RemoteVerifier:
         self._url = f"{api}/introspect"
         self._deadline_seconds = deadline_seconds
         self._environment = environment
-        self._cache = CachedVerifier(self._read, clock=clock, now=now, entries_max=entries_max)
+        self._cache = cache_over(self._read, observer, clock=clock, now=now, entries_max=entries_max)
         self.recall = self._cache.recall
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {own.reveal()}", "Accept": "application/json"},

@@ -16,7 +16,7 @@ from contextlib import suppress
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
-from .clock import WallClock
+from .clock import Clock, WallClock, boot_clock
 from .tally import ENTRIES_MAX, Tally
 
 log = logging.getLogger("spacekey.usage")
@@ -34,6 +34,7 @@ class UsageCollector(Tally):
     :param entries_max: how many (token, hour) are held while the sink does not answer; more is counted as ``lost``.
     :param close_seconds: how long closing waits for the last flush.
     :param now: wall time; None is the machine's.
+    :param clock: seconds, for ``lag_seconds``.
     :raises ConfigurationError: for a number that cannot be.
     """
 
@@ -45,6 +46,7 @@ class UsageCollector(Tally):
         entries_max: int = ENTRIES_MAX,
         close_seconds: float = CLOSE_SECONDS,
         now: WallClock | None = None,
+        clock: Clock = boot_clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(now=now, entries_max=entries_max, wake=self._start)
@@ -53,7 +55,10 @@ class UsageCollector(Tally):
         self._sink = sink
         self._flush_seconds = flush_seconds
         self._close_seconds = close_seconds
+        self._clock = clock
         self._sleep = sleep
+        self._noted_since: float | None = None
+        self._in_doubt_since: float | None = None
         self._reporter = secrets.token_hex(16)
         self._number = 0
         self._in_doubt: UsageBatch | None = None
@@ -65,6 +70,12 @@ class UsageCollector(Tally):
     def waiting(self) -> int:
         """How many (token, hour) are not known to be kept."""
         return len(self) + (0 if self._in_doubt is None else len(self._in_doubt.uses))
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest note has waited that is not known to be kept; 0 when there is none."""
+        since = [moment for moment in (self._noted_since, self._in_doubt_since) if moment is not None]
+        return self._clock() - min(since) if since else 0.0
 
     async def flush(self) -> None:
         """Send what has been noted. A sink that does not answer is asked again by the next flush."""
@@ -81,7 +92,7 @@ class UsageCollector(Tally):
                     return
                 except Exception as error:  # noqa: BLE001 - it would fail for ever, and hold up all that follow
                     self._give_up(batch, error)
-                self._in_doubt = None
+                self._in_doubt = self._in_doubt_since = None
 
     async def aclose(self) -> None:
         """Flush once more, for a bounded time, and close the sink. What is noted after that is lost."""
@@ -98,6 +109,8 @@ class UsageCollector(Tally):
 
     def _start(self) -> None:
         """The first note starts the task, so that a collector may be made outside of an event loop."""
+        if self._noted_since is None:
+            self._noted_since = self._clock()
         if (self._task is None or self._task.done()) and not self._closed:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -111,6 +124,9 @@ class UsageCollector(Tally):
         rows = self.cut(BATCH_ENTRIES_MAX)
         if not rows:
             return None
+        self._in_doubt_since = self._noted_since
+        if not len(self):  # else it may be the oldest that are left, and how old those are is not known
+            self._noted_since = None
         self._number += 1
         return UsageBatch(self._reporter, self._number, tuple(rows))
 

@@ -53,6 +53,8 @@ class RefusalLog:
     """
 
     def __init__(self, system: System, *, remembered_max: int = REMEMBERED_MAX, waiting_max: int = WAITING_MAX) -> None:
+        self.lost = 0
+        """Refusals that found no room, or were not written when their turn came."""
         self._system = system
         self._remembered_max = remembered_max
         self._waiting_max = waiting_max
@@ -61,13 +63,21 @@ class RefusalLog:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """How many are to be written."""
+        return len(self._waiting)
+
     def note(self, refused: Refused, request: RequestFacts) -> None:
         """Remember a refusal to be written. Takes no time and never raises."""
         if refused.token_id is None or refused.reason not in OUTCOMES:
             return
         key, now = (refused.token_id, refused.reason), self._system.clock()
         last = self._noted.get(key)
-        if (last is not None and now < last + ONCE_IN) or len(self._waiting) >= self._waiting_max:
+        if last is not None and now < last + ONCE_IN:
+            return
+        if len(self._waiting) >= self._waiting_max:
+            self.lost += 1
             return
         self._noted[key] = now
         self._noted.move_to_end(key)
@@ -96,9 +106,11 @@ class RefusalLog:
             except (Unavailable, Refusal) as error:
                 # Forgotten, so that the next refusal tries again.
                 self._noted.pop((noted.token_id, noted.reason), None)
+                self.lost += 1
                 log.warning("a refusal of %s was not written: %s", noted.token_id, error)
             except Exception:
                 # A bug in writing one must not end the task that writes them all.
+                self.lost += 1
                 log.exception("a refusal of %s was not written", noted.token_id)
 
     async def _write(self, noted: _Noted) -> None:

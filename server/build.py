@@ -13,6 +13,7 @@ from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.suggest import did_you_mean
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.observed import VerifierObserver
 from spacekey.middleware.usage import UsageCollector
 from spacekey.models import token_queries
 from spacekey.models.lookup import TokenLookup
@@ -28,6 +29,7 @@ from spacekey.resolvers.verify import StoreVerifier
 
 from .limits import build_limiter
 from .metrics import Metrics
+from .observed_lookup import ObservedLookup
 from .parts import Parts
 from .settings import Settings
 
@@ -61,12 +63,18 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
     system = system if system is not None else build_system(settings)
     _check_introspectors(settings, system)
     metrics = Metrics()
+    refusals = RefusalLog(system)
+    usage = UsageCollector(StoreUsage(system.store, system.clock), now=system.clock)
+    metrics.follow(usage)
+    metrics.follow_refusals(refusals)
     return Parts(
         settings=settings,
         system=system,
-        verifier=build_verifier(system.store, system.catalogs, system.clock, system.default_staleness_seconds),
-        refusals=RefusalLog(system),
-        usage=UsageCollector(StoreUsage(system.store, system.clock), now=system.clock),
+        verifier=build_verifier(
+            system.store, system.catalogs, system.clock, system.default_staleness_seconds, observer=metrics
+        ),
+        refusals=refusals,
+        usage=usage,
         metrics=metrics,
         limits=build_limiter(settings, metrics),
         flood=RefusalFlood(),
@@ -74,13 +82,22 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
 
 
 def build_verifier(
-    store: Store, catalogs: Mapping[str, Catalog], clock: Clock, staleness_seconds: float
+    store: Store,
+    catalogs: Mapping[str, Catalog],
+    clock: Clock,
+    staleness_seconds: float,
+    *,
+    observer: VerifierObserver | None = None,
 ) -> StoreVerifier:
     """A verifier that asks the store at every call.
 
     :param staleness_seconds: T where the database holds no other; the same as those who take access away wait for.
+    :param observer: told of every read.
     """
-    return StoreVerifier(build_lookup(store), catalogs, clock, first_use_recorder(store, clock), staleness_seconds)
+    lookup = build_lookup(store)
+    if observer is not None:
+        lookup = ObservedLookup(lookup, observer, staleness_seconds)
+    return StoreVerifier(lookup, catalogs, clock, first_use_recorder(store, clock), staleness_seconds)
 
 
 def build_lookup(store: Store) -> TokenLookup:

@@ -12,6 +12,7 @@ from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.observed import ObservedCache, VerifierObserver
 from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.warm import Recall, Warm
 from spacekey.models.store import SQLITE, Store
@@ -94,6 +95,7 @@ def store_verifier(
     *,
     environment: str | None = None,
     collect_usage: bool = True,
+    observer: VerifierObserver | None = None,
     clock: Clock = utc_now,
 ) -> EmbeddedVerifier:
     """A verifier over the database that a Spacekey server or command line manages.
@@ -119,6 +121,7 @@ def store_verifier(
         owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
         (``usage``). Closing the verifier writes the last one.
+    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
     :raises ConfigurationError: a wrong URL or catalog file.
     """
     loaded = load_catalogs([Path(path) for path in catalogs])
@@ -133,10 +136,10 @@ def store_verifier(
         sleep=asyncio.sleep,
         default_staleness_seconds=default_staleness(store),
     )
-    asking = build_verifier(store, loaded, clock, system.default_staleness_seconds)
+    asking = build_verifier(store, loaded, clock, system.default_staleness_seconds, observer=observer)
     kept = StoreUsage(store, clock)
     usage = UsageCollector(kept, now=None if clock is utc_now else clock) if collect_usage else None
-    cache = None if store.dialect == SQLITE else cached(asking, clock)
+    cache = None if store.dialect == SQLITE else cached(asking, clock, observer)
     return EmbeddedVerifier(asking, cache, system, environment, usage)
 
 
@@ -153,11 +156,14 @@ def store_usage(database_url: str, *, clock: Clock = utc_now) -> StoreUsage:
     return StoreUsage(Store(database_url), clock, owned=True)
 
 
-def cached(verifier: StoreVerifier, clock: Clock) -> CachedVerifier:
-    """The one bounded cache of a process in front of its store; T comes with every reading."""
+def cached(verifier: StoreVerifier, clock: Clock, observer: VerifierObserver | None = None) -> CachedVerifier:
+    """The one bounded cache of a process in front of its store; T comes with every reading.
+
+    :param observer: told of hits and misses; of reads it is told by the verifier's lookup.
+    """
 
     async def read(secret: Secret) -> Reading:
         verdict, max_age_seconds = await verifier.read(secret)
         return Reading(verdict, max_age_seconds)
 
-    return CachedVerifier(read, now=clock)
+    return CachedVerifier(read, now=clock) if observer is None else ObservedCache(read, observer, now=clock)

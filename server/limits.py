@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
+from spacekey.middleware.limits import Limiter, MemoryLimiter
+from spacekey.middleware.limits.counted import CountedLimiter
 
 from .metrics import Metrics
 from .settings import Settings
-
-
-class CountedLimiter:
-    """Another limiter, whose decisions are counted."""
-
-    def __init__(self, inner: Limiter, metrics: Metrics) -> None:
-        self._inner = inner
-        self._metrics = metrics
-
-    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:
-        """The inner one's decision, where it has one at once."""
-        decision = self._inner.charge_at_once(key, limit, cost)
-        if decision is not None:
-            self._metrics.limit_decision(decision.allowed)
-        return decision
-
-    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
-        """The inner one's decision."""
-        decision = await self._inner.charge(key, limit, cost)
-        self._metrics.limit_decision(decision.allowed)
-        return decision
-
-    async def aclose(self) -> None:
-        """Close the inner one."""
-        await self._inner.aclose()
 
 
 def build_limiter(settings: Settings, metrics: Metrics) -> Limiter:

@@ -1,0 +1,174 @@
+"""What a protected app counts of its tokens, for Prometheus. Nothing per tenant or token: labels are closed sets.
+
+metrics = AppMetrics()
+verifier = RemoteVerifier(url, token, observer=metrics)
+metrics.follow(verifier.usage)
+Route("/metrics", public(metrics_endpoint(metrics)))
+Middleware(TokenMiddleware, verifier=verifier, on_outcome=metrics.outcome)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
+
+from .exposition import CONTENT_TYPE, Family, Histogram, Sample, exposition
+from .limits.flooded import Flooded
+from .usage import UsageCollector
+
+_ANSWERS = [
+    ("absent", ""),
+    ("cannot_tell", ""),
+    ("held_up", ""),
+    *(("refused", reason.value) for reason in Reason),
+    ("valid", ""),
+]
+"""Every series there can be. They begin at 0, so that a rate sees the first of each."""
+
+
+def answer_of(outcome: Outcome) -> tuple[str, str]:
+    """The words for an outcome: the answer, and the reason of a refusal, else nothing."""
+    match outcome:
+        case Refused():
+            return "refused", outcome.reason.value
+        case Flooded():
+            return "held_up", ""
+        case Absent():
+            return "absent", ""
+        case Valid():
+            return "valid", ""
+        case _:  # also what is no outcome at all: nobody may be counted as valid by mistake
+            return "cannot_tell", ""
+
+
+class AppMetrics:
+    """The counts of one process. It observes verifiers, limiters and ``TokenMiddleware(on_outcome=…)``.
+
+    :param caching: whether there is a cache to be told of.
+    """
+
+    def __init__(self, *, caching: bool = True) -> None:
+        self._verifications: Counter[tuple[str, str]] = Counter(dict.fromkeys(_ANSWERS, 0))
+        self._lookups: Counter[str] | None = Counter(hit=0, miss=0) if caching else None
+        self._reads = Histogram()
+        self._unanswered = 0
+        self._staleness_seconds: float | None = None
+        self._decisions: Counter[str] = Counter(allowed=0, limited=0)
+        self._limits_fallback = False
+        self._usage: UsageCollector | None = None
+
+    def outcome(self, _connection: HTTPConnection, outcome: Outcome) -> None:
+        """Count one answer to credentials: this is ``TokenMiddleware``'s ``on_outcome``."""
+        self.verification(outcome)
+
+    def verification(self, outcome: Outcome) -> None:
+        """Count one answer to credentials."""
+        self._verifications[answer_of(outcome)] += 1
+
+    def hit(self) -> None:
+        """Count an answer from memory."""
+        if self._lookups is not None:
+            self._lookups["hit"] += 1
+
+    def miss(self) -> None:
+        """Count one that had to be read."""
+        if self._lookups is not None:
+            self._lookups["miss"] += 1
+
+    def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
+        """Count a read, and keep T where it came with it."""
+        self._reads.add(seconds)
+        self._unanswered += not answered
+        if staleness_seconds is not None:
+            self._staleness_seconds = staleness_seconds
+
+    def limit_decision(self, allowed: bool) -> None:
+        """Count one charge against a token's limit."""
+        self._decisions["allowed" if allowed else "limited"] += 1
+
+    def limits_fall_back(self, fallen_back: bool) -> None:
+        """Redis cannot be asked, and this process hands out its own share; or it can be asked again."""
+        self._limits_fallback = fallen_back
+
+    def follow(self, usage: UsageCollector | None) -> None:
+        """Show what waits in this collector, and what it lost."""
+        self._usage = usage
+
+    def families(self) -> list[Family]:
+        """Everything, as it is now."""
+        return [*self._of_verifications(), *self._of_limits(), *self._of_usage()]
+
+    def text(self) -> str:
+        """Everything, in the exposition format."""
+        return exposition(self.families())
+
+    def _of_verifications(self) -> list[Family]:
+        answers = [
+            Sample(count, {"answer": answer, "reason": reason})
+            for (answer, reason), count in sorted(self._verifications.items())
+        ]
+        lookups = [Sample(count, {"result": result}) for result, count in (self._lookups or {}).items()]
+        staleness = [] if self._staleness_seconds is None else [Sample(self._staleness_seconds)]
+        families = [
+            Family(
+                "spacekey_verifications_total",
+                "counter",
+                "Answers to credentials, with the reason of refusals.",
+                answers,
+            ),
+            Family("spacekey_cache_lookups_total", "counter", "Answers from memory, and those to be read.", lookups),
+            Family("spacekey_read_seconds", "histogram", "Reads of the store or server.", self._reads.samples()),
+            Family(
+                "spacekey_reads_unanswered_total",
+                "counter",
+                "Reads that an outage, a deadline or a cancellation ended.",
+                [Sample(self._unanswered)],
+            ),
+            Family(
+                "spacekey_staleness_seconds",
+                "gauge",
+                "T: for how long an answer may be relied on, as the last good one said.",
+                staleness,
+            ),
+        ]
+        return [family for family in families if family.samples]
+
+    def _of_limits(self) -> list[Family]:
+        decisions = [Sample(count, {"decision": decision}) for decision, count in self._decisions.items()]
+        return [
+            Family("spacekey_limit_decisions_total", "counter", "Charges against the limits of tokens.", decisions),
+            Family(
+                "spacekey_limits_fallback",
+                "gauge",
+                "1 while Redis cannot be asked and this process hands out its own share.",
+                [Sample(self._limits_fallback)],
+            ),
+        ]
+
+    def _of_usage(self) -> list[Family]:
+        usage = self._usage
+        if usage is None:
+            return []
+        return [
+            Family(
+                "spacekey_usage_waiting", "gauge", "Counts by token and hour not kept yet.", [Sample(usage.waiting)]
+            ),
+            Family(
+                "spacekey_usage_lag_seconds", "gauge", "The age of the oldest of them.", [Sample(usage.lag_seconds)]
+            ),
+            Family("spacekey_usage_lost_total", "counter", "Requests nobody counts any more.", [Sample(usage.lost)]),
+        ]
+
+
+def metrics_endpoint(metrics: AppMetrics) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that shows them. Say who may see it: ``Route("/metrics", public(metrics_endpoint(metrics)))``."""
+
+    async def show(_request: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return show

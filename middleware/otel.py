@@ -1,0 +1,156 @@
+"""Spans and metrics for OpenTelemetry. Needs the ``otel`` extra, which is ``opentelemetry-api`` alone.
+
+    telemetry = Telemetry()
+    verifier = telemetry.verifier(RemoteVerifier(url, token, observer=telemetry))
+    Middleware(TokenMiddleware, verifier=verifier, on_outcome=telemetry.outcome)
+
+Where they go is the app's SDK's business; without one everything here does nothing. Token ids go into spans, never
+into metrics; secrets go nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace import Span, Status, StatusCode, Tracer
+from starlette.requests import HTTPConnection
+
+from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid, Verdict
+from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import Verifier
+
+from .exposition import READ_SECONDS
+from .metrics import answer_of
+from .usage import UsageCollector
+from .warm import Recall
+
+SCOPE = "spacekey"
+"""The instrumentation scope of all of it."""
+SPAN = "spacekey.verify"
+
+
+class Telemetry:
+    """Observes verifiers, limiters and ``TokenMiddleware(on_outcome=…)``, as ``AppMetrics`` does.
+
+    :param tracer_provider: None takes the global one, also when that is set later.
+    :param meter_provider: the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
+        self._meter = meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
+        self._verifications = meter.create_counter("spacekey.verifications", "{verification}", "Answers to credentials")
+        self._lookups = meter.create_counter("spacekey.cache.lookups", "{lookup}", "Answers from memory or to be read")
+        self._reads = meter.create_histogram(
+            "spacekey.read.duration",
+            "s",
+            "Reads of the store or server",
+            explicit_bucket_boundaries_advisory=READ_SECONDS,
+        )
+        self._staleness = meter.create_gauge("spacekey.staleness", "s", "T, as the last good answer said")
+        self._decisions = meter.create_counter("spacekey.limit.decisions", "{charge}", "Charges against limits")
+        self._fallback = meter.create_gauge("spacekey.limit.fallback", "1", "1 while Redis cannot be asked")
+
+    def verifier(self, inner: Verifier) -> TracedVerifier:
+        """Another verifier with a span around each verification that has to be waited for."""
+        return TracedVerifier(inner, self._tracer)
+
+    def outcome(self, _connection: HTTPConnection, outcome: Outcome) -> None:
+        """Count one answer and write it on the current span: this is ``TokenMiddleware``'s ``on_outcome``."""
+        answer, reason = answer_of(outcome)
+        self._verifications.add(1, {"answer": answer, "reason": reason})
+        _describe(trace.get_current_span(), outcome)
+
+    def hit(self) -> None:
+        """Count an answer from memory."""
+        self._lookups.add(1, {"result": "hit"})
+
+    def miss(self) -> None:
+        """Count one that had to be read."""
+        self._lookups.add(1, {"result": "miss"})
+
+    def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
+        """Record a read, and T where it came with it."""
+        self._reads.record(seconds, {"answered": answered})
+        if staleness_seconds is not None:
+            self._staleness.set(staleness_seconds)
+
+    def limit_decision(self, allowed: bool) -> None:
+        """Count one charge against a token's limit."""
+        self._decisions.add(1, {"decision": "allowed" if allowed else "limited"})
+
+    def limits_fall_back(self, fallen_back: bool) -> None:
+        """Redis cannot be asked, and this process hands out its own share; or it can be asked again."""
+        self._fallback.set(int(fallen_back))
+
+    def follow(self, usage: UsageCollector | None) -> None:
+        """Show what waits in this collector, and what it lost. Once: what is shown cannot be taken back."""
+        if usage is None:
+            return
+        meter = self._meter
+        meter.create_observable_gauge("spacekey.usage.waiting", [_asked(lambda: usage.waiting)], "{row}")
+        meter.create_observable_gauge("spacekey.usage.lag", [_asked(lambda: usage.lag_seconds)], "s")
+        meter.create_observable_counter("spacekey.usage.lost", [_asked(lambda: usage.lost)], "{request}")
+
+
+class TracedVerifier:
+    """Another verifier, each of whose verifications is a span. What it says is passed on as it is.
+
+    ``peek`` and ``recall`` make none: they answer in less time than a span takes.
+    """
+
+    def __init__(self, inner: Verifier, tracer: Tracer) -> None:
+        self._inner = inner
+        self._tracer = tracer
+        self.peek: Callable[[Secret], Verdict | None] | None = getattr(inner, "peek", None)
+        self.recall: Recall | None = getattr(inner, "recall", None)
+        self.usage: UsageCollector | None = getattr(inner, "usage", None)
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """See :class:`spacekey.domain.verifier.Verifier`."""
+        # The exception's text stays out of the span: a driver may have put the secret into it.
+        with self._tracer.start_as_current_span(SPAN, record_exception=False, set_status_on_exception=False) as span:
+            known = self._known(secret)
+            span.set_attribute("spacekey.cached", known is not None)
+            try:
+                verdict = await self._inner.verify(secret) if known is None else known
+            except BaseException:
+                _describe(span, CannotTell(""))
+                span.set_status(Status(StatusCode.ERROR))
+                raise
+            _describe(span, verdict)
+            if isinstance(verdict, CannotTell):
+                span.set_status(Status(StatusCode.ERROR))
+            return verdict
+
+    async def aclose(self) -> None:
+        """Close the inner one."""
+        await self._inner.aclose()
+
+    def _known(self, secret: Secret) -> Verdict | None:
+        try:
+            return None if self.peek is None else self.peek(secret)
+        except Exception:  # noqa: BLE001 - then it is verified, as without a span
+            return None
+
+
+def _describe(span: Span, outcome: Outcome) -> None:
+    answer, reason = answer_of(outcome)
+    span.set_attribute("spacekey.answer", answer)
+    if reason:
+        span.set_attribute("spacekey.reason", reason)
+    token_id = outcome.token_id if isinstance(outcome, Refused) else None
+    token_id = outcome.principal.id if isinstance(outcome, Valid) else token_id
+    if token_id is not None:
+        span.set_attribute("spacekey.token.id", token_id)
+
+
+def _asked(ask: Callable[[], float]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda _options: [Observation(ask())]

@@ -1,0 +1,46 @@
+"""The hot lookup with somebody who is told how long it takes."""
+
+from __future__ import annotations
+
+from spacekey.middleware.clock import Clock, boot_clock
+from spacekey.middleware.observed import VerifierObserver
+from spacekey.models.lookup import TokenFacts, TokenLookup
+
+
+class ObservedLookup:
+    """Another lookup, whose reads are told. What is refused before a read, for its shape, is none.
+
+    :param default_staleness_seconds: T where the database holds no other.
+    """
+
+    def __init__(
+        self,
+        inner: TokenLookup,
+        observer: VerifierObserver,
+        default_staleness_seconds: float,
+        *,
+        clock: Clock = boot_clock,
+    ) -> None:
+        self._inner = inner
+        self._observer = observer
+        self._default_staleness_seconds = default_staleness_seconds
+        self._clock = clock
+
+    async def by_digest(self, digest: bytes) -> TokenFacts | None:
+        """See :class:`~spacekey.models.lookup.TokenLookup`."""
+        began = self._clock()
+        answered = False
+        staleness: float | None = None
+        try:
+            facts = await self._inner.by_digest(digest)
+            answered = True
+            if facts is not None:
+                own = facts.max_staleness_seconds
+                staleness = self._default_staleness_seconds if own is None else own
+            return facts
+        finally:
+            self._observer.read(self._clock() - began, answered=answered, staleness_seconds=staleness)
+
+    async def aclose(self) -> None:
+        """Close the inner one."""
+        await self._inner.aclose()
