@@ -223,7 +223,9 @@ async def test_a_dead_token_is_denied_and_not_used(usage: UsageCollector, kept: 
 
 
 @pytest.mark.parametrize(
-    ("path", "token"), [("/both", ""), ("/both", "nonsense"), ("/public", FULL), ("/both", MEMBER), ("/nowhere", FULL)]
+    ("path", "token"),
+    [("/both", ""), ("/both", "nonsense"), ("/public", FULL), ("/both", MEMBER), ("/nowhere", FULL)],
+    ids=["no token", "nonsense", "a public route", "a member", "no route"],
 )
 async def test_nobody_members_and_public_routes_count_nothing(
     path: str, token: str, usage: UsageCollector, kept: Kept
