@@ -22,10 +22,11 @@ def _sha256() -> Any:
     return importlib.import_module("hashlib").sha256
 
 
-_new = _sha256()
+new_sha256 = _sha256()
+"""As :func:`hashlib.sha256`: for who counts every call; :func:`sha256_of` for everybody else."""
 
 
 def sha256_of(data: bytes) -> bytes:
     """The SHA-256 (FIPS 180-4) of ``data``, 32 bytes."""
-    digest: bytes = _new(data).digest()
+    digest: bytes = new_sha256(data).digest()
     return digest

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from spacekey.domain.digest import sha256_of
+from spacekey.domain.digest import new_sha256, sha256_of
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
@@ -78,7 +78,7 @@ class CachedVerifier:
 
         What :meth:`peek` does, for the case that matters to the cost of a request; see ``warm``.
         """
-        key = sha256_of(header)
+        key = new_sha256(header).digest()
         entry = self._valid.get(key)
         if entry is None or self._clock() >= entry.until:
             return None

@@ -19,7 +19,7 @@ from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
 from .tally import Tally
-from .warm import Recall
+from .warm import Warm, recaller
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -49,14 +49,21 @@ class Gate:
     usage: Tally | None = None
     watch: Watch = field(default_factory=Watch)
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
-    recall: Recall | None = field(init=False, repr=False)
-    """The verifier's own, where it has one. Whoever asks it looks at the environment besides."""
+    recalled: Callable[[Scope], Warm | None] | None = field(init=False, repr=False)
+    """Asks the verifier's warm path, where it has one."""
     fate: Fate = field(init=False, repr=False)
     """What a visit begins as: nothing is left to count where nobody counts."""
 
+    charge_at_once: Callable[[str, Limit, int], Decision | None] = field(init=False, repr=False)
+    """Charges a limit where that needs no waiting; None when :meth:`charge` must be. May raise."""
+
     def __post_init__(self) -> None:
+        at_once = _charges_nothing if self.limits is None else self.limits.charge_at_once
+        object.__setattr__(self, "charge_at_once", at_once)
         object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
-        object.__setattr__(self, "recall", getattr(self.verifier, "recall", None))
+        recall = getattr(self.verifier, "recall", None)
+        recalled = None if recall is None else recaller(recall, self.environment)
+        object.__setattr__(self, "recalled", recalled)
         object.__setattr__(self, "fate", DONE if self.usage is None else ALLOWED)
 
     def peek(self, secret: Secret) -> Verdict | None:
@@ -75,14 +82,6 @@ class Gate:
     async def judge(self, secret: Secret) -> Verdict:
         """Ask the verifier. An exception, a hang or an answer that is none of the three is "cannot tell"."""
         return self._sensible(await self._within_deadline(self.verifier.verify, secret, "the verifier"))
-
-    def charge_at_once(self, key: str, limit: Limit, cost: int) -> Decision | None:
-        """Charge a limit where that needs no waiting; None when :meth:`charge` must be."""
-        try:
-            return None if self.limits is None else self.limits.charge_at_once(key, limit, cost)
-        except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
-            log.error("the limiter failed with %s", type(error).__name__)
-            return None
 
     async def charge(self, principal: Principal, cost: int) -> Decision | None:
         """Charge the principal's limit; None when there is none, or the limiter failed, which stops nobody."""
@@ -153,6 +152,10 @@ class Gate:
             # The exception's text is not logged: a driver may have put the secret into it.
             log.error("%s failed with %s", who, type(error).__name__)
             return CannotTell(f"{who} failed")
+
+
+def _charges_nothing(_key: str, _limit: Limit, _cost: int) -> None:
+    """What charges where there are no limits."""
 
 
 def principal_in(principal: Principal, environments: Collection[str]) -> bool:

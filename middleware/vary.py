@@ -7,12 +7,14 @@ Header = tuple[bytes, bytes]
 _VARY = (b"vary", b"Authorization")
 
 
-def vary_on_authorization(headers: Sequence[Header]) -> list[Header]:
+def vary_on_authorization(headers: Sequence[Header], added: Sequence[Header] = ()) -> list[Header]:
     """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``.
+
+    :param added: put behind them.
 
     A new list: an app may send the same response to others, who were let in without a look at credentials.
     """
-    merged = [*headers, _VARY]
+    merged = [*headers, *added, _VARY]
     for name, _ in headers:
         if name == b"vary":
             return _merged(merged[:-1])

@@ -45,25 +45,30 @@ def warm(principal: Principal) -> Warm:
     return Warm(Valid(principal), principal, TokenCredentials(principal))
 
 
-def recalled(scope: Scope, recall: Recall) -> Warm | None:
-    """The warm verdict on an HTTP request's one Bearer token; None where anything is unusual or not known.
+def recaller(recall: Recall, environment: str | None) -> Callable[[Scope], Warm | None]:
+    """How to ask for the warm verdict on an HTTP request's one Bearer token.
 
-    A hit is the same token that the exact path would read: secrets of a good shape hold none of the characters that
-    it strips, and anything added to one gives another digest.
+    It is None where anything is unusual, not known, or of another environment. A hit is the same token that the exact
+    path would read: secrets of a good shape hold none of the characters that it strips, and anything added to one
+    gives another digest.
     """
-    sent: bytes | None = None
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            if sent is not None:
-                return None
-            sent = value
-    if sent is None:
+
+    def recalled(scope: Scope) -> Warm | None:
+        sent: bytes | None = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                if sent is not None:
+                    return None
+                sent = value
+        if sent is None or ((query := scope.get("query_string")) and b"access_token" in query):
+            return None
+        try:
+            known = recall(sent)
+        except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
+            log.error("the verifier failed with %s", type(error).__name__)
+            return None
+        if environment is None or known is None or known.principal.environment == environment:
+            return known
         return None
-    query = scope.get("query_string")
-    if query and b"access_token" in query:
-        return None
-    try:
-        return recall(sent)
-    except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
-        log.error("the verifier failed with %s", type(error).__name__)
-        return None
+
+    return recalled

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import ceil
 
-from .decision import Decision
+from .decision import SECOND_US, Decision
 
 POLICY = "default"
 _WINDOW_SECONDS = 60
@@ -24,10 +24,11 @@ def _policy(per_minute: int, burst: int) -> tuple[bytes, bytes]:
 
 def limit_headers(decision: Decision) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
     """Both fields, as ASGI headers."""
-    _, limit, remaining, reset_seconds, _ = decision
+    _, limit, debt, interval, burst, _ = decision
+    reset = ((debt - 1) % interval + SECOND_US) // SECOND_US if debt else 0  # ``reset_seconds``, rounded up
     return (
         _policy(limit.per_minute, limit.burst),  # the same from response to response
-        (b"ratelimit", b'"default";r=%d;t=%d' % (remaining, ceil(reset_seconds))),
+        (b"ratelimit", b'"default";r=%d;t=%d' % (burst - -(-debt // interval), reset)),
     )
 
 

@@ -8,8 +8,8 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
-from .decision import Decision
-from .gcra import MINUTE_US, SECOND_US, admission, burst_of, decision_of
+from .decision import SECOND_US, Decision
+from .gcra import MINUTE_US, burst_of
 
 ENTRIES_MAX = 100_000
 _LOOKED_AT = 2
@@ -66,12 +66,13 @@ class MemoryLimiter:
             debt = span
         after = debt + interval * cost
         if after > span:
-            return decision_of(False, limit, debt, cost, interval, burst)
+            return Decision(False, limit, debt, interval, burst, cost)
         if full_at is not None:
             self._full_at[key] = now + after
         elif cost:
             self._keep(key, now + after, now)
-        return admission(limit, after, interval, burst)
+        # As Decision(…) does, without a Python function in between.
+        return tuple.__new__(Decision, (True, limit, after, interval, burst, cost))
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """The same, for who can wait."""

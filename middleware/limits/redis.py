@@ -27,8 +27,8 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
-from .decision import Decision
-from .gcra import SECOND_US, burst_of, decision_of, interval_us
+from .decision import SECOND_US, Decision
+from .gcra import burst_of, interval_us
 from .memory import ENTRIES_MAX, MemoryLimiter
 from .redis_script import CHARGE
 
@@ -116,7 +116,7 @@ class RedisLimiter:
             return self._share.charge_at_once(key, limit, cost)
         self._come_back()
         allowed, debt = answer
-        return decision_of(allowed, limit, debt, cost, interval_us(limit), burst_of(limit))
+        return Decision(allowed, limit, debt, interval_us(limit), burst_of(limit), cost)
 
     async def aclose(self) -> None:
         """Close the connections."""
