@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, cast
 
 import uvicorn
@@ -25,7 +27,7 @@ BACKLOG = 2_048
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and ends with code 0 on SIGTERM: whoever asked for an end got it."""
 
     on_start: Callable[[], None] | None = None
 
@@ -34,9 +36,23 @@ class _Server(uvicorn.Server):
         if self.started and self.on_start is not None:
             self.on_start()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn raises what it caught once more, under the handlers it found; SIGTERM finds itself ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            with super().capture_signals():
+                yield
+            return
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
 
 def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get 10 seconds to end.
+    """Serve until SIGINT or SIGTERM; requests under way get 10 seconds to end. After SIGTERM it returns.
 
     :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
     :raises ConfigurationError: a setting, a catalog, the port or the database is not as needed; says what to do.
