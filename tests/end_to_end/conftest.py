@@ -9,8 +9,11 @@ import pytest
 
 from spacekey.models.store import SQLITE
 from support.databases import postgres_database, sqlite_database
+from support.fleet import Fleet, fleet_on
 from support.people import Person, sign_in
+from support.postgres import PostgresServer
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Running
+from support.redis_server import RedisServer, found
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +41,16 @@ def owner(running: Running) -> Iterator[Person]:
     """The demo's owner, signed in."""
     with sign_in(running.url, OWNER_EMAIL, OWNER_PASSWORD) as person:
         yield person
+
+
+@pytest.fixture(scope="package")
+def fleet(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Two servers and two apps on one PostgreSQL and, where there is one, one Redis."""
+    with ExitStack() as stack:
+        url = stack.enter_context(postgres_database(postgres))
+        redis = None
+        if found() is not None:
+            redis = RedisServer()
+            stack.callback(redis.remove)
+            redis.start()
+        yield stack.enter_context(fleet_on(Installation(url, tmp_path_factory.mktemp("fleet")), redis))

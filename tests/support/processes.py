@@ -87,15 +87,17 @@ class Installation:
         environment: str | None = None,
         fastapi: bool = False,
         limits: str | None = None,
+        processes: int = 1,
     ) -> Iterator[str]:
         """The example app, asking a running server, or the database itself when ``remote`` is None."""
-        source = ["--store", self.database_url] if remote is None else ["--remote", remote]
+        store = ["--store", self.database_url, *(f"--catalog={path}" for path in self.catalogs)]
+        source = store if remote is None else ["--remote", remote]
         chosen = [
             *source,
             *("--deadline", "20"),  # a busy machine must not turn answers into 503
             *(["--environment", environment] if environment else ()),
             *(["--fastapi"] if fastapi else ()),
-            *(["--limits", limits] if limits else ()),
+            *(["--limits", limits, "--processes", str(processes)] if limits else ()),
         ]
         environ = {**self.environ, "JOBS_SPACEKEY_TOKEN": token}
         with started([*_JOBS, "--port", "0", *chosen], environ, self.folder, r"running on (http://\S+)") as url:
@@ -127,9 +129,9 @@ def started(
 
 
 @contextmanager
-def serving_process(installation: Installation) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving_process(installation: Installation, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """One more server, and its process, for tests that stop or kill it."""
-    command = [*_CLI, "serve", "--host", "127.0.0.1", "--port", "0"]
+    command = [*_CLI, "serve", "--host", "127.0.0.1", "--port", str(port)]
     with started_process(command, installation.environ, installation.folder, r"listens on (http://\S+)") as running:
         _wait_ready(f"{running[0]}/readyz")
         yield running

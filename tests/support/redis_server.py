@@ -20,12 +20,17 @@ LOOK_AGAIN_SECONDS = 0.02
 MISSING = "NO REDIS: limits shared over Redis are NOT TESTED here; install redis-server (or valkey-server)"
 
 
+def found() -> str | None:
+    """Where the server is, if there is one."""
+    return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
 def program() -> str:
     """Where the server is; skips the test, loudly, where there is none."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is None:
+    here = found()
+    if here is None:
         pytest.skip(MISSING)
-    return found
+    return here
 
 
 class RedisServer:
