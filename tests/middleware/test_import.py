@@ -12,7 +12,18 @@ STARLETTES = (
 SMALL = {"difflib", "_sha2", "_sha256"}
 """Of the standard library, besides what Starlette loads: for "did you mean …?", and Python's own SHA-256."""
 MODULES_MAX = 60
-HEAVY = ("sqlmodel", "sqlalchemy", "strawberry", "graphql", "httpx", "alembic", "fastapi", "pydantic", "redis")
+HEAVY = (
+    "sqlmodel",
+    "sqlalchemy",
+    "strawberry",
+    "graphql",
+    "httpx",
+    "alembic",
+    "fastapi",
+    "pydantic",
+    "redis",
+    "opentelemetry",
+)
 
 
 def fresh(code: str) -> str:

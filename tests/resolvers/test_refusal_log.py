@@ -65,6 +65,7 @@ async def test_the_memory_of_refusals_is_bounded(store: Store) -> None:
     for number in range(1_000):
         log.note(Refused(Reason.REVOKED, f"key_{number}"), FACTS)
     assert (len(log._noted), len(log._waiting)) == (10, 20)
+    assert (log.waiting, log.lost) == (20, 980)
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
@@ -82,9 +83,11 @@ async def test_what_an_outage_lost_is_written_with_the_next_refusal(
         patched.setattr(store, "changing", gone)
         log.note(Refused(Reason.REVOKED, token_id), FACTS)
         await log.flush()
+        assert (log.waiting, log.lost) == (0, 1)
     log.note(Refused(Reason.REVOKED, token_id), FACTS)
     await log.flush()
     assert len(await _refusals(world, chain)) == 1
+    assert log.lost == 1
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)

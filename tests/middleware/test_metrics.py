@@ -1,0 +1,153 @@
+"""What a protected app shows of itself."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
+from spacekey.domain.principal import Limit
+from spacekey.domain.secret import Secret
+from spacekey.domain.usage import UsageBatch
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
+from spacekey.middleware.cached import Reading
+from spacekey.middleware.clock import boot_clock, utc_now
+from spacekey.middleware.limits import MemoryLimiter
+from spacekey.middleware.limits.counted import CountedLimiter
+from spacekey.middleware.limits.flooded import Flooded
+from spacekey.middleware.metrics import AppMetrics, answer_of, metrics_endpoint
+from spacekey.middleware.observed import cache_over
+from spacekey.middleware.usage import UsageCollector
+from support.asgi_calls import bearer, call
+from support.verifier_contract import principal
+
+
+class Nowhere:
+    """A sink that keeps nothing."""
+
+    async def send(self, batch: UsageBatch) -> None:
+        """Forget it."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+@requires("a")
+async def protected(_request: Request) -> Response:
+    """A page."""
+    return Response("here")
+
+
+async def test_an_app_shows_what_its_requests_did() -> None:
+    memory = MemoryVerifier()
+    secret = memory.issue("a", limit=Limit(per_minute=1, burst=2))
+
+    async def read(asked: Secret) -> Reading:
+        return Reading(await memory.verify(asked), 60.0)
+
+    metrics = AppMetrics()
+    usage = UsageCollector(Nowhere())
+    metrics.follow(usage)
+    app = Starlette(
+        routes=[Route("/", protected), Route("/metrics", public(metrics_endpoint(metrics)))],
+        middleware=[
+            Middleware(
+                TokenMiddleware,
+                verifier=cache_over(read, metrics, clock=boot_clock, now=utc_now, entries_max=10),
+                on_outcome=metrics.outcome,
+                limits=CountedLimiter(MemoryLimiter(), metrics),
+                usage=usage,
+            )
+        ],
+    )
+    statuses = [(await call(app, "GET", "/", bearer(secret.reveal()))).status for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    memory.outage = "gone"
+    other = memory.issue("a")
+    for headers in ([], bearer("nonsense"), bearer(other.reveal())):
+        await call(app, "GET", "/", headers)
+    answer = await call(app, "GET", "/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.body.decode().splitlines()
+    for line in (
+        'spacekey_verifications_total{answer="valid",reason=""} 3',
+        'spacekey_verifications_total{answer="absent",reason=""} 1',
+        'spacekey_verifications_total{answer="refused",reason="malformed"} 1',
+        'spacekey_verifications_total{answer="cannot_tell",reason=""} 1',
+        'spacekey_verifications_total{answer="refused",reason="revoked"} 0',
+        'spacekey_cache_lookups_total{result="hit"} 2',
+        'spacekey_cache_lookups_total{result="miss"} 2',
+        "spacekey_read_seconds_count 2",
+        "spacekey_staleness_seconds 60",
+        'spacekey_limit_decisions_total{decision="allowed"} 2',
+        'spacekey_limit_decisions_total{decision="limited"} 1',
+        "spacekey_limits_fallback 0",
+        "spacekey_usage_waiting 1",
+        "spacekey_usage_lost_total 0",
+    ):
+        assert line in lines, line
+    assert float(_value(lines, "spacekey_usage_lag_seconds")) > 0
+    for private in (secret.reveal(), secret.reveal()[:12], "key_1", "ws_1"):
+        assert private not in answer.body.decode()
+    await usage.aclose()
+    shown = (await call(app, "GET", "/metrics")).body.decode().splitlines()
+    assert "spacekey_usage_lag_seconds 0" in shown
+
+
+def test_a_fallback_and_its_end_are_seen() -> None:
+    metrics = AppMetrics()
+    for fallen_back in (True, False):
+        metrics.limits_fall_back(fallen_back)
+        assert f"spacekey_limits_fallback {int(fallen_back)}" in metrics.text().splitlines()
+
+
+def test_reads_without_an_answer_are_counted_apart_and_leave_t_as_it_was() -> None:
+    metrics = AppMetrics()
+    assert "spacekey_staleness_seconds" not in metrics.text()
+    metrics.read(0.01, answered=True, staleness_seconds=0.5)
+    metrics.read(2.0, answered=False, staleness_seconds=None)
+    lines = metrics.text().splitlines()
+    for line in (
+        "spacekey_staleness_seconds 0.5",
+        "spacekey_reads_unanswered_total 1",
+        "spacekey_read_seconds_count 2",
+        "spacekey_read_seconds_sum 2.01",
+        'spacekey_read_seconds_bucket{le="0.01"} 1',
+    ):
+        assert line in lines, line
+
+
+def test_without_a_cache_none_is_shown() -> None:
+    metrics = AppMetrics(caching=False)
+    metrics.hit()
+    metrics.miss()
+    assert "cache" not in metrics.text()
+
+
+def test_each_answer_has_its_own_word_and_every_series_is_there_from_the_start() -> None:
+    outcomes: dict[Outcome, str] = {
+        Absent(): "absent",
+        Valid(principal()): "valid",
+        CannotTell("x"): "cannot_tell",
+        Flooded("x"): "held_up",
+        **{Refused(reason, "key_1"): "refused" for reason in Reason},
+    }
+    metrics = AppMetrics()
+    series = len(metrics.families()[0].samples)
+    for outcome, word in outcomes.items():
+        assert answer_of(outcome)[0] == word
+        metrics.verification(outcome)
+    samples = metrics.families()[0].samples
+    assert len(samples) == series == len(outcomes)
+    assert {sample.value for sample in samples} == {1}
+
+
+def test_what_is_no_outcome_is_never_counted_as_valid() -> None:
+    assert answer_of(None) == ("cannot_tell", "")  # type: ignore[arg-type]
+
+
+def _value(lines: list[str], name: str) -> str:
+    return next(line for line in lines if line.startswith(f"{name} ")).split()[1]

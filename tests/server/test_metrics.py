@@ -1,0 +1,130 @@
+"""What ``/metrics`` shows after real requests, on both databases."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import Valid
+from spacekey.domain.secret import Secret
+from spacekey.middleware.metrics import AppMetrics
+from spacekey.models.setting import MAX_STALENESS, Setting
+from spacekey.models.store import SQLITE
+from spacekey.resolvers.end_token import revoke_token
+from spacekey.server.embed import store_verifier
+from support.server import Served, bearer, served
+from support.world import EXAMPLES, OPERATOR
+
+SELF = "/api/v1/self"
+LINE = re.compile(r'[a-z_]+(\{[a-z_]+="[^"\n]*"(,[a-z_]+="[^"\n]*")*\})? [0-9.e+-]+')
+
+
+async def shown(server: Served) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    answer = await server.client.get("/metrics")
+    assert answer.status_code == 200
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    samples = [line.rsplit(" ", 1) for line in lines]
+    found = {name: float(value) for name, value in samples}
+    assert len(found) == len(samples), "a series comes twice"
+    return found
+
+
+async def test_reads_t_limits_and_usage_are_shown(database_url: str, database_kind: str) -> None:
+    async with served(database_url) as server:
+        assert "spacekey_staleness_seconds" not in await shown(server)
+        workspace = await server.world.workspace("spooled")
+        token_id, secret = await server.token(workspace.id, "jobs:read")
+        for sent in (secret, secret, "sp_live_" + "0" * 38):
+            await server.client.get(SELF, headers=bearer(sent))
+        found = await shown(server)
+        assert found["spacekey_read_seconds_count"] == 2, "what has the wrong shape is not read"
+        assert found['spacekey_read_seconds_bucket{le="+Inf"}'] == 2
+        assert found["spacekey_read_seconds_sum"] > 0
+        assert found["spacekey_reads_unanswered_total"] == 0
+        assert found["spacekey_staleness_seconds"] == (0 if database_kind == SQLITE else 1)
+        assert found['spacekey_limit_decisions_total{decision="allowed"}'] == 2
+        assert found['spacekey_limit_decisions_total{decision="limited"}'] == 0
+        assert found["spacekey_limits_fallback"] == 0
+        assert found["spacekey_usage_waiting"] == 1
+        assert found["spacekey_usage_lag_seconds"] > 0
+        await server.parts.usage.flush()
+        after = await shown(server)
+        assert (after["spacekey_usage_waiting"], after["spacekey_usage_lag_seconds"]) == (0, 0)
+        assert after["spacekey_usage_lost_total"] == 0
+        text = (await server.client.get("/metrics")).text
+        for private in (secret, secret[:12], token_id, workspace.id, workspace.slug):
+            assert private not in text
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_introspection_reads_too(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, asking = await server.token(workspace.id, "tokens:introspect")
+        _, asked = await server.token(workspace.id, "jobs:read")
+        answer = await server.client.post("/api/v1/introspect", data={"token": asked}, headers=bearer(asking))
+        assert answer.json()["active"]
+        assert (await shown(server))["spacekey_read_seconds_count"] == 2
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_refusals_that_could_not_be_written_are_shown(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        token_id, secret = await server.token(workspace.id, "jobs:read")
+        await revoke_token(server.world.system, OPERATOR, token_id, reason="test")
+
+        def gone() -> None:
+            raise Unavailable("gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(server.world.system.store, "changing", gone)
+            assert (await server.client.get(SELF, headers=bearer(secret))).status_code == 401
+            await server.parts.refusals.flush()
+        found = await shown(server)
+        assert found["spacekey_refusals_lost_total"] == 1
+        assert found["spacekey_refusals_waiting"] == 0
+        assert found['spacekey_verifications_total{answer="refused",reason="revoked"}'] == 1
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_a_read_that_fails_is_unanswered(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "jobs:read")
+
+        async def gone(_self: object, _digest: bytes) -> None:
+            raise Unavailable("gone")
+
+        monkeypatch.setattr("spacekey.models.sqlite_lookup.SqliteLookup.by_digest", gone)
+        assert (await server.client.get(SELF, headers=bearer(secret))).status_code == 503
+        found = await shown(server)
+        assert found["spacekey_reads_unanswered_total"] == found["spacekey_read_seconds_count"] == 1
+        assert found['spacekey_verifications_total{answer="cannot_tell",reason=""}'] == 1
+        assert "spacekey_staleness_seconds" not in found
+
+
+async def test_an_embedded_verifier_tells_its_observer(database_url: str, database_kind: str) -> None:
+    """On SQLite every verification is a read and there is nothing to look up; on PostgreSQL the second is a hit."""
+    async with served(database_url) as server:
+        async with server.world.system.store.changing() as session:
+            session.add(Setting(name=MAX_STALENESS, value=30.0))
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "jobs:read")
+        metrics = AppMetrics()
+        verifier = store_verifier(database_url, [EXAMPLES / "spooled.toml"], observer=metrics, clock=server.world.clock)
+        try:
+            for _ in range(2):
+                assert isinstance(await verifier.verify(Secret(secret)), Valid)
+        finally:
+            await verifier.aclose()
+        lines = metrics.text().splitlines()
+        assert "spacekey_staleness_seconds 30" in lines
+        reads, hits, misses = (2, 0, 0) if database_kind == SQLITE else (1, 1, 1)
+        assert f"spacekey_read_seconds_count {reads}" in lines
+        assert f'spacekey_cache_lookups_total{{result="hit"}} {hits}' in lines
+        assert f'spacekey_cache_lookups_total{{result="miss"}} {misses}' in lines
