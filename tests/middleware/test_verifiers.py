@@ -16,6 +16,10 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier
 from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.clock import utc_now
+from spacekey.middleware.metrics import AppMetrics
+from spacekey.middleware.observed import cache_over
+from spacekey.middleware.otel import Telemetry
 from spacekey.middleware.remote import RemoteVerifier
 from support.verifier_contract import VerifierContract, Workbench, principal
 
@@ -82,6 +86,15 @@ class Cached(InMemory):
         self.time.now += 1.0
 
 
+class Observed(Cached):
+    """The same with somebody who counts, and spans."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        cache = cache_over(self.read, AppMetrics(), clock=self.time, now=utc_now, entries_max=100)
+        self.verifier = Telemetry().verifier(cache)
+
+
 class Remote(InMemory):
     """The same behind introspection over httpx."""
 
@@ -137,7 +150,7 @@ def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=[InMemory, Chained, Cached, Remote], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[InMemory, Chained, Cached, Observed, Remote], ids=lambda kind: kind.__name__)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Workbench]:
     """Each verifier in turn."""
     made: Workbench = request.param()
