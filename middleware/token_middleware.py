@@ -9,7 +9,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.verifier import Verifier
 
 from .access import Declaration, public
-from .credentials import SUBPROTOCOL
+from .credentials import SUBPROTOCOL, credentials_of
 from .doors import Doors
 from .ending import ConnectionEnded
 from .gate import Fallback, Gate, Observer, WorkspaceOf
@@ -126,7 +126,8 @@ class TokenMiddleware:
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
         line = OpenSocket(self.gate.watch, receive, send)
-        visit = Visit(self.gate, scope, line.receive, line.send)
+        # The subprotocols hold a secret that the app must not come across, so it is taken at once.
+        visit = Visit(self.gate, scope, line.receive, line.send, credentials_of(scope))
         visit.stay = Stay(visit, self.gate, scope, line)
         line.opened = visit.stay.open
         send = visit.sending_on_socket

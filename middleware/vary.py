@@ -4,25 +4,19 @@ from collections.abc import Sequence
 
 Header = tuple[bytes, bytes]
 
-_VARY = (b"vary", b"Authorization")
+VARY = (b"vary", b"Authorization")
+"""For responses that say nothing else."""
 
 
-def vary_on_authorization(headers: Sequence[Header], added: Sequence[Header] = ()) -> list[Header]:
+def vary_on_authorization(headers: Sequence[Header]) -> list[Header]:
     """The headers with ``Authorization`` in ``Vary``; unchanged when it is there, or when ``Vary`` is ``*``.
-
-    :param added: put behind them.
 
     A new list: an app may send the same response to others, who were let in without a look at credentials.
     """
-    merged = [*headers, *added, _VARY]
-    for name, _ in headers:
-        if name == b"vary":
-            return _merged(merged[:-1])
-    return merged
-
-
-def _merged(merged: list[Header]) -> list[Header]:
+    merged = list(headers)
     named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]
+    if not named:
+        return [*merged, VARY]
     present = {part.strip().lower() for _, value in named for part in value.split(b",")}
     if present & {b"*", b"authorization"}:
         return merged

@@ -15,7 +15,7 @@ from spacekey.domain.secret import Secret
 from . import problems
 from .access import Access, Requirement, optional, public
 from .asking import ANONYMOUS, NOT_READ
-from .credentials import Malformed, credentials_of
+from .credentials import Malformed
 from .gate import Gate
 from .limits import Decision
 from .limits.flooded import Flooded
@@ -26,7 +26,7 @@ from .open_response import OpenResponse
 from .satisfying import refusal_of, satisfied, spaces_in
 from .stay import Stay
 from .token_credentials import NO_CREDENTIALS
-from .vary import vary_on_authorization
+from .vary import VARY, vary_on_authorization
 
 KEY = "spacekey"
 """Where the visit sits in the ASGI scope."""
@@ -43,7 +43,14 @@ class Visit(Metered):
 
     __slots__ = ("_heard", "_receive", "_send", "stay")
 
-    def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        sent: Secret | Malformed | None = NOT_READ,
+    ) -> None:
         self._gate = gate
         self._scope = scope
         self._receive = receive
@@ -57,8 +64,7 @@ class Visit(Metered):
         """What it will count as, as far as is known."""
         self._paid = 0
         self._used = NO_SCOPES  # by what it was let in besides ``admitted``
-        # A WebSocket's subprotocols hold a secret that the app must not come across, so there it is taken at once.
-        self._sent = credentials_of(scope) if scope["type"] == "websocket" else NOT_READ
+        self._sent = sent
         self.stay: Stay | None = None
         """What watches the connection when it lasts: a WebSocket, or a response of several parts."""
         self._heard = False
@@ -143,8 +149,15 @@ class Visit(Metered):
             if message["type"] == "http.response.start":
                 if self.fate is not DONE:
                     self.count()
-                added = () if self.decision is None else limit_headers(self.decision)
-                message["headers"] = vary_on_authorization(message.get("headers") or (), added)
+                headers = message.get("headers") or ()
+                if self.decision is not None:
+                    headers = [*headers, *limit_headers(self.decision)]
+                for name, _ in headers:
+                    if name == b"vary":
+                        message["headers"] = vary_on_authorization(headers)
+                        break
+                else:  # the usual case, without another call
+                    message["headers"] = [*headers, VARY]
             elif "more_body" in message or self.stay is not None:
                 return self._sending_part(message)
         return self._send(message)
