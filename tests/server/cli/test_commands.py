@@ -60,6 +60,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "migrate": [],
     "demo": [],
     "check": [],
+    "introspector": ["emit-api", "--catalog", "emit"],
     "workspace list": [],
     "workspace create": ["acme", "--catalog", "emit"],
     "workspace show": ["emit-demo"],
