@@ -24,15 +24,19 @@ from .token_grants import check_role_ceiling
 INVITATION_LIFETIME = timedelta(days=7)
 
 
-async def invite(session: AsyncSession, system: System, caller: Caller, member: Member) -> Secret:
-    """A code for becoming this member, instead of any code given before; inside the caller's transaction."""
+async def invite(session: AsyncSession, system: System, caller: Caller, member: Member) -> tuple[str, Secret]:
+    """An invitation's id, and a code for becoming this member, instead of any code given before.
+
+    Inside the caller's transaction.
+    """
     code = opaque_secret(system.entropy)
     now = system.clock()
     await invitation_queries.delete_invitations(session, member.user_id, member.workspace_id)
+    invitation_id = new_id(INVITATION, now, system.entropy)
     session.add(
         Invitation(
             digest=code.digest(),
-            id=new_id(INVITATION, now, system.entropy),
+            id=invitation_id,
             user_id=member.user_id,
             workspace_id=member.workspace_id,
             role=member.role,
@@ -41,7 +45,7 @@ async def invite(session: AsyncSession, system: System, caller: Caller, member: 
             expires_at=now + INVITATION_LIFETIME,
         )
     )
-    return code
+    return invitation_id, code
 
 
 async def withdraw_invitation(system: System, caller: Caller, invitation_id: str) -> None:

@@ -28,7 +28,11 @@ from .validate import clean_email, clean_name, unknown
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A member with the person. With an ``invitation``, shown once, they become one by accepting it."""
+    """A member with the person. With an ``invitation``, shown once, they become one by accepting it.
+
+    Until then ``user`` is what the invitation says of them, under its id: whether they have an account, since when and
+    by what name is nobody's business who merely knows their address.
+    """
 
     member: Member
     user: User
@@ -61,10 +65,13 @@ async def add_member(
             raise Conflict(f"{address} is a member already; change the role instead.")
         at_once = isinstance(caller, Operator) and user.password_hash is not None
         member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
-        invitation = None if at_once else await invite(session, system, caller, member)
+        invitation = None
         if at_once:
             session.add(member)
             await invitation_queries.delete_invitations(session, user.id, workspace_id)
+        else:
+            invitation_id, invitation = await invite(session, system, caller, member)
+            user = User(id=invitation_id, email=address, name=name or address, created_at=member.created_at)
         await record(
             session,
             system,

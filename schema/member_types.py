@@ -15,7 +15,9 @@ from spacekey.models.workspace import Member as MemberRow
 class Member:
     """A member."""
 
-    user_id: strawberry.ID
+    user_id: strawberry.ID = strawberry.field(
+        description="The person's id; of somebody who was just invited, the invitation's, until they accept."
+    )
     name: str
     email: str
     role: str

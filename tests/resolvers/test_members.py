@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from spacekey.domain.page import page_request
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.models.store import Store
 from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.resolvers.members import add_member, change_member_role, remove_member
 from spacekey.resolvers.roles import set_role
@@ -72,3 +74,17 @@ async def test_a_role_that_members_hold_is_not_removed(store: Store) -> None:
     with pytest.raises(Conflict, match="still hold"):
         await set_role(world.system, OPERATOR, workspace.id, name="viewer", grants=None)
     await set_role(world.system, OPERATOR, workspace.id, name="manager", grants=None)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_inviting_an_address_does_not_tell_whether_it_has_an_account(store: Store, known: bool) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("emit")
+    owner = await world.member(workspace, "owner", "owner@example.com")
+    if known:
+        await world.member(await world.workspace("spooled"), "owner", "carol@example.com")
+    invited = await add_member(world.system, owner, workspace.id, email="carol@example.com", role="viewer")
+    assert (invited.user.name, invited.user.email) == ("carol@example.com", "carol@example.com")
+    assert invited.user.id.startswith("inv_")
+    events = await audit_list(world.system, owner, workspace.id, page_request(1, None, None, None))
+    assert [event.target_id for event in events.rows] == [invited.user.id]
