@@ -18,7 +18,10 @@ from spacekey.middleware.limits import Limiter, MemoryLimiter
 from .rules import catalog_files
 
 TOKEN_VARIABLE = "JOBS_SPACEKEY_TOKEN"  # noqa: S105 - a variable's name
-"""The app's own token, which needs ``tokens:introspect``: in the environment, since anybody can read arguments."""
+"""The app's own credential, which may introspect: in the environment, since anybody can read arguments."""
+
+STORE_VARIABLE = "SPACEKEY_DATABASE_URL"
+"""For ``--store`` without a value: the URL may hold a password."""
 
 
 GRACEFUL_SECONDS = 10
@@ -27,14 +30,10 @@ GRACEFUL_SECONDS = 10
 
 def main() -> None:
     """Read the arguments, choose a verifier, serve."""
-    asked = _arguments().parse_args()
+    asked = arguments().parse_args()
     try:
-        verifier = (
-            _remote(asked.remote, asked.environment, asked.deadline)
-            if asked.remote
-            else _embedded(asked.store, asked.catalog or catalog_files(), asked.environment)
-        )
-        limits = _limits(asked.limits, asked.processes)
+        verifier = chosen_verifier(asked)
+        limits = chosen_limits(asked)
     except ConfigurationError as error:
         sys.exit(str(error))
     app: Starlette
@@ -49,7 +48,8 @@ def main() -> None:
     uvicorn.run(app, host=asked.host, port=asked.port, timeout_graceful_shutdown=GRACEFUL_SECONDS)
 
 
-def _arguments() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """What can be asked for."""
     parser = argparse.ArgumentParser(prog="python -m spacekey.examples.jobs")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=8001)
@@ -62,34 +62,58 @@ def _arguments() -> argparse.ArgumentParser:
         "--catalog", action="append", type=Path, metavar="FILE", help="of the store's workspaces; emit's and spooled's"
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--remote", metavar="URL", help=f"a running Spacekey; the app's own token in {TOKEN_VARIABLE}")
-    source.add_argument("--store", metavar="URL", help="a Spacekey database, such as sqlite:///data/spacekey.db")
+    source.add_argument("--remote", metavar="URL", help=f"a running Spacekey; the app's credential in {TOKEN_VARIABLE}")
+    source.add_argument(
+        "--store", nargs="?", const="", metavar="URL", help=f"a Spacekey database; the one in {STORE_VARIABLE} without"
+    )
+    parser.add_argument("--allow-plain-http", action="store_true", help="to another machine, in a network of your own")
     return parser
 
 
-def _limits(where: str | None, processes: int) -> Limiter | None:
-    if where is None or where == "memory":
-        return None if where is None else MemoryLimiter(share=processes)
+def chosen_verifier(asked: argparse.Namespace) -> Verifier:
+    """The verifier that was asked for.
+
+    :raises ConfigurationError: saying what is wrong or missing.
+    """
+    return _embedded(asked) if asked.remote is None else _remote(asked)
+
+
+def chosen_limits(asked: argparse.Namespace) -> Limiter | None:
+    """What holds tokens to their plans, if anything.
+
+    :raises ConfigurationError: a Redis URL or a number that cannot be.
+    """
+    if asked.limits is None or asked.limits == "memory":
+        return None if asked.limits is None else MemoryLimiter(share=asked.processes)
     from spacekey.middleware.limits.redis import RedisLimiter
 
-    return RedisLimiter(where, processes=processes)
+    return RedisLimiter(asked.limits, processes=asked.processes)
 
 
-def _remote(url: str, environment: str | None, deadline_seconds: float) -> Verifier:
+def _remote(asked: argparse.Namespace) -> Verifier:
     from spacekey.middleware.remote import RemoteVerifier
 
-    token = os.environ.get(TOKEN_VARIABLE)
-    if not token:
-        raise ConfigurationError(
-            f"put this app's own token into {TOKEN_VARIABLE}; it needs the scope tokens:introspect"
-        )
-    return RemoteVerifier(url, Secret(token), environment=environment, deadline_seconds=deadline_seconds)
+    return RemoteVerifier(
+        asked.remote,
+        Secret(_variable(TOKEN_VARIABLE, "this app's own credential; docs/remote.md says where it comes from")),
+        environment=asked.environment,
+        deadline_seconds=asked.deadline,
+        allow_plain_http=asked.allow_plain_http,
+    )
 
 
-def _embedded(url: str, catalogs: list[Path], environment: str | None) -> Verifier:
+def _embedded(asked: argparse.Namespace) -> Verifier:
     from spacekey.server.embed import store_verifier
 
-    return store_verifier(url, catalogs, environment=environment)
+    url = asked.store or _variable(STORE_VARIABLE, "the database's URL")
+    return store_verifier(url, asked.catalog or catalog_files(), environment=asked.environment)
+
+
+def _variable(name: str, meaning: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigurationError(f"{name} is not set; put {meaning} into it")
+    return value
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from spacekey.examples.jobs import __main__ as jobs
 from spacekey.server.serve import GRACEFUL_SECONDS
 from spacekey.server.settings import variable_names
 from support.world import EXAMPLES
@@ -40,27 +42,71 @@ COMMANDS = dict(_commands())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_exists_with_its_options(name: str, installed_help: dict[str, str]) -> None:
+def test_every_command_exists_and_its_app_can_be_made(
+    name: str, spacekeys_help: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program, *arguments = COMMANDS[name]
     if program == "spacekey":
-        assert arguments[0] in installed_help["spacekey"].split(), arguments
+        assert arguments[0] in spacekeys_help.split(), arguments
         return
     assert [program, *arguments[:2]] == ["python", "-m", "spacekey.examples.jobs"]
-    for option in (one.partition("=")[0] for one in arguments[2:] if one.startswith("--")):
-        assert option in installed_help["jobs"], option
+    for variable in _variables(name):
+        monkeypatch.setenv(variable, VALUES[variable])
+    asked = jobs.arguments().parse_args(arguments[2:])
+    assert jobs.chosen_verifier(asked) is not None
+    if name in _services():
+        assert jobs.chosen_limits(asked) is not None
+        assert (asked.host, asked.processes) == ("0.0.0.0", 2)
+        assert _services()[name]["ports"][0].endswith(f":{asked.port}")
+
+
+VALUES = {
+    "SPACEKEY_DATABASE_URL": "postgresql://spacekey:secret@postgres/spacekey",
+    "JOBS_SPACEKEY_TOKEN": "spk_live_secret",
+}
+
+
+def _variables(name: str) -> set[str]:
+    """What an app finds in its environment; a unit says so in a comment over its file."""
+    services = _services()
+    if name in services:
+        return set(services[name]["environment"])
+    return set(re.findall(r"^# (JOBS_\w+):", (DEPLOY / "systemd" / name).read_text(), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
-def installed_help() -> dict[str, str]:
-    """What the programs say of themselves."""
-    commands = {
-        "spacekey": [sys.executable, "-c", "from spacekey.server.cli import main; main()", "--help"],
-        "jobs": [sys.executable, "-m", "spacekey.examples.jobs", "--help"],
+def spacekeys_help() -> str:
+    """What the command line says of itself."""
+    command = [sys.executable, "-c", "from spacekey.server.cli import main; main()", "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_the_operators_credential_comes_in_two_halves_from_a_file_that_is_not_committed() -> None:
+    """The servers see the entry, the app that asks them the secret, and nobody both."""
+    halves = {"SPACEKEY_INTROSPECTORS": {"migrate", "server-a", "server-b"}, "JOBS_SPACEKEY_TOKEN": {"app-remote"}}
+    services = _services()
+    for variable, wanted in halves.items():
+        having = {name for name, one in services.items() if variable in one.get("environment", {})}
+        assert having == wanted
+        assert {services[name]["environment"][variable] for name in having} == {f"${{{variable}:?}}"}
+    text = (DEPLOY / "compose.yaml").read_text()
+    example = dict(line.split("=") for line in (DEPLOY / "env.example").read_text().splitlines() if line[0] != "#")
+    assert example == dict.fromkeys(re.findall(r"\$\{(\w+)", text), "")
+    assert ".env" in (DEPLOY.parents[1] / ".gitignore").read_text().splitlines()
+
+
+def test_the_image_is_built_from_the_package_and_nothing_else() -> None:
+    """Every folder that is a package, what the build reads, and no .env."""
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    project = tomllib.loads((DEPLOY.parents[1] / "pyproject.toml").read_text())
+    folders = {name.split(".")[1] for name in project["tool"]["setuptools"]["packages"]}
+    assert {line[1:] for line in ignored if line[0] == "!"} == folders | {
+        "constraints.txt",
+        "pyproject.toml",
+        project["project"]["readme"],
     }
-    return {
-        name: subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-        for name, command in commands.items()
-    }
+    assert "*" in ignored
+    assert ignored.index("**/.env") > max(place for place, line in enumerate(ignored) if line[0] == "!")
 
 
 def test_every_setting_exists() -> None:
@@ -97,7 +143,7 @@ def test_images_are_named_without_a_registry() -> None:
 
 def test_no_secret_is_written_down() -> None:
     for file in [*DEPLOY.rglob("*.*"), DEPLOY / "Dockerfile"]:
-        if file.is_file():
+        if file.is_file() and file.name != ".env":
             assert not re.findall(r"(?i)password[:=] *[\"']?[a-z0-9]{4}", file.read_text()), file
 
 

@@ -90,7 +90,7 @@ class Installation:
         processes: int = 1,
     ) -> Iterator[str]:
         """The example app, asking a running server, or the database itself when ``remote`` is None."""
-        store = ["--store", self.database_url, *(f"--catalog={path}" for path in self.catalogs)]
+        store = ["--store", *(f"--catalog={path}" for path in self.catalogs)]
         source = store if remote is None else ["--remote", remote]
         chosen = [
             *source,
