@@ -81,7 +81,8 @@ def test_a_member_demoted_at_one_server_makes_no_token_at_the_other(fleet: Fleet
     with admin:
         assert admin.create_token(**make)["__typename"] == "CreateTokenSuccess"
         fields, role = "MemberSuccess { effectiveAt }", {"workspaceId": fleet.home, "userId": user_id, "role": "member"}
-        fleet.at_b.change("changeMemberRole", "ChangeMemberRoleInput", fields, **role)
+        demoted = fleet.at_b.change("changeMemberRole", "ChangeMemberRoleInput", fields, **role)
+        assert demoted["__typename"] == "MemberSuccess"
         assert admin.post(document, input=make).json()["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
