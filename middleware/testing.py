@@ -66,7 +66,8 @@ def tokens(
 ) -> Iterator[TestToken]:
     """A token with these scopes, which ``app`` accepts inside the ``with`` block.
 
-    With ``app``, its TokenMiddleware asks an in-memory verifier instead of its own until the block ends. Without,
+    With ``app``, its TokenMiddleware asks an in-memory verifier instead of its own until the block ends, and nothing is
+    reported as usage. Without,
     build the app with ``token.verifier``. More tokens: ``token.verifier.issue("jobs:create")``.
 
     :raises ConfigurationError: when no TokenMiddleware can be found in ``app``.
@@ -86,11 +87,22 @@ def tokens(
         yield TestToken(secret, verifier)
         return
     own = middleware.gate
-    middleware.gate = replace(own, verifier=verifier)
+    middleware.gate = replace(own, verifier=verifier, usage=None)
     try:
         yield TestToken(secret, verifier)
     finally:
         middleware.gate = own
+
+
+def undeclared_routes(app: ASGIApp) -> list[str]:
+    """The routes for which the app would not start, one line each: ``["GET /jobs"]``; empty when all are declared.
+
+    For a test that nothing was forgotten: it needs no server, no lifespan and no verifier that answers.
+
+    :raises ConfigurationError: what else would keep the app from starting, such as a rule that names a scope wrongly;
+        or there is no TokenMiddleware in ``app``.
+    """
+    return _middleware_of(app).doors.compile({"type": "lifespan", "app": app})
 
 
 def _middleware_of(app: ASGIApp) -> TokenMiddleware:

@@ -97,7 +97,7 @@ class UsageCollector(Tally):
     async def aclose(self) -> None:
         """Flush once more, for a bounded time, and close the sink. What is noted after that is lost."""
         self._closed = True
-        if self._task is not None:
+        if self._task is not None and self._runs:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         with suppress(TimeoutError):
@@ -111,8 +111,14 @@ class UsageCollector(Tally):
         """The first note starts the task, so that a collector may be made outside of an event loop."""
         if self._noted_since is None:
             self._noted_since = self._clock()
-        if (self._task is None or self._task.done()) and not self._closed:
+        if not (self._runs or self._closed):
             self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def _runs(self) -> bool:
+        """Whether the task is there; one whose event loop was closed, as between two tests, never runs again."""
+        task = self._task
+        return task is not None and not task.done() and not task.get_loop().is_closed()
 
     async def _run(self) -> None:
         """Flush every few seconds; end when there is nothing more. The next note starts another task."""

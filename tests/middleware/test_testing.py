@@ -10,8 +10,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.testing import TestToken, tokens
+from spacekey.middleware.testing import TestToken, tokens, undeclared_routes
+from spacekey.middleware.usage import UsageCollector
 from support.asgi_calls import call, talk
 
 
@@ -77,3 +79,40 @@ def test_an_app_without_the_middleware_cannot_be_tested_so() -> None:
 def test_the_secret_stays_out_of_the_representation() -> None:
     with tokens(scopes=["jobs:read"]) as token:
         assert token.secret.reveal() not in repr(token)
+
+
+def test_what_keeps_an_app_from_starting_is_seen_without_starting_it() -> None:
+    async def forgotten(request: Request) -> Response:
+        del request
+        return PlainTextResponse("open")
+
+    whole = app()
+    assert undeclared_routes(whole) == []
+    whole.router.routes.append(Route("/forgotten", forgotten, methods=["POST"]))
+    assert undeclared_routes(whole) == ["POST /forgotten"]
+
+
+def test_a_scope_that_the_catalog_lacks_is_told_too() -> None:
+    wrong = TokenMiddleware(Starlette(routes=[Route("/jobs", jobs)]), MemoryVerifier(), known_scopes={"jobs:raed"})
+    with pytest.raises(ConfigurationError, match="jobs:raed"):
+        undeclared_routes(wrong)
+
+
+def test_an_app_without_the_middleware_has_nothing_to_look_at() -> None:
+    with pytest.raises(ConfigurationError, match="no TokenMiddleware"):
+        undeclared_routes(Starlette())
+
+
+async def test_requests_of_tests_are_not_reported_as_usage() -> None:
+    class Sink:
+        async def send(self, batch: UsageBatch) -> None:
+            raise AssertionError(batch)
+
+        async def aclose(self) -> None: ...
+
+    collector = UsageCollector(Sink())
+    middleware = Middleware(TokenMiddleware, verifier=MemoryVerifier(), usage=collector)
+    whole = Starlette(routes=[Route("/jobs", jobs)], middleware=[middleware])
+    with tokens(whole, scopes=["jobs:read"]) as token:
+        assert (await call(whole, "GET", "/jobs", sent(token))).status == 200
+    assert collector.waiting == 0

@@ -68,7 +68,7 @@ class Memory:
         return +found
 
 
-def collector(sink: Memory, clock: StoppedClock, **options: int) -> UsageCollector:
+def collector(sink: Memory, clock: StoppedClock, **options: Any) -> UsageCollector:
     async def sleep(_seconds: float) -> None:
         await asyncio.Event().wait()  # flushes are the test's
 
@@ -289,3 +289,22 @@ async def _settled() -> None:
     """Let every task go as far as it can by itself."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def test_a_collector_outlives_the_event_loop_it_was_first_used_in() -> None:
+    kept = Memory()
+    collector = UsageCollector(kept, flush_seconds=3_600)
+
+    async def noted() -> None:
+        collector.allowed("key_1", CLIENT, READ)
+
+    async def noted_and_closed() -> None:
+        collector.allowed("key_1", CLIENT, READ)
+        await collector.aclose()
+
+    abandoned = asyncio.new_event_loop()
+    abandoned.set_exception_handler(lambda _loop, _context: None)  # the task's end is no news here
+    abandoned.run_until_complete(noted())
+    abandoned.close()  # with the task that would have flushed still in it
+    asyncio.run(noted_and_closed())
+    assert sum(row.allowed for row in kept.rows) == 2

@@ -157,7 +157,9 @@ async def stage(store: Store, verifying: StoreVerifier, name: str) -> Stage:
     world = make_world(store)
     await world.user("a@b.c")
     catalog = world.system.catalogs[name]
-    plans = sorted(catalog.plans.values(), key=lambda plan: -1 if plan.tokens_max is None else 1 / (1 + plan.tokens_max))
+    plans = sorted(
+        catalog.plans.values(), key=lambda plan: -1 if plan.tokens_max is None else 1 / (1 + plan.tokens_max)
+    )
     own = await world.workspace(name, plan=plans[0].name)
     foreign = await world.workspace(name, plan=plans[0].name)
     spaces = {one.id: (await world.space(one)).id for one in (own, foreign)}
