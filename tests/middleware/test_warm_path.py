@@ -226,3 +226,15 @@ async def test_a_second_header_is_one_too_many_also_for_a_token_that_is_remember
     good: Headers = bearer(SECRETS[0].reveal())
     for sent, status in ((good, 200), (good, 200), ([*bearer("x"), *good], 400), ([*good, *good], 400)):
         assert (await call(app, "GET", "/", sent)).status == status
+
+
+async def test_a_cache_hit_does_not_stand_for_the_scope_that_the_token_lacks() -> None:
+    """As a published flaw had it: what one route had let in was remembered, and let into the next."""
+    world = World({SECRETS[0]: Valid(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
+    cache = Counting(world.read, clock=lambda: world.now)
+    routes = [Route("/held", requires("a")(_empty)), Route("/lacked", requires("b")(_empty))]
+    app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=cache)])
+    sent: Headers = bearer(SECRETS[0].reveal())
+    for path, status in (("/held", 200), ("/lacked", 403), ("/held", 200), ("/lacked", 403)):
+        assert (await call(app, "GET", path, sent)).status == status
+    assert cache.hits >= 3

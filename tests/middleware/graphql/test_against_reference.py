@@ -60,6 +60,7 @@ def compare(
     assert filtered.data == data
     assert runs.log == expected.runs
     assert coordinates(filtered.errors) == expected.denied
+    assert len(filtered.errors or []) == len(expected.denied), "one error a coordinate, however many values it has"
 
     runs.log.clear()
     rejected = schemas[Mode.REJECT].execute_sync(query, variable_values=SUPPLIED)
