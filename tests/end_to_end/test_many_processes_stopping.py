@@ -12,6 +12,7 @@ import httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spacekey.models.migrate import head
 from spacekey.models.store import Store
 from support.fleet import Fleet
 from support.jobs_requests import bearer
@@ -95,3 +96,31 @@ def _refuses_connections(url: str) -> bool:
     except httpx.TransportError:
         return True
     return False
+
+
+def test_a_running_server_outlives_a_newer_migration_and_a_starting_one_says_why_not(fleet: Fleet) -> None:
+    _, secret = fleet.token("queues:read")
+    _tables_are_of(fleet, "9999")
+    try:
+        assert httpx.get(f"{fleet.b}/readyz", trust_env=False, timeout=30).status_code == 200
+        assert fleet.statuses(secret) == {200}
+        refused = fleet.installation.run("serve", "--port", "0")
+        assert refused.returncode == 2
+        assert "9999" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    finally:
+        _tables_are_of(fleet, None)
+
+
+def _tables_are_of(fleet: Fleet, revision: str | None) -> None:
+    """Note another revision in the database, as its migration would; None is this version's."""
+
+    async def work() -> None:
+        store = Store(fleet.installation.database_url)
+        async with store.engine.begin() as connection:
+            await connection.execute(
+                sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision or head()}
+            )
+        await store.aclose()
+
+    asyncio.run(work())

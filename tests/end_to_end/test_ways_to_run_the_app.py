@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import httpx
 import pytest
 
@@ -41,3 +43,11 @@ def test_an_app_whose_server_is_gone_answers_503_and_never_401(running: Running,
         answer = httpx.get(f"{url}/queues", headers=bearer(made), trust_env=False, timeout=30)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
+def test_the_app_listens_where_it_is_told_to(running: Running) -> None:
+    with running.installation.jobs_app(host="127.0.0.2") as url:
+        assert url.startswith("http://127.0.0.2:")
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url.replace("127.0.0.2", "127.0.0.1"), trust_env=False)

@@ -15,13 +15,17 @@ import pytest
 import yaml
 
 from spacekey.examples.jobs import __main__ as jobs
+from spacekey.middleware.usage import CLOSE_SECONDS
+from spacekey.models.postgres_lookup import LOOKUP_POOL_SIZE
+from spacekey.models.store import POOL_SIZE
+from spacekey.server.app import LAST_WRITES_SECONDS
 from spacekey.server.serve import GRACEFUL_SECONDS
 from spacekey.server.settings import variable_names
 from support.world import EXAMPLES
 
 DEPLOY = EXAMPLES / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-LAST_WRITES_SECONDS = 5
+MANY_MACHINES = EXAMPLES.parent / "docs" / "many-machines.md"
 
 
 def _services() -> dict[str, dict[str, Any]]:
@@ -128,11 +132,27 @@ def test_there_are_two_servers_and_two_apps_on_one_database_that_is_migrated_fir
 
 
 def test_stopping_leaves_time_for_requests_and_last_writes() -> None:
-    needed = GRACEFUL_SECONDS + LAST_WRITES_SECONDS
+    needed = GRACEFUL_SECONDS + LAST_WRITES_SECONDS + CLOSE_SECONDS
     assert int(_services()["server-a"]["stop_grace_period"].removesuffix("s")) > needed
     stop = re.search(r"^TimeoutStopSec=(\d+)$", (DEPLOY / "systemd/spacekey.service").read_text(), re.MULTILINE)
     assert stop is not None
     assert int(stop[1]) > needed
+
+
+def test_the_page_counts_connections_as_the_code_does() -> None:
+    text = MANY_MACHINES.read_text()
+    assert f"| a server | {POOL_SIZE} for changes and pages, {LOOKUP_POOL_SIZE} for verification |" in text
+    assert f"exceed {POOL_SIZE + LOOKUP_POOL_SIZE} × (servers + embedded apps)" in text
+
+
+def test_the_page_tells_the_ports_and_times_of_the_examples() -> None:
+    text = " ".join(MANY_MACHINES.read_text().split())
+    services = _services()
+    ports = [services[name]["ports"][0].split(":")[1] for name in ("server-a", "server-b")]
+    assert "on ports {} and {} of this machine".format(*ports) in text
+    ports = [services[name]["ports"][0].split(":")[1] for name in ("app-embedded", "app-remote")]
+    assert "the apps on {} and {};".format(*ports) in text
+    assert f"Give it {services['server-a']['stop_grace_period'].removesuffix('s')} before you kill it" in text
 
 
 def test_images_are_named_without_a_registry() -> None:

@@ -88,6 +88,7 @@ class Installation:
         fastapi: bool = False,
         limits: str | None = None,
         processes: int = 1,
+        host: str | None = None,
     ) -> Iterator[str]:
         """The example app, asking a running server, or the database itself when ``remote`` is None."""
         store = ["--store", *(f"--catalog={path}" for path in self.catalogs)]
@@ -97,6 +98,7 @@ class Installation:
             *("--deadline", "20"),  # a busy machine must not turn answers into 503
             *(["--environment", environment] if environment else ()),
             *(["--fastapi"] if fastapi else ()),
+            *(["--host", host] if host else ()),
             *(["--limits", limits, "--processes", str(processes)] if limits else ()),
         ]
         environ = {**self.environ, "JOBS_SPACEKEY_TOKEN": token}
