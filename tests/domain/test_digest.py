@@ -26,7 +26,7 @@ import sys
 for name in ("_sha2", "_sha256"):
     sys.modules[name] = None
 from spacekey.domain import digest
-print(digest._new.__name__, digest.sha256_of(b"abc").hex()[:8])
+print(digest.new_sha256.__name__, digest.sha256_of(b"abc").hex()[:8])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.split() == ["openssl_sha256", "ba7816bf"]

@@ -18,7 +18,7 @@ from spacekey.models.setting import Setting
 from spacekey.models.store import SQLITE, Store
 from spacekey.models.tables import metadata
 from spacekey.models.token import TokenFirstUse
-from spacekey.models.usage import ScopeUse, UsageHour
+from spacekey.models.usage import ScopeUse, UsageHour, UsageReporter
 from spacekey.models.user import Invitation, UserSession
 from spacekey.models.workspace import Member
 from support.rows import NOW, a_space, a_token, a_user, a_workspace, add, an_event
@@ -50,6 +50,7 @@ class World:
             TokenFirstUse(token_id="key_1", at=NOW),
             UsageHour(token_id="key_1", hour=NOW),
             ScopeUse(token_id="key_1", scope="jobs:read", last_used_at=NOW),
+            UsageReporter(id="app/1", number=1, seen_at=NOW),
         ]
 
 
@@ -136,6 +137,7 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "ck_audit_events_hash": lambda _: an_event("ws_1", 2, hash=b"short"),
     "ck_audit_events_outcome": lambda _: an_event("ws_1", 2, outcome="perhaps"),
     "pk_settings": lambda _: Setting(name="one", value=2.0),
+    "pk_usage_reporters": lambda _: UsageReporter(id="app/1", number=2, seen_at=NOW),
 }
 UNREACHABLE = {"uq_spaces_id_workspace"}
 """Follows from the primary key; it is there for the tokens' foreign key to point at."""
