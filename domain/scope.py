@@ -7,6 +7,9 @@ SCOPE_LENGTH_MAX = 100
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?::[a-z0-9_]+)*", re.ASCII)
 
+INTROSPECT = "tokens:introspect"
+"""What verifiers elsewhere need."""
+
 MANAGEMENT_SCOPES = MappingProxyType(
     {
         "tokens:read": "See tokens: names, grants, status and use, never secrets",
@@ -15,7 +18,7 @@ MANAGEMENT_SCOPES = MappingProxyType(
         "tokens:disable": "Disable and enable tokens",
         "tokens:revoke": "Revoke tokens for good",
         "tokens:delete": "Delete tokens",
-        "tokens:introspect": "Ask whether a secret is valid, for remote verifiers",
+        INTROSPECT: "Ask whether a secret is valid, for remote verifiers",
         "spaces:read": "See spaces",
         "spaces:write": "Create, edit and delete spaces",
         "members:read": "See members and their roles",

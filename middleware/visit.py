@@ -17,7 +17,6 @@ from .access import Access, Requirement, optional, public
 from .asking import ANONYMOUS, NOT_READ
 from .credentials import Malformed
 from .gate import Gate
-from .limits import Decision
 from .limits.flooded import Flooded
 from .limits.headers import limit_headers, retry_after
 from .metered import Metered
@@ -55,15 +54,12 @@ class Visit(Metered):
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._outcome: Outcome | None = None
-        self.admitted: Access | None = None
-        """What this connection was last found to satisfy, so that an endpoint need not look again."""
-        self.decision: Decision | None = None
-        """What the token's limit says; None before it was charged, and for whoever has none."""
+        self._outcome = None
+        self.admitted = None
+        self.decision = None
         self.fate = gate.fate
-        """What it will count as, as far as is known."""
         self._paid = 0
-        self._used = NO_SCOPES  # by what it was let in besides ``admitted``
+        self._used = NO_SCOPES
         self._sent = sent
         self.stay: Stay | None = None
         """What watches the connection when it lasts: a WebSocket, or a response of several parts."""

@@ -14,7 +14,7 @@ from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, expand
 from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Forbidden, NotFound
-from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.domain.scope import INTROSPECT, MANAGEMENT_SCOPES
 from spacekey.domain.token_state import refusal_reason
 from spacekey.models import token_queries, workspace_queries
 from spacekey.models.token import Token
@@ -102,7 +102,7 @@ def _introspector_authority(caller: IntrospectorCaller, workspace: Workspace, ca
         workspace=workspace,
         catalog=catalog,
         roles=roles_from(catalog, workspace.roles),
-        scopes=frozenset(("tokens:introspect",)),
+        scopes=frozenset((INTROSPECT,)),
         grants=(),
     )
 

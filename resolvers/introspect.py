@@ -8,14 +8,13 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
 
 from .authority import authority_in
 from .caller import Caller
 from .system import System
 from .verify import StoreVerifier
-
-SCOPE = "tokens:introspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ async def introspect(system: System, verifier: StoreVerifier, caller: Caller, se
             return Introspection(Refused(Reason.UNKNOWN), max_age)
     if not _within(authority.space_id, principal):
         return Introspection(Refused(Reason.UNKNOWN), max_age)
-    if SCOPE not in authority.scopes:
-        raise Forbidden([SCOPE])
+    if INTROSPECT not in authority.scopes:
+        raise Forbidden([INTROSPECT])
     return Introspection(verdict, max_age)
 
 

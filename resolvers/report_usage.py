@@ -10,12 +10,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
+from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.usage import TokenUse
 from spacekey.models import token_queries, usage_queries
 
 from .authority import authority_in
 from .caller import Caller
-from .introspect import SCOPE
 from .keep_usage import REPORTED_BEHIND_MAX, add, is_new
 from .system import System
 
@@ -72,8 +72,8 @@ async def _visible(session: AsyncSession, system: System, caller: Caller, ids: s
             authority = await authority_in(session, system, caller, workspace_id)
         except NotFound:
             continue
-        if SCOPE not in authority.scopes:
-            raise Forbidden([SCOPE])
+        if INTROSPECT not in authority.scopes:
+            raise Forbidden([INTROSPECT])
         found |= {token.id: authority.catalog.known_scopes for token in tokens if authority.covers(token)}
     return found
 

@@ -52,6 +52,7 @@ class GraphQLDoor:
 
     async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
         principal, facts = principal_of(request), facts_of(request)
+        # Not known_caller(): an introspector has nothing to do here, and as a token of no workspace it sees nothing.
         caller = None if principal is None else caller_of(principal, facts)
         visit = visit_of(request.scope)
         context = context_of(parts_of(request).system, principal, caller, facts, session, visit)

@@ -8,16 +8,16 @@ that was shown once; no tenant sees it, no plan or deletion takes it away.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Entropy, Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.resolvers.caller import IntrospectorCaller, RequestFacts
-from spacekey.resolvers.introspect import SCOPE
 
 BRAND = "spk"
 ID_PREFIX = "app_"
@@ -81,7 +81,8 @@ class WithIntrospectors:
 
     def __init__(self, introspectors: Iterable[Introspector], verifier: Verifier) -> None:
         self._known = {
-            one.digest: Valid(Principal(one.id, Kind.WORKSPACE, frozenset((SCOPE,)), one.name)) for one in introspectors
+            one.digest: Valid(Principal(one.id, Kind.WORKSPACE, frozenset((INTROSPECT,)), one.name))
+            for one in introspectors
         }
         self._verifier = verifier
 
@@ -94,14 +95,11 @@ class WithIntrospectors:
         await self._verifier.aclose()
 
 
-def caller_finder(
-    introspectors: Iterable[Introspector],
-) -> Callable[[Principal, RequestFacts], IntrospectorCaller | None]:
-    """From a principal to the introspector it is; None for every other."""
-    catalogs = {one.id: one.catalog for one in introspectors}
-
-    def find(principal: Principal, facts: RequestFacts) -> IntrospectorCaller | None:
-        catalog = catalogs.get(principal.id)
-        return None if catalog is None else IntrospectorCaller(principal.id, principal.name, catalog, facts)
-
-    return find
+def introspector_caller(
+    introspectors: Iterable[Introspector], principal: Principal, facts: RequestFacts
+) -> IntrospectorCaller | None:
+    """The introspector that a principal is; None for every other."""
+    if not principal.id.startswith(ID_PREFIX):
+        return None
+    catalog = next((one.catalog for one in introspectors if one.id == principal.id), None)
+    return None if catalog is None else IntrospectorCaller(principal.id, principal.name, catalog, facts)

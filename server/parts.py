@@ -16,7 +16,7 @@ from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
 
-from .introspectors import caller_finder
+from .introspectors import introspector_caller
 from .metrics import Metrics
 from .request_log import request_id_of
 from .settings import Settings
@@ -82,5 +82,5 @@ def known_principal(connection: HTTPConnection) -> Principal:
 def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | IntrospectorCaller:
     """The caller of a route that has a rule, in the resolvers' words."""
     principal, facts = known_principal(connection), facts_of(connection)
-    find = caller_finder(parts_of(connection).settings.introspectors)
-    return find(principal, facts) or caller_of(principal, facts)
+    introspectors = parts_of(connection).settings.introspectors
+    return introspector_caller(introspectors, principal, facts) or caller_of(principal, facts)
