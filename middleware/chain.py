@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from starlette.types import Scope
+
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Reason, Refused, Verdict
 from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
@@ -45,10 +47,16 @@ class BrandChain:
         peek: Callable[[Secret], Verdict | None] | None = getattr(self._responsible(parse(secret)), "peek", None)
         return None if peek is None else peek(secret)
 
-    def recall(self, header: bytes) -> Warm | None:
-        """The same for the warm path (see ``warm``): a secret of a good shape starts with its brand."""
-        recall = self._recalls.get(header.partition(b"_")[0])
-        return None if recall is None else recall(header)
+    def recall(self, scope: Scope) -> Warm | None:
+        """The same for the warm path (see ``warm``): a secret of a good shape starts with its brand.
+
+        Whoever is asked looks at the whole request, so to choose by the first header is enough.
+        """
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                recall = self._recalls.get(value.partition(b"_")[0])
+                return None if recall is None else recall(scope)
+        return None
 
     def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
         return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)

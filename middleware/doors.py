@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from .access import Access, Declaration, Openness, Requirement, access_from, acc
 from .as_usual import routes_as_usual
 from .enforce import looked_at_once
 from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, own_middleware
+from .watched import Extent
 
 Plan: TypeAlias = dict[str, Access | None]
 """Method → access; None where nothing is declared."""
@@ -45,14 +46,15 @@ class Doors:
         self._rules = {(method.upper(), path): access_from(rule) for (method, path), rule in rules.items()}
         self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
         self._known_scopes = known_scopes
-        self.gauge: Callable[[], object] = _nothing
-        self.extent: object = -1
-        """When ``gauge()`` says something else, routes have changed (or none were seen yet): call :meth:`keep`."""
+        self.extent = Extent()
+        """What was seen of the routes. Where it is unsure, or they are not what it says, call :meth:`keep`."""
+        self._walked_once = False
 
     def keep(self, scope: Scope) -> None:
-        """Put the guards in place at the first connection, and again when routes were added since."""
-        for line in self.compile(scope):
-            log.error("no rule, answered with 403: %s", line)
+        """Put the guards in place at the first connection, and again when routes were added or exchanged since."""
+        if not self._walked_once or self.extent.changed():
+            for line in self.compile(scope):
+                log.error("no rule, answered with 403: %s", line)
 
     def compile(self, scope: Scope) -> list[str]:
         """Put the guards in place; returns the undeclared routes, one line each.
@@ -72,8 +74,8 @@ class Doors:
         self._refuse_unused(unused, walk)
         for leaf, plan in plans.values():
             leaf.put(partial(self._guarded, plan, leaf.otherwise))
-        self.gauge = walk.gauge()
-        self.extent = self.gauge()
+        self.extent = walk.extent()
+        self._walked_once = True
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
@@ -170,11 +172,6 @@ class Doors:
 
     def _or_default(self, access: Access | None) -> Access | None:
         return self._undeclared if access is None else access
-
-
-def _nothing() -> int:
-    """The extent of what nobody has walked."""
-    return 0
 
 
 def _undeclared_in(plan: Plan) -> list[str]:

@@ -19,7 +19,7 @@ from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
 from .tally import Tally
-from .warm import Warm, recaller
+from .warm import Recall, recall_in
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Gate:
     usage: Tally | None = None
     watch: Watch = field(default_factory=Watch)
     _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
-    recalled: Callable[[Scope], Warm | None] | None = field(init=False, repr=False)
-    """Asks the verifier's warm path, where it has one."""
+    recall: Recall | None = field(init=False, repr=False)
+    """The verifier's warm path, where it has one. May raise."""
     fate: Fate = field(init=False, repr=False)
     """What a visit begins as: nothing is left to count where nobody counts."""
 
@@ -62,8 +62,7 @@ class Gate:
         object.__setattr__(self, "charge_at_once", at_once)
         object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
         recall = getattr(self.verifier, "recall", None)
-        recalled = None if recall is None else recaller(recall, self.environment)
-        object.__setattr__(self, "recalled", recalled)
+        object.__setattr__(self, "recall", None if recall is None else recall_in(self.environment, recall))
         object.__setattr__(self, "fate", DONE if self.usage is None else ALLOWED)
 
     def peek(self, secret: Secret) -> Verdict | None:

@@ -44,7 +44,10 @@ class Guard:
         access = self.access
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
-        visit = scope.get(KEY)
+        try:
+            visit = scope[KEY]
+        except KeyError:
+            visit = None
         if type(visit) is Visit and access is not None and visit.passes(access):
             return self.app(scope, receive, send)
         return self._ask(access, scope, receive, send)

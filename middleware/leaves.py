@@ -20,7 +20,7 @@ from spacekey.domain.errors import ConfigurationError
 from .access import MARK, Access, Openness, Requirement, access_of, combined, public, requires
 from .as_usual import dispatches_as_usual, of_a_framework, routes_as_usual
 from .guard import WEBSOCKET, Guard
-from .watched import watched
+from .watched import Extent
 
 ANY = "*"
 """Any method."""
@@ -65,11 +65,9 @@ class Walk:
     lists: list[Sequence[object]] = field(default_factory=list)
     versions: list[Callable[[], int]] = field(default_factory=list)
 
-    def gauge(self) -> Callable[[], object]:
-        """How to ask at every request whether routes were added, removed or exchanged: the answer is another then."""
-        asked = [watched(router) for router in self.routers.values()]
-        asked += [*self.versions, *(routes.__len__ for routes in self.lists)]
-        return asked[0] if len(asked) == 1 else lambda: [ask() for ask in asked]
+    def extent(self) -> Extent:
+        """What was read, watched from now on."""
+        return Extent(self.routers.values(), [*self.versions, *(routes.__len__ for routes in self.lists)])
 
     def whole(self, holder: Holder, access: Access | None) -> None:
         """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""

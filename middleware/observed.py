@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from starlette.types import Scope
+
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret
 
@@ -52,9 +54,9 @@ class ObservedCache(CachedVerifier):
         super().__init__(read, clock=clock, now=now, entries_max=entries_max, unknown_entries_max=unknown_entries_max)
         self._observer = observer
 
-    def recall(self, header: bytes) -> Warm | None:
+    def recall(self, scope: Scope) -> Warm | None:
         """See ``CachedVerifier``. Nothing found is no miss: whoever asks goes on to ``peek`` and ``verify``."""
-        found = super().recall(header)
+        found = super().recall(scope)
         if found is not None:
             self._observer.hit()
         return found

@@ -1,7 +1,7 @@
 """The middleware itself: raw ASGI, for HTTP and WebSockets."""
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,6 +9,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.verifier import Verifier
 
 from .access import Declaration, public
+from .asking import OVER
 from .credentials import SUBPROTOCOL, credentials_of
 from .doors import Doors
 from .ending import ConnectionEnded
@@ -103,7 +104,9 @@ class TokenMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         doors = self.doors
         if scope["type"] == "http":
-            if doors.gauge() != doors.extent:
+            seen = doors.extent
+            router: Any = seen.router
+            if seen.unsure or router.routes is not seen.routes or router.default is not seen.default:
                 doors.keep(scope)
             visit = Visit(self.gate, scope, receive, send)
             try:
@@ -111,12 +114,14 @@ class TokenMiddleware:
             finally:
                 if visit.fate is not DONE:
                     visit.count()
-                scope.pop(KEY, None)  # the two refer to each other; apart they are freed at once, not by the collector
-                if visit.stay is not None:
+                # The two refer to each other; apart they are freed at once, not by the collector.
+                if visit.stay is None:
+                    visit.scope = OVER
+                else:
+                    scope.pop(KEY, None)
                     visit.stay.line.left()
         elif scope["type"] == "websocket":
-            if doors.gauge() != doors.extent:
-                doors.keep(scope)
+            doors.keep(scope)
             await self._serve_socket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, doors.checked_at_startup(scope, send))

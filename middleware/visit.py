@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable
 
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from spacekey.domain.secret import Secret
 
 from . import problems
 from .access import Access, Requirement, optional, public
-from .asking import ANONYMOUS, NOT_READ
+from .asking import ANONYMOUS, NOT_READ, OVER
 from .credentials import Malformed
 from .gate import Gate
 from .limits.flooded import Flooded
@@ -26,6 +27,8 @@ from .satisfying import refusal_of, satisfied, spaces_in
 from .stay import Stay
 from .token_credentials import NO_CREDENTIALS
 from .vary import VARY, vary_on_authorization
+
+log = logging.getLogger("spacekey.middleware")
 
 KEY = "spacekey"
 """Where the visit sits in the ASGI scope."""
@@ -51,7 +54,7 @@ class Visit(Metered):
         sent: Secret | Malformed | None = NOT_READ,
     ) -> None:
         self._gate = gate
-        self._scope = scope
+        self.scope = scope
         self._receive = receive
         self._send = send
         self._outcome = None
@@ -72,25 +75,30 @@ class Visit(Metered):
         """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
         if access is self.admitted or access is public:
             return True
-        outcome = self._outcome
-        if outcome is None and self._sent is NOT_READ:
-            gate, scope = self._gate, self._scope
-            known = None if gate.recalled is None else gate.recalled(scope)
-            if known is not None:
-                outcome = self._outcome = known.verdict
-                scope["user"] = known.principal
-                scope["auth"] = known.credentials
-                if gate.on_outcome is not None:
-                    gate.observe(scope, outcome)
-        outcome = outcome or self._peek()
+        gate, outcome = self._gate, self._outcome
+        if outcome is None:
+            if self._sent is NOT_READ and gate.recall is not None:
+                scope = self.scope
+                try:
+                    known = gate.recall(scope)
+                except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
+                    log.error("the verifier failed with %s", type(error).__name__)
+                    known = None
+                if known is not None:
+                    outcome = self._outcome = known.verdict
+                    scope["user"] = known.principal
+                    scope["auth"] = known.credentials
+                    if gate.on_outcome is not None:
+                        gate.observe(scope, outcome)
+            outcome = outcome or self._peek()
         if type(outcome) is Valid:
-            if self._gate.limits is not None and not self._charged_at_once(outcome.principal, access):
+            principal = outcome.principal
+            if principal.limit is not None and gate.limits is not None and not self._charged_at_once(principal, access):
                 return False
-            scopes = outcome.principal.scopes
             if type(access) is Requirement and not access.bound and access.only is not None:
-                passes = access.only <= scopes  # the usual case, without another call
+                passes = access.only <= principal.scopes  # the usual case, without another call
             else:
-                passes = access is optional or satisfied(self._scope, outcome.principal, access)
+                passes = access is optional or satisfied(self.scope, principal, access)
         else:
             passes = access is optional and isinstance(outcome, Absent)
         if passes:
@@ -145,15 +153,14 @@ class Visit(Metered):
             if message["type"] == "http.response.start":
                 if self.fate is not DONE:
                     self.count()
-                headers = message.get("headers") or ()
-                if self.decision is not None:
-                    headers = [*headers, *limit_headers(self.decision)]
+                headers, decision = message.get("headers") or (), self.decision
+                limits = () if decision is None else limit_headers(decision)
                 for name, _ in headers:
                     if name == b"vary":
-                        message["headers"] = vary_on_authorization(headers)
+                        message["headers"] = vary_on_authorization([*headers, *limits])
                         break
                 else:  # the usual case, without another call
-                    message["headers"] = [*headers, VARY]
+                    message["headers"] = [*headers, *limits, VARY] if limits else [*headers, VARY]
             elif "more_body" in message or self.stay is not None:
                 return self._sending_part(message)
         return self._send(message)
@@ -178,14 +185,14 @@ class Visit(Metered):
 
     def _staying(self) -> Stay:
         if self.stay is None:
-            self.stay = Stay(self, self._gate, self._scope, OpenResponse(self._gate.watch, self._receive, self._send))
+            self.stay = Stay(self, self._gate, self.scope, OpenResponse(self._gate.watch, self._receive, self._send))
         return self.stay
 
     async def refusal_to_stay(self, principal: Principal) -> Response | None:
         """What would refuse this connection if it came in now as ``principal``; None lets it stay."""
         for access in self._satisfies():
-            if not satisfied(self._scope, principal, access):
-                refusal = await refusal_of(self._gate, self._scope, principal, access)
+            if not satisfied(self.scope, principal, access):
+                refusal = await refusal_of(self._gate, self.scope, principal, access)
                 if refusal is not None:
                     return refusal
         return None
@@ -193,10 +200,10 @@ class Visit(Metered):
     @property
     def spaces(self) -> frozenset[str | None]:
         """The spaces that the connection is bound to, by the path parameters of what it satisfied."""
-        return frozenset(space for access in self._satisfies() for space in spaces_in(self._scope, access))
+        return frozenset(space for access in self._satisfies() for space in spaces_in(self.scope, access))
 
     def _satisfies(self) -> list[Requirement]:
-        every = [*self._scope.get(EARLIER, ()), self.admitted]
+        every = [*self.scope.get(EARLIER, ()), self.admitted]
         return [access for access in every if isinstance(access, Requirement)]
 
     def _admit(self, access: Access) -> None:
@@ -209,12 +216,12 @@ class Visit(Metered):
 
     def _note(self, access: Access) -> None:
         """Remember what was satisfied besides ``admitted``: a connection that stays must go on satisfying it all."""
-        earlier: list[Access] = self._scope.setdefault(EARLIER, [])
+        earlier: list[Access] = self.scope.setdefault(EARLIER, [])
         if access not in earlier:
             earlier.append(access)
 
     async def _decided(self, principal: Principal, requirement: Requirement) -> Response | None:
-        refusal = await refusal_of(self._gate, self._scope, principal, requirement)
+        refusal = await refusal_of(self._gate, self.scope, principal, requirement)
         if refusal is None:
             self._used |= scopes_used(requirement, principal)
             self._note(requirement)
@@ -240,9 +247,11 @@ def _cost_of(access: Access) -> int:
 def visit_of(scope: Scope) -> Visit:
     """The visit of a connection.
 
-    :raises ConfigurationError: when no TokenMiddleware stands before the endpoint.
+    :raises ConfigurationError: when no TokenMiddleware stands before the endpoint, or its request has been answered.
     """
     visit = scope.get(KEY)
     if isinstance(visit, Visit):
+        if visit.scope is OVER:
+            raise ConfigurationError("this request has been answered; nobody can be asked about it any more")
         return visit
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")

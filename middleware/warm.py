@@ -6,7 +6,6 @@ the header's bytes are hashed as they are. Only the usual case is decided here, 
 whatever else there may be, this answers None and the exact path decides, which never relies on this one.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,8 +15,6 @@ from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Principal
 
 from .token_credentials import TokenCredentials
-
-log = logging.getLogger("spacekey.middleware")
 
 BEARER = b"Bearer "
 """What stands before a token in the header that the warm path knows."""
@@ -32,11 +29,13 @@ class Warm:
     credentials: TokenCredentials
 
 
-Recall = Callable[[bytes], Warm | None]
-"""What a verifier's optional ``recall`` does: from an ``Authorization`` header to a verdict that is good now.
+Recall = Callable[[Scope], Warm | None]
+"""What a verifier's optional ``recall`` does: from the ASGI scope of an HTTP request to a verdict that is good now.
 
-It must hit only for :data:`BEARER` and a secret of a good shape that its ``verify`` would find valid now, and answer
-None to all else.
+It must hit only where the request's one ``Authorization`` header is :data:`BEARER` and a secret of a good shape that
+its ``verify`` would find valid now, and where no secret is in the query; all else it answers with None. A hit is then
+the token that the exact path would read: secrets of a good shape hold none of the characters that it strips, and
+anything added to one gives another digest.
 """
 
 
@@ -45,30 +44,13 @@ def warm(principal: Principal) -> Warm:
     return Warm(Valid(principal), principal, TokenCredentials(principal))
 
 
-def recaller(recall: Recall, environment: str | None) -> Callable[[Scope], Warm | None]:
-    """How to ask for the warm verdict on an HTTP request's one Bearer token.
-
-    It is None where anything is unusual, not known, or of another environment. A hit is the same token that the exact
-    path would read: secrets of a good shape hold none of the characters that it strips, and anything added to one
-    gives another digest.
-    """
+def recall_in(environment: str | None, recall: Recall) -> Recall:
+    """The same, for an app that takes tokens of one environment only; of all when that is None."""
+    if environment is None:
+        return recall
 
     def recalled(scope: Scope) -> Warm | None:
-        sent: bytes | None = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                if sent is not None:
-                    return None
-                sent = value
-        if sent is None or ((query := scope.get("query_string")) and b"access_token" in query):
-            return None
-        try:
-            known = recall(sent)
-        except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
-            log.error("the verifier failed with %s", type(error).__name__)
-            return None
-        if environment is None or known is None or known.principal.environment == environment:
-            return known
-        return None
+        known = recall(scope)
+        return known if known is not None and known.principal.environment == environment else None
 
     return recalled

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+from starlette.types import Scope
+
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
@@ -74,8 +76,8 @@ class EmbeddedVerifier:
         await self._asking.aclose()
         await self._system.store.aclose()
 
-    def _recalled(self, header: bytes) -> Warm | None:
-        found = None if self._cache is None else self._cache.recall(header)
+    def _recalled(self, scope: Scope) -> Warm | None:
+        found = None if self._cache is None else self._cache.recall(scope)
         if found is None or in_environment(found.verdict, self._environment) is not found.verdict:
             return None
         return found

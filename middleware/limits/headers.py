@@ -16,20 +16,22 @@ POLICY = "default"
 _WINDOW_SECONDS = 60
 
 
-@lru_cache(1_024)
-def _policy(per_minute: int, burst: int) -> tuple[bytes, bytes]:
-    value = f'"{POLICY}";q={per_minute};w={_WINDOW_SECONDS};spacekey-burst={burst}'
-    return b"ratelimit-policy", value.encode()
+Field = tuple[bytes, bytes]
+"""Name and value, as ASGI has them."""
 
 
-def limit_headers(decision: Decision) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """Both fields, as ASGI headers."""
+@lru_cache(4_096)
+def _fields(per_minute: int, burst: int, remaining: int, reset_seconds: int) -> tuple[Field, Field]:
+    policy = f'"{POLICY}";q={per_minute};w={_WINDOW_SECONDS};spacekey-burst={burst}'
+    standing = f'"{POLICY}";r={remaining};t={reset_seconds}'
+    return (b"ratelimit-policy", policy.encode()), (b"ratelimit", standing.encode())
+
+
+def limit_headers(decision: Decision) -> tuple[Field, Field]:
+    """Both fields, as ASGI headers. The same few come again and again: a burst is short, and so is its wait."""
     _, limit, debt, interval, burst, _ = decision
     reset = ((debt - 1) % interval + SECOND_US) // SECOND_US if debt else 0  # ``reset_seconds``, rounded up
-    return (
-        _policy(limit.per_minute, limit.burst),  # the same from response to response
-        (b"ratelimit", b'"default";r=%d;t=%d' % (burst - -(-debt // interval), reset)),
-    )
+    return _fields(limit.per_minute, limit.burst, burst - -(-debt // interval), reset)
 
 
 def retry_after(decision: Decision) -> int | None:

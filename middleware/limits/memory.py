@@ -12,6 +12,7 @@ from .decision import SECOND_US, Decision
 from .gcra import MINUTE_US, burst_of
 
 ENTRIES_MAX = 100_000
+_made = tuple.__new__
 _LOOKED_AT = 2
 """How many old entries are looked at for each new one: the full ones go sooner than new ones come."""
 
@@ -72,7 +73,7 @@ class MemoryLimiter:
         elif cost:
             self._keep(key, now + after, now)
         # As Decision(…) does, without a Python function in between.
-        return tuple.__new__(Decision, (True, limit, after, interval, burst, cost))
+        return _made(Decision, (True, limit, after, interval, burst, cost))
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """The same, for who can wait."""

@@ -15,6 +15,7 @@ from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.clock import boot_clock
+from support.asgi_calls import request_of
 
 T = 1.0
 MINT = MemoryVerifier()
@@ -76,7 +77,7 @@ async def test_the_warm_answer_is_as_young_as_any_other(age: float, asked: bool)
     cache = store.cache()
     await cache.verify(SECRET)
     store.now += age
-    warm = cache.recall(b"Bearer " + SECRET.reveal().encode())
+    warm = cache.recall(request_of(SECRET))
     assert (warm is None) == asked
 
 
@@ -85,10 +86,10 @@ async def test_a_warm_answer_renews_nothing() -> None:
     cache = store.cache()
     await cache.verify(SECRET)
     for _ in range(10):
-        assert cache.recall(b"Bearer " + SECRET.reveal().encode()) is not None
+        assert cache.recall(request_of(SECRET)) is not None
         store.now += 0.0999
     store.now += 0.001
-    assert cache.recall(b"Bearer " + SECRET.reveal().encode()) is None
+    assert cache.recall(request_of(SECRET)) is None
     assert cache.peek(SECRET) is None
 
 

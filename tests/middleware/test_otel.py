@@ -34,8 +34,7 @@ from spacekey.middleware.limits.counted import CountedLimiter
 from spacekey.middleware.observed import cache_over
 from spacekey.middleware.otel import Telemetry
 from spacekey.middleware.usage import UsageCollector
-from spacekey.middleware.warm import BEARER
-from support.asgi_calls import bearer, call
+from support.asgi_calls import bearer, call, request_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -162,7 +161,7 @@ async def test_what_memory_answers_is_marked_and_the_warm_path_makes_no_span(sdk
     assert verifier.peek is not None
     assert verifier.recall is not None
     assert verifier.peek(SECRET) == VALID
-    assert verifier.recall(BEARER + SECRET.reveal().encode()) is not None
+    assert verifier.recall(request_of(SECRET)) is not None
     assert len(sdk.spans()) == 2
     assert sdk.points("spacekey.cache.lookups") == {(("result", "miss"),): 1, (("result", "hit"),): 3}
 

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from spacekey.domain.outcome import Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
@@ -190,7 +191,7 @@ async def test_the_usual_request_takes_the_warm_path() -> None:
 @pytest.mark.parametrize("wrong", [RuntimeError("boom")])
 async def test_a_recall_that_fails_decides_nothing(wrong: Exception) -> None:
     class Failing(CachedVerifier):
-        def recall(self, header: bytes) -> Any:
+        def recall(self, scope: Scope) -> Any:
             raise wrong
 
     world = World({}, 1.0)
@@ -207,9 +208,9 @@ class Counting(CachedVerifier):
 
     hits = 0
 
-    def recall(self, header: bytes) -> Any:
+    def recall(self, scope: Scope) -> Any:
         """The cache's own, counted."""
-        known = super().recall(header)
+        known = super().recall(scope)
         self.hits += known is not None
         return known
 

@@ -18,6 +18,7 @@ from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.introspection import reading_of
 from spacekey.resolvers.system import System
 from spacekey.server.oauth import described
+from support.asgi_calls import request_of
 from support.world import OPERATOR, example_catalogs
 
 from .house import House
@@ -182,7 +183,7 @@ class Verifying:
         try:
             way = machines.random.random()
             if way < 0.5:
-                warm = self.cache.recall(b"Bearer " + secret.reveal().encode())
+                warm = self.cache.recall(request_of(secret))
             verdict = self.cache.peek(secret) if way < 0.75 and warm is None else None
             use.verdict = warm.verdict if warm is not None else verdict or await self.cache.verify(secret)
         except BaseException as error:

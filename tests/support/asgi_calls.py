@@ -6,7 +6,9 @@ from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
+
+from spacekey.domain.secret import Secret
 
 Headers = Iterable[tuple[bytes, bytes]]
 SECONDS_MAX = 10.0
@@ -61,6 +63,11 @@ class Talk:
 def bearer(text: str) -> list[tuple[bytes, bytes]]:
     """The header that carries a token."""
     return [(b"authorization", f"Bearer {text}".encode())]
+
+
+def request_of(secret: Secret) -> Scope:
+    """As much of an ASGI scope as tells who sends it: one Bearer token."""
+    return {"headers": [*bearer(secret.reveal())], "query_string": b""}
 
 
 def http_scope(method: str, path: str, headers: Headers = (), query: bytes = b"", host: str = "testserver") -> Message:
