@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from ._turns import ROOT
@@ -20,19 +20,32 @@ def served(factory: str, **environ: str) -> Iterator[tuple[str, int]]:
 
     :param environ: variables for its process, besides this one's.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(256)
-        # Handed over as a number, the server does not know it for TCP and would leave Nagle's delay on.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        command = [sys.executable, "-m", "uvicorn", factory, "--factory", "--no-access-log", "--log-level", "error"]
-        command += ["--timeout-keep-alive", "600", "--fd", str(listener.fileno())]
-        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], env={**os.environ, **environ})
+    with served_together([factory], **environ) as addresses:
+        yield addresses[0]
+
+
+@contextmanager
+def served_together(factories: Sequence[str], **environ: str) -> Iterator[list[tuple[str, int]]]:
+    """The addresses of several apps, all served by one process."""
+    with ExitStack() as open_ones:
+        listeners = [open_ones.enter_context(_listener()) for _ in factories]
+        descriptors = [listener.fileno() for listener in listeners]
+        command = [sys.executable, "-m", "bench._together"]
+        command += [f"{number}={factory}" for number, factory in zip(descriptors, factories, strict=True)]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=descriptors, env={**os.environ, **environ})
         try:
-            yield listener.getsockname()
+            yield [listener.getsockname() for listener in listeners]
         finally:
             process.terminate()
             process.wait(START_SECONDS_MAX)
+
+
+def _listener() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 @contextmanager

@@ -54,6 +54,13 @@ class TokenFacts(NamedTuple):
 PLAIN_COLUMNS = TokenFacts._fields.index("first_use_retires")
 """So many columns come first that every driver gives as they are meant; then two truths, then only moments."""
 
+WORKSPACE_FACTS = slice(TokenFacts._fields.index("catalog"), TokenFacts._fields.index("max_staleness_seconds"))
+"""Those that the workspace says about what its tokens may do: ``catalog`` to ``burst``."""
+
+FIRST_MOMENT = PLAIN_COLUMNS + 2
+NO_MOMENTS = (None,) * (len(TokenFacts._fields) - FIRST_MOMENT)
+"""What the facts from :data:`FIRST_MOMENT` on are for nearly every token in use."""
+
 
 class TokenLookup(Protocol):
     """One protocol for both databases, and for caches in front of them."""
@@ -90,10 +97,10 @@ def lookup_sql(digest: str) -> str:
 
 def facts_of(row: Sequence[Any]) -> TokenFacts:
     """The facts in a row of :func:`lookup_sql` whose moments are aware datetimes already."""
-    facts, successor_used_at = TokenFacts._make(row[:-1]), row[-1]
-    if successor_used_at is None:
-        return facts
-    return facts._replace(retires_at=_earlier(facts.retires_at, successor_used_at))
+    *facts, successor_used_at = row
+    if successor_used_at is not None:
+        facts[-1] = _earlier(facts[-1], successor_used_at)
+    return TokenFacts._make(facts)
 
 
 def _earlier(one: datetime | None, other: datetime) -> datetime:

@@ -13,9 +13,9 @@ from spacekey.domain.clock import Clock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
-from spacekey.domain.secret import Secret, parse
+from spacekey.domain.secret import Secret, brand_of, parse
 from spacekey.domain.token_state import refusal_reason
-from spacekey.models.lookup import TokenFacts, TokenLookup
+from spacekey.models.lookup import FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, TokenFacts, TokenLookup
 
 from .workspace_facts import limit_of, roles_from
 
@@ -56,17 +56,16 @@ class StoreVerifier:
 
         Both come from one statement, so that T cannot be a later one than the verdict's.
         """
-        shape = parse(secret)
-        if shape is None:
-            return Refused(Reason.MALFORMED), 0.0
-        if shape.brand not in self._brands:
-            return Refused(Reason.UNKNOWN), 0.0
+        if brand_of(secret) not in self._brands:
+            return Refused(Reason.MALFORMED if parse(secret) is None else Reason.UNKNOWN), 0.0
         try:
             facts = await self._lookup.by_digest(secret.digest())
             if facts is None:
+                if parse(secret) is None:
+                    return Refused(Reason.MALFORMED), 0.0
                 return Refused(Reason.UNKNOWN), self._default_staleness
             verdict = self.judge(facts)
-            if isinstance(verdict, Valid) and facts.first_use_retires and not facts.first_used:
+            if facts.first_use_retires and not facts.first_used and isinstance(verdict, Valid):
                 await self._first_use(facts.id)
         except Unavailable as error:
             return CannotTell(str(error), error.retry_after_seconds), 0.0
@@ -75,6 +74,35 @@ class StoreVerifier:
 
     def judge(self, facts: TokenFacts) -> Verdict:
         """The verdict on a token with these facts, now."""
+        ends_at = None
+        if facts[FIRST_MOMENT:] != NO_MOMENTS:
+            reason = self._refusal_reason(facts)
+            if reason is not None:
+                return Refused(reason, facts.id)
+            # A rotation's end counts like an expiry: whoever caches the principal must see it come.
+            ends_at = _earlier(facts.expires_at, facts.retires_at)
+        powers = self._powers(facts.kind, facts.grants_json, facts[WORKSPACE_FACTS])
+        if powers is None:
+            return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
+        return Valid(
+            Principal(  # by place, which costs half as much as by name
+                facts.id,
+                powers.kind,
+                powers.scopes,
+                facts.name,
+                facts.workspace_id,
+                facts.space_id,
+                facts.environment,
+                powers.limit,
+                ends_at,
+            )
+        )
+
+    async def aclose(self) -> None:
+        """Give back the connections."""
+        await self._lookup.aclose()
+
+    def _refusal_reason(self, facts: TokenFacts) -> Reason | None:
         reason = refusal_reason(
             self._clock(),
             expires_at=facts.expires_at,
@@ -83,53 +111,16 @@ class StoreVerifier:
             retires_at=facts.retires_at,
             deleted_at=facts.deleted_at or facts.space_deleted_at or facts.workspace_deleted_at,
         )
-        if reason is not None:
-            return Refused(reason, facts.id)
-        if facts.suspended_at is not None:
-            return Refused(Reason.SUSPENDED, facts.id)
-        powers = self._powers(
-            facts.catalog,
-            facts.kind,
-            facts.grants_json,
-            facts.roles_json,
-            facts.plan,
-            facts.scopes_allowed_json,
-            facts.per_minute,
-            facts.burst,
-        )
-        if powers is None:
-            return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
-        return Valid(
-            Principal(
-                id=facts.id,
-                kind=powers.kind,
-                scopes=powers.scopes,
-                name=facts.name,
-                workspace_id=facts.workspace_id,
-                space_id=facts.space_id,
-                environment=facts.environment,
-                limit=powers.limit,
-                # A rotation's end counts like an expiry: whoever caches this must see it come.
-                expires_at=_earlier(facts.expires_at, facts.retires_at),
-            )
-        )
-
-    async def aclose(self) -> None:
-        """Give back the connections."""
-        await self._lookup.aclose()
+        return Reason.SUSPENDED if reason is None and facts.suspended_at is not None else reason
 
     def _computed(
         self,
-        catalog_name: str,
         kind_name: str,
         grants: str,
-        roles: str,
-        plan_name: str,
-        scopes_allowed: str | None,
-        per_minute: int | None,
-        burst: int | None,
+        workspace: tuple[str, str, str, str | None, int | None, int | None],
     ) -> _Powers | None:
         """What these stored values come to; None when the catalog is not loaded here."""
+        catalog_name, plan_name, roles, scopes_allowed, per_minute, burst = workspace
         catalog = self._catalogs.get(catalog_name)
         if catalog is None:
             return None

@@ -14,6 +14,7 @@ from spacekey.domain.secret import (
     SECRET_LENGTH_MAX,
     Secret,
     SecretFacts,
+    brand_of,
     checksum,
     is_brand,
     mint,
@@ -83,6 +84,24 @@ def test_deletions_insertions_and_swaps_are_refused(brand: str, environment: str
 @given(st.text(max_size=200))
 def test_any_text_is_refused_without_raising(text: str) -> None:
     assert parse(Secret(text)) is None
+    assert brand_of(Secret(text)) is None or text.isascii()
+
+
+@given(st.text(max_size=SECRET_LENGTH_MAX + 1) | st.from_regex(r"[a-z_0-9]{1,90}", fullmatch=True))
+def test_only_a_good_checksum_has_a_brand_and_only_the_whole_shape_parses(head: str) -> None:
+    if not head.isascii():
+        return
+    secret = Secret(head + checksum(head))
+    facts, brand = parse(secret), brand_of(secret)
+    fits = len(secret.reveal()) <= SECRET_LENGTH_MAX
+    assert brand == (secret.reveal().partition("_")[0] if fits and not head.startswith("_") else None)
+    assert facts is None or facts.brand == brand
+
+
+@given(brands, environments)
+def test_whatever_parses_has_its_brand_by_the_short_way_too(brand: str, environment: str) -> None:
+    secret = minted(brand, environment)
+    assert (brand_of(secret), parse(secret)) == (brand, SecretFacts(brand, environment))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +135,7 @@ def test_malformed_secrets_are_refused(change: object) -> None:
     text = mint("sp", "live", lambda size: bytes(range(10, 10 + size))).reveal()  # with capitals and small letters
     assert parse(Secret(text)) == SecretFacts("sp", "live")
     assert parse(Secret(change(text))) is None
+    assert brand_of(Secret(change(text))) is None
 
 
 def test_longest_brand_still_fits_the_length_bound() -> None:
