@@ -38,7 +38,7 @@ from ._apps import jobs
 from ._served import connected, get, served, status_of_response
 from ._turns import ROOT, borrow_from_tests, show
 
-ROUNDS = 5
+ROUNDS = 8
 REQUESTS_A_SPELL = 300
 HONEST_A_SECOND = 200
 FORGED_A_SECOND = 400

@@ -34,7 +34,7 @@ FEW, MANY = 1_000, 1_000_000
 PAGE = 50
 ROUNDS = 60
 PAGES_A_ROUND = 3
-LOOKUPS_A_ROUND = 20
+LOOKUPS_A_ROUND = 100
 STRIDE = 7_919
 """From one looked-up token to the next: a prime, so that they lie apart and all come round."""
 BUDGET = 1.2
