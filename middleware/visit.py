@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Valid
@@ -17,16 +16,15 @@ from . import problems
 from .access import Access, Requirement, optional, public
 from .asking import ANONYMOUS, NOT_READ, OVER
 from .credentials import Malformed
+from .exchange import Exchange
 from .gate import Gate
 from .limits.flooded import Flooded
-from .limits.headers import limit_headers, retry_after
-from .metered import Metered
+from .limits.headers import retry_after
 from .metering import DONE, NO_SCOPES, Fate, scopes_used
 from .open_response import OpenResponse
 from .satisfying import refusal_of, satisfied, spaces_in
 from .stay import Stay
 from .token_credentials import NO_CREDENTIALS
-from .vary import VARY, vary_on_authorization
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -37,13 +35,13 @@ EARLIER = "spacekey.earlier"
 """Where it keeps what else it was found to satisfy, if one look was not all."""
 
 
-class Visit(Metered):
+class Visit(Exchange):
     """The state of one connection. Until somebody asks, its user is Starlette's unauthenticated one.
 
     The middleware makes one for each connection and puts it into the scope.
     """
 
-    __slots__ = ("_heard", "_receive", "_send", "stay")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -64,8 +62,7 @@ class Visit(Metered):
         self._paid = 0
         self._used = NO_SCOPES
         self._sent = sent
-        self.stay: Stay | None = None
-        """What watches the connection when it lasts: a WebSocket, or a response of several parts."""
+        self.stay = None
         self._heard = False
         scope[KEY] = self
         scope["user"] = ANONYMOUS
@@ -147,47 +144,6 @@ class Visit(Metered):
             return self._settle(CannotTell("the token's limit is used up"))
         return outcome
 
-    def sending(self, message: Message) -> Awaitable[None]:
-        """The app's ``send`` over HTTP: a response that was decided by looking at credentials tells caches so."""
-        if self._outcome is not None:
-            if message["type"] == "http.response.start":
-                if self.fate is not DONE:
-                    self.count()
-                headers, decision = message.get("headers") or (), self.decision
-                limits = () if decision is None else limit_headers(decision)
-                for name, _ in headers:
-                    if name == b"vary":
-                        message["headers"] = vary_on_authorization([*headers, *limits])
-                        break
-                else:  # the usual case, without another call
-                    message["headers"] = [*headers, *limits, VARY] if limits else [*headers, VARY]
-            elif "more_body" in message or self.stay is not None:
-                return self._sending_part(message)
-        return self._send(message)
-
-    def sending_on_socket(self, message: Message) -> Awaitable[None]:
-        """The app's ``send`` over a WebSocket, which is counted when it is accepted and not when it ends."""
-        if self.fate is not DONE:
-            self.count()
-        return self._send(message)
-
-    def receiving(self) -> Awaitable[Message]:
-        """The app's ``receive`` over HTTP. Whoever listens on after the first message learns when the stay is over."""
-        if self._heard or self.stay is not None:
-            return self._staying().line.receive()
-        self._heard = True
-        return self._receive()
-
-    def _sending_part(self, message: Message) -> Awaitable[None]:
-        if message.get("more_body"):
-            self._staying().open()
-        return self._send(message) if self.stay is None else self.stay.line.send(message)
-
-    def _staying(self) -> Stay:
-        if self.stay is None:
-            self.stay = Stay(self, self._gate, self.scope, OpenResponse(self._gate.watch, self._receive, self._send))
-        return self.stay
-
     async def refusal_to_stay(self, principal: Principal) -> Response | None:
         """What would refuse this connection if it came in now as ``principal``; None lets it stay."""
         for access in self._satisfies():
@@ -201,6 +157,11 @@ class Visit(Metered):
     def spaces(self) -> frozenset[str | None]:
         """The spaces that the connection is bound to, by the path parameters of what it satisfied."""
         return frozenset(space for access in self._satisfies() for space in spaces_in(self.scope, access))
+
+    def _staying(self) -> Stay:
+        if self.stay is None:
+            self.stay = Stay(self, self._gate, self.scope, OpenResponse(self._gate.watch, self._receive, self._send))
+        return self.stay
 
     def _satisfies(self) -> list[Requirement]:
         every = [*self.scope.get(EARLIER, ()), self.admitted]
