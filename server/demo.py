@@ -27,7 +27,12 @@ from spacekey.resolvers.workspaces import create_workspace
 OWNER_EMAIL = "owner@example.com"
 TOKEN_NAME = "Demo management"  # noqa: S105 - a name
 SPACES = {"production": "Production", "staging": "Staging"}
-MANAGEMENT = ("tokens:read", "tokens:create", "tokens:update", "tokens:disable", "tokens:revoke", "tokens:delete")
+MANAGEMENT = (
+    *("tokens:read", "tokens:create", "tokens:update", "tokens:disable", "tokens:revoke", "tokens:delete"),
+    *("workspace:read", "spaces:read", "usage:read"),
+)
+"""Enough for every request that the README, the docs and ``spacekey demo`` show."""
+
 SCOPES_GRANTED_MAX = 20
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.curl import EXPECTS_ERRORS
 from support.pages import Block, Command, blocks_of, matches
 from support.processes import Installation, Running, started
 
@@ -68,7 +69,7 @@ class Reader:
         elif export is not None:
             self._export(export[1], line)
         else:
-            shown = self._run(line)
+            shown = self._run(line, errors=any('"code"' in one for one in command.printed))
             assert not command.printed or matches(command.printed, shown), f"$ {line}\n{shown}"
 
     def _serve(self, line: str) -> None:
@@ -86,11 +87,15 @@ class Reader:
         assert value, f"nothing was exported: {line}"
         self.exported[name] = value
 
-    def _run(self, line: str) -> str:
+    def _run(self, line: str, *, errors: bool = False) -> str:
+        """What a command prints.
+
+        :param errors: the page shows that the answer has GraphQL errors; unannounced ones are a failure.
+        """
         done = subprocess.run(
             ["/bin/sh", "-c", line],
             cwd=self.folder,
-            env=self.environ,
+            env={**self.environ, **({EXPECTS_ERRORS: "1"} if errors else {})},
             capture_output=True,
             text=True,
             timeout=SECONDS_MAX,

@@ -1,13 +1,19 @@
-"""As much of ``curl`` as the docs use, for machines without it. A status of 400 or more is a failure, except with -i.
+"""As much of ``curl`` as the docs use, for machines without it.
 
-Understands -s, -i, -X METHOD, -H HEADER, -d DATA, and one URL.
+A status of 400 or more is a failure, except with -i; so are GraphQL errors in an answer of 200, except where
+``CURL_EXPECTS_ERRORS`` is set. Understands -s, -i, -X METHOD, -H HEADER, -d DATA, and one URL.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 import httpx
+
+EXPECTS_ERRORS = "CURL_EXPECTS_ERRORS"
+FAILED = 22
+"""What the real one ends with for an error's status, with ``--fail``."""
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +46,17 @@ def main(arguments: list[str]) -> int:
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         sys.stdout.write("\n".join(lines) + "\n\n")
     sys.stdout.write(answer.text + "\n")
-    return 0 if with_head or answer.status_code < 400 else 22
+    if with_head:
+        return 0
+    return FAILED if answer.status_code >= 400 or _has_unexpected_errors(answer) else 0
+
+
+def _has_unexpected_errors(answer: httpx.Response) -> bool:
+    """Whether it is a GraphQL answer whose ``errors`` nobody announced."""
+    if EXPECTS_ERRORS in os.environ or "json" not in answer.headers.get("Content-Type", ""):
+        return False
+    document = answer.json()
+    return isinstance(document, dict) and "errors" in document
 
 
 if __name__ == "__main__":
