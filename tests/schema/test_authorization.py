@@ -30,8 +30,6 @@ from spacekey.resolvers.verify import StoreVerifier
 from spacekey.schema.build import build_schema
 from support.authorization_table import (
     NESTED_FIELDS,
-    OPEN_FIELDS,
-    OPEN_TYPES,
     OPERATIONS,
     ROOT_FIELDS,
     On,
@@ -39,6 +37,7 @@ from support.authorization_table import (
     Who,
 )
 from support.databases import lookup_on
+from support.open_fields import CALLER, OPEN_FIELDS
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_catalogs, make_world
 
 CATALOGS = sorted(example_catalogs())
@@ -249,6 +248,21 @@ async def check_cells(here: Stage, asker: Asker, operations: dict[str, Operation
     assert not wrong, "\n".join(wrong)
 
 
+def reachable(lacking: frozenset[str]) -> set[str]:
+    """The types one gets to with every scope but these; without ``CALLER``, with no credentials."""
+    held = frozenset[str]().union(*(catalog.known_scopes for catalog in example_catalogs().values())) - lacking
+    found: set[str] = set()
+    ahead = {"Query", "Mutation"}
+    while ahead:
+        owner = ahead.pop()
+        found.add(owner)
+        for name, entry in the_schema().rulebook.fields[owner].items():
+            shut = entry.rule is not None and (CALLER in lacking or not entry.rule.allows(held))
+            if not shut and f"{owner}.{name}" != "Query.node":
+                ahead |= entry.leads_to - found
+    return found
+
+
 def roles_of_catalogs() -> list[tuple[str, str]]:
     return [(name, role) for name, catalog in sorted(example_catalogs().items()) for role in catalog.roles]
 
@@ -262,16 +276,24 @@ def test_every_root_field_is_in_the_table() -> None:
 
 
 def test_every_other_field_is_in_the_table_as_protected_or_as_open() -> None:
-    listed = {f"{owner}.{name}" for owner, names in OPEN_FIELDS.items() for name in names}
-    wrong = []
-    for coordinate, rule in scope_report(the_schema().rulebook).items():
-        owner = coordinate.partition(".")[0]
-        if owner in ("Query", "Mutation"):
-            continue
-        wanted_open = owner in OPEN_TYPES or coordinate in listed
-        if wanted_open != (rule == "public") or wanted_open == (coordinate in NESTED_FIELDS):
-            wrong.append(f"{coordinate}: {rule}")
-    assert not wrong, "write down who may see:\n" + "\n".join(wrong)
+    """Field by field, on every object and interface; and nothing is in the table that the schema lacks."""
+    report = {
+        coordinate: rule
+        for coordinate, rule in scope_report(the_schema().rulebook).items()
+        if coordinate.partition(".")[0] not in ("Query", "Mutation")
+    }
+    listed = {f"{owner}.{name}" for owner, open_ones in OPEN_FIELDS.items() for name in open_ones.fields}
+    assert {coordinate for coordinate, rule in report.items() if rule == "public"} == listed, "write down who sees what"
+    assert {coordinate for coordinate, rule in report.items() if rule != "public"} == set(NESTED_FIELDS)
+
+
+@pytest.mark.parametrize("name", sorted(set(OPEN_FIELDS) - {"Node", "Refusal"}))
+def test_an_open_type_is_reached_by_those_the_table_names_and_by_nobody_else(name: str) -> None:
+    """Whoever lacks all of the named scopes does not get there, and whoever lacks all but one of them may."""
+    behind = OPEN_FIELDS[name].behind
+    assert (name in reachable(behind or frozenset({CALLER}))) == (not behind)
+    for scope in behind:
+        assert name in reachable(behind - {scope}), f"{scope} is not on the way to {name}"
 
 
 def test_the_fields_own_rules_are_what_the_table_says() -> None:

@@ -1,0 +1,113 @@
+"""What is open below the root of the GraphQL schema, field by field, and who gets there.
+
+A field that is neither here nor in ``authorization_table`` fails ``tests/schema/test_authorization.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Open:
+    """Fields of one type that ask nothing beyond what it took to get hold of a value of it.
+
+    :param behind: who gets there: a value is had only through fields that take one of these scopes, or a caller
+        (``CALLER``); empty when it is had without credentials too. ``node`` aside, which decides by what it finds.
+    """
+
+    fields: frozenset[str]
+    behind: frozenset[str]
+
+
+CALLER = "any valid token"
+
+
+def _open(fields: str, behind: str = "") -> Open:
+    return Open(frozenset(fields.split()), frozenset((CALLER,) if behind == CALLER else behind.split()))
+
+
+def _success(fields: str, behind: str) -> Open:
+    return _open(f"{fields} effectiveAt", behind)
+
+
+_PAGE, _ROW = "edges nodes pageInfo", "cursor node"
+
+OPEN_FIELDS: dict[str, Open] = {
+    # what everybody may ask about, and refusals: anybody
+    "Me": _open("kind scopes token user"),
+    "User": _open("id name email"),
+    "Needs": _open("alternatives scopes"),
+    "SignInSuccess": _open("expiresAt user"),
+    "SignInFailed": _open("message"),
+    "TooManyAttempts": _open("message retryAfterSeconds"),
+    "InvalidInput": _open("field message reason"),
+    "NotFound": _open("message"),
+    "Refusal": _open("message"),
+    "Node": _open("id"),
+    # the three objects; a token sees itself and its space through ``me``; nulls without scopes: rotatedFrom, rotatedTo
+    "Token": _open(
+        "id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt createdBy"
+        " expiresAt retiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp rotatedFrom rotatedTo space"
+    ),
+    "Space": _open("id name slug createdAt deletedAt"),
+    "Workspace": _open(
+        "id name slug createdAt suspendedAt plan rateLimit catalog roles policy myScopes myRole", CALLER
+    ),
+    # what catalogs and a caller's own account say: any caller
+    "Catalog": _open(
+        "name title description brand environments tokenKinds tokenRoles scopes shorthands presets roles plans useCases"
+        " secretPattern",
+        CALLER,
+    ),
+    "Plan": _open("name title rateLimit scopes selfService tokensMax", CALLER),
+    "Policy": _open("expiryRequired lifetimeSecondsDefault lifetimeSecondsMax scopesAllowed", CALLER),
+    "Preset": _open("name title description scopes", CALLER),
+    "RateLimit": _open("burst perMinute", CALLER),
+    "Role": _open("name title description grants scopes", CALLER),
+    "Scope": _open("name description management", CALLER),
+    "Shorthand": _open("name title description scopes", CALLER),
+    "UseCase": _open("title preset grants", CALLER),
+    "Session": _open("id createdAt endsAt lastSeenAt ip userAgent isCurrent", CALLER),
+    "SignOutSuccess": _open("signedOut", CALLER),
+    "EndSessionsSuccess": _open("ended", CALLER),
+    "WorkspaceSuccess": _success("workspace", CALLER),
+    "Conflict": _open("message successorId", CALLER),
+    "ScopeNotAllowed": _open("message scopes", CALLER),
+    # what a ruled field leads to
+    "WorkspaceConnection": _open(_PAGE, "workspace:read"),
+    "WorkspaceEdge": _open(_ROW, "workspace:read"),
+    "SpaceConnection": _open(_PAGE, "spaces:read"),
+    "SpaceEdge": _open(_ROW, "spaces:read"),
+    "TokenConnection": _open(_PAGE, "tokens:read"),
+    "TokenEdge": _open(_ROW, "tokens:read"),
+    "PageInfo": _open(
+        "hasNextPage hasPreviousPage startCursor endCursor",
+        "workspace:read spaces:read tokens:read members:read audit:read",
+    ),
+    "UsageDay": _open("day allowed denied limited", "usage:read"),
+    "Member": _open("userId name email role createdAt", "members:read members:write"),
+    "MemberConnection": _open(_PAGE, "members:read"),
+    "MemberEdge": _open(_ROW, "members:read"),
+    "Invitation": _open("id email role invitedBy createdAt expiresAt", "members:read"),
+    "InvitationConnection": _open(_PAGE, "members:read"),
+    "InvitationEdge": _open(_ROW, "members:read"),
+    "AuditEvent": _open(
+        "id sequence at action outcome actorId actorName credential targetId before after ip userAgent requestId hash",
+        "audit:read",
+    ),
+    "AuditEventConnection": _open(_PAGE, "audit:read"),
+    "AuditEventEdge": _open(_ROW, "audit:read"),
+    # what a ruled mutation answers
+    "DeleteWorkspaceSuccess": _success("id", "workspace:write"),
+    "SpaceSuccess": _success("space", "spaces:write"),
+    "MemberSuccess": _success("member invitation", "members:write"),
+    "WithdrawInvitationSuccess": _open("id", "members:write"),
+    "CreateTokenSuccess": _success("token secret", "tokens:create"),
+    "RotateTokenSuccess": _success("token secret", "tokens:create"),
+    "ChangeTokenSuccess": _success("token", "tokens:update tokens:disable tokens:revoke"),
+    "RevokeTokensSuccess": _success("tokens", "tokens:revoke"),
+    "DeleteTokenSuccess": _success("id", "tokens:delete"),
+    "PlanLimit": _open("message plan", "tokens:create tokens:update tokens:disable tokens:revoke"),
+}
+"""Every other field of every output type, by name: a new one fails until it is written here or among the protected."""
