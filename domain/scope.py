@@ -13,7 +13,7 @@ INTROSPECT = "tokens:introspect"
 MANAGEMENT_SCOPES = MappingProxyType(
     {
         "tokens:read": "See tokens: names, grants, status and use, never secrets",
-        "tokens:create": "Create and rotate tokens",
+        "tokens:create": "Create tokens; with tokens:revoke, rotate them",
         "tokens:update": "Edit a token's name, description, grants and expiry",
         "tokens:disable": "Disable and enable tokens",
         "tokens:revoke": "Revoke tokens for good",

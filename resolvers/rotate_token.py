@@ -30,6 +30,9 @@ from .workspace_facts import plan_of, policy_of
 GRACE_SECONDS_DEFAULT = 86_400
 GRACE_SECONDS_MAX = 7 * 86_400
 
+ROTATING = ("tokens:create", "tokens:revoke")
+"""What rotating takes, whatever the grace: a token is made, and another one ends by it."""
+
 
 async def rotate_token(
     system: System,
@@ -46,7 +49,7 @@ async def rotate_token(
     :param grace_seconds: 0 to 604,800: how long the old token stays good.
     :param retire_on_first_use: the successor's first use ends the old token earlier.
     :param expires_at: the successor's expiry; left out, it gets the old token's whole lifetime again.
-    :raises NotFound, Forbidden: not the caller's to see, or to rotate (``tokens:create``).
+    :raises NotFound, Forbidden: not the caller's to see, or to rotate (:data:`ROTATING`).
     :raises Conflict: not active, or rotated already; then it names the successor, which stays untouched.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
     """
@@ -55,7 +58,7 @@ async def rotate_token(
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         authority, old = found.authority, found.token
-        authority.require("tokens:create")
+        authority.require(*ROTATING)
         _check_state(system, found)
         check_ceiling(authority, old.grants)
         checked_environment(authority, old.environment)

@@ -11,7 +11,7 @@ import strawberry
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import end_token
 from spacekey.resolvers.create_token import Issued, create_space_token, create_token
-from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.resolvers.rotate_token import ROTATING, rotate_token
 from spacekey.resolvers.token_view import TokenView
 from spacekey.resolvers.update_token import Changed, update_token
 
@@ -212,7 +212,7 @@ class TokenMutations:
     @strawberry.mutation(
         graphql_type=RotateTokenResult,
         description="Make a successor with the same grants; the old token ends after the grace.",
-        directives=[requires_scopes("tokens:create")],
+        directives=[requires_scopes(*ROTATING)],
     )
     async def rotate_token(self, info: SpacekeyInfo, input: RotateTokenInput) -> object:  # noqa: A002
         """A door to :func:`rotate_token`."""

@@ -16,7 +16,7 @@ from spacekey.middleware import any_of, requires
 from spacekey.resolvers.create_token import Issued, NewToken, create_space_token, create_token
 from spacekey.resolvers.end_token import disable_token, enable_token, revoke_token
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, rotate_token
+from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, ROTATING, rotate_token
 from spacekey.resolvers.update_token import Changed, TokenChanges, update_token
 
 from .api_key import created, shown
@@ -69,7 +69,7 @@ async def revoke_api_key(request: Request) -> JSONResponse:
     return _changed(await revoke_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
 
 
-@requires("tokens:create")
+@requires(*ROTATING)
 async def rotate_api_key(request: Request) -> JSONResponse:
     """POST /api-keys/{id}/rotate → 201 with the successor's secret, once. The body may be left out."""
     body = await json_object(request, optional=True)

@@ -102,7 +102,7 @@ def _revoke() -> Json:
 def _rotate() -> Json:
     operation = _operation(
         "rotateApiKey",
-        "Make a successor; the old key ends after a grace",
+        "Make a successor; the old key ends after a grace; needs tokens:create and tokens:revoke",
         {"201": _json("NewApiKey")},
         (400, 401, 403, 404, 409, 415, 422),
         [_ID, _WAIT],

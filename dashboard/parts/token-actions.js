@@ -18,12 +18,17 @@ export function tokenActions(workspace, token, done) {
   return [
     status === "ACTIVE" && { label: "Copy prefix", act: () => copyText(token.prefix.replace("…", ""), "The prefix") },
     alive && may(workspace, "tokens:update") && { label: "Edit", act: then(editToken) },
-    status === "ACTIVE" && may(workspace, "tokens:create") && { label: "Rotate", act: then(rotateToken) },
+    status === "ACTIVE" && mayRotate(workspace) && { label: "Rotate", act: then(rotateToken) },
     alive && status !== "DISABLED" && may(workspace, "tokens:disable") && { label: "Disable", act: then(disableToken) },
     status === "DISABLED" && may(workspace, "tokens:disable") && { label: "Enable", act: then(enableToken) },
     alive && may(workspace, "tokens:revoke") && { label: "Revoke", act: then(revokeToken), danger: true },
     may(workspace, "tokens:delete") && { label: "Delete", act: then(deleteToken), danger: true },
   ].filter(Boolean);
+}
+
+/** Whether the reader may rotate tokens there: one is made, and the old one ends by it. */
+function mayRotate(workspace) {
+  return may(workspace, "tokens:create") && may(workspace, "tokens:revoke");
 }
 
 /** Who would notice: when and from where it was used last. */

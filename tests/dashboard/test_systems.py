@@ -191,7 +191,7 @@ async def test_teamspace_a_manager_creates_and_edits_and_does_not_end(visitor: N
     token = world.tokens["teamspace Production server"]
     await manager.sign_in("manager@teamspace.example", f"/token/{token}")
     await expect(page.get_by_role("button", name="Edit")).to_be_visible()
-    for name in ("Disable", "Revoke", "Delete"):
+    for name in ("Rotate", "Disable", "Revoke", "Delete"):
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
     await page.get_by_role("button", name="Edit").click()
     await page.get_by_role("textbox", name="Description").fill("Edited by the manager")

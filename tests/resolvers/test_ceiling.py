@@ -53,10 +53,14 @@ async def test_a_manager_cannot_make_a_stronger_token(store: Store, grants: tupl
     assert (await token_view(world.system, manager, weak.view.token.id)).token.grants == ["member"]
 
 
+MANAGER = ("documents:read", "tokens:read", "tokens:create", "tokens:update")
+
+
 async def test_a_stronger_token_can_be_renamed_but_neither_rotated_nor_prolonged(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
-    manager = await world.member(workspace, "manager")
+    await set_role(world.system, OPERATOR, workspace.id, name="rotator", grants=[*MANAGER, "tokens:revoke"])
+    manager = await world.member(workspace, "rotator")
     strong = await create_token(world.system, OPERATOR, NewToken(workspace.id, "strong", ("owner",)))
     token_id = strong.view.token.id
     await update_token(world.system, manager, token_id, TokenChanges(name="renamed"))
@@ -123,7 +127,8 @@ async def on_a_small_plan(store: Store) -> tuple[World, Workspace, MemberCaller]
 async def test_a_test_token_makes_no_live_one(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("spooled")
-    caller = await token_caller(world, workspace, "tokens:create", "tokens:update", "jobs:read", environment="test")
+    means = ("tokens:create", "tokens:update", "tokens:revoke", "jobs:read")
+    caller = await token_caller(world, workspace, *means, environment="test")
     live = await create_token(world.system, OPERATOR, NewToken(workspace.id, "live", ("jobs:read",)))
     with pytest.raises(InvalidInput, match="environment"):
         await create_token(world.system, caller, NewToken(workspace.id, "n", ("jobs:read",), environment="live"))
@@ -237,7 +242,7 @@ async def _climb(database_url: str, held: list[str], moves: list[tuple[str, list
     try:
         world = make_world(store)
         workspace = await world.workspace("teamspace")
-        means = ["tokens:create", "tokens:update", "workspace:write", "members:write", *held]
+        means = ["tokens:create", "tokens:update", "tokens:revoke", "workspace:write", "members:write", *held]
         await set_role(world.system, OPERATOR, workspace.id, name="climber", grants=means)
         climber = await world.member(workspace, "climber")
         ceiling = await scopes_in(world, climber, workspace)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from spacekey.domain.outcome import Reason, Refused, Valid
-from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
 from spacekey.models.store import Store
@@ -121,6 +121,22 @@ async def test_the_first_use_of_one_successor_does_not_end_another_tokens_grace(
     new = await rotate_token(system, OPERATOR, bench.id, retire_on_first_use=True)
     await bench.verdict(new.secret)
     assert await bench.verdict(other.secret) is None
+
+
+@pytest.mark.parametrize("grace_seconds", [0, 60, 604_800])
+async def test_who_may_create_and_not_revoke_ends_no_token_by_rotating_it(bench: Bench, grace_seconds: int) -> None:
+    """Its own neither: one rule for every token."""
+    system = bench.world.system
+    asked = NewToken(bench.workspace_id, "maker", ("tokens:create", "tokens:update", "tokens:disable", "jobs:read"))
+    maker = await create_token(system, OPERATOR, asked)
+    caller = TokenCaller(maker.view.token.id, "maker", bench.workspace_id, FACTS)
+    for victim in (bench.id, maker.view.token.id):
+        with pytest.raises(Forbidden) as refused:
+            await rotate_token(system, caller, victim, grace_seconds=grace_seconds)
+        assert refused.value.missing == ("tokens:revoke",)
+        assert (await token_view(system, OPERATOR, victim)).token.rotated_to_id is None
+    bench.world.clock.forward(days=8)
+    assert await bench.verdict(bench.token.secret) is None
 
 
 @pytest.mark.parametrize("what", ["disabled", "revoked", "expired"])

@@ -52,7 +52,7 @@ TABLE: dict[tuple[str, str], Row] = {
         json={"name": "N"},
     ),
     ("DELETE", f"{KEYS}/{{id}}"): Row(200, frozenset({"tokens:revoke"}), "token"),
-    ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create"}), "token", json={}),
+    ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
     ("POST", "/api/v1/introspect"): Row(200, frozenset({"tokens:introspect"}), "secret", missing=200),
     ("POST", "/api/v1/revoke"): Row(200, frozenset({"tokens:revoke"}), "secret", missing=200),
     ("POST", "/api/v1/usage"): Row(200, frozenset({"tokens:introspect"}), json={"uses": []}),

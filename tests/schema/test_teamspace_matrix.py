@@ -1,4 +1,4 @@
-"""SYSTEMS.md, system 3: who may manage access tokens, by the member's role, as it stands there."""
+"""SYSTEMS.md, system 3: who may manage access tokens, by the member's role, as it stands there; and who rotates."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import delete_token, disable_token, enable_token
 from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.update_token import TokenChanges, update_token
 from support.world import OPERATOR, World, make_world
 
-ACTIONS = ("view", "create", "edit", "disable", "enable", "delete")
+ACTIONS = ("view", "create", "edit", "disable", "enable", "delete", "rotate")
 
-#                  view  create edit  disable enable delete
+#                  view  create edit  disable enable delete rotate
 MATRIX = {
-    "owner":         (True, True,  True,  True,  True,  True),
-    "administrator": (True, True,  True,  True,  True,  True),
-    "manager":       (True, True,  True,  False, False, False),
-    "member":        (True, False, False, False, False, False),
-    "viewer":        (True, False, False, False, False, False),
+    "owner":         (True, True,  True,  True,  True,  True,  True),
+    "administrator": (True, True,  True,  True,  True,  True,  True),
+    "manager":       (True, True,  True,  False, False, False, False),
+    "member":        (True, False, False, False, False, False, False),
+    "viewer":        (True, False, False, False, False, False, False),
 }  # fmt: skip
 
 CELLS = [(role, action, allowed) for role, row in MATRIX.items() for action, allowed in zip(ACTIONS, row, strict=True)]
@@ -46,6 +47,11 @@ async def do(world: World, caller: MemberCaller, action: str, workspace_id: str)
             assert (await enable_token(system, caller, token)).view.status == "active"
         case "delete":
             assert (await delete_token(system, caller, token)).view.token.deleted_at == world.clock()
+        case "rotate":
+            issued = await rotate_token(system, caller, token, grace_seconds=0)
+            assert issued.view.token.rotated_from_id == token
+        case _:
+            raise AssertionError(f"no such action: {action}")
 
 
 @pytest.mark.parametrize(("role", "action", "allowed"), CELLS)

@@ -52,7 +52,7 @@ def test_the_documented_fields_are_those_the_routes_take() -> None:
 async def test_answers_have_exactly_the_documented_members(database_url: str) -> None:
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
-        scopes = ("jobs:read", "tokens:read", "tokens:create", "tokens:introspect", "tokens:update")
+        scopes = ("jobs:read", "tokens:read", "tokens:create", "tokens:introspect", "tokens:update", "tokens:revoke")
         token_id, admin = await server.token(workspace.id, *scopes)
         client, who = server.client, bearer(admin)
         key = (await client.get(f"/api/v1/api-keys/{token_id}", headers=who)).json()

@@ -143,7 +143,7 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Mutation.updateToken": _mutation('updateToken(input: {id: $id, name: "N"})', On.TOKEN, "tokens:update"),
     "Mutation.disableToken": _mutation("disableToken(input: {id: $id})", On.TOKEN, "tokens:disable"),
     "Mutation.enableToken": _mutation("enableToken(input: {id: $id})", On.TOKEN, "tokens:disable"),
-    "Mutation.rotateToken": _mutation("rotateToken(input: {id: $id})", On.TOKEN, "tokens:create"),
+    "Mutation.rotateToken": _mutation("rotateToken(input: {id: $id})", On.TOKEN, "tokens:create", "tokens:revoke"),
     "Mutation.revokeToken": _mutation("revokeToken(input: {id: $id})", On.TOKEN, "tokens:revoke"),
     "Mutation.revokeTokens": _mutation("revokeTokens(input: {ids: [$id]})", On.TOKEN, "tokens:revoke"),
     "Mutation.deleteToken": _mutation("deleteToken(input: {id: $id})", On.TOKEN, "tokens:delete"),

@@ -140,7 +140,7 @@ class ModelWorkspace:
 
     def rotating(self, name: str, token: ModelToken, now: datetime) -> str | None:
         """Why a member may not rotate it, else None."""
-        refusal = self.changing(name, token, "tokens:create")
+        refusal = self.changing(name, token, "tokens:create") or self.changing(name, token, "tokens:revoke")
         if refusal is not None:
             return refusal
         if token.successor is not None or self.status(token, now) != "active":
