@@ -61,6 +61,7 @@ class DemoToken:
     home: DemoWorkspace
     space_id: str | None
     scope: str
+    grants: tuple[str, ...]
     issued: Issued | None
 
 
@@ -101,6 +102,7 @@ class Demo:
                 "workspace": self.token.home.workspace.slug,
                 "space_id": self.token.space_id,
                 "scope": self.token.scope,
+                "grants": list(self.token.grants),
                 "id": None if issued is None else issued.view.token.id,
                 "secret": None if issued is None else issued.secret.reveal(),
             },
@@ -170,6 +172,7 @@ async def _token(system: System, operator: Operator, workspaces: list[DemoWorksp
     catalog = _catalog(system, home)
     space_id = None if Kind.WORKSPACE in catalog.token_kinds or not home.spaces else home.spaces[0].id
     scopes = list(catalog.scopes)[:SCOPES_GRANTED_MAX]
+    grants = (*scopes, *MANAGEMENT)
     found = await token_list(
         system,
         operator,
@@ -180,15 +183,15 @@ async def _token(system: System, operator: Operator, workspaces: list[DemoWorksp
         request=PageRequest(1),
     )
     if found.rows:
-        return DemoToken(home, space_id, scopes[0], issued=None)
+        return DemoToken(home, space_id, scopes[0], grants, issued=None)
     new = NewToken(
         workspace_id=home.workspace.id,
         name=TOKEN_NAME,
-        grants=(*scopes, *MANAGEMENT),
+        grants=grants,
         space_id=space_id,
         description="Made by 'spacekey demo' for trying the API; revoke it when you are done.",
     )
-    return DemoToken(home, space_id, scopes[0], issued=await create_token(system, operator, new))
+    return DemoToken(home, space_id, scopes[0], grants, issued=await create_token(system, operator, new))
 
 
 def _catalog(system: System, one: DemoWorkspace) -> Catalog:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+
+from .program import program_now
 from .show import Facts
 
 
@@ -74,6 +77,7 @@ def _password(facts: Facts) -> str:
 
 def _another(facts: Facts) -> str:
     token = facts["token"]
-    space = f" --space {token['space_id']}" if token["space_id"] is not None else ""
-    scopes = " ".join(f"-s {one}" for one in (token["scope"], "tokens:read", "tokens:create", "tokens:revoke"))
-    return f"export TOKEN=$(spacekey token create {token['workspace']} Trying{space} {scopes})"
+    space = [] if token["space_id"] is None else ["--space", token["space_id"]]
+    scopes = [word for one in token["grants"] for word in ("-s", one)]
+    words = shlex.join(["token", "create", token["workspace"], "Trying", *space, *scopes])
+    return f"export TOKEN=$({program_now()} {words})"
