@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import (
@@ -76,10 +77,17 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return problem(404, "not_found", "Not found", "There is nothing at this address.", headers=headers)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{request.method} is not possible here; use {allowed}." if allowed else "Use another method."
-        return problem(405, "method_not_allowed", "Method not allowed", detail, headers=headers)
+        allowed = ", ".join(_allowed(request))
+        detail = f"{request.method} is not possible here; use {allowed}."
+        return problem(405, "method_not_allowed", "Method not allowed", detail, headers={**headers, "Allow": allowed})
     return problem(error.status_code, "refused", "Refused", "The request cannot be served.", headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the address (RFC 9110 §15.5.6): of all its routes, where Starlette names those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    at_address = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for methods in at_address for method in methods})
 
 
 def broken(request_id: str) -> Response:

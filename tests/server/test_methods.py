@@ -1,0 +1,50 @@
+"""Every address with every method: what is not possible there is told with all that is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from starlette.routing import Route
+
+from spacekey.domain.ids import KEY, new_id
+from support.server import Served, served
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+
+
+def methods_by_path(app: Served) -> dict[str, set[str]]:
+    """From the route table; all of a path's routes together."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for route in app.app.routes:
+        assert isinstance(route, Route), route
+        found[route.path] |= route.methods or set()
+    return found
+
+
+async def test_a_method_that_is_not_possible_gets_405_and_all_methods_that_are(database_url: str) -> None:
+    async with served(database_url) as app:
+        table = methods_by_path(app)
+        assert table["/api/v1/api-keys/{id}"] == {"GET", "HEAD", "PATCH", "DELETE"}
+        for template, possible in table.items():
+            path = template.replace("{id}", new_id(KEY, app.world.clock(), lambda size: b"x" * size))
+            path = path.replace("{name}", "x.js").replace("{rest:path}", "x/y")
+            for method in METHODS:
+                answer = await app.client.request(method, path)
+                if method in possible:
+                    assert answer.status_code != 405, (method, path)
+                    continue
+                assert answer.status_code == 405, (method, path)
+                assert answer.headers["allow"] == ", ".join(sorted(possible)), (method, path)
+                assert answer.headers["content-type"] == "application/problem+json", (method, path)
+                if method != "HEAD":
+                    assert answer.json()["code"] == "method_not_allowed"
+                    assert answer.headers["allow"] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/api-keys/", "/api/v1/nothing", "/api/v1/api-keys/a/b/c"])
+async def test_an_address_without_routes_is_404_whatever_the_method(database_url: str, path: str) -> None:
+    async with served(database_url) as app:
+        for method in METHODS:
+            answer = await app.client.request(method, path)
+            assert (answer.status_code, "allow" in answer.headers) == (404, False), method
