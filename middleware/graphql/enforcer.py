@@ -52,15 +52,19 @@ class Enforcer:
         return guarded_document(operation, verdict)
 
     def _verdict(self, operation: Operation, denials: Sequence[Denial], principal: Principal | None) -> Verdict:
-        report = self._settings.report or (log_denials if self._mode is Mode.DRY_RUN else None)
-        if report is not None:
-            report(denials, principal)
-        if self._mode is Mode.DRY_RUN:
+        if self.only_reports(denials, principal):
             return Verdict(principal)
         certain = [denial for denial in denials if denial.certain]
         if certain and self._refuses(operation, certain):
             return Verdict(principal, errors_of(certain, principal))
         return Verdict(principal, denied={(one.type_name, one.field_name): one for one in denials})
+
+    def only_reports(self, denials: Sequence[Denial], principal: Principal | None) -> bool:
+        """Tell of denials whoever wants to know; whether nothing else is to become of them."""
+        report = self._settings.report or (log_denials if self._mode is Mode.DRY_RUN else None)
+        if report is not None:
+            report(denials, principal)
+        return self._mode is Mode.DRY_RUN
 
     def _refuses(self, operation: Operation, certain: Sequence[Denial]) -> bool:
         kind = operation.definition.operation

@@ -46,13 +46,14 @@ class Rulebook:
     """What :func:`compile_rules` makes of a schema. Names are GraphQL names.
 
     ``fields`` has concrete types only, ``abstract`` the interfaces, for the report. ``possible`` gives the concrete
-    types of every object, interface and union.
+    types of every object, interface and union, ``types`` the rule of every object and interface itself.
     """
 
     schema: GraphQLSchema
     fields: dict[str, dict[str, FieldEntry]]
     abstract: dict[str, dict[str, FieldEntry]]
     possible: dict[str, frozenset[str]]
+    types: dict[str, Rule | None]
 
 
 def compile_rules(
@@ -83,17 +84,20 @@ class _Compiler:
     def rulebook(self) -> Rulebook:
         fields: dict[str, dict[str, FieldEntry]] = {}
         abstract: dict[str, dict[str, FieldEntry]] = {}
+        types: dict[str, Rule | None] = {}
         for name, kind in self._schema.type_map.items():
             if is_introspection_type(kind):
                 continue
+            if isinstance(kind, Composite):
+                types[name] = self._of_type(kind)
             if isinstance(kind, GraphQLObjectType):
                 fields[name] = self._entries(kind)
                 # A protected type's name is part of it; that of a root is not a secret and often asked by monitors.
-                of_name = None if name in self._roots else self._of_type(kind)
+                of_name = None if name in self._roots else types[name]
                 fields[name]["__typename"] = FieldEntry(of_name, NOTHING)
             elif isinstance(kind, GraphQLInterfaceType):
                 abstract[name] = self._entries(kind)
-        return Rulebook(self._schema, fields, abstract, self._possible)
+        return Rulebook(self._schema, fields, abstract, self._possible, types)
 
     def _entries(self, owner: Composite) -> dict[str, FieldEntry]:
         entries = {}
