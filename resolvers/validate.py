@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.domain.suggest import did_you_mean
+from spacekey.domain.suggest import known_instead
 
 NAME_LENGTH_MAX = 200
 DESCRIPTION_LENGTH_MAX = 2_000
@@ -113,9 +113,9 @@ def clean_grants(field: str, grants: Sequence[str], known: Iterable[str]) -> lis
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name nobody knows, with near matches."""
+    """The sentence for a name nobody knows, with near matches, or with all names when none is near and they are few."""
     shown = "".join(one if one.isprintable() else "?" for one in name[:100])
-    return f"Unknown {what} '{shown}'.{did_you_mean(shown, known)}"
+    return f"Unknown {what} '{shown}'.{known_instead(shown, known)}"
 
 
 def _has_control(text: str) -> bool:

@@ -11,7 +11,6 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.suggest import did_you_mean
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.observed import VerifierObserver
 from spacekey.middleware.usage import UsageCollector
@@ -27,6 +26,7 @@ from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
 
+from .introspectors import check_catalogs
 from .limits import build_limiter
 from .metrics import Metrics
 from .observed_lookup import ObservedLookup
@@ -61,7 +61,7 @@ def build_system(settings: Settings) -> System:
 def build_parts(settings: Settings, system: System | None = None) -> Parts:
     """Everything a server needs. ``system`` is given by tests that bring their own clock."""
     system = system if system is not None else build_system(settings)
-    _check_introspectors(settings, system)
+    check_catalogs(settings.introspectors, system.catalogs)
     metrics = Metrics()
     refusals = RefusalLog(system)
     usage = UsageCollector(StoreUsage(system.store, system.clock), now=system.clock)
@@ -115,15 +115,6 @@ def first_use_recorder(store: Store, clock: Clock) -> Callable[[str], Awaitable[
             await token_queries.record_first_use(session, token_id, clock())
 
     return record
-
-
-def _check_introspectors(settings: Settings, system: System) -> None:
-    for one in settings.introspectors:
-        if one.catalog not in system.catalogs:
-            near = did_you_mean(one.catalog, system.catalogs)
-            raise ConfigurationError(
-                f"SPACEKEY_INTROSPECTORS: '{one.name}' is for the catalog '{one.catalog}', which is not loaded.{near}"
-            )
 
 
 def _make_folder(store: Store) -> None:

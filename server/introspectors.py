@@ -8,7 +8,7 @@ that was shown once; no tenant sees it, no plan or deletion takes it away.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from spacekey.domain.errors import ConfigurationError
@@ -16,6 +16,7 @@ from spacekey.domain.outcome import Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Entropy, Secret, mint
+from spacekey.domain.suggest import known_instead
 from spacekey.domain.verifier import Verifier
 from spacekey.resolvers.caller import IntrospectorCaller, RequestFacts
 
@@ -74,6 +75,20 @@ def read_introspectors(text: str) -> tuple[Introspector, ...]:
             )
         found.append(Introspector(match[1], match[2], bytes.fromhex(match[3])))
     return tuple(found)
+
+
+def check_catalogs(introspectors: Iterable[Introspector], catalogs: Collection[str]) -> None:
+    """Hold every entry to a catalog that is loaded.
+
+    :param catalogs: the loaded catalogs' names.
+    :raises ConfigurationError: naming the entry, with near matches.
+    """
+    for one in introspectors:
+        if one.catalog not in catalogs:
+            raise ConfigurationError(
+                f"SPACEKEY_INTROSPECTORS: '{one.name}' is for the catalog '{one.catalog}', which is not loaded."
+                + known_instead(one.catalog, catalogs)
+            )
 
 
 class WithIntrospectors:

@@ -22,6 +22,7 @@ from . import (
     workspace,
 )
 from .codes import MEANING
+from .naming import Leaf
 from .root import Root
 
 _HELP = "API tokens done right: issue, manage and check them. Settings are read from SPACEKEY_… variables."
@@ -97,4 +98,4 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
 
 def _add(app: typer.Typer, commands: _Commands) -> None:
     for name, command in commands.items():
-        app.command(name)(command)
+        app.command(name, cls=Leaf)(command)

@@ -39,7 +39,7 @@ def check(
 
 
 def _findings(catalogs: list[Path] | None) -> list[Finding]:
-    from .checks import catalog_findings, ok, skipped, wrong
+    from .checks import catalog_findings, introspector_findings, ok, skipped, wrong
 
     if catalogs:
         return catalog_findings(catalogs)
@@ -51,7 +51,7 @@ def _findings(catalogs: list[Path] | None) -> list[Finding]:
     found = [ok("settings", "every SPACEKEY_… variable can be used"), *files]
     if any(one.is_wrong for one in files):
         return [*found, skipped("database", "a catalog is wrong")]
-    return found + asyncio.run(_database(settings))
+    return found + introspector_findings(settings) + asyncio.run(_database(settings))
 
 
 async def _database(settings: Settings) -> list[Finding]:

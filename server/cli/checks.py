@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from spacekey.domain.catalog_file import load_catalog, load_catalogs
-from spacekey.domain.errors import CatalogError, Unavailable
+from spacekey.domain.errors import CatalogError, ConfigurationError, Unavailable
 from spacekey.domain.page import PageRequest
 from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.migrate import current, head
 from spacekey.resolvers.system import System
+from spacekey.server.introspectors import check_catalogs
+from spacekey.server.settings import Settings
 
 from .run import is_missing
 from .show import Facts
@@ -72,6 +74,21 @@ def catalog_findings(paths: Iterable[Path]) -> list[Finding]:
     except CatalogError as error:
         found.append(wrong("catalogs together", f"{error.file}: {error.key}", error.remedy))
     return found
+
+
+def introspector_findings(settings: Settings) -> list[Finding]:
+    """Whether every introspector's catalog is loaded; nothing where there are no introspectors.
+
+    :raises CatalogError: a catalog is wrong, which :func:`catalog_findings` finds.
+    """
+    introspectors, loaded = settings.introspectors, load_catalogs(settings.catalogs)
+    try:
+        check_catalogs(introspectors, loaded)
+    except ConfigurationError as error:
+        return [
+            wrong("introspectors", str(error), "Correct the entry, or add the catalog's file to SPACEKEY_CATALOGS.")
+        ]
+    return [ok("introspectors", f"{len(introspectors)}, each for a loaded catalog")] if introspectors else []
 
 
 async def database_findings(system: System) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
-from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.refusal import NotFound
 
 GOOD = 0
 REFUSED = 1
@@ -11,27 +11,6 @@ USAGE = 2
 UNAVAILABLE = 3
 
 MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable."
-
-_OPTIONS = {
-    "burst": "--burst",
-    "days": "--days",
-    "description": "--description",
-    "email": "EMAIL",
-    "environment": "--environment",
-    "expires_at": "--expires",
-    "grace_seconds": "--grace",
-    "grants": "--scope",
-    "name": "NAME",
-    "per_minute": "--per-minute",
-    "preset": "--preset",
-    "reason": "--reason",
-    "role": "ROLE",
-    "slug": "--slug",
-    "space_id": "--space",
-    "text": "--text",
-    "unused_days": "--days",
-}
-"""What a resolver calls a field → what it is called on the command line."""
 
 _FINDERS = {
     "token": "'spacekey token list WORKSPACE' shows the ids.",
@@ -64,8 +43,6 @@ def code_of(error: SpacekeyError) -> int:
 def message_of(error: SpacekeyError) -> str:
     """The error in the words of the command line."""
     match error:
-        case InvalidInput():
-            return f"{_OPTIONS.get(error.field, error.field)}: {error.reason}"
         case NotFound():
             return f"There is no such {error.what}. {_FINDERS.get(error.what, '')}".strip()
         case Unavailable():

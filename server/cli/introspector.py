@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from typing import Annotated
 
@@ -19,6 +20,24 @@ def introspector(
     """Make a secret for an app of yours, and the entry by which the server knows it. Nothing is stored."""
     from spacekey.server.introspectors import new_introspector
 
+    _check_loaded(catalog)
     made, secret = new_introspector(name, catalog, secrets.token_bytes)
     show_one({"id": made.id, "secret": secret.reveal(), "SPACEKEY_INTROSPECTORS": made.setting}, as_json)
     say("Give the secret to the app; it is not shown again. Add the entry to the server's setting and restart it.")
+
+
+def _check_loaded(catalog: str) -> None:
+    """Refuse a catalog that the server, with these settings, would not know.
+
+    The entries there are do not matter: one of them may be what another one is made for.
+    """
+    from spacekey.domain.catalog_file import load_catalogs
+    from spacekey.domain.refusal import InvalidInput
+    from spacekey.resolvers.validate import unknown
+    from spacekey.server.settings import Settings
+
+    environ = {name: value for name, value in os.environ.items() if name != "SPACEKEY_INTROSPECTORS"}
+    loaded = load_catalogs(Settings.from_environ(environ).catalogs)
+    if catalog not in loaded:
+        where = "SPACEKEY_CATALOGS names the files that are loaded."
+        raise InvalidInput("catalog", f"{unknown('catalog', catalog, loaded)} {where}")

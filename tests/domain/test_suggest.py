@@ -2,7 +2,7 @@
 
 import pytest
 
-from spacekey.domain.suggest import did_you_mean, near
+from spacekey.domain.suggest import LISTED_MAX, did_you_mean, known_instead, near
 
 KNOWN = ["jobs:read", "jobs:write", "queues:read", "tokens:read"]
 
@@ -28,3 +28,21 @@ def test_nothing_near_says_nothing(name: str) -> None:
 
 def test_the_order_of_the_known_names_does_not_matter() -> None:
     assert near("jobs:reads", set(KNOWN)) == near("jobs:reads", KNOWN[::-1])
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ([], ""),
+        (["live"], " There is only 'live'."),
+        (["test", "live"], " There are 'live' and 'test'."),
+        (["c", "a", "b"], " There are 'a', 'b' and 'c'."),
+        ([f"name-{number:02}" for number in range(LISTED_MAX + 1)], ""),
+    ],
+)
+def test_where_nothing_is_near_a_short_list_is_told_whole(known: list[str], said: str) -> None:
+    assert known_instead("zzz", known) == said
+
+
+def test_near_matches_come_before_the_list() -> None:
+    assert known_instead("jobs:reed", KNOWN[:2]) == did_you_mean("jobs:reed", KNOWN[:2])
