@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from types import MappingProxyType
-from typing import cast
 
 from starlette.authentication import UnauthenticatedUser
 from starlette.requests import HTTPConnection
@@ -29,10 +27,6 @@ ANONYMOUS = UnauthenticatedUser()
 """Starlette's user without credentials; it has no state, so one will do."""
 
 
-OVER = cast("Scope", MappingProxyType({}))
-"""The scope of a request that has been answered. Nothing can be read from it or written to it."""
-
-
 class Asking:
     """What is known of a connection's caller, and how more is learnt. Its attributes are set by the visit it is."""
 
@@ -43,7 +37,6 @@ class Asking:
     _outcome: Outcome | None
     _paid: int
     scope: Scope
-    """The connection's; :data:`OVER` once it is over."""
     decision: Decision | None
     """What the token's limit says; None before it was charged, and for whoever has none."""
 

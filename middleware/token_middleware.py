@@ -9,7 +9,6 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.verifier import Verifier
 
 from .access import Declaration, public
-from .asking import OVER
 from .credentials import SUBPROTOCOL, credentials_of
 from .doors import Doors
 from .ending import ConnectionEnded
@@ -114,11 +113,9 @@ class TokenMiddleware:
             finally:
                 if visit.fate is not DONE:
                     visit.count()
-                # The two refer to each other; apart they are freed at once, not by the collector.
-                if visit.stay is None:
-                    visit.scope = OVER
-                else:
-                    scope.pop(KEY, None)
+                if KEY in scope:
+                    del scope[KEY]  # the two refer to each other; apart they are freed at once, not by the collector
+                if visit.stay is not None:
                     visit.stay.line.left()
         elif scope["type"] == "websocket":
             doors.keep(scope)

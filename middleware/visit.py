@@ -14,7 +14,7 @@ from spacekey.domain.secret import Secret
 
 from . import problems
 from .access import Access, Requirement, optional, public
-from .asking import ANONYMOUS, NOT_READ, OVER
+from .asking import ANONYMOUS, NOT_READ
 from .credentials import Malformed
 from .exchange import Exchange
 from .gate import Gate
@@ -208,11 +208,9 @@ def _cost_of(access: Access) -> int:
 def visit_of(scope: Scope) -> Visit:
     """The visit of a connection.
 
-    :raises ConfigurationError: when no TokenMiddleware stands before the endpoint, or its request has been answered.
+    :raises ConfigurationError: when no TokenMiddleware stands before the endpoint.
     """
     visit = scope.get(KEY)
     if isinstance(visit, Visit):
-        if visit.scope is OVER:
-            raise ConfigurationError("this request has been answered; nobody can be asked about it any more")
         return visit
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
