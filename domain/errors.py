@@ -36,8 +36,13 @@ class CatalogError(ConfigurationError):
 
 
 class Unavailable(SpacekeyError):
-    """The store could not answer in time. ``retry_after_seconds`` is a hint for the caller."""
+    """The store could not answer in time. ``retry_after_seconds`` is a hint for the caller.
 
-    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+    :param message: why, for logs and the command line, never for callers: no secrets, and what to do about it.
+    :param may_have_changed: a change was begun before this that may have been made, whatever became of the rest.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: int = 1, *, may_have_changed: bool = False) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.may_have_changed = may_have_changed

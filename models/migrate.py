@@ -13,7 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from .store import CONNECT_SECONDS, SQLITE, Store, answering
+from .postgres_engine import CONNECT_SECONDS
+from .sqlite_engine import begin_immediate
+from .store import SQLITE, Store, answering
 
 LOCK_SECONDS = 30
 """How long a migration waits for another one, or for a table in use, before it gives up and changes nothing."""
@@ -63,7 +65,8 @@ async def _run(store: Store, work: Callable[[Config], None]) -> None:
 
     async with answering(), _locked(store) as connection:
         await connection.run_sync(with_connection)
-        await connection.commit()
+        async with answering(committing=True):
+            await connection.commit()
 
 
 def _config() -> Config:
@@ -78,7 +81,7 @@ async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
     """A connection inside a transaction that no other migration is in."""
     if store.dialect == SQLITE:
         async with store.engine.connect() as connection:
-            await connection.execute(text("BEGIN IMMEDIATE"))
+            await begin_immediate(connection, LOCK_SECONDS)
             yield connection
         return
     # An engine of its own: a migration may take longer than any statement of the server's.

@@ -13,14 +13,12 @@ from sqlalchemy import URL, make_url
 from spacekey.domain.errors import Unavailable
 
 from .lookup import TokenFacts, facts_of, lookup_sql
+from .outage import BARE, lost
 
 LOOKUP_POOL_SIZE = 4
 LOOKUP_DEADLINE_SECONDS = 1.0
 
 _SQL = lookup_sql("$1")
-
-# The last is the driver's own confusion when a connection breaks at an awkward moment, and none of the others.
-_BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,9 @@ class PostgresLookup:
         try:
             async with asyncio.timeout(self._deadline_seconds), self._places:
                 row = await self._ask(digest)
-        except (*_BROKEN, OSError):
+        except (*BARE, OSError) as error:
             # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
-            raise Unavailable("the database does not answer") from None
+            raise Unavailable(lost(error)) from None
         return None if row is None else facts_of(row)
 
     async def aclose(self) -> None:
@@ -70,7 +68,7 @@ class PostgresLookup:
         for line in idle:
             try:
                 await line.connection.close(timeout=self._deadline_seconds)
-            except (*_BROKEN, OSError):
+            except (*BARE, OSError):
                 line.connection.terminate()
 
     async def _ask(self, digest: bytes) -> Any:
@@ -80,7 +78,7 @@ class PostgresLookup:
                 continue
             try:
                 return await self._ask_on(line, digest)
-            except (*_BROKEN, ConnectionError):
+            except (*BARE, ConnectionError):
                 # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
                 continue
         return await self._ask_on(await self._connect(), digest)

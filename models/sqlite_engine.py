@@ -3,30 +3,78 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from sqlalchemy import URL, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from .outage import is_busy
+from .sqlite_file import SqliteFile
+
+TRY_SECONDS = 0.25
+"""How long SQLite itself waits for a lock. Nobody can end that wait, so a longer one is made of several."""
+
+_OPENING_MILLISECONDS = 1_000
+"""The same for a first look at the file, which another process may be recovering or closing."""
 
 
-def sqlite_engine(url: URL, *, busy_seconds: float, pool_wait_seconds: float) -> AsyncEngine:
+def sqlite_engine(url: URL, file: SqliteFile, *, busy_seconds: float, pool_wait_seconds: float) -> AsyncEngine:
     """An engine on the file; each wait, for a lock or for a connection, has its bound."""
+    try_seconds = min(busy_seconds, TRY_SECONDS)
     engine = create_async_engine(
-        url, hide_parameters=True, pool_timeout=pool_wait_seconds, connect_args={"timeout": busy_seconds}
+        url, hide_parameters=True, pool_timeout=pool_wait_seconds, connect_args={"timeout": try_seconds}
     )
-    event.listen(engine.sync_engine, "connect", _prepare)
+
+    def before(*_: object) -> None:
+        file.before_opening()
+
+    def prepare(connection: Any, _record: object) -> None:
+        _prepare(connection, file, try_seconds)
+
+    def check(*_: object) -> None:
+        file.check()
+
+    event.listen(engine.sync_engine, "do_connect", before)
+    event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine.sync_engine, "checkout", check)
     event.listen(engine.sync_engine, "handle_error", _keep_when_cancelled)
     return engine
 
 
-def _prepare(connection: Any, _record: object) -> None:
+async def begin_immediate(connection: AsyncConnection, seconds: float) -> None:
+    """Begin a change: nobody else can begin one until it ends.
+
+    :param seconds: how long to wait for somebody else's; whoever waits can be cancelled meanwhile.
+    :raises OperationalError: the lock was not given; nothing has begun.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= until:
+                raise
+        else:
+            return
+
+
+def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
     """WAL lets readers go on while one writes; FULL keeps an acknowledged change through a power cut."""
-    # Without this the driver would begin transactions by itself, deferred, and a writer could fail half-way.
-    connection.isolation_level = None
     try:
+        file.opened()
+        # Without this the driver would begin transactions by itself, deferred, and a writer could fail half-way.
+        connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (
+            f"busy_timeout={_OPENING_MILLISECONDS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={try_seconds * 1000:.0f}",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,14 @@ from typing import Any
 from spacekey.domain.errors import Unavailable
 
 from .lookup import PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql
+from .outage import lost
+from .sqlite_file import SqliteFile
 
 SQLITE_LOOKUP_BUSY_SECONDS = 0.05
 """How long a read may wait for a lock. In WAL mode readers need none but for moments of recovery."""
+
+LOOK_EVERY_SECONDS = 1.0
+"""How long a file that was moved, deleted or replaced may go unnoticed; looking costs a tenth of a read."""
 
 _SQL = lookup_sql("?")
 _NOTHING_SET = (False, False) + (None,) * 9
@@ -32,15 +38,20 @@ class SqliteLookup:
         self._uri = f"{Path(path).absolute().as_uri()}?mode=ro"
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
+        self._file = SqliteFile(path)
+        self._look_at = 0.0
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """See :class:`spacekey.models.lookup.TokenLookup`."""
         try:
             # To the last row, which is the first: that ends the statement, and with it the read transaction.
             rows = (self._connection or self._open()).execute(_SQL, (digest,)).fetchall()
-        except sqlite3.Error:
+            if time.monotonic() >= self._look_at:
+                self._file.check()
+                self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
+        except sqlite3.Error as error:
             self._close()
-            raise Unavailable("the database does not answer") from None
+            raise Unavailable(lost(error)) from None
         return _facts(rows[0]) if rows else None
 
     async def aclose(self) -> None:
@@ -53,6 +64,7 @@ class SqliteLookup:
             self._uri, uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
         self._connection.execute("PRAGMA query_only=ON")
+        self._file.opened()
         return self._connection
 
     def _close(self) -> None:

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import asyncpg
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.refusal import Conflict
 
-from .sqlite_engine import sqlite_engine
+from .changes import change_begun, note_change
+from .outage import BARE, outage_of
+from .postgres_engine import postgres_engine
+from .sqlite_engine import begin_immediate, sqlite_engine
+from .sqlite_file import SqliteFile
 from .uncut import uncut
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 3.0
 POOL_SIZE = 10
 POOL_WAIT_SECONDS = 5.0
-CONNECT_SECONDS = 5.0
-STATEMENT_SECONDS = 10.0
+READ_WAIT_SECONDS = 1.5
+"""How long a read waits for its connection: less than whoever waits for a verification or for ``/readyz``."""
 
-_SQLITE_OUTAGES = (
-    *("locked", "busy", "unable to open", "disk i/o", "closed", "readonly", "full"),
-    *("malformed", "not a database"),
-)
-
-# SQLAlchemy wraps what its driver raises, except while it prepares a connection that it has just opened.
-_BARE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+CHANGE_WAIT_SECONDS = 3.0
 
 
 class Store:
@@ -48,8 +46,9 @@ class Store:
     def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = database_url(url)
         self.dialect = self.url.get_backend_name()
-        self.engine = _engine(self.url, busy_seconds)
         self._busy_seconds = busy_seconds
+        self._file = SqliteFile(self.url.database or "") if self.dialect == SQLITE else None
+        self.engine = _engine(self.url, self._file, busy_seconds)
         # SQLite has one writer: waiting here is fair and cheap, waiting inside SQLite is a spin.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
 
@@ -61,21 +60,25 @@ class Store:
         """
         with_session = AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
         async with answering(), with_session as session:
+            async with asyncio.timeout(READ_WAIT_SECONDS):
+                await session.connection()
             yield session
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[AsyncSession]:
         """A session whose changes are committed when the block ends well and rolled back when it raises.
 
-        :raises Unavailable: when the database does not answer.
+        :raises Unavailable: when the database does not answer; it says whether a change may have been made.
         :raises Conflict: when somebody else's change at the same moment broke a constraint.
         """
         if self._writer is None:
             async with self._transaction() as session:
                 yield session
         else:
+            until = time.monotonic() + self._busy_seconds
             async with self._only_writer(self._writer), self._transaction() as session:
-                await (await session.connection()).execute(text("BEGIN IMMEDIATE"))
+                # Waiting for one's turn and for the lock is one wait.
+                await begin_immediate(await session.connection(), until - time.monotonic())
                 yield session
 
     @asynccontextmanager
@@ -92,6 +95,8 @@ class Store:
         async with answering():
             session = AsyncSession(self.engine, expire_on_commit=False)
             try:
+                async with asyncio.timeout(CHANGE_WAIT_SECONDS):
+                    await session.connection()
                 yield session
                 # Until here a cancellation undoes everything; a commit that has begun is not cut off any more.
                 await session.flush()
@@ -100,7 +105,11 @@ class Store:
                 with suppress(SQLAlchemyError, OSError):
                     await uncut(_undo(session))
                 raise
+        async with answering(committing=True):
+            note_change()
             await uncut(_commit(session))
+            if self._file is not None:
+                self._file.check()
 
     async def ping(self) -> None:
         """Ask the database for one row.
@@ -145,51 +154,30 @@ def database_url(url: str) -> URL:
     raise ConfigurationError(f"no support for '{backend}' databases; use SQLite or PostgreSQL")
 
 
-def _engine(url: URL, busy_seconds: float) -> AsyncEngine:
-    if url.get_backend_name() == SQLITE:
-        return sqlite_engine(url, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
-    return create_async_engine(
-        url,
-        hide_parameters=True,  # a traceback must not show what was bound
-        pool_size=POOL_SIZE,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
-        connect_args={
-            "timeout": CONNECT_SECONDS,
-            "command_timeout": STATEMENT_SECONDS,
-            "server_settings": {"lock_timeout": f"{busy_seconds * 1000:.0f}"},
-        },
-    )
+def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngine:
+    if file is not None:
+        return sqlite_engine(url, file, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
+    return postgres_engine(url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS)
 
 
 @asynccontextmanager
-async def answering() -> AsyncIterator[None]:
-    """Turn every way of "the database did not answer" into one error; its text may name hosts, so it is not kept."""
+async def answering(*, committing: bool = False) -> AsyncIterator[None]:
+    """Turn every way of "the database did not answer" into one error; its text may name hosts, so it is not kept.
+
+    :param committing: whether what is inside sends a commit.
+    """
     try:
         yield
     except IntegrityError as error:
         raise Conflict("Somebody changed this at the same moment. Look again, then repeat what is still needed.") from (
             error.orig if isinstance(error.orig, sqlite3.Error) else None
         )
-    except DBAPIError as error:
-        if _is_outage(error):
-            raise Unavailable("the database does not answer") from None
+    except (DBAPIError, *BARE, PoolTimeoutError, OSError) as error:
+        # TimeoutError and ConnectionError are OSErrors.
+        outage = outage_of(error)
+        if outage is None:
+            raise
+        raise Unavailable(outage, may_have_changed=committing or change_begun()) from None
+    except Unavailable as error:
+        error.may_have_changed = error.may_have_changed or committing or change_begun()
         raise
-    except _BARE:
-        raise Unavailable("the database does not answer") from None
-    except (PoolTimeoutError, TimeoutError, ConnectionError, OSError):
-        raise Unavailable("the database does not answer") from None
-
-
-def _is_outage(error: DBAPIError) -> bool:
-    """A lost connection, a lock that was not given, a server that is stopping or starting."""
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        # 08 connection, 28 sign-in, 3D no such database, 40 rollback by deadlock or serialization, 53 resources,
-        # 55P03 lock, 57 operator, 58 system
-        return str(state)[:2] in {"08", "28", "3D", "40", "53", "57", "58"} or state == "55P03"
-    message = str(error.orig).lower()
-    return any(word in message for word in _SQLITE_OUTAGES)

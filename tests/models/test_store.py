@@ -11,9 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.models.migrate import current, upgrade
+from spacekey.models.sqlite_engine import begin_immediate
 from spacekey.models.store import POSTGRESQL, SQLITE, Store, database_url
 from spacekey.models.user import User
 from spacekey.models.workspace import Workspace
@@ -111,6 +113,40 @@ class TestLockedSqlite:
                 await add(hurried, a_user())
         await add(hurried, a_user())
         await hurried.aclose()
+
+    async def test_the_wait_for_another_process_can_be_cut_off_at_any_time(self, store: Store) -> None:
+        patient = Store(str(store.url), busy_seconds=1_000)
+        other = sqlite3.connect(str(store.url.database), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(add(patient, a_user()))
+        await asyncio.wait((waiting,), timeout=0.01)
+        waiting.cancel()
+        # The lock is still held: whoever waited inside SQLite could not come back.
+        await asyncio.wait((waiting,), timeout=60)
+        assert waiting.cancelled()
+        other.execute("ROLLBACK")
+        await add(patient, a_user())
+        assert await users(patient) == 1
+        other.close()
+        await patient.aclose()
+
+    async def test_waiting_for_ones_turn_and_for_the_lock_is_one_wait(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left: list[float] = []
+
+        async def begin(connection: AsyncConnection, seconds: float) -> None:
+            left.append(seconds)
+            await begin_immediate(connection, seconds)
+
+        monkeypatch.setattr("spacekey.models.store.begin_immediate", begin)
+        patient = Store(str(store.url), busy_seconds=1_000)
+        async with patient.changing():
+            waiting = asyncio.create_task(add(patient, a_user()))
+            await asyncio.sleep(0.05)
+        await waiting
+        assert left[1] <= 1_000 - 0.05
+        await patient.aclose()
 
     async def test_writers_of_one_store_take_turns(self, store: Store) -> None:
         await asyncio.gather(*(add(store, a_user()) for _ in range(20)))

@@ -1,0 +1,128 @@
+"""What is said of a database that cannot be used is true, says what to do, and holds no secret."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from spacekey.domain.errors import Unavailable
+from spacekey.models.changes import watched_changes
+from spacekey.models.migrate import current, upgrade
+from spacekey.models.outage import outage_of
+from spacekey.models.postgres_lookup import PostgresLookup
+from spacekey.models.store import POSTGRESQL, SQLITE, Store
+from support.postgres import ADMIN, PostgresServer
+from support.rows import a_user, add
+
+HIDDEN = "hidden-word"
+
+
+async def said(url: str) -> str:
+    """What every way of asking says, which must be the same."""
+    store = Store(url)
+    told = set()
+    for asking in (store.ping(), add(store, a_user()), upgrade(store), current(store)):
+        with pytest.raises(Unavailable) as gone:
+            await asking
+        told.add(str(gone.value))
+        assert not gone.value.may_have_changed
+        assert HIDDEN not in f"{gone.value!r} {gone.value.__cause__!r}"
+    await store.aclose()
+    (only,) = told
+    return only
+
+
+async def test_a_database_that_does_not_exist(postgres: PostgresServer) -> None:
+    url = postgres.url("not_there")
+    assert await said(url) == (
+        "PostgreSQL answers, and has no database of this name (3D000); create it, or correct SPACEKEY_DATABASE_URL"
+    )
+    lookup = PostgresLookup(url)
+    with pytest.raises(Unavailable, match="no database of this name"):
+        await lookup.by_digest(b"d" * 32)
+
+
+async def test_a_login_that_is_refused(postgres: PostgresServer) -> None:
+    stranger = postgres.url("postgres").replace(f"//{ADMIN}@", f"//stranger:{HIDDEN}@")
+    assert "refuses this user or password" in await said(stranger)
+
+
+async def test_a_server_that_is_not_there() -> None:
+    told = await said(f"postgresql://nobody:{HIDDEN}@127.0.0.1:1/none")
+    assert told == ("the database does not answer (ConnectionRefusedError); start it, or correct SPACEKEY_DATABASE_URL")
+
+
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "odd.db").write_bytes(b"not a database" * 100)
+    assert "not an SQLite database, or is damaged" in await said(f"sqlite:///{tmp_path}/odd.db")
+
+
+async def test_a_folder(tmp_path: Path) -> None:
+    assert "must name a file" in await said(f"sqlite:///{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (asyncpg.TooManyConnectionsError("sorry, 100 already"), "memory, disk or connections (53300)"),
+        (asyncpg.LockNotAvailableError("of row 17"), "locked what this needs (55P03)"),
+        (asyncpg.InvalidPasswordError(f"for {HIDDEN}"), "refuses this user or password (28P01)"),
+        (asyncpg.InterfaceError("connection is closed"), "does not answer (InterfaceError)"),
+        (sqlite3.OperationalError("database is locked"), "another program has locked the SQLite file"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "let this user write"),
+        (sqlite3.DatabaseError("database disk image is malformed"), "restore it from a backup"),
+        (sqlite3.OperationalError("database or disk is full"), "make room"),
+        (TimeoutError(), "hangs"),
+        (ConnectionResetError(HIDDEN), "does not answer (ConnectionResetError)"),
+    ],
+)
+def test_each_kind_says_what_to_do(error: Exception, words: str) -> None:
+    told = outage_of(error)
+    assert told is not None
+    assert words in told
+    assert HIDDEN not in told
+
+
+def test_a_bug_is_no_outage() -> None:
+    assert outage_of(sqlite3.OperationalError("no such column: nmae")) is None
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE])
+async def test_a_change_is_in_doubt_only_after_a_commit_was_sent(store: Store) -> None:
+    hurried = Store(str(store.url), busy_seconds=0.01)
+    other = sqlite3.connect(str(store.url.database), isolation_level=None)
+
+    async def locked_out() -> bool:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable) as refused:
+            await add(hurried, a_user())
+        other.execute("ROLLBACK")
+        return refused.value.may_have_changed
+
+    with watched_changes():
+        assert not await locked_out()
+        await add(hurried, a_user())
+        assert await locked_out()
+    with watched_changes():
+        assert not await locked_out()
+    other.close()
+    await hurried.aclose()
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL])
+async def test_a_commit_whose_answer_is_lost_is_in_doubt(store: Store, postgres: PostgresServer) -> None:
+    async def killed() -> None:
+        async with store.changing() as session:
+            await session.connection()
+            found = await (await session.connection()).execute(text("SELECT pg_backend_pid()"))
+            session.add(a_user())
+            await session.flush()
+            postgres.execute(f"SELECT pg_terminate_backend({found.scalar_one()}, 10000)")
+
+    with pytest.raises(Unavailable) as lost:
+        await killed()
+    assert lost.value.may_have_changed
