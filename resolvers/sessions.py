@@ -21,6 +21,7 @@ from .audit import Actor, printable, record
 from .caller import MemberCaller, RequestFacts
 from .create_token import actor_of
 from .opaque import opaque_secret
+from .own_words import words_around
 from .passwords import check_password
 from .system import System
 from .validate import clean_email
@@ -90,12 +91,12 @@ async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
         if found is None:
             return Refused(Reason.UNKNOWN)
         opened, user = found
-        if now >= opened.expires_at or now >= opened.last_seen_at + IDLE:
+        last_seen = system.last_seen.of(opened)
+        if now >= opened.expires_at or now >= last_seen + IDLE:
             return Refused(Reason.EXPIRED)
         scopes = await _union_of_scopes(session, system, user.id)
-    if now >= opened.last_seen_at + TOUCH_EVERY:
-        async with system.store.changing() as session:
-            await user_queries.touch_session(session, opened.digest, now)
+    if now >= last_seen + TOUCH_EVERY:
+        system.last_seen.note(opened, now)
     return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=user.email, expires_at=opened.expires_at))
 
 
@@ -116,7 +117,7 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
     system.attempts.succeeded(key, _everywhere(caller.name))
-    check_password("new", new, about=(user.email.split("@")[0], user.name))
+    check_password("new", new, about=await words_around(system, user.id, user.email, user.name))
     hashed = await system.passwords.hash(new)
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.clock import Clock
@@ -12,6 +12,7 @@ from spacekey.domain.secret import Entropy
 from spacekey.models.store import Store
 
 from .attempts import Attempts
+from .last_seen import LastSeen
 from .passwords import Passwords
 
 
@@ -27,6 +28,7 @@ class System:
     attempts: Attempts
     sleep: Callable[[float], Awaitable[None]]
     default_staleness_seconds: float
+    last_seen: LastSeen = field(default_factory=LastSeen)
 
     def catalog(self, name: str) -> Catalog:
         """The catalog of a stored workspace.

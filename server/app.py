@@ -38,7 +38,7 @@ from .session_cookie import member_of_session
 from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
-"""How long stopping waits for refusals that are not in the audit log yet; the rest is lost, as by a crash."""
+"""How long stopping waits for what is noted and not written yet: refusals, uses of sessions. The rest is lost."""
 
 
 def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawberry.Schema | None = None) -> Starlette:
@@ -110,15 +110,21 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     try:
         await prepare_store(parts.system.store)
-        writing = asyncio.create_task(parts.refusals.run())
+        last_seen = parts.system.last_seen
+        writing = [
+            asyncio.create_task(parts.refusals.run()),
+            asyncio.create_task(last_seen.run(parts.system.store)),
+        ]
         try:
             yield
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WRITES_SECONDS):
                     await parts.refusals.flush()
+                    await last_seen.flush(parts.system.store)
             await parts.usage.aclose()
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            for task in writing:
+                task.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
     finally:
         await parts.aclose()

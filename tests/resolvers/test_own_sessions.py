@@ -66,6 +66,7 @@ async def test_sessions_that_are_over_are_not_shown(store: Store) -> None:
     while world.clock() + IDLE / 2 < end:
         world.clock.now += IDLE / 2
         assert await good(world, busy)
+        await world.system.last_seen.flush(store)
     assert [one.ends_at for one in await own_sessions(world.system, ada, busy)] == [end]
     world.clock.now = end
     assert await own_sessions(world.system, ada, busy) == []
