@@ -14,6 +14,7 @@ from spacekey.models.workspace import Member, Workspace
 
 from .audit import Actor, record
 from .caller import MemberCaller, RequestFacts
+from .own_words import words_around
 from .passwords import check_password
 from .sessions import SignedIn, open_session
 from .system import System
@@ -38,7 +39,7 @@ async def accept_invitation(
         user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
     if user is None or invitation is None or not _is_good(invitation, system.clock()):
         raise NotFound("invitation")
-    hashed = await _first_password(system, user, caller, password)
+    hashed = await _first_password(system, user, caller, password, invitation.workspace_id)
     async with system.store.changing() as session:
         # The workspace first, as everybody else does: two that wait for each other would be an outage.
         workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id)
@@ -58,7 +59,9 @@ async def accept_invitation(
 _SIGN_IN_FIRST = "This invitation is for somebody who has an account. Sign in with it first, then accept."
 
 
-async def _first_password(system: System, user: User, caller: MemberCaller | None, password: str | None) -> str | None:
+async def _first_password(
+    system: System, user: User, caller: MemberCaller | None, password: str | None, workspace_id: str
+) -> str | None:
     """The hash of a first password; None when the person has one and is signed in."""
     if user.password_hash is not None:
         if caller is None or caller.id != user.id:
@@ -66,7 +69,8 @@ async def _first_password(system: System, user: User, caller: MemberCaller | Non
         return None
     if password is None:
         raise InvalidInput("password", "Choose a password: it is your first.")
-    check_password("password", password, about=(user.email.split("@")[0], user.name))
+    known = await words_around(system, user.id, user.email, user.name, invited_to=[workspace_id])
+    check_password("password", password, about=known)
     return await system.passwords.hash(password)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
+from collections.abc import Iterable
 from functools import cached_property
 
 from argon2 import PasswordHasher
@@ -14,23 +15,17 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from spacekey.domain.refusal import InvalidInput
 
+from .password_cover import left_over
+
 LENGTH_MIN = 15
 LENGTH_MAX = 256
 AT_ONCE = 2
+CHARACTERS_MIN = 5
+LEFT_OVER_MIN = 8
+"""What must be left without common words and patterns: the length NIST asks of a password that is not alone
+(SP 800-63B-4 §3.1.1.2). Common words beside it are worth as little as a second factor that everybody has."""
 
-_BLOCKED = (
-    "password",
-    "passphrase",
-    "correcthorsebatterystaple",
-    "qwertyuiop",
-    "1234567890",
-    "abcdefghijkl",
-    "iloveyou",
-    "letmein",
-    "spacekey",
-    "administrator",
-    "welcome",
-)
+SERVICE = "spacekey"
 
 
 class Passwords:
@@ -66,20 +61,23 @@ class Passwords:
             return False
 
 
-def check_password(field: str, password: str, *, about: tuple[str, ...] = ()) -> None:
-    """Refuse passwords that are too short, too long, all alike, or built on a common word or on the user's own names.
+def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> None:
+    """Refuse passwords that are too short, too long, or mostly made of what is guessed first.
 
+    :param about: names and addresses of the owner and of the service, which are guessed first too.
     :raises InvalidInput: with what to do.
     """
     text = _normal(password)
     if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
         raise InvalidInput(field, f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password.")
-    folded = "".join(text.casefold().split())
-    if len(set(folded)) < 5:
+    if len(set("".join(text.casefold().split()))) < CHARACTERS_MIN:
         raise InvalidInput(field, "This password repeats too few characters. Use several words.")
-    for word in (*_BLOCKED, *(one.casefold() for one in about if len(one) >= 4)):
-        if word in folded and len(folded.replace(word, "")) < 8:
-            raise InvalidInput(field, "This password is built on a common or known word. Use several other words.")
+    if left_over(text, (SERVICE, *about)) < LEFT_OVER_MIN:
+        raise InvalidInput(
+            field,
+            "This password is mostly made of what is guessed first: common words, rows of keys, sequences, dates, "
+            "repetitions, or names of yours or of this service. Add several words that have nothing to do with them.",
+        )
 
 
 def _bytes(password: str) -> bytes:

@@ -11,6 +11,7 @@ from spacekey.models.user import User
 from .audit import record
 from .caller import Operator
 from .create_token import actor_of
+from .own_words import words_about, words_around
 from .passwords import check_password
 from .system import System
 from .validate import clean_email, clean_name
@@ -23,7 +24,7 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
     :raises Conflict: the address is taken.
     """
     address, cleaned = clean_email("email", email), clean_name("name", name)
-    check_password("password", password, about=(address.split("@")[0], cleaned))
+    check_password("password", password, about=words_about(system, address, cleaned))
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
         if await user_queries.user_by_email(session, address) is not None:
@@ -51,7 +52,8 @@ async def reset_password(system: System, caller: Operator, *, email: str, passwo
         user = await user_queries.user_by_email(session, address)
     if user is None:
         raise NotFound("user")
-    check_password("password", password, about=(address.split("@")[0], user.name))
+    known = await words_around(system, user.id, user.email, user.name)
+    check_password("password", password, about=known)
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
         user.password_hash = hashed
