@@ -11,15 +11,18 @@ from . import (
     check,
     inactive,
     introspector,
+    invitation,
     member,
     scopes,
     serving,
     space,
     staleness,
     token,
+    token_edit,
     token_end,
     user,
     workspace,
+    workspace_policy,
 )
 from .codes import MEANING
 from .naming import Leaf
@@ -53,6 +56,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "show": workspace.show,
                 "plan": workspace.plan,
                 "limit": workspace.limit,
+                "policy": workspace_policy.policy,
                 "suspend": workspace.suspend,
                 "resume": workspace.resume,
                 "delete": workspace.delete,
@@ -64,7 +68,14 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
         ),
         "member": (
             "Members of a workspace and their roles.",
-            {"list": member.list_, "add": member.add, "role": member.role, "remove": member.remove},
+            {
+                "list": member.list_,
+                "add": member.add,
+                "role": member.role,
+                "remove": member.remove,
+                "invitations": invitation.invitations,
+                "withdraw": invitation.withdraw,
+            },
         ),
         "user": ("People who can sign in.", {"create": user.create, "password": user.password}),
         "token": (
@@ -74,6 +85,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "inactive": inactive.inactive,
                 "show": token.show,
                 "create": token.create,
+                "edit": token_edit.edit,
                 "rotate": token_end.rotate,
                 "disable": token_end.disable,
                 "enable": token_end.enable,

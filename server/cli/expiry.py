@@ -1,4 +1,4 @@
-"""``--expires``: a moment, a span from now, or never."""
+"""``--expires``: a moment, a span from now, or never. Lifetimes: a span, or none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ _SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
+def read_lifetime(field: str, text: str | None) -> int | Unset | None:
+    """Seconds; UNSET when nothing was said, None for ``none``.
+
+    :raises InvalidInput: with what to write.
+    """
+    if text is None:
+        return UNSET
+    if text == "none":
+        return None
+    span = _span(text)
+    if span is None:
+        raise InvalidInput(field, "Write 90d, 12h, 30m or none.")
+    return int(span.total_seconds())
+
+
 def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
     """UNSET when nothing was said, None for ``never``.
 
@@ -23,8 +38,9 @@ def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
         return UNSET
     if text == "never":
         return None
-    if span := _SPAN.fullmatch(text):
-        return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    span = _span(text)
+    if span is not None:
+        return now + span
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -32,3 +48,8 @@ def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
     if moment is None or moment.tzinfo is None:
         raise InvalidInput("expires_at", "Write 90d, 12h, 30m, never, or a time with its zone: 2030-01-31T12:00:00Z.")
     return moment
+
+
+def _span(text: str) -> timedelta | None:
+    found = _SPAN.fullmatch(text)
+    return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})

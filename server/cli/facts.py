@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacekey.models.user import User
+from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Space, Workspace
 from spacekey.resolvers.token_view import TokenView
 from spacekey.server.moments import written
@@ -89,6 +89,19 @@ def member_facts(member: Member, user: User) -> Facts:
         "workspace_id": member.workspace_id,
         "can_sign_in": user.password_hash is not None,
         "created_at": written(member.created_at),
+    }
+
+
+def invitation_facts(invitation: Invitation, user: User) -> Facts:
+    """An invitation, with whom it is for. Its code is kept nowhere."""
+    return {
+        "id": invitation.id,
+        "email": user.email,
+        "role": invitation.role,
+        "invited_by": invitation.invited_by,
+        "workspace_id": invitation.workspace_id,
+        "created_at": written(invitation.created_at),
+        "expires_at": written(invitation.expires_at),
     }
 
 

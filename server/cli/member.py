@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .confirm import confirmed
-from .options import AsJson, Limit, NoWait, WorkspaceName, Yes
+from .invitation import of_member
+from .options import AsJson, Email, Limit, NoWait, WorkspaceName, Yes
 from .run import operator, run
 from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
-
-Email: TypeAlias = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
 
 INVITATION = "An invitation code, good once and for 7 days, to become a member with; it is not shown again:"
 
@@ -78,7 +77,8 @@ def role(
         from .find import user_called, workspace_called
 
         home, user = await workspace_called(system, workspace), await user_called(system, email)
-        made = await change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
+        change = change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
+        made = await of_member(system, home, user.email, change)
         return {**member_facts(made.member, made.user), "effective_at": written(made.effective_at)}
 
     show_one(run(work), as_json)
@@ -98,7 +98,8 @@ def remove(
         from .find import user_called, workspace_called
 
         home, user = await workspace_called(system, workspace), await user_called(system, email)
-        gone = await remove_member(system, operator(), home.id, user.id, wait=not no_wait)
+        change = remove_member(system, operator(), home.id, user.id, wait=not no_wait)
+        gone = await of_member(system, home, user.email, change)
         return {**member_facts(gone.member, gone.user), "effective_at": written(gone.effective_at)}
 
     show_one(run(work), as_json)

@@ -1,4 +1,4 @@
-"""Refused input, named as the person typed it: a resolver's ``slug`` is ``SLUG`` in one command, ``--slug`` in another."""
+"""Refused input, named as it was typed: a resolver's ``slug`` is ``SLUG`` in one command, ``--slug`` in another."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def plan(
     """Put a workspace on another plan, with effect on its existing tokens."""
     from spacekey.resolvers.workspaces import WorkspaceChanges
 
-    _change(workspace, WorkspaceChanges(plan=plan), no_wait=no_wait, as_json=as_json)
+    change_workspace(workspace, WorkspaceChanges(plan=plan), no_wait=no_wait, as_json=as_json)
 
 
 def limit(
@@ -97,7 +97,7 @@ def limit(
 
     if plan == (per_minute is not None or burst is not None):
         raise Failure("Give --per-minute and --burst, or --plan alone.", USAGE)
-    _change(workspace, WorkspaceChanges(per_minute=per_minute, burst=burst), no_wait=False, as_json=as_json)
+    change_workspace(workspace, WorkspaceChanges(per_minute=per_minute, burst=burst), no_wait=False, as_json=as_json)
 
 
 def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
@@ -105,14 +105,14 @@ def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False,
     from spacekey.resolvers.workspaces import WorkspaceChanges
 
     confirmed(f"All tokens of the workspace '{workspace}' stop working at once. Suspend it?", yes=yes)
-    _change(workspace, WorkspaceChanges(suspended=True), no_wait=no_wait, as_json=as_json)
+    change_workspace(workspace, WorkspaceChanges(suspended=True), no_wait=no_wait, as_json=as_json)
 
 
 def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     """Accept a suspended workspace's tokens again."""
     from spacekey.resolvers.workspaces import WorkspaceChanges
 
-    _change(workspace, WorkspaceChanges(suspended=False), no_wait=False, as_json=as_json)
+    change_workspace(workspace, WorkspaceChanges(suspended=False), no_wait=False, as_json=as_json)
 
 
 def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
@@ -133,7 +133,9 @@ def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, 
     show_one(run(work), as_json)
 
 
-def _change(workspace: str, changes: WorkspaceChanges, *, no_wait: bool, as_json: bool) -> None:
+def change_workspace(workspace: str, changes: WorkspaceChanges, *, no_wait: bool, as_json: bool) -> None:
+    """Make the changes and show the workspace as it is then."""
+
     async def work(system: System) -> Facts:
         from spacekey.resolvers.workspaces import update_workspace
         from spacekey.server.moments import written

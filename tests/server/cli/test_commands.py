@@ -66,6 +66,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "workspace show": ["emit-demo"],
     "workspace plan": ["emit-demo", "team"],
     "workspace limit": ["emit-demo", "--per-minute", "5", "--burst", "2"],
+    "workspace policy": ["emit-demo", "--lifetime-max", "90d"],
     "workspace suspend": ["emit-demo", "--yes"],
     "workspace resume": ["emit-demo"],
     "workspace delete": ["emit-demo", "--yes"],
@@ -76,6 +77,8 @@ JSON_CALLS: dict[str, list[str]] = {
     "member add": ["emit-demo", "new@example.com", "--role", "viewer"],
     "member role": ["emit-demo", "bob@example.com", "developer"],
     "member remove": ["emit-demo", "bob@example.com", "--yes"],
+    "member invitations": ["emit-demo"],
+    "member withdraw": ["emit-demo", "invited@example.com", "--yes"],
     "user create": ["ada@example.com", "--password-stdin"],
     "user password": ["bob@example.com", "--password-stdin"],
     "staleness show": [],
@@ -84,6 +87,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "token inactive": ["--days", "0"],
     "token create": ["emit-demo", "one", "--space", "staging", "-s", "jobs:read"],
     "token show": ["TOKEN"],
+    "token edit": ["TOKEN", "--name", "Two"],
     "token rotate": ["TOKEN", "--grace", "0"],
     "token disable": ["TOKEN"],
     "token enable": ["TOKEN"],
@@ -104,6 +108,7 @@ def test_the_json_of_every_command_is_tried() -> None:
 def test_json_is_all_there_is_on_standard_output(filled: Cli, words: str) -> None:
     filled("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     filled("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
+    filled("member", "add", "emit-demo", "invited@example.com", "--role", "viewer")
     token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
     args = [token if one == "TOKEN" else one for one in JSON_CALLS[words]]
     stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else "seven wooden boats at noon\n"
