@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import EVENT, new_id
 from spacekey.models import audit_queries
 from spacekey.models.audit import AuditEvent
@@ -81,7 +82,7 @@ async def record(
 
 
 def event_hash(previous: bytes, event: AuditEvent) -> bytes:
-    """SHA-256 of the previous hash and this event's canonical JSON (sorted keys, no blanks, UTF-8)."""
+    """SHA-256 of the previous hash and this event's canonical JSON: sorted keys, no blanks, UTF-8, ``+00:00`` for Z."""
     facts = event.model_dump(exclude={"hash"})
     facts["at"] = event.at.astimezone(UTC).isoformat(timespec="microseconds")
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -131,9 +132,9 @@ async def export_chain(system: System, chain: str) -> AsyncIterator[str]:
 
 
 def event_facts(event: AuditEvent) -> Facts:
-    """An event in JSON values: times as ISO 8601 in UTC, the hash in hexadecimal."""
+    """An event in JSON values: its time as RFC 3339 in UTC, the hash in hexadecimal."""
     facts = event.model_dump()
-    facts["at"] = event.at.astimezone(UTC).isoformat(timespec="microseconds")
+    facts["at"] = written_exactly(event.at)
     facts["hash"] = event.hash.hex()
     return facts
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from spacekey.domain.catalog import Catalog
+from spacekey.domain.clock import written_exactly
 from spacekey.domain.principal import Kind
 from spacekey.domain.token_state import Status, status_of
 from spacekey.models.token import Token
@@ -85,5 +86,5 @@ def audit_facts(token: Token) -> Facts:
     }
     for name in ("expires_at", "disabled_at", "revoked_at", "deleted_at", "retires_at"):
         moment: datetime | None = getattr(token, name)
-        facts[name] = None if moment is None else moment.isoformat(timespec="microseconds")
+        facts[name] = None if moment is None else written_exactly(moment)
     return facts

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import WORKSPACE, new_id
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, ScopeNotAllowed
 from spacekey.domain.unset import UNSET, Unset
@@ -145,7 +146,7 @@ def workspace_facts(workspace: Workspace) -> Facts:
     """What the audit log keeps of a workspace."""
     facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at", "deleted_at"})
     suspended = workspace.suspended_at
-    return {**facts, "suspended_at": None if suspended is None else suspended.isoformat(timespec="microseconds")}
+    return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
 
 
 async def _check_slug_free(session: AsyncSession, workspace: Workspace) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
+from spacekey.domain.clock import written_exactly
 from spacekey.domain.refusal import InvalidInput
 from spacekey.resolvers.validate import parse_moment
-
-
-def _serialize(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _parse(value: object) -> datetime:
@@ -29,6 +26,6 @@ DATE_TIME: ScalarDefinition = strawberry.scalar(
     name="DateTime",
     description="A moment with its zone, RFC 3339, such as `2030-01-31T12:00:00Z`; answers are in UTC.",
     specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
-    serialize=_serialize,
+    serialize=written_exactly,
     parse_value=_parse,
 )

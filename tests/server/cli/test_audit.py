@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -45,3 +46,15 @@ def test_a_changed_event_is_found_and_ends_with_1(filled: Cli) -> None:
     [broken] = [one for one in map(json.loads, result.stdout.splitlines()) if one["result"] == "broken"]
     assert (broken["chain"], broken["broken_at"]) == ("system", 1)
     assert "do not fit" in result.stderr
+
+
+def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
+    token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access", "--expires", "90d")["id"]
+    filled("token", "disable", token)
+    filled("workspace", "suspend", "guard-demo", "--yes")
+    listed = filled.lines("audit", "list", "guard-demo")
+    exported = [json.loads(line) for line in filled("audit", "export", "guard-demo").stdout.splitlines()]
+    facts = [one for event in (*listed, *exported) for one in (event, event["before"] or {}, event["after"] or {})]
+    moments = [value for one in facts for key, value in one.items() if key.endswith("at") and value is not None]
+    assert len(moments) > len(facts) / 2
+    assert [one for one in moments if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", one) is None] == []
