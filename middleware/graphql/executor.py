@@ -66,6 +66,13 @@ class GuardedExecutor(StrawberryExecutor):
                 errors.pop()
             self.reported.add(raw_error.coordinate)
 
+    def build_response(self, data: Any) -> Any:
+        """The same for the error that bubbled up to the root, which no field has handled."""
+        errors = self.collected_errors.errors
+        if data is None and errors and isinstance(errors[-1], DenialError) and errors[-1].coordinate in self.reported:
+            errors.pop()
+        return super().build_response(data)
+
     def build_per_event_executor(self, payload: Any) -> Any:
         """Each event of a subscription reports its own errors."""
         executor = super().build_per_event_executor(payload)

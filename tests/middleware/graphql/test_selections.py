@@ -136,6 +136,45 @@ async def test_each_coordinate_is_one_error_however_often_it_is_asked_for(how: s
     ]
 
 
+@strawberry.interface
+class Shape:
+    """What may be a circle."""
+
+    area: int
+
+
+@strawberry.type
+class Circle(Shape):
+    """A shape with a rule, which only a value can tell."""
+
+    area: int = strawberry.field(default=3, directives=[requires_scopes("circles:read")])
+
+
+@strawberry.type
+class Shapes:
+    """The same circle, where null may stand for it and where it may not."""
+
+    @strawberry.field
+    def maybe(self) -> Shape | None:
+        """Perhaps."""
+        return Circle()
+
+    @strawberry.field
+    def surely(self) -> Shape:
+        """Never null."""
+        return Circle()
+
+
+async def test_a_coordinate_is_one_error_also_when_the_next_one_takes_the_whole_answer_away(how: str) -> None:
+    scopes = ScopeEnforcement(mode="filter", principal=lambda context: context["caller"])
+    schema = ScopedSchema(Shapes, types=[Circle], scopes=scopes)
+    result = await ask(how, schema, "{ maybe { area } surely { area } }", holding())
+    assert result.data is None
+    assert refusals(result) == [("Circle.area", ("maybe", "area"), DENIED)]
+    alone = await ask(how, schema, "{ surely { area } }", holding())
+    assert (alone.data, refusals(alone)) == (None, [("Circle.area", ("surely", "area"), DENIED)])
+
+
 CONDITIONS = [
     ("query { book { title price @skip(if: true) } }", None, True),
     ("query { book { title price @skip(if: false) } }", None, False),
