@@ -16,11 +16,13 @@ START_SECONDS_MAX = 20.0
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
-    """Serve ``app``; gives its address, stops it afterwards."""
+def running(app: ASGIApp, *, http: str = "auto") -> Iterator[str]:
+    """Serve ``app``; gives its address, stops it afterwards. ``http`` is one of uvicorn's protocols."""
     listening = listening_socket("127.0.0.1", 0)
     started = threading.Event()
-    config: Any = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, ws="websockets-sansio")
+    config: Any = uvicorn.Config(
+        app, lifespan="on", log_config=None, access_log=False, ws="websockets-sansio", http=http
+    )
 
     class _Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
