@@ -142,6 +142,8 @@ class CachedVerifier:
                 if task.cancelled() and not _is_being_cancelled():
                     return _Entry(CannotTell("the verifier was closed"), 0.0, 0.0)
                 raise
+            if isinstance(entry.verdict, CannotTell):
+                return entry  # it accepts nobody, so it may be shared; reading once more would wait as long again
             if entry.max_age_seconds > 0 or asked_since:
                 return entry
             asked_since = True  # there is one read at a time: whichever comes next begins after this one

@@ -244,6 +244,28 @@ async def test_with_max_age_0_nobody_relies_on_a_read_that_began_before_they_cam
     assert store.reads == 2
 
 
+@pytest.mark.parametrize("max_age", [0.0, T])
+async def test_those_who_join_a_read_that_fails_share_its_failure_and_do_not_wait_for_another(max_age: float) -> None:
+    store = Store(max_age)
+    store.held = asyncio.Event()
+
+    async def read(secret: Secret) -> Reading:
+        await store.read(secret)
+        raise Unavailable("gone", 5)
+
+    cache = CachedVerifier(read, clock=lambda: store.now)
+    early = asyncio.create_task(cache.verify(SECRET))
+    await _settled()
+    late = [asyncio.create_task(cache.verify(SECRET)) for _ in range(20)]
+    await _settled()
+    store.held.set()
+    assert set(await asyncio.gather(early, *late)) == {CannotTell("gone", 5)}
+    assert store.reads == 1
+    # It is not kept: whoever comes later asks again.
+    assert await cache.verify(SECRET) == CannotTell("gone", 5)
+    assert store.reads == 2
+
+
 @pytest.mark.parametrize("verdict", [Refused(Reason.REVOKED), Valid(PRINCIPAL)])
 async def test_a_call_that_comes_just_as_a_read_ends_neither_joins_it_nor_spins(verdict: Verdict) -> None:
     """Between a read's end and its being forgotten others may run; one of them must not wait for what is over."""
