@@ -46,3 +46,8 @@ class Unavailable(SpacekeyError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.may_have_changed = may_have_changed
+
+    @property
+    def advice(self) -> str:
+        """What to do now, for callers."""
+        return "A change may have been made: look before you try again." if self.may_have_changed else "Try again."

@@ -146,7 +146,7 @@ class Gate:
         except TimeoutError:
             return CannotTell(f"{who} took longer than {self.deadline_seconds} s")
         except Unavailable as unavailable:
-            return CannotTell(f"{who} is unavailable", unavailable.retry_after_seconds)
+            return CannotTell(f"{who} is unavailable: {unavailable}", unavailable.retry_after_seconds)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing may be accepted or denied for it
             # The exception's text is not logged: a driver may have put the secret into it.
             log.error("%s failed with %s", who, type(error).__name__)

@@ -116,7 +116,7 @@ class Store:
 
         :raises Unavailable: when it does not answer.
         """
-        async with self.reading() as session:
+        async with answering(), asyncio.timeout(READ_WAIT_SECONDS), self.reading() as session:
             await (await session.connection()).execute(text("SELECT 1"))
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from graphql import GraphQLError
@@ -10,6 +11,9 @@ from strawberry.utils.str_converters import to_camel_case
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Forbidden, InvalidInput, Refusal
 
+log = logging.getLogger("spacekey.graphql")
+
+UNAVAILABLE = "UNAVAILABLE"
 _API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_within_days"}
 """What resolvers call by another name than this API."""
 
@@ -22,9 +26,9 @@ def refused(code: str, message: str, **facts: Any) -> GraphQLError:
 def error_of(error: Refusal | Unavailable) -> GraphQLError:
     """The GraphQL error for a refusal that is no value of the field's result."""
     if isinstance(error, Unavailable):
-        return refused(
-            "UNAVAILABLE", "The server cannot answer right now. A change may have been made: look before you try again."
-        )
+        log.warning("cannot answer: %s", error)
+        doubt = {"mayHaveChanged": True} if error.may_have_changed else {}
+        return refused(UNAVAILABLE, f"The server cannot answer right now. {error.advice}", **doubt)
     if isinstance(error, Forbidden):
         return refused(error.code, str(error), requiredScopes=list(error.missing))
     if isinstance(error, InvalidInput):

@@ -42,7 +42,7 @@ def default_staleness(store: Store) -> float:
 def build_system(settings: Settings) -> System:
     """The system with its store and catalogs.
 
-    :raises ConfigurationError: a catalog is wrong, or the database's folder cannot be made.
+    :raises ConfigurationError: a catalog is wrong, the database is a folder, or its folder cannot be made.
     """
     store = Store(settings.database_url)
     _make_folder(store)
@@ -120,9 +120,12 @@ def first_use_recorder(store: Store, clock: Clock) -> Callable[[str], Awaitable[
 def _make_folder(store: Store) -> None:
     if store.dialect != SQLITE or store.url.database is None:
         return
-    folder = Path(store.url.database).expanduser().parent
+    file = Path(store.url.database).expanduser()
+    if file.is_dir():
+        raise ConfigurationError(f"SPACEKEY_DATABASE_URL: '{file}' is a folder; name a file in it, like spacekey.db")
+    folder = file.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it concerns nobody else on the machine
     except OSError as error:
         raise ConfigurationError(
             f"SPACEKEY_DATABASE_URL: the folder '{folder}' cannot be made: {error.strerror}; choose another"

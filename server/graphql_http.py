@@ -18,6 +18,7 @@ from spacekey.middleware import optional, problems, visit_of
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.resolvers.caller import caller_of
 from spacekey.schema.context import context_of
+from spacekey.schema.errors import UNAVAILABLE
 
 from .body import JSON_TYPE, BadBody
 from .graphql_request import RESPONSE_TYPE, GraphQLRequest, graphql_request, response_type
@@ -26,7 +27,8 @@ from .refusals import REALM
 from .session_cookie import CookieSession
 
 ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
-_STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, "UNAVAILABLE": 503}
+_STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, UNAVAILABLE: 503}
+RETRY_AFTER_SECONDS = 1
 
 
 class GraphQLDoor:
@@ -85,7 +87,8 @@ def graphql_endpoint(schema: strawberry.Schema) -> Any:
 
 def _response(media: str, result: ExecutionResult) -> Response:
     errors = result.errors or []
-    before_execution = _is_request_error(result)
+    unavailable = _is_unavailable(result)
+    before_execution = unavailable or _is_request_error(result)
     body: dict[str, Any] = {}
     if errors:
         body["errors"] = [error.formatted for error in errors]
@@ -93,9 +96,23 @@ def _response(media: str, result: ExecutionResult) -> Response:
         body["data"] = result.data
     if result.extensions:
         body["extensions"] = result.extensions
+    if unavailable:
+        return _json(media, 503, body, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
     status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
     headers = _challenge(errors) if status in (401, 403) else {}
     return _json(media, status, body, headers)
+
+
+def _is_unavailable(result: ExecutionResult) -> bool:
+    """Whether there is nothing to give but that the store could not be asked: no field at the root has a value.
+
+    The answer then has no ``data`` entry: with one, ``application/graphql-response+json`` would have to be 2xx.
+    """
+    errors = result.errors or []
+    if {(error.extensions or {}).get("code") for error in errors} != {UNAVAILABLE}:
+        return False
+    failed = {error.path[0] for error in errors if error.path}
+    return result.data is None or all(value is None and name in failed for name, value in result.data.items())
 
 
 def _is_request_error(result: ExecutionResult) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +25,8 @@ from spacekey.middleware import problems
 from spacekey.middleware.problems import problem
 
 from .body import BadBody
+
+log = logging.getLogger("spacekey.refusals")
 
 REALM = "spacekey"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -64,6 +68,8 @@ def response_to(error: Refusal | Unavailable | BadBody) -> Response:
 
 async def on_expected(_request: Request, error: Exception) -> Response:
     """Starlette's exception handler for what :func:`response_to` takes."""
+    if isinstance(error, Unavailable):
+        log.warning("cannot answer: %s", error)
     if isinstance(error, Refusal | Unavailable | BadBody):
         return response_to(error)
     raise error
@@ -111,5 +117,5 @@ def _invalid(error: InvalidInput) -> Response:
 
 def _unavailable(error: Unavailable) -> Response:
     headers = {**NO_STORE, "Retry-After": str(max(1, error.retry_after_seconds))}
-    detail = "The server cannot answer right now. A change may have been made: look before you try again."
+    detail = f"The server cannot answer right now. {error.advice}"
     return problem(503, "unavailable", "Unavailable", detail, headers=headers)

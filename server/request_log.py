@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.principal import Principal
+from spacekey.models.changes import watched_changes
 
 from .metrics import Metrics
 from .refusals import broken
@@ -48,7 +49,8 @@ class RequestLog:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            with watched_changes():
+                await self.app(scope, receive, sending)
         except ClientDisconnect:
             status = status or CLIENT_GONE
         except Exception:

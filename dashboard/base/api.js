@@ -81,6 +81,7 @@ async function readJson(response) {
 
 function graphqlError(error) {
   const kind = KINDS[error.extensions?.code] ?? "broken";
+  if (error.extensions?.mayHaveChanged) return new ApiError("unreachable", error.message);
   if (kind === "unavailable") return new ApiError(kind, "The server cannot answer right now; nothing was changed.");
   const missing = error.extensions?.missingScopes ?? error.extensions?.requiredScopes;
   if (kind !== "forbidden") return new ApiError(kind, error.message);

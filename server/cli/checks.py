@@ -107,7 +107,8 @@ async def database_findings(system: System) -> list[Finding]:
             await _clock(system),
         ]
     except Unavailable as error:
-        return [wrong("database", str(error), "Start it, or correct SPACEKEY_DATABASE_URL.")]
+        what, _, remedy = str(error).partition("; ")
+        return [wrong("database", what, f"{remedy[:1].upper()}{remedy[1:]}.")]
 
 
 async def _workspaces(system: System) -> Finding:

@@ -46,5 +46,5 @@ def message_of(error: SpacekeyError) -> str:
         case NotFound():
             return f"There is no such {error.what}. {_FINDERS.get(error.what, '')}".strip()
         case Unavailable():
-            return f"Unavailable: {error}. A change may have been made: look before you try again."
+            return f"Unavailable: {error}. {error.advice}" if error.may_have_changed else f"Unavailable: {error}."
     return str(error)

@@ -47,13 +47,15 @@ def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True) -> T:
     settings = settings_now()
 
     async def within() -> T:
+        from spacekey.models.changes import watched_changes
         from spacekey.server.build import build_system
 
         system = build_system(settings)
         try:
-            if migrated:
-                await check_ready(system.store)
-            return await work(system)
+            with watched_changes():
+                if migrated:
+                    await check_ready(system.store)
+                return await work(system)
         finally:
             await system.store.aclose()
 

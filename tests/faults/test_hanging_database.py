@@ -84,6 +84,9 @@ async def test_a_database_in_trouble_cannot_tell_and_recovers(
             answer = await server.client.get("/api/v1/self", headers=bearer(secret))
             answered_seconds = time.monotonic() - began
             assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
+            if how == "hanging":
+                ready = await server.client.get("/readyz")
+                assert (ready.status_code, "Try again." in ready.json()["detail"]) == (503, True)
             began = time.monotonic()
             with pytest.raises(Unavailable):
                 await create_token(system, OPERATOR, NewToken(workspace.id, "one more", ("jobs:read",)))

@@ -132,5 +132,5 @@ async def test_the_app_opens_nothing_until_it_starts_and_leaves_nothing_open(dat
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
             assert (await client.get("/readyz")).status_code == 200
         app.state.parts.usage.refused("key_none")
-        assert len(asyncio.all_tasks()) == len(before) + 2  # the refusals and the usage
+        assert len(asyncio.all_tasks()) == len(before) + 3  # the refusals, the uses of sessions and the usage
     assert asyncio.all_tasks() == before

@@ -101,3 +101,13 @@ def test_a_stopped_server_is_quiet(missing: Cli, stop: signal.Signals) -> None:
     assert secret is not None
     assert secret[1] not in err
     assert printed.count(secret[1]) == 1
+
+
+def test_a_file_that_is_no_database_says_so_and_not_that_something_may_have_changed(tmp_path: Path) -> None:
+    (tmp_path / "odd.db").write_bytes(b"not a database" * 100)
+    odd = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/odd.db"})
+    for command in (("workspace", "list"), ("migrate",)):
+        said = odd.error(*command, code=3)
+        assert "not an SQLite database, or is damaged" in said
+        assert "restore it from a backup" in said
+        assert "may have been made" not in said
