@@ -52,11 +52,16 @@ class Requirement:
     """The scopes, where the rule has a single alternative: then one set comparison decides."""
     bound: bool = field(init=False, repr=False, compare=False)
     """Whether more than scopes must be looked at."""
+    enough: frozenset[str] | None = field(init=False, repr=False, compare=False)
+    """The same as ``only``, where nothing else must be looked at."""
 
     def __post_init__(self) -> None:
         alternatives = self.rule.alternatives
-        object.__setattr__(self, "only", alternatives[0] if len(alternatives) == 1 else None)
-        object.__setattr__(self, "bound", bool(self.spaces) or self.environments is not None)
+        only = alternatives[0] if len(alternatives) == 1 else None
+        bound = bool(self.spaces) or self.environments is not None
+        object.__setattr__(self, "only", only)
+        object.__setattr__(self, "bound", bound)
+        object.__setattr__(self, "enough", None if bound else only)
 
     def allows(self, held: frozenset[str]) -> bool:
         """Whether the scopes suffice."""

@@ -17,7 +17,7 @@ from spacekey.domain.suggest import did_you_mean
 from .access import Access, Declaration, Openness, Requirement, access_from, access_of, combined
 from .as_usual import routes_as_usual
 from .enforce import looked_at_once
-from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, own_middleware
+from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, guard_of, own_middleware
 from .watched import Extent
 
 Plan: TypeAlias = dict[str, Access | None]
@@ -158,8 +158,9 @@ class Doors:
             raise RuleError(f"the rule table names '{entry}', which is no route.{did_you_mean(entry, known)}")
 
     def _guarded(self, plan: Plan, otherwise: Access | None, app: ASGIApp) -> ASGIApp:
-        if isinstance(app, RouteGuard) and app.owner is self:
-            app = app.app
+        earlier = guard_of(app)
+        if earlier is not None and earlier.owner is self:
+            app = earlier.app
         accesses = {method: self._or_default(access) for method, access in plan.items()}
         rest = self._or_default(plan.get(ANY, otherwise))
         if all(access is Openness.PUBLIC for access in (rest, *accesses.values())):
@@ -167,8 +168,11 @@ class Doors:
         distinct = set(accesses.values())
         if len(distinct) == 1 and otherwise is None:
             only = distinct.pop()
-            return RouteGuard(app if only is None else looked_at_once(app, only), only, owner=self)
-        return RouteGuard(app, rest, accesses, owner=self)
+            guard = RouteGuard(app if only is None else looked_at_once(app, only), only, owner=self)
+        else:
+            guard = RouteGuard(app, rest, accesses, owner=self)
+        # Its call is called faster than the object itself, behind which nobody must look for routes then.
+        return guard if hasattr(app, "routes") else guard.__call__
 
     def _or_default(self, access: Access | None) -> Access | None:
         return self._undeclared if access is None else access

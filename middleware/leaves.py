@@ -179,9 +179,15 @@ class RouteGuard(Guard):
 
 def bare(app: ASGIApp) -> ASGIApp:
     """The app without the guards that walks have put around it."""
-    while isinstance(app, RouteGuard):
-        app = app.app
+    while (guard := guard_of(app)) is not None:
+        app = guard.app
     return app
+
+
+def guard_of(app: ASGIApp) -> RouteGuard | None:
+    """The guard that a walk has put there, if ``app`` is one or its call."""
+    found = getattr(app, "__self__", app)
+    return found if isinstance(found, RouteGuard) else None
 
 
 def declared_by(route: Any) -> dict[str, Access | None]:

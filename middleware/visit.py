@@ -74,10 +74,10 @@ class Visit(Exchange):
             return True
         gate, outcome = self._gate, self._outcome
         if outcome is None:
-            if self._sent is NOT_READ and gate.recall is not None:
+            if self._sent is NOT_READ and (recall := gate.recall) is not None:
                 scope = self.scope
                 try:
-                    known = gate.recall(scope)
+                    known = recall(scope)
                 except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
                     log.error("the verifier failed with %s", type(error).__name__)
                     known = None
@@ -92,8 +92,8 @@ class Visit(Exchange):
             principal = outcome.principal
             if principal.limit is not None and gate.limits is not None and not self._charged_at_once(principal, access):
                 return False
-            if type(access) is Requirement and not access.bound and access.only is not None:
-                passes = access.only <= principal.scopes  # the usual case, without another call
+            if type(access) is Requirement and (enough := access.enough) is not None:
+                passes = enough <= principal.scopes  # the usual case, without another call
             else:
                 passes = access is optional or satisfied(self.scope, principal, access)
         else:
