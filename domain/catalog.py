@@ -84,7 +84,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything one product differs in from another. Read it with :mod:`spacekey.domain.catalog_file`."""
+    """Everything one product differs in from another. Read it with :mod:`spacekey.domain.catalog_file`.
+
+    ``one_role`` says that a token's grants are exactly one role: neither scopes nor shorthands, nor several roles.
+    """
 
     name: str
     title: str
@@ -100,6 +103,7 @@ class Catalog:
     use_cases: tuple[UseCase, ...]
     roles: Mapping[str, Role]
     plans: Mapping[str, Plan]
+    one_role: bool = False
     known_scopes: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +129,7 @@ def role_table(catalog: Catalog, configured: Mapping[str, Role | None]) -> dict[
 
 def grantable(catalog: Catalog, kind: Kind, roles: RoleTable) -> frozenset[str]:
     """Every name that may stand in the grants of a token of this kind."""
-    names = catalog.known_scopes | frozenset(catalog.shorthands)
+    names = frozenset() if catalog.one_role else catalog.known_scopes | frozenset(catalog.shorthands)
     if kind is not Kind.WORKSPACE:
         return names
     configured_only = frozenset(roles) - frozenset(catalog.roles) if catalog.token_roles else frozenset()

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from .catalog import Catalog
 from .catalog_sections import (
     known,
+    read_one_role,
     read_plans,
     read_presets,
     read_roles,
@@ -79,21 +80,25 @@ def parse_catalog(text: str, file: str) -> Catalog:
     plans = read_plans(root.table("plans"), scopes)
     _distinct(root, scopes, shorthands, roles)
     token_roles = known(tokens, "roles", tokens.strings("roles", default=()), roles, "role")
+    token_kinds = tokens.choices("kinds", (Kind.SPACE, Kind.WORKSPACE))
+    one_role = read_one_role(tokens, token_roles, token_kinds, presets)
+    grantable = token_roles if one_role else (*scopes, *shorthands, *token_roles)
     catalog = Catalog(
         name=name,
         title=root.text("title"),
         description=root.text("description", default=""),
         brand=brand,
         environments=root.choices("environments", ENVIRONMENTS),
-        token_kinds=frozenset(Kind(kind) for kind in tokens.choices("kinds", (Kind.SPACE, Kind.WORKSPACE))),
+        token_kinds=frozenset(map(Kind, token_kinds)),
         token_roles=token_roles,
         default_plan=known(root, "default_plan", [root.text("default_plan")], plans, "plan")[0],
         scopes=MappingProxyType(scopes),
         shorthands=MappingProxyType(shorthands),
         presets=MappingProxyType(presets),
-        use_cases=tuple(read_use_cases(root.tables("use_cases"), {*scopes, *shorthands, *token_roles}, presets)),
+        use_cases=tuple(read_use_cases(root.tables("use_cases"), grantable, presets, one_role=one_role)),
         roles=MappingProxyType(roles),
         plans=MappingProxyType(plans),
+        one_role=one_role,
     )
     tokens.done()
     root.done()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from .catalog import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
 from .catalog_table import Table
-from .principal import Limit
+from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES, is_scope_name
 from .suggest import did_you_mean
 
@@ -105,7 +105,29 @@ def read_plans(table: Table, scopes: Collection[str]) -> dict[str, Plan]:
     return plans
 
 
-def read_use_cases(entries: Iterable[Table], grantable: Collection[str], presets: Collection[str]) -> list[UseCase]:
+def read_one_role(
+    tokens: Table, token_roles: Collection[str], kinds: Collection[str], presets: Collection[str]
+) -> bool:
+    """Whether ``grants = "role"``: a token's grants are exactly one of its roles. ``"any"`` when left out."""
+    grants = tokens.text("grants", default="any")
+    if grants not in ("any", "role"):
+        raise tokens.wrong("grants", 'write "role" when a token holds exactly one role, else "any" or nothing')
+    if grants == "any":
+        return False
+    if not token_roles:
+        raise tokens.wrong("roles", "list the roles a token may hold, since its grants are exactly one of them")
+    if set(kinds) != {Kind.WORKSPACE}:
+        raise tokens.wrong("kinds", 'write ["workspace"]: a token of a space holds no role')
+    for preset in presets:
+        raise tokens.wrong(
+            "grants", f"the preset '{preset}' fills in scopes, and tokens hold a role; remove one of them"
+        )
+    return True
+
+
+def read_use_cases(
+    entries: Iterable[Table], grantable: Collection[str], presets: Collection[str], *, one_role: bool = False
+) -> list[UseCase]:
     """Recommendations; each names either what to grant or the preset to take."""
     cases = []
     for entry in entries:
@@ -113,9 +135,11 @@ def read_use_cases(entries: Iterable[Table], grantable: Collection[str], presets
         if preset is not None:
             known(entry, "preset", [preset], presets, "preset")
         grants = entry.strings("grants", default=())
-        known(entry, "grants", grants, grantable, "scope, shorthand or token role")
+        known(entry, "grants", grants, grantable, "token role" if one_role else "scope, shorthand or token role")
         if bool(grants) == (preset is not None):
             raise entry.wrong("grants", "give either grants or a preset")
+        if one_role and len(grants) > 1:
+            raise entry.wrong("grants", "name one role: a token holds exactly one")
         cases.append(UseCase(entry.text("title"), tuple(grants), preset))
         entry.done()
     return cases

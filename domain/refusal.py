@@ -58,13 +58,17 @@ class InvalidInput(Refusal):
 
 
 class ScopeNotAllowed(Refusal):
-    """The caller tried to hand out ``scopes`` that it does not hold itself, sorted."""
+    """The caller tried to hand out ``scopes`` that it does not hold itself, sorted.
+
+    :param doing: what it tried with a token that holds them already, such as ``prolong``.
+    """
 
     code = "SCOPE_NOT_ALLOWED"
 
-    def __init__(self, scopes: Iterable[str]) -> None:
+    def __init__(self, scopes: Iterable[str], doing: str | None = None) -> None:
         self.scopes = tuple(sorted(scopes))
-        super().__init__(f"You cannot grant what you do not hold yourself: {', '.join(self.scopes)}.")
+        what = "grant" if doing is None else f"{doing} a token that holds"
+        super().__init__(f"You cannot {what} what you do not hold yourself: {', '.join(self.scopes)}.")
 
 
 class PlanLimit(Refusal):

@@ -60,7 +60,7 @@ async def rotate_token(
         authority, old = found.authority, found.token
         authority.require(*ROTATING)
         _check_state(system, found)
-        check_ceiling(authority, old.grants)
+        check_ceiling(authority, old.grants, "rotate")
         checked_environment(authority, old.environment)
         if await _needs_room(session, system, authority, old):
             await check_room(session, system, authority)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from spacekey.domain.catalog import expand, grantable
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput, PlanLimit, ScopeNotAllowed
+from spacekey.domain.suggest import did_you_mean
 
 from .authority import Authority
 from .caller import MemberCaller
 from .validate import clean_grants, unknown
 from .workspace_facts import plan_of, policy_of
+
+ROLES_SHOWN_MAX = 10
 
 
 def checked_grants(
@@ -19,7 +23,8 @@ def checked_grants(
 ) -> list[str]:
     """The grants a token gets: what was asked for, a preset's scopes added.
 
-    :raises InvalidInput: unknown names, none at all, too many, or scopes the workspace's policy excludes.
+    :raises InvalidInput: unknown names, none at all, too many, anything but one role where the catalog says so, or
+        scopes the workspace's policy excludes.
     :raises PlanLimit: scopes the workspace's plan does not include.
     :raises ScopeNotAllowed: scopes the caller does not hold.
     """
@@ -29,17 +34,29 @@ def checked_grants(
         if known_preset is None:
             raise InvalidInput("preset", unknown("preset", preset, authority.catalog.presets))
         asked += known_preset.scopes
-    cleaned = clean_grants("grants", asked, grantable(authority.catalog, kind, authority.roles))
+    known = grantable(authority.catalog, kind, authority.roles)
+    if authority.catalog.one_role:
+        _check_one_role(authority.catalog.title, asked, known)
+    cleaned = clean_grants("grants", asked, known)
     check_ceiling(authority, cleaned)
     return cleaned
 
 
-def check_ceiling(authority: Authority, grants: Sequence[str]) -> None:
+def _check_one_role(title: str, asked: Sequence[str], roles: AbstractSet[str]) -> None:
+    if len(asked) == 1 and asked[0] in roles:
+        return
+    shown = ", ".join(sorted(roles)[:ROLES_SHOWN_MAX])
+    hint = did_you_mean(asked[0], roles) if len(asked) == 1 else ""
+    raise InvalidInput("grants", f"A {title} token holds exactly one role and nothing else, such as: {shown}.{hint}")
+
+
+def check_ceiling(authority: Authority, grants: Sequence[str], doing: str | None = None) -> None:
     """Refuse grants that would expand beyond the caller's own effective scopes.
 
     The comparison is by what grants expand to before plan and policy cut them: what a later upgrade would bring to
     life must not be handed out either.
 
+    :param doing: what is done with a token that has these grants already; left out, they are given to one.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as :func:`checked_grants`.
     """
     scopes = authority.expand(tuple(grants))
@@ -54,7 +71,7 @@ def check_ceiling(authority: Authority, grants: Sequence[str]) -> None:
     own = expand(authority.catalog, authority.grants, authority.roles)
     if plan is not None and plan.scopes is not None and lacking <= own:
         raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include: {', '.join(sorted(lacking))}.")
-    raise ScopeNotAllowed(lacking)
+    raise ScopeNotAllowed(lacking, doing)
 
 
 def check_role_ceiling(authority: Authority, grants: Sequence[str]) -> None:

@@ -49,7 +49,8 @@ async def update_token(
 ) -> Changed:
     """Edit a token's name, description, grants or expiry.
 
-    Changing grants or expiry hands power on, so the ceiling holds for the grants as they will be.
+    The ceiling holds for the grants as they will be when they change, or when the token is to live longer. An earlier
+    expiry hands nothing on, as fewer grants do not.
 
     :raises NotFound, Forbidden: not the caller's to see, or to edit.
     :raises Conflict: the token is revoked.
@@ -97,7 +98,12 @@ def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
     if changes.grants is not UNSET:
         token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
     if changes.expires_at is not UNSET:
-        token.expires_at = checked_expiry(
-            policy_of(authority.workspace), changes.expires_at, system.clock(), use_default=False
-        )
-        check_ceiling(authority, token.grants)
+        expiry = checked_expiry(policy_of(authority.workspace), changes.expires_at, system.clock(), use_default=False)
+        if _is_later(expiry, token.expires_at):
+            check_ceiling(authority, token.grants, "prolong")
+        token.expires_at = expiry
+
+
+def _is_later(one: datetime | None, other: datetime | None) -> bool:
+    """None is never, the latest of all."""
+    return other is not None and (one is None or one > other)

@@ -171,8 +171,8 @@ async def _token(system: System, operator: Operator, workspaces: list[DemoWorksp
     home = next((one for one in workspaces if Kind.WORKSPACE in _catalog(system, one).token_kinds), workspaces[0])
     catalog = _catalog(system, home)
     space_id = None if Kind.WORKSPACE in catalog.token_kinds or not home.spaces else home.spaces[0].id
-    scopes = list(catalog.scopes)[:SCOPES_GRANTED_MAX]
-    grants = (*scopes, *MANAGEMENT)
+    scopes = list(catalog.token_roles if catalog.one_role else catalog.scopes)[:SCOPES_GRANTED_MAX]
+    grants = (_strongest(catalog),) if catalog.one_role else (*scopes, *MANAGEMENT)
     found = await token_list(
         system,
         operator,
@@ -192,6 +192,11 @@ async def _token(system: System, operator: Operator, workspaces: list[DemoWorksp
         description="Made by 'spacekey demo' for trying the API; revoke it when you are done.",
     )
     return DemoToken(home, space_id, scopes[0], grants, issued=await create_token(system, operator, new))
+
+
+def _strongest(catalog: Catalog) -> str:
+    """The token role that holds most."""
+    return max(catalog.token_roles, key=lambda role: len(catalog.roles[role].grants))
 
 
 def _catalog(system: System, one: DemoWorkspace) -> Catalog:

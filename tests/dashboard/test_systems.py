@@ -138,6 +138,8 @@ async def test_teamspace_an_administrator_disables_and_enables(visitor: NewVisit
     await page.get_by_role("button", name="New token").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("radio", name="Owner")).to_be_disabled()
+    await expect(dialog.get_by_role("radio", checked=True)).to_have_count(1)
+    await expect(dialog.get_by_role("checkbox")).to_have_count(0)
     await dialog.get_by_role("textbox", name="Label").fill("CI pipeline")
     await dialog.get_by_role("radio", name="Team Member").check()
     await dialog.get_by_label("Expires", exact=True).select_option("never")

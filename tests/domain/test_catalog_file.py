@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacekey.domain.catalog import grantable
 from spacekey.domain.catalog_file import CATALOG_BYTES_MAX, load_catalog, load_catalogs, parse_catalog
 from spacekey.domain.errors import CatalogError, ConfigurationError
 from spacekey.domain.principal import Kind, Limit
@@ -113,6 +114,15 @@ WRONG = [
     ('kinds = ["workspace", "space"]', 'kinds = ["member"]', "tokens.kinds", "choose from space, workspace"),
     ('kinds = ["workspace", "space"]', "kinds = [1]", "tokens.kinds", "list of strings"),
     ('roles = ["clerk"]', 'roles = ["clark"]', "tokens.roles", "unknown role 'clark'. Did you mean 'clerk'?"),
+    ('roles = ["clerk"]', 'roles = ["clerk"]\ngrants = "roles"', "tokens.grants", 'write "role"'),
+    ('roles = ["clerk"]', 'grants = "role"', "tokens.roles", "list the roles a token may hold"),
+    ('roles = ["clerk"]', 'roles = ["clerk"]\ngrants = "role"', "tokens.kinds", 'write ["workspace"]'),
+    (
+        'kinds = ["workspace", "space"]',
+        'kinds = ["workspace"]\ngrants = "role"',
+        "tokens.grants",
+        "the preset 'worker' fills in scopes",
+    ),
     ('roles = ["clerk"]', 'role = ["clerk"]', "tokens.role", "Did you mean 'roles'?"),
     ("[tokens]", "[token]", "tokens", "correct 'token'"),
     ("[tokens]", "[[tokens]]", "tokens", "write a table, [tokens]"),
@@ -212,6 +222,25 @@ def test_a_mistake_names_file_key_and_remedy(old: str, new: str, key: str, remed
     assert (error.file, error.key) == ("shop.toml", key)
     assert remedy in error.remedy
     assert str(error) == f"shop.toml: {key}: {error.remedy}"
+
+
+ONE_ROLE = (
+    GOOD.replace('kinds = ["workspace", "space"]', 'kinds = ["workspace"]\ngrants = "role"')
+    .replace('[presets.worker]\nscopes = ["jobs:read"]\n', "")
+    .replace('[[use_cases]]\ntitle = "Worker"\npreset = "worker"\n', "")
+)
+
+
+def test_tokens_that_hold_one_role_are_recommended_roles_alone() -> None:
+    catalog = parse_catalog(ONE_ROLE.replace('grants = ["jobs:read"]', 'grants = ["clerk"]'), "shop.toml")
+    assert catalog.one_role
+    assert grantable(catalog, Kind.WORKSPACE, catalog.roles) == {"clerk"}
+    assert not parse_catalog(GOOD.replace('roles = ["clerk"]', 'roles = ["clerk"]\ngrants = "any"'), "s.toml").one_role
+    with pytest.raises(CatalogError, match=r"use_cases\[0\]\.grants: unknown token role 'jobs:read'"):
+        parse_catalog(ONE_ROLE, "shop.toml")
+    two = ONE_ROLE.replace('roles = ["clerk"]', 'roles = ["clerk", "owner"]')
+    with pytest.raises(CatalogError, match=r"use_cases\[0\]\.grants: name one role"):
+        parse_catalog(two.replace('grants = ["jobs:read"]', 'grants = ["clerk", "owner"]'), "shop.toml")
 
 
 def test_too_many_entries() -> None:

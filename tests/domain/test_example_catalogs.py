@@ -127,7 +127,8 @@ def test_teamspace_each_role_holds_more_than_the_one_below(lower: str, higher: s
 
 def test_teamspace_tokens_hold_roles() -> None:
     assert list(TEAMSPACE.token_roles) == LADDER
-    assert set(LADDER) <= grantable(TEAMSPACE, Kind.WORKSPACE, TEAMSPACE.roles)
+    assert set(LADDER) == grantable(TEAMSPACE, Kind.WORKSPACE, TEAMSPACE.roles)
+    assert {one.name for one in (EMIT, SPOOLED, TEAMSPACE, GUARD) if one.one_role} == {"teamspace"}
     assert held(TEAMSPACE, "viewer") == role(TEAMSPACE, "viewer")
 
 

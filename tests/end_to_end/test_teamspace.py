@@ -63,7 +63,9 @@ def catalog() -> Catalog:
 @pytest.fixture(scope="module")
 def app(running: Running, owner: Person, workspace_id: str, catalog: Catalog) -> Iterator[httpx.Client]:
     """An app with a route for each scope, which asks the server about each token."""
-    own = owner.create_token(name="App", grants=["tokens:introspect"], workspaceId=workspace_id)["secret"]
+    role = {"workspaceId": workspace_id, "name": "app", "grants": ["tokens:introspect"]}
+    owner.change("setRole", "SetRoleInput", "WorkspaceSuccess { effectiveAt }", **role)
+    own = owner.create_token(name="App", grants=["app"], workspaceId=workspace_id)["secret"]
     with (
         running_app(
             every_scope_app(catalog, RemoteVerifier(running.url, own, deadline_seconds=PATIENCE_SECONDS))

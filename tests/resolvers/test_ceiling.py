@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,11 +41,13 @@ async def scopes_in(world: World, caller: Caller, workspace: Workspace) -> froze
         return (await authority_in(session, world.system, caller, workspace.id)).scopes
 
 
-@pytest.mark.parametrize("grants", [("owner",), ("administrator",), ("viewer", "billing:read"), ("tokens:delete",)])
+@pytest.mark.parametrize("grants", [("owner",), ("administrator",), ("biller",), ("deleter",)])
 async def test_a_manager_cannot_make_a_stronger_token(store: Store, grants: tuple[str, ...]) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
     manager = await world.member(workspace, "manager")
+    await set_role(world.system, OPERATOR, workspace.id, name="biller", grants=["documents:read", "billing:read"])
+    await set_role(world.system, OPERATOR, workspace.id, name="deleter", grants=["tokens:delete"])
     with pytest.raises(ScopeNotAllowed):
         await create_token(world.system, manager, NewToken(workspace.id, "strong", grants))
     weak = await create_token(world.system, manager, NewToken(workspace.id, "weak", ("member",)))
@@ -56,18 +59,40 @@ async def test_a_manager_cannot_make_a_stronger_token(store: Store, grants: tupl
 MANAGER = ("documents:read", "tokens:read", "tokens:create", "tokens:update")
 
 
-async def test_a_stronger_token_can_be_renamed_but_neither_rotated_nor_prolonged(store: Store) -> None:
+async def test_a_stronger_token_can_be_renamed_and_weakened_but_neither_rotated_nor_prolonged(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
     await set_role(world.system, OPERATOR, workspace.id, name="rotator", grants=[*MANAGER, "tokens:revoke"])
+    await set_role(world.system, OPERATOR, workspace.id, name="reader", grants=["documents:read"])
     manager = await world.member(workspace, "rotator")
-    strong = await create_token(world.system, OPERATOR, NewToken(workspace.id, "strong", ("owner",)))
-    token_id = strong.view.token.id
+    now, day = world.clock(), timedelta(days=1)
+    asked = NewToken(workspace.id, "strong", ("owner",), expires_at=now + 30 * day)
+    token_id = (await create_token(world.system, OPERATOR, asked)).view.token.id
     await update_token(world.system, manager, token_id, TokenChanges(name="renamed"))
-    with pytest.raises(ScopeNotAllowed):
+    with pytest.raises(ScopeNotAllowed, match="You cannot rotate a token that holds what you do not hold yourself: "):
         await rotate_token(world.system, manager, token_id)
-    with pytest.raises(ScopeNotAllowed):
-        await update_token(world.system, manager, token_id, TokenChanges(expires_at=None))
+    for later in (None, now + 31 * day):
+        with pytest.raises(ScopeNotAllowed, match="You cannot prolong a token that holds what you do not"):
+            await update_token(world.system, manager, token_id, TokenChanges(expires_at=later))
+    for same_or_earlier in (now + 30 * day, now + 2 * day):
+        changed = await update_token(world.system, manager, token_id, TokenChanges(expires_at=same_or_earlier))
+        assert changed.view.token.expires_at == same_or_earlier
+    with pytest.raises(ScopeNotAllowed, match="prolong"):
+        await update_token(world.system, manager, token_id, TokenChanges(expires_at=now + 3 * day))
+    weakened = TokenChanges(grants=("reader",), expires_at=now + 3 * day)
+    assert (await update_token(world.system, manager, token_id, weakened)).view.scopes == {"documents:read"}
+
+
+async def test_a_token_that_never_ends_may_be_given_an_end_by_whoever_may_edit(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    manager = await world.member(workspace, "manager")
+    strong = await create_token(world.system, OPERATOR, NewToken(workspace.id, "strong", ("owner",)))
+    token_id, end = strong.view.token.id, world.clock() + timedelta(days=1)
+    assert (await update_token(world.system, manager, token_id, TokenChanges(expires_at=end))).view.status == "active"
+    world.clock.forward(days=2)
+    with pytest.raises(ScopeNotAllowed, match="prolong"):
+        await update_token(world.system, manager, token_id, TokenChanges(expires_at=world.clock() + timedelta(hours=1)))
 
 
 @pytest.mark.parametrize(("grants", "preset"), [(("jobs:worker",), None), (("jobs:write",), None), ((), "worker")])
@@ -193,7 +218,8 @@ async def test_a_role_cannot_be_configured_beyond_its_configurer(store: Store) -
     world = make_world(store)
     workspace = await world.workspace("teamspace")
     system = world.system
-    caller = await token_caller(world, workspace, "workspace:write", "documents:read")
+    await set_role(system, OPERATOR, workspace.id, name="configurer", grants=["workspace:write", "documents:read"])
+    caller = await token_caller(world, workspace, "configurer")
     with pytest.raises(ScopeNotAllowed):
         await set_role(system, caller, workspace.id, name="helper", grants=["billing:read"])
     with pytest.raises(ScopeNotAllowed):
@@ -216,7 +242,7 @@ async def test_a_policy_is_opened_only_for_what_one_holds(store: Store, closed: 
     await update_workspace(system, clerk, workspace.id, WorkspaceChanges(scopes_allowed=("documents:read",)))
 
 
-SCOPES = ["documents:read", "documents:write", "billing:read", "tokens:create", "tokens:update", "tokens:read"]
+SCOPES = ["jobs:read", "jobs:write", "dlq:read", "tokens:create", "tokens:update", "tokens:read"]
 some = st.lists(st.sampled_from(SCOPES), min_size=1, max_size=4, unique=True)
 steps = st.lists(
     st.tuples(
@@ -241,7 +267,7 @@ async def _climb(database_url: str, held: list[str], moves: list[tuple[str, list
     store = Store(database_url)
     try:
         world = make_world(store)
-        workspace = await world.workspace("teamspace")
+        workspace = await world.workspace("spooled")
         means = ["tokens:create", "tokens:update", "tokens:revoke", "workspace:write", "members:write", *held]
         await set_role(world.system, OPERATOR, workspace.id, name="climber", grants=means)
         climber = await world.member(workspace, "climber")

@@ -160,17 +160,19 @@ class TokenLife(RuleBasedStateMachine):
             roles = model.roles if token.space is None else {}
             if any(one not in roles and one in ("member", "helper") for one in grants):
                 expected = "InvalidInput"
-        if expected is None and (grants is not None or hours != "left out"):
+        expires = self.now + timedelta(hours=hours) if isinstance(hours, int) else None
+        is_later = token.expires is not None and (expires is None or expires > token.expires)
+        if expected is None and (grants is not None or (hours != "left out" and is_later)):
             expected = model.handing_out(name, wanted)
         changes = TokenChanges(name="edited")
         if grants is not None:
             changes = replace(changes, grants=grants)
         if hours != "left out":
-            changes = replace(changes, expires_at=None if hours is None else self.now + timedelta(hours=hours))
+            changes = replace(changes, expires_at=expires)
         if self.did(update_token(self.world.system, self.people[name], token.id, changes), expected) is not None:
             token.grants = wanted
             if hours != "left out":
-                token.expires = None if hours is None else self.now + timedelta(hours=hours)
+                token.expires = expires
 
     @precondition(lambda self: self.model.tokens)
     @rule(name=names, pick=picks, on=st.booleans())

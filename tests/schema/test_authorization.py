@@ -25,6 +25,7 @@ from spacekey.models.workspace import Workspace
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.list_many import invitation_lists
 from spacekey.resolvers.members import add_member
+from spacekey.resolvers.roles import set_role
 from spacekey.resolvers.sessions import session_outcome, sign_in
 from spacekey.resolvers.verify import StoreVerifier
 from spacekey.schema.build import build_schema
@@ -43,6 +44,8 @@ from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, exampl
 CATALOGS = sorted(example_catalogs())
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 LOWEST = {"emit": "viewer", "spooled": "member", "teamspace": "viewer", "guard": "member"}
+READER = "reader"
+"""A role of the given scope alone, for tokens that hold nothing but a role."""
 ALLOWED = "allowed"
 LACKING = "INSUFFICIENT_SCOPE"
 NOBODY = "UNAUTHENTICATED"
@@ -88,9 +91,14 @@ class Stage:
     def given(self) -> str:
         return GIVEN[self.catalog.name]
 
+    @property
+    def granted(self) -> str:
+        """What a token is given for it: the scope, or a role of it alone."""
+        return READER if self.catalog.one_role else self.given
+
     async def token(self, workspace: Workspace, space_id: str | None) -> str:
         """A fresh token of the kind this catalog has."""
-        asked = NewToken(workspace.id, "target", (self.given,), space_id=space_id)
+        asked = NewToken(workspace.id, "target", (self.granted,), space_id=space_id)
         if Kind.WORKSPACE in self.catalog.token_kinds and space_id is None:
             return (await create_token(self.world.system, OPERATOR, asked)).view.token.id
         asked = replace(asked, space_id=space_id or self.spaces[workspace.id])
@@ -127,7 +135,8 @@ class Stage:
 
     async def ask(self, operation: Operation, asker: Asker, variables: dict[str, str]) -> dict[str, Any]:
         document = operation.document
-        for name, value in (("given", self.given), ("role", LOWEST[self.catalog.name]), ("slug", f"x{next(_numbers)}")):
+        fillings = {"given": self.given, "granted": self.granted, "role": LOWEST[self.catalog.name]}
+        for name, value in {**fillings, "slug": f"x{next(_numbers)}"}.items():
             document = document.replace(f"%({name})s", value)
         return await self.world.ask(the_schema(), document, principal=asker.principal, variables=variables)
 
@@ -137,8 +146,12 @@ class Stage:
         return verdict.principal
 
     async def holding(self, scopes: frozenset[str], space_id: str | None) -> Asker:
-        """A token of the own workspace (or space) with exactly these scopes."""
-        asked = NewToken(self.own.id, "asker", tuple(sorted(scopes)), space_id=space_id)
+        """A token of the own workspace (or space) with exactly these scopes, by a role where it takes one."""
+        grants = tuple(sorted(scopes))
+        if self.catalog.one_role:
+            await set_role(self.world.system, OPERATOR, self.own.id, name="asker", grants=grants)
+            grants = ("asker",)
+        asked = NewToken(self.own.id, "asker", grants, space_id=space_id)
         issued = await create_token(self.world.system, OPERATOR, asked)
         principal = await self.verified(issued.secret)
         return Asker("token", principal, scopes, scopes, space_id)
@@ -162,6 +175,9 @@ async def stage(store: Store, verifying: StoreVerifier, name: str) -> Stage:
     own = await world.workspace(name, plan=plans[0].name)
     foreign = await world.workspace(name, plan=plans[0].name)
     spaces = {one.id: (await world.space(one)).id for one in (own, foreign)}
+    if catalog.one_role:
+        for one in (own, foreign):
+            await set_role(world.system, OPERATOR, one.id, name=READER, grants=[GIVEN[name]])
     return Stage(world, catalog, own, foreign, verifying, spaces)
 
 

@@ -15,6 +15,7 @@ from spacekey.domain.ids import KEY, WORKSPACE, new_id
 from spacekey.domain.principal import Kind
 from spacekey.models.workspace import Workspace
 from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.roles import set_role
 from support.server import Served, bearer, served
 from support.world import OPERATOR, example_catalogs
 
@@ -90,12 +91,22 @@ class Grounds:
         self.foreign = await self.world.workspace(name, plan=PLANS[name])
         for one in (self.own, self.foreign):
             self.spaces[one.id] = (await self.world.space(one)).id
+            if self.catalog.one_role:
+                await set_role(self.world.system, OPERATOR, one.id, name=self.granted, grants=[GIVEN[name]])
+
+    @property
+    def granted(self) -> str:
+        """What a token is given: a scope, or a role of it alone where tokens hold a role."""
+        return "reader" if self.catalog.one_role else GIVEN[self.catalog.name]
 
     def space_of(self, workspace: Workspace) -> str | None:
         return None if Kind.WORKSPACE in self.catalog.token_kinds else self.spaces[workspace.id]
 
     async def token(self, workspace: Workspace, *grants: str) -> tuple[str, str]:
-        asked = NewToken(workspace.id, "t", grants or (GIVEN[self.catalog.name],), space_id=self.space_of(workspace))
+        if grants and self.catalog.one_role:
+            await set_role(self.world.system, OPERATOR, workspace.id, name="asker", grants=grants)
+            grants = ("asker",)
+        asked = NewToken(workspace.id, "t", grants or (self.granted,), space_id=self.space_of(workspace))
         issued = await create_token(self.world.system, OPERATOR, asked)
         return issued.view.token.id, issued.secret.reveal()
 
@@ -117,7 +128,7 @@ class Grounds:
             if method == "GET":
                 params = {"workspace_id": workspace_id}
             else:
-                body = {"name": "N", "permissions": [GIVEN[self.catalog.name]], "workspace_id": workspace_id}
+                body = {"name": "N", "permissions": [self.granted], "workspace_id": workspace_id}
                 if self.space_of(workspace) is not None:
                     body["space_id"] = self.space_of(workspace)
         elif row.target == "secret":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,12 @@ async def events(system: System) -> int:
 def by_catalog(demo: Demo) -> dict[str, list[str]]:
     """Which spaces each catalog's workspace has."""
     return {one.workspace.catalog: [space.slug for space in one.spaces] for one in demo.workspaces}
+
+
+def alone(store: Store, catalog: str) -> System:
+    """A system that knows one catalog only."""
+    whole = system_on(store)
+    return replace(whole, catalogs={catalog: whole.catalogs[catalog]})
 
 
 async def test_each_catalog_gets_a_workspace_whose_plan_allows_tokens(store: Store) -> None:
@@ -121,17 +128,13 @@ async def test_no_secret_shows_in_the_repr(store: Store) -> None:
 
 
 async def test_catalogs_without_workspace_tokens_get_a_space_token_to_try(store: Store) -> None:
-    whole = system_on(store)
-    system = System(
-        store=store,
-        catalogs={"emit": whole.catalogs["emit"]},
-        clock=whole.clock,
-        entropy=whole.entropy,
-        passwords=whole.passwords,
-        attempts=whole.attempts,
-        sleep=whole.sleep,
-        default_staleness_seconds=0.0,
-    )
-    demo = await make_demo(system, OPERATOR)
+    demo = await make_demo(alone(store, "emit"), OPERATOR)
     assert demo.token.issued is not None
     assert demo.token.issued.view.token.space_id == demo.workspaces[0].spaces[0].id
+
+
+async def test_catalogs_whose_tokens_hold_a_role_get_the_strongest_and_try_the_weakest(store: Store) -> None:
+    demo = await make_demo(alone(store, "teamspace"), OPERATOR)
+    assert demo.token.issued is not None
+    assert demo.token.issued.view.token.grants == ["owner"]
+    assert demo.token.scope == "viewer"

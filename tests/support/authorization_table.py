@@ -31,7 +31,7 @@ class On(Enum):
 
 @dataclass(frozen=True)
 class Operation:
-    """One row. ``document`` takes ``$id`` (and ``$user`` for members); ``%(given)s`` and ``%(role)s`` are filled in.
+    """One row. ``document`` takes ``$id`` (and ``$user`` for members); words such as ``%(given)s`` are filled in.
 
     :param needs: the scopes it takes in the workspace at hand.
     :param spacious: whether a space token may do it on its own space, or on what lies in it.
@@ -132,10 +132,10 @@ ROOT_FIELDS: dict[str, Operation] = {
         owners=True,
     ),
     "Mutation.createSpaceToken": _mutation(
-        'createSpaceToken(input: {spaceId: $id, name: "N", grants: ["%(given)s"]})', On.SPACE, "tokens:create"
+        'createSpaceToken(input: {spaceId: $id, name: "N", grants: ["%(granted)s"]})', On.SPACE, "tokens:create"
     ),
     "Mutation.createWorkspaceToken": _mutation(
-        'createWorkspaceToken(input: {workspaceId: $id, name: "N", grants: ["%(given)s"]})',
+        'createWorkspaceToken(input: {workspaceId: $id, name: "N", grants: ["%(granted)s"]})',
         On.WORKSPACE,
         "tokens:create",
         spacious=False,
