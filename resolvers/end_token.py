@@ -103,11 +103,11 @@ async def revoke_tokens(
     """Revoke up to 100 tokens in one transaction: all of them or none.
 
     :raises NotFound, Forbidden: one of them is not the caller's to see, or to revoke.
-    :raises InvalidInput: none or over 100 ids.
+    :raises InvalidInput: none or over 100 ids, repeated ones counted.
     """
-    ids = list(dict.fromkeys(token_ids))
-    if not 1 <= len(ids) <= BULK_MAX:
+    if not 1 <= len(token_ids) <= BULK_MAX:
         raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.")
+    ids = list(dict.fromkeys(token_ids))
     cleaned = _clean_reason(reason)
     async with system.store.changing() as session:
         # All are found before any is revoked: a token may well be among those it revokes.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
+from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
-from spacekey.domain.suggest import known_instead
+from spacekey.domain.suggest import known_instead, near
 
 NAME_LENGTH_MAX = 200
 DESCRIPTION_LENGTH_MAX = 2_000
@@ -77,7 +78,7 @@ def clean_moment(field: str, moment: datetime) -> datetime:
     :raises InvalidInput: when it has no zone.
     """
     if moment.tzinfo is None or moment.utcoffset() is None:
-        raise InvalidInput(field, "Give a time with its zone, like '2030-01-31T12:00:00Z'.")
+        raise InvalidInput(field, f"Give a time with its zone, like '{EXAMPLE_MOMENT}'.")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -92,13 +93,21 @@ def parse_moment(field: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidInput(field, "Cannot be read as a time; write '2030-01-31T12:00:00Z'.") from None
+        raise unreadable_moment(field) from None
     return clean_moment(field, moment)
 
 
-def clean_grants(field: str, grants: Sequence[str], known: Iterable[str]) -> list[str]:
+def unreadable_moment(field: str) -> InvalidInput:
+    """What to raise for something that is no moment at all."""
+    return InvalidInput(field, f"Cannot be read as a time; write '{EXAMPLE_MOMENT}'.")
+
+
+def clean_grants(
+    field: str, grants: Sequence[str], known: Iterable[str], roles: Collection[str] = frozenset()
+) -> list[str]:
     """Grants without repetition, in the order given.
 
+    :param roles: which of the ``known`` are roles.
     :raises InvalidInput: when there are none, over 100, or one is unknown (with near matches).
     """
     if not grants:
@@ -108,7 +117,7 @@ def clean_grants(field: str, grants: Sequence[str], known: Iterable[str]) -> lis
     names = frozenset(known)
     for grant in grants:
         if grant not in names:
-            raise InvalidInput(field, unknown("scope", grant, names))
+            raise InvalidInput(field, _unknown_grant(grant, names, roles))
     return list(dict.fromkeys(grants))
 
 
@@ -116,6 +125,13 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name nobody knows, with near matches, or with all names when none is near and they are few."""
     shown = "".join(one if one.isprintable() else "?" for one in name[:100])
     return f"Unknown {what} '{shown}'.{known_instead(shown, known)}"
+
+
+def _unknown_grant(grant: str, known: frozenset[str], roles: Collection[str]) -> str:
+    """Scope or role: what the nearest name is; where none is near, a word without a colon was meant as a role."""
+    nearest = near(grant, known, most=1)
+    is_role = nearest[0] in roles if nearest else bool(roles) and ":" not in grant
+    return unknown("role", grant, roles) if is_role else unknown("scope", grant, known)
 
 
 def _has_control(text: str) -> bool:

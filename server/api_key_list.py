@@ -14,8 +14,9 @@ from spacekey.middleware import requires
 from spacekey.resolvers.list_tokens import TokenSearch, token_list
 
 from .api_key import shown
-from .fields import an_id, only_known
+from .fields import an_id
 from .parts import known_caller, known_principal, parts_of
+from .query import query_of
 
 QUERY = ("workspace_id", "space_id", "status", "environment", "limit", "after")
 
@@ -23,8 +24,7 @@ QUERY = ("workspace_id", "space_id", "status", "environment", "limit", "after")
 @requires("tokens:read")
 async def list_api_keys(request: Request) -> JSONResponse:
     """``{"api_keys": […], "next": cursor or null}``; pass ``next`` as ``after`` for the following page."""
-    given = request.query_params
-    only_known(dict(given), QUERY)
+    given = query_of(request, QUERY)
     workspace_id = given.get("workspace_id", known_principal(request).workspace_id)
     if workspace_id is None:
         raise InvalidInput("workspace_id", "Is required for members; a token knows its own.")

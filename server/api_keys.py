@@ -24,6 +24,7 @@ from .body import json_object
 from .fields import an_id, flag, only_known, optional_text, strings, text, whole
 from .moments import read_moment, written
 from .parts import known_caller, known_principal, parts_of
+from .query import query_of
 
 CREATE = ("name", "permissions", "preset", "description", "environment", "expires_at", "space_id", "workspace_id")
 CHANGE = ("name", "permissions", "description", "expires_at", "disabled")
@@ -42,7 +43,7 @@ async def create_api_key(request: Request) -> JSONResponse:
 @requires("tokens:read")
 async def show_api_key(request: Request) -> JSONResponse:
     """GET /api-keys/{id}"""
-    only_known(dict(request.query_params), ())
+    query_of(request)
     view = await token_view(parts_of(request).system, known_caller(request), _key_id(request))
     return JSONResponse(shown(view))
 
@@ -137,8 +138,7 @@ def _key_id(request: Request) -> str:
 
 def _wait(request: Request) -> bool:
     """``?wait=false`` answers at once, with ``effective_at`` in the future where other processes cache."""
-    only_known(dict(request.query_params), ("wait",))
-    answer = request.query_params.get("wait", "true")
+    answer = query_of(request, ("wait",)).get("wait", "true")
     if answer not in ("true", "false"):
         raise InvalidInput("wait", "Write true or false.")
     return answer == "true"

@@ -117,6 +117,7 @@ ROWS: list[tuple[str, dict[str, Any], str, str]] = [
     ("revokeTokens", {"ids": []}, "ids", "1 to 100"),
     ("revokeTokens", {"ids": [f"key_{number:026}" for number in range(101)]}, "ids", "1 to 100"),
     ("updateWorkspace", {"plan": "fre"}, "plan", "Unknown plan 'fre'. Did you mean 'free'"),
+    ("updateWorkspace", {"plan": "zzz"}, "plan", "'zzz'. There are 'enterprise', 'free' and 'pro'.$"),
     ("updateWorkspace", {"plan": "pro"}, "plan", "ask the operator"),
     ("updateWorkspace", {"plan": None}, "plan", "Cannot be null"),
     ("updateWorkspace", {"name": None}, "name", "Cannot be null"),
@@ -361,10 +362,10 @@ def of_workspace(selection: str) -> str:
 
 
 CURSORS = [
-    ("tokens(first: -1) { nodes { id } }", "first", "0 or more"),
-    ("tokens(first: 101) { nodes { id } }", "first", "100 or less"),
-    ("tokens(last: 101) { nodes { id } }", "last", "100 or less"),
-    ("tokens(first: 1, last: 1) { nodes { id } }", "last", "not both"),
+    ("tokens(first: -1) { nodes { id } }", "first", "Must be 0 or more."),
+    ("tokens(first: 101) { nodes { id } }", "first", "Must be 100 or less."),
+    ("tokens(last: 101) { nodes { id } }", "last", "Must be 100 or less."),
+    ("tokens(first: 1, last: 1) { nodes { id } }", "last", "Give either first or last, not both."),
     ('tokens(after: "") { nodes { id } }', "after", "is not a cursor"),
     ('tokens(after: "bm90IG9uZQ") { nodes { id } }', "after", "is not a cursor"),
     ('tokens(last: 1, before: "\\u0000") { nodes { id } }', "before", "is not a cursor"),

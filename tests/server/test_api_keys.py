@@ -214,6 +214,31 @@ async def test_bad_queries_of_the_list_are_refused(database_url: str, query: str
         assert (answer.status_code, answer.json()["field"]) == (422, query.split("=")[0])
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "?limit=1&limit=2"),
+        ("GET", "?status=active&limit=1&status=active"),
+        ("PATCH", "/{id}?wait=true&wait=false"),
+        ("DELETE", "/{id}?wait=false&wait=false"),
+        ("POST", "/{id}/rotate?wait=false&wait=true"),
+    ],
+)
+async def test_a_parameter_given_twice_is_refused_and_nothing_is_changed(
+    database_url: str, method: str, path: str
+) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        key_id, admin = await server.token(workspace.id, *MANAGE)
+        body = {"name": "changed"} if method == "PATCH" else None
+        address = "/api/v1/api-keys" + path.format(id=key_id)
+        answer = await server.client.request(method, address, json=body, headers=bearer(admin))
+        assert (answer.status_code, answer.json()["code"]) == (400, "repeated_parameter"), answer.text
+        assert answer.json()["detail"] in ("Give 'limit' once.", "Give 'status' once.", "Give 'wait' once.")
+        shown = (await server.client.get(f"/api/v1/api-keys/{key_id}", headers=bearer(admin))).json()
+        assert (shown["name"], shown["status"], shown["rotated_to"]) == ("a token", "active", None)
+
+
 async def test_nobody_hands_out_more_than_they_hold(database_url: str) -> None:
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
