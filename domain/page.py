@@ -57,10 +57,10 @@ def page_request(
     :raises InvalidInput: for a negative size, one over ``maximum``, or both ``first`` and ``last``.
     """
     if first is not None and last is not None:
-        raise InvalidInput("last", "give either first or last, not both")
+        raise InvalidInput("last", "Give either first or last, not both.")
     field, size = ("last", last) if last is not None else ("first", default if first is None else first)
     if size < 0:
-        raise InvalidInput(field, "must be 0 or more")
+        raise InvalidInput(field, "Must be 0 or more.")
     if size > maximum:
-        raise InvalidInput(field, f"must be {maximum} or less")
+        raise InvalidInput(field, f"Must be {maximum} or less.")
     return PageRequest(size=size, after=after, before=before, backward=last is not None)

@@ -8,14 +8,14 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-from spacekey.domain.clock import written_exactly
+from spacekey.domain.clock import EXAMPLE_MOMENT, written_exactly
 from spacekey.domain.refusal import InvalidInput
 from spacekey.resolvers.validate import parse_moment
 
 
 def _parse(value: object) -> datetime:
     if not isinstance(value, str):
-        raise GraphQLError("A time is a string like '2030-01-31T12:00:00Z'.")
+        raise GraphQLError(f"A time is a string like '{EXAMPLE_MOMENT}'.")
     try:
         return parse_moment("DateTime", value[:64])
     except InvalidInput as error:
@@ -24,7 +24,7 @@ def _parse(value: object) -> datetime:
 
 DATE_TIME: ScalarDefinition = strawberry.scalar(
     name="DateTime",
-    description="A moment with its zone, RFC 3339, such as `2030-01-31T12:00:00Z`; answers are in UTC.",
+    description=f"A moment with its zone, RFC 3339, such as `{EXAMPLE_MOMENT}`; answers are in UTC.",
     specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
     serialize=written_exactly,
     parse_value=_parse,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from spacekey.domain.refusal import InvalidInput
+from spacekey.resolvers.validate import clean_moment, unreadable_moment
 
-_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
-_HINT = "Write a time with its zone, such as '2027-01-31T12:00:00Z'."
+_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 
 
 def written(moment: datetime | None) -> str | None:
@@ -21,11 +20,12 @@ def written(moment: datetime | None) -> str | None:
 def read_moment(field: str, value: object) -> datetime:
     """The time a client wrote, in UTC.
 
-    :raises InvalidInput: for anything but an RFC 3339 time with a zone.
+    :raises InvalidInput: for anything but an RFC 3339 time with a zone; says which of the two it is not.
     """
     if not isinstance(value, str) or _SHAPE.fullmatch(value) is None:
-        raise InvalidInput(field, _HINT)
+        raise unreadable_moment(field)
     try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidInput(field, _HINT) from None
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise unreadable_moment(field) from None
+    return clean_moment(field, moment)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET, Unset
 
-HELP = "When it ends: 90d, 12h, a time like 2030-01-31T12:00:00Z, or never; left out: the workspace's policy."
+HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -46,7 +47,7 @@ def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidInput("expires_at", "Write 90d, 12h, 30m, never, or a time with its zone: 2030-01-31T12:00:00Z.")
+        raise InvalidInput("expires_at", f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}.")
     return moment
 
 

@@ -100,7 +100,7 @@ async def test_a_page_over_the_maximum_is_refused(world: World) -> None:
     assert answer["errors"][0]["extensions"] == {
         "code": "INVALID_INPUT",
         "field": "first",
-        "reason": "must be 100 or less",
+        "reason": "Must be 100 or less.",
     }
 
 

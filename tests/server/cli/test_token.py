@@ -120,6 +120,10 @@ def test_names_are_shown_as_they_are_and_never_as_markup(filled: Cli) -> None:
             ["emit-demo", "x", "-s", "jobs:raed", "--space", "staging"],
             "--scope: Unknown scope 'jobs:raed'. Did you mean",
         ),
+        (
+            ["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--environment", "prod"],
+            "--environment: Unknown environment 'prod'. There is only 'live'.",
+        ),
         (["emit-demo", "x", "-s", "jobs:read"], "--space: "),
         (["emit-demo", "x", "--space", "staging"], "--scope: "),
         (["emit-demo", "", "-s", "jobs:read", "--space", "staging"], "NAME: "),
