@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+
+MINUTE_US = 60_000_000
 
 
 class Kind(StrEnum):
@@ -21,6 +23,11 @@ class Limit:
 
     per_minute: int
     burst: int
+    interval_us: int = field(init=False, repr=False, compare=False)
+    """Microseconds between two requests at that rate, rounded up: what is admitted never exceeds it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval_us", -(-MINUTE_US // self.per_minute))
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -91,4 +98,4 @@ class Principal:
     _put_environment,
     _put_limit,
     _put_expires_at,
-) = (vars(Principal)[field.name].__set__ for field in fields(Principal))
+) = (vars(Principal)[each.name].__set__ for each in fields(Principal))

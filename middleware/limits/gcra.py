@@ -7,11 +7,7 @@ the last of a burst now and then; rounded up, so that what is admitted never exc
 
 from __future__ import annotations
 
-from spacekey.domain.principal import Limit
-
-from .decision import SECOND_US
-
-MINUTE_US = 60 * SECOND_US
+from spacekey.domain.principal import MINUTE_US, Limit
 
 
 def interval_us(limit: Limit, share: int = 1) -> int:
@@ -19,7 +15,7 @@ def interval_us(limit: Limit, share: int = 1) -> int:
 
     :param share: of how many equal parts of the limit this is one.
     """
-    return -(-MINUTE_US * share // limit.per_minute)
+    return limit.interval_us if share == 1 else -(-MINUTE_US * share // limit.per_minute)
 
 
 def burst_of(limit: Limit, share: int = 1) -> int:

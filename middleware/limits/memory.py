@@ -9,7 +9,7 @@ from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
 from .decision import SECOND_US, Decision
-from .gcra import MINUTE_US, burst_of
+from .gcra import burst_of, interval_us
 
 ENTRIES_MAX = 100_000
 _made = tuple.__new__
@@ -56,7 +56,7 @@ class MemoryLimiter:
         """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
         now = int(self._clock() * SECOND_US + 0.5)
         share = self._share
-        interval = -(-MINUTE_US * share // limit.per_minute)  # interval_us, without another call
+        interval = limit.interval_us if share == 1 else interval_us(limit, share)
         burst = limit.burst if share == 1 else burst_of(limit, share)
         span = interval * burst
         full_at = self._full_at.get(key)
