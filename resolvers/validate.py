@@ -11,6 +11,8 @@ from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.suggest import known_instead, near
 
+from .visible import hidden_character, shows_something
+
 NAME_LENGTH_MAX = 200
 DESCRIPTION_LENGTH_MAX = 2_000
 REASON_LENGTH_MAX = 500
@@ -24,7 +26,7 @@ _EMAIL = re.compile(r"[^@\s<>\"(),:;\[\]\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)*", 
 
 
 def clean_name(field: str, text: str) -> str:
-    """A name: 1 to 200 characters without control characters, trimmed.
+    """A name: 1 to 200 characters, trimmed; none that hide, and at least one that shows.
 
     :raises InvalidInput: otherwise.
     """
@@ -35,6 +37,11 @@ def clean_name(field: str, text: str) -> str:
         raise InvalidInput(field, f"Must be at most {NAME_LENGTH_MAX} characters; this has {len(name)}.")
     if _has_control(name):
         raise InvalidInput(field, "Must not contain control characters or line breaks.")
+    hidden = hidden_character(name)
+    if hidden is not None:
+        raise InvalidInput(field, f"Must not contain characters that cannot be seen; take out U+{ord(hidden):04X}.")
+    if not shows_something(name):
+        raise InvalidInput(field, "Must contain something that can be seen, such as a letter or a digit.")
     return name
 
 

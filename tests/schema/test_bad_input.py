@@ -116,6 +116,7 @@ ROWS: list[tuple[str, dict[str, Any], str, str]] = [
     ("revokeToken", {"reason": "x" * 501}, "reason", "at most 500"),
     ("revokeTokens", {"ids": []}, "ids", "1 to 100"),
     ("revokeTokens", {"ids": [f"key_{number:026}" for number in range(101)]}, "ids", "1 to 100"),
+    ("revokeTokens", {"ids": [f"key_{number % 2:026}" for number in range(120)]}, "ids", "1 to 100"),
     ("updateWorkspace", {"plan": "fre"}, "plan", "Unknown plan 'fre'. Did you mean 'free'"),
     ("updateWorkspace", {"plan": "zzz"}, "plan", "'zzz'. There are 'enterprise', 'free' and 'pro'.$"),
     ("updateWorkspace", {"plan": "pro"}, "plan", "ask the operator"),
