@@ -66,7 +66,7 @@ def _list() -> Json:
         )
     ]
     answer = {"200": _json("ApiKeyPage")}
-    return _operation("listApiKeys", "A page of keys, newest first", answer, (401, 403, 404, 422), parameters)
+    return _operation("listApiKeys", "A page of keys, newest first", answer, (400, 401, 403, 404, 422), parameters)
 
 
 def _create() -> Json:
@@ -80,7 +80,7 @@ def _create() -> Json:
 
 
 def _show() -> Json:
-    return _operation("showApiKey", "One key", {"200": _json("ApiKey")}, (401, 403, 404), [_ID])
+    return _operation("showApiKey", "One key", {"200": _json("ApiKey")}, (400, 401, 403, 404), [_ID])
 
 
 def _change() -> Json:
@@ -96,7 +96,7 @@ def _change() -> Json:
 
 def _revoke() -> Json:
     summary = "Revoke a key for good; it stays in lists as revoked"
-    return _operation("revokeApiKey", summary, {"200": _json("ApiKey")}, (401, 403, 404), [_ID, _WAIT])
+    return _operation("revokeApiKey", summary, {"200": _json("ApiKey")}, (400, 401, 403, 404), [_ID, _WAIT])
 
 
 def _rotate() -> Json:
