@@ -11,6 +11,8 @@ from starlette.responses import Response
 PROBLEM_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:spacekey:problem:"
 _RETRY_AFTER_SECONDS_MAX = 3_600
+_TOKEN_LACKS = ("The token lacks a scope.", "No token may do this.")
+_MEMBER_LACKS = ("Your role lacks a scope.", "Nobody may do this.")
 
 
 class ProblemResponse(Response):
@@ -91,9 +93,14 @@ def request_malformed(realm: str) -> ProblemResponse:
     )
 
 
-def scope_missing(realm: str, missing: Sequence[str]) -> ProblemResponse:
-    """403 ``insufficient_scope``. ``missing`` is the smallest set of scopes to add; empty when none would help."""
-    detail = "The token lacks a scope." if missing else "No token may do this."
+def scope_missing(realm: str, missing: Sequence[str], *, member: bool = False) -> ProblemResponse:
+    """403 ``insufficient_scope``.
+
+    :param missing: the smallest set of scopes to add; empty when none would help.
+    :param member: it was a signed-in person who asked, and no token.
+    """
+    lacking, never = _MEMBER_LACKS if member else _TOKEN_LACKS
+    detail = lacking if missing else never
     return problem(
         403,
         "insufficient_scope",
@@ -104,9 +111,13 @@ def scope_missing(realm: str, missing: Sequence[str]) -> ProblemResponse:
     )
 
 
-def forbidden() -> ProblemResponse:
-    """403 where no scope would help: another space's path, or a route nobody declared a rule for."""
-    return problem(403, "forbidden", "Forbidden", "The token may not do this here.", headers=_headers())
+def forbidden(*, member: bool = False) -> ProblemResponse:
+    """403 where no scope would help: another space's path, or a route nobody declared a rule for.
+
+    :param member: it was a signed-in person who asked, and no token.
+    """
+    who = "You" if member else "The token"
+    return problem(403, "forbidden", "Forbidden", f"{who} may not do this here.", headers=_headers())
 
 
 def rate_limited(retry_after_seconds: int | None) -> ProblemResponse:

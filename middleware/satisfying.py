@@ -39,12 +39,13 @@ async def refusal_of(gate: Gate, scope: Scope, principal: Principal, requirement
         gate.observe(scope, Refused(Reason.ENVIRONMENT, principal.id))
         return problems.token_refused(gate.realm)
     if not requirement.allows(principal.scopes):
-        return problems.scope_missing(gate.realm, requirement.rule.missing(principal.scopes) or ())
+        missing = requirement.rule.missing(principal.scopes) or ()
+        return problems.scope_missing(gate.realm, missing, member=principal.kind is Kind.MEMBER)
     spaces = spaces_in(scope, requirement)
     if principal.kind is Kind.SPACE and spaces - {principal.space_id}:
         return problems.forbidden()
     if principal.kind is Kind.MEMBER and spaces:
-        return problems.forbidden()
+        return problems.forbidden(member=True)
     if principal.kind is Kind.WORKSPACE:
         return await _refusal_in_workspace(gate, spaces, principal.workspace_id)
     return None

@@ -37,7 +37,7 @@ def checked_grants(
     known = grantable(authority.catalog, kind, authority.roles)
     if authority.catalog.one_role:
         _check_one_role(authority.catalog.title, asked, known)
-    cleaned = clean_grants("grants", asked, known)
+    cleaned = clean_grants("grants", asked, known, known & frozenset(authority.roles))
     check_ceiling(authority, cleaned)
     return cleaned
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from spacekey.domain.errors import Unavailable
+from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import (
     Conflict,
     Forbidden,
@@ -35,13 +36,16 @@ _FIELDS = {"grants": "permissions", "first": "limit"}
 """What a resolver calls a field → what REST clients know it as."""
 
 
-def response_to(error: Refusal | Unavailable | BadBody) -> Response:
-    """The problem document of an expected refusal, an outage or an unreadable body."""
+def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False) -> Response:
+    """The problem document of an expected refusal, an outage or an unreadable body.
+
+    :param member: it was a signed-in person who asked, and no token.
+    """
     match error:
         case NotFound():
             return problem(404, "not_found", "Not found", str(error), headers=NO_STORE, what=error.what)
         case Forbidden():
-            return problems.scope_missing(REALM, error.missing)
+            return problems.scope_missing(REALM, error.missing, member=member)
         case InvalidInput():
             return _invalid(error)
         case ScopeNotAllowed():
@@ -66,12 +70,13 @@ def response_to(error: Refusal | Unavailable | BadBody) -> Response:
     return problem(400, error.code.lower(), "Refused", str(error), headers=NO_STORE)
 
 
-async def on_expected(_request: Request, error: Exception) -> Response:
+async def on_expected(request: Request, error: Exception) -> Response:
     """Starlette's exception handler for what :func:`response_to` takes."""
     if isinstance(error, Unavailable):
         log.warning("cannot answer: %s", error)
     if isinstance(error, Refusal | Unavailable | BadBody):
-        return response_to(error)
+        asking = request.scope.get("user")
+        return response_to(error, member=isinstance(asking, Principal) and asking.kind is Kind.MEMBER)
     raise error
 
 

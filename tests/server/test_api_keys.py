@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from spacekey.resolvers.members import add_member
 from spacekey.server.api_key import CREATED
 from support.server import Served, bearer, served
+from support.world import OPERATOR
 
 SPOOLED = {"name": "Production Server", "permissions": ["jobs:read", "jobs:write", "queues:read"]}
 MANAGE = ("tokens:read", "tokens:create", "tokens:update", "tokens:disable", "tokens:revoke")
@@ -134,6 +136,24 @@ async def test_a_member_names_the_workspace_or_the_space(database_url: str) -> N
         assert (await server.client.get("/api/v1/api-keys", headers=browser)).status_code == 422
         listed = await server.client.get(f"/api/v1/api-keys?workspace_id={workspace.id}", headers=browser)
         assert len(listed.json()["api_keys"]) == 2
+
+
+async def test_a_member_who_lacks_a_scope_is_told_of_a_role_and_not_of_a_token(database_url: str) -> None:
+    async with served(database_url) as server:
+        own, other = await server.world.workspace("teamspace"), await server.world.workspace("teamspace")
+        await server.world.member(other, "viewer", "ann@example.com")
+        browser = await server.cookie("ann@example.com")
+        wish = {"name": "k", "permissions": ["viewer"], "workspace_id": other.id}
+        nowhere = await server.client.post("/api/v1/api-keys", json=wish, headers=browser)
+        await add_member(server.world.system, OPERATOR, own.id, email="ann@example.com", role="owner")
+        not_there = await server.client.post("/api/v1/api-keys", json=wish, headers=browser)
+        for answer in (nowhere, not_there):
+            assert (answer.status_code, answer.json()["missing_scopes"]) == (403, ["tokens:create"])
+            assert answer.json()["detail"] == "Your role lacks a scope."
+            assert 'error_description="Your role lacks a scope."' in answer.headers["www-authenticate"]
+        _, secret = await server.token(own.id, "viewer")
+        by_token = await server.client.post("/api/v1/api-keys", json=wish, headers=bearer(secret))
+        assert by_token.json()["detail"] == "The token lacks a scope."
 
 
 async def test_unknown_foreign_and_malformed_ids_answer_alike(database_url: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from spacekey.domain.secret import Secret, parse
 from support.cli import Cli
+from support.world import EXAMPLES
 
 
 def secret_of(text: str) -> Secret:
@@ -139,6 +141,16 @@ def test_names_are_shown_as_they_are_and_never_as_markup(filled: Cli) -> None:
 def test_a_refused_token_says_which_option_to_change_and_makes_nothing(filled: Cli, args: list[str], said: str) -> None:
     assert said in filled.error("token", "create", *args)
     assert filled.lines("token", "list", "emit-demo") == []
+
+
+def test_where_tokens_may_have_roles_and_scopes_a_mistyped_role_is_a_role(filled: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "both.toml"
+    file.write_text((EXAMPLES / "teamspace.toml").read_text().replace('grants = "role"\n', ""))
+    both = Cli({**filled.settings, "SPACEKEY_CATALOGS": str(file)})
+    create = ("token", "create", "teamspace-demo", "x", "-s")
+    assert "--scope: Unknown role 'viewr'. Did you mean 'viewer'?" in both.error(*create, "viewr")
+    assert "--scope: Unknown scope 'task:read'. Did you mean 'tasks:read'" in both.error(*create, "task:read")
+    both(*create, "tasks:read", "-s", "viewer")
 
 
 def test_a_plan_without_tokens_says_to_upgrade(filled: Cli) -> None:
