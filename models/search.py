@@ -17,5 +17,5 @@ def contains(field: str, text: str, *columns: Mapped[str]) -> ColumnElement[bool
     :raises InvalidInput: for text that no database could hold.
     """
     if "\0" in text or text.encode("utf-8", "ignore").decode() != text:
-        raise InvalidInput(field, "holds characters that no text can hold")
+        raise InvalidInput(field, "Holds characters that no text can hold.")
     return or_(*(column.icontains(text, autoescape=True) for column in columns))

@@ -13,6 +13,8 @@ from graphql import GraphQLError
 
 from spacekey.domain.errors import SpacekeyError
 
+from .moments import written
+
 LINE_LENGTH_MAX = 16_384
 
 _SECRETS = re.compile(
@@ -34,7 +36,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, redacted and bounded."""
         line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "at": written(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redacted(record.getMessage())[:LINE_LENGTH_MAX],

@@ -94,7 +94,7 @@ def forge(content: Any) -> str:
     ],
 )
 def test_a_forged_cursor_never_reaches_the_database(kind: type[Key], content: Any) -> None:
-    with pytest.raises(InvalidInput, match="is not a cursor"):
+    with pytest.raises(InvalidInput, match="Is not a cursor"):
         read_cursor("o", kind, "after", forge(content))
 
 
