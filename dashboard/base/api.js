@@ -2,7 +2,7 @@
 
 /**
  * Why an answer did not come.
- * kind: "refused" (the server says why), "forbidden", "signed-out", "unavailable" (nothing was changed),
+ * kind: "refused" (the server says why), "forbidden", "signed-out", "unavailable" (the server says: nothing changed),
  * "unreachable" (nobody knows), "broken".
  */
 export class ApiError extends Error {
@@ -65,8 +65,9 @@ async function post(document, variables) {
   const error = body.errors?.[0];
   if (response.ok && error === undefined) return body.data;
   if (error !== undefined) throw graphqlError(error);
-  if (response.status === 503 || response.status === 502 || response.status === 504) {
-    throw new ApiError("unavailable", wait(response));
+  if (response.status === 503 && body.status === 503) throw new ApiError("unavailable", wait(response));
+  if ([502, 503, 504].includes(response.status)) {
+    throw new ApiError("unreachable", "Something between this page and the server gave no answer of the server's.");
   }
   throw new ApiError("broken", body.detail ?? "The server answered in a way this page does not understand.");
 }

@@ -165,6 +165,16 @@ async def test_an_outage_keeps_the_forms_content(visitor: NewVisitor) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("cannot answer right now; nothing was changed")
     await expect(page.get_by_role("textbox", name="Name")).to_have_value("Typed during an outage")
     await page.unroute("**/graphql")
+
+    async def proxy(route: Route) -> None:
+        await route.fulfill(status=504, content_type="text/html", body="<h1>504</h1>")
+
+    owner.excused.add("504 (Gateway Timeout)")
+    await page.route("**/graphql", proxy)
+    await page.get_by_role("button", name="Create token").click()
+    await expect(page.get_by_role("alert")).to_contain_text("no answer of the server's")
+    await expect(page.get_by_role("alert")).not_to_contain_text("nothing was changed")
+    await page.unroute("**/graphql")
     await page.get_by_role("button", name="Create token").click()
     await expect(page.get_by_role("heading", name="Typed during an outage is ready")).to_be_visible()
 
