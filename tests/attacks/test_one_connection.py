@@ -147,7 +147,7 @@ def test_a_hundred_callers_in_one_write_get_their_own_answers_in_order(address: 
     assert got == [*wanted, (401, "")]
 
 
-@pytest.mark.parametrize("token", [None, EVE])
+@pytest.mark.parametrize("token", [None, EVE], ids=["nobody", "eve"])
 def test_the_body_of_a_refused_request_is_not_the_next_request(address: tuple[str, int], token: str | None) -> None:
     """Nobody reads it; whatever the server does with it, what stands in it is answered to nobody."""
     for refused in (
@@ -194,7 +194,9 @@ def test_a_body_with_two_lengths_lets_nobody_in_with_what_stands_in_it(address: 
     assert [one.body for one in got if one.status == 200] in ([], ["bob outside 0"])
 
 
-@pytest.mark.parametrize(("token", "status"), [(None, 401), (EVE, 403), ("sk_live_x", 401)])
+@pytest.mark.parametrize(
+    ("token", "status"), [(None, 401), (EVE, 403), ("sk_live_x", 401)], ids=["nobody", "eve", "malformed"]
+)
 def test_a_refused_request_that_expects_100_is_refused_without_being_told_to_go_on(
     address: tuple[str, int], token: str | None, status: int
 ) -> None:
