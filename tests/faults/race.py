@@ -43,6 +43,8 @@ class Size:
     :param pause_tokens: the longest pause between two faults on one side (PostgreSQL or processes), counted in tokens
         that lose access meanwhile, so that a slow machine gets something done between faults; None: no faults.
     :param pause_seconds_max: whatever has happened in it, a pause takes no longer.
+    :param asked_after_part: of the tokens, so many were tried after the answer; in a short race one takeaway of many
+        tokens near its end weighs much.
     """
 
     tokens_min: int
@@ -53,6 +55,7 @@ class Size:
     users: int = 12
     pause_tokens: float | None = 4
     pause_seconds_max: float = 5.0
+    asked_after_part: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

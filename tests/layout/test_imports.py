@@ -32,8 +32,9 @@ PACKAGES: dict[str, frozenset[str]] = {
     "models": frozenset({"sqlalchemy", "sqlmodel"}),
     "models/migrate.py": frozenset({"alembic"}),
     "models/migrations": frozenset({"alembic"}),
+    "models/outage.py": frozenset({"asyncpg"}),
+    "models/postgres_engine.py": frozenset({"asyncpg"}),
     "models/postgres_lookup.py": frozenset({"asyncpg"}),
-    "models/store.py": frozenset({"asyncpg"}),
     "resolvers": frozenset({"sqlmodel"}),  # the type of a session, which they hand on
     "resolvers/passwords.py": frozenset({"argon2"}),
     "schema": frozenset({"graphql", "strawberry"}),
