@@ -3,8 +3,8 @@
 Run it with ``python -m bench.flood``. An app with an embedded store is served over HTTP, on SQLite (each verification
 a read) and on PostgreSQL where its binaries are installed. One honest client asks over one connection from 127.0.0.1.
 From 127.0.0.2 another process sends forged secrets, each one new, of a good shape and with the right checksum, so that
-each costs a look-up: so many a second over several connections, and at most one in flight on each. Calm and flooded
-spells take turns. Once with ``TokenMiddleware(flood=…)``, a bound on refusals by address, for which the budget is: at
+each costs a look-up: so many a second at random moments, and at most one in flight on each of several connections. Calm
+and flooded spells take turns. Once with ``TokenMiddleware(flood=…)``, a bound on refusals by address, for which the budget is: at
 most doubled (issue 4). And once without, for comparison.
 """
 
@@ -17,8 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from itertools import cycle
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -44,6 +46,7 @@ HONEST_A_SECOND = 200
 FORGED_A_SECOND = 400
 FLOOD_CONNECTIONS = 4
 FLOOD_ADDRESS = "127.0.0.2"
+SEED = 20261122
 BUDGET = 2.0
 URL, BOUNDED = "BENCH_DATABASE_URL", "BENCH_FLOOD_BOUNDED"
 SECRET = mint("em", "live", lambda length: bytes(range(length)))
@@ -83,20 +86,24 @@ def forged() -> Secret:
 
 
 def send_forged(address: tuple[str, int], on: Event, over: Event, sent: Any) -> None:
-    """The flood's process: sends while ``on`` is set, until ``over`` is, and counts in ``sent``."""
+    """The flood's process: sends while ``on`` is set, until ``over`` is, and counts in ``sent``.
+
+    The pauses are as random as those of many who know nothing of each other (exponential, so arrivals are Poisson's).
+    """
     with connected(address, FLOOD_CONNECTIONS, FLOOD_ADDRESS) as connections:
-        pause = FLOOD_CONNECTIONS / FORGED_A_SECOND
-        while not over.is_set():
+        random, asked = Random(SEED), [False] * len(connections)
+        for turn in cycle(range(len(connections))):
+            if over.is_set():
+                return
             if not on.wait(0.1):
                 continue
-            started = time.monotonic()
-            for connection in connections:
-                connection.sendall(get("/jobs", forged().reveal()))
-            for connection in connections:
-                if status_of_response(connection) not in (401, 429):
+            if asked[turn]:
+                if status_of_response(connections[turn]) not in (401, 429):
                     raise RuntimeError("a forged secret was not refused")
-            sent.value += len(connections)
-            time.sleep(max(0.0, started + pause - time.monotonic()))
+                sent.value += 1
+            connections[turn].sendall(get("/jobs", forged().reveal()))
+            asked[turn] = True
+            time.sleep(random.expovariate(FORGED_A_SECOND))
 
 
 @contextmanager

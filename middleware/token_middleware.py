@@ -113,8 +113,7 @@ class TokenMiddleware:
             finally:
                 if visit.fate is not DONE:
                     visit.count()
-                if KEY in scope:
-                    del scope[KEY]  # the two refer to each other; apart they are freed at once, not by the collector
+                scope[KEY] = None  # the two refer to each other; apart they are freed at once, not by the collector
                 if visit.stay is not None:
                     visit.stay.line.left()
         elif scope["type"] == "websocket":
