@@ -17,7 +17,7 @@ TINY: dict[str, dict[str, Any]] = {
     "graphql_fields": {"rounds": {10: 1}},
     "import_time": {"rounds": 1},
     "over_http": {"rounds": 1, "processes": 1},
-    "protected_route": {"rounds": 1},
+    "protected_route": {"rounds": 1, "processes": 1},
     "token_page": {"rounds": 1, "many": 2_000},
 }
 NEEDS_POSTGRES = {"token_page"}
