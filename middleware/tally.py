@@ -67,7 +67,9 @@ class Tally:
         entry.at = now
         entry.client = client
         entry.used = True
-        entry.scopes.add(scopes)
+        if scopes is not entry.latest:
+            entry.latest = scopes
+            entry.scopes.add(scopes)
 
     def denied(self, token_id: str, client: Client) -> None:
         """A good token lacked a scope."""
@@ -149,7 +151,7 @@ class Tally:
 
 
 class _Entry:
-    __slots__ = ("allowed", "at", "client", "denied", "limited", "scopes", "used")
+    __slots__ = ("allowed", "at", "client", "denied", "latest", "limited", "scopes", "used")
 
     def __init__(self, at: float) -> None:
         self.allowed = 0
@@ -159,7 +161,8 @@ class _Entry:
         self.client: Client = None
         self.used = False
         self.scopes: set[frozenset[str]] = set()
-        """Sets as the rules have them: adding one of those again costs next to nothing."""
+        """Sets as the rules have them: adding one of those again costs next to nothing, the latest not even that."""
+        self.latest: frozenset[str] | None = None
 
 
 def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
