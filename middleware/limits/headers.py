@@ -30,10 +30,9 @@ def _fields(per_minute: int, burst: int, remaining: int, reset_seconds: int) -> 
 def limit_headers(decision: Decision) -> tuple[Field, Field]:
     """Both fields, as ASGI headers. The same few come again and again: a burst is short, and so is its wait."""
     _, limit, debt, interval, burst, _ = decision
-    if debt and interval > SECOND_US:
-        reset = ((debt - 1) % interval + SECOND_US) // SECOND_US  # ``reset_seconds``, rounded up
-    else:
-        reset = 1 if debt else 0  # the same, for the usual rates
+    reset = 1 if debt else 0  # ``reset_seconds``, rounded up, at the usual rates; at slow ones it may be more
+    if reset and interval > SECOND_US:
+        reset = ((debt - 1) % interval + SECOND_US) // SECOND_US
     return _fields(limit.per_minute, limit.burst, burst - -(-debt // interval), reset)
 
 
