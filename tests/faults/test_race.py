@@ -27,7 +27,6 @@ LONG = Size(
 SHORT_OVER_HTTP = replace(SHORT, tokens_min=20, lanes=4, users=2, staleness_seconds=1.0)
 LONG_OVER_HTTP = replace(
     SHORT_OVER_HTTP,
-    asked_after_part=0.8,
     tokens_min=1_000,
     faults_min=4,
     seconds_max=600,
