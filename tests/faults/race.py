@@ -43,8 +43,8 @@ class Size:
     :param pause_tokens: the longest pause between two faults on one side (PostgreSQL or processes), counted in tokens
         that lose access meanwhile, so that a slow machine gets something done between faults; None: no faults.
     :param pause_seconds_max: whatever has happened in it, a pause takes no longer.
-    :param asked_after_part: of the tokens, so many were tried after the answer. Less in a short race, in which one
-        takeaway of many tokens near its end weighs much, and over HTTP, where few users ask and each for longer.
+    :param tried_part: of the tokens, so many were accepted before the takeaway, and so many tried after the answer.
+        Less in a short race, in which one takeaway of many tokens weighs much, and over HTTP, where few users ask.
     """
 
     tokens_min: int
@@ -55,7 +55,7 @@ class Size:
     users: int = 12
     pause_tokens: float | None = 4
     pause_seconds_max: float = 5.0
-    asked_after_part: float = 0.5
+    tried_part: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

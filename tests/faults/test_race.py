@@ -15,7 +15,7 @@ from .report import told
 
 SHORT = Size(tokens_min=40, faults_min=1, seconds_max=180)
 LONG = Size(
-    asked_after_part=0.8,
+    tried_part=0.8,
     tokens_min=10_000,
     faults_min=8,
     seconds_max=1_800,
@@ -49,8 +49,8 @@ def check(title: str, result: Result) -> None:
         kind: max(result.size.faults_min, result.faults.get(kind, 0)) for kind in Kind
     }
     # What was never accepted shows nothing by being refused; nor does what nobody tried afterwards.
-    assert outcome.warm > 0.8 * outcome.tokens
-    assert outcome.asked_after > result.size.asked_after_part * outcome.tokens
+    assert outcome.warm > result.size.tried_part * outcome.tokens
+    assert outcome.asked_after > result.size.tried_part * outcome.tokens
 
 
 async def test_no_use_is_accepted_after_the_answer(
