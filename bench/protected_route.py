@@ -167,9 +167,7 @@ def measure(rounds: int = ROUNDS, processes: int = PROCESSES) -> list[dict[str, 
         {
             "name": name,
             "microseconds": round(min(found.took) * 1e6, 1),
-            **ratios(
-                found.took, times[found.bare].took if len(found.took) == len(times[found.bare].took) else found.beside
-            ),
+            **ratios(found.took, found.beside),
             "budget": found.budget,
         }
         for name, found in times.items()

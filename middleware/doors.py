@@ -48,11 +48,11 @@ class Doors:
         self._known_scopes = known_scopes
         self.extent = Extent()
         """What was seen of the routes. Where it is unsure, or they are not what it says, call :meth:`keep`."""
-        self._walked_once = False
+        self.extent.tell()  # nothing was seen yet
 
     def keep(self, scope: Scope) -> None:
         """Put the guards in place at the first connection, and again when routes were added or exchanged since."""
-        if not self._walked_once or self.extent.changed():
+        if self.extent.changed():
             for line in self.compile(scope):
                 log.error("no rule, answered with 403: %s", line)
 
@@ -75,7 +75,6 @@ class Doors:
         for leaf, plan in plans.values():
             leaf.put(partial(self._guarded, plan, leaf.otherwise))
         self.extent = walk.extent()
-        self._walked_once = True
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:

@@ -138,7 +138,7 @@ class TokenMiddleware:
             pass  # an app that sent to a client that has gone; there is nobody to tell
         finally:
             visit.count()
-            scope.pop(KEY, None)
+            scope[KEY] = None
             await line.close_out()
 
 

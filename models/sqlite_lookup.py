@@ -10,7 +10,7 @@ from typing import Any
 
 from spacekey.domain.errors import Unavailable
 
-from .lookup import PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql
+from .lookup import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql
 from .outage import lost
 from .sqlite_file import SqliteFile
 
@@ -21,10 +21,12 @@ LOOK_EVERY_SECONDS = 1.0
 """How long a file that was moved, deleted or replaced may go unnoticed; looking costs a tenth of a read."""
 
 _SQL = lookup_sql("?")
-_NOTHING_SET = (False, False) + (None,) * 9
-"""What the columns from ``PLAIN_COLUMNS`` on come to for nearly every token in use: no truths and no moments."""
+_USUAL_FACTS = (False, False, *NO_MOMENTS)
+"""The facts from ``PLAIN_COLUMNS`` on for nearly every token in use: no truths and no moments."""
 
-_NO_FACTS = _NOTHING_SET[:-1]
+_USUAL_COLUMNS = (*_USUAL_FACTS, None)
+"""The same in a row, whose last column is the successor's first use."""
+
 _made = tuple.__new__
 
 
@@ -76,8 +78,8 @@ class SqliteLookup:
 def _facts(row: tuple[Any, ...]) -> TokenFacts:
     """SQLite keeps truths as numbers, and moments as text in UTC."""
     rest = row[PLAIN_COLUMNS:]
-    if rest == _NOTHING_SET:
-        return _made(TokenFacts, row[:PLAIN_COLUMNS] + _NO_FACTS)  # the usual case; as ``_make``, for half the time
+    if rest == _USUAL_COLUMNS:
+        return _made(TokenFacts, row[:PLAIN_COLUMNS] + _USUAL_FACTS)  # the usual case; as ``_make``, for half the time
     retires, used, *moments = rest
     return facts_of((*row[:PLAIN_COLUMNS], bool(retires), bool(used), *map(_moment, moments)))
 
