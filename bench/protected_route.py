@@ -122,7 +122,6 @@ async def _round(one: Contestant) -> float:
 class Times:
     """Seconds a request of one contestant, by round, and of its bare twin in the same rounds."""
 
-    bare: str
     budget: float | None
     took: list[float] = field(default_factory=list)
     beside: list[float] = field(default_factory=list)
@@ -134,7 +133,7 @@ async def _times(rounds: int) -> dict[str, Times]:
     with tempfile.TemporaryDirectory() as folder:
         async with stored(Path(folder), bare, bare_fastapi) as others:
             everybody = [*in_memory, *others]
-            times = {one.name: Times(one.bare, one.budget) for one in everybody}
+            times = {one.name: Times(one.budget) for one in everybody}
             for one in everybody:
                 await _round(one)
             for turn in range(rounds):
@@ -160,7 +159,7 @@ def measure(rounds: int = ROUNDS, processes: int = PROCESSES) -> list[dict[str, 
     for _ in range(processes):
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             for name, found in process.submit(_in_a_process, rounds).result().items():
-                all_of_it = times.setdefault(name, Times(found.bare, found.budget))
+                all_of_it = times.setdefault(name, Times(found.budget))
                 all_of_it.took += found.took
                 all_of_it.beside += found.beside
     rows: list[dict[str, object]] = [

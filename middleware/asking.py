@@ -30,13 +30,13 @@ ANONYMOUS = UnauthenticatedUser()
 class Asking:
     """What is known of a connection's caller, and how more is learnt. Its attributes are set by the visit it is."""
 
-    __slots__ = ("_gate", "_outcome", "_paid", "_sent", "decision", "scope")
+    __slots__ = ("_gate", "_outcome", "_paid", "_scope", "_sent", "decision")
 
     _gate: Gate
     _sent: Secret | Malformed | None
     _outcome: Outcome | None
     _paid: int
-    scope: Scope
+    _scope: Scope
     decision: Decision | None
     """What the token's limit says; None before it was charged, and for whoever has none."""
 
@@ -66,28 +66,28 @@ class Asking:
 
     async def fallback(self) -> Outcome:
         """What the app's own way of authentication says now."""
-        return await self._gate.ask_fallback(HTTPConnection(self.scope))
+        return await self._gate.ask_fallback(HTTPConnection(self._scope))
 
     def renew(self, valid: Valid) -> None:
         """The credentials were verified anew: the connection goes on with their principal as it is now."""
         self._outcome = valid
-        self.scope["user"] = valid.principal
-        self.scope["auth"] = TokenCredentials(valid.principal)
+        self._scope["user"] = valid.principal
+        self._scope["auth"] = TokenCredentials(valid.principal)
 
     def _credentials(self) -> Secret | Malformed | None:
         if self._sent is NOT_READ:
-            self._sent = credentials_of(self.scope)
+            self._sent = credentials_of(self._scope)
         return self._sent
 
     def _peek(self) -> Outcome | None:
         """The outcome, where the verifier knows it without waiting."""
         sent = self._sent
         if sent is NOT_READ:
-            sent = self._sent = credentials_of(self.scope)
+            sent = self._sent = credentials_of(self._scope)
         if type(sent) is not Secret or (verdict := self._gate.peek(sent)) is None:
             return None
         if self._gate.flood is not None and type(verdict) is not Valid:
-            self._gate.flood.note(self.scope, sent, verdict)
+            self._gate.flood.note(self._scope, sent, verdict)
         return self._settle(verdict)
 
     async def _ask(self) -> Outcome:
@@ -96,17 +96,17 @@ class Asking:
             return await self._ask_about(sent)
         if isinstance(sent, Malformed):
             return Refused(Reason.MALFORMED)
-        return await self._gate.ask_fallback(HTTPConnection(self.scope))
+        return await self._gate.ask_fallback(HTTPConnection(self._scope))
 
     async def _ask_about(self, secret: Secret) -> Outcome:
         flood = self._gate.flood
         if flood is None:
             return await self._gate.judge(secret)
-        held_up = flood.holds_up(self.scope, secret)
+        held_up = flood.holds_up(self._scope, secret)
         if held_up is not None:
             return held_up
         verdict = await self._gate.judge(secret)
-        flood.note(self.scope, secret, verdict)
+        flood.note(self._scope, secret, verdict)
         return verdict
 
     def _charged_at_once(self, principal: Principal, access: Access) -> bool:
@@ -133,11 +133,11 @@ class Asking:
     def _settle(self, outcome: Outcome) -> Outcome:
         self._outcome = outcome
         if isinstance(outcome, Valid):
-            self.scope["user"] = outcome.principal
-            self.scope["auth"] = TokenCredentials(outcome.principal)
+            self._scope["user"] = outcome.principal
+            self._scope["auth"] = TokenCredentials(outcome.principal)
         else:
-            self.scope["user"] = ANONYMOUS
-            self.scope["auth"] = NO_CREDENTIALS
+            self._scope["user"] = ANONYMOUS
+            self._scope["auth"] = NO_CREDENTIALS
         if self._gate.on_outcome is not None or type(outcome) is not Valid:
-            self._gate.observe(self.scope, outcome)
+            self._gate.observe(self._scope, outcome)
         return outcome

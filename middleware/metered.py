@@ -27,7 +27,7 @@ class Metered(Asking):
         if usage is None or fate is DONE:
             return
         self.fate = DONE
-        scopes, client = self._used, self.scope.get("client")
+        scopes, client = self._used, self._scope.get("client")
         if self.decision is not None and not self.decision.allowed:
             count(usage, outcome, client, Fate.LIMITED, scopes)
         elif fate is ALLOWED and type(outcome) is Valid:
@@ -57,7 +57,7 @@ class Metered(Asking):
 
         :returns: None where there is no limit to charge.
         """
-        outcome, over_http = self._outcome, self.scope["type"] == "http"
+        outcome, over_http = self._outcome, self._scope["type"] == "http"
         if not isinstance(outcome, Valid):
             return None
         if over_http and self.decision is not None:
@@ -71,4 +71,4 @@ class Metered(Asking):
 
     def _count_also(self, fate: Fate, scopes: frozenset[str] = NO_SCOPES) -> None:
         if self._gate.usage is not None:
-            count(self._gate.usage, self._outcome, self.scope.get("client"), fate, scopes)
+            count(self._gate.usage, self._outcome, self._scope.get("client"), fate, scopes)

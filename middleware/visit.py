@@ -52,7 +52,7 @@ class Visit(Exchange):
         sent: Secret | Malformed | None = NOT_READ,
     ) -> None:
         self._gate = gate
-        self.scope = scope
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._outcome = None
@@ -75,7 +75,7 @@ class Visit(Exchange):
         gate, outcome = self._gate, self._outcome
         if outcome is None:
             if self._sent is NOT_READ and (recall := gate.recall) is not None:
-                scope = self.scope
+                scope = self._scope
                 try:
                     known = recall(scope)
                 except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
@@ -95,7 +95,7 @@ class Visit(Exchange):
             if type(access) is Requirement and (enough := access.enough) is not None:
                 passes = enough <= principal.scopes  # the usual case, without another call
             else:
-                passes = access is optional or satisfied(self.scope, principal, access)
+                passes = access is optional or satisfied(self._scope, principal, access)
         else:
             passes = access is optional and isinstance(outcome, Absent)
         if passes:
@@ -147,8 +147,8 @@ class Visit(Exchange):
     async def refusal_to_stay(self, principal: Principal) -> Response | None:
         """What would refuse this connection if it came in now as ``principal``; None lets it stay."""
         for access in self._satisfies():
-            if not satisfied(self.scope, principal, access):
-                refusal = await refusal_of(self._gate, self.scope, principal, access)
+            if not satisfied(self._scope, principal, access):
+                refusal = await refusal_of(self._gate, self._scope, principal, access)
                 if refusal is not None:
                     return refusal
         return None
@@ -156,15 +156,15 @@ class Visit(Exchange):
     @property
     def spaces(self) -> frozenset[str | None]:
         """The spaces that the connection is bound to, by the path parameters of what it satisfied."""
-        return frozenset(space for access in self._satisfies() for space in spaces_in(self.scope, access))
+        return frozenset(space for access in self._satisfies() for space in spaces_in(self._scope, access))
 
     def _staying(self) -> Stay:
         if self.stay is None:
-            self.stay = Stay(self, self._gate, self.scope, OpenResponse(self._gate.watch, self._receive, self._send))
+            self.stay = Stay(self, self._gate, self._scope, OpenResponse(self._gate.watch, self._receive, self._send))
         return self.stay
 
     def _satisfies(self) -> list[Requirement]:
-        every = [*self.scope.get(EARLIER, ()), self.admitted]
+        every = [*self._scope.get(EARLIER, ()), self.admitted]
         return [access for access in every if isinstance(access, Requirement)]
 
     def _admit(self, access: Access) -> None:
@@ -177,12 +177,12 @@ class Visit(Exchange):
 
     def _note(self, access: Access) -> None:
         """Remember what was satisfied besides ``admitted``: a connection that stays must go on satisfying it all."""
-        earlier: list[Access] = self.scope.setdefault(EARLIER, [])
+        earlier: list[Access] = self._scope.setdefault(EARLIER, [])
         if access not in earlier:
             earlier.append(access)
 
     async def _decided(self, principal: Principal, requirement: Requirement) -> Response | None:
-        refusal = await refusal_of(self._gate, self.scope, principal, requirement)
+        refusal = await refusal_of(self._gate, self._scope, principal, requirement)
         if refusal is None:
             self._used |= scopes_used(requirement, principal)
             self._note(requirement)
