@@ -5,10 +5,11 @@ hands out its own share of every limit; a task asks again and again, and no requ
 those that find it out.
 
 How the limit holds through a restart of Redis that forgets everything (docs/limits.md has the whole argument): when
-the connection is lost a share starts empty, so all shares together admit no more than the rate since then; a share is
-only used for ``SETTLE_SECONDS`` after the last time Redis was asked; and Redis admits nothing before it has run for
-that long, and then starts from empty accounts itself. A Redis that only keeps one waiting has lost nothing. Then the
-share is what it has always been, so that a pause of a tenth of a second refuses nobody who has been quiet.
+the connection is lost a share starts empty, so all shares together admit no more than the rate since then; Redis admits
+nothing before it has run for ``SETTLE_SECONDS``, and then starts from empty accounts itself; and a share takes in and
+hands out only until the moment before which, by what Redis last said or did not say, it cannot decide again. A Redis
+that only keeps one waiting has lost nothing. Then the share is what it has always been, so that a pause of a tenth of a
+second refuses nobody who has been quiet.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError, ResponseError
 
 from spacekey.domain.errors import ConfigurationError
@@ -33,7 +36,9 @@ from .memory import ENTRIES_MAX, MemoryLimiter
 from .redis_script import CHARGE
 
 SETTLE_SECONDS = 1.0
-"""How long a process may rely on having found Redis out of reach; the same for all that share one."""
+"""For how long a Redis that has started decides nothing; the same for all that share one."""
+AWAY_SECONDS = 0.95
+"""How long a process relies on nobody having listened: a little less, for clocks that do not run quite alike."""
 PROBE_SECONDS = 0.25
 """How often Redis is asked whether it is back."""
 CONNECTIONS_MAX = 32
@@ -41,13 +46,16 @@ _LOOK = Limit(1, 1)
 
 log = logging.getLogger("spacekey.middleware")
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Why Redis did not decide, and whether it must have lost its memory, or may have."""
+    """Why Redis did not decide; whether it must have lost its memory, or may have; and for how long it goes on so."""
 
     why: str
     forgetful: bool
+    seconds: float
 
 
 class RedisLimiter:
@@ -87,10 +95,10 @@ class RedisLimiter:
         self._on_fallback = on_fallback
         self._entries_max = entries_max
         self._clock = clock
-        self._share = self._new_share(None)
         self._falls_back = False
         self._forgotten = False  # in this outage, and the share has begun from nothing
-        self._asked_at = 0.0
+        self._asked_at = self._until = 0.0  # what Redis was asked last was no answer, and speaks for so long
+        self._share = self._new_share(None)
         self._probing: asyncio.Task[None] | None = None
 
     @property
@@ -100,9 +108,10 @@ class RedisLimiter:
 
     def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:
         """The share's decision while Redis is known to be out of reach; else None, and :meth:`charge` asks it."""
-        if not self._falls_back or self._clock() >= self._asked_at + SETTLE_SECONDS:
+        if not self._falls_back:
             return None
-        return self._share.charge_at_once(key, limit, cost)
+        decision = self._share.charge_at_once(key, limit, cost)
+        return decision if self._clock() < self._until else None
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
@@ -128,24 +137,38 @@ class RedisLimiter:
     async def _ask(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | _Silence:
         """Whether the charge was taken, and the debt in microseconds; or why Redis did not decide."""
         arguments = [interval_us(limit), burst_of(limit), cost, int(SETTLE_SECONDS * SECOND_US)]
-        call = self._script(keys=[self._prefix + key], args=arguments)
         try:
-            answer = await _within(self._timeout_seconds, call)
+            answer = await _within(self._timeout_seconds, self._run([self._prefix + key], arguments))
             code, number = int(answer[0]), int(answer[1])
         except TimeoutError:
-            return _Silence("it did not answer in time", forgetful=False)
+            return _Silence("it did not answer in time", forgetful=False, seconds=SETTLE_SECONDS)
         except (RedisError, OSError) as error:  # of its text nothing is told: it may hold the URL with its password
-            return _Silence(type(error).__name__, forgetful=not isinstance(error, ResponseError))
+            return _Silence(type(error).__name__, not isinstance(error, ResponseError), AWAY_SECONDS)
         except (TypeError, ValueError, LookupError):
-            return _Silence("it answered with something else", forgetful=False)
-        return _Silence("it has only just started", forgetful=True) if code < 0 else (code == 1, number)
+            return _Silence("it answered with something else", forgetful=False, seconds=SETTLE_SECONDS)
+        if code < 0:
+            return _Silence("it has only just started", forgetful=True, seconds=number / SECOND_US)
+        return code == 1, number
+
+    async def _run(self, keys: list[str], arguments: list[int]) -> list[int]:
+        """What the script says. A connection that was lost only says that some server is gone, perhaps long since;
+        so one that is new is tried. When that fails as well, nobody decides anything until ``SETTLE_SECONDS`` from now.
+        If it was the answer that was lost, the charge is taken twice.
+        """
+        try:
+            return cast("list[int]", await self._script(keys=keys, args=arguments))
+        except (LostConnection, OSError):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            return cast("list[int]", await self._script(keys=keys, args=arguments))
 
     def _fall_back(self, silence: _Silence, asked_at: float) -> None:
         """Hand out this process's share from now on; from nothing on, where Redis has forgotten what was admitted."""
-        self._asked_at = max(self._asked_at, asked_at)
-        if silence.forgetful and not self._forgotten:
+        known = asked_at <= self._until  # that nobody has decided since the time before
+        if silence.forgetful and not (self._forgotten and known):
             self._forgotten = True
             self._share = self._new_share(self._clock())
+        if asked_at >= self._asked_at:
+            self._asked_at, self._until = asked_at, asked_at + silence.seconds
         if self._falls_back:
             return
         log.warning("limits: Redis cannot be asked (%s); this process hands out its own share", silence.why)
@@ -164,7 +187,7 @@ class RedisLimiter:
 
     def _new_share(self, empty_at_seconds: float | None) -> MemoryLimiter:
         return MemoryLimiter(
-            clock=self._clock,
+            clock=lambda: min(self._clock(), self._until),
             entries_max=self._entries_max,
             share=self._processes,
             empty_at_seconds=empty_at_seconds,
@@ -189,7 +212,7 @@ class RedisLimiter:
                 log.exception("the observer failed")
 
 
-async def _within(seconds: float, call: Awaitable[list[int]]) -> list[int]:
+async def _within(seconds: float, call: Awaitable[Result]) -> Result:
     """The call's result.
 
     :raises TimeoutError: when it took longer. An event loop that was busy itself for that long does not count: an
@@ -213,7 +236,7 @@ _TURNS = 4
 
 
 def _client(url: str) -> Redis:
-    """A client that tries once: a second try after an answer that was lost would charge twice.
+    """A client that asks once; when it is asked again is for the limiter to say.
 
     :raises ConfigurationError: for a URL that is none.
     """

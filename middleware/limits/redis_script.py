@@ -13,10 +13,13 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local span = interval * burst
 local debt = 0
 
-local uptime = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%-?%d+)'))
+local about = redis.call('INFO', 'server')
+local uptime = tonumber(string.match(about, 'uptime_in_seconds:(%-?%d+)'))
 if uptime >= 0 then -- below 0: somebody has set the clock back beyond the start, which then says nothing
-    -- Uptime counts whole seconds of the clock: the start may lie up to one second after what it says.
-    local settled = (tonumber(time[1]) - uptime + 1) * 1000000 + settle
+    -- Both in whole seconds of one look at the clock, so that the start is the same in every answer: a process that is
+    -- told to wait and one that is served must mean the same moment. It may lie up to a second after what they say.
+    local seen = math.floor(tonumber(string.match(about, 'server_time_usec:(%d+)') or time[1] * 1000000) / 1000000)
+    local settled = (seen - uptime + 1) * 1000000 + settle
     if now < settled then
         return {-1, settled - now}
     end

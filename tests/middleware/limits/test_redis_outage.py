@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits import redis as over_redis
-from spacekey.middleware.limits.redis import SETTLE_SECONDS, RedisLimiter
+from spacekey.middleware.limits.redis import AWAY_SECONDS, SETTLE_SECONDS, RedisLimiter
 from support.redis_server import RedisServer
 
 LIMIT = Limit(per_minute=60_000, burst=40)
@@ -91,7 +93,7 @@ async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
 async def test_many_pauses_hand_out_one_share_and_not_one_each(steady_redis: RedisServer) -> None:
     now = [0.0]
     limit = Limit(per_minute=60, burst=40)
-    pause = over_redis._Silence("a test says so", forgetful=False)
+    pause = over_redis._Silence("a test says so", forgetful=False, seconds=SETTLE_SECONDS)
     limiter = RedisLimiter(steady_redis.url, processes=8, clock=lambda: now[0])
     admitted = 0
     for _ in range(10):
@@ -196,20 +198,85 @@ async def test_a_redis_that_refuses_to_write_counts_as_down(redis_server: RedisS
         assert limiter.falls_back
 
 
-async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("forgetful", [False, True])
+async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(
+    redis_server: RedisServer, forgetful: bool
+) -> None:
     """A process that was suspended during an outage asks first, and does not hand out a share beside Redis."""
     now = [0.0]
     redis_server.wait_until_it_has_run_for(3.0)
     limiter = RedisLimiter(redis_server.url, clock=lambda: now[0], timeout_seconds=0.9)
     try:
-        limiter._fall_back(over_redis._Silence("a test says so", forgetful=False), 0.0)
+        limiter._fall_back(over_redis._Silence("a test says so", forgetful, AWAY_SECONDS), 0.0)
         assert limiter.charge_at_once("key_1", LIMIT) is not None
-        now[0] = SETTLE_SECONDS
+        assert AWAY_SECONDS < SETTLE_SECONDS  # for which Redis decides nothing
+        now[0] = AWAY_SECONDS
         assert limiter.charge_at_once("key_1", LIMIT) is None
         await limiter.charge("key_1", LIMIT)
         assert not limiter.falls_back
     finally:
         await limiter.aclose()
+
+
+async def test_a_share_takes_nothing_in_for_the_time_after_the_outage() -> None:
+    """Also when the answer that began it was read late: what came in since is what Redis hands out."""
+    now = [0.0]
+    limiter = RedisLimiter(NOBODY, clock=lambda: now[0])
+    try:
+        limiter._fall_back(over_redis._Silence("a test says so", True, 0.01), 0.0)
+        now[0] = 60.0
+        assert limiter._share.charge_at_once("key_1", LIMIT, 0).remaining in range(11)  # of a burst of 40
+    finally:
+        await limiter.aclose()
+
+
+@pytest.mark.parametrize(("asked_again_at", "allowed"), [(AWAY_SECONDS, True), (AWAY_SECONDS + 0.01, False)])
+async def test_a_share_begins_anew_when_redis_may_have_decided_meanwhile(asked_again_at: float, allowed: bool) -> None:
+    now = [0.0]
+    limiter = RedisLimiter(NOBODY, clock=lambda: now[0])
+    refused = over_redis._Silence("a test says so", True, AWAY_SECONDS)
+    try:
+        limiter._fall_back(refused, 0.0)
+        now[0] = asked_again_at
+        limiter._fall_back(refused, now[0])
+        decision = limiter.charge_at_once("key_1", LIMIT)
+        assert decision is not None
+        assert decision.allowed is allowed
+    finally:
+        await limiter.aclose()
+
+
+async def test_an_answer_to_an_earlier_question_prolongs_nothing() -> None:
+    limiter = RedisLimiter(NOBODY, clock=lambda: 0.5)
+    try:
+        limiter._fall_back(over_redis._Silence("started, the script says", True, 0.1), 0.45)
+        limiter._fall_back(over_redis._Silence("refused, before that", True, AWAY_SECONDS), 0.3)
+        assert limiter.charge_at_once("key_1", LIMIT) is not None
+        assert limiter._until == pytest.approx(0.55)
+    finally:
+        await limiter.aclose()
+
+
+async def test_connections_that_were_lost_long_ago_are_no_outage(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them: the second question goes over a new one."""
+    redis_server.wait_until_it_has_run_for(3.0)
+    async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
+        await asyncio.gather(*(limiter.charge("key_1", LIMIT) for _ in range(8)))
+        idle = limiter._redis.connection_pool._available_connections
+        lost = {one._reader for one in idle if one.is_connected}
+        assert len(lost) > 1
+        send = AbstractConnection.send_packed_command
+
+        async def send_or_fail(connection: AbstractConnection, *arguments: Any, **options: Any) -> None:
+            if connection._reader in lost:
+                raise RedisConnectionError("Connection lost")
+            await send(connection, *arguments, **options)
+
+        monkeypatch.setattr(AbstractConnection, "send_packed_command", send_or_fail)
+        assert (await limiter.charge("key_1", LIMIT)).allowed
+        assert not limiter.falls_back
 
 
 async def test_an_observer_that_fails_does_not_reach_the_request() -> None:
