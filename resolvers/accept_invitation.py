@@ -70,7 +70,7 @@ async def _first_password(
     if password is None:
         raise InvalidInput("password", "Choose a password: it is your first.")
     known = await words_around(system, user.id, user.email, user.name, invited_to=[workspace_id])
-    check_password("password", password, about=known)
+    await check_password("password", password, about=known)
     return await system.passwords.hash(password)
 
 

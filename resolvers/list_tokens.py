@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
 from spacekey.models import token_queries
 from spacekey.models.token import Token
@@ -72,6 +73,8 @@ def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, 
     :raises InvalidInput: a condition that cannot be.
     """
     unused, expiring = search.unused_days, search.expiring_days
+    if search.environment not in {None, *ENVIRONMENTS}:
+        raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.")
     return TokenFilter(
         workspace_id=workspace_id,
         space_id=space_id,

@@ -61,8 +61,10 @@ class Passwords:
             return False
 
 
-def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> None:
+async def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> None:
     """Refuse passwords that are too short, too long, or mostly made of what is guessed first.
+
+    A long one takes tens of milliseconds, which are a thread's.
 
     :param about: names and addresses of the owner and of the service, which are guessed first too.
     :raises InvalidInput: with what to do.
@@ -72,7 +74,7 @@ def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> N
         raise InvalidInput(field, f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password.")
     if len(set("".join(text.casefold().split()))) < CHARACTERS_MIN:
         raise InvalidInput(field, "This password repeats too few characters. Use several words.")
-    if left_over(text, (SERVICE, *about)) < LEFT_OVER_MIN:
+    if await asyncio.to_thread(left_over, text, (SERVICE, *about)) < LEFT_OVER_MIN:
         raise InvalidInput(
             field,
             "This password is mostly made of what is guessed first: common words, rows of keys, sequences, dates, "

@@ -117,7 +117,7 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
     system.attempts.succeeded(key, _everywhere(caller.name))
-    check_password("new", new, about=await words_around(system, user.id, user.email, user.name))
+    await check_password("new", new, about=await words_around(system, user.id, user.email, user.name))
     hashed = await system.passwords.hash(new)
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)

@@ -24,7 +24,7 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
     :raises Conflict: the address is taken.
     """
     address, cleaned = clean_email("email", email), clean_name("name", name)
-    check_password("password", password, about=words_about(system, address, cleaned))
+    await check_password("password", password, about=words_about(system, address, cleaned))
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
         if await user_queries.user_by_email(session, address) is not None:
@@ -53,7 +53,7 @@ async def reset_password(system: System, caller: Operator, *, email: str, passwo
     if user is None:
         raise NotFound("user")
     known = await words_around(system, user.id, user.email, user.name)
-    check_password("password", password, about=known)
+    await check_password("password", password, about=known)
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
         user.password_hash = hashed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import string
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models.store import Store
+from spacekey.resolvers import passwords
 from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.common_stems import common_stems
@@ -62,16 +65,29 @@ vase velvet violin wagon walnut whistle willow wobble yarn zipper
 """
 
 
+def check(password: str) -> None:
+    """Refuse it, or not."""
+    asyncio.run(check_password("password", password, about=ABOUT))
+
+
 @pytest.mark.parametrize("password", GUESSED_FIRST.split())
 def test_what_is_guessed_first_is_refused_and_told_what_to_do(password: str) -> None:
     with pytest.raises(InvalidInput, match=r"Add several words|Use several words") as refused:
-        check_password("password", password, about=ABOUT)
+        check(password)
     assert password not in refused.value.reason
+
+
+async def test_other_work_goes_on_while_a_password_is_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = threading.Event()
+    monkeypatch.setattr(passwords, "left_over", lambda *_: LENGTH_MAX if others.wait(10) else 0)
+    weighing = asyncio.ensure_future(check_password("password", ORDINARY[0], about=ABOUT))
+    asyncio.get_running_loop().call_soon(others.set)
+    await weighing
 
 
 @pytest.mark.parametrize("password", ORDINARY)
 def test_ordinary_sentences_and_made_passwords_are_good(password: str) -> None:
-    check_password("password", password, about=ABOUT)
+    check(password)
 
 
 @given(
@@ -81,7 +97,7 @@ def test_ordinary_sentences_and_made_passwords_are_good(password: str) -> None:
 def test_four_words_that_nobody_is_known_for_are_good(words: list[str], between: str) -> None:
     password = between.join(words)
     if len(password) >= 15:
-        check_password("password", password, about=ABOUT)
+        check(password)
 
 
 @given(
@@ -93,7 +109,7 @@ def test_four_words_that_nobody_is_known_for_are_good(words: list[str], between:
 def test_random_passwords_are_good(seed: int, length: int, alphabet: str) -> None:
     """From 15 characters on. Seeded, so that one of the few in 100,000 that look like words fails nobody's build."""
     source = random.Random(seed)
-    check_password("password", "".join(source.choice(alphabet) for _ in range(length)), about=ABOUT)
+    check("".join(source.choice(alphabet) for _ in range(length)))
 
 
 @given(

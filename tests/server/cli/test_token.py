@@ -83,6 +83,9 @@ def test_lists_are_filtered(filled: Cli) -> None:
     filled("token", "create", "spooled-demo", "Short", "-s", "jobs:read", "--expires", "1h", "--space", "production")
     assert name() == ["Short", "Test key", "Demo management"]
     assert name("--environment", "test") == ["Test key"]
+    assert "--environment: Write live or test." in filled.error(
+        "token", "list", "spooled-demo", "--environment", "staging"
+    )
     assert name("--expiring", "1") == ["Short"]
     assert name("--space", "production") == ["Short"]
     assert name("--text", "MANAGE") == ["Demo management"]
