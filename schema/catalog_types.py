@@ -89,7 +89,8 @@ class Catalog:
     secret_pattern: str = strawberry.field(description="Finds this product's secrets in text, for secret scanners.")
     environments: list[str]
     token_kinds: list[str]
-    token_roles: list[str]
+    token_roles: list[str] = strawberry.field(description="The roles that tokens may hold.")
+    one_role: bool = strawberry.field(description="Whether a token's grants are exactly one role, and nothing else.")
     scopes: list[Scope]
     shorthands: list[Shorthand]
     presets: list[Preset]
@@ -109,6 +110,7 @@ def catalog_type(catalog: domain.Catalog) -> Catalog:
         environments=list(catalog.environments),
         token_kinds=sorted(catalog.token_kinds),
         token_roles=list(catalog.token_roles),
+        one_role=catalog.one_role,
         scopes=[Scope(name=name, description=text, management=False) for name, text in catalog.scopes.items()]
         + [Scope(name=name, description=text, management=True) for name, text in MANAGEMENT_SCOPES.items()],
         shorthands=[

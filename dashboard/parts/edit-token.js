@@ -18,7 +18,9 @@ export async function editToken(workspace, token) {
     title: `Edit ${token.name}`,
     wide: true,
     content: (close) => {
-      const picker = workspace.catalog.tokenRoles.length && token.role ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
+      const { oneRole, tokenRoles } = workspace.catalog;
+      const holdsRole = oneRole || (tokenRoles.length && token.role);
+      const picker = holdsRole ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
       const expiry = expiryField(workspace.policy, token.expiresAt);
       return form({
         fields: [

@@ -11,11 +11,11 @@ export function tokenRoles(workspace) {
   return workspace.roles.filter((one) => names.includes(one.name) || added.includes(one));
 }
 
-/** The picker. Gives { element, grants() } like the one for scopes. */
+/** The picker. Gives { element, grants() } like the one for scopes. What is chosen already stays until a role is picked. */
 export function rolePicker(workspace, chosen = []) {
   const roles = tokenRoles(workspace);
   const allowed = (role) => whyNot(workspace, role.scopes);
-  const first = chosen.find((name) => roles.some((one) => one.name === name)) ?? roles.find((one) => allowed(one) === null)?.name;
+  const first = chosen.length ? (chosen.length === 1 ? chosen[0] : undefined) : roles.find((one) => allowed(one) === null)?.name;
   const summary = h("div", { class: "summary", role: "status", "aria-live": "polite" });
   const options = roles.map((role) => ({
     value: role.name,
@@ -24,10 +24,13 @@ export function rolePicker(workspace, chosen = []) {
     disabled: allowed(role) !== null,
   }));
   const radios = radioField({ name: "role", label: "Scope (role)", options, value: first, onchange: () => update() });
-  const grants = () => [...radios.querySelectorAll("input:checked")].map((one) => one.value);
+  const grants = () => {
+    const picked = [...radios.querySelectorAll("input:checked")].map((one) => one.value);
+    return picked.length ? picked : [...chosen];
+  };
   const update = () => {
     const held = expand(workspace, grants());
-    fill(summary, h("strong", {}, "This role now comes to: "), held.join(", ") || "nothing");
+    fill(summary, h("strong", {}, "This now comes to: "), held.join(", ") || "nothing");
   };
   update();
   const note = h("p", { class: "hint" }, "What a role holds is decided when a request comes in: a change of the role changes the token.");

@@ -85,6 +85,7 @@ def catalog_facts(catalog: Catalog) -> Facts:
         "environments": list(catalog.environments),
         "token_kinds": sorted(catalog.token_kinds),
         "token_roles": list(catalog.token_roles),
+        "one_role": catalog.one_role,
         "default_plan": catalog.default_plan,
         "scopes": [{"name": name, "description": text} for name, text in catalog.scopes.items()],
         "shorthands": [

@@ -204,6 +204,26 @@ async def test_teamspace_a_manager_creates_and_edits_and_does_not_end(visitor: N
     assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
+async def test_teamspace_a_token_of_two_roles_is_edited_without_a_change_of_them_and_then_holds_one(
+    visitor: NewVisitor,
+) -> None:
+    admin = await visitor()
+    page, token = admin.page, admin.dashboard.world.tokens["teamspace Two roles"]
+    grants = "query ($id: ID!) { token(id: $id) { grants } }"
+    await admin.sign_in("administrator@teamspace.example", f"/token/{token}")
+    await page.get_by_role("button", name="Edit").click()
+    await expect(page.get_by_role("radio", name="Viewer")).to_be_visible()
+    await page.get_by_role("textbox", name="Description").fill("Edited")
+    await page.get_by_role("button", name="Save changes").click()
+    await expect(page.get_by_role("main")).to_contain_text("Edited")
+    assert (await admin.ask(grants, id=token))["data"]["token"]["grants"] == ["viewer", "member"]
+    await page.get_by_role("button", name="Edit").click()
+    await page.get_by_role("radio", name="Viewer").check()
+    await page.get_by_role("button", name="Save changes").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert (await admin.ask(grants, id=token))["data"]["token"]["grants"] == ["viewer"]
+
+
 async def test_guard_full_access_and_the_key_that_stays_as_revoked(visitor: NewVisitor) -> None:
     admin = await visitor()
     page, world = admin.page, admin.dashboard.world

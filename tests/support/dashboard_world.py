@@ -60,6 +60,7 @@ async def make_dashboard_world(settings: Settings) -> DashboardWorld:
         free = await create_workspace(system, OPERATOR, name="Unpaid", slug="unpaid", catalog="guard", plan="free")
         made.workspaces["unpaid"] = free.id
         await _many(system, made)
+        await _from_before_roles(system, made)
         await add_member(system, OPERATOR, made.workspaces["emit"], email="invited@example.com", role="developer")
         await add_member(system, OPERATOR, free.id, email="owner@example.com", role="owner")
         return made
@@ -95,6 +96,18 @@ async def _many(system: System, made: DashboardWorld) -> None:
         await create_token(system, OPERATOR, asked)
     async with system.store.changing() as session:
         session.add_all(a_space(workspace, name=f"Shop {n:03}", slug=f"shop-{n:03}") for n in range(SPACES_MANY))
+
+
+async def _from_before_roles(system: System, made: DashboardWorld) -> None:
+    """A token that was issued before its catalog said that tokens hold one role."""
+    issued = await _token(system, made.workspaces["teamspace"], "Two roles", ("viewer",), None)
+    made.tokens["teamspace Two roles"] = issued.view.token.id
+    async with system.store.changing() as session:
+        token = await token_queries.token_by_id(session, issued.view.token.id)
+        if token is None:
+            raise LookupError(issued.view.token.id)
+        token.grants = ["viewer", "member"]
+        session.add(token)
 
 
 async def _token(system: System, workspace_id: str, name: str, grants: tuple[str, ...], space_id: str | None) -> Issued:

@@ -56,8 +56,8 @@ OPEN_FIELDS: dict[str, Open] = {
     ),
     # what catalogs and a caller's own account say: any caller
     "Catalog": _open(
-        "name title description brand environments tokenKinds tokenRoles scopes shorthands presets roles plans useCases"
-        " secretPattern",
+        "name title description brand environments tokenKinds tokenRoles oneRole scopes shorthands presets roles plans"
+        " useCases secretPattern",
         CALLER,
     ),
     "Plan": _open("name title rateLimit scopes selfService tokensMax", CALLER),
