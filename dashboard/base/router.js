@@ -5,7 +5,10 @@ let show = null;
 let here = null;
 let mayLeave = null;
 
-/** Start: routes are [pattern, page] pairs such as ["/token/:id", tokenPage]; shown(page, parameters, query) renders. */
+/**
+ * Start. routes are [pattern, page] pairs such as ["/token/:id", tokenPage];
+ * shown(page, parameters, query) renders.
+ */
 export function startRouter(routes, shown) {
   table = routes.map(([pattern, page]) => [expression(pattern), page]);
   show = shown;

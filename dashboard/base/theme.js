@@ -19,5 +19,10 @@ export function themeSelect() {
     choose("theme", event.target.value === "system" ? null : event.target.value);
     applyTheme();
   };
-  return h("label", { class: "inline" }, "Theme ", h("select", { onchange, value: chosen("theme") ?? "system" }, options));
+  return h(
+    "label",
+    { class: "inline" },
+    "Theme ",
+    h("select", { onchange, value: chosen("theme") ?? "system" }, options),
+  );
 }

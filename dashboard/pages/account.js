@@ -18,7 +18,13 @@ export async function accountPage() {
     body: [
       h("p", {}, "Signed in as ", h("strong", {}, who().email), "."),
       h("section", {}, h("h2", {}, "Appearance"), themeSelect()),
-      h("section", { class: "narrow" }, h("h2", {}, "Change your password"), h("p", {}, "All of your other sessions end with it."), passwordForm()),
+      h(
+        "section",
+        { class: "narrow" },
+        h("h2", {}, "Change your password"),
+        h("p", {}, "All of your other sessions end with it."),
+        passwordForm(),
+      ),
       await sessionsSection(),
       h("section", {}, h("h2", {}, "Sign out"), h("p", {}, "Signing out ends the session in this browser."), leave),
     ],
@@ -26,7 +32,13 @@ export async function accountPage() {
 }
 
 function passwordForm() {
-  const current = textField({ name: "current", label: "Present password", type: "password", required: true, autocomplete: "current-password" });
+  const current = textField({
+    name: "current",
+    label: "Present password",
+    type: "password",
+    required: true,
+    autocomplete: "current-password",
+  });
   return form({
     fields: [current, ...newPasswordFields()],
     submit: "Change password",

@@ -14,13 +14,31 @@ import { pageArguments, pager } from "../parts/pager.js";
 import { missingPage } from "./missing.js";
 
 const ACTIONS = [
-  "token.create", "token.update", "token.disable", "token.enable", "token.rotate", "token.revoke", "token.delete", "token.refused",
-  "space.create", "space.update", "space.delete", "member.invite", "member.withdraw_invitation", "member.join",
-  "member.add", "member.change_role", "member.remove",
-  "role.set", "role.remove", "workspace.create", "workspace.update",
+  "token.create",
+  "token.update",
+  "token.disable",
+  "token.enable",
+  "token.rotate",
+  "token.revoke",
+  "token.delete",
+  "token.refused",
+  "space.create",
+  "space.update",
+  "space.delete",
+  "member.invite",
+  "member.withdraw_invitation",
+  "member.join",
+  "member.add",
+  "member.change_role",
+  "member.remove",
+  "role.set",
+  "role.remove",
+  "workspace.create",
+  "workspace.update",
 ];
 const LOG = `query ($id: ID!, $target: ID, $action: String, $first: Int, $after: String, $last: Int, $before: String) {
-  workspace(id: $id) { auditLog(targetId: $target, action: $action, first: $first, after: $after, last: $last, before: $before) {
+  workspace(id: $id) { auditLog(
+    targetId: $target, action: $action, first: $first, after: $after, last: $last, before: $before) {
     nodes { ...AuditRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } } ${AUDIT_ROW}`;
 
 /** The page. */
@@ -28,13 +46,16 @@ export async function auditPage({ id }, query) {
   const workspace = await loadWorkspace(id);
   if (!workspace) return missingPage();
   const view = { title: "Audit log", workspace, current: "audit-log" };
-  if (!may(workspace, "audit:read")) return { ...view, body: alertBox("info", "Your role does not include reading the audit log.") };
+  if (!may(workspace, "audit:read"))
+    return { ...view, body: alertBox("info", "Your role does not include reading the audit log.") };
   const narrowing = { target: query.get("target") || null, action: query.get("action") || null };
   const { auditLog } = (await ask(LOG, { id, ...narrowing, ...pageArguments(query, 50) })).workspace;
   const path = `/workspace/${id}/audit-log`;
   const turn = (to) => go(`${path}?${new URLSearchParams({ ...present(narrowing), ...to })}`);
   const save = () => exportLog(workspace, narrowing);
-  const rows = auditLog.nodes.length ? auditTable(auditLog.nodes, "Audit log, newest first") : empty("Nothing to show", "No event matches. Every change in this workspace is written here.");
+  const rows = auditLog.nodes.length
+    ? auditTable(auditLog.nodes, "Audit log, newest first")
+    : empty("Nothing to show", "No event matches. Every change in this workspace is written here.");
   return {
     ...view,
     actions: [h("button", { type: "button", onclick: save }, "Export as NDJSON")],
@@ -48,23 +69,42 @@ function filters(path, { target, action }) {
     { class: "toolbar filters" },
     form({
       fields: [
-        selectField({ name: "action", label: "What", options: [["", "Anything"], ...ACTIONS.map((one) => [one, one])], value: action ?? "" }),
-        textField({ name: "target", label: "On (an id)", value: target ?? "", spellcheck: "false", placeholder: "key_…, space_…, usr_…" }),
+        selectField({
+          name: "action",
+          label: "What",
+          options: [["", "Anything"], ...ACTIONS.map((one) => [one, one])],
+          value: action ?? "",
+        }),
+        textField({
+          name: "target",
+          label: "On (an id)",
+          value: target ?? "",
+          spellcheck: "false",
+          placeholder: "key_…, space_…, usr_…",
+        }),
       ],
       submit: "Filter",
-      send: (values) => go(`${path}?${new URLSearchParams(present({ target: values.target.trim(), action: values.action }))}`),
+      send: (values) =>
+        go(`${path}?${new URLSearchParams(present({ target: values.target.trim(), action: values.action }))}`),
     }),
   );
 }
 
 function exportLog(workspace, narrowing) {
   const read = async (after) => {
-    const { nodes, pageInfo } = (await ask(LOG, { id: workspace.id, ...narrowing, first: 100, after })).workspace.auditLog;
+    const { nodes, pageInfo } = (await ask(LOG, { id: workspace.id, ...narrowing, first: 100, after })).workspace
+      .auditLog;
     const text = nodes.map((one) => `${JSON.stringify(one)}\n`).join("");
     return { text, count: nodes.length, next: pageInfo.hasNextPage ? pageInfo.endCursor : null };
   };
   const file = `audit-${workspace.slug}.ndjson`;
-  return exportPages({ title: "Export the audit log", file, type: "application/x-ndjson", noun: ["event", "events"], read });
+  return exportPages({
+    title: "Export the audit log",
+    file,
+    type: "application/x-ndjson",
+    noun: ["event", "events"],
+    read,
+  });
 }
 
 function present(values) {

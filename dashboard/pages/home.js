@@ -51,7 +51,12 @@ async function createWorkspace() {
       form({
         fields: [
           ...nameFields(),
-          selectField({ name: "catalog", label: "Product", hint: "Decides which scopes its tokens may hold. It cannot be changed later.", options: catalogs.map((one) => [one.name, `${one.title}: ${one.description}`]) }),
+          selectField({
+            name: "catalog",
+            label: "Product",
+            hint: "Decides which scopes its tokens may hold. It cannot be changed later.",
+            options: catalogs.map((one) => [one.name, `${one.title}: ${one.description}`]),
+          }),
         ],
         submit: "Create workspace",
         cancel: () => close(undefined),
@@ -65,7 +70,14 @@ async function createWorkspace() {
 /** Name and slug; the slug follows the name until somebody writes one. */
 export function nameFields({ name = "", slug = "" } = {}) {
   const first = textField({ name: "name", label: "Name", value: name, required: true, maxlength: 100 });
-  const second = textField({ name: "slug", label: "Slug", value: slug, hint: "Lower-case letters, digits and hyphens, for addresses and settings.", required: true, maxlength: 63 });
+  const second = textField({
+    name: "slug",
+    label: "Slug",
+    value: slug,
+    hint: "Lower-case letters, digits and hyphens, for addresses and settings.",
+    required: true,
+    maxlength: 63,
+  });
   const [source, target] = [first.querySelector("input"), second.querySelector("input")];
   let own = slug !== "";
   target.addEventListener("input", () => (own = target.value !== ""));

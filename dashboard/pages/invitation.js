@@ -20,7 +20,13 @@ export async function invitationPage() {
   const fields = [code, ...(person ? [] : newPasswordFields())];
   const about = person
     ? h("p", {}, "You join the workspace as ", h("strong", {}, person.email), ".")
-    : h("p", {}, "You have an account already? ", h("a", { href: "/" }, "Sign in"), " first, then choose “Accept an invitation”.");
+    : h(
+        "p",
+        {},
+        "You have an account already? ",
+        h("a", { href: "/" }, "Sign in"),
+        " first, then choose “Accept an invitation”.",
+      );
   const submit = person ? "Join the workspace" : "Set password and sign in";
   const title = person ? "Accept an invitation" : "Set your password";
   return { title, body: h("div", { class: "narrow" }, form({ fields, submit, send }), about) };

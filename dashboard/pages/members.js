@@ -21,7 +21,8 @@ import { missingPage } from "./missing.js";
 
 const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { members(first: $first, after: $after, last: $last, before: $before) {
-    nodes { userId name email role createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } ${INVITATIONS} } }`;
+    nodes { userId name email role createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+    ${INVITATIONS} } }`;
 const result = "__typename ... on MemberSuccess { invitation member { email role } } ...Why";
 
 /** The page. */
@@ -31,16 +32,26 @@ export async function membersPage({ id }, query) {
   const { members, invitations } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
   const writes = may(workspace, "members:write");
   const columns = [
-    { title: "E-mail", cell: (one) => [one.email, one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null] },
+    {
+      title: "E-mail",
+      cell: (one) => [one.email, one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null],
+    },
     { title: "Name", cell: (one) => one.name },
     { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
     { title: "Since", cell: (one) => date(one.createdAt) },
     { title: "Actions", cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/members?${new URLSearchParams(to)}`);
-  const add = writes ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Invite member") : null;
+  const add = writes
+    ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Invite member")
+    : null;
   const text = "A member signs in here and holds one role. Programs do not sign in: give them tokens.";
-  const body = [h("p", {}, text), table({ caption: "Members", columns, rows: members.nodes }), pager(members.pageInfo, turn), invitationsSection(workspace, invitations, writes)];
+  const body = [
+    h("p", {}, text),
+    table({ caption: "Members", columns, rows: members.nodes }),
+    pager(members.pageInfo, turn),
+    invitationsSection(workspace, invitations, writes),
+  ];
   return { title: "Members", workspace, current: "members", actions: [add], body };
 }
 
@@ -58,10 +69,14 @@ async function addMember(workspace) {
   const document = `mutation ($input: AddMemberInput!) { answer: addMember(input: $input) { ${result} } }`;
   const content = (close) =>
     form({
-      fields: [textField({ name: "email", label: "E-mail address", type: "email", required: true }), roleField(workspace, null)],
+      fields: [
+        textField({ name: "email", label: "E-mail address", type: "email", required: true }),
+        roleField(workspace, null),
+      ],
       submit: "Invite",
       cancel: () => close(undefined),
-      send: async ({ email, role }) => close(await change(document, { workspaceId: workspace.id, email, role: role ?? "" })),
+      send: async ({ email, role }) =>
+        close(await change(document, { workspaceId: workspace.id, email, role: role ?? "" })),
     });
   const answer = await openDialog({ title: `Invite somebody to ${workspace.name}`, content }).closed;
   if (!answer) return;
@@ -72,19 +87,27 @@ async function addMember(workspace) {
 
 function showInvitation({ invitation, member }) {
   const page = `${location.origin}/invitation`;
-  const next = h("p", {}, `Send it to ${member.email} by a way you trust. They become a member by accepting it at `, h("code", { class: "breakable" }, page), " within 7 days.");
+  const next = h(
+    "p",
+    {},
+    `Send it to ${member.email} by a way you trust. They become a member by accepting it at `,
+    h("code", { class: "breakable" }, page),
+    " within 7 days.",
+  );
   return showSecret({ title: `${member.email} is invited`, secret: invitation, what: "invitation code", next });
 }
 
 async function changeRole(workspace, member) {
-  const document = `mutation ($input: ChangeMemberRoleInput!) { answer: changeMemberRole(input: $input) { ${result} } }`;
+  const document = `mutation ($input: ChangeMemberRoleInput!) {
+    answer: changeMemberRole(input: $input) { ${result} } }`;
   const content = (close) => [
     h("p", {}, "The new role holds at once, in every open session."),
     form({
       fields: [roleField(workspace, member.role)],
       submit: "Change role",
       cancel: () => close(undefined),
-      send: async ({ role }) => close(await change(document, { workspaceId: workspace.id, userId: member.userId, role })),
+      send: async ({ role }) =>
+        close(await change(document, { workspaceId: workspace.id, userId: member.userId, role })),
     }),
   ];
   if (await openDialog({ title: `Role of ${member.email}`, content }).closed) await changed();
@@ -113,7 +136,9 @@ async function changed() {
 function roleField(workspace, value) {
   const options = workspace.roles.map((role) => {
     const reason = whyNot(workspace, role.scopes);
-    const hint = reason ? `${role.description}. You may not give it: it holds more than your own role.` : role.description;
+    const hint = reason
+      ? `${role.description}. You may not give it: it holds more than your own role.`
+      : role.description;
     return { value: role.name, label: role.title, hint, disabled: reason !== null };
   });
   // Nobody becomes an owner by a form sent in haste: the role with the fewest scopes is chosen at first.

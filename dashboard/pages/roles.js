@@ -22,11 +22,21 @@ export async function rolesPage({ id }) {
   const workspace = await loadWorkspace(id, { afresh: true });
   if (!workspace) return missingPage();
   const writes = may(workspace, "workspace:write");
-  const add = writes ? h("button", { type: "button", class: "main", onclick: () => editRole(workspace, null) }, "New role") : null;
-  const tokens = workspace.catalog.tokenRoles.length ? " Tokens of this workspace hold roles too, and change with them." : "";
+  const add = writes
+    ? h("button", { type: "button", class: "main", onclick: () => editRole(workspace, null) }, "New role")
+    : null;
+  const tokens = workspace.catalog.tokenRoles.length
+    ? " Tokens of this workspace hold roles too, and change with them."
+    : "";
   const text = `A role is what a member may do here. A change holds at once, for everybody who has the role.${tokens}`;
   const cards = workspace.roles.map((role) => card(workspace, role, writes));
-  return { title: "Roles", workspace, current: "roles", actions: [add], body: [h("p", {}, text), h("div", { class: "stack" }, cards)] };
+  return {
+    title: "Roles",
+    workspace,
+    current: "roles",
+    actions: [add],
+    body: [h("p", {}, text), h("div", { class: "stack" }, cards)],
+  };
 }
 
 function card(workspace, role, writes) {
@@ -37,14 +47,42 @@ function card(workspace, role, writes) {
       ? h(
           "div",
           { class: "actions" },
-          h("button", { type: "button", "aria-label": `Edit ${role.title}`, onclick: () => editRole(workspace, role) }, "Edit"),
-          h("button", { type: "button", class: "danger-text", "aria-label": `Remove ${role.title}`, onclick: () => removeRole(workspace, role) }, "Remove"),
+          h(
+            "button",
+            { type: "button", "aria-label": `Edit ${role.title}`, onclick: () => editRole(workspace, role) },
+            "Edit",
+          ),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "danger-text",
+              "aria-label": `Remove ${role.title}`,
+              onclick: () => removeRole(workspace, role),
+            },
+            "Remove",
+          ),
         )
       : null;
   const yours = workspace.myRole === role.name ? h("span", { class: "badge" }, "your role") : null;
   const note = fixed ? " It cannot be changed: somebody must always be able to set things right." : "";
-  const scopes = h("details", {}, h("summary", {}, `${role.scopes.length} scopes`, h("span", { class: "unseen" }, ` of ${role.title}`)), h("p", {}, role.scopes.map((one) => h("code", { class: "grant" }, one))));
-  return h("section", { class: "card" }, h("div", { class: "card-head" }, h("h2", {}, role.title, " ", yours), buttons), h("p", {}, `${role.description}.${note}`), scopes);
+  const scopes = h(
+    "details",
+    {},
+    h("summary", {}, `${role.scopes.length} scopes`, h("span", { class: "unseen" }, ` of ${role.title}`)),
+    h(
+      "p",
+      {},
+      role.scopes.map((one) => h("code", { class: "grant" }, one)),
+    ),
+  );
+  return h(
+    "section",
+    { class: "card" },
+    h("div", { class: "card-head" }, h("h2", {}, role.title, " ", yours), buttons),
+    h("p", {}, `${role.description}.${note}`),
+    scopes,
+  );
 }
 
 async function editRole(workspace, role) {
@@ -53,20 +91,41 @@ async function editRole(workspace, role) {
     return form({
       fields: [
         textField({ name: "title", label: "Title", value: role?.title ?? "", required: true, maxlength: 100 }),
-        role ? null : textField({ name: "name", label: "Name", hint: "A lower-case word for the API, like reviewer.", required: true, maxlength: 60 }),
-        textField({ name: "description", label: "Description", value: role?.description ?? "", required: false, maxlength: 500 }),
+        role
+          ? null
+          : textField({
+              name: "name",
+              label: "Name",
+              hint: "A lower-case word for the API, like reviewer.",
+              required: true,
+              maxlength: 60,
+            }),
+        textField({
+          name: "description",
+          label: "Description",
+          value: role?.description ?? "",
+          required: false,
+          maxlength: 500,
+        }),
         picker.element,
       ],
       submit: role ? "Save role" : "Create role",
       cancel: () => close(false),
       send: async ({ title, name, description }) => {
-        await change(SET, { workspaceId: workspace.id, name: role?.name ?? name, title, description, grants: picker.grants() });
+        await change(SET, {
+          workspaceId: workspace.id,
+          name: role?.name ?? name,
+          title,
+          description,
+          grants: picker.grants(),
+        });
         say(`${title} was saved.`);
         close(true);
       },
     });
   };
-  if (await openDialog({ title: role ? `Edit the role ${role.title}` : "New role", wide: true, content }).closed) await changed();
+  if (await openDialog({ title: role ? `Edit the role ${role.title}` : "New role", wide: true, content }).closed)
+    await changed();
 }
 
 async function removeRole(workspace, role) {

@@ -44,18 +44,32 @@ function about({ catalog, createdAt, id, slug }) {
     ["Slug", h("code", {}, slug)],
     ["Id", h("code", { class: "breakable" }, id)],
     ["Created", date(createdAt)],
-    ["Secrets begin with", catalog.environments.map((one) => h("code", { class: "grant" }, `${catalog.brand}_${one}_`))],
+    [
+      "Secrets begin with",
+      catalog.environments.map((one) => h("code", { class: "grant" }, `${catalog.brand}_${one}_`)),
+    ],
   ];
-  return h("dl", { class: "facts" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }
 
 function nameForm(workspace, save) {
-  return form({ fields: nameFields(workspace), submit: "Save name", send: (values) => save(values, "The name was saved.") });
+  return form({
+    fields: nameFields(workspace),
+    submit: "Save name",
+    send: (values) => save(values, "The name was saved."),
+  });
 }
 
 function planFacts({ plan, rateLimit }) {
-  if (!plan) return h("p", {}, "This workspace's plan is no longer offered: nothing can be granted until it gets another.");
-  const rate = rateLimit ? `${rateLimit.perMinute.toLocaleString()} requests a minute for each token, ${rateLimit.burst} at once` : "No rate limit";
+  if (!plan)
+    return h("p", {}, "This workspace's plan is no longer offered: nothing can be granted until it gets another.");
+  const rate = rateLimit
+    ? `${rateLimit.perMinute.toLocaleString()} requests a minute for each token, ${rateLimit.burst} at once`
+    : "No rate limit";
   return h("p", {}, h("strong", {}, plan.title), `: ${room(plan)}. ${rate}.`);
 }
 
@@ -63,10 +77,20 @@ function planForm(workspace, save) {
   const options = workspace.catalog.plans.map((one) => {
     const present = one.name === workspace.plan?.name;
     const closed = !one.selfService && !present;
-    const hint = [room(one), present ? "The present plan" : null, closed ? "Ask the operator of this server for it" : null];
+    const hint = [
+      room(one),
+      present ? "The present plan" : null,
+      closed ? "Ask the operator of this server for it" : null,
+    ];
     return { value: one.name, label: one.title, hint: `${hint.filter(Boolean).join(". ")}.`, disabled: closed };
   });
-  const field = radioField({ name: "plan", label: "Choose a plan", options, value: workspace.plan?.name, hint: "A smaller plan takes effect on existing tokens at once." });
+  const field = radioField({
+    name: "plan",
+    label: "Choose a plan",
+    options,
+    value: workspace.plan?.name,
+    hint: "A smaller plan takes effect on existing tokens at once.",
+  });
   return form({ fields: [field], submit: "Change plan", send: ({ plan }) => save({ plan }, "The plan was changed.") });
 }
 

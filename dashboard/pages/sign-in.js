@@ -13,7 +13,13 @@ let asking = null;
 
 /** The page; then() shows what was asked for. */
 export function signInPage(then) {
-  const invited = h("p", {}, "Were you invited? ", h("a", { href: "/invitation" }, "Set your password"), " with the code you got.");
+  const invited = h(
+    "p",
+    {},
+    "Were you invited? ",
+    h("a", { href: "/invitation" }, "Set your password"),
+    " with the code you got.",
+  );
   return { title: "Sign in", body: h("div", { class: "narrow" }, signInForm(then), invited) };
 }
 
@@ -41,15 +47,33 @@ async function askAgain() {
 function signInForm(then, email = "") {
   return form({
     fields: [
-      textField({ name: "email", label: "E-mail address", type: "email", value: email, required: true, autocomplete: "username" }),
-      textField({ name: "password", label: "Password", type: "password", required: true, autocomplete: "current-password" }),
+      textField({
+        name: "email",
+        label: "E-mail address",
+        type: "email",
+        value: email,
+        required: true,
+        autocomplete: "username",
+      }),
+      textField({
+        name: "password",
+        label: "Password",
+        type: "password",
+        required: true,
+        autocomplete: "current-password",
+      }),
     ],
     submit: "Sign in",
     send: async ({ email: address, password }, element) => {
       for (const [name, text] of Object.entries({ email: address, password })) {
         if (!holdsSecret(text)) continue;
         element.elements[name].value = "";
-        setFieldError(element, name, "This is an API token. Tokens are for programs and cannot sign in: use your password. The token was not sent anywhere.");
+        setFieldError(
+          element,
+          name,
+          "This is an API token. Tokens are for programs and cannot sign in: use your password. " +
+            "The token was not sent anywhere.",
+        );
         element.elements[name].focus();
         return;
       }

@@ -27,7 +27,9 @@ export async function spacesPage({ id }, query) {
   if (!workspace || !may(workspace, "spaces:read")) return missingPage();
   const { spaces } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
   const writes = may(workspace, "spaces:write");
-  const create = writes ? h("button", { type: "button", class: "main", onclick: () => createSpace(workspace) }, "New space") : null;
+  const create = writes
+    ? h("button", { type: "button", class: "main", onclick: () => createSpace(workspace) }, "New space")
+    : null;
   const view = { title: "Spaces", workspace, current: "spaces" };
   if (!spaces.nodes.length) {
     const text = "A space is a project inside the workspace. A token of a space is good in that space alone.";
@@ -40,7 +42,11 @@ export async function spacesPage({ id }, query) {
     { title: "Actions", cell: (one) => actions(one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/spaces?${new URLSearchParams(to)}`);
-  return { ...view, actions: [create], body: [table({ caption: "Spaces", columns, rows: spaces.nodes }), pager(spaces.pageInfo, turn)] };
+  return {
+    ...view,
+    actions: [create],
+    body: [table({ caption: "Spaces", columns, rows: spaces.nodes }), pager(spaces.pageInfo, turn)],
+  };
 }
 
 function actions(space) {
@@ -53,14 +59,20 @@ function actions(space) {
 
 async function createSpace(workspace) {
   const answer = await ofDialog("New space", "Create space", {}, (values) =>
-    change(`mutation ($input: CreateSpaceInput!) { answer: createSpace(input: $input) { ${result} } }`, { ...values, workspaceId: workspace.id }),
+    change(`mutation ($input: CreateSpaceInput!) { answer: createSpace(input: $input) { ${result} } }`, {
+      ...values,
+      workspaceId: workspace.id,
+    }),
   );
   if (answer) await go(`/space/${answer.space.id}/tokens`);
 }
 
 async function renameSpace(space) {
   const answer = await ofDialog(`Rename ${space.name}`, "Save", space, (values) =>
-    change(`mutation ($input: UpdateSpaceInput!) { answer: updateSpace(input: $input) { ${result} } }`, { ...values, id: space.id }),
+    change(`mutation ($input: UpdateSpaceInput!) { answer: updateSpace(input: $input) { ${result} } }`, {
+      ...values,
+      id: space.id,
+    }),
   );
   if (answer) await render();
 }
@@ -72,7 +84,9 @@ async function deleteSpace(space) {
     typed: space.slug,
     button: "Delete space",
     act: async () => {
-      await change(`mutation ($input: DeleteSpaceInput!) { answer: deleteSpace(input: $input) { ${result} } }`, { id: space.id });
+      await change(`mutation ($input: DeleteSpaceInput!) { answer: deleteSpace(input: $input) { ${result} } }`, {
+        id: space.id,
+      });
       say(`${space.name} was deleted.`);
     },
   });
@@ -81,6 +95,11 @@ async function deleteSpace(space) {
 
 function ofDialog(title, submit, present, send) {
   const content = (close) =>
-    form({ fields: nameFields(present), submit, cancel: () => close(undefined), send: async (values) => close(await send(values)) });
+    form({
+      fields: nameFields(present),
+      submit,
+      cancel: () => close(undefined),
+      send: async (values) => close(await send(values)),
+    });
   return openDialog({ title, content }).closed;
 }

@@ -17,10 +17,13 @@ import { missingPage } from "./missing.js";
 
 const DAYS = 30;
 const UNUSED_DAYS = 90;
-const FIRST = `query ($id: ID!) { token(id: $id) { ...TokenWhole workspace { ...Workspace } } } ${TOKEN_WHOLE} ${WORKSPACE}`;
+const FIRST = `query ($id: ID!) { token(id: $id) { ...TokenWhole workspace { ...Workspace } } }
+  ${TOKEN_WHOLE} ${WORKSPACE}`;
 const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!) {
-  token(id: $id) @include(if: $usage) { usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
-  workspace(id: $workspace) @include(if: $audit) { auditLog(targetId: $id, first: 20) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
+  token(id: $id) @include(if: $usage) {
+    usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
+  workspace(id: $workspace) @include(if: $audit) {
+    auditLog(targetId: $id, first: 20) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
 
 /** The page. */
 export async function tokenPage({ id }) {
@@ -34,7 +37,11 @@ export async function tokenPage({ id }) {
   return {
     title: token.name,
     heading: [token.name, " ", statusBadge(token.status)],
-    lead: h("p", { class: "crumb" }, h("a", { href: back }, "← ", token.space ? `Tokens of ${token.space.name}` : "Access tokens")),
+    lead: h(
+      "p",
+      { class: "crumb" },
+      h("a", { href: back }, "← ", token.space ? `Tokens of ${token.space.name}` : "Access tokens"),
+    ),
     workspace,
     space: token.space,
     current: token.space ? "spaces" : "access-tokens",
@@ -63,10 +70,19 @@ function buttons(workspace, token) {
 
 function situation(workspace, token) {
   const { status, revokedAt, revokedReason, disabledAt, expiresAt } = token;
-  if (status === "REVOKED") return alertBox("info", ["Revoked ", ago(revokedAt), revokedReason ? ` (${revokedReason})` : null, ". Every request with it is refused."]);
-  if (status === "DISABLED") return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
-  if (status === "EXPIRED") return alertBox("warning", ["Expired ", ago(token.retiresAt ?? expiresAt), ". Requests with it are refused."]);
-  if (workspace.suspendedAt) return alertBox("warning", "This workspace is suspended: none of its tokens are accepted.");
+  if (status === "REVOKED")
+    return alertBox("info", [
+      "Revoked ",
+      ago(revokedAt),
+      revokedReason ? ` (${revokedReason})` : null,
+      ". Every request with it is refused.",
+    ]);
+  if (status === "DISABLED")
+    return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
+  if (status === "EXPIRED")
+    return alertBox("warning", ["Expired ", ago(token.retiresAt ?? expiresAt), ". Requests with it are refused."]);
+  if (workspace.suspendedAt)
+    return alertBox("warning", "This workspace is suspended: none of its tokens are accepted.");
   return null;
 }
 
@@ -76,14 +92,24 @@ function facts(workspace, token) {
     ["Prefix", h("code", {}, token.prefix)],
     ["Token id", h("code", { class: "breakable" }, token.tokenId)],
     ["Description", token.description || "None"],
-    ["Belongs to", token.space ? h("a", { href: `/space/${token.space.id}/tokens` }, token.space.name) : workspace.name],
+    [
+      "Belongs to",
+      token.space ? h("a", { href: `/space/${token.space.id}/tokens` }, token.space.name) : workspace.name,
+    ],
     ["Environment", environmentBadge(token.environment)],
     ["Created", [dateAndAgo(token.createdAt), " by ", token.createdBy]],
     ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
     token.retiresAt ? ["Rotation ends it", dateAndAgo(token.retiresAt)] : null,
-    ["Last used", token.lastUsedAt ? [ago(token.lastUsedAt), token.lastUsedIp ? ` from ${token.lastUsedIp}` : null] : "Never"],
-    token.revokedAt ? ["Revoked", [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]] : null,
-    token.rotatedFrom ? ["Replaces", h("a", { href: `/token/${token.rotatedFrom.id}` }, token.rotatedFrom.prefix)] : null,
+    [
+      "Last used",
+      token.lastUsedAt ? [ago(token.lastUsedAt), token.lastUsedIp ? ` from ${token.lastUsedIp}` : null] : "Never",
+    ],
+    token.revokedAt
+      ? ["Revoked", [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]]
+      : null,
+    token.rotatedFrom
+      ? ["Replaces", h("a", { href: `/token/${token.rotatedFrom.id}` }, token.rotatedFrom.prefix)]
+      : null,
     token.rotatedTo ? ["Replaced by", h("a", { href: `/token/${token.rotatedTo.id}` }, token.rotatedTo.prefix)] : null,
   ];
   const pairs = rows.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
@@ -92,11 +118,25 @@ function facts(workspace, token) {
 
 function scopes(workspace, token, more) {
   const described = new Map(workspace.catalog.scopes.map((one) => [one.name, one.description]));
-  const given = token.role ? `The role ${roleTitle(workspace, token.role)}` : token.grants.map((one) => h("code", { class: "grant" }, one));
+  const given = token.role
+    ? `The role ${roleTitle(workspace, token.role)}`
+    : token.grants.map((one) => h("code", { class: "grant" }, one));
   const list = token.scopes.length
-    ? h("ul", { class: "scopes" }, token.scopes.map((name) => h("li", {}, h("code", {}, name), h("span", { class: "quiet" }, ` ${described.get(name) ?? ""}`))))
+    ? h(
+        "ul",
+        { class: "scopes" },
+        token.scopes.map((name) =>
+          h("li", {}, h("code", {}, name), h("span", { class: "quiet" }, ` ${described.get(name) ?? ""}`)),
+        ),
+      )
     : h("p", {}, "Nothing: the workspace's plan, policy or roles leave it no scope now.");
-  return section("What it may do", h("p", {}, h("strong", {}, "Granted: "), given), h("p", {}, h("strong", {}, token.status === "ACTIVE" ? "Which now comes to:" : "Which would come to:")), list, more && token.status !== "REVOKED" ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null);
+  return section(
+    "What it may do",
+    h("p", {}, h("strong", {}, "Granted: "), given),
+    h("p", {}, h("strong", {}, token.status === "ACTIVE" ? "Which now comes to:" : "Which would come to:")),
+    list,
+    more && token.status !== "REVOKED" ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null,
+  );
 }
 
 function usageSection({ usage }) {
@@ -104,8 +144,16 @@ function usageSection({ usage }) {
 }
 
 function auditSection(events, workspace, id) {
-  const all = h("p", {}, h("a", { href: `/workspace/${workspace.id}/audit-log?target=${id}` }, "All of it in the audit log"));
-  return section("Audit trail", events.length ? auditTable(events, "Audit trail of this token") : h("p", {}, "Nothing yet."), all);
+  const all = h(
+    "p",
+    {},
+    h("a", { href: `/workspace/${workspace.id}/audit-log?target=${id}` }, "All of it in the audit log"),
+  );
+  return section(
+    "Audit trail",
+    events.length ? auditTable(events, "Audit trail of this token") : h("p", {}, "Nothing yet."),
+    all,
+  );
 }
 
 function section(title, ...children) {

@@ -20,7 +20,8 @@ import { noTokens } from "../parts/no-tokens.js";
 import { missingPage } from "./missing.js";
 
 const SIZE = 50;
-const ARGUMENTS = "$filter: TokenFilter, $order: TokenOrderBy, $first: Int, $after: String, $last: Int, $before: String";
+const ARGUMENTS =
+  "$filter: TokenFilter, $order: TokenOrderBy, $first: Int, $after: String, $last: Int, $before: String";
 const TOKENS = `tokens(filter: $filter, orderBy: $order, first: $first, after: $after, last: $last, before: $before) {
   nodes { ...TokenRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }`;
 
@@ -43,16 +44,27 @@ async function tokensPage({ workspace, space, query }) {
   const title = space ? `Tokens of ${space.name}` : "Access tokens";
   const view = { title, workspace, space, current: space ? "spaces" : "access-tokens" };
   if (!may(workspace, "tokens:read")) {
-    return { ...view, body: alertBox("info", "Your role does not include seeing tokens. An owner of the workspace can change that.") };
+    return {
+      ...view,
+      body: alertBox("info", "Your role does not include seeing tokens. An owner of the workspace can change that."),
+    };
   }
   const place = { workspace, space, query, reload: null };
   const reason = may(workspace, "tokens:create") ? whyNoTokens(workspace) : null;
   const create = may(workspace, "tokens:create")
-    ? h("button", { type: "button", class: "main", disabled: reason !== null, onclick: () => newToken(place) }, "New token")
+    ? h(
+        "button",
+        { type: "button", class: "main", disabled: reason !== null, onclick: () => newToken(place) },
+        "New token",
+      )
     : null;
   const page = await load(place);
   if (!page.nodes.length && !isFiltered(query) && !page.pageInfo.hasPreviousPage) {
-    return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, noTokens(place, firstStep(create, reason))] };
+    return {
+      ...view,
+      actions: [create],
+      body: [reason ? alertBox("info", reason) : null, noTokens(place, firstStep(create, reason))],
+    };
   }
   return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, list(place, page)] };
 }
@@ -84,12 +96,28 @@ function list(place, first) {
   let page = first;
   let asked = 0;
 
-  const columns = () => withChoice("tokens", tokenColumns(workspace, space, () => reload()));
+  const columns = () =>
+    withChoice(
+      "tokens",
+      tokenColumns(workspace, space, () => reload()),
+    );
   const draw = () => {
     const sorting = { ...sortOf(query), change: (field) => resort(field) };
-    const caption = `${place.space ? `Tokens of ${space.name}` : `Tokens of ${workspace.name}`}, ${page.nodes.length} on this page`;
-    const rows = table({ caption, columns: columns(), rows: page.nodes, sorting, rowClass: (one) => rowClass(one.status), lead: picked.lead(page.nodes) });
-    const none = h("p", { class: "empty" }, "No token matches. ", h("button", { type: "button", class: "plain link", onclick: clear }, "Show all"));
+    const caption = `Tokens of ${(space ?? workspace).name}, ${page.nodes.length} on this page`;
+    const rows = table({
+      caption,
+      columns: columns(),
+      rows: page.nodes,
+      sorting,
+      rowClass: (one) => rowClass(one.status),
+      lead: picked.lead(page.nodes),
+    });
+    const none = h(
+      "p",
+      { class: "empty" },
+      "No token matches. ",
+      h("button", { type: "button", class: "plain link", onclick: clear }, "Show all"),
+    );
     fill(results, picked.bar, page.nodes.length ? rows : none, pager(page.pageInfo, turn));
   };
   const reload = async () => {
@@ -128,7 +156,10 @@ function list(place, first) {
   };
   place.reload = reload;
   draw();
-  return [h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)), results];
+  return [
+    h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)),
+    results,
+  ];
 }
 
 function turnTo(query, reload) {

@@ -19,11 +19,13 @@ const BUSY = 25;
 const USAGE = `query ($id: ID!, $days: Int!) { workspace(id: $id) {
   busy: tokens(first: ${BUSY}, orderBy: { field: LAST_USED_AT, direction: DESC }) {
     nodes { id name prefix lastUsedAt usage(days: $days) { day allowed denied limited } } }
-  inactive: tokens(first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
+  inactive: tokens(
+    first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
     nodes { id name prefix lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
 const USED = `query ($id: ID!, $days: Int!, $after: String) { workspace(id: $id) {
   tokens(first: ${BUSY}, after: $after, orderBy: { field: LAST_USED_AT, direction: DESC }) {
-    nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } } pageInfo { hasNextPage endCursor } } } }`;
+    nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } }
+    pageInfo { hasNextPage endCursor } } } }`;
 const HEAD = ["token_id", "name", "day_utc", "allowed", "denied", "limited"];
 
 /** The page. */
@@ -36,7 +38,10 @@ export async function usagePage({ id }, query) {
   }
   const days = SPANS.find((one) => String(one) === query.get("days")) ?? 30;
   const { busy, inactive } = (await ask(USAGE, { id, days })).workspace;
-  const rows = busy.nodes.map(summed).filter((one) => total(one) > 0).sort((a, b) => total(b) - total(a));
+  const rows = busy.nodes
+    .map(summed)
+    .filter((one) => total(one) > 0)
+    .sort((a, b) => total(b) - total(a));
   const span = selectField({
     name: "days",
     label: "Span",
@@ -47,13 +52,26 @@ export async function usagePage({ id }, query) {
   return {
     ...view,
     actions: [h("button", { type: "button", onclick: () => exportUsage(workspace, days) }, "Export as CSV")],
-    body: [h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)), requests(rows, days), quiet(inactive, days, id)],
+    body: [
+      h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)),
+      requests(rows, days),
+      quiet(inactive, days, id),
+    ],
   };
 }
 
 function requests(rows, days) {
-  if (!rows.length) return empty("No requests yet", `No token made a request in the last ${days} days. Counts arrive a few seconds after a request.`);
-  return h("section", {}, h("h2", {}, "Requests by token"), rowChart(`Requests in the last ${days} days, the ${BUSY} tokens used last`, rows));
+  if (!rows.length)
+    return empty(
+      "No requests yet",
+      `No token made a request in the last ${days} days. Counts arrive a few seconds after a request.`,
+    );
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Requests by token"),
+    rowChart(`Requests in the last ${days} days, the ${BUSY} tokens used last`, rows),
+  );
 }
 
 function quiet({ nodes, pageInfo }, days, id) {
@@ -66,25 +84,47 @@ function quiet({ nodes, pageInfo }, days, id) {
   const caption = `Active tokens without use in ${days} days`;
   const text = "A token that nobody uses is a risk without a benefit. Ask its owner, then revoke it.";
   const href = `/workspace/${id}/access-tokens?use=unused.${days === 7 ? 30 : days}&status=ACTIVE`;
-  const more = pageInfo.hasNextPage ? h("p", {}, "There are more: ", h("a", { href }, "see them in the list of tokens")) : null;
-  const rows = nodes.length ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more] : h("p", {}, `None: every active token was used, or made, in the last ${days} days.`);
+  const more = pageInfo.hasNextPage
+    ? h("p", {}, "There are more: ", h("a", { href }, "see them in the list of tokens"))
+    : null;
+  const rows = nodes.length
+    ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more]
+    : h("p", {}, `None: every active token was used, or made, in the last ${days} days.`);
   return h("section", {}, h("h2", {}, "Inactive tokens"), rows);
 }
 
 function summed(token) {
   const sum = (key) => token.usage.reduce((all, day) => all + day[key], 0);
-  return { label: token.name, href: `/token/${token.id}`, allowed: sum("allowed"), denied: sum("denied"), limited: sum("limited") };
+  return {
+    label: token.name,
+    href: `/token/${token.id}`,
+    allowed: sum("allowed"),
+    denied: sum("denied"),
+    limited: sum("limited"),
+  };
 }
 
-/** Every token used within the span, a row a day. Tokens come by their last use: a page beyond the span, without a row, is the end. */
+/**
+ * Every token used within the span, a row a day.
+ * Tokens come by their last use: a page beyond the span, without a row, is the end.
+ */
 function exportUsage(workspace, days) {
   const since = Date.now() - (days + 1) * DAY * 1000;
   const read = async (after) => {
     const { nodes, pageInfo } = (await ask(USED, { id: workspace.id, days, after })).workspace.tokens;
-    const rows = nodes.flatMap((one) => one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.limited]));
+    const rows = nodes.flatMap((one) =>
+      one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.limited]),
+    );
     const on = pageInfo.hasNextPage && (rows.length > 0 || new Date(nodes.at(-1).lastUsedAt ?? 0) >= since);
     return { text: rows.length ? `${csv(rows)}\r\n` : "", count: rows.length, next: on ? pageInfo.endCursor : null };
   };
   const file = `usage-${workspace.slug}.csv`;
-  return exportPages({ title: "Export usage", file, type: "text/csv", noun: ["row", "rows"], read, head: `${csv([HEAD])}\r\n` });
+  return exportPages({
+    title: "Export usage",
+    file,
+    type: "text/csv",
+    noun: ["row", "rows"],
+    read,
+    head: `${csv([HEAD])}\r\n`,
+  });
 }

@@ -37,8 +37,17 @@ function details(one) {
     one.userAgent ? `With: ${one.userAgent}` : null,
     one.requestId ? `Request: ${one.requestId}` : null,
   ];
-  const list = h("ul", {}, lines.filter(Boolean).map((line) => h("li", {}, line)));
-  return h("details", {}, h("summary", { "aria-label": `Details of ${one.action}, number ${one.sequence}` }, "Show"), list);
+  const list = h(
+    "ul",
+    {},
+    lines.filter(Boolean).map((line) => h("li", {}, line)),
+  );
+  return h(
+    "details",
+    {},
+    h("summary", { "aria-label": `Details of ${one.action}, number ${one.sequence}` }, "Show"),
+    list,
+  );
 }
 
 function changes(before, after) {

@@ -43,7 +43,14 @@ export function dayChart(title, days) {
   ];
   const sum = (key) => days.reduce((all, day) => all + day[key], 0);
   const name = `${title}: ${SERIES.map(({ key, title: word }) => `${sum(key)} ${word.toLowerCase()}`).join(", ")}`;
-  const picture = svg("svg", { viewBox: `0 0 ${whole} ${HEIGHT}`, role: "img", "aria-label": name, class: "chart" }, patterns(), lines, columns, ends);
+  const picture = svg(
+    "svg",
+    { viewBox: `0 0 ${whole} ${HEIGHT}`, role: "img", "aria-label": name, class: "chart" },
+    patterns(),
+    lines,
+    columns,
+    ends,
+  );
   return figure(title, picture, dayTable(title, days));
 }
 
@@ -55,7 +62,9 @@ export function rowChart(title, rows) {
     const parts = SERIES.map(({ key }) => {
       const width = (row[key] / top) * 400;
       x += width;
-      return width > 0 ? svg("rect", { x: x - width, y: 0, width, height: 14, class: `part ${key}`, fill: `url(#${key})` }) : null;
+      return width > 0
+        ? svg("rect", { x: x - width, y: 0, width, height: 14, class: `part ${key}`, fill: `url(#${key})` })
+        : null;
     });
     const picture = svg("svg", { viewBox: "0 0 400 14", preserveAspectRatio: "none", "aria-hidden": "true" }, parts);
     return h("li", {}, h("a", { href: row.href }, row.label), picture, h("span", {}, total(row).toLocaleString()));
@@ -81,7 +90,16 @@ export function total(one) {
 
 function figure(title, picture, behind) {
   const legend = SERIES.map(({ key, title: word }) =>
-    h("li", {}, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, svg("rect", { width: 14, height: 14, class: `part ${key}`, fill: `url(#${key})` })), word),
+    h(
+      "li",
+      {},
+      svg(
+        "svg",
+        { viewBox: "0 0 14 14", "aria-hidden": "true" },
+        svg("rect", { width: 14, height: 14, class: `part ${key}`, fill: `url(#${key})` }),
+      ),
+      word,
+    ),
   );
   const details = h("details", {}, h("summary", {}, "Show the numbers"), behind);
   return h("figure", {}, h("figcaption", {}, title, h("ul", { class: "legend" }, legend)), picture, details);
@@ -99,7 +117,12 @@ function numberColumns() {
 /** Plain, striped and dotted: told apart without colour. */
 function patterns() {
   const one = (key, ...marks) =>
-    svg("pattern", { id: key, width: 6, height: 6, patternUnits: "userSpaceOnUse" }, svg("rect", { width: 6, height: 6, class: `fill ${key}` }), marks);
+    svg(
+      "pattern",
+      { id: key, width: 6, height: 6, patternUnits: "userSpaceOnUse" },
+      svg("rect", { width: 6, height: 6, class: `fill ${key}` }),
+      marks,
+    );
   return svg(
     "defs",
     { id: freshId("patterns") },

@@ -12,14 +12,21 @@ export function withChoice(name, columns) {
 /** The button with its checkboxes; changed() is called at every tick. */
 export function columnsButton(name, columns, changed) {
   const id = freshId("columns");
-  const boxes = columns.filter((one) => one.optional).map((one) => {
-    const box = freshId("column");
-    const onchange = (event) => {
-      choose(`columns.${name}`, { ...(chosen(`columns.${name}`) ?? {}), [one.key]: event.target.checked });
-      changed();
-    };
-    return h("div", { class: "check" }, h("input", { type: "checkbox", id: box, checked: !one.hidden, onchange }), h("label", { for: box }, one.title));
-  });
+  const boxes = columns
+    .filter((one) => one.optional)
+    .map((one) => {
+      const box = freshId("column");
+      const onchange = (event) => {
+        choose(`columns.${name}`, { ...(chosen(`columns.${name}`) ?? {}), [one.key]: event.target.checked });
+        changed();
+      };
+      return h(
+        "div",
+        { class: "check" },
+        h("input", { type: "checkbox", id: box, checked: !one.hidden, onchange }),
+        h("label", { for: box }, one.title),
+      );
+    });
   const panel = h("fieldset", { class: "panel" }, h("legend", { class: "unseen" }, "Columns to show"), boxes);
   const details = h("details", { class: "drop", id }, h("summary", { class: "button" }, "Columns"), panel);
   details.addEventListener("keydown", (event) => {

@@ -19,7 +19,10 @@ export function whyNoTokens(workspace) {
   return null;
 }
 
-/** Open it. spaces: the first page to choose from; space: the one it is for, when that is fixed. Resolves to the token or undefined. */
+/**
+ * Open it. spaces: the first page to choose from; space: the one it is for, when that is fixed.
+ * Resolves to the token or undefined.
+ */
 export async function createToken(workspace, { space = null, spaces = null } = {}) {
   const dialog = openDialog({
     title: space ? `New token for ${space.name}` : `New token for ${workspace.name}`,
@@ -28,7 +31,12 @@ export async function createToken(workspace, { space = null, spaces = null } = {
   });
   const answer = await dialog.closed;
   if (!answer) return undefined;
-  await showSecret({ title: `${answer.token.name} is ready`, secret: answer.secret, what: "token", next: usageHint(answer.token) });
+  await showSecret({
+    title: `${answer.token.name} is ready`,
+    secret: answer.secret,
+    what: "token",
+    next: usageHint(answer.token),
+  });
   return answer.token;
 }
 
@@ -39,7 +47,13 @@ function createForm(workspace, space, spaces, close) {
   const description = { name: "description", label: "Description", required: false, maxlength: 500 };
   return form({
     fields: [
-      textField({ name: "name", label: catalog.tokenRoles.length ? "Label" : "Name", hint: "Say which program uses it: one token for each.", required: true, maxlength: 100 }),
+      textField({
+        name: "name",
+        label: catalog.tokenRoles.length ? "Label" : "Name",
+        hint: "Say which program uses it: one token for each.",
+        required: true,
+        maxlength: 100,
+      }),
       textField(description),
       spaces ? spaceField(workspace, spaces) : null,
       catalog.environments.length > 1 ? environmentField(catalog) : null,

@@ -14,8 +14,13 @@ const DELETE = `mutation ($input: DeleteWorkspaceInput!) { answer: deleteWorkspa
 /** The section of the settings page; null for everybody but owners. */
 export function deleteSection(workspace) {
   if (workspace.myRole !== OWNER) return null;
-  const button = h("button", { type: "button", class: "danger", onclick: () => deleteWorkspace(workspace) }, "Delete workspace");
-  const text = "All tokens of the workspace and its spaces are refused from then on, and its members lose access, for good.";
+  const button = h(
+    "button",
+    { type: "button", class: "danger", onclick: () => deleteWorkspace(workspace) },
+    "Delete workspace",
+  );
+  const text =
+    "All tokens of the workspace and its spaces are refused from then on, and its members lose access, for good.";
   return h("section", {}, h("h2", {}, "Delete this workspace"), h("p", {}, text), button);
 }
 
@@ -23,7 +28,8 @@ async function deleteWorkspace(workspace) {
   const done = await confirmed({
     title: `Delete ${workspace.name}?`,
     text: [
-      "All of its tokens, those of its spaces too, are refused from then on: programs that use them lose access at once.",
+      "All of its tokens, those of its spaces too, are refused from then on: " +
+        "programs that use them lose access at once.",
       "Members lose access and keep their accounts. This cannot be undone.",
     ],
     typed: workspace.slug,

@@ -25,7 +25,13 @@ export async function editToken(workspace, token) {
       return form({
         fields: [
           textField({ name: "name", label: "Name", value: token.name, required: true, maxlength: 100 }),
-          textField({ name: "description", label: "Description", value: token.description, required: false, maxlength: 500 }),
+          textField({
+            name: "description",
+            label: "Description",
+            value: token.description,
+            required: false,
+            maxlength: 500,
+          }),
           picker.element,
           expiry.element,
         ],

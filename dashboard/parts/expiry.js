@@ -40,7 +40,14 @@ export function expiryField(policy, present) {
     date.hidden = control.value !== "date";
     day.required = control.value === "date";
     const end = expiresAt();
-    fill(words, end ? `Ends ${exactText(end)}.` : end === null ? "It never ends by itself. Prefer a date." : "Choose the last day.");
+    fill(
+      words,
+      end
+        ? `Ends ${exactText(end)}.`
+        : end === null
+          ? "It never ends by itself. Prefer a date."
+          : "Choose the last day.",
+    );
   };
   control.addEventListener("change", update);
   day.addEventListener("input", update);

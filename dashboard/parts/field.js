@@ -2,23 +2,41 @@
 
 import { fill, freshId, h } from "../base/dom.js";
 
-/** A text field. Options: name, label, hint, type, value, required, rows (makes it a text area), and more attributes. */
+/** A text field. Options: name, label, hint, type, value, required, rows (for a text area), and more attributes. */
 export function textField({ name, label, hint, rows, value = "", ...attributes }) {
   const tag = rows ? "textarea" : "input";
-  return wrap(name, label, hint, h(tag, { name, rows, value, autocomplete: "off", ...attributes }), attributes.required);
+  return wrap(
+    name,
+    label,
+    hint,
+    h(tag, { name, rows, value, autocomplete: "off", ...attributes }),
+    attributes.required,
+  );
 }
 
 /** A select. Options are [value, text] pairs. */
 export function selectField({ name, label, hint, options, value, ...attributes }) {
   const items = options.map(([one, text]) => h("option", { value: one }, text));
-  return wrap(name, label, hint, h("select", { name, ...attributes, ...(value === undefined ? {} : { value }) }, items));
+  return wrap(
+    name,
+    label,
+    hint,
+    h("select", { name, ...attributes, ...(value === undefined ? {} : { value }) }, items),
+  );
 }
 
 /** A checkbox with its label beside it. */
 export function checkField({ name, label, hint, checked = false, ...attributes }) {
   const id = freshId("check");
   const note = hint ? h("span", { class: "hint", id: `${id}-hint` }, hint) : null;
-  const control = h("input", { type: "checkbox", id, name, checked, "aria-describedby": note && note.id, ...attributes });
+  const control = h("input", {
+    type: "checkbox",
+    id,
+    name,
+    checked,
+    "aria-describedby": note && note.id,
+    ...attributes,
+  });
   return h("div", { class: "check", "data-field": name }, control, h("label", { for: id }, label), note);
 }
 

@@ -12,7 +12,13 @@ export function form({ fields, submit, send, cancel, danger = false, uncertain =
   const problem = h("div", { class: "problem" });
   const button = h("button", { type: "submit", class: danger ? "danger" : "main" }, submit);
   const back = cancel ? h("button", { type: "button", onclick: cancel }, "Cancel") : null;
-  const element = h("form", { method: "post", novalidate: true }, fields, problem, h("div", { class: "actions" }, back, button));
+  const element = h(
+    "form",
+    { method: "post", novalidate: true },
+    fields,
+    problem,
+    h("div", { class: "actions" }, back, button),
+  );
   let busy = false;
 
   element.addEventListener("submit", async (event) => {

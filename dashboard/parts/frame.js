@@ -23,7 +23,11 @@ const main = h("main", { id: "main", tabindex: "-1" });
 
 /** Build the frame, once. */
 export function buildFrame() {
-  const skip = h("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) }, "Skip to content");
+  const skip = h(
+    "a",
+    { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) },
+    "Skip to content",
+  );
   document.body.replaceChildren(skip, bar, h("div", { class: "columns" }, sections, main), noticeRegion());
 }
 
@@ -44,7 +48,12 @@ export function showView(view) {
   sections.hidden = !workspace;
   sections.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
   const heading = h("h1", { tabindex: "-1" }, view.heading ?? title);
-  fill(main, view.lead, h("div", { class: "page-head" }, heading, h("div", { class: "actions" }, view.actions ?? [])), body);
+  fill(
+    main,
+    view.lead,
+    h("div", { class: "page-head" }, heading, h("div", { class: "actions" }, view.actions ?? [])),
+    body,
+  );
 }
 
 /** Move the focus to the page's title: after another page was opened, so that screen readers begin there. */
@@ -57,8 +66,21 @@ function place({ workspace, space }) {
   const home = h("a", { href: "/", class: "brand" }, h("span", { "aria-hidden": "true" }, "⚷ "), "Spacekey");
   if (!workspace) return h("div", { class: "place" }, home);
   const here = h("a", { href: `/workspace/${workspace.id}/access-tokens`, class: "here" }, workspace.name);
-  const within = space ? [h("span", { "aria-hidden": "true" }, "/"), h("a", { href: `/space/${space.id}/tokens`, class: "here" }, space.name)] : null;
-  return h("div", { class: "place" }, home, h("span", { "aria-hidden": "true" }, "/"), here, within, h("a", { href: "/", class: "switch" }, "Switch"));
+  const within = space
+    ? [
+        h("span", { "aria-hidden": "true" }, "/"),
+        h("a", { href: `/space/${space.id}/tokens`, class: "here" }, space.name),
+      ]
+    : null;
+  return h(
+    "div",
+    { class: "place" },
+    home,
+    h("span", { "aria-hidden": "true" }, "/"),
+    here,
+    within,
+    h("a", { href: "/", class: "switch" }, "Switch"),
+  );
 }
 
 function person() {
@@ -71,7 +93,12 @@ function person() {
     ...(graphiql ? [{ label: "GraphiQL", href: graphiql }] : []),
     { label: "Sign out", act: () => signOut().catch((error) => say(error.message)) },
   ];
-  return menuButton({ label: h("span", {}, email, h("span", { "aria-hidden": "true" }, " ▾")), name: `Account of ${email}`, items, class: "plain person" });
+  return menuButton({
+    label: h("span", {}, email, h("span", { "aria-hidden": "true" }, " ▾")),
+    name: `Account of ${email}`,
+    items,
+    class: "plain person",
+  });
 }
 
 function links({ workspace, current }) {

@@ -14,7 +14,8 @@ const WITHDRAW = `mutation ($input: WithdrawInvitationInput!) { answer: withdraw
   __typename ... on WithdrawInvitationSuccess { id } ...Why } }`;
 
 /** What the members' page asks for. */
-export const INVITATIONS = "invitations(first: 100) { nodes { id email role createdAt expiresAt invitedBy } pageInfo { hasNextPage } }";
+export const INVITATIONS =
+  "invitations(first: 100) { nodes { id email role createdAt expiresAt invitedBy } pageInfo { hasNextPage } }";
 
 /** The section of the members' page; null when nobody is invited. */
 export function invitationsSection(workspace, { nodes, pageInfo }, writes) {
@@ -27,13 +28,28 @@ export function invitationsSection(workspace, { nodes, pageInfo }, writes) {
     { title: "Actions", cell: (one) => action(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
   const more = pageInfo.hasNextPage ? h("p", { class: "hint" }, "These are the newest 100.") : null;
-  return h("section", {}, h("h2", {}, "Invitations not accepted yet"), table({ caption: "Invitations", columns, rows: nodes }), more);
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Invitations not accepted yet"),
+    table({ caption: "Invitations", columns, rows: nodes }),
+    more,
+  );
 }
 
 function action(workspace, one) {
   const above = whyNot(workspace, workspace.roles.find((role) => role.name === one.role)?.scopes ?? []);
   if (above) return h("span", { class: "quiet" }, "Above your role");
-  return h("button", { type: "button", class: "small", "aria-label": `Withdraw the invitation of ${one.email}`, onclick: () => withdraw(one) }, "Withdraw");
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      "aria-label": `Withdraw the invitation of ${one.email}`,
+      onclick: () => withdraw(one),
+    },
+    "Withdraw",
+  );
 }
 
 async function withdraw(invitation) {

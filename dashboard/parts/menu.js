@@ -23,12 +23,21 @@ export function menuButton({ label, name, items, ...attributes }) {
 
 function open(button, id, items) {
   const entries = items.map(({ label, act, danger, href }) => {
-    if (href) return h("a", { href, target: "_blank", rel: "noopener", role: "menuitem", tabindex: "-1", onclick: () => close() }, label);
+    if (href)
+      return h(
+        "a",
+        { href, target: "_blank", rel: "noopener", role: "menuitem", tabindex: "-1", onclick: () => close() },
+        label,
+      );
     const onclick = () => {
       close();
       act();
     };
-    return h("button", { type: "button", role: "menuitem", tabindex: "-1", class: danger ? "danger-text" : null, onclick }, label);
+    return h(
+      "button",
+      { type: "button", role: "menuitem", tabindex: "-1", class: danger ? "danger-text" : null, onclick },
+      label,
+    );
   });
   const name = button.getAttribute("aria-label") ?? button.textContent;
   const menu = h("div", { role: "menu", id, class: "menu", popover: "auto", "aria-label": name }, entries);
@@ -60,7 +69,10 @@ export function closeMenu() {
 function present(button) {
   if (button.isConnected) return button;
   const name = button.getAttribute("aria-label");
-  return [...document.querySelectorAll("[aria-haspopup=menu]")].find((one) => one.getAttribute("aria-label") === name) ?? button;
+  return (
+    [...document.querySelectorAll("[aria-haspopup=menu]")].find((one) => one.getAttribute("aria-label") === name) ??
+    button
+  );
 }
 
 function move(event, entries, close, button) {

@@ -12,9 +12,14 @@ const PRACTICE = [
 /** What to show. step: what to do first, in words. */
 export function noTokens({ workspace, space }, step) {
   const texts = [
-    `${workspace.catalog.description} A token stands in for a password when a program calls the API; it cannot sign in here.`,
+    `${workspace.catalog.description} A token stands in for a password when a program calls the API; ` +
+      "it cannot sign in here.",
     h("p", {}, "Good practice:"),
-    h("ul", {}, PRACTICE.map((one) => h("li", {}, one))),
+    h(
+      "ul",
+      {},
+      PRACTICE.map((one) => h("li", {}, one)),
+    ),
     step,
   ];
   return empty(space ? `${space.name} has no tokens yet` : "No tokens yet", texts);

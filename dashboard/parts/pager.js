@@ -15,5 +15,11 @@ export function pager(pageInfo, turn) {
   const back = { type: "button", disabled: !hasPreviousPage, onclick: () => turn({ before: startCursor }) };
   const on = { type: "button", disabled: !hasNextPage, onclick: () => turn({ after: endCursor }) };
   const first = hasPreviousPage ? h("button", { type: "button", onclick: () => turn({}) }, "First page") : null;
-  return h("nav", { class: "pager", "aria-label": "Pages" }, first, h("button", back, "← Previous"), h("button", on, "Next →"));
+  return h(
+    "nav",
+    { class: "pager", "aria-label": "Pages" },
+    first,
+    h("button", back, "← Previous"),
+    h("button", on, "Next →"),
+  );
 }

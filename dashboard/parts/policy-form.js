@@ -8,18 +8,44 @@ import { form } from "./form.js";
 /** The form, or for readers who may not change it the policy in words. save(changes, text) stores it. */
 export function policyForm(workspace, writes, save) {
   const { policy, catalog } = workspace;
-  if (!writes) return h("ul", {}, words(policy).map((line) => h("li", {}, line)));
+  if (!writes)
+    return h(
+      "ul",
+      {},
+      words(policy).map((line) => h("li", {}, line)),
+    );
   const days = (seconds) => (seconds === null ? "" : String(seconds / DAY));
   const number = { type: "number", min: "1", max: "3650", step: "any", required: false, inputmode: "decimal" };
   const allowed = policy.scopesAllowed;
   const boxes = catalog.scopes.map((one) =>
-    checkField({ name: `scope ${one.name}`, label: h("code", {}, one.name), hint: one.description, checked: allowed === null || allowed.includes(one.name) }),
+    checkField({
+      name: `scope ${one.name}`,
+      label: h("code", {}, one.name),
+      hint: one.description,
+      checked: allowed === null || allowed.includes(one.name),
+    }),
   );
-  const list = h("details", { open: allowed !== null, "data-field": "scopesAllowed" }, h("summary", {}, "Scopes that tokens may hold"), h("p", { class: "hint" }, "What is not ticked is taken from existing tokens at once, and cannot be granted."), boxes);
+  const list = h(
+    "details",
+    { open: allowed !== null, "data-field": "scopesAllowed" },
+    h("summary", {}, "Scopes that tokens may hold"),
+    h("p", { class: "hint" }, "What is not ticked is taken from existing tokens at once, and cannot be granted."),
+    boxes,
+  );
   return form({
     fields: [
-      textField({ name: "lifetimeSecondsMax", label: "Longest lifetime in days", value: days(policy.lifetimeSecondsMax), ...number }),
-      textField({ name: "lifetimeSecondsDefault", label: "Default lifetime in days", value: days(policy.lifetimeSecondsDefault), ...number }),
+      textField({
+        name: "lifetimeSecondsMax",
+        label: "Longest lifetime in days",
+        value: days(policy.lifetimeSecondsMax),
+        ...number,
+      }),
+      textField({
+        name: "lifetimeSecondsDefault",
+        label: "Default lifetime in days",
+        value: days(policy.lifetimeSecondsDefault),
+        ...number,
+      }),
       checkField({ name: "expiryRequired", label: "Every token must expire", checked: policy.expiryRequired }),
       list,
     ],

@@ -11,16 +11,25 @@ export function tokenRoles(workspace) {
   return workspace.roles.filter((one) => names.includes(one.name) || added.includes(one));
 }
 
-/** The picker. Gives { element, grants() } like the one for scopes. What is chosen already stays until a role is picked. */
+/**
+ * The picker. Gives { element, grants() } like the one for scopes.
+ * What is chosen already stays until a role is picked.
+ */
 export function rolePicker(workspace, chosen = []) {
   const roles = tokenRoles(workspace);
   const allowed = (role) => whyNot(workspace, role.scopes);
-  const first = chosen.length ? (chosen.length === 1 ? chosen[0] : undefined) : roles.find((one) => allowed(one) === null)?.name;
+  const first = chosen.length
+    ? chosen.length === 1
+      ? chosen[0]
+      : undefined
+    : roles.find((one) => allowed(one) === null)?.name;
   const summary = h("div", { class: "summary", role: "status", "aria-live": "polite" });
   const options = roles.map((role) => ({
     value: role.name,
     label: role.title,
-    hint: allowed(role) ? `${role.description}. You may not grant it: it holds more than your own role.` : role.description,
+    hint: allowed(role)
+      ? `${role.description}. You may not grant it: it holds more than your own role.`
+      : role.description,
     disabled: allowed(role) !== null,
   }));
   const radios = radioField({ name: "role", label: "Scope (role)", options, value: first, onchange: () => update() });
@@ -33,6 +42,10 @@ export function rolePicker(workspace, chosen = []) {
     fill(summary, h("strong", {}, "This now comes to: "), held.join(", ") || "nothing");
   };
   update();
-  const note = h("p", { class: "hint" }, "What a role holds is decided when a request comes in: a change of the role changes the token.");
+  const note = h(
+    "p",
+    { class: "hint" },
+    "What a role holds is decided when a request comes in: a change of the role changes the token.",
+  );
   return { element: h("div", { "data-field": "grants", class: "picker" }, radios, summary, note), grants };
 }

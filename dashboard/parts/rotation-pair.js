@@ -10,7 +10,9 @@ export function rotationPair(token) {
   const successor = token.rotatedTo ?? (token.rotatedFrom ? token : null);
   if (!old || !successor || old.status !== "ACTIVE") return null;
   const used = successor.lastUsedAt !== null;
-  const advice = used ? "The new one is in use. When the old one is quiet, revoke it." : "The new one was not used yet: switch your programs to it.";
+  const advice = used
+    ? "The new one is in use. When the old one is quiet, revoke it."
+    : "The new one was not used yet: switch your programs to it.";
   return h(
     "section",
     { class: "pair-section" },
@@ -21,7 +23,10 @@ export function rotationPair(token) {
 }
 
 function side(title, one, present) {
-  const name = one.id === present.id ? h("span", {}, one.prefix, " (this page)") : h("a", { href: `/token/${one.id}` }, one.prefix);
+  const name =
+    one.id === present.id
+      ? h("span", {}, one.prefix, " (this page)")
+      : h("a", { href: `/token/${one.id}` }, one.prefix);
   const end = one.retiresAt ?? one.expiresAt;
   return h(
     "div",

@@ -17,10 +17,16 @@ export function scopePicker(workspace, chosen = []) {
   const update = () => {
     const held = expand(workspace, grants());
     for (const [name, box] of boxes) showVia(catalog, grants(), name, box);
-    fill(summary, held.length ? [h("strong", {}, `This comes to ${count(held.length)}: `), held.join(", ")] : "Nothing is chosen yet.");
+    fill(
+      summary,
+      held.length
+        ? [h("strong", {}, `This comes to ${count(held.length)}: `), held.join(", ")]
+        : "Nothing is chosen yet.",
+    );
   };
   const tick = (names, { only = true } = {}) => {
-    for (const [name, box] of boxes) if (only || names.includes(name)) box.checked = names.includes(name) && !box.disabled;
+    for (const [name, box] of boxes)
+      if (only || names.includes(name)) box.checked = names.includes(name) && !box.disabled;
     openGroupsWithTicks(element);
     update();
   };
@@ -28,20 +34,34 @@ export function scopePicker(workspace, chosen = []) {
 
   const product = catalog.scopes.filter((one) => !one.management);
   const management = catalog.scopes.filter((one) => one.management);
-  const shorthands = catalog.shorthands.map((one) => row(one, one.scopes, h("span", { class: "expansion" }, `= ${one.scopes.join(", ")}`)));
+  const shorthands = catalog.shorthands.map((one) =>
+    row(one, one.scopes, h("span", { class: "expansion" }, `= ${one.scopes.join(", ")}`)),
+  );
   const element = h(
     "div",
     { "data-field": "grants", class: "picker" },
     recommendations(workspace, tick),
-    shorthands.length ? group("Shorthands", shorthands, "Kept as written; they follow the catalog when it grows.") : null,
-    byResource(product).map(([name, scopes]) => group(name, scopes.map((one) => row(one, [one.name])))),
+    shorthands.length
+      ? group("Shorthands", shorthands, "Kept as written; they follow the catalog when it grows.")
+      : null,
+    byResource(product).map(([name, scopes]) =>
+      group(
+        name,
+        scopes.map((one) => row(one, [one.name])),
+      ),
+    ),
     h(
       "details",
       { class: "management" },
       h("summary", {}, "Scopes of Spacekey's own API"),
       h("p", { class: "hint" }, "Only for programs that manage tokens, members or spaces."),
       operationScopes((names) => tick(names, { only: false })),
-      byResource(management).map(([name, scopes]) => group(name, scopes.map((one) => row(one, [one.name])))),
+      byResource(management).map(([name, scopes]) =>
+        group(
+          name,
+          scopes.map((one) => row(one, [one.name])),
+        ),
+      ),
     ),
     h("p", { class: "field-error", id: freshId("error"), hidden: true }),
     summary,
@@ -78,7 +98,14 @@ function group(name, rows, hint) {
 function scopeRow(workspace, one, scopes, boxes, update, extra) {
   const id = freshId("scope");
   const reason = whyNot(workspace, scopes);
-  const box = h("input", { type: "checkbox", id, value: one.name, disabled: reason !== null, onchange: update, "aria-describedby": `${id}-about` });
+  const box = h("input", {
+    type: "checkbox",
+    id,
+    value: one.name,
+    disabled: reason !== null,
+    onchange: update,
+    "aria-describedby": `${id}-about`,
+  });
   boxes.set(one.name, box);
   const about = h(
     "span",
@@ -93,7 +120,9 @@ function scopeRow(workspace, one, scopes, boxes, update, extra) {
 
 /** "included by jobs:worker", before your eyes. */
 function showVia(catalog, grants, name, box) {
-  const by = catalog.shorthands.find((one) => one.name !== name && grants.includes(one.name) && one.scopes.includes(name));
+  const by = catalog.shorthands.find(
+    (one) => one.name !== name && grants.includes(one.name) && one.scopes.includes(name),
+  );
   const row = box.closest(".check");
   row.classList.toggle("included", by !== undefined);
   row.querySelector(".via").textContent = by ? ` Included by ${by.name}.` : "";

@@ -14,7 +14,15 @@ export async function showSecret({ title, secret, what, next }) {
   const asking = h("div", { role: "alert" });
   const status = h("p", { class: "hint", role: "status" });
   let copy;
-  const output = h("textarea", { class: "secret", rows: 2, readonly: true, value: secret, "aria-label": `The ${what}`, spellcheck: "false", autocomplete: "off" });
+  const output = h("textarea", {
+    class: "secret",
+    rows: 2,
+    readonly: true,
+    value: secret,
+    "aria-label": `The ${what}`,
+    spellcheck: "false",
+    autocomplete: "off",
+  });
   output.addEventListener("copy", () => (copied = true));
 
   const dialog = openDialog({
@@ -27,8 +35,16 @@ export async function showSecret({ title, secret, what, next }) {
     return copied;
   }
   function askFirst() {
-    const back = h("button", { type: "button", class: "main", onclick: () => (fill(asking), copy.focus()) }, "Go back and copy it");
-    const leave = h("button", { type: "button", class: "danger", onclick: () => dialog.close() }, "Close without copying");
+    const back = h(
+      "button",
+      { type: "button", class: "main", onclick: () => (fill(asking), copy.focus()) },
+      "Go back and copy it",
+    );
+    const leave = h(
+      "button",
+      { type: "button", class: "danger", onclick: () => dialog.close() },
+      "Close without copying",
+    );
     fill(asking, alertBox("warning", `You have not copied the ${what}. It cannot be shown again.`, back, leave));
     back.focus();
   }

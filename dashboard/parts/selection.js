@@ -25,7 +25,8 @@ export function selection(workspace, done) {
   const able = (one) => one.status !== "REVOKED";
   const toggleAll = (event) => {
     ticked = new Map(event.target.checked ? rows.filter(able).map((one) => [one.id, one]) : []);
-    for (const box of event.target.closest("table").querySelectorAll("td.lead input:enabled")) box.checked = event.target.checked;
+    for (const box of event.target.closest("table").querySelectorAll("td.lead input:enabled"))
+      box.checked = event.target.checked;
     update();
   };
   const toggle = (one) => (event) => {
@@ -37,7 +38,14 @@ export function selection(workspace, done) {
     rows = present;
     return {
       head: () => h("input", { type: "checkbox", "aria-label": "Tick all on this page", onchange: toggleAll }),
-      cell: (one) => h("input", { type: "checkbox", "aria-label": `Tick ${one.name}`, checked: ticked.has(one.id), disabled: !able(one), onchange: toggle(one) }),
+      cell: (one) =>
+        h("input", {
+          type: "checkbox",
+          "aria-label": `Tick ${one.name}`,
+          checked: ticked.has(one.id),
+          disabled: !able(one),
+          onchange: toggle(one),
+        }),
     };
   };
   const keep = (present) => {

@@ -27,14 +27,32 @@ export async function sessionsSection() {
   ];
   const others = sessions.filter((one) => !one.isCurrent);
   const text = "Each browser you signed in with is a session. You do not know one? End it, and change your password.";
-  const all = others.length ? h("p", {}, h("button", { type: "button", class: "danger-text", onclick: endOthers }, "End all others")) : null;
-  return h("section", {}, h("h2", {}, "Your sessions"), h("p", {}, text), table({ caption: "Your sessions", columns, rows: sessions }), all);
+  const all = others.length
+    ? h("p", {}, h("button", { type: "button", class: "danger-text", onclick: endOthers }, "End all others"))
+    : null;
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Your sessions"),
+    h("p", {}, text),
+    table({ caption: "Your sessions", columns, rows: sessions }),
+    all,
+  );
 }
 
 function action(one) {
   if (one.isCurrent) return h("span", { class: "badge" }, "this session");
   const name = browserName(one.userAgent);
-  return h("button", { type: "button", class: "small", "aria-label": `End the session of ${name} from ${one.ip}`, onclick: () => end(one, name) }, "End");
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      "aria-label": `End the session of ${name} from ${one.ip}`,
+      onclick: () => end(one, name),
+    },
+    "End",
+  );
 }
 
 async function end(session, name) {

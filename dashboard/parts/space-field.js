@@ -25,8 +25,19 @@ export function spaceField(workspace, spaces) {
 }
 
 function searchBox(workspace, select, options) {
-  const status = h("p", { class: "hint", role: "status" }, "There are more spaces than the list below holds: look for others by name.");
-  const search = textField({ name: "spaceSearch", label: "Find a space", type: "search", placeholder: "Part of its name or slug", maxlength: 100, spellcheck: "false" });
+  const status = h(
+    "p",
+    { class: "hint", role: "status" },
+    "There are more spaces than the list below holds: look for others by name.",
+  );
+  const search = textField({
+    name: "spaceSearch",
+    label: "Find a space",
+    type: "search",
+    placeholder: "Part of its name or slug",
+    maxlength: 100,
+    spellcheck: "false",
+  });
   const box = search.querySelector("input");
   let asked = 0;
   let timer;
@@ -35,9 +46,16 @@ function searchBox(workspace, select, options) {
     try {
       const { nodes, pageInfo } = await someSpaces(workspace, box.value.trim() || null);
       if (mine !== asked) return;
-      fill(select, options(nodes).map(([value, text]) => h("option", { value }, text)));
+      fill(
+        select,
+        options(nodes).map(([value, text]) => h("option", { value }, text)),
+      );
       if (box.value.trim() && nodes.length) select.value = nodes[0].id;
-      const count = pageInfo.hasNextPage ? "The first 100 of them are below" : nodes.length === 1 ? "1 space is found" : `${nodes.length} spaces are found`;
+      const count = pageInfo.hasNextPage
+        ? "The first 100 of them are below"
+        : nodes.length === 1
+          ? "1 space is found"
+          : `${nodes.length} spaces are found`;
       fill(status, nodes.length ? `${count}.` : "No space is called that.");
     } catch (error) {
       fill(status, error.message);

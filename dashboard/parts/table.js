@@ -9,7 +9,12 @@ import { freshId, h } from "../base/dom.js";
 export function table({ caption, columns, rows, sorting, rowClass = () => null, lead = null }) {
   const shown = columns.filter((one) => !one.hidden);
   const id = freshId("caption");
-  const head = h("tr", {}, lead ? h("td", {}, lead.head()) : null, shown.map((column) => header(column, sorting)));
+  const head = h(
+    "tr",
+    {},
+    lead ? h("td", {}, lead.head()) : null,
+    shown.map((column) => header(column, sorting)),
+  );
   const body = rows.map((row) => {
     const cells = shown.map((column, index) => {
       const facts = { class: column.class, "data-title": column.title };
@@ -17,7 +22,13 @@ export function table({ caption, columns, rows, sorting, rowClass = () => null, 
     });
     return h("tr", { class: rowClass(row) }, lead ? h("td", { class: "lead" }, lead.cell(row)) : null, cells);
   });
-  const element = h("table", {}, h("caption", { id, class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, body));
+  const element = h(
+    "table",
+    {},
+    h("caption", { id, class: "unseen" }, caption),
+    h("thead", {}, head),
+    h("tbody", {}, body),
+  );
   return h("div", { class: "table-wrap", role: "region", "aria-labelledby": id, tabindex: "0" }, element);
 }
 
@@ -27,6 +38,11 @@ function header(column, sorting) {
   const order = !active ? "none" : sorting.direction === "ASC" ? "ascending" : "descending";
   const arrow = { none: "↕", ascending: "↑", descending: "↓" }[order];
   const onclick = () => sorting.change(column.sort);
-  const button = h("button", { type: "button", class: "plain sort", "data-sort": column.sort, onclick }, column.title, h("span", { "aria-hidden": "true" }, ` ${arrow}`));
+  const button = h(
+    "button",
+    { type: "button", class: "plain sort", "data-sort": column.sort, onclick },
+    column.title,
+    h("span", { "aria-hidden": "true" }, ` ${arrow}`),
+  );
   return h("th", { scope: "col", "aria-sort": order, class: column.class }, button);
 }

@@ -112,11 +112,18 @@ async function enableToken(workspace, token) {
 }
 
 function reasonField() {
-  return textField({ name: "reason", label: "Reason", hint: "Kept with the token and in the audit log.", required: false, maxlength: 200 });
+  return textField({
+    name: "reason",
+    label: "Reason",
+    hint: "Kept with the token and in the audit log.",
+    required: false,
+    maxlength: 200,
+  });
 }
 
 function mutation(input, name, fields) {
-  const success = { revokeTokens: "RevokeTokensSuccess", deleteToken: "DeleteTokenSuccess" }[name] ?? "ChangeTokenSuccess";
+  const success =
+    { revokeTokens: "RevokeTokensSuccess", deleteToken: "DeleteTokenSuccess" }[name] ?? "ChangeTokenSuccess";
   return `mutation ($input: ${input}Input!) { answer: ${name}(input: $input) {
     __typename ... on ${success} { ${fields} } ...Why } }`;
 }

@@ -18,7 +18,11 @@ export function tokenColumns(workspace, space, done) {
     { key: "token", title: "Token", cell: (one) => h("code", {}, one.maskedToken) },
     { key: "prefix", title: "Prefix", hidden: true, cell: (one) => h("code", {}, one.prefix) },
     { key: "tokenId", title: "Token id", hidden: true, cell: (one) => h("code", {}, one.tokenId) },
-    catalog.environments.length > 1 && { key: "environment", title: "Environment", cell: (one) => environmentBadge(one.environment) },
+    catalog.environments.length > 1 && {
+      key: "environment",
+      title: "Environment",
+      cell: (one) => environmentBadge(one.environment),
+    },
     !space && catalog.tokenKinds.includes("space") && { key: "space", title: "Belongs to", cell: placeCell },
     { key: "scope", title: roles ? "Scope" : "Scopes", cell: (one) => grantsCell(workspace, one) },
     { key: "created", title: "Created", sort: "CREATED_AT", cell: (one) => date(one.createdAt) },
@@ -44,7 +48,12 @@ function grantsCell(workspace, one) {
   if (one.role) return h("span", { class: "role" }, roleTitle(workspace, one.role));
   const shown = one.grants.slice(0, SHOWN_GRANTS).map((name) => h("code", { class: "grant" }, name));
   const rest = one.grants.length - shown.length;
-  return h("span", { title: one.grants.join(", ") }, shown, rest > 0 ? h("span", { class: "quiet" }, ` and ${rest} more`) : null);
+  return h(
+    "span",
+    { title: one.grants.join(", ") },
+    shown,
+    rest > 0 ? h("span", { class: "quiet" }, ` and ${rest} more`) : null,
+  );
 }
 
 function statusCell(one) {
@@ -54,5 +63,7 @@ function statusCell(one) {
 
 function actionsCell(workspace, one, done) {
   const items = tokenActions(workspace, one, done);
-  return items.length ? menuButton({ label: "⋯", name: `Actions for ${one.name}`, items }) : h("span", { class: "quiet" }, may(workspace, "tokens:update") ? "None" : "View only");
+  return items.length
+    ? menuButton({ label: "⋯", name: `Actions for ${one.name}`, items })
+    : h("span", { class: "quiet" }, may(workspace, "tokens:update") ? "None" : "View only");
 }

@@ -7,7 +7,13 @@ import { say } from "./notice.js";
 
 const WAIT_MS = 250;
 const NAMES = ["q", "status", "environment", "use"];
-const STATUSES = [["", "Any status"], ["ACTIVE", "Active"], ["DISABLED", "Disabled"], ["EXPIRED", "Expired"], ["REVOKED", "Revoked"]];
+const STATUSES = [
+  ["", "Any status"],
+  ["ACTIVE", "Active"],
+  ["DISABLED", "Disabled"],
+  ["EXPIRED", "Expired"],
+  ["REVOKED", "Revoked"],
+];
 const USES = [
   ["", "Any use"],
   ["unused.30", "Not used in 30 days"],
@@ -31,7 +37,15 @@ export function filterBar(workspace, query, changed) {
     else query.delete(name);
     changed();
   };
-  const search = textField({ name: "q", label: "Search", type: "search", value: query.get("q") ?? "", placeholder: "Name, description or prefix", maxlength: 100, spellcheck: "false" });
+  const search = textField({
+    name: "q",
+    label: "Search",
+    type: "search",
+    value: query.get("q") ?? "",
+    placeholder: "Name, description or prefix",
+    maxlength: 100,
+    spellcheck: "false",
+  });
   let timer;
   search.querySelector("input").addEventListener("input", (event) => {
     const box = event.target;
@@ -43,8 +57,18 @@ export function filterBar(workspace, query, changed) {
     clearTimeout(timer);
     timer = setTimeout(() => set("q", searchable(box.value)), WAIT_MS);
   });
-  const select = (name, label, options) => selectField({ name, label, options, value: query.get(name) ?? options[0][0], onchange: (event) => set(name, event.target.value) });
-  const environments = [["", "Live and test"], ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"])];
+  const select = (name, label, options) =>
+    selectField({
+      name,
+      label,
+      options,
+      value: query.get(name) ?? options[0][0],
+      onchange: (event) => set(name, event.target.value),
+    });
+  const environments = [
+    ["", "Live and test"],
+    ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"]),
+  ];
   return h(
     "div",
     { class: "filters", role: "search", "aria-label": "Tokens" },

@@ -14,10 +14,15 @@ export function unusedScopes(workspace, token, unused, days) {
   const able = may(workspace, "tokens:update") && !token.role;
   const rows = unused.map((scope) => {
     const act = async () => (await remove(workspace, token, scope)) && render();
-    const button = able && token.scopes.length > 1 ? h("button", { type: "button", class: "small", "aria-label": `Remove ${scope}`, onclick: act }, "Remove") : null;
+    const button =
+      able && token.scopes.length > 1
+        ? h("button", { type: "button", class: "small", "aria-label": `Remove ${scope}`, onclick: act }, "Remove")
+        : null;
     return h("li", {}, h("code", {}, scope), " ", button);
   });
-  const text = token.lastUsedAt ? `No request of the last ${days} days needed these:` : "The token was not used yet; these wait for a first use:";
+  const text = token.lastUsedAt
+    ? `No request of the last ${days} days needed these:`
+    : "The token was not used yet; these wait for a first use:";
   return h("div", { class: "unused" }, h("h3", {}, "Never used"), h("p", {}, text), h("ul", { class: "scopes" }, rows));
 }
 
@@ -33,8 +38,12 @@ export function grantsWithout(workspace, grants, scope) {
 
 async function remove(workspace, token, scope) {
   const grants = grantsWithout(workspace, token.grants, scope);
-  const split = workspace.catalog.shorthands.filter((one) => token.grants.includes(one.name) && one.scopes.includes(scope));
-  const note = split.length ? `${split.map((one) => one.name).join(", ")} will be replaced by the other scopes it stands for.` : null;
+  const split = workspace.catalog.shorthands.filter(
+    (one) => token.grants.includes(one.name) && one.scopes.includes(scope),
+  );
+  const note = split.length
+    ? `${split.map((one) => one.name).join(", ")} will be replaced by the other scopes it stands for.`
+    : null;
   return confirmed({
     title: `Remove ${scope}?`,
     text: [`Requests of ${token.name} that need it are refused from then on.`, note].filter(Boolean),

@@ -19,6 +19,7 @@ from spacekey.server.dashboard_modules import joined_modules
 from spacekey.server.settings import Settings
 
 DASHBOARD = Path(__file__).resolve().parent.parent.parent / "dashboard"
+LINE_LENGTH_MAX = 120
 
 
 @pytest_asyncio.fixture
@@ -125,6 +126,18 @@ def test_every_module_is_used_and_has_one_idea() -> None:
         assert f"module_{re.sub(r'[^a-zA-Z0-9]', '_', str(file.relative_to(DASHBOARD)))}" in joined, file
         assert text.startswith("// "), f"{file} does not say what it is"
         assert text.count("\n") <= 200, f"{file} is long"
+
+
+def test_no_line_is_longer_than_those_of_the_other_sources() -> None:
+    files = [file for kind in ("js", "css", "html") for file in DASHBOARD.rglob(f"*.{kind}")]
+    assert {file.suffix for file in files} == {".js", ".css", ".html"}
+    long = [
+        f"{file.relative_to(DASHBOARD)}:{number} has {len(line)} characters"
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > LINE_LENGTH_MAX
+    ]
+    assert long == []
 
 
 @pytest.mark.parametrize(
