@@ -28,7 +28,6 @@ def reading_of(answer: object) -> Reading:
 def _principal(answer: dict[str, Any]) -> Principal:
     kind = Kind(_text(answer, "kind"))
     scope = answer.get("scope", "")
-    expires = _number(answer, "exp", None)
     if not isinstance(scope, str):
         raise ValueError("'scope' is not a string")
     principal = Principal(
@@ -40,11 +39,22 @@ def _principal(answer: dict[str, Any]) -> Principal:
         space_id=_optional_text(answer, "space_id"),
         environment=_optional_text(answer, "environment"),
         limit=_limit(answer.get("limit")),
-        expires_at=None if expires is None else datetime.fromtimestamp(expires, UTC),
+        expires_at=_end(answer),
     )
     if (principal.space_id is None) == (kind is Kind.SPACE):
         raise ValueError("'kind' and 'space_id' contradict each other")
     return principal
+
+
+def _end(answer: dict[str, Any]) -> datetime | None:
+    """When it ends: Spacekey's own member is exact, RFC 7662's in whole seconds."""
+    text, seconds = _optional_text(answer, "expires_at"), _number(answer, "exp", None)
+    if text is None:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("'expires_at' has no time zone")
+    return moment.astimezone(UTC)
 
 
 def _limit(value: object) -> Limit | None:

@@ -50,6 +50,13 @@ async def all_workspaces(session: AsyncSession) -> list[Workspace]:
     return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
 
 
+async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
+    """How many workspaces that are not deleted belong to each catalog, by its name."""
+    statement = select(col(Workspace.catalog), func.count()).where(col(Workspace.deleted_at).is_(None))
+    rows = await session.exec(statement.group_by(col(Workspace.catalog)).order_by(col(Workspace.catalog)))
+    return dict(rows.all())
+
+
 async def workspaces_of_user_page(session: AsyncSession, user_id: str, request: PageRequest) -> Page[Workspace]:
     """The workspaces a user is a member of, by name.
 

@@ -37,7 +37,8 @@ async def authorities(system: System, caller: Caller, workspace_ids: Iterable[st
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
     """A page of the workspaces a caller belongs to and may read, by name. A token belongs to one.
 
-    A workspace where the caller lacks ``workspace:read`` is left out and makes its page shorter.
+    A workspace where the caller lacks ``workspace:read``, or whose catalog is not loaded here, is left out and makes
+    its page shorter.
     """
     async with system.store.reading() as session:
         if isinstance(caller, MemberCaller):
@@ -46,7 +47,7 @@ async def workspace_list(system: System, caller: Caller, request: PageRequest) -
             held = {
                 cursor: member_authority(system, caller, one, members[one.id])
                 for one, cursor in zip(page.rows, page.cursors, strict=True)
-                if one.id in members
+                if one.id in members and one.catalog in system.catalogs
             }
             readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
             return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)

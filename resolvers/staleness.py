@@ -20,17 +20,20 @@ from .create_token import actor_of
 from .system import System
 
 STALENESS_SECONDS_MAX = 60.0
+STALENESS_SECONDS_MIN = 0.1
+"""Below it a cached answer would be out of date before a busy process comes to use it."""
 
 
 async def set_staleness(system: System, caller: Operator, seconds: float) -> None:
     """Set T for all processes on this database. Lowering takes as long as the old T.
 
-    :param seconds: 0 to 60; 0 turns caching off.
+    :param seconds: 0.1 to 60, or 0, which turns caching off.
     :raises InvalidInput: for another number.
     :raises Conflict: somebody else began to change T meanwhile, and their number stands.
     """
-    if not 0 <= seconds <= STALENESS_SECONDS_MAX:
-        raise InvalidInput("seconds", f"Give 0 to {STALENESS_SECONDS_MAX:g} seconds.")
+    if seconds != 0 and not STALENESS_SECONDS_MIN <= seconds <= STALENESS_SECONDS_MAX:
+        least, most = STALENESS_SECONDS_MIN, STALENESS_SECONDS_MAX
+        raise InvalidInput("seconds", f"Give {least:g} to {most:g} seconds, or 0 for no caching at all.")
     async with system.store.changing() as session:
         await hold_staleness(session, to_change=True)
         old = await _larger(session, system)

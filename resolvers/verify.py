@@ -56,9 +56,9 @@ class StoreVerifier:
 
         Both come from one statement, so that T cannot be a later one than the verdict's.
         """
-        if brand_of(secret) not in self._brands:
-            return Refused(Reason.MALFORMED if parse(secret) is None else Reason.UNKNOWN), 0.0
-        try:
+        if brand_of(secret) not in self._brands and parse(secret) is None:
+            return Refused(Reason.MALFORMED), 0.0
+        try:  # for a brand that no loaded catalog has as well: the store may know the token, and its catalog be missing
             facts = await self._lookup.by_digest(secret.digest())
             if facts is None:
                 if parse(secret) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -19,6 +20,7 @@ from spacekey.domain.outcome import Outcome, Refused
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import TokenMiddleware
+from spacekey.resolvers.missing_catalogs import missing_catalogs
 from spacekey.schema.build import build_schema
 
 from .body import BadBody
@@ -39,6 +41,9 @@ from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
 """How long stopping waits for what is noted and not written yet: refusals, uses of sessions. The rest is lost."""
+_ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKEY_CATALOGS"
+
+log = logging.getLogger("spacekey.server")
 
 
 def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawberry.Schema | None = None) -> Starlette:
@@ -110,6 +115,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     try:
         await prepare_store(parts.system.store)
+        for name, workspaces in (await missing_catalogs(parts.system)).items():
+            log.warning("the catalog '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
         last_seen = parts.system.last_seen
         writing = [
             asyncio.create_task(parts.refusals.run()),

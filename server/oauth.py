@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 from starlette.requests import Request
@@ -11,11 +12,14 @@ from spacekey.domain.outcome import Refused
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 from spacekey.middleware import requires
+from spacekey.middleware.told_sender import told_sender
+from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.end_token import revoke_secret
 from spacekey.resolvers.introspect import in_environment, introspect
 
 from .body import BadBody, form_fields
-from .parts import facts_of, known_caller, parts_of
+from .parts import known_caller, parts_of
+from .request_log import request_id_of
 
 INACTIVE = {"active": False}
 """All that is said of whatever is not good or not the caller's business (RFC 7662 §2.2)."""
@@ -26,7 +30,10 @@ async def introspect_token(request: Request) -> JSONResponse:
     """POST /introspect
 
     ``environment`` says where the asking app runs: a token of another environment is inactive there, and its owner
-    is told. (RFC 7662 §2.1 lets a server take parameters of its own.)
+    is told. ``client_ip`` and ``client_user_agent`` say who sent the app this token: a refusal is noted with them, with
+    the introspection's own request id, and without them as of nobody known, never as of the asking app. They are the
+    app's word, and ignored where they cannot be what they should be. (RFC 7662 §2.1 lets a server take parameters of
+    its own.)
     """
     secret, fields = await _token(request)
     parts = parts_of(request)
@@ -34,7 +41,8 @@ async def introspect_token(request: Request) -> JSONResponse:
     parts.metrics.verification(answer.verdict)
     verdict = in_environment(answer.verdict, fields.get("environment"))
     if isinstance(verdict, Refused):
-        parts.refusals.note(verdict, facts_of(request))
+        by = told_sender(fields)
+        parts.refusals.note(verdict, RequestFacts(by.ip, by.user_agent, request_id_of(request.scope)))
         if verdict.token_id is not None:
             parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
         return JSONResponse(INACTIVE)
@@ -52,7 +60,10 @@ async def revoke_presented(request: Request) -> Response:
 
 
 def described(principal: Principal) -> dict[str, Any]:
-    """A principal as introspection tells of it; what it has not is left out."""
+    """A principal as introspection tells of it; what it has not is left out.
+
+    ``exp`` is in whole seconds (RFC 7662 §2.2), rounded down; ``expires_at`` is the moment itself.
+    """
     limit = principal.limit
     expires_at = principal.expires_at
     facts: dict[str, Any] = {
@@ -64,7 +75,8 @@ def described(principal: Principal) -> dict[str, Any]:
         "workspace_id": principal.workspace_id,
         "space_id": principal.space_id,
         "environment": principal.environment,
-        "exp": None if expires_at is None else expires_at.timestamp(),
+        "exp": None if expires_at is None else int(expires_at.timestamp()),
+        "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
         "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
     }
     return {name: value for name, value in facts.items() if value is not None}

@@ -20,7 +20,7 @@ def show(as_json: AsJson = False) -> None:
 
 
 def change(
-    seconds: Annotated[float, typer.Argument(metavar="SECONDS", help="0 to 60; 0 turns caching off.")],
+    seconds: Annotated[float, typer.Argument(metavar="SECONDS", help="0.1 to 60, or 0, which turns caching off.")],
     as_json: AsJson = False,
 ) -> None:
     """Set T for all processes on this database; lowering it takes as long as the old T."""

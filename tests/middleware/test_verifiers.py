@@ -143,6 +143,7 @@ def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
         "environment": who.environment,
         "scope": " ".join(sorted(who.scopes)),
         "exp": None if who.expires_at is None else int(who.expires_at.timestamp()),
+        "expires_at": None if who.expires_at is None else who.expires_at.isoformat(),
         "iat": 1_700_000_000,
         "name": who.name,
         "limit": None if who.limit is None else {"per_minute": who.limit.per_minute, "burst": who.limit.burst},
@@ -205,6 +206,10 @@ GARBAGE: list[Any] = [
     {**GOOD, "exp": -1},
     {**GOOD, "exp": 1e300},
     {**GOOD, "exp": True},
+    {**GOOD, "expires_at": "tomorrow"},
+    {**GOOD, "expires_at": "2100-01-01T00:00:00"},
+    {**GOOD, "expires_at": 4102444800},
+    {**GOOD, "expires_at": "2100-01-01T00:00:00+00:00", "exp": "soon"},
     {**GOOD, "limit": 5},
     {**GOOD, "limit": {"per_minute": 0, "burst": 1}},
     {**GOOD, "limit": {"per_minute": True, "burst": 1}},
@@ -221,6 +226,30 @@ async def test_garbage_is_no_answer(garbage: Any) -> None:
     content = garbage if isinstance(garbage, bytes) else json.dumps(garbage).encode()
     verifier = remote(lambda _: httpx.Response(200, content=content))
     assert isinstance(await verifier.verify(SECRET), CannotTell)
+    await verifier.aclose()
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends_at"),
+    [
+        ({"exp": 4102444800}, datetime(2100, 1, 1, tzinfo=UTC)),
+        (
+            {"exp": 4102444800, "expires_at": "2100-01-01T00:00:00.250000+00:00"},
+            datetime(2100, 1, 1, 0, 0, 0, 250_000, UTC),
+        ),
+        (
+            {"exp": 4102444800, "expires_at": "2100-01-01T01:00:00.25+01:00"},
+            datetime(2100, 1, 1, 0, 0, 0, 250_000, UTC),
+        ),
+        ({}, None),
+    ],
+    ids=["whole seconds", "exact", "another zone", "never"],
+)
+async def test_the_end_is_the_exact_one_where_it_is_told(answer: dict[str, Any], ends_at: datetime | None) -> None:
+    verifier = remote(lambda _: httpx.Response(200, json={**GOOD, "exp": None, "expires_at": None, **answer}))
+    verdict = await verifier.verify(SECRET)
+    assert isinstance(verdict, Valid)
+    assert verdict.principal.expires_at == ends_at
     await verifier.aclose()
 
 

@@ -38,7 +38,8 @@ async def test_a_good_token_is_described_as_remote_verifiers_read_it(database_ur
             "workspace_id": workspace.id,
             "space_id": space.id,
             "environment": "live",
-            "exp": (server.world.clock() + timedelta(days=1)).timestamp(),
+            "exp": int((server.world.clock() + timedelta(days=1)).timestamp()),
+            "expires_at": (server.world.clock() + timedelta(days=1)).isoformat(),
             "limit": {"per_minute": 100, "burst": 20},
             "max_age": 0.0 if server.world.system.store.dialect == SQLITE else 1.0,
         }
