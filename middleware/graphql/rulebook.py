@@ -21,12 +21,12 @@ from graphql import (
     is_abstract_type,
     is_introspection_type,
 )
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import Rule
 
 from .declared import both, declared_rule
+from .elements import directives_on
 from .misplaced import refuse_misplaced
 
 Composite = GraphQLObjectType | GraphQLInterfaceType
@@ -122,9 +122,7 @@ class _Compiler:
 
     def _own(self, where: str, element: GraphQLNamedType | GraphQLField) -> Rule | None:
         if where not in self._declared:
-            definition = element.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-            directives = getattr(definition, "directives", None) or ()
-            rule = declared_rule(where, directives, ignore_policy=self._ignore_policy)
+            rule = declared_rule(where, directives_on(where, element), ignore_policy=self._ignore_policy)
             if rule is not None and self._known is not None:
                 rule.check_known(self._known, where)
             self._declared[where] = rule

@@ -11,9 +11,12 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
 
 from spacekey.domain.principal import Principal
 
+from .conversion import refuse_unconvertible, told_plainly
 from .enforcement import ScopeEnforcement
 from .enforcer import Enforcer
 from .executor import guarded_executor
@@ -54,7 +57,8 @@ class ScopedSchema(strawberry.Schema):
         scopes: ScopeEnforcement | None = None,
         **options: Unpack[SchemaOptions],
     ) -> None:
-        super().__init__(query=query, mutation=mutation, subscription=subscription, **options)
+        with told_plainly():
+            super().__init__(query=query, mutation=mutation, subscription=subscription, **options)
         settings = scopes or ScopeEnforcement()
         self.rulebook: Rulebook = compile_rules(
             self._schema, known_scopes=settings.known_scopes, ignore_policy=settings.ignore_policy
@@ -64,6 +68,14 @@ class ScopedSchema(strawberry.Schema):
         self._settings = settings
         self._enforcer = Enforcer(self.rulebook, settings)
         self.execution_context_class = guarded_executor(self.execution_context_class)
+
+    def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
+        """The fields of one type, none of them written so that its rule could not be read."""
+        fields = super().get_fields(type_definition)
+        names = self.config.name_converter
+        by_name = {names.get_graphql_name(field): field for field in fields}
+        refuse_unconvertible(names.from_type(type_definition), type_definition, by_name)
+        return fields
 
     def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
         """The extensions of one operation, ours last."""
