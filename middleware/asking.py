@@ -101,11 +101,11 @@ class Asking:
     async def _ask_about(self, secret: Secret) -> Outcome:
         flood = self._gate.flood
         if flood is None:
-            return await self._gate.judge(secret)
+            return await self._gate.judge(self._scope, secret)
         held_up = flood.holds_up(self._scope, secret)
         if held_up is not None:
             return held_up
-        verdict = await self._gate.judge(secret)
+        verdict = await self._gate.judge(self._scope, secret)
         flood.note(self._scope, secret, verdict)
         return verdict
 

@@ -18,6 +18,7 @@ from spacekey.domain.verifier import Verifier
 from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
+from .sender import SentBy
 from .tally import Tally
 from .warm import Recall, recall_in
 from .watch import Watch
@@ -78,9 +79,14 @@ class Gate:
             return verdict  # the usual case, without another call
         return None if verdict is None else self._sensible(verdict)
 
-    async def judge(self, secret: Secret) -> Verdict:
-        """Ask the verifier. An exception, a hang or an answer that is none of the three is "cannot tell"."""
-        return self._sensible(await self._within_deadline(self.verifier.verify, secret, "the verifier"))
+    async def judge(self, scope: Scope, secret: Secret) -> Verdict:
+        """Ask the verifier about what this connection sent.
+
+        An exception, a hang or an answer that is none of the three is "cannot tell".
+        """
+        with SentBy(scope):
+            verdict = await self._within_deadline(self.verifier.verify, secret, "the verifier")
+        return self._sensible(verdict)
 
     async def charge(self, principal: Principal, cost: int) -> Decision | None:
         """Charge the principal's limit; None when there is none, or the limiter failed, which stops nobody."""
@@ -104,7 +110,8 @@ class Gate:
         """Ask the app's other way of authentication, when there is one; else "absent"."""
         if self.fallback is None:
             return Absent()
-        outcome = await self._within_deadline(self.fallback, connection, "the fallback")
+        with SentBy(connection.scope):  # it may have a verifier of its own
+            outcome = await self._within_deadline(self.fallback, connection, "the fallback")
         if isinstance(outcome, Absent | Refused | CannotTell):
             return outcome
         if isinstance(outcome, Valid) and isinstance(outcome.principal, Principal):

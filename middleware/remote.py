@@ -20,6 +20,8 @@ from .clock import Clock, WallClock, boot_clock, utc_now
 from .introspection import reading_of
 from .observed import VerifierObserver, cache_over
 from .remote_usage import RemoteUsage
+from .sender import sender
+from .told_sender import told_fields
 from .usage import UsageCollector
 
 log = logging.getLogger("spacekey.middleware")
@@ -99,14 +101,19 @@ class RemoteVerifier:
     async def _read(self, secret: Secret) -> Reading:
         """One introspection. Asking changes nothing, so a broken connection is tried once more on a new one.
 
+        It tells who sent the token, for its owner. Of several who wait for one answer that is the one who asked first.
+
         :raises Unavailable: when there is no usable answer.
         """
+        form = {"token": secret.reveal(), "token_type_hint": "access_token", **told_fields(sender())}
+        if self._environment is not None:
+            form["environment"] = self._environment
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 try:
-                    status, headers, body = await self._post(secret)
+                    status, headers, body = await self._post(form)
                 except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-                    status, headers, body = await self._post(secret)
+                    status, headers, body = await self._post(form)
         except TimeoutError:
             raise Unavailable("introspection took too long") from None
         except httpx.HTTPError as error:
@@ -117,10 +124,7 @@ class RemoteVerifier:
             log.error("introspection refused this app's own token (%d); it needs the scope tokens:introspect", status)
         raise Unavailable(f"introspection answered {status}", _retry_after_seconds(headers))
 
-    async def _post(self, secret: Secret) -> tuple[int, httpx.Headers, bytes]:
-        form = {"token": secret.reveal(), "token_type_hint": "access_token"}
-        if self._environment is not None:
-            form["environment"] = self._environment
+    async def _post(self, form: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
         async with self._client.stream("POST", self._url, data=form) as response:
             body = b""
             async for chunk in response.aiter_bytes():

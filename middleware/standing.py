@@ -60,7 +60,8 @@ class Standing:
         self, credential: Credential, phase: float, recheck_seconds: float, clock: Clock, now: WallClock
     ) -> None:
         self.credential = credential
-        self.connections: dict[Connection, None] = {}
+        self.connections: dict[Connection, Credential] = {}
+        """Each with what it showed, the longest here first."""
         self.over = False
         self.checking = False
         self.due = 0.0
@@ -87,7 +88,11 @@ class Standing:
         self._turn()
 
     def begin_check(self, deadline_seconds: float) -> None:
-        """A verification has been asked for. It may take its deadline, also when that is longer than T."""
+        """A verification is asked for. It may take its deadline, also when that is longer than T.
+
+        It is asked for by the connection that has stood here longest, and by none that has left.
+        """
+        self.credential = next(iter(self.connections.values()), self.credential)
         self.checking = True
         self.due = max(self.relied_until, self._clock()) + deadline_seconds
 

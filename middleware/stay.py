@@ -80,7 +80,9 @@ class Stay:
             return Credential(id(self), self._visit.fallback, _unknown, principal)
         # Where the app must be asked whose a space is, its answer concerns those who stand on that space alone.
         peek: Callable[[], Outcome | None] = _unknown if spaces else partial(gate.peek, secret)
-        return Credential((id(gate), secret.digest(), spaces), partial(gate.judge, secret), peek, principal)
+        return Credential(
+            (id(gate), secret.digest(), spaces), partial(gate.judge, self._scope, secret), peek, principal
+        )
 
 
 def _unknown() -> None:

@@ -41,11 +41,15 @@ class Tally:
     ) -> None:
         if entries_max < 1:
             raise ConfigurationError("entries_max: must be at least 1")
-        self.lost = 0
-        """Requests that found no room, or whose batch was given up. Nobody counts them any more."""
         self._now: Callable[[], float] = time.time if now is None else lambda: now().timestamp()
         self._entries_max = entries_max
         self._wake = wake
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again with nothing counted."""
+        self.lost = 0
+        """Requests that found no room, or whose batch was given up. Nobody counts them any more."""
         self._entries: dict[str, _Entry] = {}
         self._past: deque[dict[str, _Entry]] = deque()
         self._past_entries = 0
@@ -172,7 +176,7 @@ def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
     yield TokenUse(
         token_id=token_id,
         at=at,
-        ip=_address(entry.client),
+        ip=address_of(entry.client),
         allowed=entry.allowed,
         denied=entry.denied,
         limited=entry.limited,
@@ -183,7 +187,7 @@ def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
         yield TokenUse(token_id, at, scopes=tuple(scopes[start : start + ROW_SCOPES_MAX]), used=False)
 
 
-def _address(client: Client) -> str:
+def address_of(client: Client) -> str:
     """The address, where the server told one that a report may hold."""
     text = "" if client is None else client[0]
     return text[:IP_LENGTH_MAX] if text.isprintable() else ""

@@ -126,7 +126,7 @@ class _Rounds:
             phase = self._joined * _GOLDEN % 1  # evenly spread, whatever the number
             standing = Standing(credential, phase, watch.recheck_seconds, watch.clock, watch.now)
             self.standings[credential.key] = standing
-        standing.connections[connection] = None
+        standing.connections[connection] = credential
         self._wake_by(standing.due)
         return standing
 

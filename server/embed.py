@@ -15,6 +15,7 @@ from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.observed import ObservedCache, VerifierObserver
+from spacekey.middleware.sender import sender
 from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.warm import Recall, Warm
 from spacekey.models.store import SQLITE, Store
@@ -52,9 +53,15 @@ class EmbeddedVerifier:
         self.recall: Recall | None = None if cache is None else self._recalled
 
     def peek(self, secret: Secret) -> Verdict | None:
-        """A warm answer, which needs no waiting; None when :meth:`verify` must be asked."""
+        """A warm answer, which needs no waiting; None when :meth:`verify` must be asked.
+
+        A refusal that is to be noted is left to :meth:`verify`, which can tell who sent the token.
+        """
         verdict = None if self._cache is None else self._cache.peek(secret)
-        return None if verdict is None else self._noted(verdict)
+        if verdict is None or isinstance(verdict, CannotTell):
+            return verdict
+        held = in_environment(verdict, self._environment)
+        return held if isinstance(held, Valid) or held.token_id is None else None
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
@@ -86,8 +93,9 @@ class EmbeddedVerifier:
         if isinstance(verdict, CannotTell):
             return verdict
         held = in_environment(verdict, self._environment)
-        if not isinstance(held, Valid):
-            self._refusals.note(held, RequestFacts())
+        if not isinstance(held, Valid) and held.token_id is not None:
+            by = sender()
+            self._refusals.note(held, RequestFacts(by.ip, by.user_agent, by.request_id))
         return held
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import time
 
@@ -12,6 +11,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.principal import Principal
+from spacekey.middleware.sender import request_id_in
 from spacekey.models.changes import watched_changes
 
 from .metrics import Metrics
@@ -19,7 +19,6 @@ from .refusals import broken
 
 log = logging.getLogger("spacekey.access")
 
-_WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 REQUEST_ID = "spacekey.request_id"
 UNMATCHED = "(none)"
 CLIENT_GONE = 499
@@ -80,9 +79,7 @@ def template_of(scope: Scope) -> str:
 
 
 def _request_id(scope: Scope) -> str:
-    sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
-    text = sent[0].decode("latin-1") if len(sent) == 1 else ""
-    return text if _WELL_FORMED.fullmatch(text) else secrets.token_hex(12)
+    return request_id_in(scope) or secrets.token_hex(12)
 
 
 def _write_line(scope: Scope, request_id: str, route: str, status: int, seconds: float) -> None:

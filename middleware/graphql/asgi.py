@@ -113,7 +113,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         if visit is not None:
             outcome = await visit.present(secret)
         elif self._verifier is not None:
-            outcome = await verify_in_time(self._verifier, secret, self._deadline_seconds)
+            outcome = await verify_in_time(self._verifier, self._deadline_seconds, websocket.scope, secret)
         else:
             raise ConnectionRejectionError
         if isinstance(outcome, CannotTell):
@@ -136,7 +136,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
 
         credential = Credential(
             key=secret.digest(),
-            ask=partial(verify_in_time, verifier, secret, self._deadline_seconds),
+            ask=partial(verify_in_time, verifier, self._deadline_seconds, websocket.scope, secret),
             peek=lambda: None,
             principal=principal,
         )

@@ -6,21 +6,24 @@ import asyncio
 import logging
 
 from starlette.authentication import AuthCredentials
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.sender import SentBy
 
 _log = logging.getLogger(__name__)
 
 
-async def verify_in_time(verifier: Verifier, secret: Secret, deadline_seconds: float) -> Verdict:
-    """The verifier's verdict; cannot-tell when it is late, raises, or answers something else."""
+async def verify_in_time(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
+    """The verifier's verdict on what this socket sent; cannot-tell when it is late, raises, or answers otherwise."""
     try:
-        async with asyncio.timeout(deadline_seconds):
-            verdict: object = await verifier.verify(secret)
+        with SentBy(scope):
+            async with asyncio.timeout(deadline_seconds):
+                verdict: object = await verifier.verify(secret)
     except TimeoutError:
         return CannotTell("the verifier did not answer in time")
     except Exception:  # noqa: BLE001 - whatever a verifier raises, it has not said that the secret is good
