@@ -3,7 +3,7 @@
 Run it with ``python -m bench.first_verification``. It is divided by the same statement on the raw driver, awaited in
 the same way: the token by the unique index of its digest, with what verification must know of workspace, space,
 rotation and T. For comparison also by the token's own row alone, which is not enough to verify it. SQLite always;
-PostgreSQL where its binaries are installed. Budget (DESIGN §15): 1.5 over the statement.
+PostgreSQL where its binaries are installed. Budget: 1.5 over the statement.
 """
 
 import asyncio

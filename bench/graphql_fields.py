@@ -2,7 +2,7 @@
 
 Run it with ``python -m bench.graphql_fields``. The schemas take turns, so that the machine's noise falls on all of them
 alike. ``ratio`` compares the fastest operations, ``median_ratio`` is the median of the rounds' own ratios; how far "no
-rules, again" is from 1 says how far either can be trusted. Budget (DESIGN §15): 1.03 for 10,000 objects.
+rules, again" is from 1 says how far either can be trusted. Budget: 1.03 for 10,000 objects.
 """
 
 # Strawberry's field(permission_classes=…) and field(directives=…) give Any, so as decorators they count as untyped.

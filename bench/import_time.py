@@ -1,7 +1,7 @@
 """What importing ``spacekey.middleware`` costs, over importing those parts of Starlette that such an app needs anyway.
 
 Run it with ``python -m bench.import_time``. Processor seconds of the import alone, in fresh processes that take turns;
-the fastest of many counts. Budget (DESIGN §15): 1.5.
+the fastest of many counts. Budget: 1.5.
 """
 
 import os

@@ -5,7 +5,7 @@ others are silent: over one kept-open connection, and as a busy server over eigh
 processes of one and the same app differ by up to 8 %, by where their memory happens to lie; in several such processes
 one after the other, for the same reason. Client and server are not pinned to cores: that would measure how long one
 core takes to wake the other. "ratio" compares the fastest rounds, "median ratio" is the median of the rounds' own.
-Budget (DESIGN §15): at least 0.93, over one connection.
+Budget: at least 0.93, over one connection.
 """
 
 from contextlib import ExitStack

@@ -3,7 +3,7 @@
 Run it with ``python -m bench.protected_route``. The apps take turns in short rounds. ``ratio`` compares each
 app's fastest round with its bare twin's (other processes only ever add time); ``median_ratio`` is the median of the
 rounds' ratios, for how noisy the machine was. All that several times in new processes, since two processes of one and
-the same app differ by a few hundredths, by where their memory happens to lie. Budgets (DESIGN §15): 1.35 for a warm
+the same app differ by a few hundredths, by where their memory happens to lie. Budgets: 1.35 for a warm
 protected route, 1.6 with limits and usage. keyshield takes part where it is installed (``pip install --group bench``).
 """
 

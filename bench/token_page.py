@@ -1,7 +1,7 @@
 """A page of 50 tokens among 1,000,000, over the same page among 1,000, on real PostgreSQL, as the API reads it.
 
 Run it with ``python -m bench.token_page``. Each order's first page, and for the newest first also one from the middle
-of the list; and the verification of one token, another one each time. Budget (DESIGN §15): 1.2.
+of the list; and the verification of one token, another one each time. Budget: 1.2.
 """
 
 import asyncio

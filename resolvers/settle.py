@@ -1,4 +1,4 @@
-"""Taking access away is answered when it holds everywhere: after commit + T (DESIGN §7)."""
+"""Taking access away is answered when it holds everywhere: after commit + T (docs/revocation.md)."""
 
 from __future__ import annotations
 

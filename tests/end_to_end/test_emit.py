@@ -31,7 +31,7 @@ RECOMMENDED = {
     "Third-party client, live updates only": {"jobs:read:progress"},
     "Minimal worker": {"jobs:poll", "jobs:ack", "jobs:complete", "jobs:fail"},
 }
-"""The rows of SYSTEMS.md, written out."""
+"""What each recommended use may do, written out."""
 
 
 @pytest.fixture(scope="module")

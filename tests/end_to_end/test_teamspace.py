@@ -28,7 +28,7 @@ MAY = {
     "member": {"view"},
     "viewer": {"view"},
 }
-"""Who may manage tokens, by the member's role: the table of SYSTEMS.md, written out."""
+"""Who may manage tokens, by the member's role, written out."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""When a takeaway has answered, nothing accepts the token any more, whatever goes wrong meanwhile (DESIGN §7)."""
+"""When a takeaway has answered, nothing accepts the token any more, whatever goes wrong meanwhile (docs/revocation.md)."""
 
 from __future__ import annotations
 

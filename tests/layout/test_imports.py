@@ -1,4 +1,4 @@
-"""What each folder may import besides the standard library and the house itself: DESIGN's table, as a whitelist.
+"""What each folder may import besides the standard library and the house itself, as a whitelist.
 
 import-linter holds which folder may know which; this holds which packages. A name that is not here fails, wherever it
 stands: at the top, inside a function, or under ``TYPE_CHECKING``.

@@ -1,4 +1,4 @@
-"""The cache's rule (DESIGN §7): nothing is served that was read more than max_age ago."""
+"""The cache's rule (docs/revocation.md): nothing is served that was read more than max_age ago."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""SYSTEMS.md, system 3: who may manage access tokens, by the member's role, as it stands there; and who rotates."""
+"""Who may manage a teamspace's access tokens, by the member's role, written out by hand; and who rotates."""
 
 from __future__ import annotations
 

@@ -261,7 +261,7 @@ class Managing:
         )
 
     def change(self, tokens: list[str], change: Callable[[Row], Row], *, takes: bool, wait: bool = True) -> None:
-        """Begin a change; one that takes access away keeps DESIGN §7's order."""
+        """Begin a change; one that takes access away keeps the promise's order."""
         work = self._take(tokens, change, wait) if takes else self._give(tokens, change)
         self.story.managing.append(self.process.start(work))
 

@@ -1,4 +1,4 @@
-"""Everything that can be asked of the example app, and what each thing needs by the words of SYSTEMS.md.
+"""Everything that can be asked of the example app, and what each thing needs by the words of its scopes.
 
 The tables are written by hand and not taken from the app, so that an app with a wrong rule fails.
 """
