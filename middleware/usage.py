@@ -2,7 +2,8 @@
 
 A request never waits for a flush, and a flush that fails costs nothing: what was not sent stays in memory, within a
 bound, and goes on being added up. Only the one batch whose fate is not known is set aside, to be sent again under the
-same number, which adds it once. What a crash loses is what was not flushed yet.
+same number, which adds it once. What a crash loses is what was not flushed yet. A process may make the
+collector before it forks: each child counts for itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
 from .clock import Clock, WallClock, boot_clock
+from .forks import in_forked_children
 from .tally import ENTRIES_MAX, Tally
 
 log = logging.getLogger("spacekey.usage")
@@ -57,14 +59,23 @@ class UsageCollector(Tally):
         self._close_seconds = close_seconds
         self._clock = clock
         self._sleep = sleep
+        self._closed = False
+        self._begin()
+        in_forked_children(self)
+
+    def _begin(self) -> None:
         self._noted_since: float | None = None
         self._in_doubt_since: float | None = None
-        self._reporter = secrets.token_hex(16)
+        self._reporter: str | None = None
         self._number = 0
         self._in_doubt: UsageBatch | None = None
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
+
+    def start_anew(self) -> None:
+        """In the child of a fork: count from nothing, under a name of its own. The parent sends what it counted."""
+        self.forget()
+        self._begin()
 
     @property
     def waiting(self) -> int:
@@ -133,6 +144,8 @@ class UsageCollector(Tally):
         self._in_doubt_since = self._noted_since
         if not len(self):  # else it may be the oldest that are left, and how old those are is not known
             self._noted_since = None
+        if self._reporter is None:
+            self._reporter = secrets.token_hex(16)
         self._number += 1
         return UsageBatch(self._reporter, self._number, tuple(rows))
 
