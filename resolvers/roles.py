@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from spacekey.domain.catalog import OWNER_ROLE, Role
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
@@ -53,23 +55,11 @@ async def set_role(
         present = authority.roles.get(name)
         if present is not None:
             check_role_ceiling(authority, present.grants)
-        entry: Facts | None = None
         if grants is None:
-            if present is None:
-                raise NotFound("role")
-            if await workspace_queries.count_members_with_role(session, workspace_id, name):
-                raise Conflict("Members still hold this role; give them another one first.")
+            entry = None
+            await _check_removal(session, authority, name)
         else:
-            names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
-            cleaned = clean_grants("grants", grants, names)
-            check_role_ceiling(authority, cleaned)
-            entry = {
-                "title": clean_name("title", title) if title is not None else present.title if present else name,
-                "description": _description(present, description),
-                "grants": cleaned,
-            }
-            if present is None and len(authority.roles) >= ROLES_MAX:
-                raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
+            entry = _entry(authority, name, title, description, grants)
         workspace = authority.workspace
         others = {key: value for key, value in workspace.roles.items() if key != name}
         # A removed role leaves a mark only where the catalog would bring it back.
@@ -88,6 +78,28 @@ async def set_role(
         )
         staleness = await staleness_seconds(session, system)
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+async def _check_removal(session: AsyncSession, authority: Authority, name: str) -> None:
+    if name not in authority.roles:
+        raise NotFound("role")
+    if await workspace_queries.count_members_with_role(session, authority.workspace.id, name):
+        raise Conflict("Members still hold this role; give them another one first.")
+
+
+def _entry(authority: Authority, name: str, title: str | None, description: str | None, grants: Sequence[str]) -> Facts:
+    """The role as the workspace keeps it."""
+    present = authority.roles.get(name)
+    names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
+    cleaned = clean_grants("grants", grants, names)
+    check_role_ceiling(authority, cleaned)
+    if present is None and len(authority.roles) >= ROLES_MAX:
+        raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
+    return {
+        "title": clean_name("title", title) if title is not None else present.title if present else name,
+        "description": _description(present, description),
+        "grants": cleaned,
+    }
 
 
 def _description(present: Role | None, given: str | None) -> str:

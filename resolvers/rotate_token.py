@@ -13,7 +13,7 @@ from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import token_queries
 from spacekey.models.token import Token
 
-from .audit import record
+from .audit import Facts, record
 from .authority import Authority
 from .caller import Caller
 from .create_token import Issued, actor_of, check_room, checked_environment, prepare_token
@@ -58,12 +58,7 @@ async def rotate_token(
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         authority, old = found.authority, found.token
-        authority.require(*ROTATING)
-        _check_state(system, found)
-        check_ceiling(authority, old.grants, "rotate")
-        checked_environment(authority, old.environment)
-        if await _needs_room(session, system, authority, old):
-            await check_room(session, system, authority)
+        await _check(session, system, found)
         successor, secret = prepare_token(
             system,
             authority,
@@ -83,32 +78,53 @@ async def rotate_token(
         old.rotated_to_id = successor.id
         old.retires_at = system.clock() + timedelta(seconds=grace_seconds)
         session.add(old)
-        after = audit_facts(old)
-        changed = [key for key in before if before[key] != after[key]]
-        await record(
-            session,
-            system,
-            actor_of(caller),
-            chain=old.workspace_id,
-            action="token.rotate",
-            target_id=old.id,
-            before={key: before[key] for key in changed},
-            after={**{key: after[key] for key in changed}, "retire_on_first_use": retire_on_first_use},
-        )
-        await record(
-            session,
-            system,
-            actor_of(caller),
-            chain=old.workspace_id,
-            action="token.create",
-            target_id=successor.id,
-            after={**audit_facts(successor), "rotated_from_id": old.id},
-        )
+        await _record_both(session, system, caller, before, old, successor)
         # A cache that read the old token just before knows no end of it: a grace shorter than T is as long as T.
         staleness = await staleness_seconds(session, system)
         staleness = staleness if grace_seconds < staleness else 0.0
         view = view_of(successor, authority.workspace, authority.catalog, system.clock())
     return Issued(view, secret, await settle(system, staleness, wait=wait))
+
+
+async def _check(session: AsyncSession, system: System, found: FoundToken) -> None:
+    """Whether the caller may replace this token now.
+
+    :raises Forbidden, Conflict, InvalidInput, PlanLimit, ScopeNotAllowed: as :func:`rotate_token`.
+    """
+    authority, old = found.authority, found.token
+    authority.require(*ROTATING)
+    _check_state(system, found)
+    check_ceiling(authority, old.grants, "rotate")
+    checked_environment(authority, old.environment)
+    if await _needs_room(session, system, authority, old):
+        await check_room(session, system, authority)
+
+
+async def _record_both(
+    session: AsyncSession, system: System, caller: Caller, before: Facts, old: Token, successor: Token
+) -> None:
+    """An audit row for the token that ends, and one for its successor."""
+    after, by = audit_facts(old), actor_of(caller)
+    changed = [key for key in before if before[key] != after[key]]
+    await record(
+        session,
+        system,
+        by,
+        chain=old.workspace_id,
+        action="token.rotate",
+        target_id=old.id,
+        before={key: before[key] for key in changed},
+        after={**{key: after[key] for key in changed}, "retire_on_first_use": successor.first_use_retires},
+    )
+    await record(
+        session,
+        system,
+        by,
+        chain=old.workspace_id,
+        action="token.create",
+        target_id=successor.id,
+        after={**audit_facts(successor), "rotated_from_id": old.id},
+    )
 
 
 def _check_state(system: System, found: FoundToken) -> None:
