@@ -32,6 +32,7 @@ from spacekey.middleware.watch import Watch
 from .init_credential import MalformedCredential, init_credential
 from .open_operations import OpenOperations, operations_of
 from .socket_caller import seat, verify_in_time
+from .unenforced import refuse_unenforced
 
 BAD_REQUEST = 4400
 UNSET_ACK = UnsetType()
@@ -60,11 +61,13 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     1013; when a scope has gone, the subscriptions that need it end with an ``error`` message each. Behind a
     TokenMiddleware that one verifies, with its environment, its deadline, its observer and its ``recheck_seconds``.
 
+    :param schema: a :class:`ScopedSchema`, or a plain one that has no rules.
     :param verifier: checks credentials of ``connection_init`` where no TokenMiddleware stands before; without either,
         such a credential is refused.
     :param recheck_seconds: for how long an answer is relied on while a socket is open.
     :param deadline_seconds: how long a verification by ``verifier`` may take.
     :param options: those of ``strawberry.asgi.GraphQL``, but for ``subscription_protocols``.
+    :raises ConfigurationError: for a plain schema that carries a rule, which it would not enforce.
     """
 
     websocket_adapter_class = OnceClosingAdapter
@@ -79,6 +82,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         deadline_seconds: float = 5.0,
         **options: Any,
     ) -> None:
+        refuse_unenforced(schema)
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
         self._verifier = verifier
         self._deadline_seconds = deadline_seconds
