@@ -44,7 +44,8 @@ class TokenMiddleware:
     :param rules: (method, path template) → rule, for endpoints that cannot be touched. Method ``*`` is any,
         ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
     :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
-    :param known_scopes: when given, a rule that names another scope fails start-up.
+    :param known_scopes: a rule that names another scope fails start-up. None takes the verifier's own, where it has
+        some, as the embedded verifier has its catalogs', and no ``fallback`` may bring others.
     :param limits: holds tokens to their plans' limits; each request with a valid token is charged once. See
         docs/limits.md. Whoever made it closes it.
     :param flood: holds up secrets from addresses that send too many made-up ones.
@@ -82,6 +83,8 @@ class TokenMiddleware:
             raise ConfigurationError("deadline_seconds: must be greater than 0")
         self.app = app
         usage = usage if usage is not None else getattr(verifier, "usage", None)
+        if known_scopes is None and fallback is None:
+            known_scopes = getattr(verifier, "known_scopes", None)
         watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
         self.gate = Gate(
             verifier,

@@ -50,6 +50,8 @@ class EmbeddedVerifier:
         self._writing: asyncio.Task[None] | None = None
         self.usage = usage
         """What ``TokenMiddleware`` counts requests with."""
+        self.known_scopes = frozenset[str]().union(*(one.known_scopes for one in system.catalogs.values()))
+        """All that a token can hold: ``TokenMiddleware`` refuses to start on a rule that names anything else."""
         self.recall: Recall | None = None if cache is None else self._recalled
 
     def peek(self, secret: Secret) -> Verdict | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.page import page_request
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
+from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.server.embed import store_verifier
@@ -58,6 +60,18 @@ def test_a_wrong_url_or_catalog_is_said_at_once(tmp_path: Path) -> None:
         store_verifier("nonsense", packaged_catalogs())
     with pytest.raises(ConfigurationError, match=r"missing\.toml"):
         store_verifier("sqlite:///x.db", [tmp_path / "missing.toml"])
+
+
+@pytest.mark.parametrize(("scope", "starts"), [("jobs:reed", False), ("jobs:read", True), ("tokens:read", True)])
+async def test_a_rule_with_a_scope_that_no_catalog_has_stops_the_start(
+    database_url: str, scope: str, starts: bool
+) -> None:
+    verifier = store_verifier(database_url, packaged_catalogs())
+    routes = [Route("/jobs", requires(scope)(jobs))]
+    app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
+    with nullcontext() if starts else pytest.raises(ConfigurationError, match=r"Did you mean 'jobs:read'"):
+        undeclared_routes(app)
+    await verifier.aclose()
 
 
 async def test_the_owner_is_told_of_a_token_in_the_wrong_environment(database_url: str) -> None:
