@@ -11,6 +11,8 @@ from typing import TypeAlias, TypeVar, cast
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
 
+from .settings import check_environment, check_part
+
 MARK = "__spacekey_access__"
 
 Endpoint = TypeVar("Endpoint")
@@ -23,8 +25,15 @@ class Openness(Enum):
     OPTIONAL = "optional"
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Mark an endpoint: a function, a method, an endpoint class or an ASGI app."""
-        return _marked(endpoint, self)
+        """Declare an endpoint, which comes back as another one; the given one has declared nothing.
+
+        A function or method comes back as a copy, a class as a subclass, an ASGI app inside a guard.
+
+        :raises RuleError: for what cannot be an endpoint.
+        """
+        from .opened import opened  # opened knows every kind of endpoint; this word must not
+
+        return cast("Endpoint", opened(endpoint, self))
 
 
 public = Openness.PUBLIC
@@ -84,7 +93,7 @@ class Requirement:
     def __call__(self, endpoint: Endpoint) -> Endpoint:
         """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
 
-        A function comes back wrapped, a class changed in place, an ASGI app inside a guard.
+        A function comes back wrapped, a class as a subclass, an ASGI app inside a guard.
 
         :raises RuleError: for what cannot be an endpoint.
         """
@@ -114,8 +123,12 @@ def requires(
     :param space: the name of a path parameter; the token must belong to the space that is named there.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :param cost: what a request costs of the token's limit (see docs/limits.md); 1 unless said otherwise, 0 is free.
-    :raises RuleError: for a string that is not a scope name, or a negative cost.
+    :raises RuleError: for a string that is not a scope name, for what is neither a scope nor a rule, for an
+        environment that cannot be, or a negative cost.
     """
+    for part in parts:
+        check_part(part)
+    check_environment(environment)
     if cost is not None and cost < 0:
         raise RuleError(f"cost={cost}: a request costs 0 or more")
     return Requirement(
@@ -164,24 +177,20 @@ def access_of(endpoint: object) -> Access | None:
 
 
 def set_mark(endpoint: object, access: Access) -> None:
-    """Mark ``endpoint``, together with what it already declares.
+    """Mark ``endpoint``, which nobody else has, together with what it already declares.
 
     :raises RuleError: when the two contradict each other, or the object cannot carry a mark.
     """
-    both = combined(access_of(endpoint), access, _where(endpoint))
-    target = endpoint.__func__ if isinstance(endpoint, types.MethodType) else endpoint
+    both = combined(access_of(endpoint), access, where(endpoint))
+    target = endpoint.__func__ if isinstance(endpoint, types.MethodType) else endpoint  # a copy's own
     try:
         setattr(target, MARK, both)
     except (AttributeError, TypeError):
-        raise RuleError(f"{_where(endpoint)} cannot be marked; wrap it: protect(app, …)") from None
+        raise RuleError(f"{where(endpoint)} cannot be marked; wrap it: protect(app, …)") from None
 
 
-def _marked(endpoint: Endpoint, openness: Openness) -> Endpoint:
-    set_mark(endpoint, openness)
-    return endpoint
-
-
-def _where(endpoint: object) -> str:
+def where(endpoint: object) -> str:
+    """How an endpoint is called in messages."""
     return str(getattr(endpoint, "__qualname__", None) or type(endpoint).__qualname__)
 
 

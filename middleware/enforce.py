@@ -1,6 +1,6 @@
 """Make an endpoint enforce its own rule, so that no way of routing to it gets round the rule.
 
-The routes' guards (see ``routes.py``) decide earlier, before a body is read; this is what holds when an endpoint is
+The routes' guards (see ``doors.py``) decide earlier, before a body is read; this is what holds when an endpoint is
 reached through an app whose routes the middleware cannot see.
 """
 
@@ -21,8 +21,9 @@ from starlette.websockets import WebSocket
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 
-from .access import Access, Requirement, set_mark
+from .access import MARK, Access, Requirement, access_of, combined, set_mark, where
 from .guard import Guard
+from .kinds import is_asgi_function, is_function, refuse_unfit, subclass_of
 from .refuse import can_deny_with_response, close_code, refuse
 from .visit import KEY, Visit, visit_of
 
@@ -37,28 +38,20 @@ _BARE = WeakKeyDictionary()
 
 
 def enforced(endpoint: object, requirement: Requirement) -> object:
-    """The endpoint with the rule on it: classes are changed in place, functions and ASGI apps are wrapped.
+    """The endpoint with the rule on it: a class comes back as a subclass, functions and ASGI apps are wrapped.
 
     :raises RuleError: for things that cannot be endpoints, or cannot be wrapped safely.
     """
+    refuse_unfit(endpoint, "requires(…)")
     if isinstance(endpoint, type):
         return _class(endpoint, requirement)
-    bare = endpoint
-    while isinstance(bare, functools.partial):
-        bare = bare.func
-    if inspect.isfunction(bare) or inspect.ismethod(bare):
-        return _function(endpoint, bare, requirement)
-    if callable(endpoint) and not isinstance(endpoint, staticmethod | classmethod):
-        return Guard(endpoint, requirement)
-    raise RuleError(f"requires() cannot guard {type(endpoint).__name__}: put it on the function itself")
+    if is_function(endpoint):
+        return _function(endpoint, requirement)
+    return Guard(cast("ASGIApp", endpoint), requirement)
 
 
 def _class(endpoint: type, requirement: Requirement) -> type:
-    if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
-        raise RuleError(
-            f"{endpoint.__qualname__} is no HTTPEndpoint or WebSocketEndpoint; wrap the app: protect(app, …)"
-        )
-    inner: Callable[[Any], Awaitable[None]] = endpoint.dispatch
+    inner: Callable[[Any], Awaitable[None]] = cast("Any", endpoint).dispatch
 
     @functools.wraps(inner)
     async def dispatch(self: HTTPEndpoint | WebSocketEndpoint) -> None:
@@ -68,13 +61,16 @@ def _class(endpoint: type, requirement: Requirement) -> type:
         else:
             await refuse(self.scope, self.receive, self.send, refusal)
 
-    set_mark(endpoint, requirement)
-    name = inner.__name__
-    setattr(endpoint, name, dispatch)
-    return endpoint
+    declared = combined(access_of(endpoint), requirement, where(endpoint))
+    return subclass_of(endpoint, {"dispatch": dispatch, MARK: declared})
 
 
-def _function(endpoint: Any, bare: Callable[..., Any], requirement: Requirement) -> object:
+def _function(endpoint: Any, requirement: Requirement) -> object:
+    bare = endpoint
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    if is_asgi_function(endpoint):
+        raise RuleError(f"{bare.__qualname__} is an ASGI app and no endpoint; wrap it: protect({bare.__name__}, …)")
     if inspect.isasyncgenfunction(bare) or inspect.isgeneratorfunction(bare):
         raise RuleError(f"{bare.__qualname__} is a generator; guard it with a dependency, or in the rule table")
     guarded = _async(endpoint, requirement) if inspect.iscoroutinefunction(bare) else _sync(endpoint, requirement)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .access import Access, Declaration, access_from, set_mark
+from .kinds import refuse_no_app
 from .refuse import refuse
 from .visit import KEY, Visit, visit_of
 
@@ -70,6 +71,7 @@ def protect(app: ASGIApp, declaration: Declaration) -> Guard:
     """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
 
     :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
-    :raises RuleError: when it is none of them.
+    :raises RuleError: when it is none of them, or ``app`` is a route or an endpoint function.
     """
+    refuse_no_app(app)
     return Guard(app, access_from(declaration))

@@ -1,0 +1,67 @@
+"""Settings that would start and then refuse everything: looked at when they are given, with what to write instead."""
+
+from collections.abc import Collection, Iterable
+
+from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.rule import Rule
+from spacekey.domain.secret import ENVIRONMENTS
+
+
+def check_environment(environment: object) -> None:
+    """An app's environment, None for all.
+
+    :raises ConfigurationError: for one that no token has.
+    """
+    if environment is not None and environment not in ENVIRONMENTS:
+        listed = " or ".join(repr(each) for each in ENVIRONMENTS)
+        raise ConfigurationError(f"environment={environment!r}: no token has that; write {listed}, or None for all")
+
+
+def check_part(part: object) -> None:
+    """One of the parts that ``requires`` takes.
+
+    :raises RuleError: for what is neither a scope nor a rule.
+    """
+    if isinstance(part, list | tuple | set | frozenset):
+        listed = ", ".join(repr(each) for each in part)
+        raise RuleError(f"requires() takes scopes one by one: write requires({listed}) for all of them, or any_of(…)")
+    if not isinstance(part, str | Rule):
+        raise RuleError(
+            f"requires() takes scopes and rules, and got {part!r:.60}: write @requires() for any valid token, and "
+            "all_of(…) or any_of(…) to combine rules"
+        )
+
+
+def check_verifier(verifier: object) -> None:
+    """What has an async ``verify``, and is no class.
+
+    :raises ConfigurationError: for anything else.
+    """
+    if isinstance(verifier, type):
+        raise ConfigurationError(f"verifier={verifier.__name__}: that is a class; write {verifier.__name__}(…)")
+    if not callable(getattr(verifier, "verify", None)):
+        raise ConfigurationError(
+            f"verifier={verifier!r:.60}: write one, such as store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"
+        )
+
+
+def check_seconds(name: str, seconds: object) -> None:
+    """How long something may take.
+
+    :raises ConfigurationError: unless it is a number above 0.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise ConfigurationError(f"{name}={seconds!r}: must be greater than 0")
+
+
+def checked_scopes(name: str, scopes: Iterable[str]) -> Collection[str]:
+    """Several scopes; one string is a collection of its letters, which nobody means.
+
+    :raises ConfigurationError: for a string, or for what holds no strings.
+    """
+    if isinstance(scopes, str | bytes):
+        raise ConfigurationError(f"{name}={scopes!r}: write a list of scopes, [{scopes!r}]")
+    found = list(scopes) if isinstance(scopes, Iterable) else None
+    if found is None or not all(isinstance(scope, str) for scope in found):
+        raise ConfigurationError(f"{name}={scopes!r:.60}: write a list of scopes, such as ['jobs:read']")
+    return found
