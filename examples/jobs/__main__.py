@@ -21,8 +21,7 @@ TOKEN_VARIABLE = "JOBS_SPACEKEY_TOKEN"  # noqa: S105 - a variable's name
 """The app's own credential, which may introspect: in the environment, since anybody can read arguments."""
 
 STORE_VARIABLE = "SPACEKEY_DATABASE_URL"
-"""For ``--store`` without a value: the URL may hold a password."""
-
+"""For ``--store`` without a value: the URL may hold a password. Without either it is the server's default."""
 
 GRACEFUL_SECONDS = 10
 """For requests under way when the app is told to stop; then what it counted is written."""
@@ -104,8 +103,9 @@ def _remote(asked: argparse.Namespace) -> Verifier:
 
 def _embedded(asked: argparse.Namespace) -> Verifier:
     from spacekey.server.embed import store_verifier
+    from spacekey.server.settings import Settings
 
-    url = asked.store or _variable(STORE_VARIABLE, "the database's URL")
+    url = asked.store or os.environ.get(STORE_VARIABLE) or Settings().database_url
     return store_verifier(url, asked.catalog or catalog_files(), environment=asked.environment)
 
 
