@@ -10,9 +10,11 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+from strawberry.types.graphql import OperationType
 
 from spacekey.domain.principal import Principal
 
@@ -24,6 +26,7 @@ from .extension import ChargingExtension, ScopeExtension
 from .lost import Subscribed, lost
 from .report import refuse_undeclared
 from .rulebook import Rulebook, compile_rules
+from .while_allowed import while_allowed
 
 _log = logging.getLogger("strawberry.execution")
 
@@ -82,6 +85,32 @@ class ScopedSchema(strawberry.Schema):
         if self._settings.cost is None or sync:
             return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
         return [*super().get_extensions(sync), ChargingExtension(self._enforcer, self._settings)]
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> StreamResult:
+        """As Strawberry's, which ``subscribe`` and every view use, but a subscription outlives no scope it needs."""
+        results = await super().stream(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+
+        def lost_since(before: Principal) -> Sequence[GraphQLError]:
+            return self.lost(Subscribed(query or "", operation_name, variable_values, before), context_value)
+
+        return while_allowed(results, lambda: self.caller(context_value), lost_since)
 
     def caller(self, context: object) -> Principal | None:
         """Who asks, in a Strawberry context."""
