@@ -29,6 +29,11 @@ class TokenUse:
     scopes: tuple[str, ...] = ()
     used: bool = True
 
+    @property
+    def requests(self) -> int:
+        """All of them, whatever came of them."""
+        return self.allowed + self.denied + self.limited
+
 
 @dataclass(frozen=True, slots=True)
 class UsageBatch:
@@ -48,9 +53,10 @@ class UsageBatch:
 class UsageSink(Protocol):
     """Where batches go: the store, or a remote Spacekey."""
 
-    async def send(self, batch: UsageBatch) -> None:
-        """Keep a batch, all of it or nothing.
+    async def send(self, batch: UsageBatch) -> int | None:
+        """Keep a batch, all of it or nothing, but for rows that can never be kept.
 
+        :returns: how many requests were in such rows, if any: nobody counts them any more.
         :raises Unavailable: it may or may not have been kept; the same batch must be sent again.
         :raises SpacekeyError: it will never be kept.
         """

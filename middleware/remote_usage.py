@@ -34,9 +34,10 @@ class RemoteUsage:
         self._client = client
         self._url = url
 
-    async def send(self, batch: UsageBatch) -> None:
+    async def send(self, batch: UsageBatch) -> int:
         """Report a batch. Reporter and number make it safe to send again after a lost answer.
 
+        :returns: how many requests the server left out because they are too old.
         :raises Unavailable: no answer, or one that may be another later.
         :raises UsageRejected: the server does not take it.
         """
@@ -50,7 +51,7 @@ class RemoteUsage:
         except httpx.HTTPError as error:
             raise Unavailable(f"the report failed with {type(error).__name__}") from None
         if answer.status_code == httpx.codes.OK:
-            return
+            return _left_out(answer)
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             log.error("usage refused this app's own token (%d); it needs tokens:introspect", answer.status_code)
         if answer.status_code >= 500 or answer.status_code in _AGAIN:
@@ -70,9 +71,19 @@ def _row(use: TokenUse) -> dict[str, Any]:
     return row if use.used else row | {"used": False}
 
 
+def _left_out(answer: httpx.Response) -> int:
+    count = (_object(answer) or {}).get("requests_too_old")
+    return count if type(count) is int and count > 0 else 0
+
+
 def _detail(answer: httpx.Response) -> str:
+    problem = _object(answer)
+    return "no problem document" if problem is None else str(problem.get("detail", ""))[:ANSWER_SHOWN_MAX]
+
+
+def _object(answer: httpx.Response) -> dict[str, Any] | None:
     try:
-        problem = json.loads(answer.content)
+        value = json.loads(answer.content)
     except (ValueError, RecursionError):
-        return "no problem document"
-    return str(problem.get("detail", ""))[:ANSWER_SHOWN_MAX] if isinstance(problem, dict) else "no problem document"
+        return None
+    return value if isinstance(value, dict) else None

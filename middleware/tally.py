@@ -49,7 +49,7 @@ class Tally:
     def forget(self) -> None:
         """Begin again with nothing counted."""
         self.lost = 0
-        """Requests that found no room, or whose batch was given up. Nobody counts them any more."""
+        """Requests that found no room, came too late or whose batch was given up. Nobody counts them any more."""
         self._entries: dict[str, _Entry] = {}
         self._past: deque[dict[str, _Entry]] = deque()
         self._past_entries = 0

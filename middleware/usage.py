@@ -97,12 +97,15 @@ class UsageCollector(Tally):
                 if batch is None:
                     return
                 try:
-                    await self._sink.send(batch)
+                    left_out = await self._sink.send(batch)
                 except Unavailable as error:
                     log.warning("usage waits, %d rows: %s", self.waiting, error)
                     return
                 except Exception as error:  # noqa: BLE001 - it would fail for ever, and hold up all that follow
-                    self._give_up(batch, error)
+                    self._lose(sum(use.requests for use in batch.uses), f"{type(error).__name__}: {error}")
+                else:
+                    if left_out:
+                        self._lose(left_out, "they are too old for the sink, or this machine's clock is behind")
                 self._in_doubt = self._in_doubt_since = None
 
     async def aclose(self) -> None:
@@ -149,7 +152,6 @@ class UsageCollector(Tally):
         self._number += 1
         return UsageBatch(self._reporter, self._number, tuple(rows))
 
-    def _give_up(self, batch: UsageBatch, error: Exception) -> None:
-        requests = sum(use.allowed + use.denied + use.limited for use in batch.uses)
+    def _lose(self, requests: int, why: str) -> None:
         self.lost += requests
-        log.error("usage of %d requests is lost: %s: %s", requests, type(error).__name__, error)
+        log.error("usage of %d requests is lost: %s", requests, why)

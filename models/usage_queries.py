@@ -130,6 +130,15 @@ async def take_number(session: AsyncSession, reporter: str, number: int, now: da
     return taken.first() is not None
 
 
+async def store_time(session: AsyncSession) -> datetime | None:
+    """The time of day on the store's machine; None where that is this one."""
+    connection = await session.connection()
+    if connection.dialect.name != POSTGRESQL:
+        return None
+    now: datetime = (await connection.execute(sa.select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
 async def forget_reporters(session: AsyncSession, before: datetime) -> None:
     """Forget the reporters that have been silent since then."""
     connection = await session.connection()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.clock import Clock
+from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict
 from spacekey.domain.usage import TokenUse, UsageBatch
@@ -38,10 +39,16 @@ class StoreUsage:
         try:
             async with self._store.changing() as session:
                 await usage_queries.give_way(session)
-                if await is_new(session, batch.reporter, batch.number, self._clock()):
-                    await add(session, batch.uses)
+                now = await self._now(session)
+                if await is_new(session, batch.reporter, batch.number, now):
+                    await add(session, batch.uses, now)
         except Conflict as error:
             raise Unavailable(str(error)) from None
+
+    async def _now(self, session: AsyncSession) -> datetime:
+        """The store's own time of day, unless this sink was given one: all machines count by the same then."""
+        told = await usage_queries.store_time(session) if self._clock is utc_now else None
+        return self._clock() if told is None else told
 
     async def aclose(self) -> None:
         """Close the store, if it was opened for this sink."""
@@ -57,8 +64,13 @@ async def is_new(session: AsyncSession, reporter: str, number: int, now: datetim
     return new
 
 
-async def add(session: AsyncSession, uses: Sequence[TokenUse]) -> None:
-    """Add the counts, and move last uses. Rows of tokens that do not exist are left out."""
+async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) -> None:
+    """Add the counts, and move last uses. Rows of tokens that do not exist are left out.
+
+    :param now: what lies ahead of it, by a clock that is or was, counts as now: a last use in the future would stay
+        there, since last uses only move forwards.
+    """
+    uses = [use if use.at <= now else replace(use, at=now) for use in uses]
     await usage_queries.add_usage(session, [_hour(use) for use in uses])
     last: dict[str, tuple[datetime, str]] = {}
     scopes: dict[tuple[str, str], datetime] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,7 +20,6 @@ from .system import System
 
 REPORT_ROWS_MAX = 1_000
 COUNT_MAX = 10**9
-AHEAD_MAX = timedelta(minutes=5)
 REPORTER_LENGTH_MAX = 64
 NUMBER_MAX = 2**53 - 1
 
@@ -34,8 +32,22 @@ class BatchName:
     number: int
 
 
-async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse], name: BatchName | None = None) -> int:
-    """Add a batch. Returns how many rows were kept; 0 for a batch that was kept before.
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What came of a batch.
+
+    :param kept_rows: 0 for a batch that was kept before.
+    :param requests_too_old: in rows that were left out because they are more than 7 days old.
+    """
+
+    kept_rows: int
+    requests_too_old: int
+
+
+async def report_usage(
+    system: System, caller: Caller, uses: Sequence[TokenUse], name: BatchName | None = None
+) -> Reported:
+    """Add a batch. Rows that are too old are left out; what lies ahead of this server's clock counts as now.
 
     :param name: without one, a batch that is sent twice counts twice.
     :raises InvalidInput: too many rows, or a row that cannot be.
@@ -45,22 +57,24 @@ async def report_usage(system: System, caller: Caller, uses: Sequence[TokenUse],
         raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
     now = system.clock()
     for use in uses:
-        _check(use, now)
+        _check(use)
+    fresh = [use for use in uses if use.at >= now - REPORTED_BEHIND_MAX]
+    too_old = sum(use.requests for use in uses) - sum(use.requests for use in fresh)
     if name is not None:
         _check_name(name)
     async with system.store.changing() as session:
         await usage_queries.give_way(session)
-        visible = await _visible(session, system, caller, {use.token_id for use in uses})
+        visible = await _visible(session, system, caller, {use.token_id for use in fresh})
         # Under the caller's name, so that nobody can use up another one's numbers.
         if name is not None and not await is_new(session, f"{caller.id}/{name.reporter}", name.number, now):
-            return 0
+            return Reported(0, too_old)
         kept = [
             replace(use, scopes=tuple(scope for scope in use.scopes if scope in visible[use.token_id]))
-            for use in uses
+            for use in fresh
             if use.token_id in visible
         ]
-        await add(session, kept)
-    return len(kept)
+        await add(session, kept, now)
+    return Reported(len(kept), too_old)
 
 
 async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:
@@ -78,9 +92,7 @@ async def _visible(session: AsyncSession, system: System, caller: Caller, ids: s
     return found
 
 
-def _check(use: TokenUse, now: datetime) -> None:
-    if not now - REPORTED_BEHIND_MAX <= use.at <= now + AHEAD_MAX:
-        raise InvalidInput("at", "Must lie within the last 7 days.")
+def _check(use: TokenUse) -> None:
     if not all(0 <= count <= COUNT_MAX for count in (use.allowed, use.denied, use.limited)):
         raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.")
     if len(use.ip) > 64 or not use.ip.isprintable():

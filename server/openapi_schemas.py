@@ -142,7 +142,7 @@ SCHEMAS: Json = {
         ("uses",),
         closed=True,
     ),
-    "Accepted": _object({"accepted": _COUNT}),
+    "Accepted": _object({"accepted": _COUNT, "requests_too_old": _COUNT}, ("accepted",)),
     "GraphQLRequest": _object(
         {
             "query": _TEXT,

@@ -26,6 +26,7 @@ USE = ("token_id", "at", "ip", "allowed", "denied", "limited", "scopes", "used")
 async def add_usage(request: Request) -> JSONResponse:
     """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out.
 
+    So are rows of more than 7 days ago, whose requests are told as ``requests_too_old`` when there are any.
     With ``reporter`` and ``number``, a batch that is sent again after a lost answer is not counted again.
     """
     body = await json_object(request, bytes_max=USAGE_BYTES_MAX)
@@ -36,8 +37,9 @@ async def add_usage(request: Request) -> JSONResponse:
     if len(rows) > REPORT_ROWS_MAX:
         raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
     uses = [_use(row) for row in rows]
-    accepted = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
-    return JSONResponse({"accepted": accepted})
+    done = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
+    too_old = {"requests_too_old": done.requests_too_old} if done.requests_too_old else {}
+    return JSONResponse({"accepted": done.kept_rows, **too_old})
 
 
 def _name(body: dict[str, Any]) -> BatchName | None:

@@ -86,6 +86,24 @@ async def test_what_will_never_be_taken_says_why(sink: RemoteUsage, server: Serv
         await sink.send(BATCH)
 
 
+@pytest.mark.parametrize(
+    ("answer", "lost"),
+    [
+        (b'{"accepted": 1, "requests_too_old": 7}', 7),
+        (b'{"accepted": 2}', 0),
+        (b'{"requests_too_old": -7}', 0),
+        (b'{"requests_too_old": true}', 0),
+        (b'{"requests_too_old": "7"}', 0),
+        (b"[]", 0),
+        (b"<html>", 0),
+    ],
+)
+async def test_what_the_server_left_out_is_passed_on(answer: bytes, lost: int) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answer))
+    async with httpx.AsyncClient(transport=transport) as client:
+        assert await RemoteUsage(client, "https://keys.example.com/api/v1/usage").send(BATCH) == lost
+
+
 async def test_an_answer_that_is_no_problem_document_is_told_as_such() -> None:
     for content in (b"<html>", b"[]"):
         transport = httpx.MockTransport(lambda _, content=content: httpx.Response(404, content=content))

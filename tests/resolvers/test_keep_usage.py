@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +15,7 @@ from spacekey.middleware.usage import UsageCollector
 from spacekey.models.store import POSTGRESQL, Store
 from spacekey.models.token import Token
 from spacekey.models.usage import UsageReporter
+from spacekey.resolvers import keep_usage
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import disable_token
 from spacekey.resolvers.keep_usage import REPORTERS_KEPT, StoreUsage
@@ -147,6 +148,32 @@ async def test_a_refused_token_is_denied_and_not_used(world: World) -> None:
     await usage.aclose()
     assert (await _token(world, token_id)).last_used_at is None
     assert await _counts(world, token_id) == (0, 1, 0)
+
+
+async def test_a_use_in_the_future_is_a_use_now(world: World) -> None:
+    """As when the clock was ahead when it was counted, and has been set right since."""
+    (token_id,) = await _tokens(world)
+    ahead = world.clock.now + timedelta(days=400)
+    await _sink(world).send(UsageBatch("r", 1, (TokenUse(token_id, ahead, allowed=1, scopes=("jobs:read",)),)))
+    assert (await _token(world, token_id)).last_used_at == world.clock.now
+    assert await _counts(world, token_id) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
+async def test_the_databases_clock_says_what_now_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app whose machine is an hour ahead must not move a last use to where no true one passes it for an hour."""
+
+    def an_hour_ahead() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=1)
+
+    monkeypatch.setattr(keep_usage, "utc_now", an_hour_ahead)
+    (token_id,) = await _tokens(world)
+    usage = UsageCollector(StoreUsage(world.system.store, an_hour_ahead), now=an_hour_ahead)
+    usage.allowed(token_id, CLIENT)
+    await usage.aclose()
+    used = (await _token(world, token_id)).last_used_at
+    assert used is not None
+    assert used <= datetime.now(UTC)
 
 
 async def test_reporters_that_fell_silent_are_forgotten(world: World) -> None:

@@ -12,7 +12,7 @@ from spacekey.middleware.remote import RemoteVerifier
 from spacekey.models import usage_queries
 from spacekey.resolvers.list_tokens import token_view
 from support.server import ORIGIN, Served, bearer, served
-from support.world import OPERATOR
+from support.world import OPERATOR, StoppedClock
 
 
 async def _counts(server: Served, token_id: str) -> tuple[int, int, int]:
@@ -39,6 +39,64 @@ async def test_a_batch_that_is_sent_again_counts_once_and_for_its_own_caller_onl
         assert await report(other, reporter="r", number=1) == 1
         assert [await report(one) for _ in range(2)] == [1, 1]
         assert await _counts(server, token_id) == (6, 0, 0)
+
+
+async def test_a_row_that_is_too_old_costs_the_others_nothing_and_is_told(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        token_id, _ = await server.token(workspace.id, "jobs:read")
+        now = server.world.clock()
+        old, oldest = {"allowed": 2, "denied": 3, "limited": 4}, now - timedelta(days=7)
+        rows = [
+            {"token_id": token_id, "at": at.isoformat(), **counts}
+            for at, counts in ((now, {"allowed": 500}), (oldest, {"denied": 1}), (oldest - timedelta(seconds=1), old))
+        ]
+        for accepted in (2, 0):  # and once more under the same number, for an answer that was lost
+            body = {"uses": rows, "reporter": "r", "number": 1}
+            answer = await server.client.post("/api/v1/usage", json=body, headers=bearer(own))
+            assert (answer.status_code, answer.json()) == (200, {"accepted": accepted, "requests_too_old": 9})
+        assert await _counts(server, token_id) == (500, 1, 0)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(minutes=6), timedelta(days=400)], ids=str)
+async def test_a_reporter_whose_clock_is_ahead_counts_now(database_url: str, ahead: timedelta) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        token_id, _ = await server.token(workspace.id, "jobs:read")
+        now = server.world.clock()
+        use = {"token_id": token_id, "at": (now + ahead).isoformat(), "allowed": 1, "scopes": ["jobs:read"]}
+        answer = await server.client.post("/api/v1/usage", json={"uses": [use]}, headers=bearer(own))
+        assert (answer.status_code, answer.json()) == (200, {"accepted": 1})
+        assert await _counts(server, token_id) == (1, 0, 0)
+        assert (await token_view(server.world.system, OPERATOR, token_id)).token.last_used_at == now
+        async with server.world.system.store.reading() as session:
+            assert not await usage_queries.scopes_used(session, [token_id], now + timedelta(seconds=1))
+
+
+async def test_what_a_remote_app_counted_too_long_ago_is_known_to_be_lost(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        token_id, _ = await server.token(workspace.id, "jobs:read")
+        clock = StoppedClock(server.world.clock() - timedelta(days=8))
+        transport = httpx.ASGITransport(server.app)
+        verifier = RemoteVerifier(ORIGIN, own, allow_plain_http=True, transport=transport, now=clock)
+        usage = verifier.usage
+        assert usage is not None
+        for _ in range(3):
+            usage.allowed(token_id, None)
+        clock.forward(days=8)
+        usage.allowed(token_id, None)
+        with caplog.at_level("ERROR", "spacekey.usage"):
+            await usage.flush()
+        assert (usage.lost, usage.waiting) == (3, 0)
+        assert "usage of 3 requests is lost" in caplog.text
+        assert await _counts(server, token_id) == (1, 0, 0)
+        await verifier.aclose()
 
 
 async def test_a_row_of_refusals_alone_moves_no_last_use(database_url: str) -> None:
