@@ -5,7 +5,7 @@ declare. It is guarded as a whole then.
 """
 
 from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import Router
 
 _FRAMEWORKS = ("starlette.applications", "starlette.routing", "fastapi.applications", "fastapi.routing")
@@ -31,5 +31,16 @@ def dispatches_as_usual(endpoint: type) -> bool:
     return (
         issubclass(endpoint, HTTPEndpoint)
         and endpoint.dispatch is HTTPEndpoint.dispatch
+        and endpoint.__await__ is HTTPEndpoint.__await__
         and endpoint.method_not_allowed is HTTPEndpoint.method_not_allowed
+    )
+
+
+def connects_as_usual(endpoint: object) -> bool:
+    """Whether a class of sockets runs its ``on_connect`` before anything else of its own."""
+    return (
+        isinstance(endpoint, type)
+        and issubclass(endpoint, WebSocketEndpoint)
+        and endpoint.dispatch is WebSocketEndpoint.dispatch
+        and endpoint.__await__ is WebSocketEndpoint.__await__
     )

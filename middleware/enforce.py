@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import request_response
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 
@@ -160,7 +160,11 @@ def _connection(args: tuple[object, ...], kwargs: dict[str, Any], handed_on: boo
 
 
 async def _refuse_websocket(websocket: WebSocket, refusal: Response) -> None:
-    if can_deny_with_response(websocket.scope):
+    """Refuse a socket at whatever stage it is: a response before it was accepted, a close code after, then nothing."""
+    if websocket.application_state is not WebSocketState.CONNECTING:
+        if WebSocketState.DISCONNECTED not in (websocket.application_state, websocket.client_state):
+            await websocket.close(close_code(refusal))
+    elif can_deny_with_response(websocket.scope):
         await websocket.send_denial_response(refusal)
     else:
         await websocket.close(close_code(refusal))

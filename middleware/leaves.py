@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from spacekey.domain.errors import ConfigurationError
 
 from .access import MARK, Access, Openness, Requirement, access_of, combined, public, requires
-from .as_usual import dispatches_as_usual, of_a_framework, routes_as_usual
+from .as_usual import connects_as_usual, dispatches_as_usual, of_a_framework, routes_as_usual
 from .guard import WEBSOCKET, Guard
 from .watched import Extent
 
@@ -195,6 +195,8 @@ def declared_by(route: Any) -> dict[str, Access | None]:
     access = combined(access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None)), route.path)
     methods = route_methods(route)
     if isinstance(route, WebSocketRoute):
+        if access is None and connects_as_usual(route.endpoint):
+            access = access_of(getattr(route.endpoint, "on_connect", None))
         return {WEBSOCKET: access}
     if access is None and isinstance(route.endpoint, type) and dispatches_as_usual(route.endpoint):
         by_method = {method: access_of(handler) for method, handler in _handlers(route.endpoint)}

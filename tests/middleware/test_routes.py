@@ -251,6 +251,7 @@ UNDECLARED: dict[str, tuple[Callable[[], Starlette], list[str]]] = {
     "class": (lambda: app_of(Route("/x", Unmarked)), ["GET /x", "POST /x"]),
     "class with half its methods declared": (lambda: app_of(Route("/x", Half)), ["POST /x"]),
     "class that takes dispatching into its own hands": (lambda: app_of(Route("/x", OwnDispatch)), ["* /x"]),
+    "class that is awaited in a way of its own": (lambda: app_of(Route("/x", OwnAwait)), ["* /x"]),
     "class whose base is public": (lambda: app_of(Route("/x", PublicHeir)), ["GET /x", "POST /x"]),
     "mounted route": (lambda: app_of(Mount("/m", routes=[Route("/{id:int}", plain)])), ["GET /m/{id:int}"]),
     "mounted app": (lambda: app_of(Mount("/x", app=opaque)), ["* /x"]),
@@ -293,6 +294,13 @@ class OwnDispatch(ByMethod):
     async def dispatch(self) -> None:
         """Something else."""
         await opaque(self.scope, self.receive, self.send)
+
+
+class OwnAwait(ByMethod):
+    """The same, a step further out."""
+
+    def __await__(self) -> Any:
+        return opaque(self.scope, self.receive, self.send).__await__()
 
 
 @public

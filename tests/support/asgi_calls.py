@@ -117,8 +117,9 @@ async def talk(
     subprotocols: Iterable[str] = (),
     denial_response: bool = False,
     host: str = "testserver",
+    says: Iterable[str] = (),
 ) -> Talk:
-    """Open a WebSocket, and close it once the app waits for more."""
+    """Open a WebSocket, say something, and close it once the app waits for more."""
     offered = list(subprotocols)
     lines = [(b"host", host.encode()), *headers]
     if offered:
@@ -132,7 +133,8 @@ async def talk(
         "extensions": {"websocket.http.response": {}} if denial_response else {},
     }
     del scope["method"]
-    incoming: list[Message] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}]
+    said: list[Message] = [{"type": "websocket.receive", "text": text} for text in says]
+    incoming: list[Message] = [{"type": "websocket.connect"}, *said, {"type": "websocket.disconnect", "code": 1000}]
     result = Talk()
 
     async def receive() -> Message:
