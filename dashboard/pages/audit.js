@@ -2,6 +2,7 @@
 
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
+import { CONDITION_LENGTH_MAX } from "../base/limits.js";
 import { go } from "../base/router.js";
 import { loadWorkspace, may } from "../base/workspace.js";
 import { alertBox } from "../parts/alert.js";
@@ -54,7 +55,7 @@ export async function auditPage({ id }, query) {
   const turn = (to) => go(`${path}?${new URLSearchParams({ ...present(narrowing), ...to })}`);
   const save = () => exportLog(workspace, narrowing);
   const rows = auditLog.nodes.length
-    ? auditTable(auditLog.nodes, "Audit log, newest first")
+    ? auditTable(workspace, auditLog.nodes, "Audit log, newest first")
     : empty("Nothing to show", "No event matches. Every change in this workspace is written here.");
   return {
     ...view,
@@ -81,6 +82,7 @@ function filters(path, { target, action }) {
           value: target ?? "",
           spellcheck: "false",
           placeholder: "key_…, space_…, usr_…",
+          maxlength: CONDITION_LENGTH_MAX,
         }),
       ],
       submit: "Filter",

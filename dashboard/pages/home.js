@@ -2,6 +2,7 @@
 
 import { ask, change } from "../base/api.js";
 import { h } from "../base/dom.js";
+import { NAME_LENGTH_MAX, SLUG_LENGTH_MAX } from "../base/limits.js";
 import { go } from "../base/router.js";
 import { openDialog } from "../parts/dialog.js";
 import { empty } from "../parts/empty.js";
@@ -69,14 +70,14 @@ async function createWorkspace() {
 
 /** Name and slug; the slug follows the name until somebody writes one. */
 export function nameFields({ name = "", slug = "" } = {}) {
-  const first = textField({ name: "name", label: "Name", value: name, required: true, maxlength: 100 });
+  const first = textField({ name: "name", label: "Name", value: name, required: true, maxlength: NAME_LENGTH_MAX });
   const second = textField({
     name: "slug",
     label: "Slug",
     value: slug,
     hint: "Lower-case letters, digits and hyphens, for addresses and settings.",
     required: true,
-    maxlength: 63,
+    maxlength: SLUG_LENGTH_MAX,
   });
   const [source, target] = [first.querySelector("input"), second.querySelector("input")];
   let own = slug !== "";

@@ -1,12 +1,14 @@
 // Accepting an invitation: with its code, and for somebody new with a first password.
 
 import { h } from "../base/dom.js";
+import { PASSWORD_LENGTH_MIN } from "../base/limits.js";
 import { go } from "../base/router.js";
 import { acceptInvitation, findPerson, who } from "../base/session.js";
 import { setFieldError, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
 
-const HINT = "At least 15 characters. A few unrelated words are easy to remember and hard to guess.";
+const LENGTH = `At least ${PASSWORD_LENGTH_MIN} characters.`;
+const HINT = `${LENGTH} A few unrelated words are easy to remember and hard to guess.`;
 
 /** The page: for somebody who is signed in the code alone, else with the first password. */
 export async function invitationPage() {
@@ -34,7 +36,7 @@ export async function invitationPage() {
 
 /** Two fields for a new password. */
 export function newPasswordFields() {
-  const facts = { type: "password", required: true, minlength: 15, autocomplete: "new-password" };
+  const facts = { type: "password", required: true, minlength: PASSWORD_LENGTH_MIN, autocomplete: "new-password" };
   return [
     textField({ name: "password", label: "New password", hint: HINT, ...facts }),
     textField({ name: "again", label: "The same again", ...facts }),

@@ -3,6 +3,7 @@
 import { ask, change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
+import { EMAIL_LENGTH_MAX } from "../base/limits.js";
 import { go, render } from "../base/router.js";
 import { who } from "../base/session.js";
 import { date } from "../base/time.js";
@@ -70,7 +71,13 @@ async function addMember(workspace) {
   const content = (close) =>
     form({
       fields: [
-        textField({ name: "email", label: "E-mail address", type: "email", required: true }),
+        textField({
+          name: "email",
+          label: "E-mail address",
+          type: "email",
+          required: true,
+          maxlength: EMAIL_LENGTH_MAX,
+        }),
         roleField(workspace, null),
       ],
       submit: "Invite",

@@ -3,6 +3,7 @@
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
+import { NAME_LENGTH_MAX, ROLE_DESCRIPTION_LENGTH_MAX, ROLE_NAME_LENGTH_MAX } from "../base/limits.js";
 import { render } from "../base/router.js";
 import { forgetWorkspaces, loadWorkspace, may } from "../base/workspace.js";
 import { confirmed } from "../parts/confirm.js";
@@ -90,7 +91,13 @@ async function editRole(workspace, role) {
     const picker = scopePicker(workspace, role?.grants ?? []);
     return form({
       fields: [
-        textField({ name: "title", label: "Title", value: role?.title ?? "", required: true, maxlength: 100 }),
+        textField({
+          name: "title",
+          label: "Title",
+          value: role?.title ?? "",
+          required: true,
+          maxlength: NAME_LENGTH_MAX,
+        }),
         role
           ? null
           : textField({
@@ -98,14 +105,14 @@ async function editRole(workspace, role) {
               label: "Name",
               hint: "A lower-case word for the API, like reviewer.",
               required: true,
-              maxlength: 60,
+              maxlength: ROLE_NAME_LENGTH_MAX,
             }),
         textField({
           name: "description",
           label: "Description",
           value: role?.description ?? "",
           required: false,
-          maxlength: 500,
+          maxlength: ROLE_DESCRIPTION_LENGTH_MAX,
         }),
         picker.element,
       ],

@@ -67,9 +67,7 @@ function nameForm(workspace, save) {
 function planFacts({ plan, rateLimit }) {
   if (!plan)
     return h("p", {}, "This workspace's plan is no longer offered: nothing can be granted until it gets another.");
-  const rate = rateLimit
-    ? `${rateLimit.perMinute.toLocaleString()} requests a minute for each token, ${rateLimit.burst} at once`
-    : "No rate limit";
+  const rate = rateLimit ? rateText(rateLimit) : "No rate limit is set";
   return h("p", {}, h("strong", {}, plan.title), `: ${room(plan)}. ${rate}.`);
 }
 
@@ -79,6 +77,7 @@ function planForm(workspace, save) {
     const closed = !one.selfService && !present;
     const hint = [
       room(one),
+      rateOfPlan(one, workspace.catalog.plans),
       present ? "The present plan" : null,
       closed ? "Ask the operator of this server for it" : null,
     ];
@@ -97,6 +96,17 @@ function planForm(workspace, save) {
 function room(plan) {
   if (plan.tokensMax === 0) return "Without tokens";
   return plan.tokensMax === null ? "Any number of tokens" : `Up to ${plan.tokensMax.toLocaleString()} tokens`;
+}
+
+/** Where other plans have a rate and this one has none, each workspace agrees on its own with the operator. */
+function rateOfPlan({ rateLimit, tokensMax }, plans) {
+  if (rateLimit) return rateText(rateLimit);
+  if (tokensMax === 0) return null;
+  return plans.some((one) => one.rateLimit) ? "Rate limit as agreed" : "No rate limit";
+}
+
+function rateText({ perMinute, burst }) {
+  return `${perMinute.toLocaleString()} requests a minute for each token, burst ${burst.toLocaleString()}`;
 }
 
 function section(title, ...children) {

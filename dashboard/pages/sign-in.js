@@ -2,6 +2,7 @@
 
 import { ApiError } from "../base/api.js";
 import { h } from "../base/dom.js";
+import { EMAIL_LENGTH_MAX } from "../base/limits.js";
 import { holdsSecret } from "../base/secret-shape.js";
 import { signIn, who } from "../base/session.js";
 import { forgetWorkspaces } from "../base/workspace.js";
@@ -53,6 +54,7 @@ function signInForm(then, email = "") {
         type: "email",
         value: email,
         required: true,
+        maxlength: EMAIL_LENGTH_MAX,
         autocomplete: "username",
       }),
       textField({

@@ -9,7 +9,9 @@ import { alertBox } from "../parts/alert.js";
 import { auditTable, AUDIT_ROW } from "../parts/audit-table.js";
 import { dayChart, withQuietDays } from "../parts/chart.js";
 import { rotationPair } from "../parts/rotation-pair.js";
-import { environmentBadge, statusBadge } from "../parts/status.js";
+import { REFUSED, refusalNotice } from "../parts/refusal.js";
+import { nameWord, shown, shownCode, shownWord } from "../parts/shown-part.js";
+import { environmentBadge, statusBadge, wasReplaced } from "../parts/status.js";
 import { tokenActions } from "../parts/token-actions.js";
 import { TOKEN_WHOLE } from "../parts/token-fields.js";
 import { unusedScopes } from "../parts/unused-scopes.js";
@@ -19,11 +21,12 @@ const DAYS = 30;
 const UNUSED_DAYS = 90;
 const FIRST = `query ($id: ID!) { token(id: $id) { ...TokenWhole workspace { ...Workspace } } }
   ${TOKEN_WHOLE} ${WORKSPACE}`;
-const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!) {
+const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!, $refused: String!) {
   token(id: $id) @include(if: $usage) {
     usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
   workspace(id: $workspace) @include(if: $audit) {
-    auditLog(targetId: $id, first: 20) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
+    auditLog(targetId: $id, first: 20) { nodes { ...AuditRow } }
+    refused: auditLog(targetId: $id, action: $refused, first: 1) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
 
 /** The page. */
 export async function tokenPage({ id }) {
@@ -32,7 +35,8 @@ export async function tokenPage({ id }) {
   const workspace = keepWorkspace(token.workspace);
   const usage = may(workspace, "usage:read");
   const audit = may(workspace, "audit:read");
-  const more = usage || audit ? await ask(MORE, { id, workspace: workspace.id, usage, audit }) : {};
+  const variables = { id, workspace: workspace.id, usage, audit, refused: REFUSED };
+  const more = usage || audit ? await ask(MORE, variables) : {};
   const back = token.space ? `/space/${token.space.id}/tokens` : `/workspace/${workspace.id}/access-tokens`;
   return {
     title: token.name,
@@ -47,8 +51,9 @@ export async function tokenPage({ id }) {
     current: token.space ? "spaces" : "access-tokens",
     actions: buttons(workspace, token),
     body: [
+      refusalNotice(more.workspace?.refused.nodes[0], token),
       situation(workspace, token),
-      rotationPair(token),
+      rotationPair(workspace, token),
       facts(workspace, token),
       scopes(workspace, token, more.token),
       usage ? usageSection(more.token) : null,
@@ -69,7 +74,7 @@ function buttons(workspace, token) {
 }
 
 function situation(workspace, token) {
-  const { status, revokedAt, revokedReason, disabledAt, expiresAt } = token;
+  const { status, revokedAt, revokedReason, disabledAt, expiresAt, retiresAt } = token;
   if (status === "REVOKED")
     return alertBox("info", [
       "Revoked ",
@@ -79,8 +84,11 @@ function situation(workspace, token) {
     ]);
   if (status === "DISABLED")
     return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
-  if (status === "EXPIRED")
-    return alertBox("warning", ["Expired ", ago(token.retiresAt ?? expiresAt), ". Requests with it are refused."]);
+  if (status === "EXPIRED") {
+    const end = wasReplaced(token) ? ["Replaced, ended ", ago(retiresAt)] : ["Expired ", ago(expiresAt)];
+    const too = disabledAt ? [" It is disabled as well, since ", ago(disabledAt), "."] : null;
+    return alertBox("warning", [end, ". Requests with it are refused.", too]);
+  }
   if (workspace.suspendedAt)
     return alertBox("warning", "This workspace is suspended: none of its tokens are accepted.");
   return null;
@@ -88,8 +96,8 @@ function situation(workspace, token) {
 
 function facts(workspace, token) {
   const rows = [
-    ["Token", h("code", {}, token.maskedToken)],
-    ["Prefix", h("code", {}, token.prefix)],
+    [nameWord(workspace), token.name],
+    [shownWord(workspace), shownCode(workspace, token)],
     ["Token id", h("code", { class: "breakable" }, token.tokenId)],
     ["Description", token.description || "None"],
     [
@@ -104,16 +112,19 @@ function facts(workspace, token) {
       "Last used",
       token.lastUsedAt ? [ago(token.lastUsedAt), token.lastUsedIp ? ` from ${token.lastUsedIp}` : null] : "Never",
     ],
+    token.disabledAt ? ["Disabled", dateAndAgo(token.disabledAt)] : null,
     token.revokedAt
       ? ["Revoked", [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]]
       : null,
-    token.rotatedFrom
-      ? ["Replaces", h("a", { href: `/token/${token.rotatedFrom.id}` }, token.rotatedFrom.prefix)]
-      : null,
-    token.rotatedTo ? ["Replaced by", h("a", { href: `/token/${token.rotatedTo.id}` }, token.rotatedTo.prefix)] : null,
+    token.rotatedFrom ? ["Replaces", other(workspace, token.rotatedFrom)] : null,
+    token.rotatedTo ? ["Replaced by", other(workspace, token.rotatedTo)] : null,
   ];
   const pairs = rows.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
   return section("About this token", h("dl", { class: "facts" }, pairs));
+}
+
+function other(workspace, token) {
+  return h("a", { href: `/token/${token.id}` }, shown(workspace, token));
 }
 
 function scopes(workspace, token, more) {
@@ -151,7 +162,7 @@ function auditSection(events, workspace, id) {
   );
   return section(
     "Audit trail",
-    events.length ? auditTable(events, "Audit trail of this token") : h("p", {}, "Nothing yet."),
+    events.length ? auditTable(workspace, events, "Audit trail of this token") : h("p", {}, "Nothing yet."),
     all,
   );
 }

@@ -11,6 +11,7 @@ import { rowChart, total } from "../parts/chart.js";
 import { empty } from "../parts/empty.js";
 import { exportPages } from "../parts/export-pages.js";
 import { selectField } from "../parts/field.js";
+import { nameWord, shownCode, shownWord } from "../parts/shown-part.js";
 import { table } from "../parts/table.js";
 import { missingPage } from "./missing.js";
 
@@ -18,10 +19,10 @@ const SPANS = [7, 30, 90];
 const BUSY = 25;
 const USAGE = `query ($id: ID!, $days: Int!) { workspace(id: $id) {
   busy: tokens(first: ${BUSY}, orderBy: { field: LAST_USED_AT, direction: DESC }) {
-    nodes { id name prefix lastUsedAt usage(days: $days) { day allowed denied limited } } }
+    nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } } }
   inactive: tokens(
     first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
-    nodes { id name prefix lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
+    nodes { id name prefix maskedToken lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
 const USED = `query ($id: ID!, $days: Int!, $after: String) { workspace(id: $id) {
   tokens(first: ${BUSY}, after: $after, orderBy: { field: LAST_USED_AT, direction: DESC }) {
     nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } }
@@ -55,7 +56,7 @@ export async function usagePage({ id }, query) {
     body: [
       h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)),
       requests(rows, days),
-      quiet(inactive, days, id),
+      quiet(inactive, days, workspace),
     ],
   };
 }
@@ -74,16 +75,16 @@ function requests(rows, days) {
   );
 }
 
-function quiet({ nodes, pageInfo }, days, id) {
+function quiet({ nodes, pageInfo }, days, workspace) {
   const columns = [
-    { title: "Name", cell: (one) => h("a", { href: `/token/${one.id}` }, one.name) },
-    { title: "Prefix", cell: (one) => h("code", {}, one.prefix) },
+    { title: nameWord(workspace), cell: (one) => h("a", { href: `/token/${one.id}` }, one.name) },
+    { title: shownWord(workspace), cell: (one) => shownCode(workspace, one) },
     { title: "Last used", cell: (one) => ago(one.lastUsedAt) },
     { title: "Created", cell: (one) => ago(one.createdAt) },
   ];
   const caption = `Active tokens without use in ${days} days`;
   const text = "A token that nobody uses is a risk without a benefit. Ask its owner, then revoke it.";
-  const href = `/workspace/${id}/access-tokens?use=unused.${days === 7 ? 30 : days}&status=ACTIVE`;
+  const href = `/workspace/${workspace.id}/access-tokens?use=unused.${days}&status=ACTIVE`;
   const more = pageInfo.hasNextPage
     ? h("p", {}, "There are more: ", h("a", { href }, "see them in the list of tokens"))
     : null;

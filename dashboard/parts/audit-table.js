@@ -2,6 +2,8 @@
 
 import { h } from "../base/dom.js";
 import { exactText, ago } from "../base/time.js";
+import { refusalText } from "./refusal.js";
+import { holdRoles } from "./shown-part.js";
 import { table } from "./table.js";
 
 /** What is asked of an event. */
@@ -11,17 +13,22 @@ export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
 const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
 
 /** The table, newest first. */
-export function auditTable(events, caption) {
+export function auditTable(workspace, events, caption) {
   const columns = [
     { title: "When", cell: (one) => ago(one.at) },
-    { title: "What", cell: (one) => h("code", {}, one.action) },
+    { title: "What", cell: what },
     { title: "Outcome", cell: (one) => OUTCOMES[one.outcome] ?? one.outcome },
     { title: "Who", cell: (one) => [one.actorName, h("div", { class: "quiet" }, one.credential)] },
     { title: "On", cell: (one) => target(one.targetId) },
     { title: "From", cell: (one) => one.ip || "–" },
-    { title: "Details", cell: details },
+    { title: "Details", cell: (one) => details(workspace, one) },
   ];
   return table({ caption, columns, rows: events });
+}
+
+function what(one) {
+  const reason = refusalText(one);
+  return [h("code", {}, one.action), reason ? h("div", {}, reason) : null];
 }
 
 function target(id) {
@@ -29,9 +36,9 @@ function target(id) {
   return id.startsWith("key_") ? h("a", { href: `/token/${id}`, title: id }, short) : h("span", { title: id }, short);
 }
 
-function details(one) {
+function details(workspace, one) {
   const lines = [
-    ...changes(one.before, one.after),
+    ...changes(workspace, one),
     `At: ${exactText(one.at)}`,
     `Number ${one.sequence} in this workspace's log`,
     one.userAgent ? `With: ${one.userAgent}` : null,
@@ -50,8 +57,10 @@ function details(one) {
   );
 }
 
-function changes(before, after) {
+function changes(workspace, { before, after }) {
   const names = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
+  // Where less of a token may be shown than its prefix, the log's page shows none of it.
+  if (holdRoles(workspace)) names.delete("prefix");
   return [...names].map((name) => {
     const [old, now] = [before?.[name], after?.[name]];
     return old === undefined ? `${name}: ${words(now)}` : `${name}: ${words(old)} → ${words(now)}`;

@@ -1,15 +1,17 @@
-// The create dialog: name, where it belongs, environment, scopes or a role, expiry; then the secret, once.
+// The create dialog: name, expiry, description, where it belongs, scopes or a role; then the secret, once.
 
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { openDialog } from "./dialog.js";
-import { radioField, textField } from "./field.js";
+import { radioField } from "./field.js";
 import { expiryField } from "./expiry.js";
 import { form } from "./form.js";
 import { rolePicker } from "./role-picker.js";
 import { scopePicker } from "./scope-picker.js";
 import { showSecret } from "./secret-dialog.js";
+import { copyable } from "./shown-part.js";
 import { spaceField } from "./space-field.js";
+import { aboutFields } from "./token-form.js";
 
 /** Why nobody can create a token here now, in words; null when one can. */
 export function whyNoTokens(workspace) {
@@ -35,7 +37,7 @@ export async function createToken(workspace, { space = null, spaces = null } = {
     title: `${answer.token.name} is ready`,
     secret: answer.secret,
     what: "token",
-    next: usageHint(answer.token),
+    next: usageHint(workspace, answer.token),
   });
   return answer.token;
 }
@@ -44,21 +46,12 @@ function createForm(workspace, space, spaces, close) {
   const { catalog, policy } = workspace;
   const picker = catalog.tokenRoles.length ? rolePicker(workspace) : scopePicker(workspace);
   const expiry = expiryField(policy);
-  const description = { name: "description", label: "Description", required: false, maxlength: 500 };
   return form({
     fields: [
-      textField({
-        name: "name",
-        label: catalog.tokenRoles.length ? "Label" : "Name",
-        hint: "Say which program uses it: one token for each.",
-        required: true,
-        maxlength: 100,
-      }),
-      textField(description),
+      aboutFields(workspace, expiry.element, { hint: "Say which program uses it: one token for each." }),
       spaces ? spaceField(workspace, spaces) : null,
       catalog.environments.length > 1 ? environmentField(catalog) : null,
       picker.element,
-      expiry.element,
     ],
     submit: "Create token",
     uncertain: "It may have been created: look at the list before you try again.",
@@ -88,12 +81,12 @@ function environmentField(catalog) {
   return radioField({ name: "environment", label: "Environment", options, value: options[0].value });
 }
 
-function usageHint(token) {
-  const line = `Authorization: Bearer ${token.prefix}`;
+function usageHint(workspace, token) {
+  const line = `Authorization: Bearer ${copyable(workspace, token)}…`;
   return h("p", {}, "Programs send it in a header: ", h("code", {}, line));
 }
 
 function mutation(kind) {
   return `mutation ($input: Create${kind}TokenInput!) { answer: create${kind}Token(input: $input) {
-    __typename ... on CreateTokenSuccess { secret token { id name prefix } } ...Why } }`;
+    __typename ... on CreateTokenSuccess { secret token { id name prefix maskedToken } } ...Why } }`;
 }

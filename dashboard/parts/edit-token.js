@@ -1,13 +1,13 @@
-// Editing a token: name, description, what it may do, and when it ends.
+// Editing a token: what it is called, when it ends, what it is for and what it may do.
 
 import { change } from "../base/api.js";
 import { openDialog } from "./dialog.js";
 import { expiryField } from "./expiry.js";
-import { textField } from "./field.js";
 import { form } from "./form.js";
 import { say } from "./notice.js";
 import { rolePicker } from "./role-picker.js";
 import { scopePicker } from "./scope-picker.js";
+import { aboutFields } from "./token-form.js";
 
 export const UPDATE = `mutation ($input: UpdateTokenInput!) { answer: updateToken(input: $input) {
   __typename ... on ChangeTokenSuccess { effectiveAt } ...Why } }`;
@@ -23,18 +23,7 @@ export async function editToken(workspace, token) {
       const picker = holdsRole ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
       const expiry = expiryField(workspace.policy, token.expiresAt);
       return form({
-        fields: [
-          textField({ name: "name", label: "Name", value: token.name, required: true, maxlength: 100 }),
-          textField({
-            name: "description",
-            label: "Description",
-            value: token.description,
-            required: false,
-            maxlength: 500,
-          }),
-          picker.element,
-          expiry.element,
-        ],
+        fields: [aboutFields(workspace, expiry.element, token), picker.element],
         submit: "Save changes",
         cancel: () => close(false),
         send: async (values) => {

@@ -1,6 +1,7 @@
 // The workspace's own limits on its tokens: lifetimes, and which scopes may be granted at all.
 
 import { h } from "../base/dom.js";
+import { LIFETIME_SECONDS_MAX } from "../base/limits.js";
 import { DAY } from "../base/time.js";
 import { checkField, textField } from "./field.js";
 import { form } from "./form.js";
@@ -15,7 +16,8 @@ export function policyForm(workspace, writes, save) {
       words(policy).map((line) => h("li", {}, line)),
     );
   const days = (seconds) => (seconds === null ? "" : String(seconds / DAY));
-  const number = { type: "number", min: "1", max: "3650", step: "any", required: false, inputmode: "decimal" };
+  const longest = LIFETIME_SECONDS_MAX / DAY;
+  const number = { type: "number", min: 0, max: longest, step: "any", required: false, inputmode: "decimal" };
   const allowed = policy.scopesAllowed;
   const boxes = catalog.scopes.map((one) =>
     checkField({

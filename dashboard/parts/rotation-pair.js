@@ -2,10 +2,11 @@
 
 import { h } from "../base/dom.js";
 import { ago, dateAndAgo } from "../base/time.js";
+import { shown } from "./shown-part.js";
 import { statusBadge } from "./status.js";
 
 /** The pair, when this token is one of two in a rotation that is not over; else null. */
-export function rotationPair(token) {
+export function rotationPair(workspace, token) {
   const old = token.rotatedTo ? token : token.rotatedFrom;
   const successor = token.rotatedTo ?? (token.rotatedFrom ? token : null);
   if (!old || !successor || old.status !== "ACTIVE") return null;
@@ -18,15 +19,17 @@ export function rotationPair(token) {
     { class: "pair-section" },
     h("h2", {}, "Rotation under way"),
     h("p", {}, advice),
-    h("div", { class: "pair" }, side("Old token", old, token), side("New token", successor, token)),
+    h(
+      "div",
+      { class: "pair" },
+      side("Old token", old, token, shown(workspace, old)),
+      side("New token", successor, token, shown(workspace, successor)),
+    ),
   );
 }
 
-function side(title, one, present) {
-  const name =
-    one.id === present.id
-      ? h("span", {}, one.prefix, " (this page)")
-      : h("a", { href: `/token/${one.id}` }, one.prefix);
+function side(title, one, present, text) {
+  const name = one.id === present.id ? h("span", {}, text, " (this page)") : h("a", { href: `/token/${one.id}` }, text);
   const end = one.retiresAt ?? one.expiresAt;
   return h(
     "div",

@@ -2,6 +2,7 @@
 
 import { ask } from "../base/api.js";
 import { fill, h } from "../base/dom.js";
+import { NAME_LENGTH_MAX } from "../base/limits.js";
 import { selectField, textField } from "./field.js";
 
 const WAIT_MS = 250;
@@ -35,7 +36,7 @@ function searchBox(workspace, select, options) {
     label: "Find a space",
     type: "search",
     placeholder: "Part of its name or slug",
-    maxlength: 100,
+    maxlength: NAME_LENGTH_MAX,
     spellcheck: "false",
   });
   const box = search.querySelector("input");

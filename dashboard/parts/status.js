@@ -21,11 +21,21 @@ export function rowClass(status) {
   return `row-${STATES[status][0]}`;
 }
 
-/** What else is to know about a state: a rotation's grace, an expiry that comes soon. */
+/** What else is to know about a state: a rotation's grace or its end, an expiry that comes soon, what comes on top. */
 export function statusNote(token) {
+  if (token.status === "EXPIRED") {
+    const replaced = wasReplaced(token) ? `Replaced, ended ${agoText(token.retiresAt)}` : null;
+    return [replaced, token.disabledAt ? "Disabled as well" : null].filter(Boolean).join(". ");
+  }
   if (token.status === "ACTIVE" && token.retiresAt) return `Replaced, ends ${agoText(token.retiresAt)}`;
   const soon = token.expiresAt && new Date(token.expiresAt) - Date.now() < 7 * 86_400_000;
   return token.status === "ACTIVE" && soon ? `Expires ${agoText(token.expiresAt)}` : null;
+}
+
+/** Whether it was a rotation that ended this token, and not its own expiry. */
+export function wasReplaced({ status, retiresAt, expiresAt }) {
+  const first = !expiresAt || new Date(retiresAt) <= new Date(expiresAt);
+  return status === "EXPIRED" && retiresAt !== null && first;
 }
 
 /** "LIVE" → a badge that says where a token is for. */

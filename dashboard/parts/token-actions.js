@@ -1,6 +1,7 @@
 // What can be done to a token: which actions its state and the reader's scopes allow, and their dialogs.
 
 import { change } from "../base/api.js";
+import { REASON_LENGTH_MAX } from "../base/limits.js";
 import { may } from "../base/workspace.js";
 import { agoText } from "../base/time.js";
 import { confirmed } from "./confirm.js";
@@ -8,19 +9,21 @@ import { copyText } from "./copy.js";
 import { textField } from "./field.js";
 import { say } from "./notice.js";
 import { editToken } from "./edit-token.js";
+import { copyWords, copyable } from "./shown-part.js";
 import { rotateToken } from "./rotate-token.js";
 
 /** The actions for one token, as menu items. done() is called after something changed. */
 export function tokenActions(workspace, token, done) {
-  const { status } = token;
+  const { status, disabledAt } = token;
+  const { label, what } = copyWords(workspace, token);
   const then = (doing) => async () => (await doing(workspace, token)) && done();
   const alive = status !== "REVOKED";
   return [
-    status === "ACTIVE" && { label: "Copy prefix", act: () => copyText(token.prefix.replace("…", ""), "The prefix") },
+    status === "ACTIVE" && { label, act: () => copyText(copyable(workspace, token), what) },
     alive && may(workspace, "tokens:update") && { label: "Edit", act: then(editToken) },
     status === "ACTIVE" && mayRotate(workspace) && { label: "Rotate", act: then(rotateToken) },
-    alive && status !== "DISABLED" && may(workspace, "tokens:disable") && { label: "Disable", act: then(disableToken) },
-    status === "DISABLED" && may(workspace, "tokens:disable") && { label: "Enable", act: then(enableToken) },
+    alive && !disabledAt && may(workspace, "tokens:disable") && { label: "Disable", act: then(disableToken) },
+    alive && disabledAt && may(workspace, "tokens:disable") && { label: "Enable", act: then(enableToken) },
     alive && may(workspace, "tokens:revoke") && { label: "Revoke", act: then(revokeToken), danger: true },
     may(workspace, "tokens:delete") && { label: "Delete", act: then(deleteToken), danger: true },
   ].filter(Boolean);
@@ -101,7 +104,10 @@ async function disableToken(workspace, token) {
 async function enableToken(workspace, token) {
   return confirmed({
     title: `Enable ${token.name}?`,
-    text: "Programs that still hold it are accepted again.",
+    text:
+      token.status === "EXPIRED"
+        ? "It has expired as well: requests with it are refused all the same."
+        : "Programs that still hold it are accepted again.",
     button: "Enable token",
     danger: false,
     act: async () => {
@@ -117,7 +123,7 @@ function reasonField() {
     label: "Reason",
     hint: "Kept with the token and in the audit log.",
     required: false,
-    maxlength: 200,
+    maxlength: REASON_LENGTH_MAX,
   });
 }
 

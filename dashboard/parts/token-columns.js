@@ -4,6 +4,7 @@ import { h } from "../base/dom.js";
 import { ago, date } from "../base/time.js";
 import { may, roleTitle } from "../base/workspace.js";
 import { menuButton } from "./menu.js";
+import { nameWord, shownCode, shownWord } from "./shown-part.js";
 import { environmentBadge, statusBadge, statusNote } from "./status.js";
 import { tokenActions } from "./token-actions.js";
 
@@ -14,9 +15,8 @@ export function tokenColumns(workspace, space, done) {
   const { catalog } = workspace;
   const roles = catalog.tokenRoles.length > 0;
   const columns = [
-    { key: "name", title: roles ? "Label" : "Name", sort: "NAME", cell: nameCell },
-    { key: "token", title: "Token", cell: (one) => h("code", {}, one.maskedToken) },
-    { key: "prefix", title: "Prefix", hidden: true, cell: (one) => h("code", {}, one.prefix) },
+    { key: "name", title: nameWord(workspace), sort: "NAME", cell: nameCell },
+    { key: "token", title: shownWord(workspace), cell: (one) => shownCode(workspace, one) },
     { key: "tokenId", title: "Token id", hidden: true, cell: (one) => h("code", {}, one.tokenId) },
     catalog.environments.length > 1 && {
       key: "environment",

@@ -3,9 +3,9 @@
 /** A row of the table. */
 export const TOKEN_ROW = `fragment TokenRow on Token {
   id tokenId name description kind environment prefix maskedToken role grants scopes status
-  createdAt createdBy expiresAt retiresAt lastUsedAt lastUsedIp space { id name } }`;
+  createdAt createdBy expiresAt retiresAt disabledAt lastUsedAt lastUsedIp space { id name } }`;
 
 /** The page of one token. */
 export const TOKEN_WHOLE = `fragment TokenWhole on Token {
-  ...TokenRow disabledAt revokedAt revokedReason
+  ...TokenRow revokedAt revokedReason
   rotatedFrom { ...TokenRow } rotatedTo { ...TokenRow } } ${TOKEN_ROW}`;

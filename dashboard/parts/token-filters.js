@@ -1,6 +1,7 @@
 // Narrowing the tokens' table: search, status, environment, use and expiry. What is chosen stands in the address.
 
 import { h } from "../base/dom.js";
+import { NAME_LENGTH_MAX } from "../base/limits.js";
 import { searchable, holdsSecret } from "../base/secret-shape.js";
 import { selectField, textField } from "./field.js";
 import { say } from "./notice.js";
@@ -16,6 +17,7 @@ const STATUSES = [
 ];
 const USES = [
   ["", "Any use"],
+  ["unused.7", "Not used in 7 days"],
   ["unused.30", "Not used in 30 days"],
   ["unused.90", "Not used in 90 days"],
   ["expiring.7", "Ends within 7 days"],
@@ -43,7 +45,7 @@ export function filterBar(workspace, query, changed) {
     type: "search",
     value: query.get("q") ?? "",
     placeholder: "Name, description or prefix",
-    maxlength: 100,
+    maxlength: NAME_LENGTH_MAX,
     spellcheck: "false",
   });
   let timer;

@@ -56,7 +56,7 @@ async def test_a_503_of_the_server_keeps_what_was_typed_and_the_next_try_goes_th
     await dialog.get_by_role("textbox", name="Name").fill("Typed before the outage")
     await dialog.get_by_role("textbox", name="Description").fill("Kept")
     await dialog.get_by_role("button", name="Producer jobs:create").click()
-    await dialog.get_by_label("Expires", exact=True).select_option("never")
+    await dialog.get_by_label("Expiry date", exact=True).select_option("never")
     page.on("response", note)
     with database_gone(monkeypatch):
         await dialog.get_by_role("button", name="Create token").click()
@@ -66,7 +66,7 @@ async def test_a_503_of_the_server_keeps_what_was_typed_and_the_next_try_goes_th
     await expect(dialog.get_by_role("textbox", name="Name")).to_have_value("Typed before the outage")
     await expect(dialog.get_by_role("textbox", name="Description")).to_have_value("Kept")
     await expect(dialog.get_by_role("checkbox", name="jobs:create")).to_be_checked()
-    await expect(dialog.get_by_label("Expires", exact=True)).to_have_value("never")
+    await expect(dialog.get_by_label("Expiry date", exact=True)).to_have_value("never")
     await dialog.get_by_role("button", name="Create token").click()
     await expect(page.get_by_role("heading", name="Typed before the outage is ready")).to_be_visible()
 
@@ -158,10 +158,10 @@ async def test_of_two_tabs_one_revokes_while_the_other_edits_and_is_told(visitor
     await first.get_by_role("button", name="Revoke", exact=True).click()
     await first.get_by_role("button", name="Revoke token").click()
     await expect(first.get_by_role("heading", name="Revoked")).to_be_visible()
-    await second.get_by_role("textbox", name="Name").fill("Too late")
+    await second.get_by_role("textbox", name="Label").fill("Too late")
     await second.get_by_role("button", name="Save changes").click()
     await expect(second.get_by_role("alert")).to_contain_text("revoked")
-    await expect(second.get_by_role("textbox", name="Name")).to_have_value("Too late")
+    await expect(second.get_by_role("textbox", name="Label")).to_have_value("Too late")
 
 
 async def test_of_two_tabs_one_deletes_the_workspace_and_the_other_finds_nothing(visitor: NewVisitor) -> None:

@@ -195,6 +195,15 @@ async def test_usage_is_exported_as_csv_with_the_numbers_of_the_page(visitor: Ne
     assert len({one["day_utc"] for one in await exported(page)}) <= 8
 
 
+async def test_more_inactive_tokens_than_the_page_shows_are_found_by_the_same_span(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
+    await owner.sign_in(path=f"/workspace/{workspace}/usage?days=7")
+    await page.get_by_role("link", name="see them in the list of tokens").click()
+    await expect(page.get_by_role("combobox", name="Use")).to_have_value("unused.7")
+    await expect(page.locator("tbody tr")).to_have_count(SIZE)
+
+
 async def test_a_name_that_a_spreadsheet_would_run_is_exported_as_text(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, world = owner.page, owner.dashboard.world

@@ -221,6 +221,20 @@ async def test_a_changed_role_changes_what_a_member_may_do(visitor: NewVisitor) 
     await expect(viewer.page.get_by_role("button", name="New token")).to_have_count(0)
 
 
+async def test_a_roles_name_may_be_as_long_as_its_field_allows(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["emit"]
+    await owner.sign_in(path=f"/workspace/{workspace}/roles")
+    await page.get_by_role("button", name="New role").click()
+    most = int(await page.get_by_role("textbox", name="Name").get_attribute("maxlength") or 0)
+    document = """mutation ($input: SetRoleInput!) {
+        setRole(input: $input) { ... on InvalidInput { field } } }"""
+    for length, refused in ((most, "grants"), (most + 1, "name")):
+        asked = {"workspaceId": workspace, "name": "a" * length, "title": "Long", "grants": ["nothing:known"]}
+        answer = await owner.ask(document, input=asked)
+        assert answer["data"]["setRole"] == {"field": refused}, length
+
+
 async def test_policy_and_plan_bind_the_create_form(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["guard"]
@@ -239,7 +253,7 @@ async def test_policy_and_plan_bind_the_create_form(visitor: NewVisitor) -> None
         re.compile("Not allowed by the workspace's policy")
     )
     await expect(dialog.get_by_role("checkbox", name="full_access")).to_be_disabled()
-    lengths = await dialog.get_by_role("combobox", name="Expires").locator("option").all_inner_texts()
+    lengths = await dialog.get_by_role("combobox", name="Expiry date").locator("option").all_inner_texts()
     assert lengths == ["7 days from now", "30 days from now", "On a date…"]
     # As it was, for the other tests.
     await page.goto(f"{owner.dashboard.url}/workspace/{workspace}/settings")
@@ -248,6 +262,18 @@ async def test_policy_and_plan_bind_the_create_form(visitor: NewVisitor) -> None
     await page.get_by_role("checkbox", name="sessions:write").check()
     await page.get_by_role("button", name="Save policy").click()
     await expect(page.get_by_text("The policy was saved.")).to_be_visible()
+
+
+async def test_plans_are_shown_with_their_rate_limits(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    await owner.sign_in(path=f"/workspace/{owner.dashboard.world.workspaces['spooled']}/settings")
+    for plan, rate in (
+        ("Free", "100 requests a minute for each token, burst 20"),
+        ("Pro", "1,000 requests a minute for each token, burst 100"),
+        ("Enterprise", "Rate limit as agreed"),
+    ):
+        choice = owner.page.get_by_role("radio", name=plan)
+        await expect(choice).to_have_accessible_description(re.compile(rate))
 
 
 async def test_the_audit_log_is_narrowed_and_exported(visitor: NewVisitor) -> None:

@@ -8,13 +8,16 @@ from datetime import timedelta
 from argon2 import PasswordHasher
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.outcome import Reason, Refused
 from spacekey.models import token_queries, usage_queries
 from spacekey.models.token import Token
 from spacekey.models.usage import UsageHour
+from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.end_token import disable_token, revoke_token
 from spacekey.resolvers.members import add_member
 from spacekey.resolvers.passwords import Passwords
+from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.spaces import create_space
 from spacekey.resolvers.system import System
@@ -34,6 +37,8 @@ SYSTEMS = {
     "guard": ("Guarded", "paid", ("full_access",)),
 }
 TOKENS_MANY, SPACES_MANY = 120, 105
+AGE_DAYS = 8
+SENDER = RequestFacts(ip="198.51.100.7", user_agent="curl/8.5.0")
 NAMES = ("Production server", "Nightly import", "Old worker", "Migration script", "Unused experiment")
 
 
@@ -61,6 +66,8 @@ async def make_dashboard_world(settings: Settings) -> DashboardWorld:
         made.workspaces["unpaid"] = free.id
         await _many(system, made)
         await _from_before_roles(system, made)
+        await _ended(system, made)
+        await _still_sent(system, made)
         await add_member(system, OPERATOR, made.workspaces["emit"], email="invited@example.com", role="developer")
         await add_member(system, OPERATOR, free.id, email="owner@example.com", role="owner")
         return made
@@ -87,13 +94,14 @@ async def _fill(system: System, made: DashboardWorld, catalog: str) -> None:
 
 
 async def _many(system: System, made: DashboardWorld) -> None:
-    """A workspace with more of everything than a page holds."""
+    """A workspace with more of everything than a page holds; its tokens wait for a first use for some time."""
+    earlier = replace(system, clock=lambda: system.clock() - timedelta(days=AGE_DAYS))
     workspace = await create_workspace(system, OPERATOR, name="Crowded", slug="crowded", catalog="spooled", plan="pro")
     made.workspaces["crowded"] = workspace.id
     await add_member(system, OPERATOR, workspace.id, email="owner@example.com", role="owner")
     for number in range(TOKENS_MANY):
         asked = NewToken(workspace.id, f"Batch {number:03}", ("jobs:read",))
-        await create_token(system, OPERATOR, asked)
+        await create_token(earlier, OPERATOR, asked)
     async with system.store.changing() as session:
         session.add_all(a_space(workspace, name=f"Shop {n:03}", slug=f"shop-{n:03}") for n in range(SPACES_MANY))
 
@@ -108,6 +116,30 @@ async def _from_before_roles(system: System, made: DashboardWorld) -> None:
             raise LookupError(issued.view.token.id)
         token.grants = ["viewer", "member"]
         session.add(token)
+
+
+async def _ended(system: System, made: DashboardWorld) -> None:
+    """One token that was disabled and then expired, and one whose grace after a rotation is over."""
+    now = system.clock()
+    for name in ("Ended twice", "Replaced key"):
+        issued = await _token(system, made.workspaces["spooled"], name, ("jobs:read",), None)
+        made.tokens[f"spooled {name}"] = issued.view.token.id
+    disabled, replaced = (made.tokens[f"spooled {name}"] for name in ("Ended twice", "Replaced key"))
+    await disable_token(system, OPERATOR, disabled)
+    await rotate_token(system, OPERATOR, replaced)
+    async with system.store.changing() as session:
+        for token_id, end in ((disabled, "expires_at"), (replaced, "retires_at")):
+            token = await token_queries.token_by_id(session, token_id)
+            setattr(token, end, now - timedelta(hours=3))
+            session.add(token)
+
+
+async def _still_sent(system: System, made: DashboardWorld) -> None:
+    """Uses that were refused: of a live token in a test app, and of a revoked one."""
+    log = RefusalLog(system)
+    log.note(Refused(Reason.ENVIRONMENT, made.tokens["spooled Production server"]), SENDER)
+    log.note(Refused(Reason.REVOKED, made.tokens["guard Unused experiment"]), SENDER)
+    await log.flush()
 
 
 async def _token(system: System, workspace_id: str, name: str, grants: tuple[str, ...], space_id: str | None) -> Issued:
