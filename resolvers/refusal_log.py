@@ -108,6 +108,9 @@ class RefusalLog:
                 self._noted.pop((noted.token_id, noted.reason), None)
                 self.lost += 1
                 log.warning("a refusal of %s was not written: %s", noted.token_id, error)
+            except asyncio.CancelledError:
+                self._waiting.appendleft(noted)
+                raise
             except Exception:
                 # A bug in writing one must not end the task that writes them all.
                 self.lost += 1

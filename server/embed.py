@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.types import Scope
@@ -29,6 +31,11 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.verify import StoreVerifier
 
 from .build import build_verifier, default_staleness
+
+LAST_WRITES_SECONDS = 5.0
+"""How long closing waits for refusals that are noted and not written yet; usage has its own time. The rest is lost."""
+
+log = logging.getLogger("spacekey.refusals")
 
 
 class EmbeddedVerifier:
@@ -73,17 +80,24 @@ class EmbeddedVerifier:
         return self._noted(await verifier.verify(secret))
 
     async def aclose(self) -> None:
-        """Write what was noted and give back all connections."""
+        """Write what was noted, for a bounded time, and give back all connections."""
         if self.usage is not None:
             await self.usage.aclose()
         if self._writing is not None:
-            await self._refusals.flush()
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
+            await self._write_last(self._writing)
         if self._cache is not None:
             await self._cache.aclose()
         await self._asking.aclose()
         await self._system.store.aclose()
+
+    async def _write_last(self, writing: asyncio.Task[None]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITES_SECONDS):
+                await self._refusals.flush()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        if self._refusals.waiting:
+            log.error("refusals of %d tokens are not written: the store is held up", self._refusals.waiting)
 
     def _recalled(self, scope: Scope) -> Warm | None:
         found = None if self._cache is None else self._cache.recall(scope)

@@ -1,0 +1,35 @@
+"""An embedded verifier that is closed while its store is held up ends all the same, and says what is not written."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from spacekey.domain.outcome import Refused
+from spacekey.domain.secret import Secret
+from spacekey.models.store import POSTGRESQL
+from spacekey.server import embed
+from spacekey.server.embed import store_verifier
+from spacekey.server.settings import packaged_catalogs
+from support.server import served
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
+async def test_closing_is_bounded_as_a_whole_and_tells_what_was_not_written(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each write that meets a lock fails by itself after some seconds; many of them must not add up."""
+    monkeypatch.setattr(embed, "LAST_WRITES_SECONDS", 0.1)
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled", plan="enterprise")
+        verifier = store_verifier(database_url, packaged_catalogs(), environment="test", clock=server.world.clock)
+        async with server.world.system.store.changing() as session:
+            tokens = [await server.token(workspace.id, "jobs:read") for _ in range(15)]
+            await (await session.connection()).execute(text("LOCK TABLE audit_events"))
+            for _, secret in tokens:
+                assert isinstance(await verifier.verify(Secret(secret)), Refused)
+            async with asyncio.timeout(30):  # one write is given up after 3
+                await verifier.aclose()
+        assert "refusals of 15 tokens are not written" in caplog.text
