@@ -21,7 +21,9 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 
 from .clock import Clock, WallClock, boot_clock, utc_now
+from .failure import is_being_cancelled
 from .warm import BEARER, Warm, warm
+from .well_formed import flaw_in
 
 ENTRIES_MAX = 10_000
 UNKNOWN_ENTRIES_MAX = 1_000
@@ -139,7 +141,7 @@ class CachedVerifier:
                 # Shielded: one caller's cancellation must not take the answer from the others who wait for it.
                 entry = await asyncio.shield(task)
             except asyncio.CancelledError:
-                if task.cancelled() and not _is_being_cancelled():
+                if task.cancelled() and not is_being_cancelled():
                     return _Entry(CannotTell("the verifier was closed"), 0.0, 0.0)
                 raise
             if isinstance(entry.verdict, CannotTell):
@@ -194,19 +196,14 @@ class _Entry:
 
 def _warmed(entry: _Entry, principal: Principal) -> _Entry:
     """The entry with what the warm path serves; without it for what only calls itself a principal."""
-    return (
-        replace(entry, expires_at=principal.expires_at, warm=warm(principal)) if type(principal) is Principal else entry
-    )
+    if type(principal) is not Principal or flaw_in(principal) is not None:
+        return entry
+    return replace(entry, expires_at=principal.expires_at, warm=warm(principal))
 
 
 def _key(secret: Secret) -> bytes:
     """Of the header that presents the secret, so that the warm path need not take it apart."""
     return sha256_of(BEARER + secret.reveal().encode("utf-8", "surrogatepass"))
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 class _Entries(OrderedDict[bytes, _Entry]):

@@ -15,6 +15,7 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 
+from .failure import is_being_cancelled, places_of
 from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
@@ -22,6 +23,7 @@ from .sender import SentBy
 from .tally import Tally
 from .warm import Recall, recall_in
 from .watch import Watch
+from .well_formed import flaw_in
 
 if TYPE_CHECKING:
     from .limits.flood import RefusalFlood
@@ -73,10 +75,8 @@ class Gate:
         try:
             verdict = self._peek(secret)
         except Exception as error:  # noqa: BLE001 - judge() asks again, and says "cannot tell"
-            log.error("the verifier failed with %s", type(error).__name__)
+            log.error("the verifier failed with %s", places_of(error))
             return None
-        if self.environment is None and type(verdict) is Valid and type(verdict.principal) is Principal:
-            return verdict  # the usual case, without another call
         return None if verdict is None else self._sensible(verdict)
 
     async def judge(self, scope: Scope, secret: Secret) -> Verdict:
@@ -98,13 +98,9 @@ class Gate:
             log.error("the limiter failed with %s", type(error).__name__)
             return None
 
-    def _sensible(self, verdict: object) -> Verdict:
-        if isinstance(verdict, Valid) and isinstance(verdict.principal, Principal):
-            return self._of_this_environment(verdict)
-        if isinstance(verdict, Refused | CannotTell):
-            return verdict
-        log.error("the verifier answered with %s", type(verdict).__name__)
-        return CannotTell("the verifier's answer is none of the three")
+    def _sensible(self, answer: object) -> Verdict:
+        verdict = _usable(None if isinstance(answer, Absent) else answer, "the verifier")
+        return self._of_this_environment(verdict) if isinstance(verdict, Valid) else verdict
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
         """Ask the app's other way of authentication, when there is one; else "absent"."""
@@ -112,12 +108,7 @@ class Gate:
             return Absent()
         with SentBy(connection.scope):  # it may have a verifier of its own
             outcome = await self._within_deadline(self.fallback, connection, "the fallback")
-        if isinstance(outcome, Absent | Refused | CannotTell):
-            return outcome
-        if isinstance(outcome, Valid) and isinstance(outcome.principal, Principal):
-            return outcome
-        log.error("the fallback answered with %s", type(outcome).__name__)
-        return CannotTell("the fallback's answer is none of the four")
+        return outcome if isinstance(outcome, Absent) else _usable(outcome, "the fallback")
 
     async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
         """The workspace that owns a space, when the app can tell; None when it cannot or there is none."""
@@ -146,7 +137,7 @@ class Gate:
     async def _within_deadline(
         self, ask: Callable[[Question], Awaitable[object]], question: Question, who: str
     ) -> object:
-        """The answer, or "cannot tell" when asking raised or took too long. Cancellation passes through."""
+        """The answer, or "cannot tell" when asking raised or took too long. Cancelling the caller passes through."""
         try:
             async with asyncio.timeout(self.deadline_seconds):
                 return await ask(question)
@@ -154,14 +145,33 @@ class Gate:
             return CannotTell(f"{who} took longer than {self.deadline_seconds} s")
         except Unavailable as unavailable:
             return CannotTell(f"{who} is unavailable: {unavailable}", unavailable.retry_after_seconds)
+        except asyncio.CancelledError as cancelled:
+            if is_being_cancelled():
+                raise
+            log.error("%s failed with %s", who, places_of(cancelled))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing may be accepted or denied for it
-            # The exception's text is not logged: a driver may have put the secret into it.
-            log.error("%s failed with %s", who, type(error).__name__)
-            return CannotTell(f"{who} failed")
+            log.error("%s failed with %s", who, places_of(error))
+        return CannotTell(f"{who} failed")
 
 
 def _charges_nothing(_key: str, _limit: Limit, _cost: int) -> None:
     """What charges where there are no limits."""
+
+
+def _usable(answer: object, who: str) -> Verdict:
+    """The answer where it can be relied on; "cannot tell" for any other, and what is wrong with it in the log."""
+    if isinstance(answer, Refused):
+        return answer
+    if isinstance(answer, CannotTell):
+        return answer if isinstance(answer.retry_after_seconds, int) else CannotTell(answer.why)
+    if not isinstance(answer, Valid):
+        log.error("%s answered with %s", who, type(answer).__name__)
+        return CannotTell(f"{who}'s answer is none of those there are")
+    flaw = flaw_in(answer.principal)
+    if flaw is None:
+        return answer
+    log.error("%s answered with a principal that cannot be relied on: %s", who, flaw)
+    return CannotTell(f"{who}'s principal cannot be relied on")
 
 
 def principal_in(principal: Principal, environments: Collection[str]) -> bool:

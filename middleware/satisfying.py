@@ -25,7 +25,7 @@ def satisfied(scope: Scope, principal: Principal, access: Access) -> bool:
         return False
     return not access.bound or (
         (access.environments is None or principal_in(principal, access.environments))
-        and (not access.spaces or (principal.kind is Kind.SPACE and spaces_in(scope, access) == {principal.space_id}))
+        and (not access.spaces or _is_in(principal, spaces_in(scope, access)))
     )
 
 
@@ -42,13 +42,18 @@ async def refusal_of(gate: Gate, scope: Scope, principal: Principal, requirement
         missing = requirement.rule.missing(principal.scopes) or ()
         return problems.scope_missing(gate.realm, missing, member=principal.kind is Kind.MEMBER)
     spaces = spaces_in(scope, requirement)
-    if principal.kind is Kind.SPACE and spaces - {principal.space_id}:
+    if principal.kind is Kind.SPACE and spaces and not _is_in(principal, spaces):
         return problems.forbidden()
     if principal.kind is Kind.MEMBER and spaces:
         return problems.forbidden(member=True)
     if principal.kind is Kind.WORKSPACE:
         return await _refusal_in_workspace(gate, spaces, principal.workspace_id)
     return None
+
+
+def _is_in(principal: Principal, spaces: set[str | None]) -> bool:
+    """Whether the principal is a token of that one space; a token of no space is in none, whatever the path lacks."""
+    return principal.kind is Kind.SPACE and principal.space_id is not None and spaces == {principal.space_id}
 
 
 async def _refusal_in_workspace(gate: Gate, spaces: set[str | None], workspace_id: str | None) -> Response | None:
