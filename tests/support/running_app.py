@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -16,12 +18,31 @@ START_SECONDS_MAX = 20.0
 
 
 @contextmanager
-def running(app: ASGIApp, *, http: str = "auto") -> Iterator[str]:
-    """Serve ``app``; gives its address, stops it afterwards. ``http`` is one of uvicorn's protocols."""
+def running(app: ASGIApp, *, http: str = "auto", proxy_headers: bool = True) -> Iterator[str]:
+    """Serve ``app``; gives its address, stops it afterwards.
+
+    :param http: one of uvicorn's protocols.
+    :param proxy_headers: whether this machine's clients are believed what they say of the address they act for.
+    """
     listening = listening_socket("127.0.0.1", 0)
+    with _running_on(listening, app, http=http, proxy_headers=proxy_headers):
+        yield address_of(listening)
+
+
+@contextmanager
+def running_on_unix(app: ASGIApp, file: Path) -> Iterator[None]:
+    """Serve ``app`` on a Unix socket, whose clients have no address."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(file))
+    with _running_on(listening, app):
+        yield
+
+
+@contextmanager
+def _running_on(listening: socket.socket, app: ASGIApp, **options: Any) -> Iterator[None]:
     started = threading.Event()
     config: Any = uvicorn.Config(
-        app, lifespan="on", log_config=None, access_log=False, ws="websockets-sansio", http=http
+        app, lifespan="on", log_config=None, access_log=False, ws="websockets-sansio", **options
     )
 
     class _Server(uvicorn.Server):
@@ -34,7 +55,7 @@ def running(app: ASGIApp, *, http: str = "auto") -> Iterator[str]:
     thread.start()
     try:
         assert started.wait(START_SECONDS_MAX), "the app did not start"
-        yield address_of(listening)
+        yield
     finally:
         server.should_exit = True
         thread.join(START_SECONDS_MAX)
