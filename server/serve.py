@@ -7,14 +7,17 @@ import errno
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
+from math import ceil
 from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
-from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, current_staleness
+from spacekey.resolvers.system import System
 
 from .app import build_app
 from .build import build_parts
@@ -23,6 +26,9 @@ from .migration import prepare_store
 from .settings import Settings
 
 GRACEFUL_SECONDS = 10
+"""How long requests under way may take when the server is told to stop, besides T: a revocation waits for that."""
+LOOK_SECONDS = 2.0
+"""How long looking up T may take then."""
 BACKLOG = 2_048
 
 
@@ -30,11 +36,19 @@ class _Server(uvicorn.Server):
     """Says when it listens, and ends with code 0 on SIGTERM: whoever asked for an end got it."""
 
     on_start: Callable[[], None] | None = None
+    grace: Callable[[], Awaitable[float]] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and self.on_start is not None:
             self.on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.grace is not None:
+            for listening in self.servers:  # nobody else is let in while this looks
+                listening.close()
+            self.config.timeout_graceful_shutdown = ceil(await self.grace())
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -52,7 +66,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get 10 seconds to end. After SIGTERM it returns.
+    """Serve until SIGINT or SIGTERM; requests under way get 10 seconds and T to end. After SIGTERM it returns.
 
     :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
     :raises ConfigurationError: a setting, a catalog, the port or the database is not as needed; says what to do.
@@ -72,10 +86,23 @@ async def _serve(settings: Settings, listening: socket.socket, on_start: Callabl
         await parts.aclose()
         raise
     server = _Server(server_config(settings, build_app(settings, parts=parts)))
+    server.grace = lambda: grace_seconds(parts.system)
     server.on_start = None if on_start is None else lambda: on_start(address_of(listening))
     await server.serve(sockets=[listening])
     if not server.started:
         raise ConfigurationError("the server could not start; the log says why")
+
+
+async def grace_seconds(system: System) -> float:
+    """How long requests under way get to end, so that a revocation which waits for T is answered when it holds.
+
+    T is looked up when it is needed, because it may be changed at any time.
+    """
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return GRACEFUL_SECONDS + await current_staleness(system)
+    except (Unavailable, TimeoutError):
+        return GRACEFUL_SECONDS + STALENESS_SECONDS_MAX
 
 
 def server_config(settings: Settings, app: Starlette) -> uvicorn.Config:
