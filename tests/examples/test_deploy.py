@@ -18,8 +18,9 @@ from spacekey.examples.jobs import __main__ as jobs
 from spacekey.middleware.usage import CLOSE_SECONDS
 from spacekey.models.postgres_lookup import LOOKUP_POOL_SIZE
 from spacekey.models.store import POOL_SIZE
+from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX
 from spacekey.server.app import LAST_WRITES_SECONDS
-from spacekey.server.serve import GRACEFUL_SECONDS
+from spacekey.server.serve import GRACEFUL_SECONDS, LOOK_SECONDS
 from spacekey.server.settings import variable_names
 from support.world import EXAMPLES
 
@@ -38,8 +39,12 @@ def _commands() -> Iterator[tuple[str, list[str]]]:
         if "command" in service:
             yield name, service["command"]
     for unit in UNITS:
-        for line in re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE):
-            yield unit.name, [Path(line.split()[0]).name, *line.split()[1:]]
+        for line in re.findall(r"^ExecStart(?:Pre)?=(.+)$", unit.read_text(), re.MULTILINE):
+            program, *arguments = line.split()
+            yield (
+                unit.name if program.endswith("python") else f"{unit.name} {arguments[0]}",
+                [Path(program).name, *arguments],
+            )
 
 
 COMMANDS = dict(_commands())
@@ -132,11 +137,34 @@ def test_there_are_two_servers_and_two_apps_on_one_database_that_is_migrated_fir
 
 
 def test_stopping_leaves_time_for_requests_and_last_writes() -> None:
-    needed = GRACEFUL_SECONDS + LAST_WRITES_SECONDS + CLOSE_SECONDS
+    needed = LOOK_SECONDS + GRACEFUL_SECONDS + STALENESS_SECONDS_MAX + LAST_WRITES_SECONDS + CLOSE_SECONDS
     assert int(_services()["server-a"]["stop_grace_period"].removesuffix("s")) > needed
     stop = re.search(r"^TimeoutStopSec=(\d+)$", (DEPLOY / "systemd/spacekey.service").read_text(), re.MULTILINE)
     assert stop is not None
     assert int(stop[1]) > needed
+
+
+def test_a_database_that_is_late_at_boot_keeps_nothing_down_for_good() -> None:
+    """A unit that requires another one is not started again when that one failed; one that fails often is given up."""
+    for unit in UNITS:
+        lines = unit.read_text().splitlines()
+        assert {"Restart=on-failure", "StartLimitIntervalSec=0"} <= set(lines), unit.name
+        assert not [line for line in lines if line.startswith(("Requires=", "BindsTo=", "Requisite="))]
+    server = (DEPLOY / "systemd/spacekey.service").read_text()
+    assert re.findall(r"^Exec\w+=\S+ (.+)$", server, re.MULTILINE) == ["migrate", "serve"]
+    services = _services()
+    assert services["migrate"]["restart"].startswith("on-failure")
+    # Over a socket file it answers during the set-up of its data as well, just before it ends once more.
+    assert services["postgres"]["healthcheck"]["test"][:4] == ["CMD", "pg_isready", "--host", "127.0.0.1"]
+
+
+def test_whoever_puts_a_proxy_in_front_is_told_what_to_set() -> None:
+    proxied = {"SPACEKEY_TRUSTED_PROXIES", "SPACEKEY_PUBLIC_URL"}
+    texts = [MANY_MACHINES, DEPLOY / "env.example", DEPLOY / "systemd/spacekey.service"]
+    assert [proxied - set(re.findall(r"SPACEKEY_[A-Z_]+", file.read_text())) for file in texts] == [set()] * 3
+    for name in ("server-a", "server-b"):
+        given = _services()[name]["environment"]
+        assert {given[variable] for variable in proxied} == {f"${{{variable}:-}}" for variable in proxied}
 
 
 def test_the_page_counts_connections_as_the_code_does() -> None:
@@ -152,6 +180,7 @@ def test_the_page_tells_the_ports_and_times_of_the_examples() -> None:
     assert "on ports {} and {} of this machine".format(*ports) in text
     ports = [services[name]["ports"][0].split(":")[1] for name in ("app-embedded", "app-remote")]
     assert "the apps on {} and {};".format(*ports) in text
+    assert f"requests under way {GRACEFUL_SECONDS} seconds and T" in text
     assert f"Give it {services['server-a']['stop_grace_period'].removesuffix('s')} before you kill it" in text
 
 
@@ -172,7 +201,7 @@ def test_no_secret_is_written_down() -> None:
 def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
     """Checked in a copy whose programs exist; the paths of the example are those of an installation."""
     for each in UNITS:
-        text = re.sub(r"^(ExecStart)=\S+", r"\1=/bin/true", each.read_text(), flags=re.MULTILINE)
+        text = re.sub(r"^(ExecStart|ExecStartPre)=\S+", r"\1=/bin/true", each.read_text(), flags=re.MULTILINE)
         (tmp_path / each.name).write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
