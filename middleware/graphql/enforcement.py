@@ -24,8 +24,10 @@ _log = logging.getLogger(__name__)
 class Mode(StrEnum):
     """What happens to an operation that asks for a denied field.
 
-    ``REJECT`` refuses it whole, ``FILTER`` gives null there and runs the rest (mutations and the root field of a
-    subscription are refused all the same), ``DRY_RUN`` runs everything and only reports.
+    ``REJECT`` refuses it whole, ``FILTER`` gives null there and runs the rest, ``DRY_RUN`` runs everything and only
+    reports. In both of the first two, a mutation is refused whole also when only one of the types that its answer may
+    have is denied, and the root field of a subscription is never filtered. A query that asks through an interface or a
+    union, where other types are allowed, runs in both: values of the denied type are null.
     """
 
     REJECT = "reject"

@@ -54,9 +54,9 @@ class Enforcer:
     def _verdict(self, operation: Operation, denials: Sequence[Denial], principal: Principal | None) -> Verdict:
         if self.only_reports(denials, principal):
             return Verdict(principal)
-        certain = [denial for denial in denials if denial.certain]
-        if certain and self._refuses(operation, certain):
-            return Verdict(principal, errors_of(certain, principal))
+        refused = self._refused(operation, denials)
+        if refused:
+            return Verdict(principal, errors_of(refused, principal))
         return Verdict(principal, denied={(one.type_name, one.field_name): one for one in denials})
 
     def only_reports(self, denials: Sequence[Denial], principal: Principal | None) -> bool:
@@ -66,12 +66,25 @@ class Enforcer:
             report(denials, principal)
         return self._mode is Mode.DRY_RUN
 
-    def _refuses(self, operation: Operation, certain: Sequence[Denial]) -> bool:
+    def _refused(self, operation: Operation, denials: Sequence[Denial]) -> Sequence[Denial]:
+        """The denials for which the operation is refused whole; none when it may run."""
+        grave = grave_denials(operation, denials)
         kind = operation.definition.operation
         if self._mode is Mode.REJECT or kind is OperationType.MUTATION:
-            return True
+            return grave
         # Nulling the root field of a subscription would be a stream of nothing.
-        return kind is OperationType.SUBSCRIPTION and any(len(denial.path) == 1 for denial in certain)
+        return grave if kind is OperationType.SUBSCRIPTION and any(len(one.path) == 1 for one in grave) else ()
+
+
+def grave_denials(operation: Operation, denials: Sequence[Denial]) -> Sequence[Denial]:
+    """The denials that are reason enough to refuse an operation whole.
+
+    In a mutation any one: by the time it is known which types its answer has, its effect is there. Else the certain
+    ones, and a type that may or may not occur is refused where it does.
+    """
+    if operation.definition.operation is OperationType.MUTATION:
+        return denials
+    return [denial for denial in denials if denial.certain]
 
 
 def find_denials(

@@ -9,14 +9,14 @@ from operator import and_
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, parse, validate
+from graphql import DocumentNode, OperationType, parse, validate
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import Rule, all_of, any_of
 
 from .enforcement import SELECTIONS_MAX
-from .enforcer import find_denials
+from .enforcer import find_denials, grave_denials
 from .operation import pick_operation
 from .rulebook import compile_rules
 from .schema import ScopedSchema
@@ -33,8 +33,9 @@ def required_scopes(
 ) -> Rule:
     """The rule of a whole operation, over any Strawberry schema whose fields carry the directive.
 
-    A place where values of several types can turn up needs the scopes of one of them: an operation is refused only
-    when none is allowed, and values of the others come as null. An operation without rules gives ``[[]]``.
+    A place where values of several types can turn up needs the scopes of one of them: a query is refused only when none
+    is allowed, and values of the others come as null. A mutation needs those of all: it is refused when any of them is
+    denied. An operation without rules gives ``[[]]``.
 
     :param variables: those of a request. Without them every ``@skip`` and ``@include`` that hangs on a variable counts
         as selected.
@@ -46,6 +47,7 @@ def required_scopes(
         raise error
     rulebook = schema.rulebook if isinstance(schema, ScopedSchema) else compile_rules(schema._schema)
     operation = pick_operation(parsed, operation_name)
+    all_types = operation.definition.operation is OperationType.MUTATION
 
     enough: list[frozenset[str]] = []
     seen = {frozenset[str]()}
@@ -56,7 +58,7 @@ def required_scopes(
             continue
         somebody = Principal(id="", kind=Kind.WORKSPACE, scopes=held)
         denials = find_denials(rulebook, operation, variables, somebody, SELECTIONS_MAX)
-        needed = [any_of(*denial.rules) for denial in denials if denial.certain]
+        needed = [denial.rule if all_types else any_of(*denial.rules) for denial in grave_denials(operation, denials)]
         if not needed:
             enough.append(held)
             continue

@@ -151,6 +151,11 @@ class Mutation:
         ran(info, "touch")
         return Book(id=strawberry.ID("b1"), title="Rain")
 
+    @strawberry.mutation
+    def find(self, info: strawberry.Info[Any, Any], id: str) -> Thing | None:  # noqa: A002
+        ran(info, "find")
+        return thing(id)
+
 
 @strawberry.type
 class Subscription:

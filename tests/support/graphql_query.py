@@ -1,4 +1,4 @@
-"""Random valid queries over a random world: aliases, inline and named fragments, conditions with variables."""
+"""Random valid operations over a random world: aliases, inline and named fragments, conditions with variables."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SUPPLIED = {"yes": True, "no": False}
 """What a request sends; ``on`` is left to its default."""
 
 
-def random_query(random: Random, world: World) -> str:
-    """The text of a query that is valid for the world's schema."""
+def random_query(random: Random, world: World, root: str) -> str:
+    """The text of an operation that is valid for the world's schema. ``root`` is ``Query`` or ``Mutation``."""
     writer = _Writer(random, world)
-    body = writer.selection("Query", 4)
+    body = writer.selection(root, 4)
     text = body
     parts = []
     for name, on, inner in reversed(writer.fragments):
@@ -23,7 +23,7 @@ def random_query(random: Random, world: World) -> str:
             parts.append(f"fragment {name} on {on} {inner}")
             text += inner
     used = [definition for name, (definition, _) in VARIABLES.items() if re.search(rf"\${name}\b", text)]
-    head = f"query({', '.join(used)}) " if used else "query "
+    head = root.lower() + (f"({', '.join(used)}) " if used else " ")
     return "\n".join([head + body, *parts])
 
 

@@ -22,7 +22,7 @@ from graphql import (
 )
 
 from support.graphql_query import VARIABLES
-from support.graphql_world import FieldSpec, Lists, World
+from support.graphql_world import ROOTS, FieldSpec, Lists, World
 
 
 class NoValue(Exception):
@@ -42,7 +42,7 @@ class Reference:
     def run(self) -> Any:
         """The data of the response, with null where a field is denied."""
         try:
-            return self._object("Query", "root", [self._operation().selection_set])
+            return self._object(self.root, "root", [self._operation().selection_set])
         except NoValue:
             return None
 
@@ -52,8 +52,20 @@ class Reference:
 
     def certainly_denied(self) -> set[str]:
         """Coordinates at places of the query where every type that can be met is denied."""
+        return self._anywhere(certainly=True)
+
+    def possibly_denied(self) -> set[str]:
+        """Coordinates at places of the query where any type that can be met is denied."""
+        return self._anywhere(certainly=False)
+
+    @property
+    def root(self) -> str:
+        """The name of the type that the operation starts from."""
+        return self._operation().operation.value.capitalize()
+
+    def _anywhere(self, *, certainly: bool) -> set[str]:
         found: set[str] = set()
-        self._certain(self._operation().selection_set, {"Query"}, found)
+        self._places(self._operation().selection_set, {self.root}, found, certainly=certainly)
         return found
 
     def _operation(self) -> OperationDefinitionNode:
@@ -66,7 +78,7 @@ class Reference:
 
     def _rules(self, type_name: str, field_name: str) -> Iterator[Lists | None]:
         family = [type_name, *self.world.ancestors(type_name)]
-        if field_name == "__typename" and type_name == "Query":
+        if field_name == "__typename" and type_name in ROOTS:
             return
         for one in family:
             yield self.world.types[one].rule
@@ -129,7 +141,7 @@ class Reference:
             if inner.type_condition is None or type_name in self.world.possible(inner.type_condition.name.value):
                 yield from self._fields(inner.selection_set, type_name)
 
-    def _certain(self, selections: SelectionSetNode, types: set[str], found: set[str]) -> None:
+    def _places(self, selections: SelectionSetNode, types: set[str], found: set[str], *, certainly: bool) -> None:
         for one in selections.selections:
             if self._left_out(one):
                 continue
@@ -139,16 +151,16 @@ class Reference:
                 if inner.type_condition is not None:
                     met = types & set(self.world.possible(inner.type_condition.name.value))
                 if met:
-                    self._certain(inner.selection_set, met, found)
+                    self._places(inner.selection_set, met, found, certainly=certainly)
                 continue
             name = one.name.value
             may = {type_name for type_name in types if self.allowed(type_name, name)}
-            if not may:
-                found |= {f"{type_name}.{name}" for type_name in types}
+            if not may or not certainly:
+                found |= {f"{type_name}.{name}" for type_name in types - may}
             if one.selection_set is not None and may:
                 to = {self.world.fields_of(type_name)[name].to for type_name in may}
                 below = {concrete for named in to if named for concrete in self.world.possible(named)}
-                self._certain(one.selection_set, below, found)
+                self._places(one.selection_set, below, found, certainly=certainly)
 
     def _inner(self, node: Any) -> InlineFragmentNode | FragmentDefinitionNode:
         if isinstance(node, InlineFragmentNode):

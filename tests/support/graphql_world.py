@@ -13,6 +13,7 @@ from spacekey.domain.principal import Principal
 from spacekey.middleware.graphql import Mode, RequiresScopes, ScopedSchema, ScopeEnforcement
 
 Lists = list[list[str]]
+ROOTS = ("Query", "Mutation")
 SCOPES = ("a", "b", "c", "d")
 RULES: tuple[Lists, ...] = ([["a"]], [["b"]], [["a", "c"]], [["a"], ["b"]], [["b", "d"], ["c"]], [[]], [])
 
@@ -43,7 +44,7 @@ class TypeSpec:
 
 @dataclass
 class World:
-    """The types by name; ``Query`` is one of them."""
+    """The types by name; the roots, ``Query`` and ``Mutation``, are two of them."""
 
     seed: str
     types: dict[str, TypeSpec]
@@ -91,7 +92,7 @@ class World:
 
 
 def random_world(random: Random, seed: str) -> World:
-    """Some interfaces, objects and unions, each referring to earlier ones, and a Query to start from."""
+    """Some interfaces, objects and unions, each referring to earlier ones, and a Query and a Mutation to start from."""
     # Rules everywhere deny most operations at once; few rules leave more to be decided value by value.
     world = World(seed, {}, on_fields=random.choice([0.0, 0.3, 1.0]), on_types=random.choice([0.3, 1.0, 2.0]))
     for n in range(random.randint(1, 3)):
@@ -114,6 +115,8 @@ def random_world(random: Random, seed: str) -> World:
     for n, to in enumerate(starts):
         query.fields[f"query{n}"] = _field(world, random, f"query{n}", to)
     world.types["Query"] = query
+    # The same fields again, so that whatever a query can find a mutation can answer with.
+    world.types["Mutation"] = TypeSpec("Mutation", "object", _rule(random, 0.05), dict(query.fields))
     return world
 
 
@@ -163,13 +166,14 @@ def build_schemas(world: World, runs: Runs) -> dict[Mode, ScopedSchema]:
             classes[name] = Annotated[one | two, strawberry.union(name)]
             continue
         bases = tuple(classes[one] for one in spec.interfaces)
-        body = {key: _strawberry_field(world, one, classes, runs) for key, one in spec.fields.items()}
+        body = {key: _strawberry_field(world, name, one, classes, runs) for key, one in spec.fields.items()}
         make = strawberry.interface if spec.kind == "interface" else strawberry.type
         classes[name] = make(type(name, bases, body), directives=directives)
-    objects = [classes[name] for name, spec in world.types.items() if spec.kind == "object" and name != "Query"]
+    objects = [classes[name] for name, spec in world.types.items() if spec.kind == "object" and name not in ROOTS]
     return {
         mode: ScopedSchema(
             classes["Query"],
+            classes["Mutation"],
             types=objects,
             scopes=ScopeEnforcement(mode=mode, principal=lambda _: runs.caller),
             extensions=[ParserCache, ValidationCache],
@@ -178,7 +182,7 @@ def build_schemas(world: World, runs: Runs) -> dict[Mode, ScopedSchema]:
     }
 
 
-def _strawberry_field(world: World, spec: FieldSpec, classes: dict[str, Any], runs: Runs) -> Any:
+def _strawberry_field(world: World, owner: str, spec: FieldSpec, classes: dict[str, Any], runs: Runs) -> Any:
     def instance(value: Any) -> Any:
         if not isinstance(value, tuple):
             return value
@@ -188,7 +192,7 @@ def _strawberry_field(world: World, spec: FieldSpec, classes: dict[str, Any], ru
 
     def resolve(self: Any) -> Any:
         uid = "root" if self is None else self.uid
-        runs.log.append(("Query" if self is None else type(self).__name__, spec.name, uid))
+        runs.log.append((owner if self is None else type(self).__name__, spec.name, uid))
         value = world.value(uid, spec)
         return [instance(one) for one in value] if isinstance(value, list) else instance(value)
 

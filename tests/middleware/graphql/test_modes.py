@@ -87,6 +87,36 @@ async def test_a_mutation_is_refused_whole_even_by_filter(how: str) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.REJECT, Mode.FILTER])
+async def test_a_mutation_does_not_run_when_its_answer_might_be_denied(how: str, mode: Mode) -> None:
+    """The effect would be there, and the answer the same as that of a refusal."""
+    schema = library(mode)
+    for query in ('mutation { find(id: "b1") { id } }', 'mutation { find(id: "p1") { ... { same: id } } }'):
+        context = holding()
+        result = await ask(how, schema, query, context)
+        assert result.data is None
+        assert [(one[0], one[2]) for one in refusals(result)] == [("Person.id", DENIED)]
+        assert context["ran"] == []
+        context = holding("people:read")
+        assert (await ask(how, schema, query, context)).errors is None
+        assert context["ran"] == ["find"]
+
+
+async def test_a_mutation_that_names_the_types_it_may_see_runs(how: str) -> None:
+    for key, data in (("b1", {"id": "b1"}), ("p1", {})):
+        context = holding()
+        result = await ask(how, library(), f'mutation {{ find(id: "{key}") {{ ... on Book {{ id }} }} }}', context)
+        assert (result.data, result.errors) == ({"find": data}, None)
+        assert context["ran"] == ["find"]
+
+
+async def test_a_query_is_refused_for_a_type_only_where_that_type_occurs(how: str) -> None:
+    for key, denied in (("b1", []), ("p1", [("Person.id", ("thing", "id"), DENIED)])):
+        result = await ask(how, library(Mode.REJECT), f'{{ open thing(id: "{key}") {{ id }} }}', holding())
+        assert result.data == {"open": "open", "thing": None if denied else {"id": "b1"}}
+        assert refusals(result) == denied
+
+
+@pytest.mark.parametrize("mode", [Mode.REJECT, Mode.FILTER])
 async def test_a_denied_subscription_never_starts(mode: Mode) -> None:
     context = holding()
     results = [one async for one in await library(mode).subscribe("subscription { news }", context_value=context)]

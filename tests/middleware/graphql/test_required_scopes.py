@@ -25,6 +25,8 @@ SCHEMA = library()
         ('{ thing(id: "p1") { id } }', [[]]),
         ('{ thing(id: "p1") { ... on Person { id } } }', [["people:read"]]),
         ("mutation { addBook { price } }", [["books:write", "prices:read"]]),
+        ('mutation { find(id: "b1") { id } }', [["people:read"]]),
+        ('mutation { find(id: "b1") { ... on Book { id } } }', [[]]),
         ("subscription { news }", [["news:read"]]),
         ("{ __schema { queryType { name } } }", [[]]),
         ("{ book { price @skip(if: true) } }", [[]]),
@@ -41,7 +43,7 @@ def test_known_variables_leave_out_what_they_skip() -> None:
     assert required_scopes(SCHEMA, document, variables={"x": True}).as_lists() == [["prices:read"]]
 
 
-def test_one_of_several_types_at_a_place_is_enough() -> None:
+def test_one_of_several_types_at_a_place_is_enough_but_in_a_mutation() -> None:
     @strawberry.interface
     class Node:
         id: int
@@ -58,7 +60,12 @@ def test_one_of_several_types_at_a_place_is_enough() -> None:
     class Root:
         node: Node | None = None
 
-    schema = ScopedSchema(Root, types=[A, B])
+    @strawberry.type(name="Mutation")
+    class Changes:
+        node: Node | None = None
+
+    schema = ScopedSchema(Root, Changes, types=[A, B])
+    assert required_scopes(schema, "mutation { node { id } }").as_lists() == [["a", "b"]]
     assert required_scopes(schema, "{ node { id } }").as_lists() == [["a"], ["b"]]
     assert required_scopes(schema, "{ node { id ... on A { id } } }").as_lists() == [["a"]]
 
