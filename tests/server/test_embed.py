@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -18,11 +19,13 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.page import page_request
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
+from spacekey.middleware.sender import SentBy
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs
+from support.asgi_calls import http_scope
 from support.server import bearer, served
 from support.world import OPERATOR
 
@@ -91,3 +94,20 @@ async def test_the_owner_is_told_of_a_token_in_the_wrong_environment(database_ur
         )
         told = [(one.action, one.outcome, one.after) for one in page.rows]
         assert told == [("token.refused", "alert", {"reason": "environment", "environment": "live"})]
+
+
+async def test_a_token_that_expires_while_a_cache_knows_it_is_told_with_who_sent_it(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        token_id, secret = await server.token(workspace.id, "jobs:read", expires_in=timedelta(hours=1))
+        verifier = store_verifier(database_url, packaged_catalogs(), clock=server.world.clock)
+        assert isinstance(await verifier.verify(Secret(secret)), Valid)
+        server.world.clock.forward(hours=2)
+        with SentBy(http_scope("GET", "/", [(b"user-agent", b"curl/8")])):
+            assert verifier.peek(Secret(secret)) is None
+            assert await verifier.verify(Secret(secret)) == Refused(Reason.EXPIRED, token_id)
+        await verifier.aclose()
+        page = await audit_list(
+            server.world.system, OPERATOR, workspace.id, page_request(1, None, None, None), target_id=token_id
+        )
+        assert [(one.action, one.ip, one.user_agent) for one in page.rows] == [("token.refused", "127.0.0.1", "curl/8")]
