@@ -9,6 +9,7 @@ from spacekey.domain.outcome import Reason, Refused, Verdict
 from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
 from spacekey.domain.verifier import Verifier
 
+from .settings import check_verifier
 from .warm import BEARER, Recall, Warm
 
 
@@ -19,13 +20,15 @@ class BrandChain:
     older tokens, whatever they look like; without it such secrets are refused.
 
     :param verifiers: brand → verifier.
-    :raises ConfigurationError: for a brand that cannot be one.
+    :raises ConfigurationError: for a brand that cannot be one, or what is no verifier.
     """
 
     def __init__(self, verifiers: Mapping[str, Verifier], otherwise: Verifier | None = None) -> None:
         for brand in verifiers:
             if not is_brand(brand):
                 raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
+        for verifier in (*verifiers.values(), *(() if otherwise is None else (otherwise,))):
+            check_verifier(verifier)
         self._verifiers = dict(verifiers)
         self._recalls: dict[bytes, Recall] = {
             BEARER + brand.encode(): recall

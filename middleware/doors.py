@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Message, Scope, Send
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
 
-from .access import Access, Declaration, Openness, Requirement, access_from, access_of, combined
+from .access import Access, Declaration, Openness, Requirement, access_of, combined
 from .as_usual import routes_as_usual
 from .enforce import looked_at_once
 from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, guard_of, own_middleware
+from .rule_table import accesses_from
 from .watched import Extent
 
 Plan: TypeAlias = dict[str, Access | None]
@@ -43,7 +44,7 @@ class Doors:
         known_scopes: frozenset[str] | None,
     ) -> None:
         self._holder = holder
-        self._rules = {(method.upper(), path): access_from(rule) for (method, path), rule in rules.items()}
+        self._rules = accesses_from(rules)
         self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
         self._known_scopes = known_scopes
         self.extent = Extent()

@@ -8,6 +8,7 @@ Where TokenMiddleware sees the route, it refuses before the body is read; the de
 """
 
 import inspect
+from typing import NoReturn
 
 from fastapi import FastAPI, Security
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
@@ -16,10 +17,11 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 
+from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
-from .access import Access, requires, set_mark
+from .access import Declaration, access_from, requires, set_mark
 from .enforce import as_exception
 from .visit import visit_of
 
@@ -57,6 +59,14 @@ class Scoped:
         )
         set_mark(self, self.requirement)
 
+    @property
+    def dependency(self) -> NoReturn:
+        """What FastAPI asks of what stands in ``dependencies=[…]``, where this cannot stand by itself.
+
+        :raises ConfigurationError: always.
+        """
+        raise ConfigurationError("Scoped(…) in dependencies=[…]: write dependencies=[Depends(Scoped(…))]")
+
     async def __call__(
         self, connection: HTTPConnection, security_scopes: SecurityScopes, scheme: None = None
     ) -> Principal:
@@ -75,8 +85,13 @@ class Scoped:
         return principal
 
 
-def declare_docs(app: FastAPI, access: Access) -> None:
-    """Declare who may see FastAPI's own pages: the OpenAPI document and the pages that show it."""
+def declare_docs(app: FastAPI, declaration: Declaration) -> None:
+    """Declare who may see FastAPI's own pages: the OpenAPI document and the pages that show it.
+
+    :param declaration: ``public``, ``optional``, ``requires(…)``, or a scope or rule as a short form of ``requires``.
+    :raises RuleError: when it is none of them.
+    """
+    access = access_from(declaration)
     paths = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
     for route in app.router.routes:
         if isinstance(route, Route) and route.path in paths:

@@ -21,6 +21,7 @@ from .introspection import reading_of
 from .observed import VerifierObserver, cache_over
 from .remote_usage import RemoteUsage
 from .sender import sender
+from .settings import check_environment, check_own_token, check_seconds
 from .told_sender import told_fields
 from .usage import UsageCollector
 
@@ -43,7 +44,8 @@ class RemoteVerifier:
         batches (``usage``). Closing the verifier sends the last one.
     :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
     :param transport: an httpx transport, for tests and for servers in the same process.
-    :raises ConfigurationError: for a URL that is none, or would send secrets in the clear.
+    :raises ConfigurationError: for a URL that is none, or would send secrets in the clear, and for a token,
+        environment or deadline that cannot be.
     """
 
     def __init__(
@@ -62,6 +64,9 @@ class RemoteVerifier:
         now: WallClock = utc_now,
     ) -> None:
         own = token if isinstance(token, Secret) else Secret(token)
+        check_own_token(own.reveal())
+        check_environment(environment)
+        check_seconds("deadline_seconds", deadline_seconds)
         api = _api(url, allow_plain_http)
         self._url = f"{api}/introspect"
         self._deadline_seconds = deadline_seconds
@@ -149,9 +154,14 @@ def _retry_after_seconds(headers: httpx.Headers) -> int:
 
 
 def _api(url: str, allow_plain_http: bool) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ConfigurationError("url: write the remote Spacekey's address, such as 'https://keys.example.com'")
+    if parts.path.rstrip("/").endswith("/api/v1"):
+        raise ConfigurationError("url: write it without '/api/v1', which is added")
     if parts.scheme == "http" and not allow_plain_http and not _is_this_machine(parts.hostname):
         raise ConfigurationError("url: tokens would travel in the clear; use https, or set allow_plain_http=True")
     return url.rstrip("/") + "/api/v1"

@@ -1,6 +1,6 @@
 """Settings that would start and then refuse everything: looked at when they are given, with what to write instead."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import Rule
@@ -54,14 +54,25 @@ def check_seconds(name: str, seconds: object) -> None:
         raise ConfigurationError(f"{name}={seconds!r}: must be greater than 0")
 
 
-def checked_scopes(name: str, scopes: Iterable[str]) -> Collection[str]:
+def checked_scopes(name: str, scopes: Iterable[str]) -> frozenset[str]:
     """Several scopes; one string is a collection of its letters, which nobody means.
 
     :raises ConfigurationError: for a string, or for what holds no strings.
     """
     if isinstance(scopes, str | bytes):
         raise ConfigurationError(f"{name}={scopes!r}: write a list of scopes, [{scopes!r}]")
-    found = list(scopes) if isinstance(scopes, Iterable) else None
-    if found is None or not all(isinstance(scope, str) for scope in found):
+    found = list(scopes) if isinstance(scopes, Iterable) else [None]
+    if not all(isinstance(scope, str) for scope in found):
         raise ConfigurationError(f"{name}={scopes!r:.60}: write a list of scopes, such as ['jobs:read']")
-    return found
+    return frozenset(scope for scope in found if scope is not None)
+
+
+def check_own_token(token: object) -> None:
+    """The text of the token that an app sends in its own name.
+
+    :raises ConfigurationError: when there is none, as where an environment variable is not set, or it cannot be sent.
+    """
+    if not isinstance(token, str) or not token.strip():
+        raise ConfigurationError("token: there is none; is the environment variable set that it comes from?")
+    if token != token.strip() or not (token.isascii() and token.isprintable()):
+        raise ConfigurationError("token: it cannot be sent in a header; are there blanks or line ends around it?")

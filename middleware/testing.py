@@ -19,6 +19,7 @@ from spacekey.domain.secret import Secret
 
 from .credentials import SUBPROTOCOL
 from .memory import MemoryVerifier
+from .settings import checked_scopes
 from .token_middleware import TokenMiddleware
 
 _MIDDLEWARE_DEPTH_MAX = 100
@@ -67,14 +68,15 @@ def tokens(
     """A token with these scopes, which ``app`` accepts inside the ``with`` block.
 
     With ``app``, its TokenMiddleware asks an in-memory verifier instead of its own until the block ends, and nothing is
-    reported as usage. Without,
-    build the app with ``token.verifier``. More tokens: ``token.verifier.issue("jobs:create")``.
+    reported as usage. Of several, one around another, that is the outermost; a mounted app that has one of its own is
+    given here itself. Without ``app``, build one with ``token.verifier``. More tokens:
+    ``token.verifier.issue("jobs:create")``.
 
-    :raises ConfigurationError: when no TokenMiddleware can be found in ``app``.
+    :raises ConfigurationError: when no TokenMiddleware can be found in ``app``, or ``scopes`` is one string.
     """
     verifier = MemoryVerifier()
     secret = verifier.issue(
-        *scopes,
+        *checked_scopes("scopes", scopes),
         space_id=space_id,
         workspace_id=workspace_id,
         environment=environment,

@@ -16,6 +16,7 @@ from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .limits import Limiter
 from .metering import DONE
 from .open_socket import OpenSocket
+from .settings import check_environment, check_seconds, check_verifier, checked_scopes
 from .stay import Stay
 from .tally import Tally
 from .visit import KEY, Visit
@@ -79,8 +80,9 @@ class TokenMiddleware:
     ) -> None:
         if not (realm.isascii() and realm.isprintable()):
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
-        if not deadline_seconds > 0:
-            raise ConfigurationError("deadline_seconds: must be greater than 0")
+        check_verifier(verifier)
+        check_environment(environment)
+        check_seconds("deadline_seconds", deadline_seconds)
         self.app = app
         usage = usage if usage is not None else getattr(verifier, "usage", None)
         if known_scopes is None and fallback is None:
@@ -99,9 +101,8 @@ class TokenMiddleware:
             usage,
             watch=watch,
         )
-        self.doors = Doors(
-            self, rules or {}, deny_by_default, None if known_scopes is None else frozenset(known_scopes)
-        )
+        known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
+        self.doors = Doors(self, {} if rules is None else rules, deny_by_default, known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         doors = self.doors

@@ -1,0 +1,116 @@
+"""Settings that would start and then refuse everything, or nothing, are refused when they are given, with the cure."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.secret import Secret
+from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, requires
+from spacekey.middleware.fastapi import Scoped, declare_docs
+from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.testing import tokens, undeclared_routes
+from support.asgi_calls import bearer, call
+
+ANY: Any = MemoryVerifier()
+URL = "https://keys.test"
+
+
+def _middleware(verifier: Any = ANY, **settings: Any) -> object:
+    return TokenMiddleware(Starlette(), verifier, **settings)
+
+
+def _remote(url: Any = URL, token: Any = "sk_live_x", **settings: Any) -> object:
+    return RemoteVerifier(url, token, **settings)
+
+
+def _tokens(scopes: Any) -> object:
+    with tokens(scopes=scopes) as token:
+        return token
+
+
+def _in_dependencies() -> object:
+    wrong: Any = Scoped("a:b")
+    return FastAPI().get("/x", dependencies=[wrong])(_serve)
+
+
+def _serve() -> str:
+    return "ok"
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "environment": (lambda: _middleware(environment="prod"), "write 'live' or 'test', or None"),
+    "environment in capitals": (lambda: _middleware(environment="LIVE"), "write 'live' or 'test', or None"),
+    "no environment": (lambda: _middleware(environment=""), "write 'live' or 'test', or None"),
+    "environment of a rule": (lambda: requires("a:b", environment="prod"), "write 'live' or 'test', or None"),
+    "environment of a dependency": (lambda: Scoped("a:b", environment="prod"), "write 'live' or 'test', or None"),
+    "environment of a remote": (lambda: _remote(environment="prod"), "write 'live' or 'test', or None"),
+    "a class for a verifier": (lambda: _middleware(MemoryVerifier), "write MemoryVerifier(…)"),
+    "no verifier": (lambda: _middleware(None), "store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"),
+    "a URL for a verifier": (lambda: _middleware(URL), "store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"),
+    "a class in a chain": (lambda: BrandChain({"sk": ANY.__class__}), "write MemoryVerifier(…)"),
+    "a class at a chain's end": (lambda: BrandChain({}, ANY.__class__), "write MemoryVerifier(…)"),
+    "no deadline": (lambda: _middleware(deadline_seconds=None), "must be greater than 0"),
+    "a deadline in words": (lambda: _middleware(deadline_seconds="2"), "must be greater than 0"),
+    "a scope for known scopes": (lambda: _middleware(known_scopes="a:b"), "write a list of scopes, ['a:b']"),
+    "numbers for known scopes": (lambda: _middleware(known_scopes=[1]), "write a list of scopes"),
+    "a number for known scopes": (lambda: _middleware(known_scopes=1), "write a list of scopes"),
+    "a path for a rule": (lambda: _middleware(rules={"/jobs": "a:b"}), "write ('GET', '/jobs'), or ('*', '/jobs')"),
+    "two letters for a rule": (lambda: _middleware(rules={"ab": "a:b"}), "write ('GET', 'ab')"),
+    "a list for rules": (lambda: _middleware(rules=[("GET", "/jobs", "a:b")]), "write a mapping"),
+    "an empty list for rules": (lambda: _middleware(rules=[]), "write a mapping"),
+    "three parts in a rule": (lambda: _middleware(rules={("GET", "/x", "y"): "a:b"}), "is no (method, path)"),
+    "a remote's token that is not set": (lambda: _remote(token=None), "is the environment variable set"),
+    "a remote's empty token": (lambda: _remote(token=""), "is the environment variable set"),
+    "a remote's empty secret": (lambda: _remote(token=Secret("")), "is the environment variable set"),
+    "a remote's token with its line end": (lambda: _remote(token="sk_live_x\n"), "blanks or line ends"),
+    "a remote's token in other letters": (lambda: _remote(token="schlüssel"), "cannot be sent in a header"),
+    "a remote's deadline": (lambda: _remote(deadline_seconds=0), "must be greater than 0"),
+    "a remote's URL that is not set": (lambda: _remote(url=None), "write the remote Spacekey's address"),
+    "a remote's URL that is broken": (lambda: _remote(url="https://["), "write the remote Spacekey's address"),
+    "the API's URL": (lambda: _remote(url=f"{URL}/api/v1"), "without '/api/v1'"),
+    "the API's URL and a slash": (lambda: _remote(url=f"{URL}/base/api/v1/"), "without '/api/v1'"),
+    "a scope for a test's scopes": (lambda: _tokens("a:b"), "write a list of scopes, ['a:b']"),
+    "nothing for a test's scopes": (lambda: _tokens(None), "write a list of scopes"),
+    "a dependency that is none": (_in_dependencies, "write dependencies=[Depends(Scoped(…))]"),
+    "docs for nobody": (lambda: declare_docs(FastAPI(), None), "write requires(…), public, optional"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_setting_that_cannot_work_says_at_once_what_to_write(mistake: str) -> None:
+    make, cure = MISTAKES[mistake]
+    with pytest.raises(ConfigurationError) as raised:
+        make()
+    assert cure in str(raised.value)
+
+
+def test_no_message_holds_the_apps_own_token() -> None:
+    for token in ("sk_live_own\n", " sk_live_own", "sk_live_own-ü"):
+        with pytest.raises(ConfigurationError) as raised:
+            _remote(token=token)
+        assert "sk_live_own" not in str(raised.value)
+
+
+async def test_the_docs_can_be_declared_by_a_scope() -> None:
+    app = FastAPI()
+    declare_docs(app, "a:b")
+    app.get("/x", dependencies=[Depends(Scoped("a:b"))])(_serve)
+    app.add_middleware(TokenMiddleware, verifier=ANY)
+    assert undeclared_routes(app) == []
+    assert (await call(app, "GET", "/docs")).status == 401
+    assert (await call(app, "GET", "/docs", bearer(ANY.issue("c:d").reveal()))).status == 403
+    assert (await call(app, "GET", "/docs", bearer(ANY.issue("a:b").reveal()))).status == 200
+
+
+async def test_of_two_middlewares_the_test_token_is_the_outermost_ones() -> None:
+    inner = TokenMiddleware(Starlette(), MemoryVerifier())
+    outer = TokenMiddleware(inner, MemoryVerifier())
+    with tokens(outer, scopes=["a:b"]) as token:
+        assert outer.gate.verifier is token.verifier
+        assert inner.gate.verifier is not token.verifier
+        with tokens(inner, scopes=["a:b"]) as second:
+            assert inner.gate.verifier is second.verifier
