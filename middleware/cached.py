@@ -21,6 +21,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 
 from .clock import Clock, WallClock, boot_clock, utc_now
+from .credentials import token_in_query
 from .failure import is_being_cancelled
 from .warm import BEARER, Warm, warm
 from .well_formed import flaw_in
@@ -93,7 +94,7 @@ class CachedVerifier:
             query = scope["query_string"]
         except KeyError:
             query = b""
-        if sent is None or (query and b"access_token" in query):
+        if sent is None or (query and token_in_query(query)):
             return None
         key = new_sha256(sent).digest()
         entry = self._valid.get(key)

@@ -37,7 +37,7 @@ _MALFORMED_HEADER = Malformed("the Authorization header is not 'Bearer <token>'"
 def credentials_of(scope: Scope) -> Secret | Malformed | None:
     """What an HTTP or WebSocket request sent; None when it sent nothing for us (another scheme counts as nothing)."""
     found = _from_header(scope)
-    if b"access_token" in scope.get("query_string", b"") and isinstance(found, Secret) and _in_query(scope):
+    if isinstance(found, Secret) and token_in_query(scope.get("query_string", b"")):
         return Malformed("a token in the header and another in the query string")
     if scope["type"] == "websocket":
         return _one_of(found, take_subprotocol_pair(scope))
@@ -63,9 +63,13 @@ def _from_header(scope: Scope) -> Secret | Malformed | None:
     return None if other is not None and other[1].lower() != b"bearer" else _MALFORMED_HEADER
 
 
-def _in_query(scope: Scope) -> bool:
-    """RFC 6750 §2: a client must not send its token in two ways. A token in the query alone is simply not read."""
-    query: bytes = scope["query_string"]
+def token_in_query(query: bytes) -> bool:
+    """RFC 6750 §2: a client must not send its token in two ways. A token in the query alone is simply not read.
+
+    Taken apart only where it may hold the name, in plain letters or percent-encoded.
+    """
+    if b"access_token" not in query and b"%" not in query:
+        return False
     return any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
 
 

@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
+from spacekey.middleware.cached import CachedVerifier, Reading
 from support.asgi_calls import call
 
 VERIFIER = MemoryVerifier()
@@ -41,6 +43,11 @@ APP = Starlette(
     routes=[Route("/jobs", jobs), Route("/health", health)],
     middleware=[Middleware(TokenMiddleware, verifier=VERIFIER, realm="jobs")],
 )
+
+
+async def _read(secret: Secret) -> Reading:
+    return Reading(await VERIFIER.verify(secret), 60.0)
+
 
 # what is sent in Authorization headers → status; a 401 without an error code is written as None
 HEADERS: list[tuple[str, list[bytes], int | None]] = [
@@ -119,6 +126,10 @@ async def test_a_public_route_looks_at_no_header(sent: list[bytes], _status: int
     assert "vary" not in answer.headers
 
 
+def _encoded(name: bytes) -> bytes:
+    return b"".join(b"%%%02X" % byte for byte in name)
+
+
 # query, headers → status
 QUERIES: list[tuple[str, bytes, list[tuple[bytes, bytes]], int | None]] = [
     ("a token in the query is not read", b"access_token=" + T, [], None),
@@ -128,16 +139,32 @@ QUERIES: list[tuple[str, bytes, list[tuple[bytes, bytes]], int | None]] = [
     ("nor in a cookie", b"", [(b"cookie", b"access_token=" + T)], None),
     ("a token in two places is one too many", b"access_token=" + T, [(b"authorization", b"Bearer " + T)], 400),
     ("also an empty one", b"a=1&access_token=", [(b"authorization", b"Bearer " + T)], 400),
+    ("also by a name that is percent-encoded", b"access%5Ftoken=x", [(b"authorization", b"Bearer " + T)], 400),
+    ("in small letters", b"a=1&access%5ftoken=x", [(b"authorization", b"Bearer " + T)], 400),
+    ("from end to end", b"&".join((b"q", _encoded(b"access_token"))), [(b"authorization", b"Bearer " + T)], 400),
+    ("encoded twice it is another name", b"access%255Ftoken=x", [(b"authorization", b"Bearer " + T)], 200),
+    ("so is an encoded longer one", b"my%5Faccess%5Ftoken=1", [(b"authorization", b"Bearer " + T)], 200),
+    ("an encoded value is no name", b"q=a%26access_token%3D1", [(b"authorization", b"Bearer " + T)], 200),
+    ("what cannot be decoded is no name", b"%ZZ=1&%=2&%ff%00=3", [(b"authorization", b"Bearer " + T)], 200),
     ("a longer name is another name", b"my_access_token=1", [(b"authorization", b"Bearer " + T)], 200),
     ("a value is no name", b"next=access_token", [(b"authorization", b"Bearer " + T)], 200),
     ("a bad token in the header stays bad", b"token=" + T, [(b"authorization", b"Bearer x")], 401),
 ]
 
 
+CACHED = Starlette(
+    routes=[Route("/jobs", jobs)],
+    middleware=[Middleware(TokenMiddleware, verifier=CachedVerifier(_read), realm="jobs")],
+)
+"""The same app, whose tokens are remembered."""
+
+
 @pytest.mark.parametrize(("query", "headers", "status"), [case[1:] for case in QUERIES], ids=[c[0] for c in QUERIES])
 async def test_a_token_counts_only_in_the_header(
     query: bytes, headers: list[tuple[bytes, bytes]], status: int | None
 ) -> None:
-    answer = await call(APP, "GET", "/jobs", headers, query)
-    assert answer.status == (401 if status is None else status)
-    assert answer.headers.get("www-authenticate") == (ABSENT if status is None else CHALLENGES[status])
+    assert (await call(CACHED, "GET", "/jobs", [(b"authorization", b"Bearer " + T)])).status == 200
+    for app in (APP, CACHED):
+        answer = await call(app, "GET", "/jobs", headers, query)
+        assert answer.status == (401 if status is None else status)
+        assert answer.headers.get("www-authenticate") == (ABSENT if status is None else CHALLENGES[status])

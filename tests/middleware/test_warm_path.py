@@ -125,7 +125,10 @@ headers = (
     )
     | values.map(lambda value: [(b"authorization", value)])
 )
-queries = st.sampled_from([b"", b"", b"", b"page=2", b"access_token=x", b"x=access_token", b"my_access_token=x"])
+ENCODED = (b"access%5Ftoken=x", b"q=100%25", b"q=a%26access_token%3D1")
+queries = st.sampled_from(
+    [b"", b"", b"", b"page=2", b"access_token=x", b"x=access_token", b"my_access_token=x", *ENCODED]
+)
 steps = st.lists(
     st.tuples(
         st.sampled_from(["/s0", "/s1"]),
