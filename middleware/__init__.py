@@ -11,7 +11,7 @@ More, each in its own module so that nothing is loaded unasked: ``remote`` (need
 
 from spacekey.domain.rule import all_of, any_of
 
-from .access import Requirement, optional, public, requires
+from .access import Declaration, Requirement, optional, public, requires
 from .chain import BrandChain
 from .guard import protect
 from .memory import MemoryVerifier
@@ -20,6 +20,7 @@ from .visit import Visit, visit_of
 
 __all__ = [
     "BrandChain",
+    "Declaration",
     "MemoryVerifier",
     "Requirement",
     "TokenMiddleware",

@@ -16,9 +16,9 @@ from starlette.websockets import WebSocket
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.rule import any_of
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, protect, public, requires
+from spacekey.middleware import Declaration, MemoryVerifier, TokenMiddleware, optional, protect, public, requires
 from spacekey.middleware.testing import undeclared_routes
-from support.asgi_calls import bearer, call, talk
+from support.asgi_calls import bearer, call, start_up, talk
 
 VERIFIER = MemoryVerifier()
 READER = VERIFIER.issue("a:b").reveal()
@@ -243,3 +243,27 @@ async def test_declared_open_an_asgi_function_is_still_mounted_as_before() -> No
     assert undeclared_routes(app) == ["* /x"]
     assert (await call(app, "GET", "/open/")).status == 200
     assert (await call(app, "GET", "/r/", bearer(READER))).status == 200
+
+
+async def test_what_stands_behind_no_start_is_403_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As docs/protect-starlette.md says of a mounted app and of a single route."""
+    mounted = app_of(Route("/old", _async()))
+    alone = Route("/alone", _async(), middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
+    app = Starlette(routes=[Mount("/m", app=mounted), alone])
+    assert await start_up(app) is None
+    for path in ("/m/old", "/alone"):
+        caplog.clear()
+        assert (await call(app, "GET", path, bearer(READER))).status == 403
+        assert "no rule, answered with 403: " in caplog.text
+        assert path == "/alone" or "no rule, answered with 403: GET /old" in caplog.text
+    assert undeclared_routes(mounted) == ["GET /old"]
+
+
+async def test_a_rule_table_can_be_a_variable() -> None:
+    """Type checkers, which look at this file too, take it for what ``rules`` wants."""
+    rules: dict[tuple[str, str], Declaration] = {("GET", "/x"): "a:b", ("post", "/x"): any_of("c:d")}
+    rules["DELETE", "/x"] = public
+    app = app_of(Route("/x", _async(), methods=["GET", "POST", "DELETE"]), rules=rules)
+    assert await start_up(app) is None
+    statuses = [(await call(app, method, "/x", bearer(READER))).status for method in ("GET", "POST", "DELETE")]
+    assert statuses == [200, 403, 200]
