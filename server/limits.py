@@ -25,4 +25,7 @@ def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
         from spacekey.middleware.limits.redis import RedisLimiter  # needs the redis extra
     except ModuleNotFoundError as error:
         raise ConfigurationError("SPACEKEY_REDIS_URL: this needs a client; pip install 'spacekey[redis]'") from error
-    return RedisLimiter(settings.redis_url, processes=settings.processes, on_fallback=metrics.limits_fall_back)
+    try:
+        return RedisLimiter(settings.redis_url, processes=settings.processes, on_fallback=metrics.limits_fall_back)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SPACEKEY_REDIS_URL: {str(error).removeprefix('the Redis URL: ')}") from None

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean
+from spacekey.middleware.limits.redis_url import check_redis_url
 from spacekey.models.store import database_url
 
 from .introspectors import Introspector, read_introspectors
 
 PREFIX = "SPACEKEY_"
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 PROCESSES_MAX = 1_000
+WHOLE_DIGITS_MAX = 9
 LOG_LEVELS = ("debug", "info", "warning", "error")
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
@@ -65,8 +66,8 @@ class Settings:
             _check_public_url(self.public_url)
         if self.log_level not in LOG_LEVELS:
             raise _wrong("log_level", f"write one of {', '.join(LOG_LEVELS)}")
-        if self.redis_url is not None and urlsplit(self.redis_url).scheme not in REDIS_SCHEMES:
-            raise _wrong("redis_url", "write redis://host:6379/0, rediss://… or unix:///path")
+        if self.redis_url is not None:
+            _check_redis_url(self.redis_url)
         if not 1 <= self.processes <= PROCESSES_MAX:
             raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
         for proxy in self.trusted_proxies:
@@ -109,10 +110,7 @@ def _wrong(name: str, remedy: str) -> ConfigurationError:
 
 
 def _port(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise _wrong("port", "write a number from 1 to 65535, or 0 for any free port") from None
+    return _whole(text, "port", "write a number from 1 to 65535, or 0 for any free port")
 
 
 def _switch(text: str) -> bool:
@@ -123,10 +121,15 @@ def _switch(text: str) -> bool:
 
 
 def _processes(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}") from None
+    return _whole(text, "processes", f"write a number from 1 to {PROCESSES_MAX}")
+
+
+def _whole(text: str, name: str, remedy: str) -> int:
+    """Digits and nothing else: ``int`` also takes ``8_0`` and the digits of other scripts."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= WHOLE_DIGITS_MAX):
+        raise _wrong(name, remedy)
+    return int(digits)
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -154,6 +157,13 @@ _READ: dict[str, Callable[[str], Any]] = {
     "graphiql": _switch,
     "introspectors": _introspectors,
 }
+
+
+def _check_redis_url(url: str) -> None:
+    try:
+        check_redis_url(url)
+    except ConfigurationError as error:
+        raise _wrong("redis_url", str(error)) from None
 
 
 def _check_public_url(url: str) -> None:

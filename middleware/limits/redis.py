@@ -34,6 +34,7 @@ from .decision import SECOND_US, Decision
 from .gcra import burst_of, interval_us
 from .memory import ENTRIES_MAX, MemoryLimiter
 from .redis_script import CHARGE
+from .redis_url import check_redis_url
 
 SETTLE_SECONDS = 1.0
 """For how long a Redis that has started decides nothing; the same for all that share one."""
@@ -241,6 +242,10 @@ def _client(url: str) -> Redis:
     :raises ConfigurationError: for a URL that is none.
     """
     try:
+        check_redis_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the Redis URL: {error}") from None
+    try:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS_MAX,
@@ -250,6 +255,7 @@ def _client(url: str) -> Redis:
             socket_connect_timeout=SETTLE_SECONDS,
             protocol=2,
         )
-    except ValueError as error:
-        raise ConfigurationError("the Redis URL: write redis://host:6379/0, rediss://… or unix://…") from error
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but takes the options
+    except (ValueError, TypeError, AttributeError, RedisError):
+        raise ConfigurationError("the Redis URL: an option after its ? is none, or has a wrong value") from None
     return Redis.from_pool(pool)

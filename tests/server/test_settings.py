@@ -9,6 +9,8 @@ import pytest
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
+from spacekey.server.limits import build_limiter
+from spacekey.server.metrics import Metrics
 from spacekey.server.settings import EXAMPLES, Settings, variable_names
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -28,7 +30,15 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_PUBLIC_URL", "https://keys.example.com:port", "https://keys.example.com"),
     ("SPACEKEY_PUBLIC_URL", "https://user@keys.example.com", "https://keys.example.com"),
     ("SPACEKEY_LOG_LEVEL", "loud", "debug, info"),
+    ("SPACEKEY_PORT", "8_0", "65535"),
+    ("SPACEKEY_PORT", "٨٠", "65535"),
+    ("SPACEKEY_PORT", "+80", "65535"),
+    ("SPACEKEY_PORT", "9" * 5_000, "65535"),
     ("SPACEKEY_REDIS_URL", "localhost:6379", "redis://host:6379/0"),
+    ("SPACEKEY_REDIS_URL", "unix://", "path"),
+    ("SPACEKEY_REDIS_URL", "redis://", "host"),
+    ("SPACEKEY_REDIS_URL", "redis://127.0.0.1:1/xyz", "database"),
+    ("SPACEKEY_PROCESSES", "1_0", "1000"),
     ("SPACEKEY_PROCESSES", "0", "1000"),
     ("SPACEKEY_PROCESSES", "many", "1000"),
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy'"),
@@ -99,6 +109,16 @@ def test_no_repr_and_no_error_shows_a_password() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings(database_url="mysql://me:hunter2hunter2@host/db")
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(redis_url="redis://:hunter2@/xyz")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_option_of_the_redis_url_that_is_none_names_the_variable_at_start() -> None:
+    settings = Settings(redis_url="redis://host?hunter=2")
+    with pytest.raises(ConfigurationError, match=r"^SPACEKEY_REDIS_URL: .*option") as caught:
+        build_limiter(settings, Metrics())
+    assert "hunter" not in str(caught.value)
 
 
 def test_every_setting_is_documented_and_nothing_else_is() -> None:
