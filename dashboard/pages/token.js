@@ -86,7 +86,7 @@ function situation(workspace, token) {
     return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
   if (status === "EXPIRED") {
     const end = wasReplaced(token) ? ["Replaced, ended ", ago(retiresAt)] : ["Expired ", ago(expiresAt)];
-    const too = disabledAt ? [" It is disabled as well, since ", ago(disabledAt), "."] : null;
+    const too = disabledAt ? [" It was disabled as well, ", ago(disabledAt), "."] : null;
     return alertBox("warning", [end, ". Requests with it are refused.", too]);
   }
   if (workspace.suspendedAt)

@@ -25,7 +25,7 @@ export function expiryField(policy, present) {
   const value = present === undefined ? startValue(policy, lengths, longest) : "keep";
   if (!options.some(([one]) => one === value)) options.unshift([value, "The policy's default"]);
   const words = h("p", { class: "hint", role: "status" });
-  const field = selectField({ name: "expiry", label: "Expiry date", options, value });
+  const field = selectField({ name: "expiry", label: "Expiry date", options, value, required: !mayBeNever });
   const date = textField({ name: "expiryDate", label: "Last day", type: "date", min: localDay(0) });
   const control = field.querySelector("select");
   const day = date.querySelector("input");

@@ -5,6 +5,7 @@ import { NAME_LENGTH_MAX } from "../base/limits.js";
 import { searchable, holdsSecret } from "../base/secret-shape.js";
 import { selectField, textField } from "./field.js";
 import { say } from "./notice.js";
+import { holdRoles, nameWord } from "./shown-part.js";
 
 const WAIT_MS = 250;
 const NAMES = ["q", "status", "environment", "use"];
@@ -27,7 +28,7 @@ const USES = [
 const ORDERS = [
   ["CREATED_AT.DESC", "Newest first"],
   ["CREATED_AT.ASC", "Oldest first"],
-  ["NAME.ASC", "Name"],
+  ["NAME.ASC", null],
   ["LAST_USED_AT.DESC", "Used last"],
   ["EXPIRES_AT.ASC", "Ends soonest"],
 ];
@@ -44,7 +45,7 @@ export function filterBar(workspace, query, changed) {
     label: "Search",
     type: "search",
     value: query.get("q") ?? "",
-    placeholder: "Name, description or prefix",
+    placeholder: `${nameWord(workspace)}, description or ${holdRoles(workspace) ? "beginning" : "prefix"}`,
     maxlength: NAME_LENGTH_MAX,
     spellcheck: "false",
   });
@@ -71,6 +72,7 @@ export function filterBar(workspace, query, changed) {
     ["", "Live and test"],
     ...workspace.catalog.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"]),
   ];
+  const orders = ORDERS.map(([value, text]) => [value, text ?? nameWord(workspace)]);
   return h(
     "div",
     { class: "filters", role: "search", "aria-label": "Tokens" },
@@ -78,7 +80,7 @@ export function filterBar(workspace, query, changed) {
     select("status", "Status", STATUSES),
     environments.length > 2 ? select("environment", "Environment", environments) : null,
     select("use", "Use", USES),
-    h("div", { class: "small-only field" }, select("sort", "Sort", ORDERS)),
+    h("div", { class: "small-only field" }, select("sort", "Sort", orders)),
   );
 }
 

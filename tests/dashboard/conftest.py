@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from spacekey.server.settings import Settings
 from support.browser import chromium, chromium_path, sign_in
@@ -65,6 +65,15 @@ class Visitor:
 
 
 NewVisitor = Callable[..., Awaitable[Visitor]]
+
+
+async def fields(dialog: Locator) -> list[str]:
+    """What a form asks for, from top to bottom."""
+    await dialog.wait_for()
+    found: list[str] = await dialog.locator("form > [data-field], form > .expiry").evaluate_all(
+        "all => all.map((one) => one.dataset.field)"
+    )
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -110,12 +110,7 @@ async def _from_before_roles(system: System, made: DashboardWorld) -> None:
     """A token that was issued before its catalog said that tokens hold one role."""
     issued = await _token(system, made.workspaces["teamspace"], "Two roles", ("viewer",), None)
     made.tokens["teamspace Two roles"] = issued.view.token.id
-    async with system.store.changing() as session:
-        token = await token_queries.token_by_id(session, issued.view.token.id)
-        if token is None:
-            raise LookupError(issued.view.token.id)
-        token.grants = ["viewer", "member"]
-        session.add(token)
+    await _set(system, issued.view.token.id, grants=["viewer", "member"])
 
 
 async def _ended(system: System, made: DashboardWorld) -> None:
@@ -127,11 +122,19 @@ async def _ended(system: System, made: DashboardWorld) -> None:
     disabled, replaced = (made.tokens[f"spooled {name}"] for name in ("Ended twice", "Replaced key"))
     await disable_token(system, OPERATOR, disabled)
     await rotate_token(system, OPERATOR, replaced)
+    await _set(system, disabled, expires_at=now - timedelta(hours=3))
+    await _set(system, replaced, retires_at=now - timedelta(hours=3))
+
+
+async def _set(system: System, token_id: str, **facts: object) -> None:
+    """Give a token what no resolver would give it."""
     async with system.store.changing() as session:
-        for token_id, end in ((disabled, "expires_at"), (replaced, "retires_at")):
-            token = await token_queries.token_by_id(session, token_id)
-            setattr(token, end, now - timedelta(hours=3))
-            session.add(token)
+        token = await token_queries.token_by_id(session, token_id)
+        if token is None:
+            raise LookupError(token_id)
+        for name, value in facts.items():
+            setattr(token, name, value)
+        session.add(token)
 
 
 async def _still_sent(system: System, made: DashboardWorld) -> None:
