@@ -21,6 +21,9 @@ ROW_SCOPES_MAX = 500
 SCOPES_CUT_MAX = 2_000
 """A cut ends with the entry that comes to so many scopes, so that a batch stays small on the wire."""
 
+ENTRY_SETS_MAX = 16
+"""How many sets of scopes an entry tells apart. Beyond it they become one set of all, which says as much."""
+
 _HOUR_SECONDS = 3_600.0
 _NO_SCOPE: frozenset[str] = frozenset()
 
@@ -74,6 +77,8 @@ class Tally:
         if scopes is not entry.latest:
             entry.latest = scopes
             entry.scopes.add(scopes)
+            if len(entry.scopes) > ENTRY_SETS_MAX:
+                entry.scopes = {_NO_SCOPE.union(*entry.scopes)}
 
     def denied(self, token_id: str, client: Client) -> None:
         """A good token lacked a scope."""
