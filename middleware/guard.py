@@ -35,6 +35,7 @@ class Guard:
         self, app: ASGIApp, access: Access | None, by_method: Mapping[str, Access | None] | None = None
     ) -> None:
         self.app = app
+        self.__name__ = str(getattr(app, "__name__", type(app).__name__))  # routes are called after their endpoints
         self.access = access
         self._by_method = ByMethod(by_method, access) if by_method else None
         if access is not None:

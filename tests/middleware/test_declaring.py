@@ -136,6 +136,8 @@ def test_what_comes_back_is_called_as_what_was_given() -> None:
     for made in (public(given), requires("a:b")(given)):
         assert issubclass(made, given)
         assert (made.__name__, made.__qualname__, made.__module__) == ("Serve", given.__qualname__, given.__module__)
+    for made in (public(Asgi()), requires("a:b")(Asgi()), protect(Asgi(), "a:b")):
+        assert Route("/x", made).name == "Asgi"
 
 
 def test_a_public_function_costs_no_call_more() -> None:
