@@ -57,7 +57,8 @@ class ScopeEnforcement:
     :param principal: finds the caller in the context, at each operation; None is an anonymous one.
     :param visit: finds the token middleware's visit in the context, which counts the operation and its scopes as usage.
     :param fail_on_undeclared: refuse to start while a field has no rule and is not in ``public``.
-    :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule.
+    :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule; one that has
+        a rule stops the start.
     :param known_scopes: when given, a rule that names any other scope stops the start.
     :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
     :param report: told about every denial; by default a dry run logs them, the other modes only answer.

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import strawberry
 
-from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.suggest import did_you_mean
-
-from .rulebook import Rulebook
-
-PUBLIC = "public"
+from .rulebook import Rulebook, compile_rules
+from .schema import ScopedSchema
+from .undeclared import rules_in_words
+from .unenforced import refuse_unenforced
 
 
-def scope_report(rulebook: Rulebook) -> dict[str, str]:
+def scope_report(schema: strawberry.Schema | Rulebook) -> dict[str, str]:
     """Coordinate → effective rule in words, or ``public``; objects and interfaces, sorted.
 
     Introspection (``__schema``, ``__type``, ``__typename``) is left out.
+
+    :raises ConfigurationError: for a plain schema that carries a rule, which nothing enforces.
     """
-    owners = {**rulebook.fields, **rulebook.abstract}
-    return {
-        f"{owner}.{name}": PUBLIC if entry.rule is None else str(entry.rule)
-        for owner in sorted(owners)
-        for name, entry in sorted(owners[owner].items())
-        if not name.startswith("__")
-    }
-
-
-def refuse_undeclared(rulebook: Rulebook, public: Collection[str]) -> None:
-    """Raise :class:`ConfigurationError` with all coordinates that have no rule and are not in ``public``.
-
-    ``public`` names coordinates and types; a name the schema lacks is refused too. The fields that Apollo
-    Federation itself adds to the root (``_service``, ``_entities``) need no mention.
-    """
-    report = scope_report(rulebook)
-    names = {*report, *(coordinate.partition(".")[0] for coordinate in report)}
-    for name in sorted(public):
-        if name not in names:
-            raise ConfigurationError(f"public names '{name}', which the schema lacks.{did_you_mean(name, names)}")
-    open_ones = [
-        coordinate
-        for coordinate, rule in report.items()
-        if rule == PUBLIC
-        and not {coordinate, coordinate.partition(".")[0]} & set(public)
-        and coordinate.partition(".")[2] not in ("_service", "_entities")
-        and not coordinate.startswith("_Service.")
-    ]
-    if open_ones:
-        listed = "\n".join(f"  {coordinate}" for coordinate in open_ones)
-        raise ConfigurationError(f"fields without a rule; give them one, or name them in public:\n{listed}")
+    if isinstance(schema, Rulebook):
+        return rules_in_words(schema)
+    if isinstance(schema, ScopedSchema):
+        return rules_in_words(schema.rulebook)
+    refuse_unenforced(schema)
+    return rules_in_words(compile_rules(schema._schema))

@@ -24,8 +24,8 @@ from .enforcer import Enforcer
 from .executor import guarded_executor
 from .extension import ChargingExtension, ScopeExtension
 from .lost import Subscribed, lost
-from .report import refuse_undeclared
 from .rulebook import Rulebook, compile_rules
+from .undeclared import refuse_undeclared, refuse_wrong_public
 from .while_allowed import while_allowed
 
 _log = logging.getLogger("strawberry.execution")
@@ -66,6 +66,7 @@ class ScopedSchema(strawberry.Schema):
         self.rulebook: Rulebook = compile_rules(
             self._schema, known_scopes=settings.known_scopes, ignore_policy=settings.ignore_policy
         )
+        refuse_wrong_public(self.rulebook, settings.public)
         if settings.fail_on_undeclared:
             refuse_undeclared(self.rulebook, settings.public)
         self._settings = settings

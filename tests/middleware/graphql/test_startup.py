@@ -23,6 +23,7 @@ from spacekey.middleware.graphql import (
     scope_report,
 )
 from support.graphql_library import library
+from support.graphql_places import root
 
 
 def schema_with(*directives: object, **settings: Any) -> ScopedSchema:
@@ -202,6 +203,15 @@ def test_the_report_has_every_coordinate_with_its_rule_or_public() -> None:
     assert not [name for name in report if "__" in name]
 
 
+def test_the_report_takes_the_schema_or_its_rules() -> None:
+    schema = library()
+    assert scope_report(schema) == scope_report(schema.rulebook)
+    assert scope_report(strawberry.Schema(root())) == {"Query.plain": "public"}
+    ruled = root(x=strawberry.field(resolver=lambda: "x", graphql_type=str, directives=[requires_scopes("a")]))
+    with pytest.raises(ConfigurationError, match=r"^Query\.x has a rule, and Schema enforces none"):
+        scope_report(strawberry.Schema(ruled))
+
+
 def test_the_report_is_the_same_for_a_sorted_schema() -> None:
     @strawberry.type(directives=[requires_scopes("t")])
     class Thing:
@@ -243,6 +253,57 @@ def test_undeclared_fields_stop_the_start_all_at_once_when_asked_to() -> None:
     ):
         start("Query.helth")
     assert start("Query.health", "Query.page", "Page")
+
+
+@pytest.mark.parametrize("fail_on_undeclared", [False, True])
+def test_what_is_public_and_has_a_rule_stops_the_start(fail_on_undeclared: bool) -> None:
+    @strawberry.type(directives=[requires_scopes("t")])
+    class Thing:
+        number: int = 1
+
+    @strawberry.type
+    class Half:
+        secret: str = strawberry.field(directives=[requires_scopes("a")], default="secret")
+        open: str = "open"
+
+    @strawberry.type
+    class Query:
+        health: str = "ok"
+        half: Half | None = None
+        thing: Thing | None = None
+        named: str = strawberry.field(directives=[requires_scopes("public")], default="a scope of that name")
+        secret: str = strawberry.field(directives=[requires_scopes("a", "b")], default="secret")
+
+    def start(*public: str) -> ScopedSchema:
+        settings = ScopeEnforcement(fail_on_undeclared=fail_on_undeclared, public=public)
+        return ScopedSchema(Query, scopes=settings)
+
+    assert start("Query", "Half")
+    with pytest.raises(ConfigurationError, match=r"'Query\.named', which needs: public\. "):
+        start("Query", "Half", "Query.named")
+    assert start("Query.health", "Query.half", "Half.open")
+    with pytest.raises(ConfigurationError, match=r"'Query\.secret', which needs: a and b\. Take it out of public"):
+        start("Query", "Half", "Query.secret")
+    with pytest.raises(ConfigurationError, match=r"'Query\.thing', which needs: t\. "):
+        start("Query", "Half", "Query.thing")
+    with pytest.raises(ConfigurationError, match=r"'Thing', all of whose fields have a rule"):
+        start("Query", "Half", "Thing")
+    with pytest.raises(ConfigurationError, match=r"'Query\.helth', which the schema lacks"):
+        start("Query", "Half", "Query.helth")
+
+
+def test_federations_empty_list_never_reaches_us_and_counts_as_undeclared() -> None:
+    """Strawberry drops it; the directive itself says what the list would have said."""
+
+    @federation.type
+    class Query:
+        dropped: str = federation.field(requires_scopes=[], default="x")
+        never: str = federation.field(directives=[RequiresScopes(scopes=[])], default="x")
+
+    report = scope_report(ScopedFederationSchema(Query))
+    assert (report["Query.dropped"], report["Query.never"]) == ("public", "never")
+    with pytest.raises(ConfigurationError, match=r"Query\.dropped$"):
+        ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=True))
 
 
 def test_a_federation_schema_need_not_declare_what_federation_adds() -> None:
