@@ -21,8 +21,8 @@ ROW_SCOPES_MAX = 500
 SCOPES_CUT_MAX = 2_000
 """A cut ends with the entry that comes to so many scopes, so that a batch stays small on the wire."""
 
-ENTRY_SETS_MAX = 16
-"""How many sets of scopes an entry tells apart. Beyond it they become one set of all, which says as much."""
+ENTRY_SETS_MAX = 32
+"""How many sets of scopes an entry keeps as they are. What comes beyond that is kept in one, which says as much."""
 
 _HOUR_SECONDS = 3_600.0
 _NO_SCOPE: frozenset[str] = frozenset()
@@ -76,9 +76,8 @@ class Tally:
         entry.used = True
         if scopes is not entry.latest:
             entry.latest = scopes
-            entry.scopes.add(scopes)
-            if len(entry.scopes) > ENTRY_SETS_MAX:
-                entry.scopes = {_NO_SCOPE.union(*entry.scopes)}
+            if scopes not in entry.scopes:
+                entry.hold(scopes)
 
     def denied(self, token_id: str, client: Client) -> None:
         """A good token lacked a scope."""
@@ -160,7 +159,7 @@ class Tally:
 
 
 class _Entry:
-    __slots__ = ("allowed", "at", "client", "denied", "latest", "limited", "scopes", "used")
+    __slots__ = ("allowed", "at", "client", "denied", "latest", "limited", "others", "scopes", "used")
 
     def __init__(self, at: float) -> None:
         self.allowed = 0
@@ -170,14 +169,24 @@ class _Entry:
         self.client: Client = None
         self.used = False
         self.scopes: set[frozenset[str]] = set()
-        """Sets as the rules have them: adding one of those again costs next to nothing, the latest not even that."""
+        """Sets as the rules have them: to find one of those again costs next to nothing, the latest not even that."""
+        self.others: set[str] | None = None
         self.latest: frozenset[str] | None = None
+
+    def hold(self, scopes: frozenset[str]) -> None:
+        """Keep scopes that were not used together before."""
+        if len(self.scopes) < ENTRY_SETS_MAX:
+            self.scopes.add(scopes)
+        elif self.others is None:
+            self.others = set(scopes)
+        else:
+            self.others.update(scopes)
 
 
 def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
     """One row, and more without counts where the scopes are too many for it."""
     at = datetime.fromtimestamp(entry.at, UTC)
-    scopes = sorted(_NO_SCOPE.union(*entry.scopes))
+    scopes = sorted(_NO_SCOPE.union(entry.others or (), *entry.scopes))
     yield TokenUse(
         token_id=token_id,
         at=at,
