@@ -16,47 +16,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar, cast
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError, ResponseError
+from collections.abc import Callable
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
-from .decision import SECOND_US, Decision
+from .decision import Decision
 from .gcra import burst_of, interval_us
 from .memory import ENTRIES_MAX, MemoryLimiter
-from .redis_script import CHARGE
-from .redis_url import check_redis_url
+from .redis_accounts import SETTLE_SECONDS, SharedAccounts, Silence
 
-SETTLE_SECONDS = 1.0
-"""For how long a Redis that has started decides nothing; the same for all that share one."""
-AWAY_SECONDS = 0.95
-"""How long a process relies on nobody having listened: a little less, for clocks that do not run quite alike."""
 PROBE_SECONDS = 0.25
 """How often Redis is asked whether it is back."""
-CONNECTIONS_MAX = 32
 _LOOK = Limit(1, 1)
 
 log = logging.getLogger("spacekey.middleware")
-
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class _Silence:
-    """Why Redis did not decide; whether it must have lost its memory, or may have; and for how long it goes on so."""
-
-    why: str
-    forgetful: bool
-    seconds: float
 
 
 class RedisLimiter:
@@ -88,11 +63,8 @@ class RedisLimiter:
             raise ConfigurationError("processes: must be 1 or more")
         if not 0 < timeout_seconds < SETTLE_SECONDS:
             raise ConfigurationError(f"timeout_seconds: must lie between 0 and {SETTLE_SECONDS}")
-        self._redis = _client(url)
-        self._script = self._redis.register_script(CHARGE)
+        self._accounts = SharedAccounts(url, timeout_seconds, prefix)
         self._processes = processes
-        self._timeout_seconds = timeout_seconds
-        self._prefix = prefix
         self._on_fallback = on_fallback
         self._entries_max = entries_max
         self._clock = clock
@@ -120,8 +92,8 @@ class RedisLimiter:
         if decision is not None:
             return decision
         asked_at = self._clock()
-        answer = await self._ask(key, limit, cost)
-        if isinstance(answer, _Silence):
+        answer = await self._accounts.charge(key, limit, cost)
+        if isinstance(answer, Silence):
             self._fall_back(answer, asked_at)
             return self._share.charge_at_once(key, limit, cost)
         self._come_back()
@@ -133,36 +105,9 @@ class RedisLimiter:
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
-        await self._redis.aclose()
+        await self._accounts.aclose()
 
-    async def _ask(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | _Silence:
-        """Whether the charge was taken, and the debt in microseconds; or why Redis did not decide."""
-        arguments = [interval_us(limit), burst_of(limit), cost, int(SETTLE_SECONDS * SECOND_US)]
-        try:
-            answer = await _within(self._timeout_seconds, self._run([self._prefix + key], arguments))
-            code, number = int(answer[0]), int(answer[1])
-        except TimeoutError:
-            return _Silence("it did not answer in time", forgetful=False, seconds=SETTLE_SECONDS)
-        except (RedisError, OSError) as error:  # of its text nothing is told: it may hold the URL with its password
-            return _Silence(type(error).__name__, not isinstance(error, ResponseError), AWAY_SECONDS)
-        except (TypeError, ValueError, LookupError):
-            return _Silence("it answered with something else", forgetful=False, seconds=SETTLE_SECONDS)
-        if code < 0:
-            return _Silence("it has only just started", forgetful=True, seconds=number / SECOND_US)
-        return code == 1, number
-
-    async def _run(self, keys: list[str], arguments: list[int]) -> list[int]:
-        """What the script says. A connection that was lost only says that some server is gone, perhaps long since;
-        so one that is new is tried. When that fails as well, nobody decides anything until ``SETTLE_SECONDS`` from now.
-        If it was the answer that was lost, the charge is taken twice.
-        """
-        try:
-            return cast("list[int]", await self._script(keys=keys, args=arguments))
-        except (LostConnection, OSError):
-            await self._redis.connection_pool.disconnect(inuse_connections=False)
-            return cast("list[int]", await self._script(keys=keys, args=arguments))
-
-    def _fall_back(self, silence: _Silence, asked_at: float) -> None:
+    def _fall_back(self, silence: Silence, asked_at: float) -> None:
         """Hand out this process's share from now on; from nothing on, where Redis has forgotten what was admitted."""
         known = asked_at <= self._until  # that nobody has decided since the time before
         if silence.forgetful and not (self._forgotten and known):
@@ -199,8 +144,8 @@ class RedisLimiter:
         while self._falls_back:
             await asyncio.sleep(PROBE_SECONDS)
             asked_at = self._clock()
-            answer = await self._ask("probe", _LOOK, 0)
-            if isinstance(answer, _Silence):
+            answer = await self._accounts.charge("probe", _LOOK, 0)
+            if isinstance(answer, Silence):
                 self._fall_back(answer, asked_at)
             else:
                 self._come_back()
@@ -211,51 +156,3 @@ class RedisLimiter:
                 self._on_fallback(fallen_back)
             except Exception:
                 log.exception("the observer failed")
-
-
-async def _within(seconds: float, call: Awaitable[Result]) -> Result:
-    """The call's result.
-
-    :raises TimeoutError: when it took longer. An event loop that was busy itself for that long does not count: an
-        answer that lay there meanwhile is read first.
-    """
-    task = asyncio.ensure_future(call)
-    try:
-        await asyncio.wait((task,), timeout=seconds)
-        for _ in range(_TURNS):
-            if task.done():
-                return task.result()
-            await asyncio.sleep(0)
-        raise TimeoutError
-    finally:
-        if not task.done():
-            task.cancel()
-
-
-_TURNS = 4
-"""Turns of the event loop from bytes on a socket to the end of a task that reads them."""
-
-
-def _client(url: str) -> Redis:
-    """A client that asks once; when it is asked again is for the limiter to say.
-
-    :raises ConfigurationError: for a URL that is none.
-    """
-    try:
-        check_redis_url(url)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"the Redis URL: {error}") from None
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS_MAX,
-            timeout=SETTLE_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=SETTLE_SECONDS,
-            socket_connect_timeout=SETTLE_SECONDS,
-            protocol=2,
-        )
-        pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but takes the options
-    except (ValueError, TypeError, AttributeError, RedisError):
-        raise ConfigurationError("the Redis URL: an option after its ? is none, or has a wrong value") from None
-    return Redis.from_pool(pool)

@@ -25,7 +25,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "middleware/enforce.py": frozenset({"anyio"}),  # comes with Starlette
     "middleware/fastapi.py": frozenset({"fastapi"}),
     "middleware/graphql": frozenset({"graphql", "strawberry"}),
-    "middleware/limits/redis.py": frozenset({"redis"}),
+    "middleware/limits/redis_accounts.py": frozenset({"redis"}),
     "middleware/otel.py": frozenset({"opentelemetry"}),
     "middleware/remote.py": frozenset({"httpx"}),
     "middleware/remote_usage.py": frozenset({"httpx"}),

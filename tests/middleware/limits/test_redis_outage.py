@@ -14,9 +14,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import Limiter
-from spacekey.middleware.limits import redis as over_redis
-from spacekey.middleware.limits.redis import AWAY_SECONDS, SETTLE_SECONDS, RedisLimiter
+from spacekey.middleware.limits import Limiter, redis_accounts
+from spacekey.middleware.limits.redis import RedisLimiter
+from spacekey.middleware.limits.redis_accounts import AWAY_SECONDS, SETTLE_SECONDS, Silence
 from support.redis_server import RedisServer
 
 LIMIT = Limit(per_minute=60_000, burst=40)
@@ -71,13 +71,13 @@ async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
     async with limiter_at(redis_server.url, told=told, timeout_seconds=0.2) as limiter:
         assert (await limiter.charge("key_1", LIMIT)).allowed
         redis_server.suspend()
-        ask = limiter._ask
+        ask = limiter._accounts.charge
 
         async def counted(key: str, limit: Limit, cost: int) -> Any:
             asked.append(key)
             return await ask(key, limit, cost)
 
-        monkeypatch.setattr(limiter, "_ask", counted)
+        monkeypatch.setattr(limiter._accounts, "charge", counted)
         assert (await limiter.charge("key_2", LIMIT)).allowed  # who has been quiet is not refused for a pause
         assert told == [True]
         answers = [limiter.charge_at_once("key_1", LIMIT) for _ in range(500)]
@@ -93,7 +93,7 @@ async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
 async def test_many_pauses_hand_out_one_share_and_not_one_each(steady_redis: RedisServer) -> None:
     now = [0.0]
     limit = Limit(per_minute=60, burst=40)
-    pause = over_redis._Silence("a test says so", forgetful=False, seconds=SETTLE_SECONDS)
+    pause = Silence("a test says so", forgetful=False, seconds=SETTLE_SECONDS)
     limiter = RedisLimiter(steady_redis.url, processes=8, clock=lambda: now[0])
     admitted = 0
     for _ in range(10):
@@ -207,7 +207,7 @@ async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(
     redis_server.wait_until_it_has_run_for(3.0)
     limiter = RedisLimiter(redis_server.url, clock=lambda: now[0], timeout_seconds=0.9)
     try:
-        limiter._fall_back(over_redis._Silence("a test says so", forgetful, AWAY_SECONDS), 0.0)
+        limiter._fall_back(Silence("a test says so", forgetful, AWAY_SECONDS), 0.0)
         assert limiter.charge_at_once("key_1", LIMIT) is not None
         assert AWAY_SECONDS < SETTLE_SECONDS  # for which Redis decides nothing
         now[0] = AWAY_SECONDS
@@ -223,7 +223,7 @@ async def test_a_share_takes_nothing_in_for_the_time_after_the_outage() -> None:
     now = [0.0]
     limiter = RedisLimiter(NOBODY, clock=lambda: now[0])
     try:
-        limiter._fall_back(over_redis._Silence("a test says so", True, 0.01), 0.0)
+        limiter._fall_back(Silence("a test says so", True, 0.01), 0.0)
         now[0] = 60.0
         assert limiter._share.charge_at_once("key_1", LIMIT, 0).remaining in range(11)  # of a burst of 40
     finally:
@@ -234,7 +234,7 @@ async def test_a_share_takes_nothing_in_for_the_time_after_the_outage() -> None:
 async def test_a_share_begins_anew_when_redis_may_have_decided_meanwhile(asked_again_at: float, allowed: bool) -> None:
     now = [0.0]
     limiter = RedisLimiter(NOBODY, clock=lambda: now[0])
-    refused = over_redis._Silence("a test says so", True, AWAY_SECONDS)
+    refused = Silence("a test says so", True, AWAY_SECONDS)
     try:
         limiter._fall_back(refused, 0.0)
         now[0] = asked_again_at
@@ -249,8 +249,8 @@ async def test_a_share_begins_anew_when_redis_may_have_decided_meanwhile(asked_a
 async def test_an_answer_to_an_earlier_question_prolongs_nothing() -> None:
     limiter = RedisLimiter(NOBODY, clock=lambda: 0.5)
     try:
-        limiter._fall_back(over_redis._Silence("started, the script says", True, 0.1), 0.45)
-        limiter._fall_back(over_redis._Silence("refused, before that", True, AWAY_SECONDS), 0.3)
+        limiter._fall_back(Silence("started, the script says", True, 0.1), 0.45)
+        limiter._fall_back(Silence("refused, before that", True, AWAY_SECONDS), 0.3)
         assert limiter.charge_at_once("key_1", LIMIT) is not None
         assert limiter._until == pytest.approx(0.55)
     finally:
@@ -264,7 +264,7 @@ async def test_connections_that_were_lost_long_ago_are_no_outage(
     redis_server.wait_until_it_has_run_for(3.0)
     async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
         await asyncio.gather(*(limiter.charge("key_1", LIMIT) for _ in range(8)))
-        idle = limiter._redis.connection_pool._available_connections
+        idle = limiter._accounts._redis.connection_pool._available_connections
         lost = {one._reader for one in idle if one.is_connected}
         assert len(lost) > 1
         send = AbstractConnection.send_packed_command
@@ -311,7 +311,7 @@ async def test_an_event_loop_that_was_busy_is_no_outage() -> None:
         await answered.wait()
         return [1, 0]
 
-    waiting = asyncio.ensure_future(over_redis._within(0.01, answer()))
+    waiting = asyncio.ensure_future(redis_accounts._within(0.01, answer()))
     await asyncio.sleep(0)
     time.sleep(0.05)  # noqa: ASYNC251 - the busy loop itself
     assert await waiting == [1, 0]
