@@ -10,16 +10,19 @@ Where TokenMiddleware sees the route, it refuses before the body is read; the de
 import inspect
 from typing import NoReturn
 
-from fastapi import FastAPI, Security
-from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
-from fastapi.security import SecurityScopes
-from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.extras import extra
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
+
+with extra("fastapi"):
+    from fastapi import FastAPI, Security
+    from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+    from fastapi.security import SecurityScopes
+    from fastapi.security.base import SecurityBase
 
 from .access import Declaration, access_from, requires, set_mark
 from .enforce import as_exception

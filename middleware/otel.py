@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from starlette.requests import HTTPConnection
 
+from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+
+with extra("spacekey[otel]"):
+    from opentelemetry import metrics, trace
+    from opentelemetry.metrics import CallbackOptions, Observation
+    from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from .exposition import READ_SECONDS
 from .metrics import answer_of

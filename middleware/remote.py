@@ -9,11 +9,13 @@ import logging
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-import httpx
-
 from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Verdict
 from spacekey.domain.secret import Secret
+
+with extra("spacekey[remote]"):
+    import httpx
 
 from .cached import ENTRIES_MAX, Reading
 from .clock import Clock, WallClock, boot_clock, utc_now

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
+from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware.cached import CachedVerifier, Reading
@@ -20,7 +21,10 @@ from spacekey.middleware.observed import ObservedCache, VerifierObserver
 from spacekey.middleware.sender import sender
 from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.warm import Recall, Warm
-from spacekey.models.store import SQLITE, Store
+
+with extra("spacekey[server]"):
+    from spacekey.models.store import SQLITE, Store
+
 from spacekey.resolvers.attempts import Attempts
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.introspect import in_environment

@@ -1,17 +1,20 @@
 """Scopes on the fields of any Strawberry schema, decided once per operation."""
 
-from .asgi import ScopedGraphQL
-from .caller import caller_of
-from .charging import RATE_LIMITED, RateLimitedError
-from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
-from .directive import RequiresScopes, requires_scopes
-from .enforcement import Mode, ScopeEnforcement, log_denials
-from .federation import ScopedFederationSchema
-from .report import scope_report
-from .required import required_scopes
-from .rulebook import Rulebook, compile_rules
-from .schema import ScopedSchema
-from .walk import Denial
+from spacekey.domain.extras import extra
+
+with extra("spacekey[graphql]"):
+    from .asgi import ScopedGraphQL
+    from .caller import caller_of
+    from .charging import RATE_LIMITED, RateLimitedError
+    from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
+    from .directive import RequiresScopes, requires_scopes
+    from .enforcement import Mode, ScopeEnforcement, log_denials
+    from .federation import ScopedFederationSchema
+    from .report import scope_report
+    from .required import required_scopes
+    from .rulebook import Rulebook, compile_rules
+    from .schema import ScopedSchema
+    from .walk import Denial
 
 __all__ = [
     "INSUFFICIENT_SCOPE",

@@ -7,14 +7,16 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError, ResponseError
-
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.extras import extra
 from spacekey.domain.principal import Limit
+
+with extra("spacekey[redis]"):
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as LostConnection
+    from redis.exceptions import RedisError, ResponseError
 
 from .decision import SECOND_US
 from .gcra import burst_of, interval_us
