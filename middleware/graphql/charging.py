@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from graphql import DocumentNode, GraphQLError
 
+from spacekey.middleware.failure import places_of
 from spacekey.middleware.limits import Decision
 from spacekey.middleware.limits.headers import retry_after
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from .enforcement import ScopeEnforcement
 
 RATE_LIMITED = "RATE_LIMITED"
+COST_UNKNOWN = "COST_UNKNOWN"
+_UNKNOWN = "What this operation costs cannot be told, so it does not run. Look at its variables."
+
+log = logging.getLogger("spacekey.middleware")
 
 
 class RateLimitedError(GraphQLError):
@@ -46,5 +52,12 @@ async def charged(
     visit = settings.visit(context)
     if settings.cost is None or visit is None or not isinstance(document, GuardedDocument) or document.verdict.errors:
         return None
-    decision = await visit.charge(settings.cost(pick_operation(document, None), variables))
+    try:
+        cost = settings.cost(pick_operation(document, None), variables)
+        if type(cost) is not int:
+            raise TypeError(f"cost gave a {type(cost).__name__}")
+    except Exception as error:  # noqa: BLE001 - variables are the client's, and one that breaks it must not be free
+        log.error("the cost of an operation failed with %s", places_of(error))
+        return refusing_document(document, GraphQLError(_UNKNOWN, extensions={"code": COST_UNKNOWN}))
+    decision = await visit.charge(max(cost, 1))
     return None if decision is None or decision.allowed else refusing_document(document, RateLimitedError(decision))

@@ -114,6 +114,32 @@ async def test_an_operation_above_the_burst_never_runs_and_says_so(limits: Memor
     assert ran == []
 
 
+@pytest.mark.parametrize("cost", [None, 1.5, True, "7", ValueError("secret text")], ids=repr)
+async def test_an_operation_whose_cost_cannot_be_told_does_not_run(
+    limits: MemoryLimiter, cost: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(_operation: Operation, _variables: Mapping[str, Any]) -> Any:
+        if isinstance(cost, Exception):
+            raise cost
+        return cost
+
+    monkeypatch.setitem(globals(), "cost_of", failing)
+    memory = MemoryVerifier()
+    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    [error] = (await ask(app, token, 1)).json()["errors"]
+    assert error["extensions"] == {"code": "COST_UNKNOWN"}
+    assert ran == []
+    assert "the cost of an operation failed with" in caplog.text
+    assert "secret text" not in caplog.text + str(error)
+
+
+async def test_a_negative_cost_gives_nothing_back(limits: MemoryLimiter) -> None:
+    memory = MemoryVerifier()
+    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    assert (await ask(app, token, -1_000)).headers["ratelimit"].startswith('"default";r=9')
+    assert (await ask(app, token, 1)).headers["ratelimit"].startswith('"default";r=8')
+
+
 async def test_whoever_has_no_limit_is_not_charged(limits: MemoryLimiter) -> None:
     memory = MemoryVerifier()
     app = app_with(memory, limits)
