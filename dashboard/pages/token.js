@@ -107,7 +107,9 @@ function facts(workspace, token) {
     ["Environment", environmentBadge(token.environment)],
     ["Created", [dateAndAgo(token.createdAt), " by ", token.createdBy]],
     ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
-    token.retiresAt ? ["Rotation ends it", dateAndAgo(token.retiresAt)] : null,
+    token.retiresAt
+      ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.retiresAt)]
+      : null,
     [
       "Last used",
       token.lastUsedAt ? [ago(token.lastUsedAt), token.lastUsedIp ? ` from ${token.lastUsedIp}` : null] : "Never",

@@ -17,12 +17,8 @@ export function textField({ name, label, hint, rows, value = "", ...attributes }
 /** A select. Options are [value, text] pairs. */
 export function selectField({ name, label, hint, options, value, ...attributes }) {
   const items = options.map(([one, text]) => h("option", { value: one }, text));
-  return wrap(
-    name,
-    label,
-    hint,
-    h("select", { name, ...attributes, ...(value === undefined ? {} : { value }) }, items),
-  );
+  const control = h("select", { name, ...attributes, ...(value === undefined ? {} : { value }) }, items);
+  return wrap(name, label, hint, control, attributes.required);
 }
 
 /** A checkbox with its label beside it. */

@@ -243,6 +243,7 @@ async def test_guard_full_access_and_the_key_that_stays_as_revoked(visitor: NewV
     await page.get_by_role("button", name="New token").click()
     dialog = page.get_by_role("dialog")
     assert await fields(dialog) == ["name", "expiresAt", "description", "grants"]
+    await expect(dialog.get_by_label("Expiry date (optional)")).to_be_visible()
     await dialog.get_by_role("textbox", name="Name").fill("Backend")
     await dialog.get_by_role("checkbox", name="full_access").check()
     await expect(dialog.get_by_text("This comes to 4 scopes")).to_be_visible()
