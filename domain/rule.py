@@ -100,6 +100,8 @@ NEVER = Rule(())
 def _term(part: str | Rule) -> Rule:
     if isinstance(part, Rule):
         return part
+    if not isinstance(part, str):
+        raise RuleError(f"{part!r:.60} is neither a scope nor a rule: write the parts one by one, like 'jobs:read'")
     if not is_scope_name(part):
         raise RuleError(f"{part!r} is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
     return Rule((frozenset((part,)),))

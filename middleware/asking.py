@@ -61,7 +61,7 @@ class Asking:
         return self._outcome or self._settle(await self._ask())
 
     async def again(self) -> Outcome:
-        """Verify the same credentials anew: for connections that outlive an answer (DESIGN §7)."""
+        """Verify the same credentials anew: for connections that outlive an answer."""
         return self._settle(await self._ask())
 
     async def fallback(self) -> Outcome:

@@ -1,4 +1,4 @@
-"""A bounded cache under DESIGN §7's rule, over any way to read a verdict.
+"""A bounded cache under the rule of docs/revocation.md, over any way to read a verdict.
 
 An entry is (verdict, s): s is read from a clock **before** the read began, and the entry is served only while
 now < s + max_age. It is never renewed by use and never served stale, neither while a new read runs nor after an

@@ -1,21 +1,20 @@
 """From credentials to one of the four answers, in bounded time. Nothing here raises but a cancellation."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 
-from .failure import is_being_cancelled, places_of
+from .asked import asked_within, usable
+from .failure import places_of
 from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
@@ -23,7 +22,6 @@ from .sender import SentBy
 from .tally import Tally
 from .warm import Recall, recall_in
 from .watch import Watch
-from .well_formed import flaw_in
 
 if TYPE_CHECKING:
     from .limits.flood import RefusalFlood
@@ -32,7 +30,6 @@ log = logging.getLogger("spacekey.middleware")
 
 Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
 Observer = Callable[[HTTPConnection, Outcome], None]
-Question = TypeVar("Question")
 WorkspaceOf = Callable[[str], Awaitable[str | None]]
 
 
@@ -85,7 +82,7 @@ class Gate:
         An exception, a hang or an answer that is none of the three is "cannot tell".
         """
         with SentBy(scope):
-            verdict = await self._within_deadline(self.verifier.verify, secret, "the verifier")
+            verdict = await asked_within(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
         return self._sensible(verdict)
 
     async def charge(self, principal: Principal, cost: int) -> Decision | None:
@@ -99,7 +96,7 @@ class Gate:
             return None
 
     def _sensible(self, answer: object) -> Verdict:
-        verdict = _usable(None if isinstance(answer, Absent) else answer, "the verifier")
+        verdict = usable(None if isinstance(answer, Absent) else answer, "the verifier")
         return self._of_this_environment(verdict) if isinstance(verdict, Valid) else verdict
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
@@ -107,14 +104,14 @@ class Gate:
         if self.fallback is None:
             return Absent()
         with SentBy(connection.scope):  # it may have a verifier of its own
-            outcome = await self._within_deadline(self.fallback, connection, "the fallback")
-        return outcome if isinstance(outcome, Absent) else _usable(outcome, "the fallback")
+            outcome = await asked_within(self.deadline_seconds, self.fallback, connection, "the fallback")
+        return outcome if isinstance(outcome, Absent) else usable(outcome, "the fallback")
 
     async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
         """The workspace that owns a space, when the app can tell; None when it cannot or there is none."""
         if self.workspace_of is None:
             return None
-        answer = await self._within_deadline(self.workspace_of, space_id, "workspace_of")
+        answer = await asked_within(self.deadline_seconds, self.workspace_of, space_id, "workspace_of")
         return answer if isinstance(answer, str | CannotTell) else None
 
     def observe(self, scope: Scope, outcome: Outcome) -> None:
@@ -134,44 +131,9 @@ class Gate:
             return valid
         return Refused(Reason.ENVIRONMENT, valid.principal.id)
 
-    async def _within_deadline(
-        self, ask: Callable[[Question], Awaitable[object]], question: Question, who: str
-    ) -> object:
-        """The answer, or "cannot tell" when asking raised or took too long. Cancelling the caller passes through."""
-        try:
-            async with asyncio.timeout(self.deadline_seconds):
-                return await ask(question)
-        except TimeoutError:
-            return CannotTell(f"{who} took longer than {self.deadline_seconds} s")
-        except Unavailable as unavailable:
-            return CannotTell(f"{who} is unavailable: {unavailable}", unavailable.retry_after_seconds)
-        except asyncio.CancelledError as cancelled:
-            if is_being_cancelled():
-                raise
-            log.error("%s failed with %s", who, places_of(cancelled))
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing may be accepted or denied for it
-            log.error("%s failed with %s", who, places_of(error))
-        return CannotTell(f"{who} failed")
-
 
 def _charges_nothing(_key: str, _limit: Limit, _cost: int) -> None:
     """What charges where there are no limits."""
-
-
-def _usable(answer: object, who: str) -> Verdict:
-    """The answer where it can be relied on; "cannot tell" for any other, and what is wrong with it in the log."""
-    if isinstance(answer, Refused):
-        return answer
-    if isinstance(answer, CannotTell):
-        return answer if isinstance(answer.retry_after_seconds, int) else CannotTell(answer.why)
-    if not isinstance(answer, Valid):
-        log.error("%s answered with %s", who, type(answer).__name__)
-        return CannotTell(f"{who}'s answer is none of those there are")
-    flaw = flaw_in(answer.principal)
-    if flaw is None:
-        return answer
-    log.error("%s answered with a principal that cannot be relied on: %s", who, flaw)
-    return CannotTell(f"{who}'s principal cannot be relied on")
 
 
 def principal_in(principal: Principal, environments: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Connections that stay open are asked again who they are: one timer for all of them (DESIGN §7).
+"""Connections that stay open are asked again who they are: one timer for all of them.
 
 A WebSocket or a streaming response is let in on an answer and lives on after it. T, ``recheck_seconds``, is for how
 long an answer may be used from then on, counted from before it was asked for: the rule of the caches, for connections.

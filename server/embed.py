@@ -13,12 +13,14 @@ from starlette.types import Scope
 
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
+from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.observed import ObservedCache, VerifierObserver
 from spacekey.middleware.sender import sender
+from spacekey.middleware.settings import check_environment
 from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.warm import Recall, Warm
 
@@ -131,9 +133,10 @@ def store_verifier(
     """A verifier over the database that a Spacekey server or command line manages.
 
     Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
-    loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most (DESIGN §7),
-    and whoever takes access away waits for T: on both, a revoked token is refused from the moment its revocation was
-    answered. A database that is missing, locked or not migrated gives "cannot tell" (503), never an acceptance.
+    loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most, and whoever
+    takes access away waits for T: on both, a revoked token is refused from the moment its revocation was answered
+    (docs/revocation.md). A database that is missing, locked or not migrated gives "cannot tell" (503), never an
+    acceptance.
     Close it with the app::
 
         verifier = store_verifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
@@ -152,8 +155,11 @@ def store_verifier(
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
         (``usage``). Closing the verifier writes the last one.
     :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
-    :raises ConfigurationError: a wrong URL or catalog file.
+    :raises ConfigurationError: a wrong URL, catalog file or environment.
     """
+    check_environment(environment)
+    if isinstance(catalogs, str | Path):
+        raise ConfigurationError(f"catalogs={str(catalogs)!r}: write a list of files, ['{catalogs}']")
     loaded = load_catalogs([Path(path) for path in catalogs])
     store = Store(database_url)
     system = System(

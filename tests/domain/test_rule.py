@@ -185,6 +185,8 @@ WRONG: list[tuple[str, Callable[[], Rule]]] = [
     ("lists too deep", lambda: rule_of([[["a"]]])),  # type: ignore[list-item]  # the mistake under test
     ("empty string in a list", lambda: rule_of([[""]])),
     ("null in a list", lambda: rule_of([[None]])),  # type: ignore[list-item]  # the mistake under test
+    ("list to any_of", lambda: any_of(["jobs:read"])),  # type: ignore[arg-type]  # the mistake under test
+    ("list to all_of", lambda: all_of(["jobs:read"])),  # type: ignore[arg-type]  # the mistake under test
 ]
 
 

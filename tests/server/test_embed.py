@@ -63,6 +63,10 @@ def test_a_wrong_url_or_catalog_is_said_at_once(tmp_path: Path) -> None:
         store_verifier("nonsense", packaged_catalogs())
     with pytest.raises(ConfigurationError, match=r"missing\.toml"):
         store_verifier("sqlite:///x.db", [tmp_path / "missing.toml"])
+    with pytest.raises(ConfigurationError, match=r"\['one\.toml'\]"):
+        store_verifier("sqlite:///x.db", "one.toml")
+    with pytest.raises(ConfigurationError, match="write 'live' or 'test'"):
+        store_verifier("sqlite:///x.db", packaged_catalogs(), environment="prod")
 
 
 @pytest.mark.parametrize(("scope", "starts"), [("jobs:reed", False), ("jobs:read", True), ("tokens:read", True)])

@@ -202,6 +202,26 @@ async def test_a_credential_that_nobody_can_verify_is_refused() -> None:
     assert closed.value.code == 4403
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        RuntimeError(f"while asking about {GOOD}"),
+        "valid",
+        Valid(Principal("key_1", Kind.WORKSPACE, ["jobs:read"])),  # type: ignore[arg-type]  # what people write
+    ],
+    ids=["raises", "no verdict", "a list of scopes"],
+)
+async def test_an_answer_that_cannot_be_relied_on_is_no_answer_and_its_text_is_not_logged(
+    answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with graphql_socket(app(answer)) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(Authorization=f"Bearer {GOOD}")
+    assert closed.value.code == 1013
+    assert "the verifier" in caplog.text
+    assert GOOD not in caplog.text
+
+
 class Hangs(Answers):
     async def verify(self, secret: Secret) -> Verdict:
         await asyncio.Event().wait()
