@@ -117,7 +117,7 @@ def _introspect() -> Json:
         {"200": _json("Introspection")},
         (400, 401, 403, 415),
     )
-    return operation | {"requestBody": _form(), "security": [{"token": []}]}
+    return operation | {"requestBody": _form("IntrospectionForm"), "security": [{"token": []}]}
 
 
 def _revoke_presented() -> Json:
@@ -125,7 +125,7 @@ def _revoke_presented() -> Json:
     operation = _operation(
         "revoke", "Revoke a token by its secret (RFC 7009); a token can revoke itself", done, (400, 401, 403, 415)
     )
-    return operation | {"requestBody": _form(), "security": [{"token": []}]}
+    return operation | {"requestBody": _form("TokenForm"), "security": [{"token": []}]}
 
 
 def _usage() -> Json:
@@ -175,5 +175,5 @@ def _body(name: str, *, required: bool = True) -> Json:
     return {"required": required, "content": {"application/json": {"schema": reference(name)}}}
 
 
-def _form() -> Json:
-    return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": reference("TokenForm")}}}
+def _form(name: str) -> Json:
+    return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": reference(name)}}}

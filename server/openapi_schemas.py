@@ -102,6 +102,16 @@ SCHEMAS: Json = {
         closed=True,
     ),
     "TokenForm": _object({"token": _TEXT, "token_type_hint": _TEXT}, ("token",)),
+    "IntrospectionForm": _object(
+        {
+            "token": _TEXT,
+            "token_type_hint": _TEXT,
+            "environment": {"enum": ["live", "test"], "description": "Where the asking app runs."},
+            "client_ip": {**_TEXT, "description": "Who sent the token to the asking app, by its word."},
+            "client_user_agent": _TEXT,
+        },
+        ("token",),
+    ),
     "Introspection": _object(
         {
             "active": {"type": "boolean"},
