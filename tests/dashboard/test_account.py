@@ -24,8 +24,8 @@ async def signed_out(visitor: Visitor) -> None:
 
 
 async def test_sessions_are_listed_and_ended_one_by_one_or_all_others(visitor: NewVisitor) -> None:
-    """Nothing of a session but its id is known to the page, and the id opens nothing."""
-    email = "member@guard.example"
+    """Nothing of a session but its id is known to the page, and the id opens nothing. Nobody else is this person."""
+    email = "member@spooled.example"
     here = await visitor()
     office, phone, home = await visitor(user_agent=FIREFOX), await visitor(user_agent=SAFARI), await visitor()
     for one in (office, phone, home):
