@@ -1,7 +1,6 @@
 """Near matches for names people mistyped."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 LISTED_MAX = 12
 """More names than these are no help in a message."""
@@ -9,6 +8,8 @@ LISTED_MAX = 12
 
 def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Up to ``most`` of the ``known`` names that resemble ``name``, best first."""
+    from difflib import get_close_matches  # only a mistake needs it, and everybody imports this module
+
     return get_close_matches(name[:200], sorted(known), n=most, cutoff=0.6)
 
 

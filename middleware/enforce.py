@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-import anyio.from_thread
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
@@ -130,12 +129,18 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
         visit = visit_of(connection.scope)
         # Starlette runs sync endpoints in a worker thread; whoever must be asked is asked in the event loop.
         known = visit.consulted and visit.passes(requirement)
-        refusal = None if known else anyio.from_thread.run(visit.refusal, requirement)
+        refusal = None if known else _refusal_from_thread(visit, requirement)
         if refusal is None:
             return endpoint(*args, **kwargs)
         raise as_exception(refusal)
 
     return guarded
+
+
+def _refusal_from_thread(visit: Visit, requirement: Requirement) -> Response | None:
+    from anyio import from_thread  # seldom needed, and a tenth of what importing the middleware would take
+
+    return from_thread.run(visit.refusal, requirement)
 
 
 def as_exception(refusal: Response) -> HTTPException:
