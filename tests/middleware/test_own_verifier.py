@@ -94,7 +94,7 @@ async def ask(app: Starlette, path: str) -> Answer:
     return await call(app, "GET", path, bearer(TOKEN.reveal()))
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=str)
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
 @pytest.mark.parametrize("verifier", [Saying, Peeking, _cached])
 async def test_a_principal_of_another_shape_is_503_on_every_route(verifier: Any, wrong: dict[str, Any]) -> None:
     RAN.clear()
@@ -105,7 +105,7 @@ async def test_a_principal_of_another_shape_is_503_on_every_route(verifier: Any,
     assert RAN == []
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=str)
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
 async def test_so_is_a_fallbacks(wrong: dict[str, Any]) -> None:
     async def fallback(_: HTTPConnection) -> Outcome:
         return Valid(replace(GOOD, **wrong))
