@@ -10,7 +10,7 @@ PACKAGES := $(addprefix build/house/spacekey/,$(FOLDERS))
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 
-.PHONY: help serve test faults check format bench screenshots house clean
+.PHONY: help serve test faults guards check format bench screenshots house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ test: $(READY) ## run the whole suite, real PostgreSQL included
 
 faults: $(READY) ## race 10,000 revocations against uses while everything goes wrong, and kill 1,000 writers
 	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s tests/faults $(ARGS)
+
+guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in turn and see a test fail
+	SPACEKEY_GUARDS=long nice -n 10 $(BIN)/python -m pytest -q tests/guards $(ARGS)
 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
