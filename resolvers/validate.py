@@ -21,6 +21,11 @@ BULK_MAX = 100
 LIFETIME_SECONDS_MAX = 2**31 - 1
 
 _REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_MOMENT = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?"
+    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?",
+    re.ASCII,
+)
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _EMAIL = re.compile(r"[^@\s<>\"(),:;\[\]\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.IGNORECASE)
 
@@ -93,13 +98,19 @@ def clean_moment(field: str, moment: datetime) -> datetime:
 
 
 def parse_moment(field: str, text: str) -> datetime:
-    """A moment from RFC 3339 text.
+    """Return the time that RFC 3339 text stands for, in UTC: the one parser for GraphQL, REST and the command line.
 
-    :raises InvalidInput: when it cannot be read or has no zone.
+    Only the profile of RFC 3339 §5.6 is read, with ``T``, ``t`` or a space between date and time; the other forms of
+    ISO 8601, such as ``2030-W01-1T12:00:00Z``, are not. Digits beyond microseconds are dropped; leap seconds
+    (``:60``) cannot be stored and are refused.
+
+    :raises InvalidInput: when the text is no such time, has no zone, or lies outside the years 1 to 9999.
     """
+    if _MOMENT.fullmatch(text) is None:
+        raise unreadable_moment(field)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:  # no such day: 2030-02-30
         raise unreadable_moment(field) from None
     return clean_moment(field, moment)
 

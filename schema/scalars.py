@@ -17,7 +17,7 @@ def _parse(value: object) -> datetime:
     if not isinstance(value, str):
         raise GraphQLError(f"A time is a string like '{EXAMPLE_MOMENT}'.")
     try:
-        return parse_moment("DateTime", value[:64])
+        return parse_moment("DateTime", value)
     except InvalidInput as error:
         raise GraphQLError(error.reason) from None
 

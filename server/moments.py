@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
-from spacekey.resolvers.validate import clean_moment, unreadable_moment
-
-_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
+from spacekey.resolvers.validate import parse_moment, unreadable_moment
 
 
 def written(moment: datetime | None) -> str | None:
@@ -22,10 +19,6 @@ def read_moment(field: str, value: object) -> datetime:
 
     :raises InvalidInput: for anything but an RFC 3339 time with a zone; says which of the two it is not.
     """
-    if not isinstance(value, str) or _SHAPE.fullmatch(value) is None:
+    if not isinstance(value, str):
         raise unreadable_moment(field)
-    try:
-        moment = datetime.fromisoformat(value.upper())
-    except ValueError:
-        raise unreadable_moment(field) from None
-    return clean_moment(field, moment)
+    return parse_moment(field, value)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET, Unset
+from spacekey.resolvers.validate import parse_moment
 
 HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
 
@@ -43,12 +44,11 @@ def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
     if span is not None:
         return now + span
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput("expires_at", f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}.")
-    return moment
+        return parse_moment("expires_at", text)
+    except InvalidInput:
+        raise InvalidInput(
+            "expires_at", f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}."
+        ) from None
 
 
 def _span(text: str) -> timedelta | None:
