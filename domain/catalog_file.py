@@ -19,10 +19,11 @@ from .catalog_sections import (
     read_use_cases,
 )
 from .catalog_table import Table
-from .errors import CatalogError
+from .errors import CatalogError, ConfigurationError
 from .principal import Kind
 from .scope import MANAGEMENT_SCOPES
 from .secret import ENVIRONMENTS, is_brand
+from .text_input import read_file
 
 CATALOG_BYTES_MAX = 1_000_000
 
@@ -49,16 +50,9 @@ def load_catalog(path: Path) -> Catalog:
     :raises CatalogError: when it cannot be read or is wrong.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(CATALOG_BYTES_MAX + 1)
-    except OSError as error:
-        raise CatalogError(str(path), "(file)", f"cannot be read: {error.strerror}") from error
-    if len(raw) > CATALOG_BYTES_MAX:
-        raise CatalogError(str(path), "(file)", f"is over {CATALOG_BYTES_MAX} bytes; split the product")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CatalogError(str(path), "(file)", f"is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+        text = read_file(path, "(file)", bytes_max=CATALOG_BYTES_MAX)
+    except ConfigurationError as error:
+        raise CatalogError(str(path), "(file)", str(error).removeprefix("(file): ")) from None
     return parse_catalog(text, str(path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean
+from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
 from spacekey.middleware.limits.redis_url import check_redis_url
 from spacekey.models.store import database_url
 
@@ -21,6 +23,14 @@ PREFIX = "SPACEKEY_"
 PROCESSES_MAX = 1_000
 WHOLE_DIGITS_MAX = 9
 LOG_LEVELS = ("debug", "info", "warning", "error")
+FILE_SUFFIX = "_FILE"
+_SERVICE_LINK = re.compile(
+    r"SPACEKEY_(?:[A-Z0-9_]+_)?"
+    r"(?:SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)|PORT_[0-9]+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR))",
+    re.ASCII,
+)
+_SERVICE_URL = re.compile(r"SPACEKEY_(?:[A-Z0-9_]+_)?PORT(?:_[0-9]+_(?:TCP|UDP|SCTP))?", re.ASCII)
+_LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://", re.ASCII)
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
 
@@ -80,24 +90,56 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Settings from environment variables; an empty variable counts as not set.
 
+        ``SPACEKEY_<FIELD>_FILE`` names a file that holds the value, as Docker and Kubernetes mount secrets. The
+        variables that Kubernetes sets for Services are left alone, see :func:`is_service_link`.
+
         :raises ConfigurationError: for a variable that is unknown, with near matches, or whose value cannot be.
         """
         known = {PREFIX + one.name.upper(): one.name for one in fields(cls)}
         given: dict[str, Any] = {}
         for variable in sorted(environ):
-            if not variable.startswith(PREFIX):
+            _check_mark(variable)
+            if not variable.startswith(PREFIX) or is_service_link(variable, environ[variable]):
                 continue
-            name = known.get(variable)
+            setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
+            name = known.get(setting)
             if name is None:
                 raise ConfigurationError(f"{variable}: there is no such setting.{did_you_mean(variable, known)}")
-            if environ[variable].strip():
-                given[name] = _READ.get(name, str.strip)(environ[variable])
+            text = one_line(environ[variable], variable)
+            if not text.strip():
+                continue
+            if setting != variable:
+                if environ.get(setting, "").strip():
+                    raise ConfigurationError(f"{variable}: {setting} is set too; set one of the two")
+                text = one_line(read_file(Path(text.strip()).expanduser(), variable), variable)
+                if not text.strip():
+                    raise ConfigurationError(f"{variable}: the file is empty")
+            given[name] = _READ.get(name, str.strip)(text)
         return cls(**given)
 
     @property
     def public_origin(self) -> str | None:
         """Scheme and authority browsers know this server by, when that was set: ``https://keys.example.com``."""
         return None if self.public_url is None else self.public_url.rstrip("/").lower()
+
+
+def is_service_link(variable: str, value: str) -> bool:
+    """Return whether Kubernetes set this variable for a Service named ``spacekey`` or ``spacekey-…``.
+
+    Each pod gets, for each Service of its namespace, ``X_SERVICE_HOST``, ``X_SERVICE_PORT``,
+    ``X_SERVICE_PORT_<NAME>`` and the Docker links ``X_PORT=tcp://…``, ``X_PORT_<n>_TCP`` and that with ``_PROTO``,
+    ``_PORT`` and ``_ADDR`` (Kubernetes documentation, "Accessing the Service", environment variables).
+    """
+    if _SERVICE_LINK.fullmatch(variable):
+        return True
+    return _SERVICE_URL.fullmatch(variable) is not None and _LINK_VALUE.match(value) is not None
+
+
+def _check_mark(variable: str) -> None:
+    """Refuse a name that begins with a byte order mark: a file of variables was saved with one."""
+    if variable.startswith(BYTE_ORDER_MARK + PREFIX):
+        name = variable.removeprefix(BYTE_ORDER_MARK)
+        raise ConfigurationError(f"{name}: the file it stands in begins with a byte order mark; save it without one")
 
 
 def variable_names() -> tuple[str, ...]:

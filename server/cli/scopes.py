@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.text_input import decode_text, read_file
+
 from .codes import USAGE, Failure
 from .options import AsJson
 from .run import settings_now
@@ -131,16 +134,11 @@ def _print_section(title: str, rows: list[dict[str, Any]]) -> None:
 
 def _document(query: str) -> str:
     try:
-        if query == "-":
-            raw = sys.stdin.buffer.read(DOCUMENT_BYTES_MAX + 1)
-        else:
-            with Path(query).open("rb") as file:
-                raw = file.read(DOCUMENT_BYTES_MAX + 1)
-        text = raw.decode("utf-8")
-    except OSError as error:
-        raise Failure(f"{query}: cannot be read: {error.strerror}", USAGE) from None
-    except UnicodeDecodeError as error:
-        raise Failure(f"{query}: is not UTF-8 at byte {error.start}; save it as UTF-8", USAGE) from None
-    if len(raw) > DOCUMENT_BYTES_MAX:
-        raise Failure(f"{query}: is over {DOCUMENT_BYTES_MAX} bytes; ask for one operation at a time", USAGE)
-    return text
+        if query != "-":
+            return read_file(Path(query), query, bytes_max=DOCUMENT_BYTES_MAX)
+        raw = sys.stdin.buffer.read(DOCUMENT_BYTES_MAX + 1)
+        if len(raw) > DOCUMENT_BYTES_MAX:
+            raise Failure(f"{query}: is over {DOCUMENT_BYTES_MAX} bytes; ask for one operation at a time", USAGE)
+        return decode_text(raw, "standard input")
+    except ConfigurationError as error:
+        raise Failure(str(error), USAGE) from None

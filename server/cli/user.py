@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spacekey.domain.text_input import decode_text, one_line
+
 from .codes import USAGE, Failure
 from .options import AsJson
 from .run import operator, run
@@ -14,6 +16,9 @@ from .show import Facts, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
+
+STANDARD_INPUT = "standard input"
+PASSWORD_BYTES_MAX = 65_536
 
 
 def create(
@@ -62,7 +67,7 @@ def password(
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        return one_line(decode_text(sys.stdin.buffer.read(PASSWORD_BYTES_MAX), STANDARD_INPUT), STANDARD_INPUT)
     if not sys.stdin.isatty():
-        raise Failure("Nobody is there to type a password; give it on standard input with --password-stdin.", USAGE)
+        raise Failure("There is no terminal to ask for the password; pipe it in with --password-stdin.", USAGE)
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.server.limits import build_limiter
 from spacekey.server.metrics import Metrics
-from spacekey.server.settings import EXAMPLES, Settings, variable_names
+from spacekey.server.settings import EXAMPLES, Settings, is_service_link, variable_names
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -124,3 +127,114 @@ def test_an_option_of_the_redis_url_that_is_none_names_the_variable_at_start() -
 def test_every_setting_is_documented_and_nothing_else_is() -> None:
     documented = {line.split("`")[1] for line in DOCS.read_text().splitlines() if line.startswith("| `SPACEKEY_")}
     assert documented == set(variable_names())
+
+
+SERVICE_NAMES = st.one_of(
+    st.just("spacekey"), st.from_regex(r"spacekey-[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
+)
+"""Names of Services (RFC 1035 labels) whose variables begin with our prefix."""
+
+
+def kubernetes_variables(service: str, port: int, protocol: str, port_name: str) -> dict[str, str]:
+    """What a pod finds in its environment for one Service (Kubernetes, "Accessing the Service")."""
+    name = service.upper().replace("-", "_")
+    named = {f"{name}_SERVICE_PORT_{port_name.upper().replace('-', '_')}": str(port)} if port_name else {}
+    link = f"{name}_PORT_{port}_{protocol.upper()}"
+    url = f"{protocol}://10.96.0.12:{port}"
+    return {
+        f"{name}_SERVICE_HOST": "10.96.0.12",
+        f"{name}_SERVICE_PORT": str(port),
+        **named,
+        f"{name}_PORT": url,
+        link: url,
+        f"{link}_PROTO": protocol,
+        f"{link}_PORT": str(port),
+        f"{link}_ADDR": "10.96.0.12",
+    }
+
+
+@given(
+    SERVICE_NAMES,
+    st.integers(1, 65_535),
+    st.sampled_from(["tcp", "udp", "sctp"]),
+    st.one_of(st.just(""), st.from_regex(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?", fullmatch=True)),
+)
+def test_variables_of_kubernetes_services_are_not_settings(service: str, port: int, protocol: str, name: str) -> None:
+    given_by_kubernetes = kubernetes_variables(service, port, protocol, name)
+    assert Settings.from_environ(given_by_kubernetes) == Settings()
+    own = {"SPACEKEY_LOG_LEVEL": "debug", "SPACEKEY_HOST": "0.0.0.0"}
+    assert Settings.from_environ(given_by_kubernetes | own) == Settings.from_environ(own)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SPACEKEY_PORT", "http://10.96.0.12:8000"),
+        ("SPACEKEY_PORT", "tcp:8000"),
+        ("SPACEKEY_SMTP_PORT", "25"),
+        ("SPACEKEY_REDIS_HOST", "cache"),
+        ("SPACEKEY_PORT_8000_ICMP", "tcp://10.96.0.12:8000"),
+    ],
+)
+def test_what_kubernetes_does_not_set_is_still_refused(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=variable):
+        Settings.from_environ({variable: value})
+
+
+def test_no_setting_has_the_name_of_a_service_link() -> None:
+    clashing = {name for name in variable_names() if is_service_link(name, "tcp://10.96.0.12:8000")}
+    assert clashing == {"SPACEKEY_PORT"}  # told apart by its value
+
+
+@pytest.mark.parametrize("variable", sorted(set(variable_names()) - {"SPACEKEY_OWNER_PASSWORD"}))
+def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Path) -> None:
+    values = {
+        "SPACEKEY_DATABASE_URL": "sqlite:///other.db",
+        "SPACEKEY_HOST": "0.0.0.0",
+        "SPACEKEY_PORT": "9",
+        "SPACEKEY_PROCESSES": "2",
+        "SPACEKEY_GRAPHIQL": "1",
+        "SPACEKEY_LOG_LEVEL": "debug",
+        "SPACEKEY_REDIS_URL": "redis://cache:6379/1",
+        "SPACEKEY_PUBLIC_URL": "https://keys.example.com",
+        "SPACEKEY_TRUSTED_PROXIES": "10.0.0.0/8",
+        "SPACEKEY_CATALOGS": "one.toml",
+        "SPACEKEY_OWNER_EMAIL": "ann@example.com",
+        "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
+    }
+    file = tmp_path / "value"
+    file.write_bytes(codecs.BOM_UTF8 + values[variable].encode() + b"\r\n")
+    read = Settings.from_environ({f"{variable}_FILE": str(file)})
+    assert read == Settings.from_environ({variable: values[variable]})
+    assert read != Settings()
+
+
+def test_a_password_from_a_file_has_no_line_end_and_keeps_its_blanks(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(b" correct horse battery staple \r\n")
+    settings = Settings.from_environ({"SPACEKEY_OWNER_PASSWORD_FILE": str(file)})
+    assert settings.owner_password is not None
+    assert settings.owner_password.reveal() == " correct horse battery staple "
+
+
+def test_a_file_and_a_value_for_one_setting_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("9")
+    with pytest.raises(ConfigurationError, match=r"SPACEKEY_PORT_FILE: SPACEKEY_PORT is set too"):
+        Settings.from_environ({"SPACEKEY_PORT": "8", "SPACEKEY_PORT_FILE": str(tmp_path / "port")})
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"SPACEKEY_OWNER_PASSWORD_FILE": "/nowhere"}, "SPACEKEY_OWNER_PASSWORD_FILE: cannot be read: No such file"),
+        ({"SPACEKEY_OWNER_PASSWORD": "two\nlines"}, "SPACEKEY_OWNER_PASSWORD: holds several lines"),
+        ({"SPACEKEY_OWNER_PASSWORD": "caf\udce9"}, "SPACEKEY_OWNER_PASSWORD: holds control characters or is not UTF-8"),
+        ({"\ufeffSPACEKEY_PORT": "8"}, "SPACEKEY_PORT: the file it stands in begins with a byte order mark"),
+        ({"SPACEKEY_PROT_FILE": "x"}, "SPACEKEY_PROT_FILE: there is no such setting"),
+    ],
+)
+def test_a_value_that_cannot_be_read_says_why_and_never_shows_itself(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environ(environ)
+    assert str(caught.value).startswith(message)
+    assert not any(value in str(caught.value) for value in environ.values() if value != "x")
