@@ -49,13 +49,21 @@ def one_line(text: str, source: str) -> str:
     :param source: what the text came from, for the error; the text itself is never shown.
     :raises ConfigurationError: when there are several lines, or characters that no client could type or send.
     """
-    line = text.removeprefix(BYTE_ORDER_MARK)
+    line = _utf8(text).removeprefix(BYTE_ORDER_MARK)
     line = line.removesuffix("\n").removesuffix("\r")
     if "\n" in line or "\r" in line:
         raise ConfigurationError(f"{source}: holds several lines; write one")
     if any(unicodedata.category(one) in {"Cc", "Cs"} for one in line):
         raise ConfigurationError(f"{source}: holds control characters or is not UTF-8; write plain text in one line")
     return line
+
+
+def _utf8(text: str) -> str:
+    """The text of bytes that the locale could not decode (PEP 383): environment variables under ``LC_ALL=POSIX``."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def read_file(path: Path, source: str, *, bytes_max: int = SETTING_BYTES_MAX) -> str:

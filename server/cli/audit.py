@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -10,7 +11,7 @@ import typer
 from .codes import Failure
 from .options import AsJson, Limit
 from .run import run
-from .show import Listing, say
+from .show import Listing, json_text, say
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -92,7 +93,7 @@ def export(chain: Chain) -> None:
 
         count = 0
         async for line in export_chain(system, await _chain_called(system, chain)):
-            sys.stdout.write(line + "\n")
+            sys.stdout.write((line if line.isascii() else json_text(json.loads(line))) + "\n")
             count += 1
         return count
 

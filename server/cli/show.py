@@ -10,6 +10,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .encoding import writes_utf8
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,8 +29,8 @@ def say(message: str) -> None:
 
 
 def json_text(facts: object) -> str:
-    """One JSON document on one line."""
-    return json.dumps(facts, ensure_ascii=False)
+    """One JSON document on one line; in ASCII where standard output is not UTF-8, so that it stays JSON."""
+    return json.dumps(facts, ensure_ascii=not writes_utf8(sys.stdout.encoding))
 
 
 def show_one(facts: Mapping[str, Any], json_wanted: bool) -> None:
