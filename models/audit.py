@@ -5,8 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlmodel import Field
+
+from spacekey.domain.actor import Actor, actor_from
 
 from .columns import moment, words
 from .row import Row
@@ -16,20 +31,27 @@ SYSTEM_CHAIN = "system"
 
 
 class AuditChain(Row, table=True):
-    """The head of one chain. Locking this row puts the chain's events in one order."""
+    """The head of one chain. Locking this row puts the chain's events in one order.
+
+    ``anchored`` is the last sequence number of this chain that a checkpoint in the system's chain vouches for.
+    """
 
     __tablename__ = "audit_chains"
 
     chain: str = Field(sa_column=Column(String(40), primary_key=True))
     sequence: int = Field(sa_column=Column(BigInteger, nullable=False))
     hash: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    anchored: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
 
 
 class AuditEvent(Row, table=True):
     """One change or sign-in: who, with what, on what, from where, and how it ended.
 
-    ``hash`` is SHA-256 over the previous event's hash and this event's canonical JSON. The table refuses updates
-    and deletes (a trigger in the migration).
+    ``hash`` is SHA-256 over the previous event's hash and the fields that ``version`` lists
+    (:mod:`spacekey.resolvers.audit`). Version 2 hashes ids; what names a person stands beside, in two parts that can
+    be erased one by one: the actor's (name, IP address, user agent) and the target's (name, further facts). Of each
+    part the hash covers only a salted digest, and the salt goes with the part. The table refuses every other update,
+    and every delete (triggers in the migrations).
     """
 
     __tablename__ = "audit_events"
@@ -39,6 +61,7 @@ class AuditEvent(Row, table=True):
         CheckConstraint("outcome IN ('success', 'denied', 'alert')", name="ck_audit_events_outcome"),
         Index("ix_audit_events_target", "chain", "target_id", "sequence"),
         Index("ix_audit_events_action", "chain", "action", "sequence"),
+        Index("ix_audit_events_actor", "chain", "actor_id", "sequence"),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))
@@ -57,3 +80,18 @@ class AuditEvent(Row, table=True):
     user_agent: str = Field(sa_column=words(300))
     request_id: str = Field(sa_column=words(64))
     hash: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    version: int = Field(default=2, sa_column=Column(Integer, nullable=False, server_default=text("1")))
+    actor_kind: str | None = Field(default=None, sa_column=words(16, nullable=True))
+    target_name: str = Field(default="", sa_column=Column(String(254), nullable=False, server_default=text("''")))
+    target_facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    actor_salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary(16)))
+    actor_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
+    actor_erased: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    target_salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary(16)))
+    target_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
+    target_erased: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+
+    @property
+    def actor(self) -> Actor:
+        """Who did it."""
+        return actor_from(self.actor_kind, self.actor_id, self.actor_name)

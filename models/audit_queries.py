@@ -90,9 +90,14 @@ def _newest_first() -> Ordering:
     return Ordering("audit.sequence", col(AuditEvent.sequence), int, descending=True)
 
 
-async def audit_events(session: AsyncSession, chain: str) -> AsyncIterator[AuditEvent]:
-    """All the chain's events in their order, however many: a few hundred are in memory at a time."""
+async def audit_events(session: AsyncSession, chain: str, action: str | None = None) -> AsyncIterator[AuditEvent]:
+    """All the chain's events in their order, however many: a few hundred are in memory at a time.
+
+    :param action: only events of this action.
+    """
     statement = select(AuditEvent).where(AuditEvent.chain == chain).order_by(col(AuditEvent.sequence))
+    if action is not None:
+        statement = statement.where(AuditEvent.action == action)
     sequence = None
     while True:
         batch = statement if sequence is None else statement.where(AuditEvent.sequence > sequence)

@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
+from spacekey.domain.actor import Actor, actor_from
+
 from .columns import moment, words
 from .edge import FarFuture, FarPast
 from .row import Row
@@ -78,6 +80,15 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
+            "ix_tokens_workspace_creator",
+            "workspace_id",
+            "created_by_id",
+            "created_at",
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
             "ix_tokens_space_created",
             "space_id",
             "created_at",
@@ -113,6 +124,12 @@ class Token(Row, table=True):
     first_use_retires: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     last_used_at: datetime | None = Field(default=None, sa_column=moment())
     last_used_ip: str | None = Field(default=None, sa_column=words(64, nullable=True))
+    created_by_kind: str | None = Field(default=None, sa_column=words(16, nullable=True))
+
+    @property
+    def created_by(self) -> Actor:
+        """Who made it, by the name of that moment."""
+        return actor_from(self.created_by_kind, self.created_by_id, self.created_by_name)
 
 
 class TokenFirstUse(Row, table=True):

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import invitation_queries, user_queries, workspace_queries
 from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Workspace
 
-from .audit import Actor, record
+from .audit import Attribution, record
 from .caller import MemberCaller, RequestFacts
 from .own_words import words_around
 from .passwords import check_password
@@ -90,11 +91,12 @@ async def _join(
     await record(
         session,
         system,
-        Actor(user.id, user.email, "invitation", request),
+        Attribution(Actor(ActorKind.PERSON, user.id, user.email), "invitation", request),
         chain=workspace.id,
         action="member.join",
         target_id=user.id,
-        after={"email": user.email, "role": invitation.role},
+        target_name=user.email,
+        after={"role": invitation.role},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from spacekey.domain.actor import OPERATOR_ID, Actor, ActorKind
 from spacekey.domain.principal import Kind, Principal
 
 
@@ -26,6 +27,11 @@ class MemberCaller:
     request: RequestFacts
     credential: str = "session"
 
+    @property
+    def actor(self) -> Actor:
+        """The person as the audit log and lists name it."""
+        return Actor(ActorKind.PERSON, self.id, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenCaller:
@@ -41,15 +47,25 @@ class TokenCaller:
         """The token's id."""
         return self.id
 
+    @property
+    def actor(self) -> Actor:
+        """The token as the audit log and lists name it."""
+        return Actor(ActorKind.TOKEN, self.id, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Operator:
     """Whoever runs the server: the command line on the machine itself. Never made from a request."""
 
     request: RequestFacts
-    id: str = "operator"
-    name: str = "operator"
+    id: str = OPERATOR_ID
+    name: str = OPERATOR_ID
     credential: str = "command line"
+
+    @property
+    def actor(self) -> Actor:
+        """The operator as the audit log and lists name it."""
+        return Actor(ActorKind.OPERATOR, self.id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,11 @@ class IntrospectorCaller:
     def credential(self) -> str:
         """The app's id."""
         return self.id
+
+    @property
+    def actor(self) -> Actor:
+        """The app as the audit log and lists name it."""
+        return Actor(ActorKind.SERVICE, self.id, self.name)
 
 
 Caller: TypeAlias = MemberCaller | TokenCaller | Operator | IntrospectorCaller

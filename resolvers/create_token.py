@@ -15,7 +15,7 @@ from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import token_queries, workspace_queries
 from spacekey.models.token import Token
 
-from .audit import Actor, record
+from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
 from .system import System
@@ -148,14 +148,10 @@ def prepare_token(
         created_at=now,
         created_by_id=authority.caller.id,
         created_by_name=authority.caller.name,
+        created_by_kind=authority.caller.actor.kind.value,
         expires_at=expires_at,
     )
     return token, secret
-
-
-def actor_of(caller: Caller) -> Actor:
-    """The caller as the audit log names it."""
-    return Actor(caller.id, caller.name, caller.credential, caller.request)
 
 
 async def check_room(session: AsyncSession, system: System, authority: Authority) -> None:

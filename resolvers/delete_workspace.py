@@ -8,10 +8,9 @@ from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.models import invitation_queries, workspace_queries
 
-from .audit import record
+from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, TokenCaller
-from .create_token import actor_of
 from .settle import settle, staleness_seconds
 from .system import System
 from .workspaces import ChangedWorkspace

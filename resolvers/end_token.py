@@ -13,9 +13,8 @@ from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
 from spacekey.models.token import Token
 
-from .audit import record
+from .audit import actor_of, record
 from .caller import Caller
-from .create_token import actor_of
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
 from .system import System

@@ -13,10 +13,9 @@ from spacekey.models import invitation_queries, user_queries
 from spacekey.models.user import Invitation
 from spacekey.models.workspace import Member
 
-from .audit import record
+from .audit import actor_of, record
 from .authority import authority_in
 from .caller import Caller
-from .create_token import actor_of
 from .opaque import opaque_secret
 from .system import System
 from .token_grants import check_role_ceiling
@@ -80,5 +79,6 @@ async def withdraw_invitation(system: System, caller: Caller, invitation_id: str
             chain=found.workspace_id,
             action="member.withdraw_invitation",
             target_id=found.user_id,
-            before={"email": "" if user is None else user.email, "role": found.role},
+            target_name="" if user is None else user.email,
+            before={"role": found.role},
         )

@@ -15,10 +15,9 @@ from spacekey.models import invitation_queries, user_queries, workspace_queries
 from spacekey.models.user import User
 from spacekey.models.workspace import Member
 
-from .audit import record
+from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, Operator
-from .create_token import actor_of
 from .invitations import invite
 from .settle import settle, staleness_seconds
 from .system import System
@@ -79,7 +78,8 @@ async def add_member(
             chain=workspace_id,
             action="member.add" if at_once else "member.invite",
             target_id=user.id,
-            after={"email": address, "role": role},
+            target_name=address,
+            after={"role": role},
         )
     return Membership(member, user, system.clock(), invitation)
 
@@ -109,6 +109,7 @@ async def change_member_role(
                 chain=workspace_id,
                 action="member.change_role",
                 target_id=user_id,
+                target_name=user.email,
                 before={"role": before},
                 after={"role": role},
             )
@@ -137,7 +138,8 @@ async def remove_member(
             chain=workspace_id,
             action="member.remove",
             target_id=user_id,
-            before={"email": user.email, "role": member.role},
+            target_name=user.email,
+            before={"role": member.role},
         )
         staleness = await staleness_seconds(session, system)
     return Membership(member, user, await settle(system, staleness, wait=wait))

@@ -14,9 +14,8 @@ from spacekey.models import user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import UserSession
 
-from .audit import record
+from .audit import actor_of, record
 from .caller import MemberCaller
-from .create_token import actor_of
 from .sessions import IDLE
 from .system import System
 

@@ -12,12 +12,13 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Reason, Refused
 from spacekey.domain.refusal import Refusal
 from spacekey.models import token_queries
 
-from .audit import Actor, record
+from .audit import Attribution, record
 from .caller import RequestFacts
 from .system import System
 
@@ -124,7 +125,7 @@ class RefusalLog:
             await record(
                 session,
                 self._system,
-                Actor(token.id, token.name, token.id, noted.request),
+                Attribution(Actor(ActorKind.TOKEN, token.id, token.name), token.id, noted.request),
                 chain=token.workspace_id,
                 action="token.refused",
                 target_id=token.id,

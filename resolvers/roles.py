@@ -11,10 +11,9 @@ from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
 from spacekey.models import workspace_queries
 
-from .audit import Facts, record
+from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
-from .create_token import actor_of
 from .settle import settle, staleness_seconds
 from .system import System
 from .token_grants import check_role_ceiling

@@ -13,10 +13,10 @@ from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import token_queries
 from spacekey.models.token import Token
 
-from .audit import Facts, record
+from .audit import Facts, actor_of, record
 from .authority import Authority
 from .caller import Caller
-from .create_token import Issued, actor_of, check_room, checked_environment, prepare_token
+from .create_token import Issued, check_room, checked_environment, prepare_token
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
 from .system import System

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.actor import UNKNOWN_PERSON_ID, Actor, ActorKind
 from spacekey.domain.ids import SESSION, new_id
 from spacekey.domain.network import network_of
 from spacekey.domain.outcome import Reason, Refused, Valid
@@ -17,9 +18,8 @@ from spacekey.models import user_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User, UserSession
 
-from .audit import Actor, printable, record
+from .audit import Attribution, actor_of, printable, record
 from .caller import MemberCaller, RequestFacts
-from .create_token import actor_of
 from .opaque import opaque_secret
 from .own_words import words_around
 from .passwords import check_password
@@ -30,7 +30,7 @@ from .workspace_facts import scopes_of
 IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=14)
 TOUCH_EVERY = timedelta(minutes=1)
-NOBODY = "nobody"
+UNKNOWN_PERSON = Actor(ActorKind.PERSON, UNKNOWN_PERSON_ID, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ async def open_session(
             user_agent=printable(request.user_agent, 300),
         )
     )
-    actor = Actor(user.id, user.email, "password", request)
+    actor = Attribution(Actor(ActorKind.PERSON, user.id, user.email), "password", request)
     await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
     return SignedIn(user, secret, now + ABSOLUTE)
 
@@ -201,8 +201,8 @@ async def _record_failure(
     system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
 ) -> None:
     """The address as typed is not kept: people type passwords into the wrong field."""
-    target = user.id if user is not None else NOBODY
-    actor = Actor(target, user.email if user is not None else NOBODY, "password", request)
+    person = Actor(ActorKind.PERSON, user.id, user.email) if user is not None else UNKNOWN_PERSON
+    actor, target = Attribution(person, "password", request), person.id
     async with system.store.changing() as session:
         await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
 

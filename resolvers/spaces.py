@@ -13,10 +13,9 @@ from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import token_queries, workspace_queries
 from spacekey.models.workspace import Space
 
-from .audit import record
+from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
-from .create_token import actor_of
 from .settle import settle, staleness_seconds
 from .system import System
 from .validate import clean_name, clean_slug

@@ -14,9 +14,8 @@ from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
 from spacekey.models.setting_queries import hold_staleness, read_setting, write_setting
 
-from .audit import record
+from .audit import actor_of, record
 from .caller import Operator
-from .create_token import actor_of
 from .system import System
 
 STALENESS_SECONDS_MAX = 60.0

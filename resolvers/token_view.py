@@ -42,8 +42,9 @@ class TokenView:
 
     @property
     def public_id(self) -> str:
-        """The creator's name then (a member's e-mail address), an underscore, and the id."""
-        return f"{self.token.created_by_name}_{self.token.id}"
+        """The creator's name then (a member's e-mail address), an underscore, and the id: for display only."""
+        name = self.token.created_by_name
+        return f"{name}_{self.token.id}" if name else self.token.id
 
 
 def view_of(

@@ -10,9 +10,9 @@ from spacekey.domain.refusal import Conflict
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 
-from .audit import record
+from .audit import actor_of, record
 from .caller import Caller
-from .create_token import actor_of, check_room, checked_environment
+from .create_token import check_room, checked_environment
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
 from .system import System

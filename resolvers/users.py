@@ -8,9 +8,8 @@ from spacekey.models import invitation_queries, user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User
 
-from .audit import record
+from .audit import actor_of, record
 from .caller import Operator
-from .create_token import actor_of
 from .own_words import words_about, words_around
 from .passwords import check_password
 from .system import System
@@ -37,7 +36,15 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
             created_at=system.clock(),
         )
         session.add(user)
-        await record(session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="user.create", target_id=user.id)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=SYSTEM_CHAIN,
+            action="user.create",
+            target_id=user.id,
+            target_name=user.email,
+        )
     return user
 
 
@@ -61,6 +68,12 @@ async def reset_password(system: System, caller: Operator, *, email: str, passwo
         await user_queries.delete_sessions_of_user(session, user.id)
         await invitation_queries.delete_invitations_of_user(session, user.id)
         await record(
-            session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="user.reset_password", target_id=user.id
+            session,
+            system,
+            actor_of(caller),
+            chain=SYSTEM_CHAIN,
+            action="user.reset_password",
+            target_id=user.id,
+            target_name=user.email,
         )
     return user

@@ -16,10 +16,9 @@ from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import workspace_queries
 from spacekey.models.workspace import Member, Workspace
 
-from .audit import Facts, record
+from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller, Operator
-from .create_token import actor_of
 from .settle import settle, staleness_seconds
 from .system import System
 from .validate import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown

@@ -9,6 +9,8 @@ from strawberry.scalars import JSON
 
 from spacekey.models.audit import AuditEvent as AuditRow
 
+from .actor_types import Actor, actor_type
+
 
 @strawberry.type(description="Something that happened: who, with what, on what, from where, and how it ended.")
 class AuditEvent:
@@ -19,16 +21,21 @@ class AuditEvent:
     at: datetime
     action: str
     outcome: str
-    actor_id: str
-    actor_name: str
+    actor: Actor = strawberry.field(description="Who did it.")
     credential: str
     target_id: str
+    target_name: str = strawberry.field(
+        description="The address or name of the person it was about; empty where it was about none, or once erased."
+    )
+    target_facts: JSON | None = strawberry.field(description="Further facts about that person, which can be erased.")
     before: JSON | None
     after: JSON | None
     ip: str
     user_agent: str
     request_id: str
     hash: str
+    actor_erased: bool = strawberry.field(description="Whether the actor was erased: only kind and id are left.")
+    target_erased: bool = strawberry.field(description="Whether the person it was about was erased.")
 
 
 def event_type(row: AuditRow) -> AuditEvent:
@@ -39,14 +46,17 @@ def event_type(row: AuditRow) -> AuditEvent:
         at=row.at,
         action=row.action,
         outcome=row.outcome,
-        actor_id=row.actor_id,
-        actor_name=row.actor_name,
+        actor=actor_type(row.actor),
         credential=row.credential,
         target_id=row.target_id,
+        target_name=row.target_name,
+        target_facts=None if row.target_facts is None else JSON(row.target_facts),
         before=None if row.before is None else JSON(row.before),
         after=None if row.after is None else JSON(row.after),
         ip=row.ip,
         user_agent=row.user_agent,
         request_id=row.request_id,
         hash=row.hash.hex(),
+        actor_erased=row.actor_erased,
+        target_erased=row.target_erased,
     )

@@ -15,6 +15,7 @@ from spacekey.resolvers.list_tokens import TokenSearch
 from spacekey.resolvers.token_usage import checked_days
 from spacekey.resolvers.token_view import TokenView
 
+from .actor_types import Actor, actor_type
 from .answering import answering
 from .context import SpacekeyInfo
 from .node import Node
@@ -69,7 +70,9 @@ class Token(Node):
 
     view: strawberry.Private[TokenView]
 
-    @strawberry.field(description="The creator's name then (a member's e-mail address), an underscore, and the id.")
+    @strawberry.field(
+        description="The creator's name then (a member's e-mail address), an underscore, and the id: for display."
+    )
     def token_id(self) -> str:
         """The id people quote."""
         return self.view.public_id
@@ -129,10 +132,10 @@ class Token(Node):
         """When it was made."""
         return self.view.token.created_at
 
-    @strawberry.field(description="Who made it, as they were called then: an e-mail address or a token's name.")
-    def created_by(self) -> str:
+    @strawberry.field(description="Who made it, by the name of that moment.")
+    def created_by(self) -> Actor:
         """The creator."""
-        return self.view.token.created_by_name
+        return actor_type(self.view.token.created_by)
 
     @strawberry.field(description="Null: no expiry.")
     def expires_at(self) -> datetime | None:

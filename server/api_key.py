@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from spacekey.resolvers.audit import actor_facts
 from spacekey.resolvers.create_token import Issued
 from spacekey.resolvers.token_view import TokenView
 
@@ -31,7 +32,7 @@ def shown(view: TokenView) -> dict[str, Any]:
         "workspace_id": token.workspace_id,
         "space_id": token.space_id,
         "created_at": written(token.created_at),
-        "created_by": token.created_by_name,
+        "created_by": actor_facts(token.created_by),
         "expires_at": written(token.expires_at),
         "last_used_at": written(token.last_used_at),
         "disabled_at": written(token.disabled_at),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from spacekey.domain.actor import ActorKind
+
 Json = dict[str, Any]
 
 
@@ -46,7 +48,7 @@ _API_KEY: Json = {
     "workspace_id": _TEXT,
     "space_id": _MAYBE_TEXT,
     "created_at": _MOMENT,
-    "created_by": _TEXT,
+    "created_by": reference("Actor"),
     "expires_at": _MAYBE_MOMENT,
     "last_used_at": _MAYBE_MOMENT,
     "disabled_at": _MAYBE_MOMENT,
@@ -80,6 +82,13 @@ _USE: Json = {
 }
 
 SCHEMAS: Json = {
+    "Actor": _object(
+        {
+            "kind": {"enum": [kind.value for kind in ActorKind]},
+            "id": _TEXT,
+            "name": {**_TEXT, "description": "What they were called at that moment; kind and id identify."},
+        }
+    ),
     "ApiKey": _object(_API_KEY | {"effective_at": _MOMENT}, tuple(_API_KEY)),
     "ApiKeyPage": _object({"api_keys": {"type": "array", "items": reference("ApiKey")}, "next": _MAYBE_TEXT}),
     "NewApiKey": _object(

@@ -5,6 +5,7 @@ import { h } from "../base/dom.js";
 import { render, go } from "../base/router.js";
 import { ago, dateAndAgo } from "../base/time.js";
 import { WORKSPACE, keepWorkspace, may, roleTitle } from "../base/workspace.js";
+import { actorName } from "../parts/actor.js";
 import { alertBox } from "../parts/alert.js";
 import { auditTable, AUDIT_ROW } from "../parts/audit-table.js";
 import { dayChart, withQuietDays } from "../parts/chart.js";
@@ -105,7 +106,7 @@ function facts(workspace, token) {
       token.space ? h("a", { href: `/space/${token.space.id}/tokens` }, token.space.name) : workspace.name,
     ],
     ["Environment", environmentBadge(token.environment)],
-    ["Created", [dateAndAgo(token.createdAt), " by ", token.createdBy]],
+    ["Created", [dateAndAgo(token.createdAt), " by ", actorName(token.createdBy)]],
     ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
     token.retiresAt
       ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.retiresAt)]

@@ -2,13 +2,14 @@
 
 import { h } from "../base/dom.js";
 import { exactText, ago } from "../base/time.js";
+import { actorCell } from "./actor.js";
 import { refusalText } from "./refusal.js";
 import { holdRoles } from "./shown-part.js";
 import { table } from "./table.js";
 
 /** What is asked of an event. */
 export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
-  id sequence at action outcome actorName credential targetId before after ip userAgent requestId hash }`;
+  id sequence at action outcome actor { kind id name } credential targetId targetName targetFacts before after ip userAgent requestId hash }`;
 
 const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
 
@@ -18,8 +19,8 @@ export function auditTable(workspace, events, caption) {
     { title: "When", cell: (one) => ago(one.at) },
     { title: "What", cell: what },
     { title: "Outcome", cell: (one) => OUTCOMES[one.outcome] ?? one.outcome },
-    { title: "Who", cell: (one) => [one.actorName, h("div", { class: "quiet" }, one.credential)] },
-    { title: "On", cell: (one) => target(one.targetId) },
+    { title: "Who", cell: (one) => [actorCell(one.actor), credential(one)] },
+    { title: "On", cell: (one) => target(one) },
     { title: "From", cell: (one) => one.ip || "–" },
     { title: "Details", cell: (one) => details(workspace, one) },
   ];
@@ -31,9 +32,14 @@ function what(one) {
   return [h("code", {}, one.action), reason ? h("div", {}, reason) : null];
 }
 
-function target(id) {
+function credential({ credential, actor }) {
+  return credential === actor.id ? null : h("div", { class: "quiet" }, credential);
+}
+
+function target({ targetId: id, targetName: name }) {
   const short = id.length > 16 ? `${id.slice(0, 15)}…` : id;
-  return id.startsWith("key_") ? h("a", { href: `/token/${id}`, title: id }, short) : h("span", { title: id }, short);
+  const shown = id.startsWith("key_") ? h("a", { href: `/token/${id}`, title: id }, short) : h("span", { title: id }, short);
+  return name ? [shown, h("div", { class: "quiet" }, name)] : shown;
 }
 
 function details(workspace, one) {

@@ -3,6 +3,7 @@
 import { h } from "../base/dom.js";
 import { ago, date } from "../base/time.js";
 import { may, roleTitle } from "../base/workspace.js";
+import { actorCell } from "./actor.js";
 import { menuButton } from "./menu.js";
 import { nameWord, shownCode, shownWord } from "./shown-part.js";
 import { environmentBadge, statusBadge, statusNote } from "./status.js";
@@ -26,7 +27,7 @@ export function tokenColumns(workspace, space, done) {
     !space && catalog.tokenKinds.includes("space") && { key: "space", title: "Belongs to", cell: placeCell },
     { key: "scope", title: roles ? "Scope" : "Scopes", cell: (one) => grantsCell(workspace, one) },
     { key: "created", title: "Created", sort: "CREATED_AT", cell: (one) => date(one.createdAt) },
-    { key: "createdBy", title: "Created by", hidden: true, cell: (one) => one.createdBy },
+    { key: "createdBy", title: "Created by", hidden: true, cell: (one) => actorCell(one.createdBy) },
     { key: "expires", title: "Expires", sort: "EXPIRES_AT", cell: (one) => date(one.expiresAt) },
     { key: "lastUsed", title: "Last used", sort: "LAST_USED_AT", cell: (one) => ago(one.lastUsedAt) },
     { key: "status", title: "Status", cell: statusCell },

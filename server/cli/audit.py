@@ -39,7 +39,7 @@ def list_(
         from .find import every
 
         name = await _chain_called(system, chain)
-        columns = ("sequence", "at", "action", "outcome", "actor_name", "credential", "target_id", "ip")
+        columns = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
         async with system.store.reading() as session:
             fetch = partial(audit_page, session, name, target_id=target, action=action)
             with Listing(as_json, *columns, limit=limit) as listing:
@@ -64,7 +64,7 @@ def verify(
 
         names = [await _chain_called(system, one) for one in chains] if chains else None
         broken = 0
-        with Listing(as_json, "chain", "events", "result", "broken_at") as listing:
+        with Listing(as_json, "chain", "events", "result", "broken_at", "problem", "erased") as listing:
             for report in await verify_chains(system, names):
                 broken += report.broken_at is not None
                 listing.add(
@@ -73,6 +73,8 @@ def verify(
                         "events": report.events,
                         "result": "ok" if report.broken_at is None else "broken",
                         "broken_at": report.broken_at,
+                        "problem": report.problem,
+                        "erased": report.erased,
                     }
                 )
         return broken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Space, Workspace
+from spacekey.resolvers.audit import actor_facts
 from spacekey.resolvers.token_view import TokenView
 from spacekey.server.moments import written
 
@@ -28,7 +29,7 @@ def token_facts(view: TokenView) -> Facts:
         "scopes": sorted(view.scopes),
         "status": view.status.value,
         "created_at": written(token.created_at),
-        "created_by": token.created_by_name,
+        "created_by": actor_facts(token.created_by),
         "expires_at": written(token.expires_at),
         "disabled_at": written(token.disabled_at),
         "revoked_at": written(token.revoked_at),

@@ -51,3 +51,91 @@ async def test_audit_events_are_not_replaced(store: Store, old: str, new: str) -
     """INSERT OR REPLACE deletes the row in its way without asking the delete trigger."""
     await add(store, an_event("ws_1", 1, id="evt_1"))
     await refused(store, REPLACE.format(columns=COLUMNS.replace(old, new, 1)))
+
+
+ACTOR_PART = {"actor_name": "''", "ip": "''", "user_agent": "''", "actor_salt": "NULL", "actor_erased": "true"}
+TARGET_PART = {"target_name": "''", "target_facts": "NULL", "target_salt": "NULL", "target_erased": "true"}
+OTHERS = {
+    "id": "'evt_2'",
+    "chain": "'ws_2'",
+    "sequence": "9",
+    "at": "'2020-01-01 00:00:00'",
+    "action": "'token.update'",
+    "outcome": "'alert'",
+    "actor_id": "'usr_y'",
+    "credential": "'key_y'",
+    "target_id": "'key_y'",
+    "before": "NULL",
+    "after": "'{}'",
+    "request_id": "''",
+    "version": "1",
+    "actor_kind": "'token'",
+    "actor_digest": "NULL",
+    "target_digest": "NULL",
+}
+
+
+def quoted(values: dict[str, str]) -> str:
+    return ", ".join(f'"{name}" = {value}' for name, value in values.items())
+
+
+def whole_event(**given: object) -> AuditEvent:
+    """An event of which every column holds something."""
+    facts: dict[str, object] = {
+        "id": "evt_1",
+        "actor_kind": "person",
+        "target_name": "bob@example.com",
+        "target_facts": {"address": "bob@example.com"},
+        "before": {"email": "bob@example.com", "role": "viewer"},
+        "after": {"role": "admin"},
+        "actor_salt": bytes(16),
+        "actor_digest": bytes(32),
+        "target_salt": bytes(16),
+        "target_digest": bytes(32),
+    }
+    return an_event("ws_1", 1, **{**facts, **given})
+
+
+async def change(store: Store, values: dict[str, str]) -> None:
+    async with store.engine.begin() as connection:
+        await connection.execute(text(f"UPDATE audit_events SET {quoted(values)}"))
+
+
+def test_every_column_stands_in_one_of_the_lists() -> None:
+    columns = {column.name for column in AuditEvent.__table__.columns}
+    assert columns == {*ACTOR_PART, *TARGET_PART, *OTHERS, "hash"}
+
+
+@pytest.mark.parametrize("part", [ACTOR_PART, TARGET_PART, ACTOR_PART | TARGET_PART], ids=["actor", "target", "both"])
+async def test_a_part_is_erased_once_and_nothing_else_with_it(store: Store, part: dict[str, str]) -> None:
+    await add(store, whole_event())
+    other_part = TARGET_PART if "target_name" not in part else ACTOR_PART if "actor_name" not in part else {}
+    for name, value in {**OTHERS, **other_part, "hash": "actor_digest || target_digest"}.items():
+        with pytest.raises(DBAPIError, match="never changed or deleted"):
+            await change(store, part | {name: value})
+    for name in part:
+        incomplete = {one: value for one, value in part.items() if one != name}
+        with pytest.raises(DBAPIError, match="never changed or deleted"):
+            await change(store, incomplete)
+    await change(store, part)
+    with pytest.raises(DBAPIError, match="never changed or deleted"):
+        await change(store, part)
+    for name in part:
+        with pytest.raises(DBAPIError, match="never changed or deleted"):
+            await change(store, {name: "false" if name.endswith("erased") else "'x'"})
+
+
+async def test_a_row_of_version_1_loses_its_targets_address_and_no_other_fact(store: Store) -> None:
+    await add(store, whole_event(version=1))
+    for name, value in {"before": "'{}'", "after": "NULL"}.items():
+        with pytest.raises(DBAPIError, match="never changed or deleted"):
+            await change(store, TARGET_PART | {name: value})
+    with pytest.raises(DBAPIError, match="never changed or deleted"):
+        await change(store, {"before": """'{"role": "viewer"}'"""})
+    await change(store, TARGET_PART | {"before": """'{"role": "viewer"}'"""})
+
+
+async def test_a_row_of_version_2_keeps_all_its_facts(store: Store) -> None:
+    await add(store, whole_event())
+    with pytest.raises(DBAPIError, match="never changed or deleted"):
+        await change(store, TARGET_PART | {"before": """'{"role": "viewer"}'"""})

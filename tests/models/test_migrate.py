@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -58,16 +57,23 @@ async def catalog(store: Store) -> list[Any]:
 
 
 def _parts(sql: str | None) -> tuple[str, ...]:
-    """The columns and constraints of a CREATE TABLE, whatever order they were written in."""
+    """The columns and constraints of a CREATE TABLE, in whichever order they were written."""
     if sql is None or not sql.startswith("CREATE TABLE"):
         return (sql or "",)
-    body = sql[sql.index("(") + 1 : sql.rindex(")")]
-    parts = [" ".join(part.split()) for part in re.split(r",\s*\n", body)]
-    return (*(part for part in parts if not _is_constraint(part)), *sorted(filter(_is_constraint, parts)))
+    return tuple(sorted(" ".join(part.split()) for part in _outer_parts(sql[sql.index("(") + 1 : sql.rindex(")")])))
 
 
-def _is_constraint(part: str) -> bool:
-    return part.startswith(("CONSTRAINT", "PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK"))
+def _outer_parts(body: str) -> list[str]:
+    """What the commas outside of parentheses and quotes separate; ALTER TABLE writes no line breaks between them."""
+    parts, depth, quoted = [""], 0, False
+    for one in body:
+        quoted ^= one == "'"
+        depth += 0 if quoted else (one == "(") - (one == ")")
+        if one == "," and depth == 0 and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += one
+    return parts
 
 
 async def triggers(store: Store) -> set[str]:

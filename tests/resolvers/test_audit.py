@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from spacekey.domain.actor import UNKNOWN_PERSON_ID
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Refusal
 from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
@@ -174,7 +175,7 @@ async def test_a_failed_sign_in_is_a_denied_row_without_what_was_typed(store: St
             await sign_in(here.system, FACTS, email=email, password=typed)
     known, unknown = (await events(store, SYSTEM_CHAIN))[-2:]
     assert (known.outcome, known.actor_id) == ("denied", here.owner.id)
-    assert (unknown.outcome, unknown.actor_id) == ("denied", "nobody")
+    assert (unknown.outcome, unknown.actor_id) == ("denied", UNKNOWN_PERSON_ID)
     assert typed not in repr(await snapshot(store))
 
 

@@ -93,9 +93,11 @@ OPEN_FIELDS: dict[str, Open] = {
     "InvitationConnection": _open(_PAGE, "members:read"),
     "InvitationEdge": _open(_ROW, "members:read"),
     "AuditEvent": _open(
-        "id sequence at action outcome actorId actorName credential targetId before after ip userAgent requestId hash",
+        "id sequence at action outcome actor credential targetId targetName targetFacts before after ip userAgent"
+        " requestId hash actorErased targetErased",
         "audit:read",
     ),
+    "Actor": _open("kind id name"),
     "AuditEventConnection": _open(_PAGE, "audit:read"),
     "AuditEventEdge": _open(_ROW, "audit:read"),
     # what a ruled mutation answers

@@ -8,8 +8,9 @@ import httpx
 
 from spacekey.server.session_cookie import COOKIE
 
-TOKEN = """id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt createdBy
-expiresAt disabledAt revokedAt revokedReason lastUsedAt rotatedFrom { id } rotatedTo { id }"""
+TOKEN = """id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt
+createdBy { kind id name } expiresAt disabledAt revokedAt revokedReason lastUsedAt
+rotatedFrom { id } rotatedTo { id }"""
 
 REFUSED = "... on Refusal { message }"
 CREATE_REFUSED = "... on InvalidInput { field reason } ... on ScopeNotAllowed { scopes } ... on PlanLimit { plan }"

@@ -15,7 +15,7 @@ def test_events_are_listed_newest_first_and_by_target_and_action(filled: Cli) ->
     filled("token", "revoke", token, "--yes")
     listed = filled.lines("audit", "list", "guard-demo")
     assert [one["action"] for one in listed] == ["token.revoke", "token.create", "workspace.create"]
-    assert {one["actor_id"] for one in listed} == {"operator"}
+    assert [one["actor"] for one in listed] == [{"kind": "operator", "id": "operator", "name": "operator"}] * 3
     assert len(filled.lines("audit", "list", "guard-demo", "--target", token)) == 2
     assert len(filled.lines("audit", "list", "guard-demo", "--action", "token.create")) == 1
     assert [one["action"] for one in filled.lines("audit", "list", "system")] == ["user.create"]

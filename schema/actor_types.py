@@ -1,0 +1,35 @@
+"""Actors as clients see them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import strawberry
+
+from spacekey.domain.actor import Actor as DomainActor
+from spacekey.domain.actor import ActorKind as DomainActorKind
+
+
+@strawberry.enum(description="What an actor is.")
+class ActorKind(Enum):
+    """Kinds of actors."""
+
+    PERSON = DomainActorKind.PERSON.value
+    TOKEN = DomainActorKind.TOKEN.value
+    OPERATOR = DomainActorKind.OPERATOR.value
+    SERVICE = DomainActorKind.SERVICE.value
+    SYSTEM = DomainActorKind.SYSTEM.value
+
+
+@strawberry.type(description="Who did something. The kind and the id identify; a name is chosen by people.")
+class Actor:
+    """An actor."""
+
+    kind: ActorKind
+    id: strawberry.ID
+    name: str = strawberry.field(description="What they were called at that moment; empty once they were erased.")
+
+
+def actor_type(actor: DomainActor) -> Actor:
+    """The GraphQL face of an actor."""
+    return Actor(kind=ActorKind(actor.kind.value), id=strawberry.ID(actor.id), name=actor.name)
