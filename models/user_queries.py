@@ -67,12 +67,12 @@ async def delete_session(session: AsyncSession, digest: bytes) -> None:
     await session.exec(delete(UserSession).where(col(UserSession.digest) == digest))
 
 
-async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: bytes | None = None) -> int:
-    """End all the user's sessions, but the one with the digest ``keep``; how many those were."""
+async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: bytes | None = None) -> list[str]:
+    """End all the user's sessions, but the one with the digest ``keep``; return their ids."""
     statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
     if keep is not None:
         statement = statement.where(col(UserSession.digest) != keep)
-    return (await session.exec(statement)).rowcount
+    return list((await session.exec(statement.returning(col(UserSession.id)))).scalars())
 
 
 async def delete_expired_sessions(session: AsyncSession, now: datetime) -> None:

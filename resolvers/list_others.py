@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
-from spacekey.models import audit_queries, workspace_queries
+from spacekey.models import audit_queries, user_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
 from spacekey.models.user import User
 from spacekey.models.workspace import Member, Space
@@ -74,6 +74,20 @@ async def member_list(
     async with system.store.reading() as session:
         await _whole_workspace(session, system, caller, workspace_id, "members:read")
         return await workspace_queries.member_page(session, workspace_id, request)
+
+
+async def one_member(system: System, caller: Caller, workspace_id: str, user_id: str) -> tuple[Member, User]:
+    """One member of a workspace, with the person.
+
+    :raises NotFound, Forbidden: not a member, not the caller's workspace, or without ``members:read``.
+    """
+    async with system.store.reading() as session:
+        await _whole_workspace(session, system, caller, workspace_id, "members:read")
+        member = await workspace_queries.member(session, workspace_id, user_id)
+        user = await user_queries.user_by_id(session, user_id)
+    if member is None or user is None:
+        raise NotFound("member")
+    return member, user
 
 
 async def audit_list(

@@ -63,12 +63,12 @@ async def end_session(system: System, caller: MemberCaller, session_id: str, pre
     return present is not None and ended.digest == present.digest()
 
 
-async def end_other_sessions(system: System, caller: MemberCaller, present: Secret | None) -> int:
-    """End all of the caller's sessions but the present one; how many those were."""
+async def end_other_sessions(system: System, caller: MemberCaller, present: Secret | None) -> list[str]:
+    """End all of the caller's sessions but the present one; return the ids of those that ended."""
     async with system.store.changing() as session:
         keep = None if present is None else present.digest()
         ended = await user_queries.delete_sessions_of_user(session, caller.id, keep=keep)
-        await _record(session, system, caller, "session.end_others", caller.id, ended)
+        await _record(session, system, caller, "session.end_others", caller.id, len(ended))
     return ended
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from spacekey.domain.ids import member_id
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import members
 from spacekey.resolvers.invitations import withdraw_invitation
@@ -64,15 +65,28 @@ class MemberSuccess:
     )
 
 
-@strawberry.type(description="The invitation is gone.")
-class WithdrawInvitationSuccess:
-    """Which one."""
+@strawberry.type(description="The person is no longer a member.")
+class RemoveMemberSuccess:
+    """The membership that ended."""
 
-    id: strawberry.ID
+    removed_member_id: strawberry.ID = strawberry.field(description="The member's `id`, to drop from a client's cache.")
+    effective_at: datetime
+
+
+@strawberry.type(description="The invitation can no longer be accepted.")
+class WithdrawInvitationSuccess:
+    """The invitation that was withdrawn."""
+
+    withdrawn_invitation_id: strawberry.ID = strawberry.field(
+        description="The invitation's `id`, to drop from a client's cache."
+    )
 
 
 MemberResult: TypeAlias = Annotated[
     MemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict, strawberry.union("MemberResult")
+]
+RemoveMemberResult: TypeAlias = Annotated[
+    RemoveMemberSuccess | ScopeNotAllowed | NotFound | Conflict, strawberry.union("RemoveMemberResult")
 ]
 WithdrawInvitationResult: TypeAlias = Annotated[
     WithdrawInvitationSuccess | ScopeNotAllowed | NotFound | Conflict, strawberry.union("WithdrawInvitationResult")
@@ -119,18 +133,20 @@ class MemberMutations:
             )
         )
 
-    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(graphql_type=RemoveMemberResult, directives=[requires_scopes("members:write")])
     async def remove_member(self, info: SpacekeyInfo, input: RemoveMemberInput) -> object:  # noqa: A002
         """Remove a member; the tokens they made stay."""
         context = info.context
-        return _member_success(
-            await answered(
-                context,
-                lambda: members.remove_member(
-                    context.system, context.known_caller, input.workspace_id, input.user_id, wait=input.wait
-                ),
-            )
+        answer = await answered(
+            context,
+            lambda: members.remove_member(
+                context.system, context.known_caller, input.workspace_id, input.user_id, wait=input.wait
+            ),
         )
+        if not isinstance(answer, Membership):
+            return answer
+        removed = member_id(answer.member.workspace_id, answer.member.user_id)
+        return RemoveMemberSuccess(removed_member_id=strawberry.ID(removed), effective_at=answer.effective_at)
 
     @strawberry.mutation(graphql_type=WithdrawInvitationResult, directives=[requires_scopes("members:write")])
     async def withdraw_invitation(self, info: SpacekeyInfo, input: WithdrawInvitationInput) -> object:  # noqa: A002
@@ -139,7 +155,7 @@ class MemberMutations:
 
         async def withdraw() -> WithdrawInvitationSuccess:
             await withdraw_invitation(context.system, context.known_caller, input.id)
-            return WithdrawInvitationSuccess(id=input.id)
+            return WithdrawInvitationSuccess(withdrawn_invitation_id=input.id)
 
         return await answered(context, withdraw)
 

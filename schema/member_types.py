@@ -6,13 +6,16 @@ from datetime import datetime
 
 import strawberry
 
+from spacekey.domain.ids import member_id
 from spacekey.models.user import Invitation as InvitationRow
 from spacekey.models.user import User
 from spacekey.models.workspace import Member as MemberRow
 
+from .node import Node
+
 
 @strawberry.type(description="A person with a role in a workspace.")
-class Member:
+class Member(Node):
     """A member."""
 
     user_id: strawberry.ID = strawberry.field(
@@ -41,6 +44,7 @@ class Invitation:
 def member_type(member: MemberRow, user: User) -> Member:
     """The GraphQL face of a member."""
     return Member(
+        id=strawberry.ID(member_id(member.workspace_id, user.id)),
         user_id=strawberry.ID(user.id),
         name=user.name,
         email=user.email,

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import strawberry
 
-from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
+from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import page_request
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.list_others import one_space
+from spacekey.resolvers.list_others import one_member, one_space
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.resolvers.own_sessions import own_sessions
 
@@ -21,6 +21,7 @@ from .catalog_types import Catalog as CatalogType
 from .catalog_types import catalog_type
 from .connection import After, Before, Connection, First, Last, connection_of
 from .context import Context, SpacekeyInfo
+from .member_types import Member, member_type
 from .needs import Needs, needs_of
 from .node import Node
 from .session_types import Session, User, session_type
@@ -87,7 +88,7 @@ class Query:
             case "space":
                 return await _space(info.context, id)
             case _:
-                return None
+                return await _member(info.context, id)
 
     @strawberry.field(
         description="The workspaces you belong to, by name.", directives=[requires_scopes("workspace:read")]
@@ -148,6 +149,12 @@ async def _token(context: Context, token_id: str) -> Token | None:
 async def _space(context: Context, space_id: str) -> Space | None:
     pair = await found(one_space(context.system, context.known_caller, space_id)) if _is(space_id, SPACE) else None
     return None if pair is None else space_type(pair[0])
+
+
+async def _member(context: Context, member_id: str) -> Member | None:
+    ids = membership_of(member_id)
+    pair = None if ids is None else await found(one_member(context.system, context.known_caller, *ids))
+    return None if pair is None else member_type(*pair)
 
 
 async def _workspace(context: Context, workspace_id: str) -> Workspace | None:

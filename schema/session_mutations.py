@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
@@ -12,7 +12,7 @@ from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import sessions
 from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.own_sessions import end_other_sessions, end_session
+from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, end_other_sessions, end_session
 from spacekey.resolvers.sessions import SignedIn
 
 from .answering import answering
@@ -71,9 +71,12 @@ class EndSessionInput:
 
 @strawberry.type(description="Those browsers have to sign in again.")
 class EndSessionsSuccess:
-    """How many sessions ended."""
+    """The sessions that ended."""
 
-    ended: int
+    ended: int = strawberry.field(description="How many.")
+    ended_session_ids: list[strawberry.ID] = strawberry.field(
+        description="Their `id`s, to drop from a client's cache; at most 100."
+    )
 
 
 SignInResult: TypeAlias = Annotated[
@@ -149,7 +152,7 @@ class SessionMutations:
             return answer
         if answer:
             context.session.close()
-        return EndSessionsSuccess(ended=1)
+        return _ended([input.id])
 
     @strawberry.mutation(
         graphql_type=EndSessionsResult,
@@ -161,7 +164,12 @@ class SessionMutations:
         context = info.context
         caller = context.signed_in_caller
         answer = await answered(context, lambda: end_other_sessions(context.system, caller, context.session.secret))
-        return EndSessionsSuccess(ended=answer) if isinstance(answer, int) else answer
+        return _ended(answer) if isinstance(answer, list) else answer
+
+
+def _ended(ids: Sequence[str]) -> EndSessionsSuccess:
+    shown = [strawberry.ID(one) for one in ids[:SESSIONS_LISTED_MAX]]
+    return EndSessionsSuccess(ended=len(ids), ended_session_ids=shown)
 
 
 async def _opened(context: Context, doing: Callable[[], Awaitable[SignedIn]]) -> SignInSuccess | AnyRefusal:

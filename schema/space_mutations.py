@@ -52,7 +52,18 @@ class SpaceSuccess:
     effective_at: datetime
 
 
+@strawberry.type(description="The space is deleted; its tokens are refused.")
+class DeleteSpaceSuccess:
+    """The space that was deleted."""
+
+    deleted_space_id: strawberry.ID = strawberry.field(description="The space's `id`, to drop from a client's cache.")
+    effective_at: datetime
+
+
 SpaceResult: TypeAlias = Annotated[SpaceSuccess | InvalidInput | NotFound | Conflict, strawberry.union("SpaceResult")]
+DeleteSpaceResult: TypeAlias = Annotated[
+    DeleteSpaceSuccess | NotFound | Conflict, strawberry.union("DeleteSpaceResult")
+]
 
 
 @strawberry.type
@@ -91,16 +102,17 @@ class SpaceMutations:
             context,
         )
 
-    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(graphql_type=DeleteSpaceResult, directives=[requires_scopes("spaces:write")])
     async def delete_space(self, info: SpacekeyInfo, input: DeleteSpaceInput) -> object:  # noqa: A002
         """Delete a space; its tokens are refused from then on."""
         context = info.context
-        return _space_success(
-            await answered(
-                context, lambda: spaces.delete_space(context.system, context.known_caller, input.id, wait=input.wait)
-            ),
-            context,
+        answer = await answered(
+            context, lambda: spaces.delete_space(context.system, context.known_caller, input.id, wait=input.wait)
         )
+        if not isinstance(answer, ChangedSpace):
+            return answer
+        deleted = strawberry.ID(answer.space.id)
+        return DeleteSpaceSuccess(deleted_space_id=deleted, effective_at=answer.effective_at)
 
 
 def _space_success(answer: SpaceRow | ChangedSpace | AnyRefusal, context: Context) -> SpaceSuccess | AnyRefusal:

@@ -70,9 +70,9 @@ class RevokeTokensSuccess:
 
 @strawberry.type(description="The token is gone from lists.")
 class DeleteTokenSuccess:
-    """Which one."""
+    """The token that was deleted."""
 
-    id: strawberry.ID
+    deleted_token_id: strawberry.ID = strawberry.field(description="The token's `id`, to drop from a client's cache.")
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
 
 
@@ -206,7 +206,7 @@ class TokenMutations:
             context, lambda: end_token.delete_token(context.system, context.known_caller, input.id, wait=input.wait)
         )
         if isinstance(answer, Changed):
-            return DeleteTokenSuccess(id=_id(answer.view), effective_at=answer.effective_at)
+            return DeleteTokenSuccess(deleted_token_id=_id(answer.view), effective_at=answer.effective_at)
         return answer
 
     @strawberry.mutation(

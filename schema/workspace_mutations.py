@@ -31,9 +31,11 @@ class WorkspaceSuccess:
 
 @strawberry.type(description="The workspace is gone, and everything that was given in it has ended.")
 class DeleteWorkspaceSuccess:
-    """Which one."""
+    """The workspace that was deleted."""
 
-    id: strawberry.ID
+    deleted_workspace_id: strawberry.ID = strawberry.field(
+        description="The workspace's `id`, to drop from a client's cache."
+    )
     effective_at: datetime = strawberry.field(description="From then on no process accepts a token of it.")
 
 
@@ -119,7 +121,8 @@ class WorkspaceMutations:
             context, lambda: delete_workspace(context.system, context.known_caller, input.id, wait=input.wait)
         )
         if isinstance(answer, ChangedWorkspace):
-            return DeleteWorkspaceSuccess(id=strawberry.ID(answer.workspace.id), effective_at=answer.effective_at)
+            deleted = strawberry.ID(answer.workspace.id)
+            return DeleteWorkspaceSuccess(deleted_workspace_id=deleted, effective_at=answer.effective_at)
         return answer
 
 

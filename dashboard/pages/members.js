@@ -121,7 +121,8 @@ async function changeRole(workspace, member) {
 }
 
 async function removeMember(workspace, member) {
-  const document = `mutation ($input: RemoveMemberInput!) { answer: removeMember(input: $input) { ${result} } }`;
+  const document = `mutation ($input: RemoveMemberInput!) { answer: removeMember(input: $input) {
+    __typename ... on RemoveMemberSuccess { removedMemberId } ...Why } }`;
   const done = await confirmed({
     title: `Remove ${member.email}?`,
     text: "They lose access to this workspace at once. Tokens they made stay: tokens belong to the workspace.",

@@ -19,6 +19,8 @@ import { missingPage } from "./missing.js";
 const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { spaces(first: $first, after: $after, last: $last, before: $before) {
     nodes { id name slug createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`;
+const DELETE = `mutation ($input: DeleteSpaceInput!) { answer: deleteSpace(input: $input) {
+  __typename ... on DeleteSpaceSuccess { deletedSpaceId } ...Why } }`;
 const result = "__typename ... on SpaceSuccess { space { id name } } ...Why";
 
 /** The page. */
@@ -84,9 +86,7 @@ async function deleteSpace(space) {
     typed: space.slug,
     button: "Delete space",
     act: async () => {
-      await change(`mutation ($input: DeleteSpaceInput!) { answer: deleteSpace(input: $input) { ${result} } }`, {
-        id: space.id,
-      });
+      await change(DELETE, { id: space.id });
       say(`${space.name} was deleted.`);
     },
   });

@@ -9,7 +9,7 @@ import { say } from "./notice.js";
 
 const OWNER = "owner";
 const DELETE = `mutation ($input: DeleteWorkspaceInput!) { answer: deleteWorkspace(input: $input) {
-  __typename ... on DeleteWorkspaceSuccess { id } ...Why } }`;
+  __typename ... on DeleteWorkspaceSuccess { deletedWorkspaceId } ...Why } }`;
 
 /** The section of the settings page; null for everybody but owners. */
 export function deleteSection(workspace) {

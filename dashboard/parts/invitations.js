@@ -11,7 +11,7 @@ import { say } from "./notice.js";
 import { table } from "./table.js";
 
 const WITHDRAW = `mutation ($input: WithdrawInvitationInput!) { answer: withdrawInvitation(input: $input) {
-  __typename ... on WithdrawInvitationSuccess { id } ...Why } }`;
+  __typename ... on WithdrawInvitationSuccess { withdrawnInvitationId } ...Why } }`;
 
 /** What the members' page asks for. */
 export const INVITATIONS =

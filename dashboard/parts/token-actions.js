@@ -83,7 +83,7 @@ async function deleteToken(workspace, token) {
     typed: token.status === "REVOKED" ? undefined : token.name,
     button: "Delete token",
     act: async () => {
-      await change(mutation("DeleteToken", "deleteToken", "id"), { id: token.id });
+      await change(mutation("DeleteToken", "deleteToken", "deletedTokenId"), { id: token.id });
       say(`${token.name} was deleted.`);
     },
   });

@@ -34,7 +34,7 @@ _GRAPHQL = {
     Way.BULK_REVOKE: ("revokeTokens", "RevokeTokensSuccess"),
     Way.DISABLE: ("disableToken", "ChangeTokenSuccess"),
     Way.DELETE: ("deleteToken", "DeleteTokenSuccess"),
-    Way.SPACE_DELETED: ("deleteSpace", "SpaceSuccess"),
+    Way.SPACE_DELETED: ("deleteSpace", "DeleteSpaceSuccess"),
 }
 _BEFORE = {(Way.ROTATE, 409), (Way.REVOKE_ITSELF, 401)}
 """Answers that tell a retry that the first try had changed it."""

@@ -103,9 +103,9 @@ async def test_ending_all_others_keeps_this_one(store: Store) -> None:
     world = make_world(store)
     ada = await world.user("ada@example.com")
     one, two, present = [await opened(world) for _ in range(3)]
-    assert await end_other_sessions(world.system, ada, present) == 2
+    assert len(set(await end_other_sessions(world.system, ada, present))) == 2
     assert [await good(world, each) for each in (one, two, present)] == [False, False, True]
-    assert await end_other_sessions(world.system, ada, present) == 0
+    assert await end_other_sessions(world.system, ada, present) == []
 
 
 async def test_a_list_of_sessions_has_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ class Person:
 
     def delete_token(self, token_id: str) -> dict[str, Any]:
         """``deleteToken``."""
-        return self.change("deleteToken", "DeleteTokenInput", "DeleteTokenSuccess { id }", id=token_id)
+        return self.change("deleteToken", "DeleteTokenInput", "DeleteTokenSuccess { deletedTokenId }", id=token_id)
 
     def rotate_token(self, token_id: str, **values: Any) -> dict[str, Any]:
         """``rotateToken``."""
