@@ -1,20 +1,36 @@
-"""Which network an address belongs to, for bounds by address."""
+"""Addresses of clients: their one spelling, and the network that one belongs to."""
 
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
 IPV6_PREFIX_BITS = 64
+ADDRESS_LENGTH_MAX = 64
+
+
+def client_address(text: str) -> str:
+    """Return an IP address in its one spelling (RFC 5952), or the empty string for everything else.
+
+    Addresses come from proxies and other apps, which also write ``unknown``, host names or worse. IPv4 addresses
+    mapped into IPv6 (RFC 4291 §2.5.5.2), as dual-stack sockets have them, become IPv4 addresses. A zone, which means
+    something on one machine only, is left out.
+    """
+    if len(text) > ADDRESS_LENGTH_MAX:
+        return ""
+    try:
+        parsed = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address as it is; of an IPv6 address its /64, which one household or server has to itself (RFC 6177)."""
-    try:
-        parsed = ip_address(address.split("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> IPV6_PREFIX_BITS << IPV6_PREFIX_BITS))
+    """Return an IPv4 address as it is; of an IPv6 address its /64, which one household or server has (RFC 6177).
+
+    What is no address has the empty string in common, so that made-up ones share one bound.
+    """
+    known = client_address(address)
+    if ":" not in known:
+        return known
+    return str(IPv6Address(int(IPv6Address(known)) >> IPV6_PREFIX_BITS << IPV6_PREFIX_BITS))

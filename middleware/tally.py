@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.network import client_address
 from spacekey.domain.usage import TokenUse
 
 from .clock import WallClock
 
 ENTRIES_MAX = 100_000
-IP_LENGTH_MAX = 64
 ROW_SCOPES_MAX = 500
 SCOPES_CUT_MAX = 2_000
 """A cut ends with the entry that comes to so many scopes, so that a batch stays small on the wire."""
@@ -202,6 +202,5 @@ def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
 
 
 def address_of(client: Client) -> str:
-    """The address, where the server told one that a report may hold."""
-    text = "" if client is None else client[0]
-    return text[:IP_LENGTH_MAX] if text.isprintable() else ""
+    """The client's address; empty where the server told none."""
+    return "" if client is None else client_address(client[0])

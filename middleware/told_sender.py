@@ -7,10 +7,10 @@ what is not what it should be is left out by who sends it and ignored by who get
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
+
+from spacekey.domain.network import client_address
 
 from .sender import USER_AGENT_LENGTH_MAX, Sender
-from .tally import IP_LENGTH_MAX
 
 CLIENT_IP = "client_ip"
 CLIENT_USER_AGENT = "client_user_agent"
@@ -18,24 +18,13 @@ CLIENT_USER_AGENT = "client_user_agent"
 
 def told_fields(sender: Sender) -> dict[str, str]:
     """The form fields that tell of ``sender``; none of what is not known."""
-    told = {CLIENT_IP: _address(sender.ip), CLIENT_USER_AGENT: _user_agent(sender.user_agent)}
+    told = {CLIENT_IP: client_address(sender.ip), CLIENT_USER_AGENT: _user_agent(sender.user_agent)}
     return {name: text for name, text in told.items() if text}
 
 
 def told_sender(fields: Mapping[str, str]) -> Sender:
     """Of whom these form fields tell; it is empty where they tell nothing, or no address and no user agent."""
-    return Sender(_address(fields.get(CLIENT_IP, "")), _user_agent(fields.get(CLIENT_USER_AGENT, "")))
-
-
-def _address(text: str) -> str:
-    """``text``, if it is an IP address; of version 6 it may name a zone, which may hold any character."""
-    if len(text) > IP_LENGTH_MAX or not (text.isascii() and text.isprintable()):
-        return ""
-    try:
-        ip_address(text)
-    except ValueError:
-        return ""
-    return text
+    return Sender(client_address(fields.get(CLIENT_IP, "")), _user_agent(fields.get(CLIENT_USER_AGENT, "")))
 
 
 def _user_agent(text: str) -> str:

@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spacekey.domain.errors import Unavailable
+from spacekey.domain.network import client_address
 from spacekey.domain.outcome import Outcome, Refused
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -79,7 +81,10 @@ def _routes(settings: Settings, schema: strawberry.Schema) -> list[BaseRoute]:
 
 def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
     """Outermost first: who sends it, what is logged, what every answer carries, what cookies may do, who it is."""
-    proxies = [Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))]
+    proxies = [
+        Middleware(PeerAddress),
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies)),
+    ]
     return [
         *(proxies if settings.trusted_proxies else ()),
         Middleware(RequestLog, metrics=parts.metrics),
@@ -97,6 +102,19 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             usage=parts.usage,
         ),
     ]
+
+
+class PeerAddress:
+    """Writes the peer's address as trusted proxies are written: without the IPv6 form of a dual-stack socket."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        if client:
+            scope["client"] = (client_address(client[0]) or client[0], client[1])
+        await self.app(scope, receive, send)
 
 
 def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.network import client_address
 from spacekey.domain.principal import Principal
 from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits.flood import RefusalFlood
@@ -56,7 +57,7 @@ def parts_of(connection: HTTPConnection) -> Parts:
 def facts_of(connection: HTTPConnection) -> RequestFacts:
     """Where the request came from, for the audit log. The address is the client's behind trusted proxies."""
     return RequestFacts(
-        ip=connection.client.host if connection.client is not None else "",
+        ip=client_address(connection.client.host) if connection.client is not None else "",
         user_agent=connection.headers.get("user-agent", ""),
         request_id=request_id_of(connection.scope),
     )

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from httpx import ASGITransport, AsyncClient
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spacekey.models import audit_queries
 from spacekey.models.store import SQLITE
+from spacekey.server.app import PeerAddress
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served
 
@@ -42,6 +50,42 @@ async def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(datab
         settings = Settings(database_url=database_url, trusted_proxies=proxies)
         async with served(database_url, settings=settings) as server:
             assert await _address_in_the_audit_log(server, forwarded) == address
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("[2001:DB8::7]:443", "2001:db8::7"),
+        ("unknown", ""),
+        ("<b>x</b>", ""),
+        ("203.0.113.9, <b>x</b>", ""),
+    ],
+)
+async def test_what_a_trusted_proxy_forwards_is_an_address_or_none(
+    forwarded: str, address: str, database_url: str
+) -> None:
+    settings = Settings(database_url=database_url, trusted_proxies=("127.0.0.1",))
+    async with served(database_url, settings=settings) as server:
+        assert await _address_in_the_audit_log(server, {"X-Forwarded-For": forwarded}) == address
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_a_proxy_is_trusted_on_a_dual_stack_socket_too() -> None:
+    async def tell(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.client.host if request.client else "")
+
+    proxies = Middleware(ProxyHeadersMiddleware, trusted_hosts=["10.0.0.0/8"])
+    app = Starlette(routes=[Route("/", tell)], middleware=[Middleware(PeerAddress), proxies])
+    for peer, address in [
+        ("10.0.0.9", "203.0.113.5"),
+        ("::ffff:10.0.0.9", "203.0.113.5"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+    ]:
+        transport = ASGITransport(app, client=(peer, 1))
+        async with AsyncClient(transport=transport, base_url="http://test") as client:
+            assert (await client.get("/", headers={"X-Forwarded-For": "203.0.113.5"})).text == address
 
 
 async def _address_in_the_audit_log(server: Served, headers: dict[str, str]) -> str:
