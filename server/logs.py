@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
+from collections import OrderedDict
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -16,6 +19,8 @@ from spacekey.domain.errors import SpacekeyError
 from .moments import written
 
 LINE_LENGTH_MAX = 16_384
+KINDS_MAX = 100
+"""How many kinds of lines are remembered for holding each to one a second."""
 
 _SECRETS = re.compile(
     r"(?<![0-9A-Za-z])(?P<brand>[a-z][a-z0-9]{1,15}_(?:live|test)_)[0-9A-Za-z]{20,}"
@@ -68,6 +73,38 @@ class GraphQLFaultsOnly(logging.Filter):
         return True
 
 
+class OncePerSecond(logging.Filter):
+    """Lets one line a second pass of each kind that clients can cause at will, and counts those that it kept back.
+
+    Two lines are of one kind when they come from the same place in the source and begin alike.
+
+    :param loggers: whose lines are held to this.
+    """
+
+    def __init__(self, loggers: Collection[str]) -> None:
+        super().__init__()
+        self._loggers = frozenset(loggers)
+        self._last: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log the record; the first one after others were kept back tells how many these were."""
+        if record.name not in self._loggers:
+            return True
+        kind = record.pathname, record.lineno, str(record.msg).partition("\n")[0]
+        last, kept_back = self._last.get(kind, (-math.inf, 0))
+        if 0.0 <= record.created - last < 1.0:
+            self._last[kind] = last, kept_back + 1
+            return False
+        self._last[kind] = record.created, 0
+        self._last.move_to_end(kind)
+        if len(self._last) > KINDS_MAX:
+            self._last.popitem(last=False)
+        if kept_back:
+            facts = getattr(record, "facts", None)
+            record.facts = {**(facts if isinstance(facts, dict) else {}), "like_it_before": kept_back}
+        return True
+
+
 def configure_logging(level: str, stream: TextIO | None = None) -> None:
     """Send everything that is logged to ``stream`` (standard error) as JSON lines. For the process's entry only."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
@@ -78,6 +115,7 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
     root.addHandler(handler)
     root.setLevel(level.upper())
     handler.addFilter(GraphQLFaultsOnly())
+    handler.addFilter(OncePerSecond(("asyncio", "spacekey.connections", "uvicorn.error")))
     # Libraries below us name statements and requests at these levels; their warnings are enough.
     for name in ("aiosqlite", "asyncio", "httpx", "httpcore", "sqlalchemy", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

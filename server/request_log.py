@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
@@ -20,38 +21,51 @@ from .refusals import broken
 log = logging.getLogger("spacekey.access")
 
 REQUEST_ID = "spacekey.request_id"
+BEGAN = "spacekey.began"
+"""In a request's scope: when its first byte was read, in seconds of ``time.monotonic``. The server sets it."""
+ANSWERED = "spacekey.answered"
+"""In a request's scope: the status with which the server ended a request whose body did not come."""
 UNMATCHED = "(none)"
 CLIENT_GONE = 499
 """Logged when the client hung up before it was answered; nobody is sent this."""
 
 
 class RequestLog:
-    """The outermost middleware. A well-formed ``X-Request-Id`` is kept, else one is made; the answer carries it."""
+    """The outermost middleware. A well-formed ``X-Request-Id`` is kept, else one is made; the answer carries it.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    The line tells what the client waited for: from the first byte of its request that was read, where the server says
+    when that was, to the last byte of the answer that was handed over.
+
+    :param clock: seconds, monotonic; the server's, which says when a request began.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.app = app
         self._metrics = metrics
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         scope[REQUEST_ID] = request_id = _request_id(scope)
-        began = time.monotonic()
+        began = scope.get(BEGAN, self._clock())
+        ended: float | None = None
         status = 0
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
             await send(message)
+            ended = self._clock()
 
         try:
             with watched_changes():
                 await self.app(scope, receive, sending)
         except ClientDisconnect:
-            status = status or CLIENT_GONE
+            status = status or scope.get(ANSWERED, CLIENT_GONE)
         except Exception:
             log.exception("a request failed", extra={"facts": {"request_id": request_id}})
             if status:
@@ -60,7 +74,7 @@ class RequestLog:
         finally:
             route = template_of(scope)
             self._metrics.request(scope["method"], route, status)
-            _write_line(scope, request_id, route, status, time.monotonic() - began)
+            _write_line(scope, request_id, route, status, (self._clock() if ended is None else ended) - began)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""Listening: uvicorn on one socket, our logs instead of its own, and a stop that does not wait for ever."""
+"""Listening: uvicorn on uvloop and one socket, with bounded connections, our logs and a bounded stop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from math import ceil
-from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.loops.auto import auto_loop_factory
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, current_staleness
@@ -21,6 +21,7 @@ from spacekey.resolvers.system import System
 
 from .app import build_app
 from .build import build_parts
+from .connection import BACKLOG_MAX, ConnectionLimits, Connections, ServerConfig, connection_limits
 from .logs import configure_logging
 from .migration import prepare_store
 from .settings import Settings
@@ -29,7 +30,6 @@ GRACEFUL_SECONDS = 10
 """How long requests under way may take when the server is told to stop, besides T: a revocation waits for that."""
 LOOK_SECONDS = 2.0
 """How long looking up T may take then."""
-BACKLOG = 2_048
 
 
 class _Server(uvicorn.Server):
@@ -69,15 +69,22 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) 
     """Serve until SIGINT or SIGTERM; requests under way get 10 seconds and T to end. After SIGTERM it returns.
 
     :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
-    :raises ConfigurationError: a setting, a catalog, the port or the database is not as needed; says what to do.
+    :raises ConfigurationError: a setting, a catalog, the port or the database is not as needed, or too few files may
+        be open; says what to do.
     :raises Unavailable: the database does not answer.
     """
     configure_logging(settings.log_level)
-    with closing(listening_socket(settings.host, settings.port)) as listening:
-        asyncio.run(_serve(settings, listening, on_start))
+    limits = connection_limits(settings)
+    with (
+        closing(listening_socket(settings.host, settings.port, backlog=limits.backlog)) as listening,
+        asyncio.Runner(loop_factory=auto_loop_factory()) as runner,
+    ):
+        runner.run(_serve(settings, limits, listening, on_start))
 
 
-async def _serve(settings: Settings, listening: socket.socket, on_start: Callable[[str], None] | None) -> None:
+async def _serve(
+    settings: Settings, limits: ConnectionLimits, listening: socket.socket, on_start: Callable[[str], None] | None
+) -> None:
     parts = build_parts(settings)
     try:
         # Before the server starts, so that its message stands alone and not under a traceback.
@@ -85,7 +92,7 @@ async def _serve(settings: Settings, listening: socket.socket, on_start: Callabl
     except BaseException:
         await parts.aclose()
         raise
-    server = _Server(server_config(settings, build_app(settings, parts=parts)))
+    server = _Server(server_config(settings, build_app(settings, parts=parts), limits))
     server.grace = lambda: grace_seconds(parts.system)
     server.on_start = None if on_start is None else lambda: on_start(address_of(listening))
     await server.serve(sockets=[listening])
@@ -105,10 +112,16 @@ async def grace_seconds(system: System) -> float:
         return GRACEFUL_SECONDS + STALENESS_SECONDS_MAX
 
 
-def server_config(settings: Settings, app: Starlette) -> uvicorn.Config:
-    """uvicorn's configuration: it logs through ours, writes no access log, and trusts no proxy by itself."""
-    return uvicorn.Config(
-        cast("Any", app),  # uvicorn and Starlette write the same protocol in types of their own
+def server_config(settings: Settings, app: Starlette, limits: ConnectionLimits | None = None) -> uvicorn.Config:
+    """uvicorn's configuration: it logs through ours, writes no access log, and trusts no proxy by itself.
+
+    :param limits: None takes the settings' own.
+    :raises ConfigurationError: too few files may be open.
+    """
+    limits = connection_limits(settings) if limits is None else limits
+    return ServerConfig(
+        app,
+        Connections(limits),
         lifespan="on",
         log_config=None,
         log_level=settings.log_level,
@@ -116,18 +129,21 @@ def server_config(settings: Settings, app: Starlette) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         ws="none",
+        timeout_keep_alive=ceil(limits.idle_seconds),
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, backlog: int = BACKLOG_MAX) -> socket.socket:
     """A bound socket.
+
+    :param backlog: how many connections the system queues.
 
     :raises ConfigurationError: the port is taken or not allowed, or the host is not an address of this machine.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        return socket.create_server(address[:2], family=family, backlog=backlog)
     except socket.gaierror:
         raise ConfigurationError(f"SPACEKEY_HOST: '{host}' is not an address of this machine") from None
     except OSError as error:

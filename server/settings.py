@@ -22,6 +22,8 @@ from .introspectors import Introspector, read_introspectors
 PREFIX = "SPACEKEY_"
 PROCESSES_MAX = 1_000
 WHOLE_DIGITS_MAX = 9
+SECONDS = ("header_seconds", "body_seconds", "idle_seconds")
+SECONDS_MAX = 3_600
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FILE_SUFFIX = "_FILE"
 _SERVICE_LINK = re.compile(
@@ -60,6 +62,10 @@ class Settings:
     owner_password: Secret | None = None
     graphiql: bool = False
     introspectors: tuple[Introspector, ...] = ()
+    connections: int | None = None
+    header_seconds: float = 10.0
+    body_seconds: float = 30.0
+    idle_seconds: float = 75.0
 
     def __post_init__(self) -> None:
         try:
@@ -80,6 +86,11 @@ class Settings:
             _check_redis_url(self.redis_url)
         if not 1 <= self.processes <= PROCESSES_MAX:
             raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
+        if self.connections is not None and self.connections < 1:
+            raise _wrong("connections", _CONNECTIONS)
+        for name in SECONDS:
+            if not 0 < getattr(self, name) <= SECONDS_MAX:
+                raise _wrong(name, _SECONDS)
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
@@ -166,6 +177,22 @@ def _processes(text: str) -> int:
     return _whole(text, "processes", f"write a number from 1 to {PROCESSES_MAX}")
 
 
+def _connections(text: str) -> int:
+    return _whole(text, "connections", _CONNECTIONS)
+
+
+def _seconds(name: str) -> Callable[[str], float]:
+    """Digits with or without a decimal part: ``float`` also takes ``1e3``, ``inf`` and the digits of other scripts."""
+
+    def read(text: str) -> float:
+        whole, _, part = text.strip().partition(".")
+        if not (f"{whole}{part}".isascii() and f"{whole}{part}".isdigit() and len(whole) <= WHOLE_DIGITS_MAX):
+            raise _wrong(name, _SECONDS)
+        return float(text)
+
+    return read
+
+
 def _whole(text: str, name: str, remedy: str) -> int:
     """Digits and nothing else: ``int`` also takes ``8_0`` and the digits of other scripts."""
     digits = text.strip()
@@ -189,6 +216,9 @@ def _introspectors(text: str) -> tuple[Introspector, ...]:
         raise _wrong("introspectors", str(error)) from None
 
 
+_CONNECTIONS = "write how many connections there may be, at least 1, or leave it out"
+_SECONDS = f"write a number of seconds above 0 and up to {SECONDS_MAX}, such as 10 or 0.5"
+
 _READ: dict[str, Callable[[str], Any]] = {
     "catalogs": _paths,
     "port": _port,
@@ -198,6 +228,8 @@ _READ: dict[str, Callable[[str], Any]] = {
     "owner_password": Secret,
     "graphiql": _switch,
     "introspectors": _introspectors,
+    "connections": _connections,
+    **{name: _seconds(name) for name in SECONDS},
 }
 
 

@@ -16,6 +16,7 @@ TINY: dict[str, dict[str, Any]] = {
     "flood": {"rounds": 1, "requests": 20},
     "graphql_fields": {"rounds": {10: 1}},
     "import_time": {"rounds": 1},
+    "kept_alive": {"rounds": 1, "requests": 5},
     "over_http": {"rounds": 1, "processes": 1},
     "protected_route": {"rounds": 1, "processes": 1},
     "token_page": {"rounds": 1, "many": 2_000},

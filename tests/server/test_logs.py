@@ -13,7 +13,7 @@ import pytest
 import strawberry
 
 from spacekey.models.store import SQLITE
-from spacekey.server.logs import JsonLines, configure_logging, redacted
+from spacekey.server.logs import KINDS_MAX, JsonLines, OncePerSecond, configure_logging, redacted
 from spacekey.server.session_cookie import COOKIE
 from support.server import bearer, served
 from support.world import PASSWORD
@@ -146,3 +146,26 @@ async def test_no_secret_password_or_cookie_is_ever_logged(database_url: str) ->
     text = stream.getvalue()
     assert len(_access(stream)) == 10
     assert [canary for canary in canaries if canary in text] == []
+
+
+def test_lines_that_clients_cause_at_will_are_one_a_second_and_counted() -> None:
+    now = [100.0]
+    once = OncePerSecond(("uvicorn.error",))
+
+    def passes(name: str, message: str, line: int = 1) -> dict[str, object] | None:
+        record = logging.LogRecord(name, logging.WARNING, "protocol.py", line, message, (), None)
+        record.created = now[0]
+        return getattr(record, "facts", {}) if once.filter(record) else None
+
+    assert passes("uvicorn.error", "Invalid HTTP request received.") == {}
+    assert [passes("uvicorn.error", "Invalid HTTP request received.") for _ in range(3)] == [None] * 3
+    assert passes("uvicorn.error", "Exceeded concurrency limit.") == {}
+    assert passes("spacekey.access", "request") == passes("spacekey.access", "request") == {}
+    now[0] += 0.75
+    assert passes("uvicorn.error", "Invalid HTTP request received.") is None
+    now[0] += 0.25
+    assert passes("uvicorn.error", "Invalid HTTP request received.") == {"like_it_before": 4}
+    assert passes("uvicorn.error", "Invalid HTTP request received.") is None
+    for line in range(10 * KINDS_MAX):
+        passes("uvicorn.error", "x", line)
+    assert len(once._last) == KINDS_MAX

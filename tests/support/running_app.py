@@ -12,38 +12,51 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from spacekey.server.connection import Connections, ServerConfig
 from spacekey.server.serve import address_of, listening_socket
 
 START_SECONDS_MAX = 20.0
 
 
 @contextmanager
-def running(app: ASGIApp, *, http: str = "auto", proxy_headers: bool = True) -> Iterator[str]:
+def running(
+    app: ASGIApp,
+    *,
+    http: str = "auto",
+    proxy_headers: bool = True,
+    connections: Connections | None = None,
+    loop: str = "auto",
+) -> Iterator[str]:
     """Serve ``app``; gives its address, stops it afterwards.
 
     :param http: one of uvicorn's protocols.
     :param proxy_headers: whether this machine's clients are believed what they say of the address they act for.
+    :param connections: serve over the shipped server's connections, kept in this.
+    :param loop: one of uvicorn's event loops.
     """
     listening = listening_socket("127.0.0.1", 0)
-    with _running_on(listening, app, http=http, proxy_headers=proxy_headers):
+    protocol = {"http": http} if connections is None else {}
+    with _running_on(listening, app, connections, proxy_headers=proxy_headers, loop=loop, **protocol):
         yield address_of(listening)
 
 
 @contextmanager
-def running_on_unix(app: ASGIApp, file: Path) -> Iterator[None]:
+def running_on_unix(app: ASGIApp, file: Path, *, connections: Connections | None = None) -> Iterator[None]:
     """Serve ``app`` on a Unix socket, whose clients have no address."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(str(file))
-    with _running_on(listening, app):
+    with _running_on(listening, app, connections):
         yield
 
 
 @contextmanager
-def _running_on(listening: socket.socket, app: ASGIApp, **options: Any) -> Iterator[None]:
+def _running_on(
+    listening: socket.socket, app: ASGIApp, connections: Connections | None, **options: Any
+) -> Iterator[None]:
     started = threading.Event()
-    config: Any = uvicorn.Config(
-        app, lifespan="on", log_config=None, access_log=False, ws="websockets-sansio", **options
-    )
+    options |= {"lifespan": "on", "log_config": None, "access_log": False, "ws": "websockets-sansio"}
+    served: Any = app
+    config = uvicorn.Config(served, **options) if connections is None else ServerConfig(served, connections, **options)
 
     class _Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
