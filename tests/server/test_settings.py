@@ -47,6 +47,14 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy'"),
     ("SPACEKEY_TRUSTED_PROXIES", "10.0.0.1/8", "'10.0.0.1/8'"),
     ("SPACEKEY_GRAPHIQL", "maybe", "write 1"),
+    ("SPACEKEY_CONNECTIONS", "0", "at least 1"),
+    ("SPACEKEY_CONNECTIONS", "many", "at least 1"),
+    ("SPACEKEY_HEADER_SECONDS", "0", "above 0"),
+    ("SPACEKEY_HEADER_SECONDS", "1e3", "such as 10 or 0.5"),
+    ("SPACEKEY_BODY_SECONDS", "inf", "such as 10 or 0.5"),
+    ("SPACEKEY_BODY_SECONDS", "3601", "3600"),
+    ("SPACEKEY_IDLE_SECONDS", "-1", "such as 10 or 0.5"),
+    ("SPACEKEY_IDLE_SECONDS", ".", "such as 10 or 0.5"),
 ]
 
 
@@ -200,6 +208,10 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_TRUSTED_PROXIES": "10.0.0.0/8",
         "SPACEKEY_CATALOGS": "one.toml",
         "SPACEKEY_OWNER_EMAIL": "ann@example.com",
+        "SPACEKEY_CONNECTIONS": "100",
+        "SPACEKEY_HEADER_SECONDS": "1",
+        "SPACEKEY_BODY_SECONDS": "2.5",
+        "SPACEKEY_IDLE_SECONDS": "0.5",
         "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
     }
     file = tmp_path / "value"
