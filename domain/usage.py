@@ -50,6 +50,33 @@ class UsageBatch:
     uses: tuple[TokenUse, ...]
 
 
+class UsageCounter(Protocol):
+    """Counts requests by token. Its methods return at once and never raise.
+
+    ``client`` is ``scope["client"]`` as ASGI has it: address and port, or None.
+    """
+
+    def allowed(self, token_id: str, client: tuple[str, int] | None, scopes: frozenset[str] = frozenset()) -> None:
+        """Count a request that was let through by these scopes."""
+        ...
+
+    def denied(self, token_id: str, client: tuple[str, int] | None) -> None:
+        """Count a request whose token is good and lacks a scope."""
+        ...
+
+    def limited(self, token_id: str, client: tuple[str, int] | None) -> None:
+        """Count a request whose token is good and over its limit."""
+        ...
+
+    def refused(self, token_id: str) -> None:
+        """Count a request with a known token that is no longer good: a denial, and no use."""
+        ...
+
+    def seen(self, token_id: str) -> None:
+        """Note that the token was good in a request that is counted elsewhere."""
+        ...
+
+
 class UsageSink(Protocol):
     """Where batches go: the store, or a remote Spacekey."""
 

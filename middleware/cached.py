@@ -19,6 +19,7 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
+from spacekey.domain.verifier import Verifier
 
 from .clock import Clock, WallClock, boot_clock, utc_now
 from .credentials import token_in_query
@@ -42,7 +43,7 @@ Read = Callable[[Secret], Awaitable[Reading]]
 """Asks the store. Raises ``Unavailable`` when it cannot be asked."""
 
 
-class CachedVerifier:
+class CachedVerifier(Verifier):
     """A verifier over ``read``: at most one read at a time for one secret, and a bounded memory of the answers.
 
     Kept are valid principals and unknown secrets, the latter fewer and apart, so that a flood of made-up secrets

@@ -1,41 +1,52 @@
 """Several issuers behind one app, told apart by the brand a secret starts with."""
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping
 
 from starlette.types import Scope
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Reason, Refused, Verdict
+from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.usage import UsageCounter
+from spacekey.domain.verifier import Recalled, Verifier, VerifiesSecrets
 
-from .settings import check_verifier
-from .warm import BEARER, Recall, Warm
+from .warm import BEARER
+from .wrapper import as_verifier
+
+COUNTED_TOKENS_MAX = 100_000
+"""How many tokens a chain remembers the issuer of, the latest verified. A request is counted right after that."""
 
 
-class BrandChain:
+class BrandChain(Verifier):
     """Asks the verifier of a secret's brand; secrets of no known brand or shape go to ``otherwise``.
 
     A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is the place for an app's
     older tokens, whatever they look like; without it such secrets are refused.
 
+    The chain knows the scopes of all of its verifiers, unless one of them does not know its own. Requests are counted
+    by the verifier of their token, and not at all if that one counts none.
+
     :param verifiers: brand → verifier.
     :raises ConfigurationError: for a brand that cannot be one, or what is no verifier.
     """
 
-    def __init__(self, verifiers: Mapping[str, Verifier], otherwise: Verifier | None = None) -> None:
+    def __init__(self, verifiers: Mapping[str, VerifiesSecrets], otherwise: VerifiesSecrets | None = None) -> None:
         for brand in verifiers:
             if not is_brand(brand):
                 raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
-        for verifier in (*verifiers.values(), *(() if otherwise is None else (otherwise,))):
-            check_verifier(verifier)
-        self._verifiers = dict(verifiers)
-        self._recalls: dict[bytes, Recall] = {
-            BEARER + brand.encode(): recall
-            for brand, verifier in verifiers.items()
-            if (recall := getattr(verifier, "recall", None)) is not None
-        }
-        self._otherwise = otherwise
+        given = (*verifiers.values(), *(() if otherwise is None else (otherwise,)))
+        adapted = {id(verifier): as_verifier(verifier) for verifier in given}  # one that is given twice is one verifier
+        self._verifiers = {brand: adapted[id(verifier)] for brand, verifier in verifiers.items()}
+        self._otherwise = None if otherwise is None else adapted[id(otherwise)]
+        self._everyone = list(adapted.values())
+        self._by_header = {BEARER + brand.encode(): verifier for brand, verifier in self._verifiers.items()}
+        scopes = [verifier.known_scopes for verifier in self._everyone]
+        known = [each for each in scopes if each is not None]
+        self.known_scopes = frozenset[str]().union(*known) if len(known) == len(scopes) else None
+        self._counts = any(verifier.usage is not None for verifier in self._everyone)
+        self._usage = _UsageByIssuer()
+        self.usage = self._usage if self._counts else None
 
     async def verify(self, secret: Secret) -> Verdict:
         """The verdict of the one verifier that is responsible."""
@@ -43,35 +54,88 @@ class BrandChain:
         verifier = self._responsible(facts)
         if verifier is None:
             return Refused(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
-        return await verifier.verify(secret)
+        return self._noted(verifier, await verifier.verify(secret))
 
     def peek(self, secret: Secret) -> Verdict | None:
         """What that verifier knows without waiting; None when it must be asked."""
-        peek: Callable[[Secret], Verdict | None] | None = getattr(self._responsible(parse(secret)), "peek", None)
-        return None if peek is None else peek(secret)
+        verifier = self._responsible(parse(secret))
+        verdict = None if verifier is None else verifier.peek(secret)
+        return verdict if verifier is None or verdict is None else self._noted(verifier, verdict)
 
-    def recall(self, scope: Scope) -> Warm | None:
+    def recall(self, scope: Scope) -> Recalled | None:
         """The same for the warm path (see ``warm``): a secret of a good shape starts with its brand.
 
         Whoever is asked looks at the whole request, so to choose by the first header is enough.
         """
         for name, value in scope["headers"]:
             if name == b"authorization":
-                recall = self._recalls.get(value.partition(b"_")[0])
-                return None if recall is None else recall(scope)
+                verifier = self._by_header.get(value.partition(b"_")[0])
+                found = None if verifier is None else verifier.recall(scope)
+                if verifier is not None and found is not None:
+                    self._noted(verifier, found.verdict)
+                return found
         return None
+
+    def _noted(self, verifier: Verifier, verdict: Verdict) -> Verdict:
+        """The verdict, after it was noted which verifier counts the token's requests."""
+        if self._counts:
+            token_id = verdict.principal.id if isinstance(verdict, Valid) else None
+            token_id = verdict.token_id if isinstance(verdict, Refused) else token_id
+            if token_id is not None:
+                self._usage.note(token_id, verifier.usage)
+        return verdict
 
     def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
         return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)
 
     async def aclose(self) -> None:
         """Close every verifier, also when one of them fails to."""
-        everyone = {id(each): each for each in (*self._verifiers.values(), self._otherwise) if each is not None}
         failures: list[Exception] = []
-        for verifier in everyone.values():
+        for verifier in self._everyone:
             try:
                 await verifier.aclose()
             except Exception as error:  # noqa: BLE001 - the others must be closed first
                 failures.append(error)
         if failures:
             raise ExceptionGroup("verifiers that did not close", failures)
+
+
+class _UsageByIssuer(UsageCounter):
+    """Counts each token's requests with the counter of the verifier that knows the token, so that no issuer is told
+    of another one's.
+    """
+
+    def __init__(self) -> None:
+        self._counters: OrderedDict[str, UsageCounter | None] = OrderedDict()
+
+    def note(self, token_id: str, counter: UsageCounter | None) -> None:
+        """Count this token's requests there from now on."""
+        self._counters[token_id] = counter
+        self._counters.move_to_end(token_id)
+        if len(self._counters) > COUNTED_TOKENS_MAX:
+            self._counters.popitem(last=False)
+
+    def allowed(self, token_id: str, client: tuple[str, int] | None, scopes: frozenset[str] = frozenset()) -> None:
+        """See :class:`~spacekey.domain.usage.UsageCounter`."""
+        if (counter := self._counters.get(token_id)) is not None:
+            counter.allowed(token_id, client, scopes)
+
+    def denied(self, token_id: str, client: tuple[str, int] | None) -> None:
+        """See :class:`~spacekey.domain.usage.UsageCounter`."""
+        if (counter := self._counters.get(token_id)) is not None:
+            counter.denied(token_id, client)
+
+    def limited(self, token_id: str, client: tuple[str, int] | None) -> None:
+        """See :class:`~spacekey.domain.usage.UsageCounter`."""
+        if (counter := self._counters.get(token_id)) is not None:
+            counter.limited(token_id, client)
+
+    def refused(self, token_id: str) -> None:
+        """See :class:`~spacekey.domain.usage.UsageCounter`."""
+        if (counter := self._counters.get(token_id)) is not None:
+            counter.refused(token_id)
+
+    def seen(self, token_id: str) -> None:
+        """See :class:`~spacekey.domain.usage.UsageCounter`."""
+        if (counter := self._counters.get(token_id)) is not None:
+            counter.seen(token_id)

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
+from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import Verifier
 
 from .asked import asked_within, usable
@@ -19,7 +20,6 @@ from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
 from .sender import SentBy
-from .tally import Tally
 from .warm import Recall, recall_in
 from .watch import Watch
 
@@ -46,11 +46,10 @@ class Gate:
     workspace_of: WorkspaceOf | None = None
     limits: Limiter | None = None
     flood: "RefusalFlood | None" = None
-    usage: Tally | None = None
+    usage: UsageCounter | None = None
     watch: Watch = field(default_factory=Watch)
-    _peek: Callable[[Secret], Verdict | None] | None = field(init=False, repr=False)
-    recall: Recall | None = field(init=False, repr=False)
-    """The verifier's warm path, where it has one. May raise."""
+    recall: Recall = field(init=False, repr=False)
+    """The verifier's memory for tokens of this environment. May raise."""
     fate: Fate = field(init=False, repr=False)
     """What a visit begins as: nothing is left to count where nobody counts."""
 
@@ -60,17 +59,13 @@ class Gate:
     def __post_init__(self) -> None:
         at_once = _charges_nothing if self.limits is None else self.limits.charge_at_once
         object.__setattr__(self, "charge_at_once", at_once)
-        object.__setattr__(self, "_peek", getattr(self.verifier, "peek", None))
-        recall = getattr(self.verifier, "recall", None)
-        object.__setattr__(self, "recall", None if recall is None else recall_in(self.environment, recall))
+        object.__setattr__(self, "recall", recall_in(self.environment, self.verifier.recall))
         object.__setattr__(self, "fate", DONE if self.usage is None else ALLOWED)
 
     def peek(self, secret: Secret) -> Verdict | None:
-        """What the verifier knows without waiting, if it can be asked that way; None when :meth:`judge` must be."""
-        if self._peek is None:
-            return None
+        """Return what the verifier knows without waiting; None if :meth:`judge` must be asked."""
         try:
-            verdict = self._peek(secret)
+            verdict = self.verifier.peek(secret)
         except Exception as error:  # noqa: BLE001 - judge() asks again, and says "cannot tell"
             log.error("the verifier failed with %s", places_of(error))
             return None

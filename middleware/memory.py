@@ -7,11 +7,12 @@ from datetime import datetime
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Entropy, Secret, mint, parse
+from spacekey.domain.verifier import Verifier
 
 from .clock import WallClock, utc_now
 
 
-class MemoryVerifier:
+class MemoryVerifier(Verifier):
     """Knows the tokens that were issued to it, by their digests, like the real ones.
 
     :param brand: the key prefix of the secrets it makes.

@@ -6,9 +6,10 @@ from enum import Enum
 
 from spacekey.domain.outcome import Outcome, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.usage import UsageCounter
 
 from .access import Access, Requirement
-from .tally import Client, Tally
+from .tally import Client
 
 NO_SCOPES: frozenset[str] = frozenset()
 MEMBER = Kind.MEMBER  # looked up once: an enumeration's members are slow to reach
@@ -33,7 +34,7 @@ def scopes_used(access: Access | None, principal: Principal) -> frozenset[str]:
     return access.only if access.only is not None else access.rule.enough_of(principal.scopes) or NO_SCOPES
 
 
-def count(usage: Tally, outcome: Outcome | None, client: Client, fate: Fate, scopes: frozenset[str]) -> None:
+def count(usage: UsageCounter, outcome: Outcome | None, client: Client, fate: Fate, scopes: frozenset[str]) -> None:
     """Note one request.
 
     A member is no token, and a caller without a token, or one of whom nobody can tell, is nobody's request.

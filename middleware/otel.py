@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import VerifiesSecrets
 
 with extra("spacekey[otel]"):
     from opentelemetry import metrics, trace
@@ -27,7 +27,7 @@ with extra("spacekey[otel]"):
 from .exposition import READ_SECONDS
 from .metrics import answer_of
 from .usage import UsageCollector
-from .warm import Recall
+from .wrapper import VerifierWrapper
 
 SCOPE = "spacekey"
 """The instrumentation scope of all of it."""
@@ -61,7 +61,7 @@ class Telemetry:
         self._decisions = meter.create_counter("spacekey.limit.decisions", "{charge}", "Charges against limits")
         self._fallback = meter.create_gauge("spacekey.limit.fallback", "1", "1 while Redis cannot be asked")
 
-    def verifier(self, inner: Verifier) -> TracedVerifier:
+    def verifier(self, inner: VerifiesSecrets) -> TracedVerifier:
         """Another verifier with a span around each verification that has to be waited for."""
         return TracedVerifier(inner, self._tracer)
 
@@ -103,18 +103,15 @@ class Telemetry:
         meter.create_observable_counter("spacekey.usage.lost", [_asked(lambda: usage.lost)], "{request}")
 
 
-class TracedVerifier:
+class TracedVerifier(VerifierWrapper):
     """Another verifier, each of whose verifications is a span. What it says is passed on as it is.
 
     ``peek`` and ``recall`` make none: they answer in less time than a span takes.
     """
 
-    def __init__(self, inner: Verifier, tracer: Tracer) -> None:
-        self._inner = inner
+    def __init__(self, inner: VerifiesSecrets, tracer: Tracer) -> None:
+        super().__init__(inner)
         self._tracer = tracer
-        self.peek: Callable[[Secret], Verdict | None] | None = getattr(inner, "peek", None)
-        self.recall: Recall | None = getattr(inner, "recall", None)
-        self.usage: UsageCollector | None = getattr(inner, "usage", None)
 
     async def verify(self, secret: Secret) -> Verdict:
         """See :class:`spacekey.domain.verifier.Verifier`."""
@@ -123,7 +120,7 @@ class TracedVerifier:
             known = self._known(secret)
             span.set_attribute("spacekey.cached", known is not None)
             try:
-                verdict = await self._inner.verify(secret) if known is None else known
+                verdict = await self.inner.verify(secret) if known is None else known
             except BaseException:
                 _describe(span, CannotTell(""))
                 span.set_status(Status(StatusCode.ERROR))
@@ -133,13 +130,9 @@ class TracedVerifier:
                 span.set_status(Status(StatusCode.ERROR))
             return verdict
 
-    async def aclose(self) -> None:
-        """Close the inner one."""
-        await self._inner.aclose()
-
     def _known(self, secret: Secret) -> Verdict | None:
         try:
-            return None if self.peek is None else self.peek(secret)
+            return self.peek(secret)
         except Exception:  # noqa: BLE001 - then it is verified, as without a span
             return None
 

@@ -9,10 +9,13 @@ import logging
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from starlette.types import Scope
+
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Verdict
 from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import Recalled, Verifier
 
 with extra("spacekey[remote]"):
     import httpx
@@ -33,7 +36,7 @@ ANSWER_BYTES_MAX = 65_536
 _RETRY_AFTER_SECONDS_MAX = 60
 
 
-class RemoteVerifier:
+class RemoteVerifier(Verifier):
     """Asks ``{url}/api/v1/introspect``, keeping connections open and answers for as long as the server allows.
 
     :param url: the remote Spacekey, ``https://…``; plain ``http`` only to this machine unless ``allow_plain_http``.
@@ -74,7 +77,6 @@ class RemoteVerifier:
         self._deadline_seconds = deadline_seconds
         self._environment = environment
         self._cache = cache_over(self._read, observer, clock=clock, now=now, entries_max=entries_max)
-        self.recall = self._cache.recall
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {own.reveal()}", "Accept": "application/json"},
             timeout=deadline_seconds,
@@ -89,6 +91,10 @@ class RemoteVerifier:
     def peek(self, secret: Secret) -> Verdict | None:
         """What the remote Spacekey said less than its ``max_age`` ago; None when it must be asked."""
         return self._cache.peek(secret)
+
+    def recall(self, scope: Scope) -> Recalled | None:
+        """Return what the cache remembers of the request's token."""
+        return self._cache.recall(scope)
 
     async def verify(self, secret: Secret) -> Verdict:
         """What the remote Spacekey says, or said less than its ``max_age`` ago."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.usage import UsageCounter
+from spacekey.domain.verifier import VerifiesSecrets
 
 from .access import Declaration, public
 from .credentials import SUBPROTOCOL, credentials_of
@@ -16,11 +17,11 @@ from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .limits import Limiter
 from .metering import DONE
 from .open_socket import OpenSocket
-from .settings import check_environment, check_seconds, check_verifier, checked_scopes
+from .settings import check_environment, check_seconds, checked_scopes
 from .stay import Stay
-from .tally import Tally
 from .visit import KEY, Visit
 from .watch import RECHECK_SECONDS, Watch
+from .wrapper import as_verifier
 
 if TYPE_CHECKING:
     from .limits.flood import RefusalFlood
@@ -34,7 +35,8 @@ class TokenMiddleware:
     asked; on public routes nothing is verified.
 
     :param app: the app behind it.
-    :param verifier: says who a secret belongs to.
+    :param verifier: says who a secret belongs to: a :class:`~spacekey.domain.verifier.Verifier`, or any object with an
+        async ``verify``.
     :param realm: named in every challenge (RFC 9110 §11.5); printable ASCII.
     :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
     :param deadline_seconds: how long a verification may take before the answer is 503.
@@ -62,7 +64,7 @@ class TokenMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        verifier: Verifier,
+        verifier: VerifiesSecrets,
         *,
         realm: str = "api",
         environment: str | None = None,
@@ -75,21 +77,21 @@ class TokenMiddleware:
         known_scopes: Collection[str] | None = None,
         limits: Limiter | None = None,
         flood: "RefusalFlood | None" = None,
-        usage: Tally | None = None,
+        usage: UsageCounter | None = None,
         recheck_seconds: float = RECHECK_SECONDS,
     ) -> None:
         if not (realm.isascii() and realm.isprintable()):
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
-        check_verifier(verifier)
+        asked = as_verifier(verifier)
         check_environment(environment)
         check_seconds("deadline_seconds", deadline_seconds)
         self.app = app
-        usage = usage if usage is not None else getattr(verifier, "usage", None)
+        usage = usage if usage is not None else asked.usage
         if known_scopes is None and fallback is None:
-            known_scopes = getattr(verifier, "known_scopes", None)
+            known_scopes = asked.known_scopes
         watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
         self.gate = Gate(
-            verifier,
+            asked,
             realm,
             environment,
             deadline_seconds,

@@ -74,16 +74,16 @@ class Visit(Exchange):
             return True
         gate, outcome = self._gate, self._outcome
         if outcome is None:
-            if self._sent is NOT_READ and (recall := gate.recall) is not None:
+            if self._sent is NOT_READ:
                 scope = self._scope
                 try:
-                    known = recall(scope)
+                    known = gate.recall(scope)
                 except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
                     log.error("the verifier failed with %s", type(error).__name__)
                     known = None
                 if known is not None:
                     outcome = self._outcome = known.verdict
-                    scope["user"] = known.principal
+                    scope["user"] = outcome.principal
                     scope["auth"] = known.credentials
                     if gate.on_outcome is not None:
                         gate.observe(scope, outcome)

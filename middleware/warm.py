@@ -6,13 +6,15 @@ the header's bytes are hashed as they are. Only the usual case is decided here, 
 whatever else there may be, this answers None and the exact path decides, which never relies on this one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import Scope
 
 from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Principal
+from spacekey.domain.verifier import Recalled
 
 from .token_credentials import TokenCredentials
 
@@ -25,12 +27,11 @@ class Warm:
     """A valid verdict with what goes into the ASGI scope for it, made once and served to many requests."""
 
     verdict: Valid
-    principal: Principal
     credentials: TokenCredentials
 
 
-Recall = Callable[[Scope], Warm | None]
-"""What a verifier's optional ``recall`` does: from the ASGI scope of an HTTP request to a verdict that is good now.
+Recall = Callable[[MutableMapping[str, Any]], Recalled | None]
+"""What a verifier's ``recall`` does: from the ASGI scope of an HTTP request to a verdict that is good now.
 
 It must hit only where the request's one ``Authorization`` header is :data:`BEARER` and a secret of a good shape that
 its ``verify`` would find valid now, and where no secret is in the query; all else it answers with None. A hit is then
@@ -41,7 +42,7 @@ anything added to one gives another digest.
 
 def warm(principal: Principal) -> Warm:
     """What a cache keeps for a valid principal."""
-    return Warm(Valid(principal), principal, TokenCredentials(principal))
+    return Warm(Valid(principal), TokenCredentials(principal))
 
 
 def recall_in(environment: str | None, recall: Recall) -> Recall:
@@ -49,8 +50,8 @@ def recall_in(environment: str | None, recall: Recall) -> Recall:
     if environment is None:
         return recall
 
-    def recalled(scope: Scope) -> Warm | None:
+    def recalled(scope: Scope) -> Recalled | None:
         known = recall(scope)
-        return known if known is not None and known.principal.environment == environment else None
+        return known if known is not None and known.verdict.principal.environment == environment else None
 
     return recalled

@@ -15,6 +15,7 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, brand_of, parse
 from spacekey.domain.token_state import refusal_reason
+from spacekey.domain.verifier import Verifier
 from spacekey.models.lookup import FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, TokenFacts, TokenLookup
 
 from .workspace_facts import limit_of, roles_from
@@ -23,7 +24,7 @@ POWERS_MAX = 4_096
 """How many combinations of grants, roles, plan, policy and limit are kept computed."""
 
 
-class StoreVerifier:
+class StoreVerifier(Verifier):
     """The embedded verifier: asks the store, at every verification.
 
     :param default_staleness_seconds: T where the database holds no other.
@@ -44,6 +45,7 @@ class StoreVerifier:
         self._first_use = first_use
         self._default_staleness = default_staleness_seconds
         self._brands = frozenset(catalog.brand for catalog in catalogs.values())
+        self.known_scopes = frozenset[str]().union(*(catalog.known_scopes for catalog in catalogs.values()))
         # Keyed by the stored values themselves, so that an entry can never be out of date.
         self._powers = lru_cache(POWERS_MAX)(self._computed)
 

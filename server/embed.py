@@ -17,12 +17,12 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import Recalled, Verifier
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.observed import ObservedCache, VerifierObserver
 from spacekey.middleware.sender import sender
 from spacekey.middleware.settings import check_environment
 from spacekey.middleware.usage import UsageCollector
-from spacekey.middleware.warm import Recall, Warm
 
 with extra("spacekey[server]"):
     from spacekey.models.store import SQLITE, Store
@@ -44,7 +44,7 @@ LAST_WRITES_SECONDS = 5.0
 log = logging.getLogger("spacekey.refusals")
 
 
-class EmbeddedVerifier:
+class EmbeddedVerifier(Verifier):
     """A verifier with a store of its own. Usage and refusals are noted there, off the request path."""
 
     def __init__(
@@ -61,11 +61,10 @@ class EmbeddedVerifier:
         self._environment = environment
         self._refusals = RefusalLog(system)
         self._writing: asyncio.Task[None] | None = None
-        self.usage = usage
+        self.usage: UsageCollector | None = usage
         """What ``TokenMiddleware`` counts requests with."""
-        self.known_scopes = frozenset[str]().union(*(one.known_scopes for one in system.catalogs.values()))
+        self.known_scopes = asking.known_scopes
         """All that a token can hold: ``TokenMiddleware`` refuses to start on a rule that names anything else."""
-        self.recall: Recall | None = None if cache is None else self._recalled
 
     def peek(self, secret: Secret) -> Verdict | None:
         """A warm answer, which needs no waiting; None when :meth:`verify` must be asked.
@@ -77,6 +76,13 @@ class EmbeddedVerifier:
             return verdict
         held = in_environment(verdict, self._environment)
         return held if isinstance(held, Valid) or held.token_id is None else None
+
+    def recall(self, scope: Scope) -> Recalled | None:
+        """Return what the cache remembers of the request's token, if it is of this environment."""
+        found = None if self._cache is None else self._cache.recall(scope)
+        if found is None or in_environment(found.verdict, self._environment) is not found.verdict:
+            return None
+        return found
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
@@ -104,12 +110,6 @@ class EmbeddedVerifier:
         await asyncio.gather(writing, return_exceptions=True)
         if self._refusals.waiting:
             log.error("refusals of %d tokens are not written: the store is held up", self._refusals.waiting)
-
-    def _recalled(self, scope: Scope) -> Warm | None:
-        found = None if self._cache is None else self._cache.recall(scope)
-        if found is None or in_environment(found.verdict, self._environment) is not found.verdict:
-            return None
-        return found
 
     def _noted(self, verdict: Verdict) -> Verdict:
         if isinstance(verdict, CannotTell):

@@ -18,6 +18,7 @@ from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Entropy, Secret, mint
 from spacekey.domain.suggest import known_instead
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.wrapper import VerifierWrapper
 from spacekey.resolvers.caller import IntrospectorCaller, RequestFacts
 
 BRAND = "spk"
@@ -91,23 +92,25 @@ def check_catalogs(introspectors: Iterable[Introspector], catalogs: Collection[s
             )
 
 
-class WithIntrospectors:
+class WithIntrospectors(VerifierWrapper):
     """A verifier that knows the introspectors and leaves every other secret to the verifier behind it."""
 
     def __init__(self, introspectors: Iterable[Introspector], verifier: Verifier) -> None:
+        super().__init__(verifier)
+        if self.known_scopes is not None:
+            self.known_scopes |= {INTROSPECT}
         self._known = {
             one.digest: Valid(Principal(one.id, Kind.WORKSPACE, frozenset((INTROSPECT,)), one.name))
             for one in introspectors
         }
-        self._verifier = verifier
 
     async def verify(self, secret: Secret) -> Verdict:
-        """See :class:`spacekey.domain.verifier.Verifier`."""
-        return self._known.get(secret.digest()) or await self._verifier.verify(secret)
+        """Return the introspector's verdict if the secret is one's, else the wrapped verifier's."""
+        return self._known.get(secret.digest()) or await super().verify(secret)
 
-    async def aclose(self) -> None:
-        """Close the verifier behind."""
-        await self._verifier.aclose()
+    def peek(self, secret: Secret) -> Verdict | None:
+        """Return the same if it is known without waiting."""
+        return self._known.get(secret.digest()) or super().peek(secret)
 
 
 def introspector_caller(

@@ -21,13 +21,14 @@ from strawberry.types.unset import UnsetType
 from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.ending import LACKING, UNAVAILABLE, Ending
 from spacekey.middleware.line import HEED
 from spacekey.middleware.open_socket import OpenSocket
 from spacekey.middleware.standing import Credential
 from spacekey.middleware.visit import KEY, Visit
 from spacekey.middleware.watch import Watch
+from spacekey.middleware.wrapper import as_verifier
 
 from .init_credential import MalformedCredential, init_credential
 from .open_operations import OpenOperations, operations_of
@@ -77,14 +78,14 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         self,
         schema: BaseSchema,
         *,
-        verifier: Verifier | None = None,
+        verifier: VerifiesSecrets | None = None,
         recheck_seconds: float = 1.0,
         deadline_seconds: float = 5.0,
         **options: Any,
     ) -> None:
         refuse_unenforced(schema)
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
-        self._verifier = verifier
+        self._verifier = None if verifier is None else as_verifier(verifier)
         self._deadline_seconds = deadline_seconds
         self._watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
 

@@ -8,7 +8,7 @@ import pytest
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, parse
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import VerifiesSecrets
 
 CALLER = Principal(id="key_1", kind=Kind.SPACE, scopes=frozenset({"jobs:read"}))
 ANSWERS: list[Outcome] = [Absent(), Refused(Reason.UNKNOWN), Valid(CALLER), CannotTell("no database")]
@@ -19,8 +19,6 @@ class Known:
 
     async def verify(self, secret: Secret) -> Verdict:
         return Refused(Reason.MALFORMED) if parse(secret) is None else Refused(Reason.UNKNOWN)
-
-    async def aclose(self) -> None: ...
 
 
 def test_the_four_answers_are_four_types() -> None:
@@ -56,10 +54,9 @@ def test_cannot_tell_asks_for_a_retry() -> None:
     assert CannotTell("timeout").retry_after_seconds == 1
 
 
-async def test_any_class_of_that_shape_is_a_verifier() -> None:
-    verifier: Verifier = Known()
+async def test_any_object_with_verify_is_a_verifier() -> None:
+    verifier: VerifiesSecrets = Known()
     assert await verifier.verify(Secret("password")) == Refused(Reason.MALFORMED)
-    await verifier.aclose()
 
 
 def test_a_principal_is_a_starlette_user_by_shape() -> None:

@@ -76,7 +76,7 @@ def sdk() -> Sdk:
     return Sdk()
 
 
-class Answering:
+class Answering(Verifier):
     """A verifier that answers, or fails, as it is told."""
 
     def __init__(self, answer: Callable[[], Verdict]) -> None:
@@ -158,8 +158,6 @@ async def test_what_memory_answers_is_marked_and_the_warm_path_makes_no_span(sdk
     await verifier.verify(SECRET)
     await verifier.verify(SECRET)
     assert [described(span)["cached"] for span in sdk.spans()] == [False, True]
-    assert verifier.peek is not None
-    assert verifier.recall is not None
     assert verifier.peek(SECRET) == VALID
     assert verifier.recall(request_of(SECRET)) is not None
     assert len(sdk.spans()) == 2
@@ -193,7 +191,7 @@ async def test_a_memory_that_fails_is_verified_past(sdk: Sdk) -> None:
 async def test_a_verifier_without_memory_gets_none_and_is_closed_with_its_span(sdk: Sdk) -> None:
     inner = Answering(lambda: VALID)
     verifier = sdk.telemetry.verifier(inner)
-    assert (verifier.peek, verifier.recall, verifier.usage) == (None, None, None)
+    assert (verifier.peek(SECRET), verifier.recall(request_of(SECRET)), verifier.usage) == (None, None, None)
     await verifier.aclose()
     assert inner.closed
 

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
 from spacekey.middleware.cached import CachedVerifier, Reading
 from support.asgi_calls import Answer, bearer, call
@@ -40,7 +41,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-class Saying:
+class Saying(Verifier):
     """A verifier as people write one: a method that answers."""
 
     def __init__(self, answer: object) -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -15,143 +14,12 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.clock import utc_now
-from spacekey.middleware.metrics import AppMetrics
-from spacekey.middleware.observed import cache_over
-from spacekey.middleware.otel import Telemetry
 from spacekey.middleware.remote import RemoteVerifier
 from support.verifier_contract import VerifierContract, Workbench, principal
-
-OWN = "sk_live_own"
-
-
-class Time:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.verifiers import BENCHES, OWN, introspection_of
 
 
-class InMemory(Workbench):
-    """The in-memory verifier itself."""
-
-    def __init__(self) -> None:
-        self.memory = MemoryVerifier()
-        self.verifier = self.memory
-        self.asked = 0
-
-    async def issue(self, principal: Principal) -> Secret:
-        return self.memory.issue_to(principal)
-
-    async def refuse(self, secret: Secret, reason: Reason) -> None:
-        self.memory.refuse(secret, reason)
-
-    def reads(self) -> int:
-        return self.asked
-
-    async def outage(self) -> None:
-        self.memory.outage = "gone"
-
-
-class Chained(InMemory):
-    """The same behind a chain."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.verifier = BrandChain({"sk": self.memory, "em": MemoryVerifier("em")})
-
-
-class Cached(InMemory):
-    """The same behind the cache, whose memory ends with each step of the clock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time = Time()
-        self.verifier = CachedVerifier(self.read, clock=self.time)
-
-    async def read(self, secret: Secret) -> Reading:
-        self.asked += 1
-        return Reading(await self.memory.verify(secret), 1.0)
-
-    async def refuse(self, secret: Secret, reason: Reason) -> None:
-        await super().refuse(secret, reason)
-        self.time.now += 1.0
-
-    async def outage(self) -> None:
-        await super().outage()
-        self.time.now += 1.0
-
-
-class Observed(Cached):
-    """The same with somebody who counts, and spans."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        cache = cache_over(self.read, AppMetrics(), clock=self.time, now=utc_now, entries_max=100)
-        self.verifier = Telemetry().verifier(cache)
-
-
-class Remote(InMemory):
-    """The same behind introspection over httpx."""
-
-    tells_reasons = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time = Time()
-        self.down = False
-        transport = httpx.MockTransport(self.answer)
-        self.verifier = RemoteVerifier("https://keys.test/", OWN, transport=transport, clock=self.time)
-
-    async def answer(self, request: httpx.Request) -> httpx.Response:
-        """Introspection as Spacekey does it."""
-        assert request.method == "POST"
-        assert str(request.url) == "https://keys.test/api/v1/introspect"
-        assert request.headers["authorization"] == f"Bearer {OWN}"
-        assert request.headers["content-type"] == "application/x-www-form-urlencoded"
-        self.asked += 1
-        if self.down:
-            raise httpx.ConnectError("gone")
-        (token,) = parse_qs(request.content.decode())["token"]
-        return httpx.Response(200, json=introspection_of(await self.memory.verify(Secret(token))))
-
-    async def refuse(self, secret: Secret, reason: Reason) -> None:
-        await super().refuse(secret, reason)
-        self.time.now += 1.0
-
-    async def outage(self) -> None:
-        self.down = True
-        self.time.now += 1.0
-
-
-def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
-    """What Spacekey's endpoint answers."""
-    if not isinstance(verdict, Valid):
-        return {"active": False}
-    who = verdict.principal
-    return {
-        "active": True,
-        "sub": who.id,
-        "token_type": "Bearer",
-        "kind": who.kind.value,
-        "workspace_id": who.workspace_id,
-        "space_id": who.space_id,
-        "environment": who.environment,
-        "scope": " ".join(sorted(who.scopes)),
-        "exp": None if who.expires_at is None else int(who.expires_at.timestamp()),
-        "expires_at": None if who.expires_at is None else who.expires_at.isoformat(),
-        "iat": 1_700_000_000,
-        "name": who.name,
-        "limit": None if who.limit is None else {"per_minute": who.limit.per_minute, "burst": who.limit.burst},
-        "max_age": max_age,
-    }
-
-
-@pytest.fixture(params=[InMemory, Chained, Cached, Observed, Remote], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=BENCHES, ids=lambda kind: kind.__name__)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Workbench]:
     """Each verifier in turn."""
     made: Workbench = request.param()

@@ -2,210 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
 
-from spacekey.domain.catalog_file import load_catalogs
-from spacekey.domain.ids import KEY, new_id
-from spacekey.domain.outcome import Reason
-from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.secret import Secret, mint
-from spacekey.middleware.clock import utc_now
-from spacekey.middleware.remote import RemoteVerifier
-from spacekey.models.lookup import TokenFacts, TokenLookup
-from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT, Setting
 from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.workspace import Space, Workspace
-from spacekey.resolvers.verify import StoreVerifier
-from spacekey.server.build import build_verifier
-from spacekey.server.embed import store_verifier
-from spacekey.server.introspectors import new_introspector
-from spacekey.server.settings import Settings
-from support.server import on_a_socket
-from support.verifier_contract import BRAND, SPACE_ID, WORKSPACE_ID, VerifierContract, Workbench
-
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-CATALOG = f"""
-name = "contract"
-title = "Contract"
-description = "For the verifiers' contract."
-brand = "{BRAND}"
-environments = ["live", "test"]
-default_plan = "limited"
-
-[tokens]
-kinds = ["space", "workspace"]
-
-[scopes]
-"jobs:create" = "Create"
-"jobs:read" = "Read"
-"jobs:ack" = "Acknowledge"
-
-[roles.owner]
-title = "Owner"
-description = "Everything"
-every_scope = true
-every_management_scope = true
-
-[plans.limited]
-title = "Limited"
-per_minute = 100
-burst = 20
-
-[plans.unlimited]
-title = "Unlimited"
-"""
-
-
-class Counting:
-    """A lookup that counts."""
-
-    def __init__(self, lookup: TokenLookup) -> None:
-        self._lookup = lookup
-        self.reads = 0
-
-    async def by_digest(self, digest: bytes) -> TokenFacts | None:
-        """The lookup's own."""
-        self.reads += 1
-        return await self._lookup.by_digest(digest)
-
-    async def aclose(self) -> None:
-        """The lookup's own."""
-        await self._lookup.aclose()
-
-
-class OverStore(Workbench):
-    """Rows for the workspace and the space of the contract. T is 0, so that the next verification sees a change."""
-
-    def __init__(self, store: Store, catalog: Path, servers: ExitStack) -> None:
-        self.store = store
-        self.catalog = catalog
-        self.servers = servers
-
-    async def prepare(self) -> None:
-        """An empty workspace with one space."""
-        async with self.store.changing() as session:
-            session.add_all(Setting(name=name, value=0.0) for name in (MAX_STALENESS, STALENESS_WAIT))
-            session.add(
-                Workspace(
-                    id=WORKSPACE_ID,
-                    name="w",
-                    slug="w",
-                    catalog="contract",
-                    plan="limited",
-                    roles={},
-                    created_at=LONG_AGO,
-                )
-            )
-        async with self.store.changing() as session:
-            session.add(Space(id=SPACE_ID, workspace_id=WORKSPACE_ID, name="s", slug="s", created_at=LONG_AGO))
-
-    async def issue(self, principal: Principal) -> Secret:
-        secret = mint(BRAND, principal.environment or "live", secrets.token_bytes)
-        plan = "unlimited" if principal.limit is None else "limited"
-        async with self.store.changing() as session:
-            await (await session.connection()).execute(text("UPDATE workspaces SET plan = :plan"), {"plan": plan})
-            session.add(
-                Token(
-                    id=new_id(KEY, utc_now(), secrets.token_bytes),
-                    digest=secret.digest(),
-                    prefix=secret.reveal()[:12],
-                    name=principal.name,
-                    kind=Kind(principal.kind).value,
-                    environment=principal.environment or "live",
-                    workspace_id=WORKSPACE_ID,
-                    space_id=principal.space_id,
-                    grants=sorted(principal.scopes),
-                    created_at=LONG_AGO,
-                    created_by_id="operator",
-                    created_by_name="operator",
-                    expires_at=principal.expires_at,
-                )
-            )
-        return secret
-
-    async def refuse(self, secret: Secret, reason: Reason) -> None:
-        column = {Reason.REVOKED: "revoked_at", Reason.DISABLED: "disabled_at", Reason.DELETED: "deleted_at"}.get(
-            reason
-        )
-        change = f"tokens SET {column} = :at WHERE digest = :digest" if column else "workspaces SET suspended_at = :at"
-        facts = {"digest": secret.digest()} if column else {}
-        at = utc_now() if self.store.dialect != "sqlite" else utc_now().strftime("%Y-%m-%d %H:%M:%S.%f")
-        async with self.store.changing() as session:
-            await (await session.connection()).execute(text(f"UPDATE {change}"), {"at": at, **facts})
-
-    async def outage(self) -> None:
-        async with self.store.changing() as session:
-            await (await session.connection()).execute(text("ALTER TABLE tokens RENAME TO gone"))
-
-
-class Stored(OverStore):
-    """What Spacekey's server itself asks."""
-
-    async def prepare(self) -> None:
-        await super().prepare()
-        verifier = build_verifier(self.store, load_catalogs([self.catalog]), utc_now, 0.0)
-        self.count(verifier)
-        self.verifier = verifier
-
-    def count(self, verifier: StoreVerifier) -> None:
-        """Count what it reads."""
-        self.lookup = verifier._lookup = Counting(verifier._lookup)
-
-    def reads(self) -> int:
-        return self.lookup.reads
-
-
-class Embedded(Stored):
-    """What an app over the same database asks."""
-
-    async def prepare(self) -> None:
-        await OverStore.prepare(self)
-        url = self.store.url.render_as_string(hide_password=False)
-        verifier = store_verifier(url, [self.catalog], collect_usage=False)
-        self.count(verifier._asking)
-        self.verifier = verifier
-
-
-class CountingTransport(httpx.AsyncHTTPTransport):
-    """Real connections, counted requests."""
-
-    requests = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests += 1
-        return await super().handle_async_request(request)
-
-
-class Remote(OverStore):
-    """What an app asks that has a server elsewhere."""
-
-    tells_reasons = False
-
-    async def prepare(self) -> None:
-        await super().prepare()
-        url = self.store.url.render_as_string(hide_password=False)
-        # An introspector of the operator's: a token of the workspace would be suspended together with it.
-        introspector, own = new_introspector("contract", "contract", secrets.token_bytes)
-        settings = Settings(database_url=url, catalogs=(self.catalog,), introspectors=(introspector,))
-        address = self.servers.enter_context(on_a_socket(settings))
-        self.transport = CountingTransport()
-        self.verifier = RemoteVerifier(address, own, transport=self.transport, deadline_seconds=20.0)
-
-    def reads(self) -> int:
-        return self.transport.requests
-
-    async def outage(self) -> None:
-        self.servers.close()
+from support.stored_verifiers import CATALOG, STORED_BENCHES, OverStore
+from support.verifier_contract import VerifierContract, Workbench
 
 
 @pytest.fixture
@@ -216,7 +22,7 @@ def catalog(tmp_path: Path) -> Path:
     return file
 
 
-@pytest_asyncio.fixture(params=[Stored, Embedded, Remote], ids=lambda kind: kind.__name__)
+@pytest_asyncio.fixture(params=STORED_BENCHES, ids=lambda kind: kind.__name__)
 async def bench(request: pytest.FixtureRequest, store: Store, catalog: Path) -> AsyncIterator[Workbench]:
     """Each of them on each database."""
     with ExitStack() as servers:

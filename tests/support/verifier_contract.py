@@ -8,6 +8,7 @@ import secrets
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +17,8 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 
+from .asgi_calls import bearer, request_of
+
 BRAND = "sk"
 WORKSPACE_ID = "ws_" + "0" * 26
 SPACE_ID = "space_" + "0" * 26
@@ -23,6 +26,9 @@ SPACE_ID = "space_" + "0" * 26
 
 class Workbench(ABC):
     """A verifier, and the hands to change what it should find."""
+
+    of: ClassVar[type[Verifier]]
+    """The class under test."""
 
     verifier: Verifier
 
@@ -129,6 +135,45 @@ class VerifierContract:
         for secret in (known, unknown):
             assert isinstance(await bench.verifier.verify(secret), CannotTell)
         assert await bench.verifier.verify(Secret("x")) == Refused(Reason.MALFORMED)
+
+    async def test_every_capability_is_answered(self, bench: Workbench) -> None:
+        verifier = bench.verifier
+        assert type(verifier) is bench.of
+        assert isinstance(verifier, Verifier)
+        assert verifier.known_scopes is None or principal().scopes <= verifier.known_scopes
+        assert verifier.usage is None or callable(verifier.usage.allowed)
+
+    async def test_memory_says_what_a_verification_says_or_nothing(self, bench: Workbench) -> None:
+        verifier = bench.verifier
+        good, unknown = await bench.issue(principal()), mint(BRAND, "live", secrets.token_bytes)
+        for secret in (good, unknown, Secret("x")):
+            for _ in range(2):  # before and after it could be remembered
+                before = bench.reads()
+                peeked, recalled = verifier.peek(secret), verifier.recall(request_of(secret))
+                assert bench.reads() == before
+                verdict = await verifier.verify(secret)
+                assert peeked in (None, verdict)
+                assert recalled is None or recalled.verdict == verdict
+        await bench.refuse(good, Reason.REVOKED)
+        assert not isinstance(verifier.peek(good), Valid)
+        assert verifier.recall(request_of(good)) is None
+
+    async def test_a_token_is_recalled_from_one_plain_header_only(self, bench: Workbench) -> None:
+        secret = await bench.issue(principal())
+        await bench.verifier.verify(secret)
+        (header,) = bearer(secret.reveal())
+        name, value = header
+        for headers, query in (
+            ([], b""),
+            ([header, header], b""),
+            ([header, (name, b"Bearer x")], b""),
+            ([(b"x-" + name, value)], b""),
+            ([(name, value.lower())], b""),
+            ([(name, value.replace(b" ", b"  "))], b""),
+            ([(name, value + b" ")], b""),
+            ([header], b"access_token=x"),
+        ):
+            assert bench.verifier.recall({"headers": headers, "query_string": query}) is None
 
     async def test_no_answer_shows_the_secret(self, bench: Workbench) -> None:
         secret = await bench.issue(principal())

@@ -1,0 +1,83 @@
+"""Wrappers around verifiers, and the adapter for an object that has only ``verify``."""
+
+from collections.abc import MutableMapping
+from typing import Any, Protocol, runtime_checkable
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import Verdict
+from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import Recalled, Verifier, VerifiesSecrets
+
+from .settings import check_verifier
+
+OPTIONAL = ("known_scopes", "usage", "peek", "recall")
+"""The optional members of a verifier."""
+
+
+class VerifierWrapper(Verifier):
+    """Base class for a verifier around another one. It forwards everything; override what the wrapper changes.
+
+    :param inner: the wrapped verifier; an object that has only an async ``verify`` will do.
+    :raises ConfigurationError: if ``inner`` is not a verifier.
+    """
+
+    def __init__(self, inner: VerifiesSecrets) -> None:
+        self.inner = as_verifier(inner)
+        self.known_scopes = self.inner.known_scopes
+        self.usage = self.inner.usage
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """Return the wrapped verifier's verdict."""
+        return await self.inner.verify(secret)
+
+    def peek(self, secret: Secret) -> Verdict | None:
+        """Return what the wrapped verifier knows without waiting."""
+        return self.inner.peek(secret)
+
+    def recall(self, scope: MutableMapping[str, Any]) -> Recalled | None:
+        """Return what the wrapped verifier remembers of the request's token."""
+        return self.inner.recall(scope)
+
+    async def aclose(self) -> None:
+        """Close the wrapped verifier."""
+        await self.inner.aclose()
+
+
+def as_verifier(verifier: VerifiesSecrets) -> Verifier:
+    """Return ``verifier`` with all members of the protocol, defaults for those that it lacks.
+
+    :raises ConfigurationError: if it is not a verifier, or has some of the optional members without extending
+        :class:`~spacekey.domain.verifier.Verifier`: a default in the place of the others would go unnoticed.
+    """
+    check_verifier(verifier)
+    if isinstance(verifier, Verifier):
+        return verifier
+    offered = [name for name in OPTIONAL if name in dir(verifier)]
+    if offered:
+        name = type(verifier).__name__
+        raise ConfigurationError(
+            f"verifier={name}(…) has {', '.join(offered)} and lacks other members of the Verifier protocol: write "
+            f"class {name}(Verifier), with Verifier from spacekey.domain.verifier, and it gets their defaults"
+        )
+    return _OnlyVerifies(verifier)
+
+
+class _OnlyVerifies(Verifier):
+    """The defaults of every optional member around an object that has only ``verify`` and perhaps ``aclose``."""
+
+    def __init__(self, inner: VerifiesSecrets) -> None:
+        self._inner = inner
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """Return the object's own verdict."""
+        return await self._inner.verify(secret)
+
+    async def aclose(self) -> None:
+        """Close the object if it can be closed."""
+        if isinstance(self._inner, _Closes):
+            await self._inner.aclose()
+
+
+@runtime_checkable
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
