@@ -19,6 +19,7 @@ class Reason(StrEnum):
     ROTATED = "rotated"
     SUSPENDED = "suspended"
     ENVIRONMENT = "environment"
+    CROSS_ORIGIN = "cross_origin"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,11 @@ async def asked_within(
     """The answer, or "cannot tell" when asking raised or took too long. Cancelling the caller passes through."""
     try:
         async with asyncio.timeout(deadline_seconds):
-            return await ask(question)
+            asking: object = ask(question)
+            if not isinstance(asking, Awaitable):
+                log.error("%s is not async, and answered with %s: write 'async def'", who, type(asking).__name__)
+                return CannotTell(f"{who} is not async")
+            return await asking
     except TimeoutError:
         return CannotTell(f"{who} took longer than {deadline_seconds} s")
     except Unavailable as unavailable:

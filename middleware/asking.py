@@ -8,15 +8,17 @@ from starlette.authentication import UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from spacekey.domain.outcome import Outcome, Reason, Refused, Valid
+from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 
 from .access import Access, Requirement
 from .credentials import Malformed, credentials_of
-from .gate import Gate
+from .gate import FOREIGN, Gate
 from .limits import Decision
+from .origin import may_change
 from .token_credentials import NO_CREDENTIALS, TokenCredentials
+from .vary import VARY_BY_COOKIE, VARY_BY_ORIGIN, Header
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -30,7 +32,7 @@ ANONYMOUS = UnauthenticatedUser()
 class Asking:
     """What is known of a connection's caller, and how more is learnt. Its attributes are set by the visit it is."""
 
-    __slots__ = ("_gate", "_outcome", "_paid", "_scope", "_sent", "decision")
+    __slots__ = ("_gate", "_outcome", "_paid", "_scope", "_sent", "decision", "vary")
 
     _gate: Gate
     _sent: Secret | Malformed | None
@@ -39,6 +41,9 @@ class Asking:
     _scope: Scope
     decision: Decision | None
     """What the token's limit says; None before it was charged, and for whoever has none."""
+
+    vary: Header
+    """What the response depends on: the names for its ``Vary``."""
 
     @property
     def known(self) -> Outcome | None:
@@ -96,7 +101,14 @@ class Asking:
             return await self._ask_about(sent)
         if isinstance(sent, Malformed):
             return Refused(Reason.MALFORMED)
-        return await self._gate.ask_fallback(HTTPConnection(self._scope))
+        gate = self._gate
+        if gate.fallback is None:
+            return Absent()
+        outcome = await gate.ask_fallback(HTTPConnection(self._scope))
+        decided = isinstance(outcome, Valid) or outcome == FOREIGN
+        checked = decided and gate.origins is not None and may_change(self._scope)
+        self.vary = VARY_BY_ORIGIN if checked else VARY_BY_COOKIE
+        return outcome
 
     async def _ask_about(self, secret: Secret) -> Outcome:
         flood = self._gate.flood

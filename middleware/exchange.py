@@ -11,7 +11,7 @@ from .limits.headers import limit_headers
 from .metered import Metered
 from .metering import DONE
 from .stay import Stay
-from .vary import VARY, vary_on_authorization
+from .vary import varying
 
 
 class Exchange(Metered):
@@ -35,10 +35,10 @@ class Exchange(Metered):
                 limits = () if decision is None else limit_headers(decision)
                 for name, _ in headers:
                     if name == b"vary":
-                        message["headers"] = vary_on_authorization([*headers, *limits])
+                        message["headers"] = varying([*headers, *limits], self.vary)
                         break
                 else:  # the usual case, without another call
-                    message["headers"] = [*headers, *limits, VARY] if limits else [*headers, VARY]
+                    message["headers"] = [*headers, *limits, self.vary] if limits else [*headers, self.vary]
             elif "more_body" in message or self.stay is not None:
                 return self._sending_part(message)
         return self._send(message)

@@ -1,7 +1,7 @@
 """From credentials to one of the four answers, in bounded time. Nothing here raises but a cancellation."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from .failure import places_of
 from .limits import Decision, Limiter
 from .limits.flooded import Flooded
 from .metering import ALLOWED, DONE, Fate
+from .origin import OriginCheck
 from .sender import SentBy
 from .warm import Recall, recall_in
 from .watch import Watch
@@ -30,6 +31,9 @@ log = logging.getLogger("spacekey.middleware")
 
 Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
 Observer = Callable[[HTTPConnection, Outcome], None]
+FOREIGN = Refused(Reason.CROSS_ORIGIN)
+"""The outcome of credentials that a browser attached to a request of another origin's page."""
+
 WorkspaceOf = Callable[[str], Awaitable[str | None]]
 
 
@@ -47,6 +51,7 @@ class Gate:
     limits: Limiter | None = None
     flood: "RefusalFlood | None" = None
     usage: UsageCounter | None = None
+    origins: OriginCheck | None = None
     watch: Watch = field(default_factory=Watch)
     recall: Recall = field(init=False, repr=False)
     """The verifier's memory for tokens of this environment. May raise."""
@@ -95,12 +100,23 @@ class Gate:
         return self._of_this_environment(verdict) if isinstance(verdict, Valid) else verdict
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
-        """Ask the app's other way of authentication, when there is one; else "absent"."""
+        """Ask the app's other way of authentication, when there is one; else "absent".
+
+        What it accepts is refused where a page of another origin may have had the browser send it.
+        """
         if self.fallback is None:
             return Absent()
         with SentBy(connection.scope):  # it may have a verifier of its own
             outcome = await asked_within(self.deadline_seconds, self.fallback, connection, "the fallback")
-        return outcome if isinstance(outcome, Absent) else usable(outcome, "the fallback")
+        if outcome is None:
+            log.error("the fallback answered with None: return Absent() for a request without credentials")
+            return CannotTell("the fallback answered with None")
+        if isinstance(outcome, Absent):
+            return outcome
+        verdict = usable(outcome, "the fallback")
+        if isinstance(verdict, Valid) and self.origins is not None and not self.origins.passes(connection.scope):
+            return FOREIGN
+        return verdict
 
     async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
         """The workspace that owns a space, when the app can tell; None when it cannot or there is none."""
@@ -117,7 +133,10 @@ class Gate:
             log.warning("credentials cannot be checked: %s", outcome.why)
         if self.on_outcome is not None:
             try:
-                self.on_outcome(HTTPConnection(scope), outcome)
+                said: object = self.on_outcome(HTTPConnection(scope), outcome)
+                if said is not None and isinstance(said, Coroutine):
+                    said.close()
+                    log.error("on_outcome is async, and never runs: write a plain function")
             except Exception:
                 log.exception("the observer failed")
 

@@ -120,6 +120,13 @@ def forbidden(*, member: bool = False) -> ProblemResponse:
     return problem(403, "forbidden", "Forbidden", f"{who} may not do this here.", headers=_headers())
 
 
+def cross_origin() -> ProblemResponse:
+    """403 ``cross_origin``: credentials that a browser attaches by itself, from a page that may not use them."""
+    detail = "A signed-in browser may only do this from this server's own pages. Programs send a token."
+    headers = {**_headers(), "Vary": "Authorization, Cookie, Origin, Sec-Fetch-Site"}
+    return problem(403, "cross_origin", "Cross-origin request", detail, headers=headers)
+
+
 def rate_limited(retry_after_seconds: int | None) -> ProblemResponse:
     """429 (RFC 6585 §4): the token's limit is used up. ``violated-policies`` as draft-ietf-httpapi-ratelimit-headers.
 

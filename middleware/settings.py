@@ -1,6 +1,9 @@
 """Settings that would start and then refuse everything: looked at when they are given, with what to write instead."""
 
+import functools
+import inspect
 from collections.abc import Iterable
+from typing import Any
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import Rule
@@ -43,6 +46,47 @@ def check_verifier(verifier: object) -> None:
         raise ConfigurationError(
             f"verifier={verifier!r:.60}: write one, such as store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"
         )
+
+
+def check_async(name: str, function: object, answers: str) -> None:
+    """An async function of the app's own that must answer something; None for none.
+
+    :param answers: what it answers, for the message.
+    :raises ConfigurationError: for anything else, and for one that is annotated to return None.
+    """
+    if function is None:
+        return
+    if not callable(function) or isinstance(function, type):
+        raise ConfigurationError(f"{name}={function!r:.60}: write an async function that returns {answers}")
+    called = _called(function)
+    if not inspect.iscoroutinefunction(called):
+        raise ConfigurationError(f"{name}: it is not async; write 'async def', and return {answers}")
+    if inspect.signature(called).return_annotation in (None, "None"):
+        raise ConfigurationError(f"{name}: it is declared to return None; return {answers}")
+
+
+def check_not_async(name: str, function: object) -> None:
+    """A plain function of the app's own that is told something; None for none.
+
+    :raises ConfigurationError: for an async one, which would never run, and for what cannot be called.
+    """
+    if function is None:
+        return
+    if not callable(function) or isinstance(function, type):
+        raise ConfigurationError(f"{name}={function!r:.60}: write a function")
+    called = _called(function)
+    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+        raise ConfigurationError(
+            f"{name}: it is async, and would never run; write a plain function that returns at once, and start a task "
+            "in it if it must wait"
+        )
+
+
+def _called(function: Any) -> Any:
+    """The function that runs when this is called: behind a partial, or an object's own ``__call__``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) or inspect.iscoroutinefunction(function) else type(function).__call__
 
 
 def check_seconds(name: str, seconds: object) -> None:

@@ -17,7 +17,8 @@ from .gate import Fallback, Gate, Observer, WorkspaceOf
 from .limits import Limiter
 from .metering import DONE
 from .open_socket import OpenSocket
-from .settings import check_environment, check_seconds, checked_scopes
+from .origin import OriginCheck
+from .settings import check_async, check_environment, check_not_async, check_seconds, checked_scopes
 from .stay import Stay
 from .visit import KEY, Visit
 from .watch import RECHECK_SECONDS, Watch
@@ -41,6 +42,12 @@ class TokenMiddleware:
     :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
     :param deadline_seconds: how long a verification may take before the answer is 503.
     :param fallback: asked when the request carries no Bearer credentials: session cookies, or an older scheme.
+        Browsers attach cookies, Basic and Negotiate by themselves, so what it accepts counts on requests that may
+        change something (every method but GET, HEAD and OPTIONS, and every WebSocket) only where they come from the
+        app's own origin; else the answer is 403 ``cross_origin``. It is async and returns ``Absent()`` when there is
+        nothing for it.
+    :param allowed_origins: other origins whose pages may use it, such as ``https://app.example.com``. None turns the
+        check off, for a fallback that reads nothing that browsers send by themselves.
     :param on_outcome: told of every answer and its reason; gets the connection, never raises into the request.
     :param workspace_of: the workspace id of a space id. With it, workspace tokens may pass rules that bind a path
         parameter to a space; without it, only the space's own tokens do.
@@ -70,6 +77,7 @@ class TokenMiddleware:
         environment: str | None = None,
         deadline_seconds: float = 2.0,
         fallback: Fallback | None = None,
+        allowed_origins: Collection[str] | None = (),
         on_outcome: Observer | None = None,
         workspace_of: WorkspaceOf | None = None,
         rules: Mapping[tuple[str, str], Declaration] | None = None,
@@ -85,6 +93,9 @@ class TokenMiddleware:
         asked = as_verifier(verifier)
         check_environment(environment)
         check_seconds("deadline_seconds", deadline_seconds)
+        check_async("fallback", fallback, "Valid(…), Refused(…) or Absent()")
+        check_async("workspace_of", workspace_of, "the id of the space's workspace, or None")
+        check_not_async("on_outcome", on_outcome)
         self.app = app
         usage = usage if usage is not None else asked.usage
         if known_scopes is None and fallback is None:
@@ -101,7 +112,8 @@ class TokenMiddleware:
             limits,
             flood,
             usage,
-            watch=watch,
+            None if allowed_origins is None else OriginCheck(allowed_origins),
+            watch,
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
         self.doors = Doors(self, {} if rules is None else rules, deny_by_default, known)

@@ -17,7 +17,7 @@ from .access import Access, Requirement, optional, public
 from .asking import ANONYMOUS, NOT_READ
 from .credentials import Malformed
 from .exchange import Exchange
-from .gate import Gate
+from .gate import FOREIGN, Gate
 from .limits.flooded import Flooded
 from .limits.headers import retry_after
 from .metering import DONE, NO_SCOPES, Fate, scopes_used
@@ -25,6 +25,7 @@ from .open_response import OpenResponse
 from .satisfying import refusal_of, satisfied, spaces_in
 from .stay import Stay
 from .token_credentials import NO_CREDENTIALS
+from .vary import VARY
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -64,6 +65,7 @@ class Visit(Exchange):
         self._sent = sent
         self.stay = None
         self._heard = False
+        self.vary = VARY
         scope[KEY] = self
         scope["user"] = ANONYMOUS
         scope["auth"] = NO_CREDENTIALS
@@ -125,6 +127,8 @@ class Visit(Exchange):
             return problems.refusals_limited(outcome.retry_after_seconds)
         if isinstance(outcome, CannotTell):
             return problems.cannot_tell(outcome.retry_after_seconds)
+        if outcome == FOREIGN:
+            return problems.cross_origin()
         if isinstance(self._sent, Malformed):
             return problems.request_malformed(self._gate.realm)
         return problems.token_refused(self._gate.realm)

@@ -1,6 +1,6 @@
 """Wrappers around verifiers, and the adapter for an object that has only ``verify``."""
 
-from collections.abc import MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from typing import Any, Protocol, runtime_checkable
 
 from spacekey.domain.errors import ConfigurationError
@@ -68,9 +68,9 @@ class _OnlyVerifies(Verifier):
     def __init__(self, inner: VerifiesSecrets) -> None:
         self._inner = inner
 
-    async def verify(self, secret: Secret) -> Verdict:
+    def verify(self, secret: Secret) -> Coroutine[Any, Any, Verdict]:
         """Return the object's own verdict."""
-        return await self._inner.verify(secret)
+        return self._inner.verify(secret)
 
     async def aclose(self) -> None:
         """Close the object if it can be closed."""

@@ -95,6 +95,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             verifier=WithIntrospectors(settings.introspectors, parts.verifier),
             realm=REALM,
             fallback=member_of_session,
+            allowed_origins=() if settings.public_origin is None else (settings.public_origin,),
             on_outcome=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),
             limits=parts.limits,

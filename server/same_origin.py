@@ -6,21 +6,18 @@ does not depend on the browser's age (OWASP, "Cross-Site Request Forgery Prevent
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey.middleware import problems
 from spacekey.middleware.credentials import credentials_of
+from spacekey.middleware.origin import OriginCheck, may_change
 from spacekey.middleware.problems import problem
 
 from .body import JSON_TYPE, media_type
 from .refusals import NO_STORE, REALM
 from .session_cookie import has_cookie
-
-SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class SameOrigin:
@@ -32,7 +29,7 @@ class SameOrigin:
 
     def __init__(self, app: ASGIApp, public_origin: str | None = None) -> None:
         self.app = app
-        self._public_origin = public_origin
+        self._origins = OriginCheck(own=public_origin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -47,35 +44,14 @@ class SameOrigin:
             return None
         if credentials_of(request.scope) is not None:
             return problems.request_malformed(REALM)
-        if request.method in SAFE:
+        if not may_change(request.scope):
             return None
-        if not self._is_same_origin(request):
-            detail = "A signed-in browser may only do this from this server's own pages. Programs send a token."
-            return problem(403, "cross_origin", "Cross-origin request", detail, headers=NO_STORE)
+        if not self._origins.is_allowed(request.scope):
+            return problems.cross_origin()
         if media_type(request) != JSON_TYPE and _has_body(request):
             detail = f"With a session, send the body as {JSON_TYPE}."
             return problem(415, "unsupported_media_type", "Unsupported media type", detail, headers=NO_STORE)
         return None
-
-    def _is_same_origin(self, request: HTTPConnection) -> bool:
-        fetch_site = request.headers.getlist("sec-fetch-site")
-        if fetch_site:
-            return fetch_site == ["same-origin"]
-        origins = request.headers.getlist("origin")
-        if len(origins) != 1:
-            return False
-        if self._public_origin is not None:
-            return origins[0].lower() == self._public_origin
-        # The scheme is not compared: behind a proxy this side may be plain HTTP where the browser's is not.
-        host = request.headers.get("host", "").lower()
-        return bool(host) and _authority(origins[0].lower()) == host
-
-
-def _authority(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
 
 
 def _has_body(request: Request) -> bool:

@@ -40,6 +40,7 @@ def test_an_answer_cannot_be_changed_into_another(answer: Outcome) -> None:
 def test_reasons_are_words_logs_and_metrics_can_keep() -> None:
     assert {reason.value for reason in Reason} == {
         "malformed", "unknown", "expired", "disabled", "revoked", "deleted", "rotated", "suspended", "environment",
+        "cross_origin",
     }  # fmt: skip
     assert f"{Reason.REVOKED}" == "revoked"
     assert Reason("revoked") is Reason.REVOKED

@@ -1,13 +1,19 @@
 """Settings that would start and then refuse everything, or nothing, are refused when they are given, with the cure."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import Absent, Outcome
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.fastapi import Scoped, declare_docs
@@ -39,6 +45,19 @@ def _in_dependencies() -> object:
 
 def _serve() -> str:
     return "ok"
+
+
+async def _forgetful(_connection: object) -> None:
+    """As somebody writes who forgot the outcome."""
+
+
+async def _generating(_connection: object) -> AsyncIterator[Outcome]:
+    yield Absent()
+
+
+class _Calling:
+    async def __call__(self, *_: object) -> Outcome:
+        return Absent()
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
@@ -76,6 +95,26 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a scope for a test's scopes": (lambda: _tokens("a:b"), "write a list of scopes, ['a:b']"),
     "nothing for a test's scopes": (lambda: _tokens(None), "write a list of scopes"),
     "a dependency that is none": (_in_dependencies, "write dependencies=[Depends(Scoped(…))]"),
+    "a fallback that is not async": (lambda: _middleware(fallback=_serve), "write 'async def'"),
+    "a fallback that is no function": (lambda: _middleware(fallback="session"), "write an async function"),
+    "a fallback's class": (lambda: _middleware(fallback=dict), "write an async function"),
+    "a fallback that returns nothing": (lambda: _middleware(fallback=_forgetful), "return Valid(…), Refused(…)"),
+    "a lambda for a fallback": (lambda: _middleware(fallback=lambda _: _serve()), "write 'async def'"),
+    "a generator for a fallback": (lambda: _middleware(fallback=_generating), "write 'async def'"),
+    "a part of a fallback": (lambda: _middleware(fallback=partial(_serve)), "write 'async def'"),
+    "a workspace_of that is not async": (lambda: _middleware(workspace_of=_serve), "write 'async def'"),
+    "an async observer": (lambda: _middleware(on_outcome=_forgetful), "write a plain function"),
+    "a part of an async observer": (lambda: _middleware(on_outcome=partial(_forgetful, 1)), "write a plain function"),
+    "an async object as observer": (lambda: _middleware(on_outcome=_Calling()), "write a plain function"),
+    "an observer that is no function": (lambda: _middleware(on_outcome="log"), "write a function"),
+    "one origin": (lambda: _middleware(allowed_origins="https://a.example"), "write a list, ['https://a.example']"),
+    "any origin": (lambda: _middleware(allowed_origins=["*"]), "allowed_origins=None turns the check off"),
+    "the origin of sandboxed pages": (lambda: _middleware(allowed_origins=["null"]), "is not an origin"),
+    "a host for an origin": (lambda: _middleware(allowed_origins=["a.example"]), "write scheme, host and port"),
+    "a URL for an origin": (lambda: _middleware(allowed_origins=["https://a.example/"]), "write scheme, host"),
+    "an origin with a user": (lambda: _middleware(allowed_origins=["https://u@a.example"]), "write scheme, host"),
+    "a broken origin": (lambda: _middleware(allowed_origins=["https://["]), "write scheme, host"),
+    "a number for an origin": (lambda: _middleware(allowed_origins=[1]), "write scheme, host"),
     "docs for nobody": (lambda: declare_docs(FastAPI(), None), "write requires(…), public, optional"),  # type: ignore[arg-type]
 }
 
@@ -114,3 +153,42 @@ async def test_of_two_middlewares_the_test_token_is_the_outermost_ones() -> None
         assert inner.gate.verifier is not token.verifier
         with tokens(inner, scopes=["a:b"]) as second:
             assert inner.gate.verifier is second.verifier
+
+
+async def test_async_functions_objects_and_parts_of_them_are_fallbacks() -> None:
+    async def two(_mine: int, _connection: object) -> Outcome:
+        return Absent()
+
+    for fallback in (_Calling(), _Calling().__call__, partial(two, 1), AsyncMock(return_value=Absent())):
+        app = TokenMiddleware(Starlette(routes=[Route("/", requires("a")(_page))]), ANY, fallback=fallback)
+        assert (await call(app, "GET", "/")).status == 401
+
+
+@pytest.mark.parametrize("setting", ["fallback", "verifier"])
+async def test_what_only_shows_when_it_is_used_is_503_and_says_what_to_write(
+    setting: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Sync:
+        def verify(self, _: Secret) -> Outcome:
+            return Absent()
+
+    async def nothing(_connection: Any) -> Any:
+        return None
+
+    verifier: Any = Sync() if setting == "verifier" else ANY
+    page = Starlette(routes=[Route("/", requires("a")(_page))])
+    app = TokenMiddleware(page, verifier, fallback=nothing if setting == "fallback" else None)
+    sent = bearer(ANY.issue("a").reveal()) if setting == "verifier" else []
+    assert (await call(app, "GET", "/", sent)).status == 503
+    assert {"fallback": "return Absent()", "verifier": "write 'async def'"}[setting] in caplog.text
+
+
+async def test_an_observer_that_turns_out_to_be_async_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    page = Starlette(routes=[Route("/", requires("a")(_page))])
+    app = TokenMiddleware(page, ANY, on_outcome=lambda *_: _forgetful(_))  # type: ignore[arg-type]
+    assert (await call(app, "GET", "/")).status == 401
+    assert "on_outcome is async, and never runs: write a plain function" in caplog.text
+
+
+async def _page(_: Request) -> Response:
+    return Response()
