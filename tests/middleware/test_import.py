@@ -11,7 +11,7 @@ STARLETTES = (
 """And asyncio, which every server has loaded; Starlette itself loads it on some versions of Python only."""
 SMALL = {"_sha2", "_sha256"}
 """Of the standard library, besides what Starlette loads: Python's own SHA-256."""
-MODULES_MAX = 60
+MODULES_MAX = 62
 HEAVY = (
     "sqlmodel",
     "sqlalchemy",
