@@ -27,6 +27,7 @@ from spacekey.schema.build import build_schema
 
 from .body import BadBody
 from .build import build_parts
+from .client_auth import ClientAuthentication
 from .dashboard import dashboard_routes
 from .graphiql import PATH as GRAPHIQL
 from .graphiql import graphiql_routes
@@ -90,6 +91,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
         Middleware(RequestLog, metrics=parts.metrics),
         Middleware(SecurityHeaders),
         Middleware(SameOrigin, public_origin=settings.public_origin),
+        Middleware(ClientAuthentication, realm=REALM),
         Middleware(
             TokenMiddleware,
             verifier=WithIntrospectors(settings.introspectors, parts.verifier),

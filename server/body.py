@@ -68,9 +68,20 @@ async def form_fields(request: Request) -> dict[str, str]:
     """
     if media_type(request) != FORM_TYPE:
         raise BadBody(415, "unsupported_media_type", f"Send the body as {FORM_TYPE}.")
-    raw = await bounded_body(request, FORM_BYTES_MAX)
+    pairs = form_pairs(await bounded_body(request, FORM_BYTES_MAX))
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadBody(400, "invalid_request", "The form names a field twice.")
+    return fields
+
+
+def form_pairs(raw: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a URL-encoded form.
+
+    :raises BadBody: when it cannot be read or has too many fields.
+    """
     try:
-        pairs = parse_qsl(
+        return parse_qsl(
             raw.decode("ascii"),
             keep_blank_values=True,
             strict_parsing=bool(raw),
@@ -79,10 +90,6 @@ async def form_fields(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise BadBody(400, "invalid_request", "The form cannot be read.") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise BadBody(400, "invalid_request", "The form names a field twice.")
-    return fields
 
 
 def media_type(request: Request) -> str | None:

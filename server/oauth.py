@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from spacekey.domain.outcome import Refused
 from spacekey.domain.principal import Principal
-from spacekey.domain.secret import Secret, parse
+from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
 from spacekey.middleware.told_sender import told_sender
 from spacekey.resolvers.caller import RequestFacts
@@ -18,6 +18,7 @@ from spacekey.resolvers.end_token import revoke_secret
 from spacekey.resolvers.introspect import in_environment, introspect
 
 from .body import BadBody, form_fields
+from .client_auth import check_client
 from .parts import known_caller, parts_of
 from .request_log import request_id_of
 
@@ -36,10 +37,11 @@ async def introspect_token(request: Request) -> JSONResponse:
     its own.)
     """
     secret, fields = await _token(request)
+    environment = _environment(fields)
     parts = parts_of(request)
     answer = await introspect(parts.system, parts.verifier, known_caller(request), secret)
     parts.metrics.verification(answer.verdict)
-    verdict = in_environment(answer.verdict, fields.get("environment"))
+    verdict = in_environment(answer.verdict, environment)
     if isinstance(verdict, Refused):
         by = told_sender(fields)
         parts.refusals.note(verdict, RequestFacts(by.ip, by.user_agent, request_id_of(request.scope)))
@@ -82,8 +84,21 @@ def described(principal: Principal) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
+def _environment(fields: dict[str, str]) -> str | None:
+    """The environment that the asking app runs in; None when it does not say.
+
+    :raises BadBody: there is no such environment, so that every good token would be inactive.
+    """
+    environment = fields.get("environment")
+    if environment is not None and environment not in ENVIRONMENTS:
+        known = " or ".join(f"'{one}'" for one in ENVIRONMENTS)
+        raise BadBody(400, "invalid_request", f"There is no such environment; write {known}, or leave it out.")
+    return environment
+
+
 async def _token(request: Request) -> tuple[Secret, dict[str, str]]:
     """The ``token`` of the form, and the form. The hint is not needed; other fields are ignored, as the RFCs ask."""
+    check_client(request)
     fields = await form_fields(request)
     if not fields.get("token"):
         raise BadBody(400, "invalid_request", "The form needs the field 'token'.")

@@ -47,8 +47,16 @@ def document() -> Json:
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token, such as sp_live_…"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "__Host-spacekey"},
+                "client": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "A token's id, or an introspector's name, and its secret (RFC 6749 §2.3.1).",
+                },
             },
-            "responses": {"Problem": {"description": "What is wrong (RFC 9457).", "content": _problem()}},
+            "responses": {
+                "Problem": {"description": "What is wrong (RFC 9457).", "content": _problem()},
+                "OAuthError": {"description": "What is wrong (RFC 6749 §5.2).", "content": _oauth_error()},
+            },
         },
     }
 
@@ -117,7 +125,7 @@ def _introspect() -> Json:
         {"200": _json("Introspection")},
         (400, 401, 403, 415),
     )
-    return operation | {"requestBody": _form("IntrospectionForm"), "security": [{"token": []}]}
+    return _for_oauth_clients(operation | {"requestBody": _form("IntrospectionForm")})
 
 
 def _revoke_presented() -> Json:
@@ -125,7 +133,14 @@ def _revoke_presented() -> Json:
     operation = _operation(
         "revoke", "Revoke a token by its secret (RFC 7009); a token can revoke itself", done, (400, 401, 403, 415)
     )
-    return operation | {"requestBody": _form("TokenForm"), "security": [{"token": []}]}
+    return _for_oauth_clients(operation | {"requestBody": _form("TokenForm")})
+
+
+def _for_oauth_clients(operation: Json) -> Json:
+    """An OAuth endpoint: its clients authenticate in three ways and read their own kind of error."""
+    error = {"$ref": "#/components/responses/OAuthError"}
+    responses = {status: answer if status == "200" else error for status, answer in operation["responses"].items()}
+    return operation | {"responses": responses, "security": [{"token": []}, {"client": []}, {}]}
 
 
 def _usage() -> Json:
@@ -169,6 +184,10 @@ def _json(name: str) -> Json:
 
 def _problem() -> Json:
     return {"application/problem+json": {"schema": reference("Problem")}}
+
+
+def _oauth_error() -> Json:
+    return {"application/json": {"schema": reference("OAuthError")}}
 
 
 def _body(name: str, *, required: bool = True) -> Json:

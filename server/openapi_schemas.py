@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def reference(name: str) -> Json:
-    """A pointer to one of :data:`SCHEMAS`."""
+    """A pointer to one of :data:`    SCHEMAS`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -81,6 +81,11 @@ _USE: Json = {
     "used": {"type": "boolean", "default": True},
 }
 
+_CLIENT: Json = {
+    "client_id": {**_TEXT, "description": "The token's id, or the introspector's name, that authenticates the caller."},
+    "client_secret": {**_TEXT, "description": "Its secret, where it is not sent in a header."},
+}
+
 SCHEMAS: Json = {
     "Actor": _object(
         {
@@ -110,7 +115,7 @@ SCHEMAS: Json = {
         (),
         closed=True,
     ),
-    "TokenForm": _object({"token": _TEXT, "token_type_hint": _TEXT}, ("token",)),
+    "TokenForm": _object({"token": _TEXT, "token_type_hint": _TEXT, **_CLIENT}, ("token",)),
     "IntrospectionForm": _object(
         {
             "token": _TEXT,
@@ -118,6 +123,7 @@ SCHEMAS: Json = {
             "environment": {"enum": ["live", "test"], "description": "Where the asking app runs."},
             "client_ip": {**_TEXT, "description": "Who sent the token to the asking app, by its word."},
             "client_user_agent": _TEXT,
+            **_CLIENT,
         },
         ("token",),
     ),
@@ -170,6 +176,12 @@ SCHEMAS: Json = {
             "extensions": {"type": ["object", "null"]},
         },
         ("query",),
+    ),
+    "OAuthError": _object(
+        {"error": _TEXT, "error_description": _TEXT}
+        | {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "code": _TEXT}
+        | {"missing_scopes": _TEXTS, "request_id": _TEXT},
+        ("error", "error_description", "status", "code"),
     ),
     "Problem": _object(
         {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "code": _TEXT}
