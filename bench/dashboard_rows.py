@@ -34,8 +34,8 @@ EMAIL = "owner@example.com"
 
 FILL = """
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
-    INSERT INTO tokens (id, digest, prefix, name, description, kind, environment, workspace_id, grants, created_at,
-        created_by_id, created_by_name, first_use_retires)
+    INSERT INTO spacekey_tokens (id, digest, prefix, name, description, kind, environment, workspace_id, grants,
+        created_at, created_by_id, created_by_name, first_use_retires)
     SELECT 'key_' || substr(:workspace, 4, 18) || printf('%08d', n), randomblob(32), 'sp_live_abcd', 'Token ' || n, '',
         'workspace', 'live', :workspace, '["jobs:read"]', strftime('%Y-%m-%d %H:%M:%f000', 1767225600 + n, 'unixepoch'),
         'usr_x', 'u@example.com', false

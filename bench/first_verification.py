@@ -35,7 +35,7 @@ ROUNDS = 300
 READS_A_ROUND = 20
 BUDGET = 1.5
 ROW = """SELECT id, name, kind, environment, workspace_id, space_id, grants, expires_at, disabled_at, revoked_at
-    FROM tokens WHERE digest = """
+    FROM spacekey_tokens WHERE digest = """
 
 Ask = Callable[[], Awaitable[Any]]
 

@@ -42,8 +42,8 @@ STRIDE = 7_919
 BUDGET = 1.2
 
 FILL = """
-    INSERT INTO tokens (id, digest, prefix, name, description, kind, environment, workspace_id, space_id, grants,
-        created_at, created_by_id, created_by_name, first_use_retires, last_used_at, expires_at)
+    INSERT INTO spacekey_tokens (id, digest, prefix, name, description, kind, environment, workspace_id, space_id,
+        grants, created_at, created_by_id, created_by_name, first_use_retires, last_used_at, expires_at)
     SELECT 'key_' || lpad(n::text, 26, '0'), sha256(n::text::bytea), 'em_live_abcd', 'Token ' || (n * 7919) % :count,
         '', 'space', 'live', :workspace, :space, '["jobs:read"]', timestamptz '2026-01-01' + n * interval '1 second',
         'usr_x', 'u@example.com', false,
@@ -99,7 +99,7 @@ async def pages(store: Store, workspace_id: str, count: int) -> dict[str, Ask]:
         return ask
 
     async with store.engine.connect() as connection:
-        middle = text("SELECT created_at, id FROM tokens WHERE id = :id")
+        middle = text("SELECT created_at, id FROM spacekey_tokens WHERE id = :id")
         created, identity = (await connection.execute(middle, {"id": f"key_{count // 2:026}"})).one()
     cursor = write_cursor("tokens.created_at.desc", _utc(created), identity)
     orders = {f"by {order.value}": asking(order) for order in TokenOrder}

@@ -36,7 +36,7 @@ class AuditChain(Row, table=True):
     ``anchored`` is the last sequence number of this chain that a checkpoint in the system's chain vouches for.
     """
 
-    __tablename__ = "audit_chains"
+    __tablename__ = "spacekey_audit_chains"
 
     chain: str = Field(sa_column=Column(String(40), primary_key=True))
     sequence: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -54,14 +54,14 @@ class AuditEvent(Row, table=True):
     and every delete (triggers in the migrations).
     """
 
-    __tablename__ = "audit_events"
+    __tablename__ = "spacekey_audit_events"
     __table_args__ = (
-        UniqueConstraint("chain", "sequence", name="uq_audit_events_chain_sequence"),
-        CheckConstraint("length(hash) = 32", name="ck_audit_events_hash"),
-        CheckConstraint("outcome IN ('success', 'denied', 'alert')", name="ck_audit_events_outcome"),
-        Index("ix_audit_events_target", "chain", "target_id", "sequence"),
-        Index("ix_audit_events_action", "chain", "action", "sequence"),
-        Index("ix_audit_events_actor", "chain", "actor_id", "sequence"),
+        UniqueConstraint("chain", "sequence", name="uq_spacekey_audit_events_chain_sequence"),
+        CheckConstraint("length(hash) = 32", name="ck_spacekey_audit_events_hash"),
+        CheckConstraint("outcome IN ('success', 'denied', 'alert')", name="ck_spacekey_audit_events_outcome"),
+        Index("ix_spacekey_audit_events_target", "chain", "target_id", "sequence"),
+        Index("ix_spacekey_audit_events_action", "chain", "action", "sequence"),
+        Index("ix_spacekey_audit_events_actor", "chain", "actor_id", "sequence"),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))

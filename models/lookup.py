@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from spacekey.domain.errors import Unavailable
+
+from .schema_version import Schema, SchemaState, schema_from
 from .setting import MAX_STALENESS
 
 
@@ -82,17 +85,28 @@ def lookup_sql(digest: str) -> str:
     return f"""
         SELECT t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.grants,
             w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
-            (SELECT value FROM settings WHERE name = '{MAX_STALENESS}'),
+            (SELECT value FROM spacekey_settings WHERE name = '{MAX_STALENESS}'),
             t.first_use_retires, own.token_id IS NOT NULL,
             t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, w.suspended_at, s.deleted_at, w.deleted_at,
             t.retires_at, successor.at
-        FROM tokens t
-        JOIN workspaces w ON w.id = t.workspace_id
-        LEFT JOIN spaces s ON s.id = t.space_id
-        LEFT JOIN token_first_uses own ON own.token_id = t.id
-        LEFT JOIN token_first_uses successor ON successor.token_id = t.rotated_to_id
+        FROM spacekey_tokens t
+        JOIN spacekey_workspaces w ON w.id = t.workspace_id
+        LEFT JOIN spacekey_spaces s ON s.id = t.space_id
+        LEFT JOIN spacekey_token_first_uses own ON own.token_id = t.id
+        LEFT JOIN spacekey_token_first_uses successor ON successor.token_id = t.rotated_to_id
         WHERE t.digest = {digest}
     """  # noqa: S608 - the placeholder is ours, never input
+
+
+def refuse_schema(revisions: Sequence[str] | None) -> None:
+    """Refuse to read a database whose schema is not this version's.
+
+    :param revisions: the version table's rows; None where there is no such table.
+    :raises Unavailable: it is another, which says what to do.
+    """
+    schema = Schema(SchemaState.EMPTY) if revisions is None else schema_from(revisions)
+    if schema.problem is not None:
+        raise Unavailable(f"the database {schema.problem}; {schema.remedy}")
 
 
 def facts_of(row: Sequence[Any]) -> TokenFacts:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, text
+from sqlalchemy import Connection, NullPool, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from spacekey.domain.errors import ConfigurationError
+
+from .old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
 from .postgres_engine import CONNECT_SECONDS
+from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
 from .sqlite_engine import begin_immediate
 from .store import SQLITE, Store, answering
 
@@ -24,26 +26,22 @@ _LOCK = 0x5A_CE_4E_11
 """The advisory lock's number: anything, as long as every version of the code uses the same."""
 
 
-def head() -> str:
-    """The newest revision there is in the code."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
-        raise RuntimeError("the package holds no migrations: it was not installed whole")
-    return revision
-
-
-async def current(store: Store) -> str | None:
-    """The revision the database is at; None for one without Spacekey's tables.
+async def current(store: Store) -> Schema:
+    """Tell which schema the database has.
 
     :raises Unavailable: when the database does not answer.
     """
     async with answering(), store.engine.connect() as connection:
-        return await connection.run_sync(lambda one: MigrationContext.configure(one).get_current_revision())
+        return await connection.run_sync(_schema)
 
 
 async def upgrade(store: Store) -> None:
-    """Run what is missing up to :func:`head`, all or nothing. Two at once: the second one waits and finds it done.
+    """Run what is missing up to the newest revision, all or nothing. Two at once: the second waits and finds it done.
 
+    An installation whose tables have their old names is moved first. What other applications keep in the same
+    database, an ``alembic_version`` of theirs included, is not touched.
+
+    :raises ConfigurationError: the schema is newer than this program, or its version is none of Spacekey's.
     :raises Unavailable: when the database does not answer, or is in use for too long.
     """
     await _run(store, lambda config: command.upgrade(config, "head"))
@@ -52,6 +50,7 @@ async def upgrade(store: Store) -> None:
 async def downgrade(store: Store, revision: str = "base") -> None:
     """Go back to ``revision``, all or nothing. ``base`` drops every table and all that is in them.
 
+    :raises ConfigurationError: as :func:`upgrade`.
     :raises Unavailable: as :func:`upgrade`.
     """
     await _run(store, lambda config: command.downgrade(config, revision))
@@ -61,12 +60,35 @@ async def _run(store: Store, work: Callable[[Config], None]) -> None:
     def with_connection(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
+        schema = _schema(connection)
+        if schema.state in (SchemaState.NEWER, SchemaState.FOREIGN):
+            raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {schema.problem}; {schema.remedy}")
+        if schema.old_names and schema.revision is not None:
+            _move(config, connection, schema.revision)
         work(config)
 
     async with answering(), _locked(store) as connection:
         await connection.run_sync(with_connection)
         async with answering(committing=True):
             await connection.commit()
+
+
+def _schema(connection: Connection) -> Schema:
+    if inspect(connection).has_table(VERSION_TABLE):
+        return schema_from(connection.execute(text(REVISION_SQL)).scalars().all())
+    revision = old_revision(connection)
+    return Schema(SchemaState.EMPTY) if revision is None else Schema(SchemaState.OLDER, revision, old_names=True)
+
+
+def _move(config: Config, connection: Connection, revision: str) -> None:
+    """Bring an installation with the old table names to the same revision under the new ones."""
+    if connection.dialect.name == SQLITE:
+        command.upgrade(config, revision)
+        copy_in_sqlite(connection, revision)
+    else:
+        rename_in_postgresql(connection, revision)
+        command.stamp(config, revision)
+    remove_old_version(connection, revision)
 
 
 def _config() -> Config:

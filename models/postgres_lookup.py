@@ -12,8 +12,9 @@ from sqlalchemy import URL, make_url
 
 from spacekey.domain.errors import Unavailable
 
-from .lookup import TokenFacts, facts_of, lookup_sql
+from .lookup import TokenFacts, facts_of, lookup_sql, refuse_schema
 from .outage import BARE, lost
+from .schema_version import REVISION_SQL
 
 LOOKUP_POOL_SIZE = 4
 LOOKUP_DEADLINE_SECONDS = 1.0
@@ -38,6 +39,8 @@ class PostgresLookup:
     :param url: as :class:`spacekey.models.store.Store` takes it. It must lead to the primary: a replica lags.
     :param pool_size: how many lookups run at once; more wait, within their deadline.
     :param deadline_seconds: for waiting, connecting and asking together.
+    :param check_schema: refuse a schema that is not this version's. It is looked at until it fits, then no more: a
+        process that runs while another version migrates the database goes on, as a server does.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class PostgresLookup:
         *,
         pool_size: int = LOOKUP_POOL_SIZE,
         deadline_seconds: float = LOOKUP_DEADLINE_SECONDS,
+        check_schema: bool = False,
     ) -> None:
         self._target = _target(make_url(url))
         self._deadline_seconds = deadline_seconds
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[_Line] = []
+        self._schema_fits = not check_schema
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """See :class:`spacekey.models.lookup.TokenLookup`."""
@@ -95,10 +100,20 @@ class PostgresLookup:
     async def _connect(self) -> _Line:
         connection = await asyncpg.connect(**self._target, timeout=self._deadline_seconds)
         try:
+            if not self._schema_fits:
+                refuse_schema(await _revisions(connection))
+                self._schema_fits = True
             return _Line(connection, await connection.prepare(_SQL))
         except BaseException:
             connection.terminate()
             raise
+
+
+async def _revisions(connection: asyncpg.Connection) -> list[str] | None:
+    try:
+        return [row[0] for row in await connection.fetch(REVISION_SQL)]
+    except asyncpg.UndefinedTableError:
+        return None
 
 
 def _target(url: URL) -> dict[str, Any]:

@@ -20,7 +20,7 @@ STALENESS_CHANGES = "staleness_changes"
 class Setting(Row, table=True):
     """One number by name."""
 
-    __tablename__ = "settings"
+    __tablename__ = "spacekey_settings"
 
     name: str = Field(sa_column=Column(String(60), primary_key=True))
     value: float = Field(sa_column=Column(Float, nullable=False))

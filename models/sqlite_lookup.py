@@ -10,8 +10,9 @@ from typing import Any
 
 from spacekey.domain.errors import Unavailable
 
-from .lookup import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql
+from .lookup import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql, refuse_schema
 from .outage import lost
+from .schema_version import REVISION_SQL, VERSION_TABLE
 from .sqlite_file import SqliteFile
 
 SQLITE_LOOKUP_BUSY_SECONDS = 0.05
@@ -34,14 +35,19 @@ class SqliteLookup:
     """One read-only connection, opened at the first use. Handing the read to a thread would cost more than it takes.
 
     :param path: the database file.
+    :param check_schema: refuse a schema that is not this version's. It is looked at until it fits, then no more: a
+        process that runs while another version migrates the database goes on, as a server does.
     """
 
-    def __init__(self, path: str | Path, *, busy_seconds: float = SQLITE_LOOKUP_BUSY_SECONDS) -> None:
+    def __init__(
+        self, path: str | Path, *, busy_seconds: float = SQLITE_LOOKUP_BUSY_SECONDS, check_schema: bool = False
+    ) -> None:
         self._uri = f"{Path(path).absolute().as_uri()}?mode=ro"
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._file = SqliteFile(path)
         self._look_at = 0.0
+        self._schema_fits = not check_schema
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """See :class:`spacekey.models.lookup.TokenLookup`."""
@@ -67,12 +73,26 @@ class SqliteLookup:
         )
         self._connection.execute("PRAGMA query_only=ON")
         self._file.opened()
+        if not self._schema_fits:
+            try:
+                refuse_schema(_revisions(self._connection))
+            except Unavailable:
+                self._close()  # the next call looks again
+                raise
+            self._schema_fits = True
         return self._connection
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _revisions(connection: sqlite3.Connection) -> list[str] | None:
+    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    if connection.execute(named, (VERSION_TABLE,)).fetchone() is None:
+        return None
+    return [revision for (revision,) in connection.execute(REVISION_SQL)]
 
 
 def _facts(row: tuple[Any, ...]) -> TokenFacts:

@@ -37,18 +37,20 @@ class Token(Row, table=True):
     ``first_use_retires`` on a successor means that its first use ends its predecessor earlier.
     """
 
-    __tablename__ = "tokens"
+    __tablename__ = "spacekey_tokens"
     __table_args__ = (
-        CheckConstraint("kind IN ('space', 'workspace')", name="ck_tokens_kind"),
-        CheckConstraint("(kind = 'space') = (space_id IS NOT NULL)", name="ck_tokens_kind_space"),
-        CheckConstraint("environment IN ('live', 'test')", name="ck_tokens_environment"),
-        CheckConstraint("length(digest) = 32", name="ck_tokens_digest"),
-        CheckConstraint("(rotated_to_id IS NULL) = (retires_at IS NULL)", name="ck_tokens_rotation_whole"),
+        CheckConstraint("kind IN ('space', 'workspace')", name="ck_spacekey_tokens_kind"),
+        CheckConstraint("(kind = 'space') = (space_id IS NOT NULL)", name="ck_spacekey_tokens_kind_space"),
+        CheckConstraint("environment IN ('live', 'test')", name="ck_spacekey_tokens_environment"),
+        CheckConstraint("length(digest) = 32", name="ck_spacekey_tokens_digest"),
+        CheckConstraint("(rotated_to_id IS NULL) = (retires_at IS NULL)", name="ck_spacekey_tokens_rotation_whole"),
         ForeignKeyConstraint(
-            ["space_id", "workspace_id"], ["spaces.id", "spaces.workspace_id"], name="fk_tokens_space_of_workspace"
+            ["space_id", "workspace_id"],
+            ["spacekey_spaces.id", "spacekey_spaces.workspace_id"],
+            name="fk_spacekey_tokens_space_of_workspace",
         ),
         Index(
-            "ix_tokens_workspace_created",
+            "ix_spacekey_tokens_workspace_created",
             "workspace_id",
             "created_at",
             "id",
@@ -56,7 +58,7 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
-            "ix_tokens_workspace_name",
+            "ix_spacekey_tokens_workspace_name",
             "workspace_id",
             func.lower(column("name", String)),
             "id",
@@ -64,7 +66,7 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
-            "ix_tokens_workspace_expires",
+            "ix_spacekey_tokens_workspace_expires",
             "workspace_id",
             func.coalesce(column("expires_at"), FarFuture()),
             "id",
@@ -72,7 +74,7 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
-            "ix_tokens_workspace_used",
+            "ix_spacekey_tokens_workspace_used",
             "workspace_id",
             func.coalesce(column("last_used_at"), FarPast()),
             "id",
@@ -80,7 +82,7 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
-            "ix_tokens_workspace_creator",
+            "ix_spacekey_tokens_workspace_creator",
             "workspace_id",
             "created_by_id",
             "created_at",
@@ -89,7 +91,7 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
-            "ix_tokens_space_created",
+            "ix_spacekey_tokens_space_created",
             "space_id",
             "created_at",
             "id",
@@ -105,7 +107,7 @@ class Token(Row, table=True):
     description: str = Field(default="", sa_column=words(2_000))
     kind: str = Field(sa_column=words(16))
     environment: str = Field(sa_column=words(16))
-    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
     space_id: str | None = Field(default=None, sa_column=Column(String(40)))
     grants: list[str] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=moment(nullable=False))
@@ -117,9 +119,11 @@ class Token(Row, table=True):
     revoked_reason: str | None = Field(default=None, sa_column=words(500, nullable=True))
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
     rotated_from_id: str | None = Field(
-        default=None, sa_column=Column(String(40), ForeignKey("tokens.id"), unique=True)
+        default=None, sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), unique=True)
     )
-    rotated_to_id: str | None = Field(default=None, sa_column=Column(String(40), ForeignKey("tokens.id"), unique=True))
+    rotated_to_id: str | None = Field(
+        default=None, sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), unique=True)
+    )
     retires_at: datetime | None = Field(default=None, sa_column=moment())
     first_use_retires: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     last_used_at: datetime | None = Field(default=None, sa_column=moment())
@@ -135,7 +139,7 @@ class Token(Row, table=True):
 class TokenFirstUse(Row, table=True):
     """Written once, by the first use of a successor that retires its predecessor. Verification writes nothing else."""
 
-    __tablename__ = "token_first_uses"
+    __tablename__ = "spacekey_token_first_uses"
 
-    token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
+    token_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), primary_key=True))
     at: datetime = Field(sa_column=moment(nullable=False))

@@ -14,10 +14,12 @@ from .row import Row
 class UsageHour(Row, table=True):
     """Requests of one token in one hour."""
 
-    __tablename__ = "usage_hours"
-    __table_args__ = (CheckConstraint("allowed >= 0 AND denied >= 0 AND limited >= 0", name="ck_usage_hours_counts"),)
+    __tablename__ = "spacekey_usage_hours"
+    __table_args__ = (
+        CheckConstraint("allowed >= 0 AND denied >= 0 AND limited >= 0", name="ck_spacekey_usage_hours_counts"),
+    )
 
-    token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
+    token_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), primary_key=True))
     hour: datetime = Field(sa_column=Column(UtcDateTime(), primary_key=True))
     allowed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     denied: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
@@ -27,9 +29,9 @@ class UsageHour(Row, table=True):
 class ScopeUse(Row, table=True):
     """When a token last used one of its scopes."""
 
-    __tablename__ = "scope_uses"
+    __tablename__ = "spacekey_scope_uses"
 
-    token_id: str = Field(sa_column=Column(String(40), ForeignKey("tokens.id"), primary_key=True))
+    token_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), primary_key=True))
     scope: str = Field(sa_column=Column(String(100), primary_key=True))
     last_used_at: datetime = Field(sa_column=moment(nullable=False))
 
@@ -37,8 +39,8 @@ class ScopeUse(Row, table=True):
 class UsageReporter(Row, table=True):
     """How far one collector's batches have been counted, so that a batch that is sent twice counts once."""
 
-    __tablename__ = "usage_reporters"
-    __table_args__ = (Index("ix_usage_reporters_seen_at", "seen_at"),)
+    __tablename__ = "spacekey_usage_reporters"
+    __table_args__ = (Index("ix_spacekey_usage_reporters_seen_at", "seen_at"),)
 
     id: str = Field(sa_column=Column(String(120), primary_key=True))
     number: int = Field(sa_column=Column(BigInteger, nullable=False))

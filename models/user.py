@@ -14,8 +14,8 @@ from .row import Row
 class User(Row, table=True):
     """A person. ``email`` is lower-case; ``password_hash`` is Argon2id, None until an invitation is accepted."""
 
-    __tablename__ = "users"
-    __table_args__ = (CheckConstraint("email = lower(email)", name="ck_users_email_lower"),)
+    __tablename__ = "spacekey_users"
+    __table_args__ = (CheckConstraint("email = lower(email)", name="ck_spacekey_users_email_lower"),)
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))
     email: str = Field(sa_column=Column(String(254), nullable=False, unique=True))
@@ -27,13 +27,13 @@ class User(Row, table=True):
 class UserSession(Row, table=True):
     """A signed-in browser. The cookie's random string is stored as SHA-256 only; ``id`` is made from neither."""
 
-    __tablename__ = "user_sessions"
-    __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_user_sessions_digest"),)
+    __tablename__ = "spacekey_user_sessions"
+    __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_spacekey_user_sessions_digest"),)
 
     digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
     id: str = Field(sa_column=Column(String(40), nullable=False, unique=True))
     user_id: str = Field(
-        sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
+        sa_column=Column(String(40), ForeignKey("spacekey_users.id", ondelete="CASCADE"), nullable=False, index=True)
     )
     created_at: datetime = Field(sa_column=moment(nullable=False))
     last_seen_at: datetime = Field(sa_column=moment(nullable=False))
@@ -48,18 +48,18 @@ class Invitation(Row, table=True):
     ``invited_by`` is who made it, by the name they had then.
     """
 
-    __tablename__ = "invitations"
+    __tablename__ = "spacekey_invitations"
     __table_args__ = (
-        CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),
-        Index("ix_invitations_workspace_created", "workspace_id", "created_at", "id"),
+        CheckConstraint("length(digest) = 32", name="ck_spacekey_invitations_digest"),
+        Index("ix_spacekey_invitations_workspace_created", "workspace_id", "created_at", "id"),
     )
 
     digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
     id: str = Field(sa_column=Column(String(40), nullable=False, unique=True))
     user_id: str = Field(
-        sa_column=Column(String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
+        sa_column=Column(String(40), ForeignKey("spacekey_users.id", ondelete="CASCADE"), nullable=False, index=True)
     )
-    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
     role: str = Field(sa_column=words(100))
     invited_by: str = Field(sa_column=words(254))
     created_at: datetime = Field(sa_column=moment(nullable=False))

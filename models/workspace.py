@@ -35,14 +35,16 @@ class Workspace(Row, table=True):
     that their tokens and their audit log stay explained; their slugs are free again.
     """
 
-    __tablename__ = "workspaces"
+    __tablename__ = "spacekey_workspaces"
     __table_args__ = (
-        CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_workspaces_limit_whole"),
-        CheckConstraint("per_minute > 0 AND burst > 0", name="ck_workspaces_limit_positive"),
-        CheckConstraint("lifetime_seconds_max > 0", name="ck_workspaces_lifetime_max"),
-        CheckConstraint("lifetime_seconds_default > 0", name="ck_workspaces_lifetime_default"),
-        CheckConstraint("lifetime_seconds_default <= lifetime_seconds_max", name="ck_workspaces_lifetime_order"),
-        Index("uq_workspaces_slug", "slug", unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT),
+        CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_spacekey_workspaces_limit_whole"),
+        CheckConstraint("per_minute > 0 AND burst > 0", name="ck_spacekey_workspaces_limit_positive"),
+        CheckConstraint("lifetime_seconds_max > 0", name="ck_spacekey_workspaces_lifetime_max"),
+        CheckConstraint("lifetime_seconds_default > 0", name="ck_spacekey_workspaces_lifetime_default"),
+        CheckConstraint(
+            "lifetime_seconds_default <= lifetime_seconds_max", name="ck_spacekey_workspaces_lifetime_order"
+        ),
+        Index("uq_spacekey_workspaces_slug", "slug", unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))
@@ -65,22 +67,22 @@ class Workspace(Row, table=True):
 class Space(Row, table=True):
     """A project inside a workspace. Deleted spaces stay as rows, so that their tokens stay explained."""
 
-    __tablename__ = "spaces"
+    __tablename__ = "spacekey_spaces"
     __table_args__ = (
-        UniqueConstraint("id", "workspace_id", name="uq_spaces_id_workspace"),
+        UniqueConstraint("id", "workspace_id", name="uq_spacekey_spaces_id_workspace"),
         Index(
-            "uq_spaces_workspace_slug",
+            "uq_spacekey_spaces_workspace_slug",
             "workspace_id",
             "slug",
             unique=True,
             sqlite_where=_KEPT,
             postgresql_where=_KEPT,
         ),
-        Index("ix_spaces_workspace_name", "workspace_id", func.lower(column("name", String)), "id"),
+        Index("ix_spacekey_spaces_workspace_name", "workspace_id", func.lower(column("name", String)), "id"),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))
-    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
     name: str = Field(sa_column=words(200))
     slug: str = Field(sa_column=words(63))
     created_at: datetime = Field(sa_column=moment(nullable=False))
@@ -90,9 +92,9 @@ class Space(Row, table=True):
 class Member(Row, table=True):
     """A person with a role in a workspace."""
 
-    __tablename__ = "members"
+    __tablename__ = "spacekey_members"
 
-    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), primary_key=True))
-    user_id: str = Field(sa_column=Column(String(40), ForeignKey("users.id"), primary_key=True, index=True))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), primary_key=True))
+    user_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_users.id"), primary_key=True, index=True))
     role: str = Field(sa_column=words(100))
     created_at: datetime = Field(sa_column=moment(nullable=False))

@@ -88,23 +88,25 @@ def build_verifier(
     staleness_seconds: float,
     *,
     observer: VerifierObserver | None = None,
+    check_schema: bool = False,
 ) -> StoreVerifier:
     """A verifier that asks the store at every call.
 
     :param staleness_seconds: T where the database holds no other; the same as those who take access away wait for.
     :param observer: told of every read.
+    :param check_schema: for a process that has not looked at the database's schema: another one cannot tell.
     """
-    lookup = build_lookup(store)
+    lookup = build_lookup(store, check_schema=check_schema)
     if observer is not None:
         lookup = ObservedLookup(lookup, observer, staleness_seconds)
     return StoreVerifier(lookup, catalogs, clock, first_use_recorder(store, clock), staleness_seconds)
 
 
-def build_lookup(store: Store) -> TokenLookup:
+def build_lookup(store: Store, *, check_schema: bool = False) -> TokenLookup:
     """The hot lookup on the store's database, with connections of its own."""
     if store.dialect == SQLITE:
-        return SqliteLookup(store.url.database or "")
-    return PostgresLookup(store.url)
+        return SqliteLookup(store.url.database or "", check_schema=check_schema)
+    return PostgresLookup(store.url, check_schema=check_schema)
 
 
 def first_use_recorder(store: Store, clock: Clock) -> Callable[[str], Awaitable[None]]:

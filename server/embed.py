@@ -135,8 +135,8 @@ def store_verifier(
     Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
     loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most, and whoever
     takes access away waits for T: on both, a revoked token is refused from the moment its revocation was answered
-    (docs/revocation.md). A database that is missing, locked or not migrated gives "cannot tell" (503), never an
-    acceptance.
+    (docs/revocation.md). A database that is missing, locked, not migrated or newer than this program gives "cannot
+    tell" (503), never an acceptance.
     Close it with the app::
 
         verifier = store_verifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
@@ -172,7 +172,9 @@ def store_verifier(
         sleep=asyncio.sleep,
         default_staleness_seconds=default_staleness(store),
     )
-    asking = build_verifier(store, loaded, clock, system.default_staleness_seconds, observer=observer)
+    asking = build_verifier(
+        store, loaded, clock, system.default_staleness_seconds, observer=observer, check_schema=True
+    )
     kept = StoreUsage(store, clock)
     usage = UsageCollector(kept, now=None if clock is utc_now else clock) if collect_usage else None
     cache = None if store.dialect == SQLITE else cached(asking, clock, observer)

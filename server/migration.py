@@ -12,13 +12,13 @@ async def prepare_store(store: Store) -> None:
 
     A PostgreSQL may serve other processes of the version before: migrating it is the operator's decision.
 
-    :raises ConfigurationError: PostgreSQL is not at this version's revision; says what to run.
+    :raises ConfigurationError: PostgreSQL has an older schema than this version's, or either database a newer one or
+        a version that is none of Spacekey's; says what to do.
     :raises Unavailable: the database does not answer.
     """
     if store.dialect == SQLITE:
         await migrate.upgrade(store)
         return
-    found, wanted = await migrate.current(store), migrate.head()
-    if found != wanted:
-        state = "has no tables yet" if found is None else f"is at revision {found}, this version needs {wanted}"
-        raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {state}; run 'spacekey migrate' first")
+    schema = await migrate.current(store)
+    if schema.problem is not None:
+        raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {schema.problem}; {schema.remedy}")

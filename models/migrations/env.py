@@ -2,6 +2,8 @@
 
 from alembic import context
 
+from spacekey.models.schema_version import VERSION_TABLE
+
 # The transaction is the caller's: a migration that fails leaves nothing, on either database.
-context.configure(connection=context.config.attributes["connection"])
+context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)
 context.run_migrations()

@@ -12,12 +12,12 @@ from spacekey.domain.errors import CatalogError, ConfigurationError, Unavailable
 from spacekey.domain.page import PageRequest
 from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.migrate import current, head
+from spacekey.models.migrate import current
 from spacekey.resolvers.system import System
 from spacekey.server.introspectors import check_catalogs
 from spacekey.server.settings import Settings
 
-from .run import is_missing
+from .run import is_missing, sentence
 from .show import Facts
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -97,18 +97,17 @@ async def database_findings(system: System) -> list[Finding]:
     if is_missing(store):
         return [wrong("database", f"there is no file '{store.url.database}'", "Run: spacekey migrate")]
     try:
-        found, wanted = await current(store), head()
-        if found != wanted:
-            state = "has no tables yet" if found is None else f"is at revision {found}"
-            return [wrong("database", f"{state}; this version needs {wanted}", "Run: spacekey migrate")]
+        schema = await current(store)
+        if schema.problem is not None:
+            return [wrong("database", f"it {schema.problem}", sentence(schema.remedy))]
         return [
-            ok("database", f"{store.dialect} answers and is at revision {found}"),
+            ok("database", f"{store.dialect} answers and is at revision {schema.revision}"),
             await _workspaces(system),
             await _clock(system),
         ]
     except Unavailable as error:
         what, _, remedy = str(error).partition("; ")
-        return [wrong("database", what, f"{remedy[:1].upper()}{remedy[1:]}.")]
+        return [wrong("database", what, sentence(remedy))]
 
 
 async def _workspaces(system: System) -> Finding:

@@ -63,20 +63,23 @@ def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True) -> T:
 
 
 async def check_ready(store: Store) -> None:
-    """Refuse a database that is not there, or not at this version's revision.
+    """Refuse a database that is not there, or whose schema is not this version's.
 
     :raises Failure: saying what to run.
     :raises Unavailable: the database does not answer.
     """
-    from spacekey.models.migrate import current, head
+    from spacekey.models.migrate import current
 
     if is_missing(store):
         raise Failure(f"There is no database at '{store.url.database}' yet. {MIGRATE}", UNAVAILABLE)
-    found, wanted = await current(store), head()
-    if found is None:
-        raise Failure(f"The database has no tables of Spacekey's yet. {MIGRATE}", UNAVAILABLE)
-    if found != wanted:
-        raise Failure(f"The database is at revision {found} and this version needs {wanted}. {MIGRATE}", UNAVAILABLE)
+    schema = await current(store)
+    if schema.problem is not None:
+        raise Failure(f"The database {schema.problem}. {sentence(schema.remedy)}", UNAVAILABLE)
+
+
+def sentence(words: str) -> str:
+    """The words as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def is_missing(store: Store) -> bool:

@@ -41,7 +41,12 @@ def migrate(as_json: AsJson = False) -> None:
         before = None if is_missing(system.store) else await current(system.store)
         await upgrade(system.store)
         after = await current(system.store)
-        return {"database": system.store.dialect, "before": before, "after": after, "changed": before != after}
+        return {
+            "database": system.store.dialect,
+            "before": None if before is None else before.revision,
+            "after": after.revision,
+            "changed": before != after,
+        }
 
     show_one(run(work, migrated=False), as_json)
 

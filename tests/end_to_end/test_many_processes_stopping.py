@@ -12,7 +12,7 @@ import httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from spacekey.models.migrate import head
+from spacekey.models.schema_version import head
 from spacekey.models.store import Store
 from support.fleet import Fleet
 from support.jobs_requests import bearer
@@ -77,7 +77,7 @@ def _locked(database_url: str, token_id: str) -> Iterator[Callable[[], bool]]:
     with asyncio.Runner() as runner:
         holding, looking = (runner.run(_connected(store)) for _ in range(2))
         try:
-            row = sa.text("SELECT 1 FROM tokens WHERE id = :id FOR UPDATE").bindparams(id=token_id)
+            row = sa.text("SELECT 1 FROM spacekey_tokens WHERE id = :id FOR UPDATE").bindparams(id=token_id)
             runner.run(holding.execute(row))
             yield lambda: int(runner.run(looking.execute(sa.text(WAITING))).scalar_one()) > 0
         finally:
@@ -119,7 +119,7 @@ def _tables_are_of(fleet: Fleet, revision: str | None) -> None:
         store = Store(fleet.installation.database_url)
         async with store.engine.begin() as connection:
             await connection.execute(
-                sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision or head()}
+                sa.text("UPDATE spacekey_alembic_version SET version_num = :revision"), {"revision": revision or head()}
             )
         await store.aclose()
 

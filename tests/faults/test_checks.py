@@ -109,7 +109,7 @@ async def test_the_ledger_finds_what_is_amiss(
                 sa.update(Token).where(col(Token.id) == revoked.view.token.id).values(revoked_at=None)
             )
         elif amiss == "a revocation without its event":
-            await connection.execute(sa.text("DROP TRIGGER IF EXISTS audit_events_no_delete"))
+            await connection.execute(sa.text("DROP TRIGGER IF EXISTS spacekey_audit_events_no_delete"))
             await connection.execute(sa.delete(AuditEvent).where(col(AuditEvent.action) == "token.revoke"))
         elif amiss == "half a rotation":
             await connection.execute(

@@ -77,5 +77,5 @@ async def _take_slots(postgres: PostgresServer, held: list[asyncpg.Connection]) 
 async def tokens_locked(postgres: PostgresServer, database: str) -> AsyncIterator[None]:
     """Every read of a token waits."""
     async with connected(postgres, database) as connection:
-        await connection.execute("SET lock_timeout = '5s'; BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("SET lock_timeout = '5s'; BEGIN; LOCK TABLE spacekey_tokens IN ACCESS EXCLUSIVE MODE")
         yield

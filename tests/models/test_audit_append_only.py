@@ -11,15 +11,13 @@ from spacekey.models.store import POSTGRESQL, SQLITE, Store
 from support.rows import add, an_event
 
 CHANGES = {
-    "update": "UPDATE audit_events SET actor_name = 'nobody'",
-    "update of one column": "UPDATE audit_events SET after = NULL WHERE sequence = 1",
-    "delete": "DELETE FROM audit_events WHERE sequence = 1",
+    "update": "UPDATE spacekey_audit_events SET actor_name = 'nobody'",
+    "update of one column": "UPDATE spacekey_audit_events SET after = NULL WHERE sequence = 1",
+    "delete": "DELETE FROM spacekey_audit_events WHERE sequence = 1",
 }
-REPLACE = "INSERT OR REPLACE INTO audit_events SELECT {columns} FROM audit_events WHERE sequence = 1"
-COLUMNS = (
-    "id, chain, sequence, at, action, outcome, 'usr_other', actor_name, credential, target_id, "
-    '"before", "after", ip, user_agent, request_id, hash'
-)
+COLUMNS = ", ".join(f'"{column.name}"' for column in AuditEvent.__table__.columns)
+REPLACE = f"""INSERT OR REPLACE INTO spacekey_audit_events ({COLUMNS})
+    SELECT {{columns}} FROM spacekey_audit_events WHERE sequence = 1"""
 
 
 async def refused(store: Store, statement: str) -> None:
@@ -42,15 +40,15 @@ async def test_audit_events_are_neither_changed_nor_deleted(store: Store, statem
 @pytest.mark.parametrize("database_kind", [POSTGRESQL])
 async def test_audit_events_are_not_truncated(store: Store) -> None:
     await add(store, an_event("ws_1", 1, id="evt_1"))
-    await refused(store, "TRUNCATE audit_events")
+    await refused(store, "TRUNCATE spacekey_audit_events")
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE])
-@pytest.mark.parametrize(("old", "new"), [("id,", "'evt_2',"), ("sequence,", "2,")], ids=["same place", "same id"])
+@pytest.mark.parametrize(("old", "new"), [('"id"', "'evt_2'"), ('"sequence"', "2")], ids=["same place", "same id"])
 async def test_audit_events_are_not_replaced(store: Store, old: str, new: str) -> None:
     """INSERT OR REPLACE deletes the row in its way without asking the delete trigger."""
     await add(store, an_event("ws_1", 1, id="evt_1"))
-    await refused(store, REPLACE.format(columns=COLUMNS.replace(old, new, 1)))
+    await refused(store, REPLACE.format(columns=COLUMNS.replace('"actor_id"', "'usr_other'").replace(old, new, 1)))
 
 
 ACTOR_PART = {"actor_name": "''", "ip": "''", "user_agent": "''", "actor_salt": "NULL", "actor_erased": "true"}
@@ -98,7 +96,7 @@ def whole_event(**given: object) -> AuditEvent:
 
 async def change(store: Store, values: dict[str, str]) -> None:
     async with store.engine.begin() as connection:
-        await connection.execute(text(f"UPDATE audit_events SET {quoted(values)}"))
+        await connection.execute(text(f"UPDATE spacekey_audit_events SET {quoted(values)}"))
 
 
 def test_every_column_stands_in_one_of_the_lists() -> None:
@@ -122,7 +120,7 @@ async def test_a_part_is_erased_once_and_nothing_else_with_it(store: Store, part
         await change(store, part)
     for name in part:
         with pytest.raises(DBAPIError, match="never changed or deleted"):
-            await change(store, {name: "false" if name.endswith("erased") else "'x'"})
+            await change(store, {name: "false" if name.endswith("erased") else "'\"x\"'"})
 
 
 async def test_a_row_of_version_1_loses_its_targets_address_and_no_other_fact(store: Store) -> None:

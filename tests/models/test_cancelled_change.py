@@ -133,7 +133,7 @@ class Names:
     async def _named_and_events(self, store: Store) -> tuple[str, int]:
         async with store.reading() as session:
             named = (await session.get_one(Workspace, self.workspace.id)).name
-            events = text("SELECT count(*) FROM audit_events WHERE chain = :chain")
+            events = text("SELECT count(*) FROM spacekey_audit_events WHERE chain = :chain")
             counted = await (await session.connection()).execute(events, {"chain": self.workspace.id})
             return named, int(counted.scalar_one())
 
@@ -160,7 +160,7 @@ async def test_a_read_cancelled_at_any_step_gives_its_connection_back_clean(hurr
     async def read() -> int:
         async with hurried.reading() as session:
             await session.connection()
-            rows = await (await session.connection()).execute(text("SELECT id FROM users"))
+            rows = await (await session.connection()).execute(text("SELECT id FROM spacekey_users"))
             return len(rows.all())
 
     async def look() -> None:

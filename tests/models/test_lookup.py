@@ -198,7 +198,7 @@ class TestSqliteOutages:
         await lookup.by_digest(bytes(32))
         assert lookup._connection is not None
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            lookup._connection.execute("DELETE FROM tokens")
+            lookup._connection.execute("DELETE FROM spacekey_tokens")
         await lookup.aclose()
 
 
@@ -234,7 +234,7 @@ class TestPostgresOutages:
             lookup = PostgresLookup(url, deadline_seconds=20)
             assert await lookup.by_digest(bytes(32)) is None
             postgres.execute(
-                "ALTER TABLE tokens ALTER COLUMN name TYPE text", database=url.split("/")[3].partition("?")[0]
+                "ALTER TABLE spacekey_tokens ALTER COLUMN name TYPE text", database=url.split("/")[3].partition("?")[0]
             )
             assert await lookup.by_digest(bytes(32)) is None
             await lookup.aclose()
@@ -246,7 +246,7 @@ class TestPostgresOutages:
             lookup = PostgresLookup(url, pool_size=2, deadline_seconds=0.3)
             store = Store(url)
             async with store.engine.begin() as connection:
-                await connection.exec_driver_sql("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+                await connection.exec_driver_sql("LOCK TABLE spacekey_tokens IN ACCESS EXCLUSIVE MODE")
                 late = await asyncio.gather(*(lookup.by_digest(bytes(32)) for _ in range(5)), return_exceptions=True)
             assert [type(one) for one in late] == [Unavailable] * 5
             assert await lookup.by_digest(bytes(32)) is None

@@ -14,11 +14,12 @@ from sqlmodel import SQLModel
 
 from spacekey.domain.errors import Unavailable
 from spacekey.models import migrate
-from spacekey.models.migrate import current, downgrade, head, upgrade
+from spacekey.models.migrate import current, downgrade, upgrade
+from spacekey.models.schema_version import SchemaState, head
 from spacekey.models.store import SQLITE, Store
 from spacekey.models.tables import metadata
 
-SQLITE_CATALOG = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'alembic_version'"
+SQLITE_CATALOG = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'spacekey_alembic_version'"
 POSTGRESQL_CATALOG = """
     SELECT 'column', table_name, column_name, data_type, udt_name, is_nullable, column_default,
            character_maximum_length, datetime_precision
@@ -53,7 +54,7 @@ async def catalog(store: Store) -> list[Any]:
             rows = (await connection.execute(text(SQLITE_CATALOG))).all()
             return sorted((kind, name, table, _parts(sql)) for kind, name, table, sql in rows if kind != "trigger")
         found = (await connection.execute(text(POSTGRESQL_CATALOG))).all()
-        return sorted(tuple(map(str, row)) for row in found if row[1] != "alembic_version")
+        return sorted(tuple(map(str, row)) for row in found if row[1] != "spacekey_alembic_version")
 
 
 def _parts(sql: str | None) -> tuple[str, ...]:
@@ -96,14 +97,14 @@ async def test_migrations_build_the_schema_of_the_code(bare: Store) -> None:
 
 
 async def test_up_down_and_up_again(bare: Store) -> None:
-    assert await current(bare) is None
+    assert (await current(bare)).state is SchemaState.EMPTY
     await upgrade(bare)
-    assert await current(bare) == head()
+    assert (await current(bare)).state is SchemaState.CURRENT
     first, with_triggers = await catalog(bare), await triggers(bare)
     assert with_triggers
 
     await downgrade(bare)
-    assert await current(bare) is None
+    assert (await current(bare)).state is SchemaState.EMPTY
     assert await catalog(bare) == []
     assert await triggers(bare) == set()
 
@@ -115,13 +116,13 @@ async def test_upgrading_twice_changes_nothing(store: Store) -> None:
     before = await catalog(store)
     await upgrade(store)
     assert await catalog(store) == before
-    assert await current(store) == head()
+    assert (await current(store)).state is SchemaState.CURRENT
 
 
 async def test_migrations_that_start_at_once_run_once(bare: Store) -> None:
     others = [Store(str(bare.url.render_as_string(hide_password=False)), busy_seconds=20) for _ in range(3)]
     await asyncio.gather(*(upgrade(one) for one in others))
-    assert await current(bare) == head()
+    assert (await current(bare)).state is SchemaState.CURRENT
     for one in others:
         await one.aclose()
 
@@ -143,7 +144,7 @@ async def test_a_migration_that_fails_leaves_nothing(bare: Store, monkeypatch: p
         await upgrade(bare)
     assert module.revision == head()
     assert await catalog(bare) == []
-    assert await current(bare) is None
+    assert (await current(bare)).state is SchemaState.EMPTY
 
 
 async def test_a_migration_does_not_wait_for_ever(bare: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +154,7 @@ async def test_a_migration_does_not_wait_for_ever(bare: Store, monkeypatch: pyte
         with pytest.raises(Unavailable):
             await upgrade(hurried)
     await hurried.aclose()
-    assert await current(bare) is None
+    assert (await current(bare)).state is SchemaState.EMPTY
 
 
 async def test_a_folder_with_a_percent_sign_is_no_interpolation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,4 +182,4 @@ async def test_current_of_an_unrelated_database_is_none(bare: Store) -> None:
 
     async with bare.engine.begin() as connection:
         await connection.run_sync(make)
-    assert await current(bare) is None
+    assert (await current(bare)).state is SchemaState.EMPTY

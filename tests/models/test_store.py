@@ -26,7 +26,9 @@ from support.rows import NOW, a_user, a_workspace, add
 
 async def users(store: Store) -> int:
     async with store.reading() as session:
-        return int((await (await session.connection()).execute(text("SELECT count(*) FROM users"))).scalar_one())
+        return int(
+            (await (await session.connection()).execute(text("SELECT count(*) FROM spacekey_users"))).scalar_one()
+        )
 
 
 class Oops(Exception):

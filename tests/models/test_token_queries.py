@@ -247,7 +247,7 @@ async def test_a_page_is_read_from_an_index_and_never_sorted(store: Store) -> No
         for statement, parameters in queries:
             found = await connection.exec_driver_sql(explain + statement, parameters)
             plan = "\n".join(str(row[-1]) for row in found)
-            assert "ix_tokens_workspace_" in plan, plan
+            assert "ix_spacekey_tokens_workspace_" in plan, plan
             for bad in ("Seq Scan", "Sort", "TEMP B-TREE", "SCAN tokens\n"):
                 assert bad not in plan, plan
 

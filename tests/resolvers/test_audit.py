@@ -197,16 +197,17 @@ async def test_the_export_is_the_chain_in_order(store: Store) -> None:
 
 
 TAMPERINGS = [
-    ("UPDATE audit_events SET action = 'token.update' WHERE chain = :c AND sequence = 3", 3),
-    ("UPDATE audit_events SET actor_name = 'somebody else' WHERE chain = :c AND sequence = 1", 1),
-    ("UPDATE audit_events SET ip = '203.0.113.9' WHERE chain = :c AND sequence = 4", 4),
-    ("UPDATE audit_events SET before = NULL, after = NULL WHERE chain = :c AND sequence = 5", 5),
-    ("DELETE FROM audit_events WHERE chain = :c AND sequence = 2", 2),
+    ("UPDATE spacekey_audit_events SET action = 'token.update' WHERE chain = :c AND sequence = 3", 3),
+    ("UPDATE spacekey_audit_events SET actor_name = 'somebody else' WHERE chain = :c AND sequence = 1", 1),
+    ("UPDATE spacekey_audit_events SET ip = '203.0.113.9' WHERE chain = :c AND sequence = 4", 4),
+    ("UPDATE spacekey_audit_events SET before = NULL, after = NULL WHERE chain = :c AND sequence = 5", 5),
+    ("DELETE FROM spacekey_audit_events WHERE chain = :c AND sequence = 2", 2),
     (
-        "DELETE FROM audit_events WHERE chain = :c AND sequence = (SELECT sequence FROM audit_chains WHERE chain = :c)",
+        """DELETE FROM spacekey_audit_events
+        WHERE chain = :c AND sequence = (SELECT sequence FROM spacekey_audit_chains WHERE chain = :c)""",
         0,
     ),
-    ("UPDATE audit_chains SET sequence = sequence - 1 WHERE chain = :c", -1),
+    ("UPDATE spacekey_audit_chains SET sequence = sequence - 1 WHERE chain = :c", -1),
 ]
 
 
@@ -232,7 +233,7 @@ async def test_tampering_is_found_at_its_place(store: Store, statement: str, at:
 async def test_a_chain_whose_head_was_taken_away_is_still_checked_and_broken(store: Store) -> None:
     here = await scene(store)
     async with store.changing() as session:
-        statement = text("DELETE FROM audit_chains WHERE chain = :c")
+        statement = text("DELETE FROM spacekey_audit_chains WHERE chain = :c")
         await (await session.connection()).execute(statement, {"c": here.workspace.id})
     reports = {report.chain: report.broken_at for report in await verify_chains(here.system)}
     assert reports[here.workspace.id] is not None
@@ -247,7 +248,7 @@ async def without_triggers(store: Store) -> None:
             for (name,) in list(found):
                 await connection.execute(text(f"DROP TRIGGER {name}"))
         else:
-            await connection.execute(text("ALTER TABLE audit_events DISABLE TRIGGER USER"))
+            await connection.execute(text("ALTER TABLE spacekey_audit_events DISABLE TRIGGER USER"))
 
 
 async def test_many_at_once_write_one_unbroken_chain(store: Store) -> None:

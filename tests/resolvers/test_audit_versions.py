@@ -50,7 +50,7 @@ async def fill(store: Store) -> None:
     async with store.engine.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO workspaces (id, name, slug, catalog, plan, roles, expiry_required, created_at) "
+                "INSERT INTO spacekey_workspaces (id, name, slug, catalog, plan, roles, expiry_required, created_at) "
                 f"VALUES ('{WORKSPACE}', 'Old', 'old', 'guard', 'free', '{{}}', false, '2026-01-01 00:00:00')"
             )
         )
@@ -81,8 +81,8 @@ async def fill(store: Store) -> None:
             row.pop("before")
             await connection.execute(
                 text(
-                    "INSERT INTO audit_events (id, chain, sequence, at, action, outcome, actor_id, actor_name, "
-                    'credential, target_id, "after", ip, user_agent, request_id, hash) VALUES '
+                    "INSERT INTO spacekey_audit_events (id, chain, sequence, at, action, outcome, actor_id, "
+                    'actor_name, credential, target_id, "after", ip, user_agent, request_id, hash) VALUES '
                     f"(:id, :chain, :sequence, {at}, :action, :outcome, :actor_id, :actor_name, :credential, "
                     f":target_id, {after}, :ip, :user_agent, :request_id, {unhex})"
                 ),
@@ -90,7 +90,10 @@ async def fill(store: Store) -> None:
             )
         head = "unhex(:hash)" if store.dialect == SQLITE else "decode(:hash, 'hex')"
         await connection.execute(
-            text(f"INSERT INTO audit_chains (chain, sequence, hash) VALUES ('{WORKSPACE}', {len(ACTORS)}, {head})"),
+            text(
+                "INSERT INTO spacekey_audit_chains (chain, sequence, hash) "
+                f"VALUES ('{WORKSPACE}', {len(ACTORS)}, {head})"
+            ),
             {"hash": previous.hex()},
         )
 
@@ -117,10 +120,10 @@ async def test_names_of_version_1_are_held_by_the_hash(old: Store) -> None:
     world = make_world(old)
     async with old.engine.begin() as connection:
         if old.dialect == SQLITE:
-            await connection.execute(text("DROP TRIGGER audit_events_no_update"))
+            await connection.execute(text("DROP TRIGGER spacekey_audit_events_no_update"))
         else:
-            await connection.execute(text("ALTER TABLE audit_events DISABLE TRIGGER USER"))
-        await connection.execute(text("UPDATE audit_events SET actor_name = 'mallory' WHERE sequence = 2"))
+            await connection.execute(text("ALTER TABLE spacekey_audit_events DISABLE TRIGGER USER"))
+        await connection.execute(text("UPDATE spacekey_audit_events SET actor_name = 'mallory' WHERE sequence = 2"))
     reports = {report.chain: report for report in await verify_chains(world.system)}
     assert reports[WORKSPACE].broken_at == 2
     assert SYSTEM_CHAIN not in reports or reports[SYSTEM_CHAIN].problem is None

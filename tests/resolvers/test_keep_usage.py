@@ -99,11 +99,11 @@ async def test_a_batch_that_fails_in_the_middle_leaves_nothing_and_may_be_sent_a
     sink = _sink(world)
     wrong = UsageBatch("r", 1, (TokenUse(token_id, world.clock.now, allowed=1, scopes=("jobs:read",)),))
     async with world.system.store.changing() as session:
-        await (await session.connection()).execute(text("ALTER TABLE scope_uses RENAME TO elsewhere"))
-    with pytest.raises(Exception, match="scope_uses"):
+        await (await session.connection()).execute(text("ALTER TABLE spacekey_scope_uses RENAME TO elsewhere"))
+    with pytest.raises(Exception, match="spacekey_scope_uses"):
         await sink.send(wrong)
     async with world.system.store.changing() as session:
-        await (await session.connection()).execute(text("ALTER TABLE elsewhere RENAME TO scope_uses"))
+        await (await session.connection()).execute(text("ALTER TABLE elsewhere RENAME TO spacekey_scope_uses"))
     assert await _counts(world, token_id) == (0, 0, 0)
     assert (await _token(world, token_id)).last_used_at is None
     await sink.send(wrong)
@@ -197,7 +197,7 @@ async def test_a_flush_gives_way_to_whoever_changes_tokens(world: World) -> None
         connection = await session.connection()
         # Between the two it would be this one that PostgreSQL ends, if the flush did not end itself first.
         await connection.execute(text("SET LOCAL deadlock_timeout = '800ms'"))
-        lock = "UPDATE tokens SET disabled_at = now() WHERE id = :id"
+        lock = "UPDATE spacekey_tokens SET disabled_at = now() WHERE id = :id"
         await connection.execute(text(lock), {"id": other})
         flushing = asyncio.create_task(usage.flush())
         await _waits_for_a_lock(world.system.store)

@@ -27,7 +27,7 @@ async def test_closing_is_bounded_as_a_whole_and_tells_what_was_not_written(
         verifier = store_verifier(database_url, packaged_catalogs(), environment="test", clock=server.world.clock)
         async with server.world.system.store.changing() as session:
             tokens = [await server.token(workspace.id, "jobs:read") for _ in range(15)]
-            await (await session.connection()).execute(text("LOCK TABLE audit_events"))
+            await (await session.connection()).execute(text("LOCK TABLE spacekey_audit_events"))
             for _, secret in tokens:
                 assert isinstance(await verifier.verify(Secret(secret)), Refused)
             async with asyncio.timeout(30):  # one write is given up after 3

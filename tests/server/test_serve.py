@@ -62,7 +62,7 @@ def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_databa
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "run 'spacekey migrate' first" in done.stdout
+    assert "run 'spacekey migrate'" in done.stdout
     assert "Traceback" not in done.stderr
 
 

@@ -113,7 +113,9 @@ class OverStore(Workbench):
         secret = mint(BRAND, principal.environment or "live", secrets.token_bytes)
         plan = "unlimited" if principal.limit is None else "limited"
         async with self.store.changing() as session:
-            await (await session.connection()).execute(text("UPDATE workspaces SET plan = :plan"), {"plan": plan})
+            await (await session.connection()).execute(
+                text("UPDATE spacekey_workspaces SET plan = :plan"), {"plan": plan}
+            )
             session.add(
                 Token(
                     id=new_id(KEY, utc_now(), secrets.token_bytes),
@@ -145,7 +147,7 @@ class OverStore(Workbench):
 
     async def outage(self) -> None:
         async with self.store.changing() as session:
-            await (await session.connection()).execute(text("ALTER TABLE tokens RENAME TO gone"))
+            await (await session.connection()).execute(text("ALTER TABLE spacekey_tokens RENAME TO gone"))
 
 
 class Stored(OverStore):

@@ -15,19 +15,19 @@ DIGEST = sa.LargeBinary(32)
 LISTED = sa.text("deleted_at IS NULL")
 
 TABLES = (
-    "users",
-    "user_sessions",
-    "workspaces",
-    "invitations",
-    "spaces",
-    "members",
-    "tokens",
-    "token_first_uses",
-    "usage_hours",
-    "scope_uses",
-    "audit_chains",
-    "audit_events",
-    "settings",
+    "spacekey_users",
+    "spacekey_user_sessions",
+    "spacekey_workspaces",
+    "spacekey_invitations",
+    "spacekey_spaces",
+    "spacekey_members",
+    "spacekey_tokens",
+    "spacekey_token_first_uses",
+    "spacekey_usage_hours",
+    "spacekey_scope_uses",
+    "spacekey_audit_chains",
+    "spacekey_audit_events",
+    "spacekey_settings",
 )
 
 
@@ -42,10 +42,10 @@ def upgrade() -> None:
     _usage()
     _audit()
     op.create_table(
-        "settings",
+        "spacekey_settings",
         sa.Column("name", sa.String(60), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_settings"),
+        sa.PrimaryKeyConstraint("name", name="pk_spacekey_settings"),
     )
     if op.get_bind().dialect.name == "sqlite":
         _append_only_in_sqlite()
@@ -58,23 +58,23 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION audit_events_append_only()")
+        op.execute("DROP FUNCTION spacekey_audit_events_append_only()")
 
 
 def _people() -> None:
     op.create_table(
-        "users",
+        "spacekey_users",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("email", sa.String(254), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("password_hash", sa.String(200), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_users"),
-        sa.UniqueConstraint("email", name="uq_users_email"),
-        sa.CheckConstraint("email = lower(email)", name="ck_users_email_lower"),
+        sa.PrimaryKeyConstraint("id", name="pk_spacekey_users"),
+        sa.UniqueConstraint("email", name="uq_spacekey_users_email"),
+        sa.CheckConstraint("email = lower(email)", name="ck_spacekey_users_email_lower"),
     )
     op.create_table(
-        "user_sessions",
+        "spacekey_user_sessions",
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("user_id", sa.String(40), nullable=False),
@@ -83,17 +83,19 @@ def _people() -> None:
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.Column("ip", sa.String(64), nullable=False),
         sa.Column("user_agent", sa.String(300), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_user_sessions"),
-        sa.UniqueConstraint("id", name="uq_user_sessions_id"),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_user_sessions_user_id", ondelete="CASCADE"),
-        sa.CheckConstraint("length(digest) = 32", name="ck_user_sessions_digest"),
+        sa.PrimaryKeyConstraint("digest", name="pk_spacekey_user_sessions"),
+        sa.UniqueConstraint("id", name="uq_spacekey_user_sessions_id"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["spacekey_users.id"], name="fk_spacekey_user_sessions_user_id", ondelete="CASCADE"
+        ),
+        sa.CheckConstraint("length(digest) = 32", name="ck_spacekey_user_sessions_digest"),
     )
-    op.create_index("ix_user_sessions_user_id", "user_sessions", ["user_id"])
+    op.create_index("ix_spacekey_user_sessions_user_id", "spacekey_user_sessions", ["user_id"])
 
 
 def _workspaces() -> None:
     op.create_table(
-        "workspaces",
+        "spacekey_workspaces",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("slug", sa.String(63), nullable=False),
@@ -109,21 +111,28 @@ def _workspaces() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("suspended_at", MOMENT, nullable=True),
         sa.Column("deleted_at", MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
-        sa.CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_workspaces_limit_whole"),
-        sa.CheckConstraint("per_minute > 0 AND burst > 0", name="ck_workspaces_limit_positive"),
-        sa.CheckConstraint("lifetime_seconds_max > 0", name="ck_workspaces_lifetime_max"),
-        sa.CheckConstraint("lifetime_seconds_default > 0", name="ck_workspaces_lifetime_default"),
-        sa.CheckConstraint("lifetime_seconds_default <= lifetime_seconds_max", name="ck_workspaces_lifetime_order"),
+        sa.PrimaryKeyConstraint("id", name="pk_spacekey_workspaces"),
+        sa.CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_spacekey_workspaces_limit_whole"),
+        sa.CheckConstraint("per_minute > 0 AND burst > 0", name="ck_spacekey_workspaces_limit_positive"),
+        sa.CheckConstraint("lifetime_seconds_max > 0", name="ck_spacekey_workspaces_lifetime_max"),
+        sa.CheckConstraint("lifetime_seconds_default > 0", name="ck_spacekey_workspaces_lifetime_default"),
+        sa.CheckConstraint(
+            "lifetime_seconds_default <= lifetime_seconds_max", name="ck_spacekey_workspaces_lifetime_order"
+        ),
     )
     op.create_index(
-        "uq_workspaces_slug", "workspaces", ["slug"], unique=True, sqlite_where=LISTED, postgresql_where=LISTED
+        "uq_spacekey_workspaces_slug",
+        "spacekey_workspaces",
+        ["slug"],
+        unique=True,
+        sqlite_where=LISTED,
+        postgresql_where=LISTED,
     )
 
 
 def _invitations() -> None:
     op.create_table(
-        "invitations",
+        "spacekey_invitations",
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("user_id", sa.String(40), nullable=False),
@@ -133,54 +142,62 @@ def _invitations() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.Column("used_at", MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("digest", name="pk_invitations"),
-        sa.UniqueConstraint("id", name="uq_invitations_id"),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_invitations_user_id", ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name="fk_invitations_workspace_id"),
-        sa.CheckConstraint("length(digest) = 32", name="ck_invitations_digest"),
+        sa.PrimaryKeyConstraint("digest", name="pk_spacekey_invitations"),
+        sa.UniqueConstraint("id", name="uq_spacekey_invitations_id"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["spacekey_users.id"], name="fk_spacekey_invitations_user_id", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["spacekey_workspaces.id"], name="fk_spacekey_invitations_workspace_id"
+        ),
+        sa.CheckConstraint("length(digest) = 32", name="ck_spacekey_invitations_digest"),
     )
-    op.create_index("ix_invitations_user_id", "invitations", ["user_id"])
-    op.create_index("ix_invitations_workspace_created", "invitations", ["workspace_id", "created_at", "id"])
+    op.create_index("ix_spacekey_invitations_user_id", "spacekey_invitations", ["user_id"])
+    op.create_index(
+        "ix_spacekey_invitations_workspace_created", "spacekey_invitations", ["workspace_id", "created_at", "id"]
+    )
 
 
 def _spaces_and_members() -> None:
     op.create_table(
-        "spaces",
+        "spacekey_spaces",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("workspace_id", sa.String(40), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("slug", sa.String(63), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("deleted_at", MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_spaces"),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name="fk_spaces_workspace_id"),
-        sa.UniqueConstraint("id", "workspace_id", name="uq_spaces_id_workspace"),
+        sa.PrimaryKeyConstraint("id", name="pk_spacekey_spaces"),
+        sa.ForeignKeyConstraint(["workspace_id"], ["spacekey_workspaces.id"], name="fk_spacekey_spaces_workspace_id"),
+        sa.UniqueConstraint("id", "workspace_id", name="uq_spacekey_spaces_id_workspace"),
     )
-    op.create_index("ix_spaces_workspace_name", "spaces", ["workspace_id", sa.text("lower(name)"), "id"])
     op.create_index(
-        "uq_spaces_workspace_slug",
-        "spaces",
+        "ix_spacekey_spaces_workspace_name", "spacekey_spaces", ["workspace_id", sa.text("lower(name)"), "id"]
+    )
+    op.create_index(
+        "uq_spacekey_spaces_workspace_slug",
+        "spacekey_spaces",
         ["workspace_id", "slug"],
         unique=True,
         sqlite_where=LISTED,
         postgresql_where=LISTED,
     )
     op.create_table(
-        "members",
+        "spacekey_members",
         sa.Column("workspace_id", sa.String(40), nullable=False),
         sa.Column("user_id", sa.String(40), nullable=False),
         sa.Column("role", sa.String(100), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("workspace_id", "user_id", name="pk_members"),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name="fk_members_workspace_id"),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_members_user_id"),
+        sa.PrimaryKeyConstraint("workspace_id", "user_id", name="pk_spacekey_members"),
+        sa.ForeignKeyConstraint(["workspace_id"], ["spacekey_workspaces.id"], name="fk_spacekey_members_workspace_id"),
+        sa.ForeignKeyConstraint(["user_id"], ["spacekey_users.id"], name="fk_spacekey_members_user_id"),
     )
-    op.create_index("ix_members_user_id", "members", ["user_id"])
+    op.create_index("ix_spacekey_members_user_id", "spacekey_members", ["user_id"])
 
 
 def _tokens() -> None:
     op.create_table(
-        "tokens",
+        "spacekey_tokens",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("prefix", sa.String(12), nullable=False),
@@ -205,28 +222,30 @@ def _tokens() -> None:
         sa.Column("first_use_retires", sa.Boolean(), nullable=False),
         sa.Column("last_used_at", MOMENT, nullable=True),
         sa.Column("last_used_ip", sa.String(64), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_tokens"),
-        sa.UniqueConstraint("digest", name="uq_tokens_digest"),
-        sa.UniqueConstraint("rotated_from_id", name="uq_tokens_rotated_from_id"),
-        sa.UniqueConstraint("rotated_to_id", name="uq_tokens_rotated_to_id"),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name="fk_tokens_workspace_id"),
-        sa.ForeignKeyConstraint(["rotated_from_id"], ["tokens.id"], name="fk_tokens_rotated_from_id"),
-        sa.ForeignKeyConstraint(["rotated_to_id"], ["tokens.id"], name="fk_tokens_rotated_to_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_spacekey_tokens"),
+        sa.UniqueConstraint("digest", name="uq_spacekey_tokens_digest"),
+        sa.UniqueConstraint("rotated_from_id", name="uq_spacekey_tokens_rotated_from_id"),
+        sa.UniqueConstraint("rotated_to_id", name="uq_spacekey_tokens_rotated_to_id"),
+        sa.ForeignKeyConstraint(["workspace_id"], ["spacekey_workspaces.id"], name="fk_spacekey_tokens_workspace_id"),
+        sa.ForeignKeyConstraint(["rotated_from_id"], ["spacekey_tokens.id"], name="fk_spacekey_tokens_rotated_from_id"),
+        sa.ForeignKeyConstraint(["rotated_to_id"], ["spacekey_tokens.id"], name="fk_spacekey_tokens_rotated_to_id"),
         sa.ForeignKeyConstraint(
-            ["space_id", "workspace_id"], ["spaces.id", "spaces.workspace_id"], name="fk_tokens_space_of_workspace"
+            ["space_id", "workspace_id"],
+            ["spacekey_spaces.id", "spacekey_spaces.workspace_id"],
+            name="fk_spacekey_tokens_space_of_workspace",
         ),
-        sa.CheckConstraint("kind IN ('space', 'workspace')", name="ck_tokens_kind"),
-        sa.CheckConstraint("(kind = 'space') = (space_id IS NOT NULL)", name="ck_tokens_kind_space"),
-        sa.CheckConstraint("environment IN ('live', 'test')", name="ck_tokens_environment"),
-        sa.CheckConstraint("length(digest) = 32", name="ck_tokens_digest"),
-        sa.CheckConstraint("(rotated_to_id IS NULL) = (retires_at IS NULL)", name="ck_tokens_rotation_whole"),
+        sa.CheckConstraint("kind IN ('space', 'workspace')", name="ck_spacekey_tokens_kind"),
+        sa.CheckConstraint("(kind = 'space') = (space_id IS NOT NULL)", name="ck_spacekey_tokens_kind_space"),
+        sa.CheckConstraint("environment IN ('live', 'test')", name="ck_spacekey_tokens_environment"),
+        sa.CheckConstraint("length(digest) = 32", name="ck_spacekey_tokens_digest"),
+        sa.CheckConstraint("(rotated_to_id IS NULL) = (retires_at IS NULL)", name="ck_spacekey_tokens_rotation_whole"),
     )
     op.create_table(
-        "token_first_uses",
+        "spacekey_token_first_uses",
         sa.Column("token_id", sa.String(40), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("token_id", name="pk_token_first_uses"),
-        sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name="fk_token_first_uses_token_id"),
+        sa.PrimaryKeyConstraint("token_id", name="pk_spacekey_token_first_uses"),
+        sa.ForeignKeyConstraint(["token_id"], ["spacekey_tokens.id"], name="fk_spacekey_token_first_uses_token_id"),
     )
 
 
@@ -236,49 +255,49 @@ def _token_indexes() -> None:
     else:
         past, future = "'0002-01-01 00:00:00+00'::timestamptz", "'9999-12-31 00:00:00+00'::timestamptz"
     for name, owner, key in (
-        ("ix_tokens_workspace_created", "workspace_id", "created_at"),
-        ("ix_tokens_workspace_name", "workspace_id", "lower(name)"),
-        ("ix_tokens_workspace_expires", "workspace_id", f"coalesce(expires_at, {future})"),
-        ("ix_tokens_workspace_used", "workspace_id", f"coalesce(last_used_at, {past})"),
-        ("ix_tokens_space_created", "space_id", "created_at"),
+        ("ix_spacekey_tokens_workspace_created", "workspace_id", "created_at"),
+        ("ix_spacekey_tokens_workspace_name", "workspace_id", "lower(name)"),
+        ("ix_spacekey_tokens_workspace_expires", "workspace_id", f"coalesce(expires_at, {future})"),
+        ("ix_spacekey_tokens_workspace_used", "workspace_id", f"coalesce(last_used_at, {past})"),
+        ("ix_spacekey_tokens_space_created", "space_id", "created_at"),
     ):
         # The colons of a cast are no bind parameter.
         columns: list[str | sa.TextClause] = [owner, sa.text(key.replace(":", r"\:")), "id"]
-        op.create_index(name, "tokens", columns, sqlite_where=LISTED, postgresql_where=LISTED)
+        op.create_index(name, "spacekey_tokens", columns, sqlite_where=LISTED, postgresql_where=LISTED)
 
 
 def _usage() -> None:
     op.create_table(
-        "usage_hours",
+        "spacekey_usage_hours",
         sa.Column("token_id", sa.String(40), nullable=False),
         sa.Column("hour", MOMENT, nullable=False),
         sa.Column("allowed", sa.BigInteger(), nullable=False),
         sa.Column("denied", sa.BigInteger(), nullable=False),
         sa.Column("limited", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("token_id", "hour", name="pk_usage_hours"),
-        sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name="fk_usage_hours_token_id"),
-        sa.CheckConstraint("allowed >= 0 AND denied >= 0 AND limited >= 0", name="ck_usage_hours_counts"),
+        sa.PrimaryKeyConstraint("token_id", "hour", name="pk_spacekey_usage_hours"),
+        sa.ForeignKeyConstraint(["token_id"], ["spacekey_tokens.id"], name="fk_spacekey_usage_hours_token_id"),
+        sa.CheckConstraint("allowed >= 0 AND denied >= 0 AND limited >= 0", name="ck_spacekey_usage_hours_counts"),
     )
     op.create_table(
-        "scope_uses",
+        "spacekey_scope_uses",
         sa.Column("token_id", sa.String(40), nullable=False),
         sa.Column("scope", sa.String(100), nullable=False),
         sa.Column("last_used_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("token_id", "scope", name="pk_scope_uses"),
-        sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name="fk_scope_uses_token_id"),
+        sa.PrimaryKeyConstraint("token_id", "scope", name="pk_spacekey_scope_uses"),
+        sa.ForeignKeyConstraint(["token_id"], ["spacekey_tokens.id"], name="fk_spacekey_scope_uses_token_id"),
     )
 
 
 def _audit() -> None:
     op.create_table(
-        "audit_chains",
+        "spacekey_audit_chains",
         sa.Column("chain", sa.String(40), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("hash", DIGEST, nullable=False),
-        sa.PrimaryKeyConstraint("chain", name="pk_audit_chains"),
+        sa.PrimaryKeyConstraint("chain", name="pk_spacekey_audit_chains"),
     )
     op.create_table(
-        "audit_events",
+        "spacekey_audit_events",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("chain", sa.String(40), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -295,36 +314,36 @@ def _audit() -> None:
         sa.Column("user_agent", sa.String(300), nullable=False),
         sa.Column("request_id", sa.String(64), nullable=False),
         sa.Column("hash", DIGEST, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
-        sa.UniqueConstraint("chain", "sequence", name="uq_audit_events_chain_sequence"),
-        sa.CheckConstraint("length(hash) = 32", name="ck_audit_events_hash"),
-        sa.CheckConstraint("outcome IN ('success', 'denied', 'alert')", name="ck_audit_events_outcome"),
+        sa.PrimaryKeyConstraint("id", name="pk_spacekey_audit_events"),
+        sa.UniqueConstraint("chain", "sequence", name="uq_spacekey_audit_events_chain_sequence"),
+        sa.CheckConstraint("length(hash) = 32", name="ck_spacekey_audit_events_hash"),
+        sa.CheckConstraint("outcome IN ('success', 'denied', 'alert')", name="ck_spacekey_audit_events_outcome"),
     )
-    op.create_index("ix_audit_events_target", "audit_events", ["chain", "target_id", "sequence"])
-    op.create_index("ix_audit_events_action", "audit_events", ["chain", "action", "sequence"])
+    op.create_index("ix_spacekey_audit_events_target", "spacekey_audit_events", ["chain", "target_id", "sequence"])
+    op.create_index("ix_spacekey_audit_events_action", "spacekey_audit_events", ["chain", "action", "sequence"])
 
 
 def _append_only_in_sqlite() -> None:
     for event in ("UPDATE", "DELETE"):
         op.execute(
-            f"CREATE TRIGGER audit_events_no_{event.lower()} BEFORE {event} ON audit_events "
+            f"CREATE TRIGGER spacekey_audit_events_no_{event.lower()} BEFORE {event} ON spacekey_audit_events "
             "BEGIN SELECT RAISE(ABORT, 'audit events are never changed or deleted'); END"
         )
     # INSERT OR REPLACE deletes without telling the trigger above.
     op.execute(
-        "CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events "
-        "WHEN EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id) "
-        "OR EXISTS (SELECT 1 FROM audit_events WHERE chain = NEW.chain AND sequence = NEW.sequence) "
+        "CREATE TRIGGER spacekey_audit_events_no_replace BEFORE INSERT ON spacekey_audit_events "
+        "WHEN EXISTS (SELECT 1 FROM spacekey_audit_events WHERE id = NEW.id) "
+        "OR EXISTS (SELECT 1 FROM spacekey_audit_events WHERE chain = NEW.chain AND sequence = NEW.sequence) "
         "BEGIN SELECT RAISE(ABORT, 'audit events are never changed or deleted'); END"
     )
 
 
 def _append_only_in_postgresql() -> None:
     op.execute(
-        "CREATE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "CREATE FUNCTION spacekey_audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
         "BEGIN RAISE EXCEPTION 'audit events are never changed or deleted'; END $$"
     )
     op.execute(
-        "CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_events_append_only()"
+        "CREATE TRIGGER spacekey_audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON spacekey_audit_events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION spacekey_audit_events_append_only()"
     )

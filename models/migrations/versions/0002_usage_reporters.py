@@ -14,15 +14,15 @@ depends_on = None
 def upgrade() -> None:
     """Make the table."""
     op.create_table(
-        "usage_reporters",
+        "spacekey_usage_reporters",
         sa.Column("id", sa.String(120), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_usage_reporters"),
+        sa.PrimaryKeyConstraint("id", name="pk_spacekey_usage_reporters"),
     )
-    op.create_index("ix_usage_reporters_seen_at", "usage_reporters", ["seen_at"])
+    op.create_index("ix_spacekey_usage_reporters_seen_at", "spacekey_usage_reporters", ["seen_at"])
 
 
 def downgrade() -> None:
     """Take it away."""
-    op.drop_table("usage_reporters")
+    op.drop_table("spacekey_usage_reporters")

@@ -42,10 +42,10 @@ def upgrade() -> None:
 
     Rows of today keep ``version`` 1 and no kind, which their ids tell.
     """
-    op.add_column("tokens", sa.Column("created_by_kind", sa.String(16), nullable=True))
+    op.add_column("spacekey_tokens", sa.Column("created_by_kind", sa.String(16), nullable=True))
     op.create_index(
-        "ix_tokens_workspace_creator",
-        "tokens",
+        "ix_spacekey_tokens_workspace_creator",
+        "spacekey_tokens",
         ["workspace_id", "created_by_id", "created_at", "id"],
         sqlite_where=LISTED,
         postgresql_where=LISTED,
@@ -62,9 +62,11 @@ def upgrade() -> None:
         sa.Column("target_digest", sa.LargeBinary(32), nullable=True),
         sa.Column("target_erased", sa.Boolean(), nullable=False, server_default=sa.false()),
     ):
-        op.add_column("audit_events", column)
-    op.create_index("ix_audit_events_actor", "audit_events", ["chain", "actor_id", "sequence"])
-    op.add_column("audit_chains", sa.Column("anchored", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
+        op.add_column("spacekey_audit_events", column)
+    op.create_index("ix_spacekey_audit_events_actor", "spacekey_audit_events", ["chain", "actor_id", "sequence"])
+    op.add_column(
+        "spacekey_audit_chains", sa.Column("anchored", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+    )
     if op.get_bind().dialect.name == "sqlite":
         _erasable_in_sqlite()
     else:
@@ -74,21 +76,21 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Go back to rows of version 1: those of version 2 no longer verify there, for their fields are gone."""
     if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TRIGGER audit_events_no_update")
+        op.execute("DROP TRIGGER spacekey_audit_events_no_update")
         op.execute(
-            f"CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events "
+            f"CREATE TRIGGER spacekey_audit_events_no_update BEFORE UPDATE ON spacekey_audit_events "
             f"BEGIN SELECT RAISE(ABORT, '{NEVER_CHANGED}'); END"
         )
     else:
-        op.execute("DROP TRIGGER audit_events_append_only ON audit_events")
-        op.execute("DROP TRIGGER audit_events_only_erased ON audit_events")
-        op.execute("DROP FUNCTION audit_events_only_erased()")
+        op.execute("DROP TRIGGER spacekey_audit_events_append_only ON spacekey_audit_events")
+        op.execute("DROP TRIGGER spacekey_audit_events_only_erased ON spacekey_audit_events")
+        op.execute("DROP FUNCTION spacekey_audit_events_only_erased()")
         op.execute(
-            "CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events "
-            "FOR EACH STATEMENT EXECUTE FUNCTION audit_events_append_only()"
+            "CREATE TRIGGER spacekey_audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE "
+            "ON spacekey_audit_events FOR EACH STATEMENT EXECUTE FUNCTION spacekey_audit_events_append_only()"
         )
-    op.drop_column("audit_chains", "anchored")
-    op.drop_index("ix_audit_events_actor", "audit_events")
+    op.drop_column("spacekey_audit_chains", "anchored")
+    op.drop_index("ix_spacekey_audit_events_actor", "spacekey_audit_events")
     for name in (
         "version",
         "actor_kind",
@@ -101,16 +103,16 @@ def downgrade() -> None:
         "target_digest",
         "target_erased",
     ):
-        op.drop_column("audit_events", name)
-    op.drop_index("ix_tokens_workspace_creator", "tokens")
-    op.drop_column("tokens", "created_by_kind")
+        op.drop_column("spacekey_audit_events", name)
+    op.drop_index("ix_spacekey_tokens_workspace_creator", "spacekey_tokens")
+    op.drop_column("spacekey_tokens", "created_by_kind")
 
 
 def _erasable_in_sqlite() -> None:
     allowed = _allowed("NEW.{0} IS OLD.{0}", "json(NEW.{0}) IS json_remove(OLD.{0}, '$.email')")
-    op.execute("DROP TRIGGER audit_events_no_update")
+    op.execute("DROP TRIGGER spacekey_audit_events_no_update")
     op.execute(
-        f"CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events WHEN NOT ({allowed}) "
+        f"CREATE TRIGGER spacekey_audit_events_no_update BEFORE UPDATE ON spacekey_audit_events WHEN NOT ({allowed}) "
         f"BEGIN SELECT RAISE(ABORT, '{NEVER_CHANGED}'); END"
     )
 
@@ -122,18 +124,18 @@ def _erasable_in_postgresql() -> None:
         "NEW.{0}::jsonb IS NOT DISTINCT FROM OLD.{0}::jsonb - 'email'",
     )
     op.execute(
-        "CREATE FUNCTION audit_events_only_erased() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "CREATE FUNCTION spacekey_audit_events_only_erased() RETURNS trigger LANGUAGE plpgsql AS $$ "
         f"BEGIN IF {allowed} THEN RETURN NEW; END IF; "
         f"RAISE EXCEPTION '{NEVER_CHANGED}'; END $$"
     )
-    op.execute("DROP TRIGGER audit_events_append_only ON audit_events")
+    op.execute("DROP TRIGGER spacekey_audit_events_append_only ON spacekey_audit_events")
     op.execute(
-        "CREATE TRIGGER audit_events_append_only BEFORE DELETE OR TRUNCATE ON audit_events "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_events_append_only()"
+        "CREATE TRIGGER spacekey_audit_events_append_only BEFORE DELETE OR TRUNCATE ON spacekey_audit_events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION spacekey_audit_events_append_only()"
     )
     op.execute(
-        "CREATE TRIGGER audit_events_only_erased BEFORE UPDATE ON audit_events "
-        "FOR EACH ROW EXECUTE FUNCTION audit_events_only_erased()"
+        "CREATE TRIGGER spacekey_audit_events_only_erased BEFORE UPDATE ON spacekey_audit_events "
+        "FOR EACH ROW EXECUTE FUNCTION spacekey_audit_events_only_erased()"
     )
 
 

@@ -40,7 +40,7 @@ def test_a_changed_event_is_found_and_ends_with_1(filled: Cli) -> None:
     with closing(sqlite3.connect(file)) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
-        connection.execute("UPDATE audit_events SET actor_name = 'mallory' WHERE action = 'user.create'")
+        connection.execute("UPDATE spacekey_audit_events SET actor_name = 'mallory' WHERE action = 'user.create'")
         connection.commit()
     result = filled("audit", "verify", "--json", code=1)
     [broken] = [one for one in map(json.loads, result.stdout.splitlines()) if one["result"] == "broken"]

@@ -13,7 +13,7 @@ def _age(cli: Cli, days: int, name: str, *, used_days_ago: int | None = None) ->
     used = None if used_days_ago is None else f"-{used_days_ago} days"
     with sqlite3.connect(cli.settings["SPACEKEY_DATABASE_URL"].partition("///")[2]) as connection:
         connection.execute(
-            f"UPDATE tokens SET created_at = {moment}, last_used_at = {moment} WHERE name = ?",
+            f"UPDATE spacekey_tokens SET created_at = {moment}, last_used_at = {moment} WHERE name = ?",
             (f"-{days} days", used, name),
         )
     connection.close()
