@@ -151,6 +151,17 @@ def refusals_limited(retry_after_seconds: int) -> ProblemResponse:
     )
 
 
+def work_limited(retry_after_seconds: int) -> ProblemResponse:
+    """429: too much work was done for callers without valid credentials at this address."""
+    return problem(
+        429,
+        "too_much_work",
+        "Too many requests",
+        "Too much was asked for from this address without a valid token. Try again later.",
+        headers={**_headers(), **_retry_after(retry_after_seconds)},
+    )
+
+
 def cannot_tell(retry_after_seconds: int = 1) -> ProblemResponse:
     """503 with ``Retry-After``: the store could not be asked in time. Never a denial, never an acceptance."""
     return problem(

@@ -22,6 +22,7 @@ from spacekey.domain.outcome import Outcome, Refused
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import TokenMiddleware
+from spacekey.middleware.limits.anonymous import AnonymousWork
 from spacekey.resolvers.missing_catalogs import missing_catalogs
 from spacekey.schema.build import build_schema
 
@@ -36,7 +37,7 @@ from .migration import prepare_store
 from .parts import Parts, facts_of
 from .refusals import REALM, on_expected, on_http_exception
 from .request_log import RequestLog
-from .routes import build_routes
+from .routes import API, GRAPHQL, build_routes
 from .same_origin import SameOrigin
 from .security_headers import SecurityHeaders
 from .session_cookie import member_of_session
@@ -92,6 +93,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
         Middleware(SecurityHeaders),
         Middleware(SameOrigin, public_origin=settings.public_origin),
         Middleware(ClientAuthentication, realm=REALM),
+        Middleware(AnonymousWork, budget=parts.anonymous, applies=_is_api),
         Middleware(
             TokenMiddleware,
             verifier=WithIntrospectors(settings.introspectors, parts.verifier),
@@ -118,6 +120,12 @@ class PeerAddress:
         if client:
             scope["client"] = (client_address(client[0]) or client[0], client[1])
         await self.app(scope, receive, send)
+
+
+def _is_api(scope: Scope) -> bool:
+    """Whether a request is for GraphQL or REST: probes and the dashboard's files are no work to speak of."""
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    return path == GRAPHQL or path.startswith(f"{API}/")
 
 
 def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:

@@ -11,6 +11,8 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Limit
+from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.observed import VerifierObserver
 from spacekey.middleware.usage import UsageCollector
@@ -78,6 +80,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         metrics=metrics,
         limits=build_limiter(settings, metrics),
         flood=RefusalFlood(),
+        anonymous=AnonymousBudget(Limit(settings.anonymous_cpu_ms, settings.anonymous_cpu_ms_burst)),
     )
 
 

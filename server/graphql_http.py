@@ -42,6 +42,8 @@ class GraphQLDoor:
         media = response_type(request)
         if media is None:
             return _errors(JSON_TYPE, 406, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}.")
+        if principal_of(request) is None and (wait := parts_of(request).anonymous.wait_seconds(request.scope)):
+            return problems.work_limited(wait)  # a session that has ended, or another cookie
         try:
             asked = await graphql_request(request)
         except BadBody as error:

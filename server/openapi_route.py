@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from spacekey.middleware import public
 
@@ -11,6 +14,11 @@ from .openapi import document
 
 
 @public
-async def openapi(_request: Request) -> JSONResponse:
+async def openapi(_request: Request) -> Response:
     """The OpenAPI document of this version."""
-    return JSONResponse(document())
+    return Response(_text(), media_type="application/json")
+
+
+@cache
+def _text() -> str:
+    return json.dumps(document(), ensure_ascii=False, separators=(",", ":"))

@@ -10,6 +10,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Principal
 from spacekey.middleware.limits import Limiter
+from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.usage import UsageCollector
 from spacekey.resolvers.caller import IntrospectorCaller, MemberCaller, RequestFacts, TokenCaller, caller_of
@@ -35,6 +36,7 @@ class Parts:
     metrics: Metrics
     limits: Limiter
     flood: RefusalFlood
+    anonymous: AnonymousBudget
 
     async def aclose(self) -> None:
         """Give back every connection."""

@@ -15,12 +15,13 @@ from .self_route import show_self
 from .usage_route import add_usage
 
 API = "/api/v1"
+GRAPHQL = "/graphql"
 
 
 def build_routes(schema: strawberry.Schema) -> list[BaseRoute]:
     """The routes. Each endpoint says itself who may come in."""
     return [
-        Route("/graphql", graphql_endpoint(schema), methods=["POST"]),
+        Route(GRAPHQL, graphql_endpoint(schema), methods=["POST"]),
         Route(f"{API}/api-keys", list_api_keys, methods=["GET"]),
         Route(f"{API}/api-keys", create_api_key, methods=["POST"]),
         Route(f"{API}/api-keys/{{id}}", show_api_key, methods=["GET"]),

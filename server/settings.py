@@ -24,6 +24,7 @@ PROCESSES_MAX = 1_000
 WHOLE_DIGITS_MAX = 9
 SECONDS = ("header_seconds", "body_seconds", "idle_seconds")
 SECONDS_MAX = 3_600
+CPU_MS_MAX = 60_000
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FILE_SUFFIX = "_FILE"
 _SERVICE_LINK = re.compile(
@@ -66,6 +67,8 @@ class Settings:
     header_seconds: float = 10.0
     body_seconds: float = 30.0
     idle_seconds: float = 75.0
+    anonymous_cpu_ms: int = 600
+    anonymous_cpu_ms_burst: int = 2_000
 
     def __post_init__(self) -> None:
         try:
@@ -88,6 +91,9 @@ class Settings:
             raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
         if self.connections is not None and self.connections < 1:
             raise _wrong("connections", _CONNECTIONS)
+        for name in ("anonymous_cpu_ms", "anonymous_cpu_ms_burst"):
+            if not 1 <= getattr(self, name) <= CPU_MS_MAX:
+                raise _wrong(name, _CPU_MS)
         for name in SECONDS:
             if not 0 < getattr(self, name) <= SECONDS_MAX:
                 raise _wrong(name, _SECONDS)
@@ -217,6 +223,7 @@ def _introspectors(text: str) -> tuple[Introspector, ...]:
 
 
 _CONNECTIONS = "write how many connections there may be, at least 1, or leave it out"
+_CPU_MS = f"write a number of milliseconds from 1 to {CPU_MS_MAX}"
 _SECONDS = f"write a number of seconds above 0 and up to {SECONDS_MAX}, such as 10 or 0.5"
 
 _READ: dict[str, Callable[[str], Any]] = {
@@ -230,6 +237,8 @@ _READ: dict[str, Callable[[str], Any]] = {
     "introspectors": _introspectors,
     "connections": _connections,
     **{name: _seconds(name) for name in SECONDS},
+    "anonymous_cpu_ms": lambda text: _whole(text, "anonymous_cpu_ms", _CPU_MS),
+    "anonymous_cpu_ms_burst": lambda text: _whole(text, "anonymous_cpu_ms_burst", _CPU_MS),
 }
 
 

@@ -54,6 +54,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_BODY_SECONDS", "inf", "such as 10 or 0.5"),
     ("SPACEKEY_BODY_SECONDS", "3601", "3600"),
     ("SPACEKEY_IDLE_SECONDS", "-1", "such as 10 or 0.5"),
+    ("SPACEKEY_ANONYMOUS_CPU_MS", "0", "60000"),
+    ("SPACEKEY_ANONYMOUS_CPU_MS_BURST", "60001", "60000"),
     ("SPACEKEY_IDLE_SECONDS", ".", "such as 10 or 0.5"),
 ]
 
@@ -212,6 +214,8 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_HEADER_SECONDS": "1",
         "SPACEKEY_BODY_SECONDS": "2.5",
         "SPACEKEY_IDLE_SECONDS": "0.5",
+        "SPACEKEY_ANONYMOUS_CPU_MS": "1000",
+        "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "5000",
         "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
     }
     file = tmp_path / "value"

@@ -1,0 +1,135 @@
+"""A budget of CPU time for callers without valid credentials, by the address they come from.
+
+    budget = AnonymousBudget(Limit(per_minute=600, burst=2_000))
+    Starlette(middleware=[Middleware(AnonymousWork, budget=budget), Middleware(TokenMiddleware, verifier=…)])
+
+A token has its plan's limit; a caller without one would have none, and parsing, validating and executing what it sends
+takes time from everyone else on the event loop. What a request costs is known when it is done: so its time is
+measured, charged to the address, and the address's next request without credentials is refused while the account is
+empty. A request that carries credentials is not refused here, because they may be good; an application that does
+work for callers whose credentials were none asks :meth:`AnonymousBudget.wait_seconds` again before it begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Generator
+from math import ceil
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spacekey.domain.network import network_of
+from spacekey.domain.principal import Limit, Principal
+from spacekey.middleware import problems
+from spacekey.middleware.clock import Clock, boot_clock
+
+from .budget import WorkBudget
+
+MILLISECONDS = 1_000.0
+CREDENTIALS = (b"authorization", b"cookie")
+
+CpuClock = Callable[[], float]
+
+
+class AnonymousBudget:
+    """How much CPU time callers without valid credentials may take, by address; an IPv6 address counts by its /64.
+
+    The address is the ASGI server's ``client``: behind a proxy, let the server take it from the proxy's header.
+
+    :param limit: milliseconds of CPU time, a minute and at once. Each process has a budget of its own.
+    :param addresses_max: how many addresses are told apart; all further ones share an account.
+    :param clock: seconds, monotonic through suspension.
+    """
+
+    def __init__(self, limit: Limit, *, addresses_max: int = 10_000, clock: Clock = boot_clock) -> None:
+        self._accounts = WorkBudget(limit, keys_max=addresses_max, clock=clock)
+
+    def wait_seconds(self, scope: Scope) -> int | None:
+        """After how many seconds the address may ask again; None when it may now."""
+        wait = self._accounts.wait_seconds(_address(scope))
+        return ceil(wait) if wait else None
+
+    def charge(self, scope: Scope, cpu_seconds: float) -> None:
+        """Charge CPU time that was spent for the address."""
+        self._accounts.charge(_address(scope), cpu_seconds * MILLISECONDS)
+
+
+class AnonymousWork:
+    """ASGI middleware that charges a budget, and answers 429 to requests without credentials from empty accounts.
+
+    Stands outside of ``TokenMiddleware``. What is measured is the time that the event loop's thread spends in the
+    request's own task; waiting for others costs nothing. It is charged step by step, so that requests at the same
+    time are not all let in on the same account. Nothing is charged where the caller turns out to be authenticated.
+
+    :param app: the app behind it.
+    :param applies: whether a request is held to the budget; None is all of them. Probes and static files may be left
+        out.
+    :param cpu_clock: seconds of CPU time of the current thread.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        budget: AnonymousBudget,
+        *,
+        applies: Callable[[Scope], bool] | None = None,
+        cpu_clock: CpuClock = time.thread_time,
+    ) -> None:
+        self.app = app
+        self._budget = budget
+        self._applies = applies
+        self._cpu_clock = cpu_clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not (self._applies is None or self._applies(scope)):
+            await self.app(scope, receive, send)
+            return
+        claims = any(name in CREDENTIALS for name, _ in scope["headers"])
+        if not claims and (wait := self._budget.wait_seconds(scope)) is not None:
+            await problems.work_limited(wait)(scope, receive, send)
+            return
+        work = _Work(self.app(scope, receive, send), self._cpu_clock)
+        if not claims:
+            work.on_step = lambda seconds: self._budget.charge(scope, seconds)
+        try:
+            await work
+        finally:
+            if claims and not isinstance(scope.get("user"), Principal):
+                self._budget.charge(scope, work.seconds)
+
+
+class _Work:
+    """An awaitable whose steps between two waits are measured."""
+
+    on_step: Callable[[float], None] | None = None
+
+    def __init__(self, awaitable: Awaitable[None], clock: CpuClock) -> None:
+        self._awaitable = awaitable
+        self._clock = clock
+        self.seconds = 0.0
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps: Any = self._awaitable.__await__()
+        value: Any = None
+        error: BaseException | None = None
+        while True:
+            began = self._clock()
+            try:
+                awaited = steps.send(value) if error is None else steps.throw(error)
+            except StopIteration:
+                return
+            finally:
+                step = self._clock() - began
+                self.seconds += step
+                if self.on_step is not None:
+                    self.on_step(step)
+            try:
+                value, error = (yield awaited), None
+            except BaseException as raised:  # noqa: BLE001 - a cancellation, say: it is the work's own to handle
+                value, error = None, raised
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return network_of(client[0]) if client else ""
