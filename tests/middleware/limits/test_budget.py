@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spacekey.domain.errors import ConfigurationError
@@ -55,6 +55,7 @@ def test_a_wait_has_a_bound_whatever_the_work_cost() -> None:
     assert at.budget.wait_seconds("a") == pytest.approx(DEBT_SECONDS_MAX)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine, anything is slow
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 400)), max_size=60))
 def test_on_average_no_more_is_let_in_than_the_limit(steps: list[tuple[float, float]]) -> None:
     """Burst, rate and one request's overdraft: never more, in any order of pauses and costs."""
