@@ -23,7 +23,9 @@ from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import TokenMiddleware
 from spacekey.middleware.limits.anonymous import AnonymousWork
+from spacekey.resolvers.lost_names import lost_names
 from spacekey.resolvers.missing_catalogs import missing_catalogs
+from spacekey.resolvers.system import System
 from spacekey.schema.build import build_schema
 
 from .body import BadBody
@@ -45,6 +47,7 @@ from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
 """How long stopping waits for what is noted and not written yet: refusals, uses of sessions. The rest is lost."""
+_RENAME_IT = "Put the name back, or move its holders: spacekey scopes rename CATALOG OLD NEW"
 _ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKEY_CATALOGS"
 
 log = logging.getLogger("spacekey.server")
@@ -139,6 +142,15 @@ def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
     return observe
 
 
+async def _warn_of_lost_names(system: System) -> None:
+    """Log what is held and no longer in a catalog. Beside the start: it reads every token's grants."""
+    try:
+        for one in await lost_names(system):
+            log.warning("held, but not in the catalog: %s. %s", one.described(), _RENAME_IT)
+    except Unavailable as error:
+        log.warning("grants were not compared with the catalogs: %s", error)
+
+
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
@@ -147,6 +159,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         for name, workspaces in (await missing_catalogs(parts.system)).items():
             log.warning("the catalog '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
         last_seen = parts.system.last_seen
+        looking = asyncio.create_task(_warn_of_lost_names(parts.system))
         writing = [
             asyncio.create_task(parts.refusals.run()),
             asyncio.create_task(last_seen.run(parts.system.store)),
@@ -154,6 +167,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            looking.cancel()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WRITES_SECONDS):
                     await parts.refusals.flush()

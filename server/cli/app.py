@@ -103,7 +103,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
         ),
         "scopes": (
             "A catalog's scopes, and the least an operation needs.",
-            {"list": scopes.list_, "for": scopes.for_},
+            {"list": scopes.list_, "for": scopes.for_, "rename": scopes.rename},
         ),
     }
 

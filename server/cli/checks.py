@@ -13,6 +13,7 @@ from spacekey.domain.page import PageRequest
 from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.migrate import current
+from spacekey.resolvers.lost_names import lost_names
 from spacekey.resolvers.system import System
 from spacekey.server.introspectors import check_catalogs
 from spacekey.server.settings import Settings
@@ -21,6 +22,7 @@ from .run import is_missing, sentence
 from .show import Facts
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
+NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ async def database_findings(system: System) -> list[Finding]:
         return [
             ok("database", f"{store.dialect} answers and is at revision {schema.revision}"),
             await _workspaces(system),
+            await _names(system),
             await _clock(system),
         ]
     except Unavailable as error:
@@ -128,6 +131,20 @@ async def _workspaces(system: System) -> Finding:
             "Choose another: spacekey workspace plan WORKSPACE PLAN",
         )
     return ok("workspaces", f"{len(workspaces)}, each with a loaded catalog and a plan it has")
+
+
+async def _names(system: System) -> Finding:
+    """A renamed or removed scope, shorthand or role takes itself away from all who hold it, without an error."""
+    lost = await lost_names(system)
+    if not lost:
+        return ok("grants", "all names that tokens, members and invitations hold are in their catalogs")
+    shown = "; ".join(one.described() for one in lost[:NAMES_SHOWN])
+    more = f"; and {len(lost) - NAMES_SHOWN} more names" if len(lost) > NAMES_SHOWN else ""
+    return wrong(
+        "grants",
+        f"held, but not in the catalog: {shown}{more}",
+        "Put the name back into the catalog, or move its holders: spacekey scopes rename CATALOG OLD NEW",
+    )
 
 
 async def _clock(system: System) -> Finding:

@@ -1,4 +1,4 @@
-"""``spacekey scopes``: what a catalog has, and what an operation needs. No database is asked."""
+"""``spacekey scopes``: what a catalog has, and what an operation needs, and what holders have lost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.text_input import decode_text, read_file
 
 from .codes import USAGE, Failure
-from .options import AsJson
+from .confirm import confirmed
+from .options import AsJson, Yes
 from .run import settings_now
-from .show import Facts, console, json_text, say, shown
+from .show import Facts, console, json_text, say, show_one, shown
 
 if TYPE_CHECKING:
     from spacekey.domain.catalog import Catalog
+    from spacekey.resolvers.system import System
 
 DOCUMENT_BYTES_MAX = 1_000_000
 
@@ -41,6 +43,43 @@ def list_(
     for section in ("scopes", "shorthands", "presets", "roles", "plans"):
         if facts[section]:
             _print_section(section, facts[section])
+
+
+def rename(
+    catalog: Annotated[str, typer.Argument(metavar="CATALOG", help="A loaded catalog's name.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the catalog no longer has.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The scope, shorthand or role that takes its place.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rename what tokens, members and invitations hold, after a catalog renamed a scope, shorthand or role.
+
+    'spacekey check' lists the names that are held and that the catalog no longer has.
+    """
+    from .run import operator, run
+
+    if not dry_run:
+        confirmed(f"All who hold '{old}' in workspaces of '{catalog}' hold '{new}' from then on. Rename it?", yes=yes)
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.lost_names import rename_held
+
+        done = await rename_held(system, operator(), catalog, old, new, dry_run=dry_run)
+        return {
+            "old": old,
+            "new": new,
+            "changed": not dry_run,
+            "tokens": done.tokens,
+            "members": done.members,
+            "invitations": done.invitations,
+            "role_configurations": done.roles,
+            "policies": done.policies,
+            "left": done.left,
+            "workspaces": sorted(done.workspaces),
+        }
+
+    show_one(run(work), as_json)
 
 
 def for_(

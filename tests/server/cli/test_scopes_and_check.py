@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -121,3 +122,25 @@ def test_what_is_wrong_is_found_with_a_remedy(missing: Cli, settings: dict[str, 
 def test_a_workspace_whose_catalog_is_not_loaded_is_found(filled: Cli) -> None:
     only = Cli({**filled.settings, "SPACEKEY_CATALOGS": str(EXAMPLES / "emit.toml"), "COLUMNS": "250"})
     assert "guard, spooled, teamspace" in only("check", code=1).stdout
+
+
+def test_a_renamed_scope_is_found_by_check_and_moved_by_rename(filled: Cli, tmp_path: Path) -> None:
+    edited = tmp_path / "emit.toml"
+    text = (EXAMPLES / "emit.toml").read_text(encoding="utf-8")
+    edited.write_text(text.replace('"jobs:poll"', '"jobs:claim"'), encoding="utf-8")
+    others = [str(EXAMPLES / f"{name}.toml") for name in ("spooled", "teamspace", "guard")]
+    cli = Cli({**filled.settings, "SPACEKEY_CATALOGS": ",".join([str(edited), *others])})
+    cli("token", "create", "emit-demo", "Claims", "--space", "production", "-s", "jobs:claim")
+    filled("token", "create", "emit-demo", "Polls", "--space", "production", "-s", "jobs:poll")
+
+    found = {one["what"]: one for one in map(json.loads, cli("check", "--json", code=1).stdout.splitlines())}["grants"]
+    assert found["result"] == "wrong"
+    assert "'jobs:poll' of emit: 1 token" in found["detail"]
+    assert "spacekey scopes rename" in found["remedy"]
+
+    rename = ("scopes", "rename", "emit", "jobs:poll", "jobs:claim")
+    assert "--yes" in cli.error(*rename, code=2)
+    assert (cli.one(*rename, "--dry-run")["tokens"], cli.one(*rename, "--yes")["tokens"]) == (1, 1)
+    assert {one["result"] for one in cli.lines("check")} == {"ok"}
+    held = {one["name"]: one["grants"] for one in cli.lines("token", "list", "emit-demo")}
+    assert held["Polls"] == ["jobs:claim"]
