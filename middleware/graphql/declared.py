@@ -15,15 +15,16 @@ def declared_rule(where: str, directives: Iterable[object], *, ignore_policy: bo
 
     :param where: the coordinate, such as ``Token.name``, for error messages.
     :param ignore_policy: leave ``@policy`` to a federation router instead of refusing it.
-    :raises RuleError: for an argument that is no rule, for the same directive twice, for ``@policy``.
+    :raises RuleError: for an argument that is no rule, for the same directive twice, for ``@policy``. Ours beside
+        that of Strawberry's ``requires_scopes=`` is not the same: both must hold.
     """
     rule: Rule | None = None
-    scoped = False
+    scoped: set[type] = set()
     for directive in directives:
         if isinstance(directive, RequiresScopes | federation.RequiresScopes):
-            if scoped:
+            if type(directive) in scoped:
                 raise RuleError(f"{where}: @requiresScopes stands here twice; write one rule")
-            scoped = True
+            scoped.add(type(directive))
             rule = both(rule, _rule_of(where, directive.scopes))
         elif isinstance(directive, federation.Authenticated):
             rule = both(rule, AUTHENTICATED)

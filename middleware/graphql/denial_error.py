@@ -1,18 +1,21 @@
-"""The GraphQL errors of a refusal: one per coordinate, saying the smallest set of scopes to add and nothing more."""
+"""The GraphQL errors of a refusal, saying the smallest set of scopes to add and nothing more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from graphql import FieldNode, GraphQLError
 
 from spacekey.domain.principal import Principal
+from spacekey.domain.rule import Rule
 
 from .walk import Denial
 
 INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
 UNAUTHENTICATED = "UNAUTHENTICATED"
+DENIALS_CUT = "DENIALS_CUT"
 ERRORS_MAX = 100
+"""Errors of denials in one answer, event or part of an incremental delivery."""
 
 
 class DenialError(GraphQLError):
@@ -22,23 +25,36 @@ class DenialError(GraphQLError):
     """
 
     def __init__(
-        self, denial: Denial, principal: Principal | None, nodes: Iterable[FieldNode], path: Iterable[str | int]
+        self,
+        coordinate: str,
+        rule: Rule,
+        principal: Principal | None,
+        nodes: Iterable[FieldNode],
+        path: Iterable[str | int],
     ) -> None:
-        extensions: dict[str, object] = {"code": UNAUTHENTICATED, "coordinate": denial.coordinate}
+        extensions: dict[str, object] = {"code": UNAUTHENTICATED, "coordinate": coordinate}
         if principal is None:
-            message = f"{denial.coordinate} needs a valid token."
+            message = f"{coordinate} needs a valid token."
         else:
-            missing = denial.rule.missing(principal.scopes)
+            missing = rule.missing(principal.scopes)
             extensions["code"] = INSUFFICIENT_SCOPE
             extensions["missingScopes"] = None if missing is None else list(missing)
-            message = f"{denial.coordinate} " + (
+            message = f"{coordinate} " + (
                 f"needs more scopes: {', '.join(missing)}." if missing else "is not open to any token."
             )
         super().__init__(message, list(nodes), path=list(path), extensions=extensions)
-        self.coordinate = denial.coordinate
+        self.coordinate = coordinate
 
 
-def errors_of(denials: Iterable[Denial], principal: Principal | None) -> tuple[DenialError, ...]:
-    """One error per denial, in the order given, at most :data:`ERRORS_MAX`."""
-    first = list(denials)[:ERRORS_MAX]
-    return tuple(DenialError(denial, principal, [denial.node], denial.path) for denial in first)
+def errors_of(denials: Sequence[Denial], principal: Principal | None) -> tuple[GraphQLError, ...]:
+    """One error per denial, in the order given; after :data:`ERRORS_MAX` one that says that there were more."""
+    errors: list[GraphQLError] = [
+        DenialError(one.coordinate, one.rule, principal, [one.node], one.path) for one in denials[:ERRORS_MAX]
+    ]
+    return tuple(errors if len(denials) <= ERRORS_MAX else [*errors, cut_error()])
+
+
+def cut_error() -> GraphQLError:
+    """What stands in an answer in the place of all denials after the first :data:`ERRORS_MAX`."""
+    message = f"More fields were denied than the {ERRORS_MAX} listed here."
+    return GraphQLError(message, extensions={"code": DENIALS_CUT})

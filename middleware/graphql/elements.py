@@ -46,11 +46,16 @@ def elements(schema: GraphQLSchema) -> Iterator[tuple[str, Element]]:
             yield from ((f"{name}.{key}", value) for key, value in kind.values.items())
 
 
+def definition_of(element: Element) -> object:
+    """What Strawberry made the element of; None where it made none."""
+    return element.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+
+
 def directives_on(where: str, element: Element) -> tuple[object, ...]:
     """The directives that were written on one element.
 
     :raises RuleError: when something else stands among them.
     """
-    definition: Any = element.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    definition: Any = definition_of(element)
     of_schema = isinstance(element, GraphQLSchema)
     return written_directives(where, getattr(definition, "schema_directives" if of_schema else "directives", None))

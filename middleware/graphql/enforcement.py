@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
@@ -56,7 +56,9 @@ class ScopeEnforcement:
     :param mode: a :class:`Mode` or its value.
     :param principal: finds the caller in the context, at each operation; None is an anonymous one.
     :param visit: finds the token middleware's visit in the context, which counts the operation and its scopes as usage.
-    :param fail_on_undeclared: refuse to start while a field has no rule and is not in ``public``.
+    :param fail_on_undeclared: which fields must have a rule or stand in ``public``, or the start is refused: with
+        ``"roots"`` the root fields, and below those in ``public`` all that can be reached without a rule on the way;
+        with True every field; with False none.
     :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule; one that has
         a rule stops the start.
     :param known_scopes: when given, a rule that names any other scope stops the start.
@@ -65,13 +67,13 @@ class ScopeEnforcement:
     :param cost: what an operation costs of its token's limit, from the operation and its variables; see docs/limits.md.
         It is charged before anything runs, through the visit, and only in async execution. It must not raise.
     :param selections_max: the most selections one operation may make the check look at.
-    :raises ConfigurationError: for a mode that does not exist, or a bound below 1.
+    :raises ConfigurationError: for a mode or a check that does not exist, or a bound below 1.
     """
 
     mode: Mode | str = Mode.REJECT
     principal: Callable[[Any], Principal | None] = caller_of
     visit: Callable[[Any], Visit | None] = visit_of_context
-    fail_on_undeclared: bool = False
+    fail_on_undeclared: bool | Literal["roots"] = "roots"
     public: Collection[str] = ()
     known_scopes: Collection[str] | None = None
     ignore_policy: bool = False
@@ -85,6 +87,8 @@ class ScopeEnforcement:
             raise ConfigurationError(
                 f"mode {self.mode!r} is not one of {', '.join(modes)}.{did_you_mean(str(self.mode), modes)}"
             )
+        if self.fail_on_undeclared not in (True, False, "roots"):
+            raise ConfigurationError(f'fail_on_undeclared {self.fail_on_undeclared!r} is not "roots", True or False')
         if isinstance(self.public, str) or isinstance(self.known_scopes, str):
             raise ConfigurationError("public and known_scopes are collections of strings, not one string")
         if self.selections_max < 1:

@@ -39,16 +39,14 @@ class Enforcer:
         try:
             operation = pick_operation(document, operation_name)
             principal = self._settings.principal(context)
-            used: set[str] = set()
-            denials = find_denials(
-                self._rulebook, operation, variables or {}, principal, self._settings.selections_max, used
-            )
+            walk = walked(self._rulebook, operation, variables or {}, principal, self._settings.selections_max)
         except GraphQLError as error:
             return refusing_document(document, error)
+        denials = list(walk.denials.values())
         verdict = self._verdict(operation, denials, principal) if denials else Verdict(principal)
         visit = None if principal is None else self._settings.visit(context)
         if visit is not None:
-            visit.operation(None if verdict.errors else frozenset(used))
+            visit.operation(None if verdict.errors else frozenset(walk.used))
         return guarded_document(operation, verdict)
 
     def _verdict(self, operation: Operation, denials: Sequence[Denial], principal: Principal | None) -> Verdict:
@@ -57,7 +55,7 @@ class Enforcer:
         refused = self._refused(operation, denials)
         if refused:
             return Verdict(principal, errors_of(refused, principal))
-        return Verdict(principal, denied={(one.type_name, one.field_name): one for one in denials})
+        return Verdict(principal, denied_by=Denying(self._rulebook, principal))
 
     def only_reports(self, denials: Sequence[Denial], principal: Principal | None) -> bool:
         """Tell of denials whoever wants to know; whether nothing else is to become of them."""
@@ -93,26 +91,54 @@ def find_denials(
     variables: Mapping[str, Any] | None,
     principal: Principal | None,
     selections_max: int,
-    used: set[str] | None = None,
 ) -> list[Denial]:
     """What ``principal`` may not have of an operation, in the order it is asked for.
 
-    :param used: is given the scopes by which it may have the rest.
+    :raises GraphQLError: when the operation is too deep or too large to be checked.
+    """
+    return list(walked(rulebook, operation, variables, principal, selections_max).denials.values())
+
+
+def walked(
+    rulebook: Rulebook,
+    operation: Operation,
+    variables: Mapping[str, Any] | None,
+    principal: Principal | None,
+    selections_max: int,
+) -> Walk:
+    """The walk over an operation for ``principal``, done.
+
     :raises GraphQLError: when the operation is too deep or too large to be checked.
     """
 
-    def allows(rule: Rule) -> bool:
-        enough = None if principal is None else rule.enough_of(principal.scopes)
-        if enough is not None and used is not None:
-            used.update(enough)
-        return enough is not None
+    def enough(rule: Rule) -> frozenset[str] | None:
+        return None if principal is None else rule.enough_of(principal.scopes)
 
     root = _root_of(rulebook.schema, operation)
     conditions = Conditions(rulebook.schema, operation.definition, variables)
-    walk = Walk(rulebook, operation.fragments, conditions, allows, selections_max)
+    walk = Walk(rulebook, operation.fragments, conditions, enough, selections_max)
     if root is not None:
-        walk.visit(operation.definition.selection_set, frozenset((root,)), None, 1)
-    return list(walk.denials.values())
+        walk.run(root, operation.definition.selection_set)
+    return walk
+
+
+class Denying:
+    """Tells which coordinates are denied to one caller, each looked up once."""
+
+    def __init__(self, rulebook: Rulebook, principal: Principal | None) -> None:
+        self._fields = rulebook.fields
+        self._principal = principal
+        self._known: dict[tuple[str, str], Rule | None] = {}
+
+    def __call__(self, type_name: str, field_name: str) -> Rule | None:
+        """The rule that denies the field; None where it is allowed, and for introspection."""
+        key = (type_name, field_name)
+        if key not in self._known:
+            entry = self._fields.get(type_name, {}).get(field_name)
+            rule = None if entry is None else entry.rule
+            allowed = rule is None or (self._principal is not None and rule.allows(self._principal.scopes))
+            self._known[key] = None if allowed else rule
+        return self._known[key]
 
 
 def _root_of(schema: GraphQLSchema, operation: Operation) -> str | None:

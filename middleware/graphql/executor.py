@@ -13,7 +13,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as St
 
 from spacekey.domain.errors import ConfigurationError
 
-from .denial_error import DenialError
+from .denial_error import ERRORS_MAX, DenialError, cut_error
 from .guarded_document import GuardedDocument, Verdict
 
 
@@ -22,7 +22,8 @@ class GuardedExecutor(StrawberryExecutor):
 
     plain: ClassVar[type[StrawberryExecutor]] = StrawberryExecutor
     verdict: Verdict
-    reported: set[str]
+    told: int
+    """Denials in the answer so far."""
 
     @classmethod
     def build(cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any) -> Any:
@@ -32,12 +33,12 @@ class GuardedExecutor(StrawberryExecutor):
         verdict = document.verdict
         if verdict.errors:
             return list(verdict.errors)
-        if not verdict.denied:
+        if verdict.denied_by is None:
             return cls.plain.build(schema, document, *args, **kwargs)
         executor = super().build(schema, document, *args, **kwargs)
         if isinstance(executor, GuardedExecutor):
             executor.verdict = verdict
-            executor.reported = set()
+            executor.told = 0
         return executor
 
     def execute_field(
@@ -46,45 +47,40 @@ class GuardedExecutor(StrawberryExecutor):
         """As usual, but a denied field is an error at its path, and null or bubbling as its type says."""
         nodes = [details.node for details in field_details_list]
         name = nodes[0].name.value
-        denial = self.verdict.denied.get((parent_type.name, name))
-        if denial is None:
+        rule = None if self.verdict.denied_by is None else self.verdict.denied_by(parent_type.name, name)
+        if rule is None:
             return super().execute_field(parent_type, source, field_details_list, path, position_context)
         # A field that the schema lacks was not looked up in the rules, so a denied one is always there.
         return_type = self.schema.get_field(parent_type, name).type  # type: ignore[union-attr]
-        if denial.coordinate in self.reported and not is_non_null_type(return_type):
-            return None  # told already: the next thousand values of the coordinate cost nothing
-        error = DenialError(denial, self.verdict.principal, nodes, path.as_list())
+        if self.told > ERRORS_MAX and not is_non_null_type(return_type):
+            return None  # the next thousand values cost nothing
+        error = DenialError(f"{parent_type.name}.{name}", rule, self.verdict.principal, nodes, path.as_list())
         self.handle_field_error(error, return_type, field_details_list, path)
         return None
 
     def handle_field_error(self, raw_error: Exception, *args: Any, **kwargs: Any) -> None:
-        """Collect the error, the first of each denied coordinate only: a list has many values of one coordinate."""
+        """Collect the error that made a null; after the first :data:`ERRORS_MAX` denials one that says so."""
         super().handle_field_error(raw_error, *args, **kwargs)
         errors = self.collected_errors.errors
         if isinstance(raw_error, DenialError) and errors and errors[-1] is raw_error:
-            if raw_error.coordinate in self.reported:
+            self.told += 1
+            if self.told > ERRORS_MAX:
                 errors.pop()
-            self.reported.add(raw_error.coordinate)
-
-    def build_response(self, data: Any) -> Any:
-        """The same for the error that bubbled up to the root, which no field has handled."""
-        errors = self.collected_errors.errors
-        if data is None and errors and isinstance(errors[-1], DenialError) and errors[-1].coordinate in self.reported:
-            errors.pop()
-        return super().build_response(data)
+            if self.told == ERRORS_MAX + 1:
+                errors.append(cut_error())
 
     def build_per_event_executor(self, payload: Any) -> Any:
         """Each event of a subscription reports its own errors."""
         executor = super().build_per_event_executor(payload)
         if isinstance(executor, GuardedExecutor):
-            executor.reported = set()
+            executor.told = 0
         return executor
 
     def create_sub_executor(self, *args: Any, **kwargs: Any) -> Any:
         """Each part of an incremental delivery reports its own errors."""
         executor = super().create_sub_executor(*args, **kwargs)
         if isinstance(executor, GuardedExecutor):
-            executor.reported = set()
+            executor.told = 0
         return executor
 
 

@@ -34,7 +34,7 @@ class _Deciding(SchemaExtension):
             context.graphql_document = guarded
             if guarded.verdict.errors:
                 context.result = PreExecutionError(data=None, errors=list(guarded.verdict.errors))
-            elif guarded.verdict.denied:
+            elif guarded.verdict.denied_by is not None:
                 # A result that another extension prepared was not made for this caller.
                 context.result = None
 

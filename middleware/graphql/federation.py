@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
+from graphql import GraphQLDirective
 from strawberry import federation
 from strawberry.federation.schema import FederationAny
+from strawberry.federation.schema_directives import RequiresScopes as FederationRequiresScopes
 from strawberry.types.info import Info
 
-from .denial_error import DenialError
+from .denial_error import ERRORS_MAX, DenialError, cut_error
+from .directive import RequiresScopes
 from .schema import ScopedSchema
 from .walk import Denial
 
@@ -14,18 +17,28 @@ from .walk import Denial
 class ScopedFederationSchema(ScopedSchema, federation.Schema):
     """``strawberry.federation.Schema`` with ``scopes``. Federation's own options are those of version 2.11."""
 
+    def _collect_graphql_directives(self, schema_directive_types: Iterable[type]) -> tuple[GraphQLDirective, ...]:
+        """As Strawberry's, where our ``@requiresScopes`` and Federation's may stand in one schema.
+
+        They mean the same; of the two definitions the schema has Federation's, which routers know.
+        """
+        types = list(schema_directive_types)
+        if FederationRequiresScopes in types:
+            types = [one for one in types if one is not RequiresScopes]
+        return super()._collect_graphql_directives(types)
+
     def entities_resolver(self, info: Info, representations: list[FederationAny]) -> list[FederationAny]:
         """As Strawberry's, but for nobody a value of a type is made whose own rule they do not satisfy.
 
         The caller names the types, in the argument, so the selection says nothing about them: else a protected type's
-        ``resolve_reference`` would run for whoever selects another type's fields. A denied representation is null,
-        and the first of each type an error.
+        ``resolve_reference`` would run for whoever selects another type's fields. A denied representation is null, with
+        an error at its place.
         """
         names = [_type_named_by(one) for one in representations]  # Strawberry takes them out of the representations
         denials = self._denials(info, names)
         allowed = [one for one, name in zip(representations, names, strict=True) if name not in denials]
         resolved = iter(super().entities_resolver(info, allowed))
-        told: set[str] = set()
+        told = 0
         answers: list[FederationAny] = []
         for index, name in enumerate(names):
             denial = denials.get(name or "")
@@ -33,9 +46,13 @@ class ScopedFederationSchema(ScopedSchema, federation.Schema):
                 answers.append(next(resolved))
                 continue
             path = [*info.path.as_list(), index]
-            error = DenialError(denial, self.caller(info.context), [denial.node], path)
-            answers.append(FederationAny(None if denial.type_name in told else error))
-            told.add(denial.type_name)
+            told += 1
+            if told <= ERRORS_MAX:
+                caller = self.caller(info.context)
+                error: object = DenialError(denial.coordinate, denial.rule, caller, [denial.node], path)
+            else:
+                error = cut_error() if told == ERRORS_MAX + 1 else None
+            answers.append(FederationAny(error))
         return answers
 
     def _denials(self, info: Info, names: Iterable[str | None]) -> dict[str, Denial]:

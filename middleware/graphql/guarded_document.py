@@ -6,24 +6,28 @@ nobody may change. It holds the picked operation and the fragments, so nothing e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from graphql import DocumentNode, GraphQLError
 
 from spacekey.domain.principal import Principal
+from spacekey.domain.rule import Rule
 
 from .operation import Operation
-from .walk import Denial
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided: refuse with ``errors``, or run and null the ``denied`` (type, field) pairs."""
+    """What was decided: refuse with ``errors``, or run and null whatever ``denied_by`` gives a rule for.
+
+    ``denied_by`` takes a type's and a field's name and gives the rule that denies it, None where it is allowed. It is
+    None itself where nothing of the operation can be denied.
+    """
 
     principal: Principal | None = None
     errors: tuple[GraphQLError, ...] = ()
-    denied: Mapping[tuple[str, str], Denial] = field(default_factory=dict)
+    denied_by: Callable[[str, str], Rule | None] | None = None
 
 
 class GuardedDocument(DocumentNode):

@@ -1,13 +1,14 @@
 """Every field of a schema with the rule it takes to read it, compiled once at start-up.
 
 The rule of a field is its own, and its type's, and those of the same field and of the type in every interface the
-type implements, and that of the type it returns. An interface cannot be used to get round its types, nor a type
-to get round its interfaces.
+type implements, and those of the Python classes it comes from (see :mod:`.class_rules`), and that of the type it
+returns. An interface cannot be used to get round its types, nor a type to get round its interfaces. A field that
+returns an interface or a union needs what one of the concrete types needs, or there is nothing it could return.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -21,13 +22,21 @@ from graphql import (
     is_abstract_type,
     is_introspection_type,
 )
+from strawberry.federation import schema as federation_schema
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
 
 from spacekey.domain.errors import RuleError
-from spacekey.domain.rule import Rule
+from spacekey.domain.rule import Rule, any_of
 
+from .class_rules import ClassRules
 from .declared import both, declared_rule
-from .elements import directives_on
+from .elements import definition_of, directives_on
+from .introspection import IntrospectionBounds
 from .misplaced import refuse_misplaced
+from .type_sets import Column, TypeSets
+from .written import written_directives
 
 Composite = GraphQLObjectType | GraphQLInterfaceType
 NOTHING: frozenset[str] = frozenset()
@@ -35,10 +44,10 @@ NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry:
-    """One field of one concrete type: its rule (None: public) and the concrete types it can lead to."""
+    """One field of one type: its rule (None: public) and the name of the type it returns."""
 
     rule: Rule | None
-    leads_to: frozenset[str]
+    returns: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,10 @@ class Rulebook:
     """What :func:`compile_rules` makes of a schema. Names are GraphQL names.
 
     ``fields`` has concrete types only, ``abstract`` the interfaces, for the report. ``possible`` gives the concrete
-    types of every object, interface and union, ``types`` the rule of every object and interface itself.
+    types of every object, interface and union, ``types`` the rule of every object and interface itself. ``sets`` and
+    ``columns`` are the same for whole sets of types. ``added`` has the coordinates that Apollo Federation adds,
+    ``introspection`` what may be asked about the schema itself.
+    ``__typename`` is in none of them: it is always allowed.
     """
 
     schema: GraphQLSchema
@@ -54,6 +66,10 @@ class Rulebook:
     abstract: dict[str, dict[str, FieldEntry]]
     possible: dict[str, frozenset[str]]
     types: dict[str, Rule | None]
+    sets: TypeSets
+    columns: dict[str, Column]
+    added: frozenset[str]
+    introspection: IntrospectionBounds
 
 
 def compile_rules(
@@ -63,7 +79,7 @@ def compile_rules(
 
     :param known_scopes: when given, a rule that names any other scope is refused, with near matches.
     :param ignore_policy: leave federation's ``@policy`` to a router instead of refusing it.
-    :raises RuleError: names the coordinate and what is wrong with its rule.
+    :raises RuleError: names the coordinate and what is wrong with its rule, or a place where a rule is not read.
     """
     refuse_misplaced(schema)
     return _Compiler(schema, None if known_scopes is None else frozenset(known_scopes), ignore_policy).rulebook()
@@ -74,9 +90,9 @@ class _Compiler:
         self._schema = schema
         self._known = known
         self._ignore_policy = ignore_policy
-        self._declared: dict[str, Rule | None] = {}
-        roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
-        self._roots = {root.name for root in roots if root is not None}
+        self._types: dict[str, Rule | None] = {}
+        self._returned: dict[str, Rule | None] = {}
+        self._classes = ClassRules(_config_of(schema).name_converter, self._rule_on)
         self._possible = {
             name: _possible(schema, kind) for name, kind in schema.type_map.items() if not is_introspection_type(kind)
         }
@@ -85,48 +101,113 @@ class _Compiler:
         fields: dict[str, dict[str, FieldEntry]] = {}
         abstract: dict[str, dict[str, FieldEntry]] = {}
         types: dict[str, Rule | None] = {}
+        added: set[str] = set()
         for name, kind in self._schema.type_map.items():
-            if is_introspection_type(kind):
+            if not isinstance(kind, Composite) or is_introspection_type(kind):
                 continue
-            if isinstance(kind, Composite):
-                types[name] = self._of_type(kind)
-            if isinstance(kind, GraphQLObjectType):
-                fields[name] = self._entries(kind)
-                # A protected type's name is part of it; that of a root is not a secret and often asked by monitors.
-                of_name = None if name in self._roots else types[name]
-                fields[name]["__typename"] = FieldEntry(of_name, NOTHING)
-            elif isinstance(kind, GraphQLInterfaceType):
-                abstract[name] = self._entries(kind)
-        return Rulebook(self._schema, fields, abstract, self._possible, types)
+            types[name] = self._of_type(kind)
+            (fields if isinstance(kind, GraphQLObjectType) else abstract)[name] = self._entries(kind)
+            for key, field in kind.fields.items():
+                if added_by_federation(field):
+                    added.add(f"{name}.{key}")
+                if adds_service(field):
+                    service = get_named_type(field.type)
+                    added |= {f"{service.name}.{inner}" for inner in getattr(service, "fields", ())}
+        sets = TypeSets(self._possible)
+        columns = sets.columns(
+            {
+                owner: {name: (entry.rule, entry.returns) for name, entry in entries.items()}
+                for owner, entries in fields.items()
+            }
+        )
+        return Rulebook(
+            self._schema,
+            fields,
+            abstract,
+            self._possible,
+            types,
+            sets,
+            columns,
+            frozenset(added),
+            IntrospectionBounds(self._schema),
+        )
 
     def _entries(self, owner: Composite) -> dict[str, FieldEntry]:
         entries = {}
         for name, field in owner.fields.items():
             returned = get_named_type(field.type)
-            rules = [self._of_type(owner), self._of_type(returned)]
-            rules += [
-                self._own(f"{one.name}.{name}", one.fields[name])
-                for one in (owner, *owner.interfaces)
-                if name in one.fields
-            ]
-            rule = _all(f"{owner.name}.{name}", rules)
-            entries[name] = FieldEntry(rule, self._possible[returned.name])
+            rules = [*self._of_field(owner, name, field), self._of_returned(returned)]
+            if not adds_service(field):
+                rules.append(self._of_type(owner))
+            for one in owner.interfaces:
+                if name in one.fields:
+                    rules += self._of_field(one, name, one.fields[name])
+            entries[name] = FieldEntry(_all(f"{owner.name}.{name}", rules), returned.name)
         return entries
 
-    def _of_type(self, kind: GraphQLNamedType) -> Rule | None:
-        """A type's own rule, and those of the interfaces it implements."""
-        rules = [self._own(kind.name, kind)]
-        if isinstance(kind, Composite):
-            rules += [self._own(one.name, one) for one in kind.interfaces]
-        return _all(kind.name, rules)
+    def _of_field(self, owner: Composite, name: str, field: GraphQLField) -> Iterator[Rule | None]:
+        where = f"{owner.name}.{name}"
+        yield self._rule_on(where, directives_on(where, field))
+        definition, written = definition_of(owner), definition_of(field)
+        if isinstance(definition, StrawberryObjectDefinition) and isinstance(written, StrawberryField):
+            yield from self._classes.of_field(definition, written)
 
-    def _own(self, where: str, element: GraphQLNamedType | GraphQLField) -> Rule | None:
-        if where not in self._declared:
-            rule = declared_rule(where, directives_on(where, element), ignore_policy=self._ignore_policy)
-            if rule is not None and self._known is not None:
-                rule.check_known(self._known, where)
-            self._declared[where] = rule
-        return self._declared[where]
+    def _of_type(self, kind: GraphQLNamedType) -> Rule | None:
+        """A type's own rule, those of the interfaces it implements, and what its Python classes bring."""
+        if kind.name not in self._types:
+            definition = definition_of(kind)
+            rules = [self._rule_on(kind.name, directives_on(kind.name, kind))]
+            if isinstance(definition, StrawberryObjectDefinition):
+                rules += self._classes.of_type(definition)
+            if isinstance(kind, Composite):
+                rules += [self._rule_on(one.name, directives_on(one.name, one)) for one in kind.interfaces]
+            self._types[kind.name] = _all(kind.name, rules)
+        return self._types[kind.name]
+
+    def _of_returned(self, kind: GraphQLNamedType) -> Rule | None:
+        """What it takes to be given a value of a type: for an interface or a union, what one of its types takes."""
+        if not is_abstract_type(kind):
+            return self._of_type(kind)
+        if kind.name not in self._returned:
+            concrete = [self._of_type(one) for one in self._schema.get_possible_types(kind)]
+            needed = [rule for rule in concrete if rule is not None]
+            either = _any(kind.name, needed) if needed and len(needed) == len(concrete) else None
+            self._returned[kind.name] = _all(kind.name, [self._of_type(kind), either])
+        return self._returned[kind.name]
+
+    def _rule_on(self, where: str, directives: Iterable[object]) -> Rule | None:
+        rule = declared_rule(where, written_directives(where, directives), ignore_policy=self._ignore_policy)
+        if rule is not None and self._known is not None:
+            rule.check_known(self._known, where)
+        return rule
+
+
+def adds_service(field: GraphQLField) -> bool:
+    """Whether this is the ``_service`` that Strawberry adds for Apollo Federation, from which routers read the schema.
+
+    Strawberry puts the directives of the user's root type on the type that it makes of the two.
+    """
+    resolver = _resolver_of(field)
+    return (
+        getattr(resolver, "__module__", None) == federation_schema.__name__
+        and getattr(resolver, "__name__", None) == "_service"
+    )
+
+
+def added_by_federation(field: GraphQLField) -> bool:
+    """Whether Strawberry adds the field for Apollo Federation: ``_service`` and ``_entities``."""
+    return adds_service(field) or isinstance(getattr(_resolver_of(field), "__self__", None), federation_schema.Schema)
+
+
+def _resolver_of(field: GraphQLField) -> object:
+    written = definition_of(field)
+    resolver = written.base_resolver if isinstance(written, StrawberryField) else None
+    return None if resolver is None else resolver.wrapped_func
+
+
+def _config_of(schema: GraphQLSchema) -> StrawberryConfig:
+    config = getattr(definition_of(schema), "config", None)
+    return config if isinstance(config, StrawberryConfig) else StrawberryConfig()
 
 
 def _possible(schema: GraphQLSchema, kind: GraphQLNamedType) -> frozenset[str]:
@@ -139,6 +220,13 @@ def _possible(schema: GraphQLSchema, kind: GraphQLNamedType) -> frozenset[str]:
 
 def _all(where: str, rules: Iterable[Rule | None]) -> Rule | None:
     try:
-        return reduce(both, rules)
+        return reduce(both, rules, None)
+    except RuleError as error:
+        raise RuleError(f"{where}: {error}") from error
+
+
+def _any(where: str, rules: Iterable[Rule]) -> Rule:
+    try:
+        return any_of(*rules)
     except RuleError as error:
         raise RuleError(f"{where}: {error}") from error

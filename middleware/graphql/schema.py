@@ -25,7 +25,7 @@ from .executor import guarded_executor
 from .extension import ChargingExtension, ScopeExtension
 from .lost import Subscribed, lost
 from .rulebook import Rulebook, compile_rules
-from .undeclared import refuse_undeclared, refuse_wrong_public
+from .undeclared import refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
 from .while_allowed import while_allowed
 
 _log = logging.getLogger("strawberry.execution")
@@ -67,7 +67,9 @@ class ScopedSchema(strawberry.Schema):
             self._schema, known_scopes=settings.known_scopes, ignore_policy=settings.ignore_policy
         )
         refuse_wrong_public(self.rulebook, settings.public)
-        if settings.fail_on_undeclared:
+        if settings.fail_on_undeclared == "roots":
+            refuse_undeclared_roots(self.rulebook, settings.public)
+        elif settings.fail_on_undeclared:
             refuse_undeclared(self.rulebook, settings.public)
         self._settings = settings
         self._enforcer = Enforcer(self.rulebook, settings)

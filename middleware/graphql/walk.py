@@ -1,8 +1,10 @@
 """One walk over an operation, answering which of the fields it asks for the caller may not have.
 
 The walk follows the concrete types a selection can meet: a field asked for through an interface, a union or an untyped
-fragment is looked up in each of them. Nothing here depends on data, so the cost does not either. Fragments are walked
-once for each set of possible types, which keeps nested spreads from multiplying.
+fragment is looked up in each of them. Nothing here depends on data, so the cost does not either. What was found out
+about a field name, a selection set or a fragment on one set of types is not looked at again, so that neither many
+types behind an interface nor nested fragments multiply the work; and how often the walk may look at the selections of
+a document is bounded by their number.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    Node,
     SelectionNode,
     SelectionSetNode,
 )
@@ -23,10 +26,25 @@ from graphql import (
 from spacekey.domain.rule import Rule
 
 from .condition import Conditions
-from .rulebook import FieldEntry, Rulebook
+from .introspection import Introspection
+from .rulebook import Rulebook
+from .type_sets import Grouped
 
 DEPTH_MAX = 200
 """Nested selection sets, through fragments too. graphql-core's parser allows as many within one definition."""
+
+LOOKS_MAX = 16
+"""How often the walk may look at a selection, on average. Each distinct set of types that a fragment is spread on is
+one look; with this many the walk is still well below the cost of validating the document."""
+
+LOOKS_FREE = 256
+"""Looks for which the selections of a document are not even counted."""
+
+GROUPS_PER_LOOK = 16
+"""Groups of types that cost as much to go through as looking at one selection."""
+
+DENIALS_MAX = 1_000
+"""Denials that are told, certain ones before others. What runs is checked value by value, however many there are."""
 
 Trail = tuple["Trail", str] | None
 """Response keys from the innermost outwards."""
@@ -54,36 +72,69 @@ class Denial:
         return f"{self.type_name}.{self.field_name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one field name on one set of types: those that are denied it, and where the others lead."""
+
+    denied: int
+    leads_to: int
+    certain: bool
+
+
 class Walk:
-    """Collects the denials of one operation, the first of each coordinate, certain ones before others."""
+    """Collects the denials of one operation, the first of each coordinate, certain ones before others.
+
+    :param enough: the scopes by which the caller satisfies a rule; None when it does not.
+    :param selections_max: the most selections to look at, however large the document is.
+    """
 
     def __init__(
         self,
         rulebook: Rulebook,
         fragments: Mapping[str, FragmentDefinitionNode],
         conditions: Conditions,
-        allows: Callable[[Rule], bool],
+        enough: Callable[[Rule], frozenset[str] | None],
         selections_max: int,
     ) -> None:
         self.denials: dict[tuple[str, str], Denial] = {}
+        self.used: set[str] = set()
+        """The scopes by which the caller may have the rest."""
+        self.looks = 0
+        """How much was looked at: selections, and sixteenths of groups of types."""
         self._rulebook = rulebook
         self._fragments = fragments
         self._conditions = conditions
-        self._allows = allows
-        self._selections_left = selections_max
-        self._seen: set[tuple[str, frozenset[str]]] = set()
+        self._enough = enough
+        self._selections_max = selections_max
+        self._looks_max = min(selections_max, LOOKS_FREE)
+        self._definition: Node | None = None
+        self._introspection = Introspection(rulebook.introspection, fragments, conditions)
+        self._seen: set[tuple[int, int]] = set()
+        self._decisions: dict[tuple[str, int], Decision] = {}
+        self._denied: dict[tuple[int, int], int] = {}
+        self._led: dict[tuple[int, int], int] = {}
+        self._satisfied: dict[int, bool] = {}
+        self._told: set[tuple[str, int, bool]] = set()
+        self._certain = 0
 
-    def visit(self, selection_set: SelectionSetNode, possible: frozenset[str], trail: Trail, depth: int) -> None:
-        """Walk a selection set on objects of the ``possible`` concrete types.
+    def run(self, root: str, selection_set: SelectionSetNode) -> None:
+        """Walk an operation from its root type.
 
-        :raises GraphQLError: when the operation is too deep or too large to be checked.
+        :raises GraphQLError: when the operation is too deep or too large to be checked, or asks for too much
+            introspection.
         """
+        self._definition = selection_set
+        self._visit(selection_set, self._rulebook.sets.of(root), None, 1)
+
+    def _visit(self, selection_set: SelectionSetNode, possible: int, trail: Trail, depth: int) -> None:
         if depth > DEPTH_MAX:
             raise GraphQLError("The operation is nested too deeply to be checked.", selection_set)
+        place = (id(selection_set), possible)
+        if place in self._seen:
+            return
+        self._seen.add(place)
         for selection in selection_set.selections:
-            self._selections_left -= 1
-            if self._selections_left < 0:
-                raise GraphQLError("The operation has too many selections to be checked.", selection)
+            self._look(1, selection)
             if selection.directives and self._conditions.leave_out(selection.directives):
                 continue
             if isinstance(selection, FieldNode):
@@ -94,13 +145,29 @@ class Walk:
                 continue
             narrowed = possible
             if inner.type_condition is not None:
-                narrowed &= self._rulebook.possible.get(inner.type_condition.name.value, frozenset())
-            if isinstance(inner, FragmentDefinitionNode):
-                if (inner.name.value, narrowed) in self._seen:
-                    continue
-                self._seen.add((inner.name.value, narrowed))
+                narrowed &= self._rulebook.sets.of(inner.type_condition.name.value)
             if narrowed:
-                self.visit(inner.selection_set, narrowed, trail, depth + 1)
+                self._visit(inner.selection_set, narrowed, trail, depth + 1)
+
+    def _look(self, looks: int, node: Node) -> None:
+        self.looks += looks
+        if self.looks > self._looks_max:
+            self._looks_max = min(self._selections_max, max(LOOKS_FREE, LOOKS_MAX * self._selections()))
+            if self.looks > self._looks_max:
+                raise GraphQLError("The operation has too many selections to be checked.", node)
+
+    def _selections(self) -> int:
+        """How many selections the operation and all fragments of its document have."""
+        count = 0
+        waiting: list[SelectionSetNode | None] = [one.selection_set for one in self._fragments.values()]
+        if isinstance(self._definition, SelectionSetNode):
+            waiting.append(self._definition)
+        while waiting:
+            selection_set = waiting.pop()
+            if selection_set is not None:
+                count += len(selection_set.selections)
+                waiting += (getattr(one, "selection_set", None) for one in selection_set.selections)
+        return count
 
     def _fragment(self, selection: SelectionNode) -> InlineFragmentNode | FragmentDefinitionNode | None:
         """What a selection other than a field spreads; None for an unknown name, which the executor ignores as well."""
@@ -108,36 +175,82 @@ class Walk:
             return self._fragments.get(selection.name.value)
         return selection if isinstance(selection, InlineFragmentNode) else None
 
-    def _field(self, node: FieldNode, possible: frozenset[str], trail: Trail, depth: int) -> None:
+    def _field(self, node: FieldNode, possible: int, trail: Trail, depth: int) -> None:
         name = node.name.value
-        leads_to: frozenset[str] = frozenset()
-        denied: list[tuple[str, FieldEntry]] = []
-        allowed = False
-        for type_name in possible:
-            entry = self._rulebook.fields[type_name].get(name)
-            if entry is None:
-                continue  # __schema and __type: introspection stays open
-            if entry.rule is None or self._allows(entry.rule):
-                allowed = True
-                leads_to |= entry.leads_to
-            else:
-                denied.append((type_name, entry))
-        if denied:
-            self._deny(node, denied, trail, certain=not allowed)
-        if leads_to and node.selection_set is not None:
+        decision = self._decisions.get((name, possible))
+        if decision is None:
+            if name not in self._rulebook.columns:
+                self._introspection.meet(node)  # __schema and __type; __typename is always allowed
+                return
+            decision = self._decisions[name, possible] = self._decide(name, possible, node)
+        if decision.denied:
+            self._deny(node, decision, trail)
+        if decision.leads_to and node.selection_set is not None:
             key = node.alias.value if node.alias else name
-            self.visit(node.selection_set, leads_to, (trail, key), depth + 1)
+            self._visit(node.selection_set, decision.leads_to, (trail, key), depth + 1)
 
-    def _deny(self, node: FieldNode, denied: list[tuple[str, FieldEntry]], trail: Trail, *, certain: bool) -> None:
-        name = node.name.value
+    def _decide(self, name: str, possible: int, node: FieldNode) -> Decision:
+        """Decide about a field for a set of types, the first time that this name is met on them."""
+        column = self._rulebook.columns[name]
+        here = possible & column.types
+        if here & (here - 1) == 0:  # one type, or none
+            for type_name in self._rulebook.sets.listed(here):
+                entry = self._rulebook.fields[type_name][name]
+                if entry.rule is not None and not self._satisfies(entry.rule):
+                    return Decision(here, 0, certain=True)
+                return Decision(0, self._rulebook.sets.of(entry.returns), certain=False)
+        denied = self._denied_by(column.rules, here, node)
+        allowed = here & ~denied
+        return Decision(denied, self._led_to(column.leads, allowed, node), certain=not allowed)
+
+    def _denied_by(self, rules: Grouped[Rule], here: int, node: FieldNode) -> int:
+        key = (id(rules), here)
+        if key not in self._denied:
+            denied = 0
+            for rule, types in rules.groups:
+                if not types & here:
+                    continue
+                if not self._satisfies(rule):
+                    denied |= types & here
+            self._denied[key] = denied
+            self._look(len(rules.groups) // GROUPS_PER_LOOK, node)
+        return self._denied[key]
+
+    def _led_to(self, leads: Grouped[int], allowed: int, node: FieldNode) -> int:
+        key = (id(leads), allowed)
+        if key not in self._led:
+            led = 0
+            for lead, types in leads.groups:
+                if types & allowed:
+                    led |= lead
+            self._led[key] = led
+            self._look(len(leads.groups) // GROUPS_PER_LOOK, node)
+        return self._led[key]
+
+    def _satisfies(self, rule: Rule) -> bool:
+        """Whether the caller satisfies a rule, noting by which scopes."""
+        if id(rule) not in self._satisfied:
+            enough = self._enough(rule)
+            self.used |= enough or frozenset()
+            self._satisfied[id(rule)] = enough is not None
+        return self._satisfied[id(rule)]
+
+    def _deny(self, node: FieldNode, decision: Decision, trail: Trail) -> None:
+        name, denied, certain = node.name.value, decision.denied, decision.certain
+        if (name, denied, certain) in self._told:
+            return
+        self._told.add((name, denied, certain))
         path = _path((trail, node.alias.value if node.alias else name))
-        denied.sort(key=lambda one: one[0])
-        rules = tuple(entry.rule for _, entry in denied if entry.rule is not None)
-        for type_name, entry in denied:
+        rules = tuple(rule for rule, types in self._rulebook.columns[name].rules.groups if types & denied)
+        for type_name in self._rulebook.sets.listed(denied):
+            if self._certain >= DENIALS_MAX or (not certain and len(self.denials) >= DENIALS_MAX):
+                return
             before = self.denials.get((type_name, name))
-            if entry.rule is None or (before is not None and (before.certain or not certain)):
+            rule = self._rulebook.fields[type_name][name].rule
+            if rule is None or (before is not None and (before.certain or not certain)):
                 continue
-            self.denials[type_name, name] = Denial(type_name, name, entry.rule, rules, path, node, certain)
+            self._certain += certain
+            self.denials[type_name, name] = Denial(type_name, name, rule, rules, path, node, certain)
 
 
 def _path(trail: Trail) -> tuple[str, ...]:

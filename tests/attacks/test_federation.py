@@ -91,7 +91,9 @@ def schema_of(mode: Mode, report: Any = None) -> ScopedFederationSchema:
         Query,
         types=[Book, Person, Vault, Stub],
         extensions=[lambda: ParserCache(10), lambda: ValidationCache(10)],
-        scopes=ScopeEnforcement(mode=mode, principal=lambda context: context["caller"], report=report),
+        scopes=ScopeEnforcement(
+            fail_on_undeclared=False, mode=mode, principal=lambda context: context["caller"], report=report
+        ),
     )
 
 
@@ -125,10 +127,12 @@ async def test_a_ruled_types_reference_is_not_resolved_for_whoever_selects_anoth
     assert refusals(result) == [
         ("Person.__typename", ("_entities", 0), DENIED),
         ("Vault.__typename", ("_entities", 2), DENIED),
+        ("Person.__typename", ("_entities", 3), DENIED),
     ]
     assert [(error.extensions or {})["missingScopes"] for error in result.errors or []] == [
         ["people:read"],
         ["vaults:read"],
+        ["people:read"],
     ]
 
 

@@ -121,7 +121,7 @@ class Query:
 
 
 def graphql(mode: Mode) -> ASGIApp:
-    return optional(ScopedGraphQL(ScopedSchema(Query, scopes=ScopeEnforcement(mode=mode))))
+    return optional(ScopedGraphQL(ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, mode=mode))))
 
 
 def make_app(usage: UsageCollector, **options: Any) -> ASGIApp:

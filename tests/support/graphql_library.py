@@ -172,9 +172,14 @@ class Subscription:
         yield Book(id=strawberry.ID("b2"), title="Snow")
 
 
+OPEN = ("Query", "Mutation", "Subscription", "Book", "Desk", "Thing")
+"""The types with open fields, for ``public``."""
+
+
 def library(mode: Mode | str = Mode.REJECT, **options: Any) -> ScopedSchema:
     """The library's schema, with Strawberry's parser and validation caches on."""
-    settings = ScopeEnforcement(mode=mode, principal=lambda context: context and context["caller"], **options)
+    options = {"principal": lambda context: context and context["caller"], "fail_on_undeclared": False, **options}
+    settings = ScopeEnforcement(mode=mode, **options)
     return ScopedSchema(
         Query, Mutation, Subscription, types=[Person], scopes=settings, extensions=[ParserCache, ValidationCache]
     )

@@ -11,7 +11,7 @@ import strawberry
 from strawberry.directive import DirectiveLocation, DirectiveValue
 from strawberry.schema.config import StrawberryConfig
 
-from spacekey.middleware.graphql import ScopedSchema
+from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement
 
 
 def _answer() -> str:
@@ -32,11 +32,13 @@ def _object(words: list[Any]) -> ScopedSchema:
     class Object:
         x: int = 1
 
-    return ScopedSchema(root(), types=[Object])
+    return ScopedSchema(root(), types=[Object], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _field(words: list[Any]) -> ScopedSchema:
-    return ScopedSchema(root(x=strawberry.field(resolver=_answer, directives=words)))
+    return ScopedSchema(
+        root(x=strawberry.field(resolver=_answer, directives=words)), scopes=ScopeEnforcement(fail_on_undeclared=False)
+    )
 
 
 def _interface(words: list[Any]) -> ScopedSchema:
@@ -44,7 +46,7 @@ def _interface(words: list[Any]) -> ScopedSchema:
     class Interface:
         x: int = 1
 
-    return ScopedSchema(root(), types=[Interface])
+    return ScopedSchema(root(), types=[Interface], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _interface_field(words: list[Any]) -> ScopedSchema:
@@ -52,16 +54,20 @@ def _interface_field(words: list[Any]) -> ScopedSchema:
     class Interface:
         x: int = strawberry.field(directives=words, default=1)
 
-    return ScopedSchema(root(), types=[Interface])
+    return ScopedSchema(root(), types=[Interface], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _mutation(words: list[Any]) -> ScopedSchema:
-    return ScopedSchema(root(), root("Mutation", x=strawberry.mutation(resolver=_answer, directives=words)))
+    return ScopedSchema(
+        root(),
+        root("Mutation", x=strawberry.mutation(resolver=_answer, directives=words)),
+        scopes=ScopeEnforcement(fail_on_undeclared=False),
+    )
 
 
 def _subscription(words: list[Any]) -> ScopedSchema:
     events = strawberry.subscription(resolver=_events, directives=words)
-    return ScopedSchema(root(), None, root("Subscription", x=events))
+    return ScopedSchema(root(), None, root("Subscription", x=events), scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _union(words: list[Any]) -> ScopedSchema:
@@ -76,13 +82,19 @@ def _union(words: list[Any]) -> ScopedSchema:
     def either() -> Annotated[One | Two, strawberry.union("Union", directives=words)]:
         return One()
 
-    return ScopedSchema(root(either=strawberry.field(resolver=either)))
+    return ScopedSchema(
+        root(either=strawberry.field(resolver=either)), scopes=ScopeEnforcement(fail_on_undeclared=False)
+    )
 
 
 def _scalar(words: list[Any]) -> ScopedSchema:
     word = NewType("word", str)
     config = StrawberryConfig(scalar_map={word: strawberry.scalar(name="Word", directives=words)})
-    return ScopedSchema(root(x=strawberry.field(resolver=_answer, graphql_type=word)), config=config)
+    return ScopedSchema(
+        root(x=strawberry.field(resolver=_answer, graphql_type=word)),
+        config=config,
+        scopes=ScopeEnforcement(fail_on_undeclared=False),
+    )
 
 
 def _input(words: list[Any]) -> ScopedSchema:
@@ -90,7 +102,7 @@ def _input(words: list[Any]) -> ScopedSchema:
     class Input:
         x: int = 1
 
-    return ScopedSchema(root(), types=[Input])
+    return ScopedSchema(root(), types=[Input], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _input_field(words: list[Any]) -> ScopedSchema:
@@ -98,7 +110,7 @@ def _input_field(words: list[Any]) -> ScopedSchema:
     class Input:
         x: int = strawberry.field(directives=words, default=1)
 
-    return ScopedSchema(root(), types=[Input])
+    return ScopedSchema(root(), types=[Input], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _enum(words: list[Any]) -> ScopedSchema:
@@ -106,7 +118,7 @@ def _enum(words: list[Any]) -> ScopedSchema:
     class Colour(Enum):
         RED = "red"
 
-    return ScopedSchema(root(), types=[Colour])
+    return ScopedSchema(root(), types=[Colour], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _enum_value(words: list[Any]) -> ScopedSchema:
@@ -114,14 +126,14 @@ def _enum_value(words: list[Any]) -> ScopedSchema:
     class Colour(Enum):
         RED = strawberry.enum_value("red", directives=words)
 
-    return ScopedSchema(root(), types=[Colour])
+    return ScopedSchema(root(), types=[Colour], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _argument(words: list[Any]) -> ScopedSchema:
     def of(value: Annotated[int, strawberry.argument(directives=words)]) -> int:
         return value
 
-    return ScopedSchema(root(of=strawberry.field(resolver=of)))
+    return ScopedSchema(root(of=strawberry.field(resolver=of)), scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _argument_of_a_client_directive(words: list[Any]) -> ScopedSchema:
@@ -129,11 +141,11 @@ def _argument_of_a_client_directive(words: list[Any]) -> ScopedSchema:
     def shout(value: DirectiveValue[str], loud: Annotated[bool, strawberry.argument(directives=words)] = True) -> str:
         return value.upper() if loud else value
 
-    return ScopedSchema(root(), directives=[shout])
+    return ScopedSchema(root(), directives=[shout], scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def _schema(words: list[Any]) -> ScopedSchema:
-    return ScopedSchema(root(), schema_directives=words)
+    return ScopedSchema(root(), schema_directives=words, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 RULED: dict[str, Callable[[list[Any]], ScopedSchema]] = {

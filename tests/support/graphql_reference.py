@@ -25,8 +25,15 @@ from support.graphql_query import VARIABLES
 from support.graphql_world import ROOTS, FieldSpec, Lists, World
 
 
+Path = tuple[str | int, ...]
+
+
 class NoValue(Exception):
-    """A field that must have a value has none."""
+    """A field that must have a value has none: it was denied, or another one was that must have one."""
+
+    def __init__(self, denied: tuple[str, Path] | None = None) -> None:
+        super().__init__()
+        self.denied = denied
 
 
 @dataclass
@@ -37,14 +44,20 @@ class Reference:
     document: DocumentNode
     held: frozenset[str] | None
     runs: list[tuple[str, str, str]] = field(default_factory=list)
-    denied: set[str] = field(default_factory=set)
+    nulls: list[tuple[str, Path]] = field(default_factory=list)
+    """What made each null: coordinate and path of the denied field."""
 
     def run(self) -> Any:
         """The data of the response, with null where a field is denied."""
         try:
-            return self._object(self.root, "root", [self._operation().selection_set])
-        except NoValue:
+            return self._object(self.root, "root", [self._operation().selection_set], ())
+        except NoValue as reason:
+            self._null(reason)
             return None
+
+    def _null(self, reason: NoValue) -> None:
+        if reason.denied is not None:
+            self.nulls.append(reason.denied)
 
     def allowed(self, type_name: str, field_name: str) -> bool:
         """Whether the caller may have the field of an object of that concrete type."""
@@ -77,56 +90,59 @@ class Reference:
         return self.held is not None and any(set(one) <= self.held for one in rule)
 
     def _rules(self, type_name: str, field_name: str) -> Iterator[Lists | None]:
-        family = [type_name, *self.world.ancestors(type_name)]
-        if field_name == "__typename" and type_name in ROOTS:
+        if field_name == "__typename":
             return
-        for one in family:
-            yield self.world.types[one].rule
+        family = [type_name, *self.world.ancestors(type_name)]
+        yield from self._of_type(type_name)
         for one in family:
             if field_name in self.world.types[one].fields:
                 yield self.world.types[one].fields[field_name].rule
-        to = None if field_name == "__typename" else self.world.fields_of(type_name)[field_name].to
-        if to is not None:
-            for one in [to, *self.world.ancestors(to)]:
-                yield self.world.types[one].rule
+        to = self.world.fields_of(type_name)[field_name].to
+        if to is None:
+            return
+        yield from self._of_type(to)
+        if not any(all(map(self._satisfied, self._of_type(one))) for one in self.world.possible(to)):
+            yield []  # there is nothing that it could return
 
-    def _object(self, type_name: str, uid: str, selections: list[SelectionSetNode]) -> dict[str, Any]:
+    def _of_type(self, name: str) -> list[Lists | None]:
+        return [self.world.types[one].rule for one in [name, *self.world.ancestors(name)]]
+
+    def _object(self, type_name: str, uid: str, selections: list[SelectionSetNode], path: Path) -> dict[str, Any]:
         grouped: dict[str, list[FieldNode]] = {}
         for one in selections:
             for node in self._fields(one, type_name):
                 grouped.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-        return {key: self._field(type_name, uid, nodes) for key, nodes in grouped.items()}
+        return {key: self._field(type_name, uid, nodes, (*path, key)) for key, nodes in grouped.items()}
 
-    def _field(self, type_name: str, uid: str, nodes: list[FieldNode]) -> Any:
+    def _field(self, type_name: str, uid: str, nodes: list[FieldNode], path: Path) -> Any:
         name = nodes[0].name.value
-        if not self.allowed(type_name, name):
-            self.denied.add(f"{type_name}.{name}")
-            if name != "__typename" and self.world.fields_of(type_name)[name].nullable:
-                return None
-            raise NoValue
         if name == "__typename":
             return type_name
         spec = self.world.fields_of(type_name)[name]
-        self.runs.append((type_name, name, uid))
         try:
-            return self._complete(self.world.value(uid, spec), spec, nodes)
-        except NoValue:
+            if not self.allowed(type_name, name):
+                raise NoValue((f"{type_name}.{name}", path))
+            self.runs.append((type_name, name, uid))
+            return self._complete(self.world.value(uid, spec), spec, nodes, path)
+        except NoValue as reason:
             if spec.nullable:
+                self._null(reason)
                 return None
             raise
 
-    def _complete(self, value: Any, spec: FieldSpec, nodes: list[FieldNode]) -> Any:
+    def _complete(self, value: Any, spec: FieldSpec, nodes: list[FieldNode], path: Path) -> Any:
         if isinstance(value, list):
-            return [self._item(one, spec, nodes) for one in value]
+            return [self._item(one, spec, nodes, (*path, n)) for n, one in enumerate(value)]
         if isinstance(value, tuple):
-            return self._object(value[0], value[1], [node.selection_set for node in nodes if node.selection_set])
+            return self._object(value[0], value[1], [node.selection_set for node in nodes if node.selection_set], path)
         return value
 
-    def _item(self, value: Any, spec: FieldSpec, nodes: list[FieldNode]) -> Any:
+    def _item(self, value: Any, spec: FieldSpec, nodes: list[FieldNode], path: Path) -> Any:
         try:
-            return self._complete(value, spec, nodes)
-        except NoValue:
+            return self._complete(value, spec, nodes, path)
+        except NoValue as reason:
             if spec.items_nullable:
+                self._null(reason)
                 return None
             raise
 
@@ -157,7 +173,7 @@ class Reference:
             may = {type_name for type_name in types if self.allowed(type_name, name)}
             if not may or not certainly:
                 found |= {f"{type_name}.{name}" for type_name in types - may}
-            if one.selection_set is not None and may:
+            if one.selection_set is not None and may and name != "__typename":
                 to = {self.world.fields_of(type_name)[name].to for type_name in may}
                 below = {concrete for named in to if named for concrete in self.world.possible(named)}
                 self._places(one.selection_set, below, found, certainly=certainly)

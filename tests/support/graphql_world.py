@@ -175,7 +175,7 @@ def build_schemas(world: World, runs: Runs) -> dict[Mode, ScopedSchema]:
             classes["Query"],
             classes["Mutation"],
             types=objects,
-            scopes=ScopeEnforcement(mode=mode, principal=lambda _: runs.caller),
+            scopes=ScopeEnforcement(fail_on_undeclared=False, mode=mode, principal=lambda _: runs.caller),
             extensions=[ParserCache, ValidationCache],
         )
         for mode in (Mode.REJECT, Mode.FILTER)

@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket
 
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, optional, requires
-from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, requires_scopes
+from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.models.store import Store
 from spacekey.resolvers.create_token import NewToken, create_token
@@ -91,7 +91,9 @@ class Place:
         """An app behind a TokenMiddleware: REST, a WebSocket, GraphQL."""
         verifier = self.verifier(environment)
         guard = Middleware(TokenMiddleware, verifier=verifier, deadline_seconds=ANSWER_SECONDS_MAX)
-        graphql = ScopedGraphQL(ScopedSchema(Query, subscription=Subscription))
+        graphql = ScopedGraphQL(
+            ScopedSchema(Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False))
+        )
         routes = [
             Route("/jobs", jobs),
             WebSocketRoute("/feed", feed),
@@ -104,7 +106,9 @@ class Place:
         """A GraphQL endpoint that asks by itself, since no TokenMiddleware stands before it."""
         verifier = self.verifier()
         graphql = ScopedGraphQL(
-            ScopedSchema(Query, subscription=Subscription), verifier=verifier, deadline_seconds=ANSWER_SECONDS_MAX
+            ScopedSchema(Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False)),
+            verifier=verifier,
+            deadline_seconds=ANSWER_SECONDS_MAX,
         )
         return _closing(verifier, [WebSocketRoute("/graphql", graphql)])
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import DenialError, Mode, ScopedSchema, required_scopes
 from support.graphql_query import SUPPLIED, random_query
-from support.graphql_reference import Reference
+from support.graphql_reference import Path, Reference
 from support.graphql_world import SCOPES, Runs, World, build_schemas, random_world
 
 CASES = int(os.environ.get("SPACEKEY_CASES", "400"))
@@ -71,8 +71,12 @@ def compare(
             assert coordinates(result.errors) == refused
         else:
             assert (result.data, runs.log) == (data, expected.runs)
-            assert coordinates(result.errors) == expected.denied
-            assert len(result.errors or []) == len(expected.denied), "one error a coordinate, however many its values"
+            assert denials(result.errors) == set(expected.nulls), "one error for every null"
+
+
+def denials(errors: Sequence[GraphQLError] | None) -> set[tuple[str, Path]]:
+    """Coordinate and path of the denials among the errors."""
+    return {(error.coordinate, tuple(error.path or ())) for error in errors or [] if isinstance(error, DenialError)}
 
 
 def coordinates(errors: Sequence[GraphQLError] | None) -> set[str]:

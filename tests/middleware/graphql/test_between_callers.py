@@ -20,7 +20,7 @@ NULLED = {"books": [{"title": f"Rain {n}", "price": None} for n in range(3)]}
 
 
 def settings(mode: Mode) -> ScopeEnforcement:
-    return ScopeEnforcement(mode=mode, principal=lambda context: context["caller"])
+    return ScopeEnforcement(fail_on_undeclared=False, mode=mode, principal=lambda context: context["caller"])
 
 
 @pytest.mark.parametrize("mode", [Mode.REJECT, Mode.FILTER])
@@ -117,7 +117,7 @@ async def test_a_caller_that_cannot_be_found_out_is_not_let_in(how: str) -> None
         raise RuntimeError("no such request")
 
     context = holding("prices:read")
-    schema = ScopedSchema(Query, scopes=ScopeEnforcement(principal=broken))
+    schema = ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, principal=broken))
     result = await ask(how, schema, QUERY, context)
     assert result.data is None
     assert context["ran"] == []
@@ -163,7 +163,7 @@ def test_an_execution_context_that_is_not_strawberrys_is_refused() -> None:
     from graphql import Executor
 
     with pytest.raises(ConfigurationError, match="must extend"):
-        ScopedSchema(Query, execution_context_class=Executor)
+        ScopedSchema(Query, execution_context_class=Executor, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def test_a_schema_without_settings_reads_the_caller_of_the_request() -> None:
@@ -171,4 +171,6 @@ def test_a_schema_without_settings_reads_the_caller_of_the_request() -> None:
     class Plain:
         open: str = "open"
 
-    assert ScopedSchema(Plain).execute_sync("{ open }", context_value=None, root_value=Plain()).data == {"open": "open"}
+    assert ScopedSchema(Plain, scopes=ScopeEnforcement(fail_on_undeclared=False)).execute_sync(
+        "{ open }", context_value=None, root_value=Plain()
+    ).data == {"open": "open"}

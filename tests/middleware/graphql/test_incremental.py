@@ -14,7 +14,7 @@ def incremental(mode: Mode) -> ScopedSchema:
     return ScopedSchema(
         Query,
         types=[Person],
-        scopes=ScopeEnforcement(mode=mode, principal=lambda context: context["caller"]),
+        scopes=ScopeEnforcement(fail_on_undeclared=False, mode=mode, principal=lambda context: context["caller"]),
         config=StrawberryConfig(enable_experimental_incremental_execution=True),
     )
 

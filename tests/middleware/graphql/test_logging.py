@@ -7,7 +7,7 @@ import logging
 import pytest
 import strawberry
 
-from spacekey.middleware.graphql import ScopedSchema, requires_scopes
+from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
 
 SECRET = "hunter2-hunter2"
 
@@ -42,12 +42,14 @@ class Query:
 )
 async def test_no_log_line_holds_what_the_client_wrote(document: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        result = await ScopedSchema(Query).execute(document)
+        result = await ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False)).execute(document)
     assert result.errors
     assert SECRET not in caplog.text
 
 
 async def test_a_resolvers_failure_is_logged_with_its_path_and_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    await ScopedSchema(Query).execute(f'{{ here: broken(password: "{SECRET}") }}')
+    await ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False)).execute(
+        f'{{ here: broken(password: "{SECRET}") }}'
+    )
     assert "a resolver failed at here" in caplog.text
     assert "ZeroDivisionError: by the book" in caplog.text

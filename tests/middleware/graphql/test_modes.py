@@ -4,14 +4,15 @@
 # mypy: disable-error-code=untyped-decorator
 
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import strawberry
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
-from spacekey.middleware.graphql import Denial, Mode, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql import Denial, Mode, ScopedSchema, ScopeEnforcement, requires_scopes, scope_report
+from spacekey.middleware.graphql.denial_error import DENIALS_CUT, ERRORS_MAX
 from support.graphql_library import ask, holding, library, ran, refusals
 
 DENIED = "INSUFFICIENT_SCOPE"
@@ -33,12 +34,64 @@ async def test_filter_gives_null_without_the_resolver_and_runs_the_rest(how: str
     assert context["ran"] == ["hello", "book"]
 
 
-async def test_filter_reports_a_coordinate_once_for_a_whole_list(how: str) -> None:
+async def test_filter_has_an_error_for_every_null_with_aliases_and_list_positions(how: str) -> None:
     context = holding()
-    result = await ask(how, FILTER, "{ books { title price } }", context)
-    assert result.data == {"books": [{"title": f"Rain {n}", "price": None} for n in range(3)]}
-    assert refusals(result) == [("Book.price", ("books", 0, "price"), DENIED)]
+    result = await ask(how, FILTER, "{ all: books { title cost: price price } }", context)
+    assert result.data == {"all": [{"title": f"Rain {n}", "cost": None, "price": None} for n in range(3)]}
+    assert refusals(result) == [("Book.price", ("all", n, key), DENIED) for n in range(3) for key in ("cost", "price")]
     assert context["ran"] == ["books"]
+
+
+@pytest.mark.parametrize("field", ["price", "isbn"])
+async def test_errors_are_bounded_and_the_answer_says_when_they_were_cut(how: str, field: str) -> None:
+    fewer = " ".join(f"a{n}: shelf {{ {field} }}" for n in range(ERRORS_MAX))
+    for more, cut in (("", False), ("b: shelf { price }", True), ("b: shelf { isbn } c: books { price }", True)):
+        result = await ask(how, FILTER, f"{{ {fewer} {more} }}", holding())
+        errors = refusals(result)
+        assert len(errors) == ERRORS_MAX + cut
+        assert [one[2] for one in errors if one[2] != DENIED] == [DENIALS_CUT] * cut
+    rejected = await ask(how, library(), f"{{ {fewer} nobody }}", holding())
+    assert [one[0] for one in refusals(rejected)] == [f"Book.{field}", "Query.nobody"]
+
+
+async def test_a_refusal_of_very_many_coordinates_says_that_it_was_cut(how: str) -> None:
+    fields = {
+        f"f{n}": strawberry.field(resolver=lambda: "x", graphql_type=str, directives=[requires_scopes("a")])
+        for n in range(ERRORS_MAX + 5)
+    }
+    query = strawberry.type(type("Query", (), fields))
+    schema = ScopedSchema(query, scopes=ScopeEnforcement(principal=lambda context: context["caller"]))
+    for count, cut in ((ERRORS_MAX, 0), (ERRORS_MAX + 5, 1)):
+        result = await ask(how, schema, "{ " + " ".join(f"f{n}" for n in range(count)) + " }", holding())
+        assert [one[2] for one in refusals(result)] == [DENIED] * ERRORS_MAX + [DENIALS_CUT] * cut
+
+
+async def test_a_field_all_of_whose_types_are_denied_does_not_run(how: str) -> None:
+    ran_for: list[str] = []
+
+    @strawberry.type(directives=[requires_scopes("cats:read")])
+    class Cat:
+        name: str = "Tom"
+
+    @strawberry.type(directives=[requires_scopes("dogs:read")])
+    class Dog:
+        name: str = "Rex"
+
+    def pet() -> Annotated[Cat | Dog, strawberry.union("Pet")] | None:
+        ran_for.append("pet")
+        return Cat()
+
+    query = strawberry.type(type("Query", (), {"pet": strawberry.field(resolver=pet)}))
+    for mode in (Mode.REJECT, Mode.FILTER):
+        schema = ScopedSchema(query, scopes=ScopeEnforcement(mode=mode, principal=lambda context: context["caller"]))
+        assert scope_report(schema)["Query.pet"] == "(cats:read) or (dogs:read)"
+        result = await ask(how, schema, "{ pet { __typename } }", holding("other"))
+        assert result.data == (None if mode is Mode.REJECT else {"pet": None})
+        assert refusals(result) == [("Query.pet", ("pet",), DENIED)]
+        assert ran_for == []
+        result = await ask(how, schema, "{ pet { __typename } }", holding("dogs:read"))
+        assert (result.data, result.errors, ran_for) == ({"pet": {"__typename": "Cat"}}, None, ["pet"])
+        ran_for.clear()
 
 
 async def test_a_denied_non_null_field_takes_its_list_item_with_it(how: str) -> None:
@@ -67,8 +120,11 @@ async def test_filter_keeps_the_items_of_allowed_types(how: str) -> None:
         '{ a: hit(id: "b1") { ...H } b: hit(id: "p1") { ...H } } fragment H on Hit { __typename ... on Book { title } }'
     )
     result = await ask(how, FILTER, query, holding())
-    assert result.data == {"a": {"__typename": "Book", "title": "Rain"}, "b": None}
-    assert refusals(result) == [("Person.__typename", ("b", "__typename"), DENIED)]
+    assert result.data == {"a": {"__typename": "Book", "title": "Rain"}, "b": {"__typename": "Person"}}
+    query = query.replace("... on Book { title }", "... on Thing { id }")
+    result = await ask(how, FILTER, query, holding())
+    assert result.data == {"a": {"__typename": "Book", "id": "b1"}, "b": None}
+    assert refusals(result) == [("Person.id", ("b", "id"), DENIED)]
 
 
 async def test_a_mutation_is_refused_whole_even_by_filter(how: str) -> None:
@@ -182,7 +238,7 @@ async def test_async_resolvers_of_denied_fields_do_not_run() -> None:
             ran(info, "plain")
             return "plain"
 
-    scopes = ScopeEnforcement(mode="filter", principal=lambda context: context["caller"])
+    scopes = ScopeEnforcement(fail_on_undeclared=False, mode="filter", principal=lambda context: context["caller"])
     context = holding()
     result = await ScopedSchema(Slow, scopes=scopes).execute("{ secret plain }", context_value=context)
     assert result.data == {"secret": None, "plain": "plain"}

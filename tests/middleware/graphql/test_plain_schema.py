@@ -10,7 +10,13 @@ import strawberry
 from strawberry import federation
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.middleware.graphql import ScopedFederationSchema, ScopedGraphQL, ScopedSchema, requires_scopes
+from spacekey.middleware.graphql import (
+    ScopedFederationSchema,
+    ScopedGraphQL,
+    ScopedSchema,
+    ScopeEnforcement,
+    requires_scopes,
+)
 from support.graphql_places import root
 
 
@@ -39,7 +45,7 @@ def test_a_plain_schema_with_a_rule_is_not_served() -> None:
         ScopedGraphQL(strawberry.Schema(root(), types=[RuledType]))
     with pytest.raises(ConfigurationError, match=r"^RuledInterface\.x has a rule"):
         ScopedGraphQL(strawberry.Schema(root(), types=[RuledInterface]))
-    assert ScopedGraphQL(ScopedSchema(query))
+    assert ScopedGraphQL(ScopedSchema(query, scopes=ScopeEnforcement(fail_on_undeclared=False)))
 
 
 def test_a_plain_schema_with_what_is_no_directive_is_not_served() -> None:
@@ -65,7 +71,7 @@ def test_federations_rules_are_not_served_by_a_plain_schema_either() -> None:
         with pytest.raises(ConfigurationError, match=f"^{where} has a rule, .*: build it with ScopedFederationSchema$"):
             ScopedGraphQL(federation.Schema(query))
         if name != "policed":
-            assert ScopedGraphQL(ScopedFederationSchema(query))
+            assert ScopedGraphQL(ScopedFederationSchema(query, scopes=ScopeEnforcement(fail_on_undeclared=False)))
 
 
 def test_a_plain_schema_without_a_rule_is_served() -> None:

@@ -6,7 +6,7 @@ from graphql import GraphQLError, parse
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import any_of
-from spacekey.middleware.graphql import ScopedSchema, required_scopes, requires_scopes
+from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, required_scopes, requires_scopes
 from support.graphql_library import Mutation, Person, Query, holding, library
 
 SCHEMA = library()
@@ -64,7 +64,7 @@ def test_one_of_several_types_at_a_place_is_enough_but_in_a_mutation() -> None:
     class Changes:
         node: Node | None = None
 
-    schema = ScopedSchema(Root, Changes, types=[A, B])
+    schema = ScopedSchema(Root, Changes, types=[A, B], scopes=ScopeEnforcement(fail_on_undeclared=False))
     assert required_scopes(schema, "mutation { node { id } }").as_lists() == [["a", "b"]]
     assert required_scopes(schema, "{ node { id } }").as_lists() == [["a"], ["b"]]
     assert required_scopes(schema, "{ node { id ... on A { id } } }").as_lists() == [["a"]]
@@ -107,4 +107,6 @@ def test_too_many_combinations_are_refused_instead_of_counted() -> None:
     }
     query = strawberry.type(type("Query", (), {"__annotations__": dict.fromkeys(fields, int), **fields}))
     with pytest.raises(RuleError, match=r"alternatives|combinations"):
-        required_scopes(ScopedSchema(query), "{ " + " ".join(fields) + " }")
+        required_scopes(
+            ScopedSchema(query, scopes=ScopeEnforcement(fail_on_undeclared=False)), "{ " + " ".join(fields) + " }"
+        )

@@ -2,8 +2,12 @@
 
 import pytest
 import strawberry
+from graphql import parse
 
+from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql.enforcer import walked
+from spacekey.middleware.graphql.operation import pick_operation
 from support.graphql_library import anonymous, ask, holding, library, refusals
 
 SCHEMA = library()
@@ -90,13 +94,28 @@ async def test_a_member_of_a_union_is_refused_when_it_is_asked_for_by_name(how: 
     assert (await ask(how, SCHEMA, "{ hits { ... on Book { title } } }", holding())).errors is None
 
 
-async def test_the_name_of_a_protected_type_is_protected_and_that_of_a_root_is_not(how: str) -> None:
-    query = "query($id: String!) { __typename hit(id: $id) { __typename } }"
-    book = await ask(how, SCHEMA, query, anonymous(), variable_values={"id": "b1"})
-    assert book.data == {"__typename": "Query", "hit": {"__typename": "Book"}}
-    person = await ask(how, SCHEMA, query, anonymous(), variable_values={"id": "p1"})
-    assert person.data == {"__typename": "Query", "hit": None}
-    assert refusals(person) == [("Person.__typename", ("hit", "__typename"), "UNAUTHENTICATED")]
+async def test_a_types_name_is_always_allowed_behind_a_union_an_interface_and_at_the_root(how: str) -> None:
+    query = (
+        "query($id: String!) { __typename hit(id: $id) { __typename ... on Book { title } }"
+        " thing(id: $id) { __typename ... on Person { __typename } } }"
+    )
+    for key, name, book in (("b1", "Book", {"title": "Rain"}), ("p1", "Person", {})):
+        result = await ask(how, SCHEMA, query, anonymous(), variable_values={"id": key})
+        assert result.errors is None
+        assert result.data == {
+            "__typename": "Query",
+            "hit": {"__typename": name, **book},
+            "thing": {"__typename": name},
+        }
+
+
+def test_a_types_name_is_not_an_access() -> None:
+    document = parse("{ hit(id: 1) { __typename } thing(id: 1) { __typename ... on Person { __typename } } }")
+    everything = Principal(id="key_1", kind=Kind.SPACE, scopes=frozenset({"people:read"}))
+    operation = pick_operation(document, None)
+    assert walked(SCHEMA.rulebook, operation, {}, everything, 1_000).used == set()
+    operation = pick_operation(parse("{ thing(id: 1) { __typename ... on Person { name } } }"), None)
+    assert walked(SCHEMA.rulebook, operation, {}, everything, 1_000).used == {"people:read"}
 
 
 async def test_one_fragment_in_two_contexts_is_judged_in_each(how: str) -> None:
@@ -165,12 +184,15 @@ class Shapes:
         return Circle()
 
 
-async def test_a_coordinate_is_one_error_also_when_the_next_one_takes_the_whole_answer_away(how: str) -> None:
-    scopes = ScopeEnforcement(mode="filter", principal=lambda context: context["caller"])
+async def test_each_null_is_an_error_also_when_the_next_one_takes_the_whole_answer_away(how: str) -> None:
+    scopes = ScopeEnforcement(fail_on_undeclared=False, mode="filter", principal=lambda context: context["caller"])
     schema = ScopedSchema(Shapes, types=[Circle], scopes=scopes)
     result = await ask(how, schema, "{ maybe { area } surely { area } }", holding())
     assert result.data is None
-    assert refusals(result) == [("Circle.area", ("maybe", "area"), DENIED)]
+    assert refusals(result) == [
+        ("Circle.area", ("maybe", "area"), DENIED),
+        ("Circle.area", ("surely", "area"), DENIED),
+    ]
     alone = await ask(how, schema, "{ surely { area } }", holding())
     assert (alone.data, refusals(alone)) == (None, [("Circle.area", ("surely", "area"), DENIED)])
 
@@ -287,7 +309,11 @@ async def test_types_that_narrow_an_interfaces_field_are_all_followed(how: str) 
         def vehicles(self) -> list[Vehicle]:
             return [Car(part=Wheel()), Boat(part=Sail())]
 
-    schema = ScopedSchema(Root, types=[Car, Boat], scopes=ScopeEnforcement(principal=lambda context: context["caller"]))
+    schema = ScopedSchema(
+        Root,
+        types=[Car, Boat],
+        scopes=ScopeEnforcement(fail_on_undeclared=False, principal=lambda context: context["caller"]),
+    )
     query = "{ vehicles { part { name ... on Wheel { size } ... on Sail { area } } } }"
     assert refusals(await ask(how, schema, query, holding())) == [
         ("Wheel.size", ("vehicles", "part", "size"), DENIED),

@@ -14,7 +14,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, requires_scopes
+from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from support.graphql_socket import Closed, graphql_socket
 
 GOOD = "sp_live_good"
@@ -92,7 +92,7 @@ class Mutation:
         return "done"
 
 
-SCHEMA = ScopedSchema(Query, Mutation, Subscription)
+SCHEMA = ScopedSchema(Query, Mutation, Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def app(answer: Any = None, **options: Any) -> ScopedGraphQL:

@@ -17,7 +17,7 @@ from starlette.routing import WebSocketRoute
 
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
-from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, requires_scopes
+from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from support.running_app import running
 from support.web_socket import web_socket
 
@@ -45,7 +45,10 @@ def verifier() -> MemoryVerifier:
 
 @pytest.fixture(scope="module")
 def url(verifier: MemoryVerifier) -> Iterator[str]:
-    graphql = ScopedGraphQL(ScopedSchema(Query, subscription=Subscription), verifier=verifier)
+    graphql = ScopedGraphQL(
+        ScopedSchema(Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False)),
+        verifier=verifier,
+    )
     app = Starlette(
         routes=[WebSocketRoute("/graphql", optional(graphql))],
         middleware=[Middleware(TokenMiddleware, verifier=verifier, environment="live", recheck_seconds=0.05)],

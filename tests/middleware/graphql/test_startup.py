@@ -33,7 +33,7 @@ def schema_with(*directives: object, **settings: Any) -> ScopedSchema:
     class Query:
         secret: str = strawberry.field(directives=directives, default="secret")
 
-    return ScopedSchema(Query, scopes=ScopeEnforcement(**settings))
+    return ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, **settings))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_rule_too_large_to_combine_names_its_field() -> None:
         secret: str = strawberry.field(directives=[wide[1]], default="secret")
 
     with pytest.raises(RuleError, match=r"^Query\.secret: .*alternatives"):
-        ScopedSchema(Query)
+        ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def test_policy_stops_the_start_unless_a_router_answers_for_it() -> None:
@@ -82,8 +82,8 @@ def test_policy_stops_the_start_unless_a_router_answers_for_it() -> None:
         secret: str = federation.field(policy=[["x"]], default="secret")
 
     with pytest.raises(RuleError, match=r"Query\.secret: @policy cannot be enforced here"):
-        ScopedFederationSchema(Query)
-    schema = ScopedFederationSchema(Query, scopes=ScopeEnforcement(ignore_policy=True))
+        ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
+    schema = ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, ignore_policy=True))
     assert scope_report(schema.rulebook)["Query.secret"] == "public"
 
 
@@ -143,7 +143,7 @@ def test_a_rule_where_none_can_be_enforced_stops_the_start() -> None:
     for resolver, where in places.items():
         query = strawberry.type(type("Query", (), {"field": strawberry.field(resolver=resolver)}))
         with pytest.raises(RuleError, match=f"^{where}: "):
-            ScopedSchema(query)
+            ScopedSchema(query, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def test_a_scoped_federation_schema_honours_federations_own_directives() -> None:
@@ -162,7 +162,7 @@ def test_a_scoped_federation_schema_honours_federations_own_directives() -> None
         both: str = federation.field(authenticated=True, requires_scopes=[["a"], ["b"]], default="x")
         session: str = federation.field(authenticated=True, default="x")
 
-    report = scope_report(ScopedFederationSchema(Query).rulebook)
+    report = scope_report(ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False)).rulebook)
     assert {name: rule for name, rule in report.items() if not name.partition(".")[2].startswith(("_", "sdl"))} == {
         "Box.colour": "colours:read",
         "Box.label": "labels:read",
@@ -179,7 +179,7 @@ def test_federations_directives_are_enforced_not_only_printed() -> None:
         def secret(self) -> str:
             return "secret"
 
-    schema = ScopedFederationSchema(Query, scopes=ScopeEnforcement(principal=lambda _: None))
+    schema = ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, principal=lambda _: None))
     assert "@requiresScopes" in schema.as_str()
     result = schema.execute_sync("{ secret }")
     assert result.data is None
@@ -222,8 +222,10 @@ def test_the_report_is_the_same_for_a_sorted_schema() -> None:
     class Query:
         thing: Thing | None = None
 
-    plain = ScopedSchema(Query)
-    ordered = ScopedSchema(Query, config=StrawberryConfig(sort_schema=True))
+    plain = ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
+    ordered = ScopedSchema(
+        Query, config=StrawberryConfig(sort_schema=True), scopes=ScopeEnforcement(fail_on_undeclared=False)
+    )
     assert scope_report(ordered.rulebook) == scope_report(plain.rulebook)
     assert scope_report(plain.rulebook)["Thing.a"] == "a and t"
 
@@ -300,7 +302,7 @@ def test_federations_empty_list_never_reaches_us_and_counts_as_undeclared() -> N
         dropped: str = federation.field(requires_scopes=[], default="x")
         never: str = federation.field(directives=[RequiresScopes(scopes=[])], default="x")
 
-    report = scope_report(ScopedFederationSchema(Query))
+    report = scope_report(ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False)))
     assert (report["Query.dropped"], report["Query.never"]) == ("public", "never")
     with pytest.raises(ConfigurationError, match=r"Query\.dropped$"):
         ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=True))
@@ -337,7 +339,7 @@ def test_a_rule_on_an_interface_of_an_interface_counts() -> None:
         bottom: Bottom | None = None
         middle: Middle | None = None
 
-    assert scope_report(ScopedSchema(Query).rulebook) == {
+    assert scope_report(ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False)).rulebook) == {
         "Bottom.x": "top",
         "Bottom.y": "top and y",
         "Bottom.z": "top",

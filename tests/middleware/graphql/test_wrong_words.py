@@ -20,6 +20,7 @@ from spacekey.middleware.graphql import (
     RequiresScopes,
     ScopedFederationSchema,
     ScopedSchema,
+    ScopeEnforcement,
     required_scopes,
     requires_scopes,
 )
@@ -58,9 +59,11 @@ def test_what_is_no_directive_stops_the_start_with_the_field_and_the_cure(wrong:
 
     message = r"^Query\.x: directives holds .*requires_scopes\('jobs:read'\)"
     with pytest.raises(RuleError, match=message):
-        ScopedSchema(Query)
+        ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
     with pytest.raises(RuleError, match=message):
-        ScopedSchema(Query, config=StrawberryConfig(sort_schema=True))
+        ScopedSchema(
+            Query, config=StrawberryConfig(sort_schema=True), scopes=ScopeEnforcement(fail_on_undeclared=False)
+        )
     with pytest.raises(RuleError, match=message):
         required_scopes(strawberry.Schema(Query), "{ x }")
 
@@ -99,7 +102,7 @@ def test_directives_that_can_be_read_only_once_stop_the_start() -> None:
         x: str = "leak"
 
     with pytest.raises(RuleError, match=r"^Query: directives is a list_iterator; write a list"):
-        ScopedSchema(Query)
+        ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def test_a_wrong_word_stops_the_start_of_a_federated_schema() -> None:
@@ -108,7 +111,7 @@ def test_a_wrong_word_stops_the_start_of_a_federated_schema() -> None:
         x: str = federation.field(directives=["a:b"], authenticated=True, default="leak")
 
     with pytest.raises(RuleError, match=r"^Query\.x: directives holds the str 'a:b'"):
-        ScopedFederationSchema(Query)
+        ScopedFederationSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def test_what_strawberry_itself_puts_into_the_lists_is_welcome() -> None:
@@ -129,7 +132,7 @@ def test_what_strawberry_itself_puts_into_the_lists_is_welcome() -> None:
         def x(self, by: By) -> str:
             return "x"
 
-    assert ScopedSchema(Query)
+    assert ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
     @federation.type(keys=["id"], shareable=True, tags=["a"], inaccessible=True)
     class Box:
@@ -139,7 +142,7 @@ def test_what_strawberry_itself_puts_into_the_lists_is_welcome() -> None:
     class Federated:
         box: Box | None = None
 
-    assert ScopedFederationSchema(Federated)
+    assert ScopedFederationSchema(Federated, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -157,7 +160,7 @@ def test_the_decorator_of_routes_on_a_resolver_is_told_what_to_write_instead(asy
         the_field = strawberry.field(resolver=waiting if asynchronous else plain)
 
     with pytest.raises(RuleError, match=r"^Query\.theField: @requires is for routes; .*requires_scopes\('jobs:read'\)"):
-        ScopedSchema(Query)
+        ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
 
 
 def test_other_mistakes_in_a_type_are_told_as_strawberry_tells_them() -> None:
@@ -168,4 +171,4 @@ def test_other_mistakes_in_a_type_are_told_as_strawberry_tells_them() -> None:
             return "x"
 
     with pytest.raises(TypeError, match="Unexpected type"):
-        ScopedSchema(Query)
+        ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))

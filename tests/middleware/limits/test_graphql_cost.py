@@ -73,7 +73,9 @@ def limits(request: pytest.FixtureRequest) -> MemoryLimiter:
 
 def app_with(memory: MemoryVerifier, limits: MemoryLimiter) -> Starlette:
     ran.clear()
-    schema = ScopedSchema(Query, subscription=Subscription, scopes=ScopeEnforcement(cost=cost_of))
+    schema = ScopedSchema(
+        Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False, cost=cost_of)
+    )
     graphql = ScopedGraphQL(schema)
     return Starlette(
         routes=[Route("/graphql", optional(graphql), methods=["POST"]), WebSocketRoute("/graphql", optional(graphql))],

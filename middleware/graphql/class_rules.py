@@ -1,0 +1,138 @@
+"""The rules that Python classes bring to the GraphQL types made of them.
+
+Strawberry copies the fields of base classes into a type, but not the directives of the base classes. Without what is
+done here, a rule on ``AdminPart`` would vanish in ``class Query(OpenPart, AdminPart)``, in ``merge_types``, in
+``class StrPage(Page[str])``, and wherever a subclass defines a ruled field again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+
+from strawberry.schema.name_converter import NameConverter
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+from typing_extensions import Format, get_annotations
+
+from spacekey.domain.rule import Rule
+
+ReadRule = Callable[[str, Iterable[object]], Rule | None]
+"""Given where directives stand and the directives, the rule they ask for."""
+
+
+class ClassRules:
+    """Looks up the rules of Python classes, each class once."""
+
+    def __init__(self, names: NameConverter, read_rule: ReadRule) -> None:
+        self._names = names
+        self._read_rule = read_rule
+        self._known: dict[type, _Class] = {}
+
+    def of_field(self, definition: StrawberryObjectDefinition, field: StrawberryField) -> Iterator[Rule | None]:
+        """The rules that the classes of a type bring to one of its fields, all of which must hold.
+
+        They are, for every class of the MRO that defines the field or defines it again, that class's rule for the
+        field and its own rule. A field counts as the same under its Python and its GraphQL name. A field that
+        ``create_type`` took from another class has the rules of that class too.
+        """
+        yield self._read_rule(f"{self._names.from_type(definition)}.{self._names.from_field(field)}", field.directives)
+        for cls, same in self._same_fields(definition.origin, field):
+            yield self._read_rule(f"{cls.name}.{self._names.from_field(same)}", same.directives)
+            if cls.rule is not None and cls.defines(same):
+                yield cls.rule
+
+    def of_type(self, definition: StrawberryObjectDefinition) -> Iterator[Rule | None]:
+        """The rules of a type, all of which must hold: its own, and that of each base that has all of its fields."""
+        yield self._own(definition)
+        for base in definition.origin.__mro__[1:]:
+            cls = self._class(base)
+            if cls.rule is not None and all(cls.has(field, self._names) for field in definition.fields):
+                yield cls.rule
+
+    def _own(self, definition: StrawberryObjectDefinition) -> Rule | None:
+        return self._read_rule(self._names.from_type(definition), definition.directives or ())
+
+    def _same_fields(self, origin: type, field: StrawberryField) -> Iterator[tuple[_Class, StrawberryField]]:
+        """The field in every class that has it, also where a class has renamed it on the way."""
+        mro = list(origin.__mro__)
+        if isinstance(field.origin, type) and field.origin not in mro:
+            mro += field.origin.__mro__
+        classes = [self._class(one) for one in mro]
+        python_names, graphql_names = {field.python_name}, {self._names.from_field(field)}
+        found: dict[tuple[int, int], tuple[_Class, StrawberryField]] = {}
+        size = -1
+        while size != len(found):
+            size = len(found)
+            for cls in classes:
+                for same in cls.named(python_names, graphql_names):
+                    found[id(cls), id(same)] = cls, same
+                    python_names.add(same.python_name)
+                    graphql_names.add(self._names.from_field(same))
+        yield from found.values()
+
+    def _class(self, cls: type) -> _Class:
+        if cls not in self._known:
+            definition = own_definition(cls)
+            rule = None if definition is None else self._own(definition)
+            self._known[cls] = _Class(cls, definition, rule, self._names)
+        return self._known[cls]
+
+
+class _Class:
+    """One Python class: its rule, and the fields it has."""
+
+    def __init__(
+        self, cls: type, definition: StrawberryObjectDefinition | None, rule: Rule | None, names: NameConverter
+    ) -> None:
+        self.name = cls.__name__ if definition is None else names.from_type(definition)
+        self.rule = rule
+        self._cls = cls
+        self._by_python_name: dict[str, StrawberryField] = {}
+        self._by_graphql_name: dict[str, StrawberryField] = {}
+        for field in fields_of(cls):
+            self._by_python_name[field.python_name] = field
+            self._by_graphql_name[names.from_field(field)] = field
+
+    def has(self, field: StrawberryField, names: NameConverter) -> bool:
+        """Whether this class has the field, defined or inherited."""
+        return field.python_name in self._by_python_name or names.from_field(field) in self._by_graphql_name
+
+    def named(self, python_names: set[str], graphql_names: set[str]) -> list[StrawberryField]:
+        """Its fields of these names."""
+        return [
+            *(self._by_python_name[name] for name in python_names & self._by_python_name.keys()),
+            *(self._by_graphql_name[name] for name in graphql_names & self._by_graphql_name.keys()),
+        ]
+
+    def defines(self, field: StrawberryField) -> bool:
+        """Whether the class defines one of its fields itself; False for one that it only inherits."""
+        name = field.python_name
+        if name in get_annotations(self._cls, format=Format.FORWARDREF):
+            return True
+        own = vars(self._cls).get("__dataclass_fields__")
+        if own is None:
+            return name in vars(self._cls)  # a Pydantic model, or the specialization of a generic type
+        inherited = (getattr(base, "__dataclass_fields__", {}).get(name) for base in self._cls.__mro__[1:])
+        return name in own and all(own[name] is not one for one in inherited)
+
+
+def own_definition(cls: type) -> StrawberryObjectDefinition | None:
+    """What a Strawberry decorator made of this very class; None where only a base class was decorated."""
+    definition = vars(cls).get("__strawberry_definition__")
+    return definition if isinstance(definition, StrawberryObjectDefinition) else None
+
+
+def fields_of(cls: type) -> list[StrawberryField]:
+    """The fields of a decorated class, inherited ones too; of any other class those that stand in its body."""
+    definition = own_definition(cls)
+    if definition is not None:
+        return definition.fields
+    return [_named(name, value) for name, value in vars(cls).items() if isinstance(value, StrawberryField)]
+
+
+def _named(name: str, field: StrawberryField) -> StrawberryField:
+    """A copy that knows its name, which Strawberry tells only the fields of decorated classes."""
+    named = copy(field)
+    named.python_name = name
+    return named
