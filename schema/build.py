@@ -37,8 +37,21 @@ from .workspace_types import Workspace
 
 DOCUMENTS_CACHED = 256
 
-PUBLIC: Collection[str] = ("Query.me", "Query.requiredScopes", "Mutation.signIn", "Mutation.acceptInvitation")
-"""The root fields anybody may ask for."""
+PUBLIC: Collection[str] = (
+    "Query.me",
+    "Query.requiredScopes",
+    "Mutation.signIn",
+    "Mutation.acceptInvitation",
+    "Me",
+    "User",
+    "Needs",
+    "SignInSuccess",
+    "SignInFailed",
+    "TooManyAttempts",
+    "InvalidInput",
+    "NotFound",
+)
+"""What anyone may ask for without credentials: root fields, and the types that they answer with."""
 
 
 @strawberry.type
@@ -85,7 +98,11 @@ def build_schema() -> ScopedSchema:
             OperationLimits,
         ],
         scopes=ScopeEnforcement(
-            mode=Mode.REJECT, principal=_principal, visit=_visit, known_scopes=frozenset(MANAGEMENT_SCOPES)
+            mode=Mode.REJECT,
+            principal=_principal,
+            visit=_visit,
+            public=PUBLIC,
+            known_scopes=frozenset(MANAGEMENT_SCOPES),
         ),
     )
 

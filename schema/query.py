@@ -39,7 +39,10 @@ class Me:
     scopes: list[str] = strawberry.field(description="For a member the union over their workspaces.")
     own_token: strawberry.Private[str | None]
 
-    @strawberry.field(description="The token you call with; null for members and without `tokens:read`.")
+    @strawberry.field(
+        description="The token you call with; null for members and without `tokens:read`.",
+        directives=[requires_scopes()],
+    )
     async def token(self, info: SpacekeyInfo) -> Token | None:
         """The caller's own token."""
         if self.own_token is None:

@@ -19,6 +19,10 @@ class RequiresScopes:
 
     scopes: list[list[str]]
 
+    def __hash__(self) -> int:
+        """Make ``Annotated[str, requires_scopes(…)]`` a value like any other, so that the start can refuse it."""
+        return hash(repr(self.scopes))
+
 
 def requires_scopes(*parts: str | Rule) -> RequiresScopes:
     """The directive for ``strawberry.field(directives=[…])``, ``@strawberry.type`` and ``@strawberry.interface``.

@@ -1,19 +1,49 @@
-"""Refuses a rule that stands where nothing could enforce it. Strawberry itself lets a directive stand anywhere."""
+"""Refuses a rule that stands where nothing reads it. Strawberry itself lets a directive stand anywhere.
+
+A rule that is not read leaves its field open, and neither Strawberry nor Python has anything to say about it. Places
+where Strawberry looks for directives are those of :mod:`.elements`; every other place is a value in an annotation,
+such as ``Annotated[str, requires_scopes("jobs:read")]``, a default value, or metadata.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Annotated, Any, get_args, get_origin
 
 from graphql import (
     GraphQLEnumType,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
 )
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.federation import schema_directives as federation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryContainer, StrawberryObjectDefinition
+from strawberry.types.enum import StrawberryEnumDefinition
+from strawberry.types.field import StrawberryField
+from strawberry.types.lazy_type import LazyType
+from strawberry.types.union import StrawberryUnion
+from typing_extensions import Format, get_annotations
 
 from spacekey.domain.errors import RuleError
 
+from .class_rules import fields_of, own_definition
 from .declared import carries_rule
 from .directive import RequiresScopes
-from .elements import directives_on, elements
+from .elements import definition_of, directives_on, elements
+
+MISPLACED = "a rule cannot be enforced here; put it on a field, an object or an interface"
+UNREAD = (
+    "a rule stands here in an annotation, a default or metadata, where nothing reads it. Write "
+    "strawberry.field(directives=[requires_scopes('jobs:read')]), for a plain attribute also as "
+    "Annotated[str, strawberry.field(directives=[...])]"
+)
 
 
 def refuse_misplaced(schema: GraphQLSchema) -> None:
@@ -22,13 +52,149 @@ def refuse_misplaced(schema: GraphQLSchema) -> None:
     Federation allows its own directive on scalars and enums, where it counts as the rule of a return type. What is no
     directive at all is refused wherever it stands.
     """
+    unread = _Unread()
     for where, element in elements(schema):
         directives = directives_on(where, element)
-        if isinstance(element, GraphQLField | GraphQLObjectType | GraphQLInterfaceType):
-            continue
         if isinstance(element, GraphQLScalarType | GraphQLEnumType):
             misplaced = any(isinstance(one, RequiresScopes) for one in directives)
+        elif isinstance(element, GraphQLField | GraphQLObjectType | GraphQLInterfaceType):
+            misplaced = False
         else:
             misplaced = carries_rule(directives)
         if misplaced:
-            raise RuleError(f"{where}: a rule cannot be enforced here; put it on a field, an object or an interface")
+            raise RuleError(f"{where}: {MISPLACED}")
+    # Only now what stands further from where Strawberry looks, for which fewer words can say where that is.
+    for where, element in elements(schema):
+        if isinstance(element, GraphQLInputObjectType) and _inherits_rule(definition_of(element)):
+            raise RuleError(f"{where}: {MISPLACED}")
+        if unread.in_definition(definition_of(element)):
+            raise RuleError(f"{where}: {UNREAD}")
+    for where, kind in schema.type_map.items():
+        definition = definition_of(kind)
+        if isinstance(definition, StrawberryObjectDefinition) and unread.in_classes(definition.origin):
+            raise RuleError(f"{where}: {UNREAD}")
+
+
+def _inherits_rule(definition: object) -> bool:
+    """Whether a base class of an input type has a rule, of its own or on a field."""
+    if not isinstance(definition, StrawberryObjectDefinition):
+        return False
+    for base in definition.origin.__mro__:
+        own = own_definition(base)
+        if (own is not None and carries_rule(own.directives or ())) or any(
+            carries_rule(field.directives) for field in fields_of(base)
+        ):
+            return True
+    return False
+
+
+class _Unread:
+    """Looks for rules in what Strawberry reads other things from. Nothing is looked at twice."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, object] = {}
+
+    def in_definition(self, definition: object) -> bool:
+        """Whether what Strawberry made of an element holds a rule that is not read."""
+        if isinstance(definition, StrawberryField):
+            return self._in_field(definition)
+        if isinstance(definition, StrawberryArgument):
+            return self._in_annotation(definition.type_annotation) or self._holds(
+                [definition.default, dict(definition.metadata or {})]
+            )
+        if isinstance(definition, StrawberryEnumDefinition):
+            members: Any = definition.wrapped_cls
+            return self._holds([*get_annotations(members, format=Format.FORWARDREF).values()]) or any(
+                self._holds(one.value) for one in members if isinstance(one, Enum)
+            )
+        if isinstance(definition, StrawberryUnion):
+            return any(self._in_annotation(one) for one in definition.type_annotations)
+        return False
+
+    def in_classes(self, cls: type) -> bool:
+        """Whether a class or one of its bases holds such a rule: in a field that was redefined, or made concrete."""
+        return any(self._in_class(base) for base in cls.__mro__)
+
+    def _in_class(self, cls: type) -> bool:
+        """Whether a class has an unread rule: an undecorated one has no fields that its annotations could describe."""
+        if any(self._in_field(field) for field in fields_of(cls)):
+            return True
+        for one in vars(cls).get("__pydantic_fields__", {}).values():
+            unread = [item for item in one.metadata if not isinstance(item, StrawberryField)]
+            if self._holds([one.annotation, *unread]):
+                return True
+        if own_definition(cls) is not None or cls.__module__ in ("builtins", "typing", "abc"):
+            return False
+        return self._holds(list(get_annotations(cls, format=Format.FORWARDREF).values()))
+
+    def _in_field(self, field: StrawberryField) -> bool:
+        if self._known(field):
+            return False
+        values = [field.default, field.default_value, dict(field.metadata or {})]
+        if self._in_annotation(field.type_annotation) or self._holds(values):
+            return True
+        resolver = field.base_resolver
+        if resolver is None:
+            return False
+        annotations: Iterable[StrawberryAnnotation | None] = (
+            resolver.type_annotation,
+            *resolver.strawberry_annotations.values(),
+        )
+        return any(self._in_annotation(one) for one in annotations) or self._holds(
+            [
+                one.default
+                for one in resolver.signature.parameters.values()
+                if one.default is not inspect.Parameter.empty
+            ]
+        )
+
+    def _in_annotation(self, annotation: StrawberryAnnotation | None) -> bool:
+        # Not evaluated are names that exist for type checkers alone, as those of ``info`` and of other reserved
+        # parameters may be; what Strawberry needs, it has evaluated by now.
+        return annotation is not None and self._holds(annotation.annotation)
+
+    def _holds(self, value: object) -> bool:
+        """Whether a value, an annotation or anything in it is a rule."""
+        if isinstance(value, _RULES):
+            return True
+        if self._known(value):
+            return False
+        return any(self._holds(one) for one in _parts(value))
+
+    def _known(self, value: object) -> bool:
+        if id(value) in self._seen:
+            return True
+        self._seen[id(value)] = value  # kept, or another object could get its id
+        return False
+
+
+_RULES = (RequiresScopes, federation.RequiresScopes, federation.Authenticated, federation.Policy)
+
+
+def _parts(value: object) -> Iterator[object]:
+    """What a value in an annotation is made of."""
+    if isinstance(value, str | bytes | int | float):
+        return
+    if get_origin(value) is Annotated:
+        yield from get_args(value)
+    elif isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from value
+    elif isinstance(value, LazyType):
+        yield value.resolve_type()
+    elif isinstance(value, StrawberryContainer):
+        yield value.of_type
+    elif isinstance(value, StrawberryAnnotation):
+        yield value.annotation
+    elif isinstance(value, StrawberryUnion):
+        yield from (*value.directives, *value.type_annotations)
+    elif not isinstance(value, type):
+        yield from get_args(value)
+        yield from (getattr(value, name, None) for name in ("__supertype__", "__value__"))
+        # strawberry.field, strawberry.argument and strawberry.enum as metadata; what is read has been taken out
+        directives = getattr(value, "directives", None)
+        if isinstance(directives, list | tuple):
+            yield from directives
+    else:
+        yield from get_args(value)

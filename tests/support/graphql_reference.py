@@ -22,8 +22,7 @@ from graphql import (
 )
 
 from support.graphql_query import VARIABLES
-from support.graphql_world import ROOTS, FieldSpec, Lists, World
-
+from support.graphql_world import FieldSpec, Lists, World
 
 Path = tuple[str | int, ...]
 

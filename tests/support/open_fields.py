@@ -35,7 +35,7 @@ _PAGE, _ROW = "edges nodes pageInfo", "cursor node"
 
 OPEN_FIELDS: dict[str, Open] = {
     # what everybody may ask about, and refusals: anybody
-    "Me": _open("kind scopes token user"),
+    "Me": _open("kind scopes user"),
     "User": _open("id name email"),
     "Needs": _open("alternatives scopes"),
     "SignInSuccess": _open("expiresAt user"),
@@ -48,9 +48,10 @@ OPEN_FIELDS: dict[str, Open] = {
     # the three objects; a token sees itself and its space through ``me``; nulls without scopes: rotatedFrom, rotatedTo
     "Token": _open(
         "id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt createdBy"
-        " expiresAt retiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp rotatedFrom rotatedTo space"
+        " expiresAt retiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp rotatedFrom rotatedTo space",
+        CALLER,
     ),
-    "Space": _open("id name slug createdAt deletedAt"),
+    "Space": _open("id name slug createdAt deletedAt", CALLER),
     "Workspace": _open(
         "id name slug createdAt suspendedAt plan rateLimit catalog roles policy myScopes myRole", CALLER
     ),
@@ -97,7 +98,7 @@ OPEN_FIELDS: dict[str, Open] = {
         " requestId hash actorErased targetErased",
         "audit:read",
     ),
-    "Actor": _open("kind id name"),
+    "Actor": _open("kind id name", CALLER),
     "AuditEventConnection": _open(_PAGE, "audit:read"),
     "AuditEventEdge": _open(_ROW, "audit:read"),
     # what a ruled mutation answers
