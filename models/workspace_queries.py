@@ -121,6 +121,17 @@ async def members_of_user(session: AsyncSession, user_id: str) -> list[Member]:
     return list((await session.exec(select(Member).where(Member.user_id == user_id))).all())
 
 
+async def count_owned_workspaces(session: AsyncSession, user_id: str, role: str) -> int:
+    """Return in how many workspaces that are not deleted the user has this role."""
+    statement = (
+        select(func.count())
+        .select_from(Member)
+        .join(Workspace, col(Workspace.id) == Member.workspace_id)
+        .where(Member.user_id == user_id, Member.role == role, col(Workspace.deleted_at).is_(None))
+    )
+    return (await session.exec(statement)).one()
+
+
 async def member_page(session: AsyncSession, workspace_id: str, request: PageRequest) -> Page[tuple[Member, User]]:
     """The workspace's members with who they are, by name, or by e-mail address for those without one.
 

@@ -17,6 +17,20 @@ from .passwords import Passwords
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceCreation:
+    """Who makes workspaces besides the operator. A plan's limits hold for one workspace, so a second one evades them.
+
+    :param by_members: whether people with an account may make their own.
+    :param owned_max: how many workspaces a person may own when making another.
+    :param catalogs: the catalogs that people may make workspaces of; None for all that are loaded.
+    """
+
+    by_members: bool = False
+    owned_max: int = 3
+    catalogs: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """The parts resolvers work with. ``default_staleness_seconds`` is T where the database holds no other."""
 
@@ -29,6 +43,7 @@ class System:
     sleep: Callable[[float], Awaitable[None]]
     default_staleness_seconds: float
     last_seen: LastSeen = field(default_factory=LastSeen)
+    workspace_creation: WorkspaceCreation = WorkspaceCreation()
 
     def catalog(self, name: str) -> Catalog:
         """The catalog of a stored workspace.

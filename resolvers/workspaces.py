@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import WORKSPACE, new_id
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, ScopeNotAllowed
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound, ScopeNotAllowed
 from spacekey.domain.unset import UNSET, Unset
-from spacekey.models import workspace_queries
+from spacekey.models import user_queries, workspace_queries
 from spacekey.models.workspace import Member, Workspace
 
 from .audit import Facts, actor_of, record
@@ -62,10 +62,17 @@ async def create_workspace(
 
     :param plan: the operator's choice; others get the catalog's default plan.
     :param owner_id: the operator's choice of the first owner.
+    :raises Forbidden: people may not make workspaces here, or this person owns as many as they may.
     :raises InvalidInput: the catalog or plan is unknown, or name or slug are not usable.
     :raises Conflict: the slug is taken.
     """
     known = system.catalogs.get(catalog)
+    if isinstance(caller, MemberCaller):
+        open_to_members = creatable_catalogs(system)
+        if not open_to_members:
+            raise Forbidden((), "Workspaces are made by the operator of this server; ask for one.")
+        if catalog not in open_to_members:
+            raise InvalidInput("catalog", unknown("catalog", catalog, open_to_members))
     if known is None:
         raise InvalidInput("catalog", unknown("catalog", catalog, system.catalogs))
     chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
@@ -73,6 +80,8 @@ async def create_workspace(
         raise InvalidInput("plan", unknown("plan", chosen, known.plans))
     owner = owner_id if isinstance(caller, Operator) else caller.id
     async with system.store.changing() as session:
+        if isinstance(caller, MemberCaller):
+            await _check_owned(session, system, caller)
         workspace = Workspace(
             id=new_id(WORKSPACE, system.clock(), system.entropy),
             name=clean_name("name", name),
@@ -96,6 +105,26 @@ async def create_workspace(
             after=workspace_facts(workspace),
         )
     return workspace
+
+
+def creatable_catalogs(system: System) -> list[str]:
+    """Return the catalogs that people may make workspaces of, in order; none where only the operator makes them."""
+    creation = system.workspace_creation
+    if not creation.by_members:
+        return []
+    return sorted(name for name in system.catalogs if creation.catalogs is None or name in creation.catalogs)
+
+
+async def _check_owned(session: AsyncSession, system: System, caller: MemberCaller) -> None:
+    """Hold a person to how many workspaces they may own. Locks their row: two requests at once count one another.
+
+    :raises Forbidden: they own as many already.
+    """
+    await user_queries.lock_user(session, caller.id)
+    most = system.workspace_creation.owned_max
+    if await workspace_queries.count_owned_workspaces(session, caller.id, OWNER_ROLE) >= most:
+        owned = "one workspace" if most == 1 else f"{most} workspaces"
+        raise Forbidden((), f"You own {owned} already, which is as many as a person may own here.")
 
 
 async def update_workspace(

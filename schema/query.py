@@ -15,6 +15,7 @@ from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.list_others import one_member, one_space
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.resolvers.own_sessions import own_sessions
+from spacekey.resolvers.workspaces import creatable_catalogs
 
 from .answering import answering, found
 from .catalog_types import Catalog as CatalogType
@@ -37,6 +38,9 @@ class Me:
     kind: str = strawberry.field(description="`member`, `workspace` or `space`.")
     user: User | None = strawberry.field(description="The person; null for tokens.")
     scopes: list[str] = strawberry.field(description="For a member the union over their workspaces.")
+    workspace_catalogs: list[str] = strawberry.field(
+        description="The catalogs you may make workspaces of; empty where only the operator makes them, and for tokens."
+    )
     own_token: strawberry.Private[str | None]
 
     @strawberry.field(
@@ -66,6 +70,7 @@ class Query:
             kind=principal.kind.value,
             user=User(id=strawberry.ID(caller.id), email=caller.name, name=caller.name) if is_member else None,
             scopes=sorted(principal.scopes),
+            workspace_catalogs=creatable_catalogs(info.context.system) if is_member else [],
             own_token=None if is_member else caller.id,
         )
 

@@ -53,7 +53,7 @@ class WorkspaceMutations:
 
     @strawberry.mutation(
         graphql_type=WorkspaceResult,
-        description="Create a workspace; you become its owner. For signed-in members.",
+        description="Create a workspace; you become its owner. For signed-in people, where the server lets them.",
         directives=[requires_scopes()],
     )
     async def create_workspace(self, info: SpacekeyInfo, input: CreateWorkspaceInput) -> object:  # noqa: A002

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 from spacekey.domain.catalog import Catalog
@@ -12,6 +12,7 @@ from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
+from spacekey.domain.suggest import known_instead
 from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.observed import VerifierObserver
@@ -25,7 +26,7 @@ from spacekey.resolvers.attempts import Attempts
 from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.refusal_log import RefusalLog
-from spacekey.resolvers.system import System
+from spacekey.resolvers.system import System, WorkspaceCreation
 from spacekey.resolvers.verify import StoreVerifier
 
 from .introspectors import check_catalogs
@@ -46,17 +47,38 @@ def build_system(settings: Settings) -> System:
 
     :raises ConfigurationError: a catalog is wrong, the database is a folder, or its folder cannot be made.
     """
+    catalogs = load_catalogs(settings.catalogs)
+    creation = workspace_creation(settings, catalogs)
     store = Store(settings.database_url)
     _make_folder(store)
     return System(
         store=store,
-        catalogs=load_catalogs(settings.catalogs),
+        catalogs=catalogs,
         clock=utc_now,
         entropy=secrets.token_bytes,
         passwords=Passwords(),
         attempts=Attempts(),
         sleep=asyncio.sleep,
         default_staleness_seconds=default_staleness(store),
+        workspace_creation=creation,
+    )
+
+
+def workspace_creation(settings: Settings, catalogs: Collection[str]) -> WorkspaceCreation:
+    """Return who may make workspaces by the settings.
+
+    :param catalogs: the loaded catalogs' names.
+    :raises ConfigurationError: a catalog that people may make workspaces of is not loaded.
+    """
+    for name in settings.workspace_catalogs:
+        if name not in catalogs:
+            raise ConfigurationError(
+                f"SPACEKEY_WORKSPACE_CATALOGS: the catalog '{name}' is not loaded.{known_instead(name, catalogs)}"
+            )
+    return WorkspaceCreation(
+        by_members=settings.workspace_creation == "members",
+        owned_max=settings.workspaces_owned_max,
+        catalogs=frozenset(settings.workspace_catalogs) or None,
     )
 
 

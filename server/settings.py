@@ -25,6 +25,8 @@ WHOLE_DIGITS_MAX = 9
 SECONDS = ("header_seconds", "body_seconds", "idle_seconds")
 SECONDS_MAX = 3_600
 CPU_MS_MAX = 60_000
+OWNED_MAX = 10_000
+WORKSPACE_CREATORS = ("operator", "members")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FILE_SUFFIX = "_FILE"
 _SERVICE_LINK = re.compile(
@@ -62,6 +64,9 @@ class Settings:
     owner_email: str | None = None
     owner_password: Secret | None = None
     graphiql: bool = False
+    workspace_creation: str = "operator"
+    workspaces_owned_max: int = 3
+    workspace_catalogs: tuple[str, ...] = ()
     introspectors: tuple[Introspector, ...] = ()
     connections: int | None = None
     header_seconds: float = 10.0
@@ -97,6 +102,10 @@ class Settings:
         for name in SECONDS:
             if not 0 < getattr(self, name) <= SECONDS_MAX:
                 raise _wrong(name, _SECONDS)
+        if self.workspace_creation not in WORKSPACE_CREATORS:
+            raise _wrong("workspace_creation", f"write {' or '.join(WORKSPACE_CREATORS)}")
+        if not 1 <= self.workspaces_owned_max <= OWNED_MAX:
+            raise _wrong("workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
@@ -199,6 +208,10 @@ def _seconds(name: str) -> Callable[[str], float]:
     return read
 
 
+def _owned_max(text: str) -> int:
+    return _whole(text, "workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
+
+
 def _whole(text: str, name: str, remedy: str) -> int:
     """Digits and nothing else: ``int`` also takes ``8_0`` and the digits of other scripts."""
     digits = text.strip()
@@ -230,6 +243,9 @@ _READ: dict[str, Callable[[str], Any]] = {
     "catalogs": _paths,
     "port": _port,
     "processes": _processes,
+    "workspace_creation": lambda text: text.strip().lower(),
+    "workspaces_owned_max": _owned_max,
+    "workspace_catalogs": _list,
     "log_level": lambda text: text.strip().lower(),
     "trusted_proxies": _list,
     "owner_password": Secret,

@@ -20,19 +20,22 @@ const CREATE = `mutation ($input: CreateWorkspaceInput!) { answer: createWorkspa
 
 /** The page. */
 export async function homePage(_parameters, query) {
-  const { me } = await ask("{ me { scopes } }");
+  const { me } = await ask("{ me { scopes workspaceCatalogs } }");
   const some = me.scopes.includes("workspace:read");
   const { workspaces } = await ask(LIST, { ...pageArguments(query, 50), some });
-  const create = h("button", { type: "button", class: "main", onclick: createWorkspace }, "New workspace");
+  const mayCreate = me.workspaceCatalogs.length > 0;
+  const onclick = () => createWorkspace(me.workspaceCatalogs);
+  const create = mayCreate ? h("button", { type: "button", class: "main", onclick }, "New workspace") : null;
   const accept = h("a", { href: "/invitation", class: "button" }, "Accept an invitation");
   const nodes = workspaces?.nodes ?? [];
   if (!nodes.length) {
-    const text = "A workspace holds spaces, members and tokens. Make your own, or ask somebody to add you to theirs.";
-    return { title: "Workspaces", body: empty("You belong to no workspace yet", text, create, accept) };
+    const how = mayCreate ? "Create one, or ask a colleague to invite you to theirs." : "Ask its owner for an invitation.";
+    const text = `A workspace holds spaces, members and tokens. ${how}`;
+    return { title: "Workspaces", body: empty("You're not in a workspace yet", text, create, accept) };
   }
   const turn = (to) => go(`/?${new URLSearchParams(to)}`);
   const list = h("ul", { class: "cards" }, nodes.map(card));
-  return { title: "Workspaces", actions: [accept, create], body: [list, pager(workspaces.pageInfo, turn)] };
+  return { title: "Workspaces", actions: [accept, create].filter(Boolean), body: [list, pager(workspaces.pageInfo, turn)] };
 }
 
 function card(one) {
@@ -44,8 +47,9 @@ function card(one) {
   return h("li", {}, h("a", { href }, one.name), h("p", { class: "quiet" }, facts), suspended);
 }
 
-async function createWorkspace() {
-  const { catalogs } = await ask("{ catalogs { name title description } }");
+async function createWorkspace(names) {
+  const { catalogs: all } = await ask("{ catalogs { name title description } }");
+  const catalogs = all.filter((one) => names.includes(one.name));
   const dialog = openDialog({
     title: "New workspace",
     content: (close) =>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -61,6 +62,8 @@ def demo(
     from .demo_text import made_text, requests_text
 
     settings = _settings(host, port)
+    if "SPACEKEY_WORKSPACE_CREATION" not in os.environ:
+        settings = replace(settings, workspace_creation="members")  # a demo is there to be tried
 
     async def work(system: System) -> Facts:
         from spacekey.server.demo import make_demo

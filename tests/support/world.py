@@ -26,7 +26,7 @@ from spacekey.resolvers.members import add_member
 from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.sessions import SignedIn
 from spacekey.resolvers.spaces import create_space
-from spacekey.resolvers.system import System
+from spacekey.resolvers.system import System, WorkspaceCreation
 from spacekey.resolvers.users import create_user
 from spacekey.resolvers.workspaces import create_workspace
 from spacekey.schema.context import context_of
@@ -138,5 +138,6 @@ def make_world(store: Store, *, staleness_seconds: float = 0.0, clock: StoppedCl
         attempts=Attempts(),
         sleep=nap,
         default_staleness_seconds=staleness_seconds,
+        workspace_creation=WorkspaceCreation(by_members=True, owned_max=1_000),
     )
     return World(system, stopped, naps)
