@@ -26,15 +26,19 @@ from .secret import ENVIRONMENTS, is_brand
 from .text_input import read_file
 
 CATALOG_BYTES_MAX = 1_000_000
+CATALOGS_MAX = 100
 
 
 def load_catalogs(paths: Iterable[Path]) -> dict[str, Catalog]:
     """Read several catalog files, by catalog name.
 
-    :raises CatalogError: for an unreadable or wrong file, and for two files with one name or one brand.
+    :raises CatalogError: for an unreadable or wrong file, for two files with one name or one brand, and for more than
+        100 files.
     """
     catalogs: dict[str, Catalog] = {}
     for path in paths:
+        if len(catalogs) >= CATALOGS_MAX:
+            raise CatalogError(str(path), "(file)", f"one server loads at most {CATALOGS_MAX} catalogs")
         catalog = load_catalog(path)
         for other in catalogs.values():
             for key, one, two in (("name", catalog.name, other.name), ("brand", catalog.brand, other.brand)):

@@ -106,6 +106,8 @@ class Table:
         value = self._get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
             raise self.wrong(key, f"write a list of tables, [[{key}]]")
+        if len(value) > ENTRIES_MAX:
+            raise self.wrong(key, f"has over {ENTRIES_MAX} entries")
         return [Table(self._file, f"{key}[{number}]", one) for number, one in enumerate(value)]
 
     def entries(self) -> Iterator[tuple[str, Table]]:

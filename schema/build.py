@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import aclosing
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext
@@ -20,9 +22,10 @@ from spacekey.middleware import Visit
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 
 from .context import Context
+from .costs import CostModel
 from .documents import Documents, DocumentSteps
 from .member_mutations import MemberMutations
-from .operation_limits import OperationLimits
+from .operation_limits import ChargeCost, OperationLimits
 from .query import Query
 from .quiet import quieten
 from .scalars import DATE_TIME
@@ -75,6 +78,12 @@ class SpacekeySchema(ScopedSchema):
             self._process_errors([error])
             yield PreExecutionError(data=None, errors=[error])
 
+    def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
+        """Return the extensions of one operation; charging comes after the scopes were decided."""
+        extensions = super().get_extensions(sync)
+        limits = [one for one in extensions if isinstance(one, OperationLimits)]
+        return extensions if sync else [*extensions, *map(ChargeCost, limits)]
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Called by Strawberry with the errors of every operation, before they are logged and answered."""
         quieten(errors)
@@ -84,10 +93,15 @@ class SpacekeySchema(ScopedSchema):
 def build_schema() -> ScopedSchema:
     """Spacekey's GraphQL schema, its rules compiled.
 
-    :raises ConfigurationError: when a rule names a scope that does not exist.
+    :raises ConfigurationError: when a rule names a scope that does not exist, or a list field declares no bound.
     """
     documents = Documents(DOCUMENTS_CACHED)
-    return SpacekeySchema(
+
+    @cache
+    def model() -> CostModel:
+        return CostModel(schema._schema)
+
+    schema = SpacekeySchema(
         query=Query,
         mutation=Mutation,
         types=[Token, Space, Workspace],
@@ -95,7 +109,7 @@ def build_schema() -> ScopedSchema:
         extensions=[
             lambda: DocumentSteps(documents),
             MaskUnexpected,
-            OperationLimits,
+            lambda: OperationLimits(model()),
         ],
         scopes=ScopeEnforcement(
             mode=Mode.REJECT,
@@ -105,6 +119,8 @@ def build_schema() -> ScopedSchema:
             known_scopes=frozenset(MANAGEMENT_SCOPES),
         ),
     )
+    model()
+    return schema
 
 
 def _principal(context: object) -> Principal | None:

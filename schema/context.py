@@ -36,9 +36,20 @@ class SessionPort(Protocol):
         ...
 
 
+class Budget(Protocol):
+    """What one caller may spend on operations, in the unit of :mod:`.costs`."""
+
+    async def charge(self, cost: int) -> int | None:
+        """Charge the cost of one operation.
+
+        :return: None when it was charged, else the seconds until it would be.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class Context:
-    """One request. ``caller`` is None when nobody signed in and no token was sent; ``visit`` counts its usage."""
+    """One request. ``caller`` is None for an anonymous caller; ``visit`` counts its usage, ``budget`` its cost."""
 
     system: System
     principal: Principal | None
@@ -47,6 +58,7 @@ class Context:
     session: SessionPort
     loaders: Loaders
     visit: Visit | None = None
+    budget: Budget | None = None
 
     @property
     def known_caller(self) -> Caller:
@@ -76,9 +88,10 @@ def context_of(
     request_facts: RequestFacts,
     session: SessionPort,
     visit: Visit | None = None,
+    budget: Budget | None = None,
 ) -> Context:
     """A context for one request, with fresh loaders."""
-    return Context(system, principal, caller, request_facts, session, Loaders(system, caller), visit)
+    return Context(system, principal, caller, request_facts, session, Loaders(system, caller), visit, budget)
 
 
 SpacekeyInfo = Info[Context, None]

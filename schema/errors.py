@@ -14,6 +14,7 @@ from spacekey.domain.refusal import Forbidden, InvalidInput, Refusal
 log = logging.getLogger("spacekey.graphql")
 
 UNAVAILABLE = "UNAVAILABLE"
+RATE_LIMITED = "RATE_LIMITED"
 _API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_within_days"}
 """What resolvers call by another name than this API."""
 
@@ -21,6 +22,15 @@ _API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_withi
 def refused(code: str, message: str, **facts: Any) -> GraphQLError:
     """An error that clients can tell by its ``extensions.code``."""
     return GraphQLError(message, extensions={"code": code, **facts})
+
+
+def rate_limited(seconds: int) -> GraphQLError:
+    """Return the error for a caller that has spent its budget.
+
+    :param seconds: until the same operation would be admitted.
+    """
+    message = f"You have spent what you may in this time. Try again in {seconds} s, or ask for less at once."
+    return refused(RATE_LIMITED, message, retryAfterSeconds=seconds)
 
 
 def error_of(error: Refusal | Unavailable) -> GraphQLError:

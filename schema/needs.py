@@ -8,8 +8,11 @@ from strawberry.schema import BaseSchema, Schema
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware.graphql import required_scopes
+from spacekey.middleware.graphql.required import CANDIDATES_MAX
 
+from .costs import at_most
 from .document_limits import parse_bounded
 from .documents import RULES
 from .errors import error_of
@@ -22,8 +25,12 @@ DOCUMENT_LENGTH_MAX = 4_000
 class Needs:
     """The rule of an operation."""
 
-    alternatives: list[list[str]] = strawberry.field(description="Any one of these sets will do.")
-    scopes: list[str] = strawberry.field(description="The smallest of the sets.")
+    alternatives: list[list[str]] = strawberry.field(
+        description="Any one of these sets will do.", directives=[at_most(CANDIDATES_MAX)]
+    )
+    scopes: list[str] = strawberry.field(
+        description="The smallest of the sets.", directives=[at_most(len(MANAGEMENT_SCOPES))]
+    )
 
 
 def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> Needs:

@@ -1,131 +1,75 @@
-"""Bounds on one operation: depth, aliases and cost, decided before anything runs.
+"""Bounds on one operation: depth, aliases and cost, decided before anything runs; and what its caller pays for it.
 
-The cost of a field is 1 and that of its selections; a connection's selections count once for each row it may return.
-Introspection has a purse of its own, since the question that every tool asks is larger than any other operation.
-Fragments are measured once each, so a bomb of nested fragments costs no more than its text.
+Introspection has a bound of its own, because the question that every tool asks is larger than any other operation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    IntValueNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    VariableNode,
-)
+from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
-from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
-
-from .errors import refused
+from .context import Context
+from .costs import CostModel, Measure, Size
+from .errors import rate_limited, refused
 
 DEPTH_MAX = 15
 ALIASES_MAX = 50
 COST_MAX = 20_000
-INTROSPECTION_MAX = 400_000
-CONNECTIONS = frozenset({"tokens", "workspaces", "spaces", "members", "auditLog"})
-INTROSPECTION = frozenset({"__schema", "__type"})
-INTROSPECTION_ROWS: Mapping[str, int] = {
-    "types": 150,
-    "fields": 20,
-    "args": 2,
-    "inputFields": 10,
-    "enumValues": 6,
-    "directives": 10,
-}
-"""About how many there are of each, one with another; no field of this API has such a name."""
-
-COSTS: Mapping[str, int] = {"requiredScopes": 12_000}
-"""What one field costs that works more than it answers: validating another document takes as long as a large one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large a selection is."""
-
-    depth: int
-    aliases: int
-    cost: int
-    introspection: int
+INTROSPECTION_MAX = 60_000
+"""Values that introspection may answer. GraphQL's own question is counted as 40,000 of them, and answers 7,000."""
+INTROSPECTION_PER_COST = 5
+"""Of such values, which are at hand and counted as the most that they can be, cost 1."""
+INTROSPECTIONS_MAX = 2
+"""Times ``__schema`` or ``__type`` in one operation. GraphQL's own question has one, some tools ask for a type too."""
 
 
 class OperationLimits(SchemaExtension):
     """Refuses an operation that is too deep, too often aliased or too costly."""
 
+    def __init__(self, model: CostModel) -> None:
+        super().__init__()
+        self._model = model
+        self.cost = 0
+
     def on_execute(self) -> Iterator[None]:
-        """Measure, then let it run."""
+        """Measure every operation of the document, then let the chosen one run."""
         context = self.execution_context
-        document = context.graphql_document
+        document, request = context.graphql_document, context.context
         if document is not None:
+            catalogs = request.system.catalogs if isinstance(request, Context) else None
             fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+            measure = Measure(self._model, fragments, context.variables or {}, self._model.loaded(catalogs))
+            schema = self._model.schema
             for operation in document.definitions:
                 if isinstance(operation, OperationDefinitionNode):
-                    _check(Measure(fragments, context.variables or {}).of(operation.selection_set))
+                    size = measure.of(operation.selection_set, schema.get_root_type(operation.operation))
+                    _check(size)
+                    if operation.name is None or operation.name.value == context.operation_name:
+                        self.cost = size.cost + size.introspection // INTROSPECTION_PER_COST
         yield
 
 
-class Measure:
-    """Measures selections of one document under one request's variables."""
+class ChargeCost(SchemaExtension):
+    """Charges the operation to its caller's budget, unless it was refused already. Each operation pays for itself."""
 
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
-        self._fragments = fragments
-        self._variables = variables
-        self._known: dict[str, Size] = {}
+    def __init__(self, limits: OperationLimits) -> None:
+        super().__init__()
+        self._limits = limits
 
-    def of(self, selections: SelectionSetNode | None) -> Size:
-        """Depth of the deepest field, and the sums of the rest."""
-        depth = aliases = cost = introspection = 0
-        for node in selections.selections if selections is not None else ():
-            if isinstance(node, FieldNode):
-                size = self._field(node)
-            elif isinstance(node, FragmentSpreadNode):
-                size = self._fragment(node.name.value)
-            else:
-                size = self.of(getattr(node, "selection_set", None))
-            depth = max(depth, size.depth)
-            aliases += size.aliases
-            cost += size.cost
-            introspection += size.introspection
-        return Size(depth, aliases, cost, introspection)
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Charge, before anything runs.
 
-    def _field(self, node: FieldNode) -> Size:
-        inner = self.of(node.selection_set)
-        name, depth, aliases = node.name.value, inner.depth + 1, inner.aliases + (node.alias is not None)
-        if name in INTROSPECTION:
-            return Size(depth, aliases, 1, inner.introspection + inner.cost)
-        rows = self._rows(node) if name in CONNECTIONS else INTROSPECTION_ROWS.get(name, 1)
-        return Size(depth, aliases, COSTS.get(name, 1) + rows * inner.cost, inner.introspection)
-
-    def _fragment(self, name: str) -> Size:
-        if name not in self._known:
-            # Validation has refused cycles before this runs; the entry keeps even a cycle finite.
-            self._known[name] = Size(0, 0, 0, 0)
-            fragment = self._fragments.get(name)
-            self._known[name] = self.of(fragment.selection_set if fragment is not None else None)
-        return self._known[name]
-
-    def _rows(self, node: FieldNode) -> int:
-        for argument in node.arguments or ():
-            if argument.name.value in {"first", "last"}:
-                value = argument.value
-                if isinstance(value, IntValueNode):
-                    return _bounded(int(value.value))
-                if isinstance(value, VariableNode):
-                    given = self._variables.get(value.name.value)
-                    return _bounded(given) if isinstance(given, int) else PAGE_SIZE_MAX
-        return PAGE_SIZE_DEFAULT
-
-
-def _bounded(rows: int) -> int:
-    return min(max(rows, 1), PAGE_SIZE_MAX)
+        :raises GraphQLError: RATE_LIMITED, when the caller has spent its budget.
+        """
+        context = self.execution_context
+        request = context.context
+        if context.result is None and isinstance(request, Context) and request.budget is not None:
+            seconds = await request.budget.charge(self._limits.cost)
+            if seconds is not None:
+                raise rate_limited(seconds)
+        yield
 
 
 def _check(size: Size) -> None:
@@ -134,6 +78,7 @@ def _check(size: Size) -> None:
         ("often aliased", size.aliases, ALIASES_MAX),
         ("costly", size.cost, COST_MAX),
         ("curious about the schema", size.introspection, INTROSPECTION_MAX),
+        ("often asking for the schema", size.introspections, INTROSPECTIONS_MAX),
     ):
         if found > most:
             raise _too(what, found, most)

@@ -6,6 +6,9 @@ import strawberry
 
 from spacekey.domain.catalog import Policy as DomainPolicy
 
+from .catalog_types import SCOPES_MAX
+from .costs import at_most
+
 
 @strawberry.type(description="A workspace's own limits on its tokens; lifetimes are seconds, null is no limit.")
 class Policy:
@@ -14,7 +17,9 @@ class Policy:
     lifetime_seconds_max: int | None
     lifetime_seconds_default: int | None
     expiry_required: bool
-    scopes_allowed: list[str] | None = strawberry.field(description="Null allows every scope the plan allows.")
+    scopes_allowed: list[str] | None = strawberry.field(
+        description="Null allows every scope the plan allows.", directives=[at_most(SCOPES_MAX)]
+    )
 
 
 def policy_type(policy: DomainPolicy) -> Policy:

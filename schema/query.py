@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from spacekey.domain.catalog_file import CATALOGS_MAX
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import page_request
 from spacekey.domain.refusal import NotFound
@@ -14,14 +15,15 @@ from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.list_others import one_member, one_space
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.own_sessions import own_sessions
+from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, own_sessions
 from spacekey.resolvers.workspaces import creatable_catalogs
 
 from .answering import answering, found
+from .catalog_types import SCOPES_MAX, catalog_type
 from .catalog_types import Catalog as CatalogType
-from .catalog_types import catalog_type
 from .connection import After, Before, Connection, First, Last, connection_of
 from .context import Context, SpacekeyInfo
+from .costs import at_most, paged
 from .member_types import Member, member_type
 from .needs import Needs, needs_of
 from .node import Node
@@ -37,9 +39,14 @@ class Me:
 
     kind: str = strawberry.field(description="`member`, `workspace` or `space`.")
     user: User | None = strawberry.field(description="The person; null for tokens.")
-    scopes: list[str] = strawberry.field(description="For a member the union over their workspaces.")
     workspace_catalogs: list[str] = strawberry.field(
-        description="The catalogs you may make workspaces of; empty where only the operator makes them, and for tokens."
+        description=(
+            "The catalogs you may make workspaces of; empty where only the operator makes them, and for tokens."
+        ),
+        directives=[at_most(CATALOGS_MAX)],
+    )
+    scopes: list[str] = strawberry.field(
+        description="For a member the union over their workspaces.", directives=[at_most(CATALOGS_MAX * SCOPES_MAX)]
     )
     own_token: strawberry.Private[str | None]
 
@@ -76,7 +83,7 @@ class Query:
 
     @strawberry.field(
         description="The browsers you are signed in with, the last seen first; for people, not for tokens.",
-        directives=[requires_scopes()],
+        directives=[requires_scopes(), at_most(SESSIONS_LISTED_MAX)],
     )
     async def sessions(self, info: SpacekeyInfo) -> list[Session]:
         """The caller's own sessions."""
@@ -99,7 +106,7 @@ class Query:
                 return await _member(info.context, id)
 
     @strawberry.field(
-        description="The workspaces you belong to, by name.", directives=[requires_scopes("workspace:read")]
+        description="The workspaces you belong to, by name.", directives=[requires_scopes("workspace:read"), paged()]
     )
     async def workspaces(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
@@ -133,7 +140,9 @@ class Query:
         catalog = info.context.system.catalogs.get(name)
         return None if catalog is None else catalog_type(catalog)
 
-    @strawberry.field(description="All products this server knows, by name.", directives=[requires_scopes()])
+    @strawberry.field(
+        description="All products this server knows, by name.", directives=[requires_scopes(), at_most(CATALOGS_MAX)]
+    )
     def catalogs(self, info: SpacekeyInfo) -> list[CatalogType]:
         """Catalogs."""
         return [catalog_type(one) for _, one in sorted(info.context.system.catalogs.items())]

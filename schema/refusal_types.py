@@ -11,7 +11,9 @@ from strawberry.utils.str_converters import to_camel_case
 from spacekey.domain import refusal as domain
 from spacekey.domain.errors import Unavailable
 
+from .catalog_types import SCOPES_MAX
 from .context import Context
+from .costs import at_most
 from .errors import error_of
 
 
@@ -34,7 +36,7 @@ class InvalidInput(Refusal):
 class ScopeNotAllowed(Refusal):
     """Which scopes."""
 
-    scopes: list[str]
+    scopes: list[str] = strawberry.field(directives=[at_most(SCOPES_MAX)])
 
 
 @strawberry.type(description="The workspace's plan does not include it.")

@@ -17,6 +17,7 @@ from spacekey.resolvers.sessions import SignedIn
 
 from .answering import answering
 from .context import Context, SpacekeyInfo
+from .costs import at_most
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, SignInFailed, TooManyAttempts, answered
 from .session_types import User
 
@@ -75,7 +76,8 @@ class EndSessionsSuccess:
 
     ended: int = strawberry.field(description="How many.")
     ended_session_ids: list[strawberry.ID] = strawberry.field(
-        description="Their `id`s, to drop from a client's cache; at most 100."
+        description="Their `id`s, to drop from a client's cache; at most 100.",
+        directives=[at_most(SESSIONS_LISTED_MAX)],
     )
 
 

@@ -13,6 +13,7 @@ from spacekey.models.workspace import Space as SpaceRow
 from .answering import answering
 from .connection import After, Before, Connection, First, Last
 from .context import SpacekeyInfo
+from .costs import paged
 from .node import Node
 from .token_lists import FilterArgument, OrderArgument, listed_tokens
 from .token_types import Token
@@ -58,7 +59,7 @@ class Space(Node):
             authority = await info.context.loaders.authority.load(self.row.workspace_id)
             return None if authority is None else workspace_type(authority)
 
-    @strawberry.field(directives=[requires_scopes("tokens:read")])
+    @strawberry.field(directives=[requires_scopes("tokens:read"), paged()])
     async def tokens(
         self,
         info: SpacekeyInfo,

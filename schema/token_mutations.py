@@ -14,8 +14,10 @@ from spacekey.resolvers.create_token import Issued, create_space_token, create_t
 from spacekey.resolvers.rotate_token import ROTATING, rotate_token
 from spacekey.resolvers.token_view import TokenView
 from spacekey.resolvers.update_token import Changed, update_token
+from spacekey.resolvers.validate import BULK_MAX
 
 from .context import Context, SpacekeyInfo
+from .costs import at_most
 from .left_out import kept
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, PlanLimit, ScopeNotAllowed, answered
 from .token_inputs import (
@@ -64,7 +66,7 @@ class ChangeTokenSuccess:
 class RevokeTokensSuccess:
     """All of them are revoked."""
 
-    tokens: list[Token]
+    tokens: list[Token] = strawberry.field(directives=[at_most(BULK_MAX)])
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
 
 

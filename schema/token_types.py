@@ -12,12 +12,15 @@ from spacekey.domain.page import TokenOrder
 from spacekey.domain.token_state import Status
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.list_tokens import TokenSearch
-from spacekey.resolvers.token_usage import checked_days
+from spacekey.resolvers.token_usage import USAGE_DAYS_MAX, checked_days
 from spacekey.resolvers.token_view import TokenView
+from spacekey.resolvers.validate import GRANTS_MAX
 
 from .actor_types import Actor, actor_type
 from .answering import answering
+from .catalog_types import SCOPES_MAX
 from .context import SpacekeyInfo
+from .costs import ListSize, at_most
 from .node import Node
 
 if TYPE_CHECKING:
@@ -112,12 +115,15 @@ class Token(Node):
         """The role."""
         return self.view.role
 
-    @strawberry.field(description="What was given, as given.")
+    @strawberry.field(description="What was given, as given.", directives=[at_most(GRANTS_MAX)])
     def grants(self) -> list[str]:
         """Grants."""
         return list(self.view.token.grants)
 
-    @strawberry.field(description="What the grants come to now: cut to the plan, the policy and the roles.")
+    @strawberry.field(
+        description="What the grants come to now: cut to the plan, the policy and the roles.",
+        directives=[at_most(SCOPES_MAX)],
+    )
     def scopes(self) -> list[str]:
         """Effective scopes, sorted."""
         return sorted(self.view.scopes)
@@ -184,7 +190,7 @@ class Token(Node):
 
     @strawberry.field(
         description="Days with requests among the last ones, oldest first.",
-        directives=[requires_scopes("usage:read")],
+        directives=[requires_scopes("usage:read"), ListSize(assumed_size=USAGE_DAYS_MAX, slicing_arguments=["days"])],
     )
     async def usage(self, info: SpacekeyInfo, days: int = 30) -> list[UsageDay]:
         """Requests by day."""
@@ -197,7 +203,7 @@ class Token(Node):
 
     @strawberry.field(
         description="Effective scopes that no request of the last days needed: candidates for removal.",
-        directives=[requires_scopes("usage:read")],
+        directives=[requires_scopes("usage:read"), at_most(SCOPES_MAX)],
     )
     async def unused_scopes(self, info: SpacekeyInfo, days: int = 90) -> list[str]:
         """Scopes never needed."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import strawberry
 
+from spacekey.domain.catalog_table import ENTRIES_MAX
 from spacekey.domain.page import page_request
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.authority import Authority
@@ -14,9 +15,10 @@ from spacekey.resolvers.workspace_facts import limit_of, plan_of, policy_of
 
 from .answering import answering
 from .audit_types import AuditEvent, event_type
-from .catalog_types import Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
+from .catalog_types import SCOPES_MAX, Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
 from .connection import After, Before, Connection, First, Last, connection_of
 from .context import SpacekeyInfo
+from .costs import at_most, paged
 from .loaders import AskedEvents, AskedSpaces
 from .member_types import Invitation, Member, invitation_type, member_type
 from .node import Node
@@ -72,7 +74,9 @@ class Workspace(Node):
         """The product's words."""
         return catalog_type(self.authority.catalog)
 
-    @strawberry.field(description="The roles that exist here, as this workspace configured them.")
+    @strawberry.field(
+        description="The roles that exist here, as this workspace configured them.", directives=[at_most(ENTRIES_MAX)]
+    )
     def roles(self) -> list[Role]:
         """Roles."""
         return role_types(self.authority.catalog, self.authority.roles)
@@ -82,7 +86,7 @@ class Workspace(Node):
         """The workspace's own limits on its tokens."""
         return policy_type(policy_of(self.authority.workspace))
 
-    @strawberry.field(description="What you may do here.")
+    @strawberry.field(description="What you may do here.", directives=[at_most(SCOPES_MAX)])
     def my_scopes(self) -> list[str]:
         """The caller's effective scopes in this workspace, sorted."""
         return sorted(self.authority.scopes)
@@ -93,7 +97,7 @@ class Workspace(Node):
         grants = self.authority.grants
         return grants[0] if len(grants) == 1 and grants[0] in self.authority.roles else None
 
-    @strawberry.field(directives=[requires_scopes("spaces:read")])
+    @strawberry.field(directives=[requires_scopes("spaces:read"), paged()])
     async def spaces(
         self,
         info: SpacekeyInfo,
@@ -110,7 +114,7 @@ class Workspace(Node):
             page = await context.loaders.spaces(asked).load(self.authority.workspace.id)
         return connection_of(page, space_type)
 
-    @strawberry.field(directives=[requires_scopes("tokens:read")])
+    @strawberry.field(directives=[requires_scopes("tokens:read"), paged()])
     async def tokens(
         self,
         info: SpacekeyInfo,
@@ -126,7 +130,7 @@ class Workspace(Node):
             info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before)
         )
 
-    @strawberry.field(directives=[requires_scopes("members:read")])
+    @strawberry.field(directives=[requires_scopes("members:read"), paged()])
     async def members(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Member]:
@@ -139,7 +143,7 @@ class Workspace(Node):
 
     @strawberry.field(
         description="Invitations that nobody has accepted yet, newest first.",
-        directives=[requires_scopes("members:read")],
+        directives=[requires_scopes("members:read"), paged()],
     )
     async def invitations(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
@@ -151,7 +155,7 @@ class Workspace(Node):
             page = await context.loaders.invitations(request).load(self.authority.workspace.id)
         return connection_of(page, lambda pair: invitation_type(*pair))
 
-    @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read")])
+    @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read"), paged()])
     async def audit_log(
         self,
         info: SpacekeyInfo,

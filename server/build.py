@@ -14,6 +14,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.suggest import known_instead
 from spacekey.middleware.limits.anonymous import AnonymousBudget
+from spacekey.middleware.limits.counted import CountedLimiter
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.observed import VerifierObserver
 from spacekey.middleware.usage import UsageCollector
@@ -88,6 +89,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
     check_catalogs(settings.introspectors, system.catalogs)
     metrics = Metrics()
     refusals = RefusalLog(system)
+    limiter = build_limiter(settings, metrics)
     usage = UsageCollector(StoreUsage(system.store, system.clock), now=system.clock)
     metrics.follow(usage)
     metrics.follow_refusals(refusals)
@@ -100,7 +102,8 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         refusals=refusals,
         usage=usage,
         metrics=metrics,
-        limits=build_limiter(settings, metrics),
+        limits=CountedLimiter(limiter, metrics),
+        budgets=limiter,
         flood=RefusalFlood(),
         anonymous=AnonymousBudget(Limit(settings.anonymous_cpu_ms, settings.anonymous_cpu_ms_burst)),
     )

@@ -18,10 +18,11 @@ from spacekey.middleware import optional, problems, visit_of
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.resolvers.caller import caller_of
 from spacekey.schema.context import context_of
-from spacekey.schema.errors import UNAVAILABLE
+from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, rate_limited
 
 from .body import JSON_TYPE, BadBody
 from .graphql_request import RESPONSE_TYPE, GraphQLRequest, graphql_request, response_type
+from .limits import budget_of
 from .parts import facts_of, parts_of, principal_of
 from .refusals import REALM
 from .session_cookie import CookieSession
@@ -29,6 +30,8 @@ from .session_cookie import CookieSession
 ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
 _STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, UNAVAILABLE: 503}
 RETRY_AFTER_SECONDS = 1
+CHARACTERS_PER_COST = 100
+"""Characters of a document that cost 1 to parse and validate."""
 
 
 class GraphQLDoor:
@@ -58,8 +61,14 @@ class GraphQLDoor:
         principal, facts = principal_of(request), facts_of(request)
         # Not known_caller(): an introspector has nothing to do here, and as a token of no workspace it sees nothing.
         caller = None if principal is None else caller_of(principal, facts)
+        parts = parts_of(request)
+        budget = budget_of(parts.budgets, parts.settings, principal, facts.ip)
+        # Reading and validating the document is paid before it is done; what it asks for when that is known.
+        seconds = await budget.charge(1 + len(asked.query) // CHARACTERS_PER_COST)
+        if seconds is not None:
+            return PreExecutionError(data=None, errors=[rate_limited(seconds)])
         visit = visit_of(request.scope)
-        context = context_of(parts_of(request).system, principal, caller, facts, session, visit)
+        context = context_of(parts.system, principal, caller, facts, session, visit, budget)
         try:
             return await self._schema.execute(
                 asked.query,
@@ -100,6 +109,9 @@ def _response(media: str, result: ExecutionResult) -> Response:
         body["extensions"] = result.extensions
     if unavailable:
         return _json(media, 503, body, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
+    seconds = _rate_limited(result)
+    if seconds is not None:
+        return _json(media, 429, body, {"Retry-After": str(seconds), "Cache-Control": "no-store"})
     status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
     headers = _challenge(errors) if status in (401, 403) else {}
     return _json(media, status, body, headers)
@@ -115,6 +127,17 @@ def _is_unavailable(result: ExecutionResult) -> bool:
         return False
     failed = {error.path[0] for error in errors if error.path}
     return result.data is None or all(value is None and name in failed for name, value in result.data.items())
+
+
+def _rate_limited(result: ExecutionResult) -> int | None:
+    """Return the seconds to wait when the operation was refused because its caller's budget is spent.
+
+    Nothing was executed then, so that there is no ``data`` entry and both media types may answer 429.
+    """
+    for error in result.errors or ():
+        if result.data is None and (error.extensions or {}).get("code") == RATE_LIMITED:
+            return int((error.extensions or {})["retryAfterSeconds"])
+    return None
 
 
 def _is_request_error(result: ExecutionResult) -> bool:

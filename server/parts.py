@@ -26,7 +26,11 @@ from .settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One server's parts. ``verifier`` asks the store at every call: nothing here is served from a cache."""
+    """One server's parts. ``verifier`` asks the store at every call: nothing here is served from a cache.
+
+    ``limits`` are charged requests by plan, ``budgets`` the cost of GraphQL operations by caller; both keep their
+    accounts in the same place.
+    """
 
     settings: Settings
     system: System
@@ -35,6 +39,7 @@ class Parts:
     usage: UsageCollector
     metrics: Metrics
     limits: Limiter
+    budgets: Limiter
     flood: RefusalFlood
     anonymous: AnonymousBudget
 

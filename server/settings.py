@@ -27,6 +27,8 @@ SECONDS_MAX = 3_600
 CPU_MS_MAX = 60_000
 OWNED_MAX = 10_000
 WORKSPACE_CREATORS = ("operator", "members")
+COST_PER_MINUTE_MIN = 1_000
+_COST_REMEDY = f"write a number from {COST_PER_MINUTE_MIN} to {10**WHOLE_DIGITS_MAX - 1}"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FILE_SUFFIX = "_FILE"
 _SERVICE_LINK = re.compile(
@@ -61,6 +63,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     redis_url: str | None = field(default=None, repr=False)
     processes: int = 1
+    graphql_cost_per_minute: int = 200_000
+    anonymous_cost_per_minute: int = 40_000
     owner_email: str | None = None
     owner_password: Secret | None = None
     graphiql: bool = False
@@ -106,6 +110,9 @@ class Settings:
             raise _wrong("workspace_creation", f"write {' or '.join(WORKSPACE_CREATORS)}")
         if not 1 <= self.workspaces_owned_max <= OWNED_MAX:
             raise _wrong("workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
+        for name in ("graphql_cost_per_minute", "anonymous_cost_per_minute"):
+            if not COST_PER_MINUTE_MIN <= getattr(self, name) < 10**WHOLE_DIGITS_MAX:
+                raise _wrong(name, _COST_REMEDY)
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
@@ -212,6 +219,10 @@ def _owned_max(text: str) -> int:
     return _whole(text, "workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
 
 
+def _cost(name: str) -> Callable[[str], int]:
+    return lambda text: _whole(text, name, _COST_REMEDY)
+
+
 def _whole(text: str, name: str, remedy: str) -> int:
     """Digits and nothing else: ``int`` also takes ``8_0`` and the digits of other scripts."""
     digits = text.strip()
@@ -246,6 +257,8 @@ _READ: dict[str, Callable[[str], Any]] = {
     "workspace_creation": lambda text: text.strip().lower(),
     "workspaces_owned_max": _owned_max,
     "workspace_catalogs": _list,
+    "graphql_cost_per_minute": _cost("graphql_cost_per_minute"),
+    "anonymous_cost_per_minute": _cost("anonymous_cost_per_minute"),
     "log_level": lambda text: text.strip().lower(),
     "trusted_proxies": _list,
     "owner_password": Secret,

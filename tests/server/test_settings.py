@@ -221,6 +221,8 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_BODY_SECONDS": "2.5",
         "SPACEKEY_IDLE_SECONDS": "0.5",
         "SPACEKEY_ANONYMOUS_CPU_MS": "1000",
+        "SPACEKEY_GRAPHQL_COST_PER_MINUTE": "5000",
+        "SPACEKEY_ANONYMOUS_COST_PER_MINUTE": "3000",
         "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "5000",
         "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
     }
