@@ -126,11 +126,12 @@ class Asking:
         decision = self.decision
         if decision is None:
             cost = access.cost if type(access) is Requirement else 1
-            if principal.limit is None or cost == 0:
+            limit = self._gate.limit_of(principal)
+            if limit is None or cost == 0:
                 return True
             self._paid = cost = cost or 1
             try:
-                decision = self.decision = self._gate.charge_at_once(principal.id, principal.limit, cost)
+                decision = self.decision = self._gate.charge_at_once(principal.id, limit, cost)
             except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
                 log.error("the limiter failed with %s", type(error).__name__)
         return decision is not None and decision.allowed

@@ -53,6 +53,7 @@ class Gate:
     usage: UsageCounter | None = None
     origins: OriginCheck | None = None
     watch: Watch = field(default_factory=Watch)
+    limit: Limit | None = None
     recall: Recall = field(init=False, repr=False)
     """The verifier's memory for tokens of this environment. May raise."""
     fate: Fate = field(init=False, repr=False)
@@ -85,12 +86,17 @@ class Gate:
             verdict = await asked_within(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
         return self._sensible(verdict)
 
+    def limit_of(self, principal: Principal) -> Limit | None:
+        """Return what the principal is held to: the app's one limit for all, else its own; None for no limit."""
+        return self.limit or principal.limit
+
     async def charge(self, principal: Principal, cost: int) -> Decision | None:
         """Charge the principal's limit; None when there is none, or the limiter failed, which stops nobody."""
-        if self.limits is None or principal.limit is None:
+        limit = self.limit_of(principal)
+        if self.limits is None or limit is None:
             return None
         try:
-            return await self.limits.charge(principal.id, principal.limit, cost)
+            return await self.limits.charge(principal.id, limit, cost)
         except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
             log.error("the limiter failed with %s", type(error).__name__)
             return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import VerifiesSecrets
 
@@ -58,6 +59,8 @@ class TokenMiddleware:
         some, as the embedded verifier has its catalogs', and no ``fallback`` may bring others.
     :param limits: holds tokens to their plans' limits; each request with a valid token is charged once. See
         docs/limits.md. Whoever made it closes it.
+    :param limit: one limit for every caller of this app, people signed in by ``fallback`` included, instead of the
+        limit of each token's plan; for an API that is not what plans pay for. Needs ``limits``.
     :param flood: holds up secrets from addresses that send too many made-up ones.
     :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, where
         it has one, as the embedded and the remote verifier have. See docs/usage.md.
@@ -84,6 +87,7 @@ class TokenMiddleware:
         deny_by_default: bool = True,
         known_scopes: Collection[str] | None = None,
         limits: Limiter | None = None,
+        limit: Limit | None = None,
         flood: "RefusalFlood | None" = None,
         usage: UsageCounter | None = None,
         recheck_seconds: float = RECHECK_SECONDS,
@@ -96,6 +100,8 @@ class TokenMiddleware:
         check_async("fallback", fallback, "Valid(…), Refused(…) or Absent()")
         check_async("workspace_of", workspace_of, "the id of the space's workspace, or None")
         check_not_async("on_outcome", on_outcome)
+        if limit is not None and limits is None:
+            raise ConfigurationError("limit: nothing charges it; give limits= too, such as MemoryLimiter()")
         self.app = app
         usage = usage if usage is not None else asked.usage
         if known_scopes is None and fallback is None:
@@ -114,6 +120,7 @@ class TokenMiddleware:
             usage,
             None if allowed_origins is None else OriginCheck(allowed_origins),
             watch,
+            limit,
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
         self.doors = Doors(self, {} if rules is None else rules, deny_by_default, known)

@@ -92,7 +92,7 @@ class Visit(Exchange):
             outcome = outcome or self._peek()
         if type(outcome) is Valid:
             principal = outcome.principal
-            if principal.limit is not None and gate.limits is not None and not self._charged_at_once(principal, access):
+            if gate.limits is not None and not self._charged_at_once(principal, access):
                 return False
             if type(access) is Requirement and (enough := access.enough) is not None:
                 passes = enough <= principal.scopes  # the usual case, without another call

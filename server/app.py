@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.network import client_address
 from spacekey.domain.outcome import Outcome, Refused
+from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import TokenMiddleware
@@ -106,6 +107,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             on_outcome=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),
             limits=parts.limits,
+            limit=Limit(settings.api_per_minute, settings.api_burst),
             flood=parts.flood,
             usage=parts.usage,
         ),

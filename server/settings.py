@@ -26,6 +26,7 @@ SECONDS = ("header_seconds", "body_seconds", "idle_seconds")
 SECONDS_MAX = 3_600
 CPU_MS_MAX = 60_000
 OWNED_MAX = 10_000
+API_LIMIT_MAX = 1_000_000
 WORKSPACE_CREATORS = ("operator", "members")
 COST_PER_MINUTE_MIN = 1_000
 _COST_REMEDY = f"write a number from {COST_PER_MINUTE_MIN} to {10**WHOLE_DIGITS_MAX - 1}"
@@ -65,6 +66,8 @@ class Settings:
     processes: int = 1
     graphql_cost_per_minute: int = 200_000
     anonymous_cost_per_minute: int = 40_000
+    api_per_minute: int = 600
+    api_burst: int = 100
     owner_email: str | None = None
     owner_password: Secret | None = None
     graphiql: bool = False
@@ -106,6 +109,9 @@ class Settings:
         for name in SECONDS:
             if not 0 < getattr(self, name) <= SECONDS_MAX:
                 raise _wrong(name, _SECONDS)
+        for name in ("api_per_minute", "api_burst"):
+            if not 1 <= getattr(self, name) <= API_LIMIT_MAX:
+                raise _wrong(name, f"write a number from 1 to {API_LIMIT_MAX}")
         if self.workspace_creation not in WORKSPACE_CREATORS:
             raise _wrong("workspace_creation", f"write {' or '.join(WORKSPACE_CREATORS)}")
         if not 1 <= self.workspaces_owned_max <= OWNED_MAX:
@@ -215,8 +221,8 @@ def _seconds(name: str) -> Callable[[str], float]:
     return read
 
 
-def _owned_max(text: str) -> int:
-    return _whole(text, "workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
+def _up_to(name: str, most: int) -> Callable[[str], int]:
+    return lambda text: _whole(text, name, f"write a number from 1 to {most}")
 
 
 def _cost(name: str) -> Callable[[str], int]:
@@ -255,7 +261,9 @@ _READ: dict[str, Callable[[str], Any]] = {
     "port": _port,
     "processes": _processes,
     "workspace_creation": lambda text: text.strip().lower(),
-    "workspaces_owned_max": _owned_max,
+    "workspaces_owned_max": _up_to("workspaces_owned_max", OWNED_MAX),
+    "api_per_minute": _up_to("api_per_minute", API_LIMIT_MAX),
+    "api_burst": _up_to("api_burst", API_LIMIT_MAX),
     "workspace_catalogs": _list,
     "graphql_cost_per_minute": _cost("graphql_cost_per_minute"),
     "anonymous_cost_per_minute": _cost("anonymous_cost_per_minute"),

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spacekey.domain.errors import RuleError
+from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
@@ -50,7 +50,7 @@ async def greet(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-def app_with(verifier: Any, limits: Limiter | None) -> Starlette:
+def app_with(verifier: Any, limits: Limiter | None, limit: Limit | None = None) -> Starlette:
     """Every sort of route."""
 
     async def other(request: Request) -> Response:
@@ -82,7 +82,9 @@ def app_with(verifier: Any, limits: Limiter | None) -> Starlette:
         Route("/twice", requires("jobs:read")(starlette_requires("jobs:read")(twice))),
         WebSocketRoute("/socket", requires("jobs:read")(greet)),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier, limits=limits)])
+    return Starlette(
+        routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier, limits=limits, limit=limit)]
+    )
 
 
 class Waiting:
@@ -335,3 +337,19 @@ async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
     )
     assert isinstance(answered.verdict, Valid)
     assert answered.verdict.principal.limit == LIMIT
+
+
+async def test_one_limit_for_the_app_holds_whatever_a_token_s_own_is(
+    memory: MemoryVerifier, verifier: Any, limits: Limiter
+) -> None:
+    app = app_with(verifier, limits, limit=Limit(60, 2))
+    for own in (None, Limit(1, 1), Limit(1_000, 100)):
+        token = bearer(memory.issue("jobs:read", limit=own).reveal())
+        answers = [await call(app, "GET", "/jobs", token) for _ in range(3)]
+        assert [one.status for one in answers] == [200, 200, 429]
+        assert answers[0].headers["ratelimit-policy"].startswith('"default";q=60;w=60')
+
+
+def test_a_limit_that_nothing_charges_is_refused(memory: MemoryVerifier) -> None:
+    with pytest.raises(ConfigurationError, match="limits="):
+        TokenMiddleware(Starlette(), memory, limit=Limit(60, 2))
