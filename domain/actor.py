@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,6 +44,14 @@ class Actor:
 
 
 SYSTEM_ACTOR = Actor(ActorKind.SYSTEM, SYSTEM_ID, SYSTEM_ID)
+
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}", re.ASCII)
+
+
+def is_actor_id(text: str) -> bool:
+    """Whether an actor can have this id: a name with a blank, a capital letter or an ``@`` cannot be one."""
+    return _ID.fullmatch(text) is not None
 
 
 def kind_of(actor_id: str) -> ActorKind:

@@ -64,3 +64,20 @@ def page_request(
     if size > maximum:
         raise InvalidInput(field, f"Must be {maximum} or less.")
     return PageRequest(size=size, after=after, before=before, backward=last is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events to list: every condition that is given must hold.
+
+    :param actor_id: done by this person, token, service or operator.
+    :param target_id: done to this.
+    :param action: of this kind, such as ``token.revoke``.
+    """
+
+    actor_id: str | None = None
+    target_id: str | None = None
+    action: str | None = None
+
+
+EVERYTHING = AuditFilter()

@@ -10,9 +10,9 @@ from sqlalchemy import Select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.page import Page, PageRequest
+from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 
-from .audit import AuditChain, AuditEvent
+from .audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from .keyset import Ordering, fetch_page, the_row
 from .many_pages import fetch_pages
 from .upsert import insert
@@ -44,6 +44,27 @@ async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:
     return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
 
 
+async def chain_heads(session: AsyncSession) -> list[AuditChain]:
+    """The heads of all chains as they are now, sorted by chain."""
+    statement = select(AuditChain).order_by(col(AuditChain.chain))
+    return list((await session.exec(statement.execution_options(populate_existing=True))).all())
+
+
+async def lock_moved_chains(session: AsyncSession, limit: int) -> list[AuditChain]:
+    """Up to ``limit`` workspaces' chains that moved since their last checkpoint, locked; those in use are left out.
+
+    SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
+    """
+    statement = (
+        select(AuditChain)
+        .where(AuditChain.chain != SYSTEM_CHAIN, col(AuditChain.sequence) > col(AuditChain.anchored))
+        .order_by(col(AuditChain.chain))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list((await session.exec(statement.execution_options(populate_existing=True))).all())
+
+
 async def audit_chains(session: AsyncSession) -> list[str]:
     """The names of all chains, sorted: those with a head, and those with events whose head was taken away."""
     heads = (await session.exec(select(AuditChain.chain))).all()
@@ -52,38 +73,33 @@ async def audit_chains(session: AsyncSession) -> list[str]:
 
 
 async def audit_page(
-    session: AsyncSession,
-    chain: str,
-    request: PageRequest,
-    *,
-    target_id: str | None = None,
-    action: str | None = None,
+    session: AsyncSession, chain: str, request: PageRequest, where: AuditFilter = EVERYTHING
 ) -> Page[AuditEvent]:
     """One page of the chain's events, newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    return await fetch_page(session, _events(chain, target_id, action), _newest_first(), request, the_row)
+    return await fetch_page(session, _events(chain, where), _newest_first(), request, the_row)
 
 
 async def audit_pages(
-    session: AsyncSession,
-    chains: Sequence[str],
-    request: PageRequest,
-    *,
-    target_id: str | None = None,
-    action: str | None = None,
+    session: AsyncSession, chains: Sequence[str], request: PageRequest, where: AuditFilter = EVERYTHING
 ) -> list[Page[AuditEvent]]:
     """:func:`audit_page` of each chain, in one statement."""
-    statements = [_events(chain, target_id, action) for chain in chains]
+    statements = [_events(chain, where) for chain in chains]
     return await fetch_pages(session, AuditEvent, statements, _newest_first(), request, the_row)
 
 
-def _events(chain: str, target_id: str | None, action: str | None) -> Select[Any]:
+def _events(chain: str, where: AuditFilter) -> Select[Any]:
     statement = sa.select(AuditEvent).where(col(AuditEvent.chain) == chain)
-    if target_id is not None:
-        statement = statement.where(col(AuditEvent.target_id) == target_id)
-    return statement if action is None else statement.where(col(AuditEvent.action) == action)
+    for column, value in (
+        (col(AuditEvent.actor_id), where.actor_id),
+        (col(AuditEvent.target_id), where.target_id),
+        (col(AuditEvent.action), where.action),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    return statement
 
 
 def _newest_first() -> Ordering:

@@ -23,6 +23,7 @@ class TokenFilter:
     :param statuses: any of these; None for every status.
     :param text: part of the name, the description or the prefix, in either case.
     :param unused_since: last used before it, or never used and created before it.
+    :param created_by_id: made by this person, token, service or operator.
     :param expires_before: not over yet, and going to end before it, by its date or by a rotation's grace.
     """
 
@@ -34,6 +35,7 @@ class TokenFilter:
     text: str | None = None
     unused_since: datetime | None = None
     expires_before: datetime | None = None
+    created_by_id: str | None = None
 
 
 def conditions(where: TokenFilter, now: datetime) -> list[ColumnElement[bool]]:
@@ -47,6 +49,7 @@ def conditions(where: TokenFilter, now: datetime) -> list[ColumnElement[bool]]:
         (col(Token.space_id), where.space_id),
         (col(Token.environment), where.environment),
         (col(Token.kind), where.kind),
+        (col(Token.created_by_id), where.created_by_id),
     ):
         if value is not None:
             found.append(column == value)

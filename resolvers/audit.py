@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.actor import Actor
+from spacekey.domain.actor import SYSTEM_ACTOR, Actor
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import EVENT, new_id
 from spacekey.models import audit_queries
-from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
+from spacekey.models.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 
 from .caller import Caller, RequestFacts
 from .system import System
@@ -69,6 +69,10 @@ HASHED: dict[int, tuple[str, ...]] = {
 ERASE = "user.erase"
 ERASED_WITH = "erased_with"
 """Where an erasure's facts list the ids of what was erased with the person, such as invitations."""
+
+CHECKPOINT = "audit.checkpoint"
+HEADS = "heads"
+"""Where a checkpoint's facts hold heads: chain → [sequence number, hash in hexadecimal]."""
 
 Facts = dict[str, Any]
 
@@ -144,7 +148,29 @@ async def record(
     head.hash = event.hash
     session.add(event)
     session.add(head)
+    if event.sequence == 1 and chain != SYSTEM_CHAIN:
+        await anchor(session, system, [head])
     return event
+
+
+async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditChain]) -> None:
+    """Write these heads into the system's chain, inside the caller's transaction, which holds them.
+
+    The system's chain is always locked after those of workspaces, so that no two transactions wait for each other.
+    """
+    written: Facts = {head.chain: [head.sequence, head.hash.hex()] for head in heads}
+    await record(
+        session,
+        system,
+        Attribution(SYSTEM_ACTOR, "", RequestFacts()),
+        chain=SYSTEM_CHAIN,
+        action=CHECKPOINT,
+        target_id=SYSTEM_CHAIN,
+        after={HEADS: written},
+    )
+    for head in heads:
+        head.anchored = head.sequence
+        session.add(head)
 
 
 def event_hash(previous: bytes, event: AuditEvent) -> bytes:
@@ -177,85 +203,6 @@ def _digest(salt: bytes | None, facts: Facts) -> bytes:
 
 def _canonical(facts: Facts) -> bytes:
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-@dataclass(frozen=True, slots=True)
-class ChainReport:
-    """What checking one chain found.
-
-    ``broken_at`` is the first sequence number that does not fit and ``problem`` says how; both are None for a chain
-    that is whole. ``erased`` counts events whose names were erased with a person, which breaks nothing.
-    """
-
-    chain: str
-    events: int
-    broken_at: int | None
-    erased: int = 0
-    problem: str | None = None
-
-
-async def verify_chains(system: System, chains: list[str] | None = None) -> list[ChainReport]:
-    """Recompute every hash of the given chains, or of all."""
-    async with system.store.reading() as session:
-        names = chains if chains is not None else await audit_queries.audit_chains(session)
-        erased = await _erased_ids(session)
-        return [await _verify_chain(session, name, erased) for name in names]
-
-
-async def _erased_ids(session: AsyncSession) -> frozenset[str]:
-    """Whose names may be missing: the persons that the system's chain says were erased, and what went with them."""
-    found: set[str] = set()
-    async for event in audit_queries.audit_events(session, SYSTEM_CHAIN, ERASE):
-        found.add(event.target_id)
-        found.update((event.after or {}).get(ERASED_WITH, ()))
-    return frozenset(found)
-
-
-async def _verify_chain(session: AsyncSession, chain: str, erased_ids: frozenset[str]) -> ChainReport:
-    # Events may be appended while this reads: the last one must lie between the head before and the head after.
-    first_head, first_hash = await _head(session, chain)
-    previous, sequence, erased = GENESIS, 0, 0
-    async for event in audit_queries.audit_events(session, chain):
-        problem = _problem(previous, sequence, event, erased_ids)
-        if problem is not None:
-            return ChainReport(chain, sequence, sequence + 1, erased, problem)
-        erased += event.actor_erased or event.target_erased
-        previous, sequence = event.hash, event.sequence
-        if sequence == first_head and previous != first_hash:
-            return ChainReport(chain, sequence, sequence, erased, "the chain's head has another hash than this event")
-    last_head, _ = await _head(session, chain)
-    if first_head <= sequence <= last_head:
-        return ChainReport(chain, sequence, None, erased)
-    problem = f"the last event is number {sequence} but the chain's head says {first_head}"
-    return ChainReport(chain, sequence, sequence + 1, erased, problem)
-
-
-def _problem(previous: bytes, sequence: int, event: AuditEvent, erased_ids: frozenset[str]) -> str | None:
-    """What is wrong with an event that should follow ``sequence``; None for nothing."""
-    if event.sequence != sequence + 1:
-        return f"number {sequence + 1} is missing"
-    if event.version not in HASHED:
-        return f"its version {event.version} is unknown: it was changed, or written by a newer Spacekey"
-    if event.actor_erased and event.actor_id not in erased_ids:
-        return "the actor's name was taken away, and no erasure of this person is on record"
-    if event.target_erased and event.target_id not in erased_ids:
-        return "the target's name was taken away, and no erasure of this person is on record"
-    if event.version == 1:
-        # The names of version 1 are hashed with the rest: what an erasure left can only be linked, not recomputed.
-        whole = not (event.actor_erased or event.target_erased)
-        return "it was changed" if whole and event.hash != event_hash(previous, event) else None
-    if event.hash != event_hash(previous, event):
-        return "it was changed"
-    if not event.actor_erased and event.actor_digest != actor_digest(event):
-        return "the actor's name, address or user agent was changed"
-    if not event.target_erased and event.target_digest != target_digest(event):
-        return "the target's name or facts were changed"
-    return None
-
-
-async def _head(session: AsyncSession, chain: str) -> tuple[int, bytes]:
-    head = await audit_queries.chain_head(session, chain)
-    return (0, GENESIS) if head is None else (head.sequence, head.hash)
 
 
 async def export_chain(system: System, chain: str) -> AsyncIterator[str]:

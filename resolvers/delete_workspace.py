@@ -6,9 +6,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.refusal import Forbidden, NotFound
-from spacekey.models import invitation_queries, workspace_queries
+from spacekey.models import audit_queries, invitation_queries, workspace_queries
 
-from .audit import actor_of, record
+from .audit import actor_of, anchor, record
 from .authority import Authority, authority_in
 from .caller import Caller, TokenCaller
 from .settle import settle, staleness_seconds
@@ -58,3 +58,4 @@ async def _end_what_was_given(session: AsyncSession, system: System, authority: 
         before={"name": workspace.name, "slug": workspace.slug},
         after={"memberships_ended": members},
     )
+    await anchor(session, system, [await audit_queries.lock_chain(session, workspace.id)])

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import Forbidden, NotFound, Refusal
 from spacekey.models import audit_queries, invitation_queries, token_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
@@ -119,21 +119,19 @@ async def audit_lists(
     caller: Caller,
     workspace_ids: Sequence[str],
     request: PageRequest,
-    *,
-    target_id: str | None = None,
-    action: str | None = None,
+    where: AuditFilter = EVERYTHING,
 ) -> list[Listed[AuditEvent]]:
     """:func:`spacekey.resolvers.list_others.audit_list` for each workspace.
 
     :raises InvalidInput: a condition or cursor that cannot be.
     """
-    check_audit_conditions(target_id, action)
+    check_audit_conditions(where)
 
     async def read(session: AsyncSession, ids: Sequence[str]) -> list[Page[AuditEvent]]:
-        return await audit_queries.audit_pages(session, ids, request, target_id=target_id, action=action)
+        return await audit_queries.audit_pages(session, ids, request, where)
 
     async def of_space_token(workspace_id: str) -> Page[AuditEvent]:
-        return await audit_list(system, caller, workspace_id, request, target_id=target_id, action=action)
+        return await audit_list(system, caller, workspace_id, request, where)
 
     return await _lists(system, caller, workspace_ids, "audit:read", read, of_space_token)
 

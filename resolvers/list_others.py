@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.page import Page, PageRequest
+from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
 from spacekey.models import audit_queries, user_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
@@ -20,7 +20,7 @@ from .find_token import find_token
 from .page_of_one import page_of_one
 from .spaces import find_space
 from .system import System
-from .validate import NAME_LENGTH_MAX
+from .validate import NAME_LENGTH_MAX, clean_actor_id
 
 CONDITION_LENGTH_MAX = 100
 
@@ -95,11 +95,9 @@ async def audit_list(
     caller: Caller,
     workspace_id: str,
     request: PageRequest,
-    *,
-    target_id: str | None = None,
-    action: str | None = None,
+    where: AuditFilter = EVERYTHING,
 ) -> Page[AuditEvent]:
-    """A page of a workspace's audit log, newest first, perhaps of one target or one action.
+    """A page of a workspace's audit log, newest first, perhaps of one actor, one target or one action.
 
     :raises NotFound, Forbidden: not the caller's workspace, or without ``audit:read``.
     :raises InvalidInput: a condition or cursor that cannot be.
@@ -107,18 +105,20 @@ async def audit_list(
     async with system.store.reading() as session:
         authority = await authority_in(session, system, caller, workspace_id)
         authority.require("audit:read")
-        check_audit_conditions(target_id, action)
+        check_audit_conditions(where)
         if authority.space_id is not None:
-            await _own_token(session, system, caller, target_id)
-        return await audit_queries.audit_page(session, workspace_id, request, target_id=target_id, action=action)
+            await _own_token(session, system, caller, where.target_id)
+        return await audit_queries.audit_page(session, workspace_id, request, where)
 
 
-def check_audit_conditions(target_id: str | None, action: str | None) -> None:
+def check_audit_conditions(where: AuditFilter) -> None:
     """Refuse what no database could look for.
 
     :raises InvalidInput: naming the condition.
     """
-    for field, text in (("target_id", target_id), ("action", action)):
+    if where.actor_id is not None:
+        clean_actor_id("actor_id", where.actor_id)
+    for field, text in (("target_id", where.target_id), ("action", where.action)):
         if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
             raise InvalidInput(field, "Nothing can be called that.")
 

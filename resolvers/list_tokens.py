@@ -22,14 +22,14 @@ from .caller import Caller
 from .find_token import find_token
 from .system import System
 from .token_view import TokenView, view_of
-from .validate import NAME_LENGTH_MAX
+from .validate import NAME_LENGTH_MAX, clean_actor_id
 
 DAYS_MAX = 3_660
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSearch:
-    """What to list; None leaves a condition out. Days count from now, backwards and forwards."""
+    """What to list; None leaves a condition out. Days count from now, both ways; ``created_by`` is an id."""
 
     statuses: frozenset[Status] | None = None
     environment: str | None = None
@@ -37,6 +37,7 @@ class TokenSearch:
     text: str | None = None
     unused_days: int | None = None
     expiring_days: int | None = None
+    created_by: str | None = None
 
 
 async def token_list(
@@ -82,6 +83,7 @@ def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, 
         environment=search.environment,
         kind=search.kind,
         text=_text(search.text),
+        created_by_id=None if search.created_by is None else clean_actor_id("created_by", search.created_by),
         unused_since=None if unused is None else now - _days("unused_days", unused),
         expires_before=None if expiring is None else now + _days("expiring_days", expiring),
     )

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
+from spacekey.domain.actor import is_actor_id
 from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.suggest import known_instead, near
@@ -82,6 +83,16 @@ def clean_email(field: str, text: str) -> str:
     if len(email) > 254 or not _EMAIL.fullmatch(email) or _has_control(email):
         raise InvalidInput(field, "Write an e-mail address, like 'ada@example.com'.")
     return email
+
+
+def clean_actor_id(field: str, text: str) -> str:
+    """The id of an actor to look for.
+
+    :raises InvalidInput: no actor can have it, such as a name.
+    """
+    if not is_actor_id(text):
+        raise InvalidInput(field, "Write an id, such as usr_… or key_…: names are chosen freely and identify nothing.")
+    return text
 
 
 def clean_moment(field: str, moment: datetime) -> datetime:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
 
+from spacekey.domain.page import AuditFilter as EventFilter
 from spacekey.models.audit import AuditEvent as AuditRow
 
 from .actor_types import Actor, actor_type
@@ -36,6 +38,25 @@ class AuditEvent:
     hash: str
     actor_erased: bool = strawberry.field(description="Whether the actor was erased: only kind and id are left.")
     target_erased: bool = strawberry.field(description="Whether the person it was about was erased.")
+
+
+@strawberry.input(description="Which events to list; what is left out does not narrow.")
+class AuditFilter:
+    """Conditions, all of which must hold."""
+
+    actor_id: strawberry.ID | None = strawberry.field(default=None, description="Done by this person or token.")
+    target_id: strawberry.ID | None = strawberry.field(default=None, description="Done to this.")
+    action: str | None = strawberry.field(default=None, description="Such as `token.revoke`.")
+
+
+AuditFilterArgument = Annotated[AuditFilter | None, strawberry.argument(description="Which events.")]
+
+
+def audit_filter(where: AuditFilter | None) -> EventFilter:
+    """The same in the queries' words."""
+    if where is None:
+        return EventFilter()
+    return EventFilter(actor_id=where.actor_id, target_id=where.target_id, action=where.action)
 
 
 def event_type(row: AuditRow) -> AuditEvent:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from strawberry.dataloader import DataLoader
 
-from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.domain.page import AuditFilter, Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import NotFound, Refusal
 from spacekey.models.audit import AuditEvent
 from spacekey.models.usage_queries import UsageDay
@@ -40,8 +40,7 @@ class AskedEvents:
     """The arguments of an audit log."""
 
     request: PageRequest
-    target_id: str | None
-    action: str | None
+    where: AuditFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +156,7 @@ class Loaders:
         """Workspace id → that page of its audit log."""
 
         async def load(keys: list[str]) -> Sequence[Page[AuditEvent] | Refusal]:
-            return await audit_lists(
-                self._system, self._known, keys, asked.request, target_id=asked.target_id, action=asked.action
-            )
+            return await audit_lists(self._system, self._known, keys, asked.request, asked.where)
 
         return self._events.setdefault(asked, DataLoader(load))
 

@@ -262,6 +262,9 @@ class TokenFilter:
     text: str | None = strawberry.field(default=None, description="In the name, the description or the prefix.")
     unused_for_days: int | None = strawberry.field(default=None, description="Not used in the last N days, or never.")
     expiring_within_days: int | None = strawberry.field(default=None, description="Ends within the next N days.")
+    created_by: strawberry.ID | None = strawberry.field(
+        default=None, description="The id of the person or token that made it."
+    )
 
     def search(self) -> TokenSearch:
         """The same in the resolvers' words."""
@@ -272,6 +275,7 @@ class TokenFilter:
             text=self.text,
             unused_days=self.unused_for_days,
             expiring_days=self.expiring_within_days,
+            created_by=self.created_by,
         )
 
 

@@ -14,7 +14,7 @@ from spacekey.resolvers.authority import Authority
 from spacekey.resolvers.workspace_facts import limit_of, plan_of, policy_of
 
 from .answering import answering
-from .audit_types import AuditEvent, event_type
+from .audit_types import AuditEvent, AuditFilterArgument, audit_filter, event_type
 from .catalog_types import SCOPES_MAX, Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
 from .connection import After, Before, Connection, First, Last, connection_of
 from .context import SpacekeyInfo
@@ -159,8 +159,7 @@ class Workspace(Node):
     async def audit_log(
         self,
         info: SpacekeyInfo,
-        target_id: strawberry.ID | None = None,
-        action: str | None = None,
+        filter: AuditFilterArgument = None,  # noqa: A002 - the API's name
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -169,7 +168,7 @@ class Workspace(Node):
         """What happened here."""
         context = info.context
         with answering():
-            asked = AskedEvents(page_request(first, after, last, before), target_id, action)
+            asked = AskedEvents(page_request(first, after, last, before), audit_filter(filter))
             page = await context.loaders.events(asked).load(self.authority.workspace.id)
         return connection_of(page, event_type)
 

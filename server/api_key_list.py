@@ -18,7 +18,7 @@ from .fields import an_id
 from .parts import known_caller, known_principal, parts_of
 from .query import query_of
 
-QUERY = ("workspace_id", "space_id", "status", "environment", "limit", "after")
+QUERY = ("workspace_id", "space_id", "status", "environment", "created_by", "limit", "after")
 
 
 @requires("tokens:read")
@@ -32,7 +32,11 @@ async def list_api_keys(request: Request) -> JSONResponse:
         parts_of(request).system,
         known_caller(request),
         an_id(workspace_id, WORKSPACE, "workspace"),
-        search=TokenSearch(statuses=_statuses(given.get("status")), environment=given.get("environment")),
+        search=TokenSearch(
+            statuses=_statuses(given.get("status")),
+            environment=given.get("environment"),
+            created_by=given.get("created_by"),
+        ),
         order=TokenOrder.CREATED_AT,
         descending=True,
         request=PageRequest(size=_limit(given.get("limit")), after=given.get("after")),

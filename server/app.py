@@ -24,6 +24,7 @@ from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import TokenMiddleware
 from spacekey.middleware.limits.anonymous import AnonymousWork
+from spacekey.resolvers.audit_check import keep_writing_checkpoints
 from spacekey.resolvers.lost_names import lost_names
 from spacekey.resolvers.missing_catalogs import missing_catalogs
 from spacekey.resolvers.system import System
@@ -165,6 +166,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         writing = [
             asyncio.create_task(parts.refusals.run()),
             asyncio.create_task(last_seen.run(parts.system.store)),
+            asyncio.create_task(keep_writing_checkpoints(parts.system)),
         ]
         try:
             yield

@@ -69,6 +69,7 @@ def _list() -> Json:
             ("space_id", {"type": "string"}),
             ("status", {"type": "string", "description": "Any of active, disabled, expired, revoked, by commas."}),
             ("environment", {"enum": ["live", "test"]}),
+            ("created_by", {"type": "string", "description": "The id of the person or token that made them."}),
             ("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
             ("after", {"type": "string", "description": "The 'next' of the page before."}),
         )

@@ -37,9 +37,10 @@ const ACTIONS = [
   "workspace.create",
   "workspace.update",
 ];
-const LOG = `query ($id: ID!, $target: ID, $action: String, $first: Int, $after: String, $last: Int, $before: String) {
+const CONDITIONS = ["by", "target", "action"];
+const LOG = `query ($id: ID!, $filter: AuditFilter, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { auditLog(
-    targetId: $target, action: $action, first: $first, after: $after, last: $last, before: $before) {
+    filter: $filter, first: $first, after: $after, last: $last, before: $before) {
     nodes { ...AuditRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } } ${AUDIT_ROW}`;
 
 /** The page. */
@@ -49,8 +50,8 @@ export async function auditPage({ id }, query) {
   const view = { title: "Audit log", workspace, current: "audit-log" };
   if (!may(workspace, "audit:read"))
     return { ...view, body: alertBox("info", "Your role does not include reading the audit log.") };
-  const narrowing = { target: query.get("target") || null, action: query.get("action") || null };
-  const { auditLog } = (await ask(LOG, { id, ...narrowing, ...pageArguments(query, 50) })).workspace;
+  const narrowing = Object.fromEntries(CONDITIONS.map((name) => [name, query.get(name) || null]));
+  const { auditLog } = (await ask(LOG, { id, filter: filterOf(narrowing), ...pageArguments(query, 50) })).workspace;
   const path = `/workspace/${id}/audit-log`;
   const turn = (to) => go(`${path}?${new URLSearchParams({ ...present(narrowing), ...to })}`);
   const save = () => exportLog(workspace, narrowing);
@@ -64,7 +65,11 @@ export async function auditPage({ id }, query) {
   };
 }
 
-function filters(path, { target, action }) {
+function filterOf({ by, target, action }) {
+  return { actorId: by, targetId: target, action };
+}
+
+function filters(path, { by, target, action }) {
   return h(
     "div",
     { class: "toolbar filters" },
@@ -77,6 +82,14 @@ function filters(path, { target, action }) {
           value: action ?? "",
         }),
         textField({
+          name: "by",
+          label: "By (an id)",
+          value: by ?? "",
+          spellcheck: "false",
+          placeholder: "usr_…, key_…",
+          maxlength: CONDITION_LENGTH_MAX,
+        }),
+        textField({
           name: "target",
           label: "On (an id)",
           value: target ?? "",
@@ -87,14 +100,14 @@ function filters(path, { target, action }) {
       ],
       submit: "Filter",
       send: (values) =>
-        go(`${path}?${new URLSearchParams(present({ target: values.target.trim(), action: values.action }))}`),
+        go(`${path}?${new URLSearchParams(present({ by: values.by.trim(), target: values.target.trim(), action: values.action }))}`),
     }),
   );
 }
 
 function exportLog(workspace, narrowing) {
   const read = async (after) => {
-    const { nodes, pageInfo } = (await ask(LOG, { id: workspace.id, ...narrowing, first: 100, after })).workspace
+    const { nodes, pageInfo } = (await ask(LOG, { id: workspace.id, filter: filterOf(narrowing), first: 100, after })).workspace
       .auditLog;
     const text = nodes.map((one) => `${JSON.stringify(one)}\n`).join("");
     return { text, count: nodes.length, next: pageInfo.hasNextPage ? pageInfo.endCursor : null };

@@ -8,6 +8,7 @@ import { go, render } from "../base/router.js";
 import { who } from "../base/session.js";
 import { date } from "../base/time.js";
 import { forgetWorkspaces, loadWorkspace, may, roleTitle } from "../base/workspace.js";
+import { actorLinks } from "../parts/actor.js";
 import { confirmed } from "../parts/confirm.js";
 import { openDialog } from "../parts/dialog.js";
 import { radioField, textField } from "../parts/field.js";
@@ -40,6 +41,7 @@ export async function membersPage({ id }, query) {
     { title: "Name", cell: (one) => one.name },
     { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
     { title: "Since", cell: (one) => date(one.createdAt) },
+    { title: "Activity", cell: (one) => actorLinks(workspace, { id: one.userId, name: one.email }) },
     { title: "Actions", cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/members?${new URLSearchParams(to)}`);

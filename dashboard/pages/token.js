@@ -5,7 +5,7 @@ import { h } from "../base/dom.js";
 import { render, go } from "../base/router.js";
 import { ago, dateAndAgo } from "../base/time.js";
 import { WORKSPACE, keepWorkspace, may, roleTitle } from "../base/workspace.js";
-import { actorName } from "../parts/actor.js";
+import { actorLinks, actorName } from "../parts/actor.js";
 import { alertBox } from "../parts/alert.js";
 import { auditTable, AUDIT_ROW } from "../parts/audit-table.js";
 import { dayChart, withQuietDays } from "../parts/chart.js";
@@ -26,8 +26,8 @@ const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolea
   token(id: $id) @include(if: $usage) {
     usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
   workspace(id: $workspace) @include(if: $audit) {
-    auditLog(targetId: $id, first: 20) { nodes { ...AuditRow } }
-    refused: auditLog(targetId: $id, action: $refused, first: 1) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
+    auditLog(filter: { targetId: $id }, first: 20) { nodes { ...AuditRow } }
+    refused: auditLog(filter: { targetId: $id, action: $refused }, first: 1) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
 
 /** The page. */
 export async function tokenPage({ id }) {
@@ -107,6 +107,7 @@ function facts(workspace, token) {
     ],
     ["Environment", environmentBadge(token.environment)],
     ["Created", [dateAndAgo(token.createdAt), " by ", actorName(token.createdBy)]],
+    ["Activity", actorLinks(workspace, token)],
     ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
     token.retiresAt
       ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.retiresAt)]

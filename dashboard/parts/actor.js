@@ -1,6 +1,7 @@
 // Who did something. Anyone may choose a name, so the kind stands beside it and the id below it.
 
 import { h } from "../base/dom.js";
+import { may } from "../base/workspace.js";
 
 const KINDS = {
   PERSON: "person",
@@ -12,11 +13,24 @@ const KINDS = {
 
 /** The name and the kind of an actor. The id shows on hover. */
 export function actorName({ kind, id, name }) {
-  const shown = kind === "TOKEN" ? h("a", { href: `/token/${id}` }, name || "erased") : name || "erased";
-  return h("span", { class: "actor", title: id }, shown, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
+  const shown = name || h("span", { class: "quiet" }, "erased");
+  const named = kind === "TOKEN" ? h("a", { href: `/token/${id}` }, shown) : shown;
+  return h("span", { class: "actor", title: id }, named, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
 }
 
 /** The same with the id on a second line. */
 export function actorCell(actor) {
   return [actorName(actor), h("div", { class: "quiet" }, h("code", {}, actor.id))];
+}
+
+/** Links to what an actor made and did in a workspace. */
+export function actorLinks(workspace, { id, name }) {
+  const of = new URLSearchParams({ by: id });
+  const link = (path, text) =>
+    h("a", { href: `/workspace/${workspace.id}/${path}?${of}`, "aria-label": `${text} of ${name || id}` }, text);
+  return [
+    may(workspace, "tokens:read") ? link("access-tokens", "Tokens made") : null,
+    " ",
+    may(workspace, "audit:read") ? link("audit-log", "Log") : null,
+  ];
 }

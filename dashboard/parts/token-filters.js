@@ -8,7 +8,7 @@ import { say } from "./notice.js";
 import { holdRoles, nameWord } from "./shown-part.js";
 
 const WAIT_MS = 250;
-const NAMES = ["q", "status", "environment", "use"];
+const NAMES = ["q", "status", "environment", "use", "by"];
 const STATUSES = [
   ["", "Any status"],
   ["ACTIVE", "Active"],
@@ -80,7 +80,19 @@ export function filterBar(workspace, query, changed) {
     select("status", "Status", STATUSES),
     environments.length > 2 ? select("environment", "Environment", environments) : null,
     select("use", "Use", USES),
+    query.get("by") ? creatorField(query.get("by"), () => set("by", "")) : null,
     h("div", { class: "small-only field" }, select("sort", "Sort", orders)),
+  );
+}
+
+function creatorField(id, clear) {
+  return h(
+    "div",
+    { class: "field" },
+    "Created by ",
+    h("code", {}, id),
+    " ",
+    h("button", { type: "button", onclick: clear, "aria-label": "Show tokens of all creators" }, "Show all"),
   );
 }
 
@@ -93,6 +105,7 @@ export function filterOf(query) {
     environment: query.get("environment") || null,
     unusedForDays: use === "unused" ? Number(days) : null,
     expiringWithinDays: use === "expiring" ? Number(days) : null,
+    createdBy: query.get("by") || null,
   };
 }
 

@@ -99,7 +99,13 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
         ),
         "audit": (
             "The audit log: read, check, export.",
-            {"list": audit.list_, "verify": audit.verify, "export": audit.export},
+            {
+                "list": audit.list_,
+                "verify": audit.verify,
+                "heads": audit.heads,
+                "checkpoint": audit.checkpoint,
+                "export": audit.export,
+            },
         ),
         "scopes": (
             "A catalog's scopes, and the least an operation needs.",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from .codes import Failure
+from .codes import USAGE, Failure
 from .options import AsJson, Limit
 from .run import run
-from .show import Listing, json_text, say
+from .show import Facts, Listing, json_text, say, show_one
 
 if TYPE_CHECKING:
+    from spacekey.resolvers.audit_check import Head
     from spacekey.resolvers.system import System
+
+HASH_BYTES = 32
 
 Chain: TypeAlias = Annotated[
     str, typer.Argument(metavar="CHAIN", help="A workspace's slug or id, or 'system' for sign-ins and users.")
@@ -23,6 +27,9 @@ Chain: TypeAlias = Annotated[
 
 def list_(
     chain: Chain,
+    actor: Annotated[
+        str | None, typer.Option("--actor", metavar="ID", help="Only what this person or token did (usr_…, key_…).")
+    ] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only what was done to this id.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Only this, like token.revoke.")] = None,
     limit: Limit = None,
@@ -33,15 +40,19 @@ def list_(
     async def work(system: System) -> None:
         from functools import partial
 
+        from spacekey.domain.page import AuditFilter
         from spacekey.models.audit_queries import audit_page
         from spacekey.resolvers.audit import event_facts
+        from spacekey.resolvers.list_others import check_audit_conditions
 
         from .find import every
 
         name = await _chain_called(system, chain)
+        where = AuditFilter(actor_id=actor, target_id=target, action=action)
+        check_audit_conditions(where)
         columns = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
         async with system.store.reading() as session:
-            fetch = partial(audit_page, session, name, target_id=target, action=action)
+            fetch = partial(audit_page, session, name, where=where)
             with Listing(as_json, *columns, limit=limit) as listing:
                 async for event in every(fetch):
                     if not listing.add(event_facts(event)):
@@ -55,17 +66,24 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="CHAIN…", help="Workspaces' slugs or ids, or 'system'; all when left out."),
     ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            "--expect", metavar="FILE", help="Heads or an export that was kept elsewhere: all of it must fit."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute the hash chains; exits with 1 when one does not fit, naming the first bad event."""
+    kept = None if expect is None else _kept_heads(expect)
 
     async def work(system: System) -> int:
-        from spacekey.resolvers.audit import verify_chains
+        from spacekey.resolvers.audit_check import verify_chains
 
         names = [await _chain_called(system, one) for one in chains] if chains else None
         broken = 0
         with Listing(as_json, "chain", "events", "result", "broken_at", "problem", "erased") as listing:
-            for report in await verify_chains(system, names):
+            for report in await verify_chains(system, names, kept):
                 broken += report.broken_at is not None
                 listing.add(
                     {
@@ -85,6 +103,61 @@ def verify(
             f"{broken} of the chains do not fit: rows were changed, removed or added by something else than Spacekey. "
             "Keep the database as it is and compare it with an earlier export or backup."
         )
+
+
+def heads(as_json: AsJson = False) -> None:
+    """Show the last event of every chain; keep --json's lines elsewhere and give them to 'audit verify --expect'."""
+
+    async def work(system: System) -> None:
+        from spacekey.resolvers.audit_check import audit_heads
+
+        with Listing(as_json, "chain", "sequence", "hash") as listing:
+            for head in await audit_heads(system):
+                listing.add({"chain": head.chain, "sequence": head.sequence, "hash": head.hash.hex()})
+
+    run(work)
+
+
+def checkpoint(as_json: AsJson = False) -> None:
+    """Write the heads of all chains into the system's chain now; the server does it every few minutes."""
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.audit_check import write_checkpoints
+
+        return {"chains": await write_checkpoints(system)}
+
+    show_one(run(work), as_json)
+
+
+def _kept_heads(file: Path) -> list[Head]:
+    """The heads in a file: JSON objects, one a line, with ``chain``, ``sequence`` and ``hash``.
+
+    :raises Failure: it cannot be read, or a line is no head; names the line.
+    """
+    from spacekey.resolvers.audit_check import Head
+
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise Failure(f"--expect: '{file}' cannot be read: {reason}.", USAGE) from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            facts = json.loads(line)
+            chain, sequence, written = facts["chain"], facts["sequence"], bytes.fromhex(facts["hash"])
+        except (ValueError, TypeError, KeyError):
+            chain, sequence, written = None, None, b""
+        if not (isinstance(chain, str) and type(sequence) is int and sequence >= 0 and len(written) == HASH_BYTES):
+            raise Failure(
+                f"--expect: line {number} of '{file}' is no head; 'spacekey audit heads --json' prints them.", USAGE
+            )
+        found.append(Head(chain, sequence, written))
+    if not found:
+        raise Failure(f"--expect: '{file}' holds no head; 'spacekey audit heads --json' prints them.", USAGE)
+    return found
 
 
 def export(chain: Chain) -> None:

@@ -12,6 +12,7 @@ from spacekey.domain.refusal import InvalidInput
 from .codes import Failure
 
 _PARAMETERS = {
+    "actor_id": "actor",
     "expires_at": "expires",
     "grace_seconds": "grace",
     "grants": "scope",

@@ -30,6 +30,9 @@ def list_(
     expiring: Annotated[
         int | None, typer.Option("--expiring", metavar="DAYS", help="Ending within so many days.")
     ] = None,
+    created_by: Annotated[
+        str | None, typer.Option("--created-by", metavar="ID", help="Made by this person or token (usr_…, key_…).")
+    ] = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,6 +52,7 @@ def list_(
             environment=environment,
             text=text,
             expiring_days=expiring,
+            created_by=created_by,
         )
         with Listing(as_json, *COLUMNS, limit=limit) as listing:
             async for view in every(

@@ -64,7 +64,7 @@ async def test_graphql_shows_a_space_token_neither_members_nor_the_log_nor_other
         for field in ("members { nodes { email } }", "auditLog { nodes { id } }"):
             assert await _code(app, headers, workspace_id, field) == "NOT_FOUND"
         logs = [
-            await _ask(app, headers, workspace_id, f'auditLog(targetId: "{one}") {{ nodes {{ id }} }}')
+            await _ask(app, headers, workspace_id, f'auditLog(filter: {{targetId: "{one}"}}) {{ nodes {{ id }} }}')
             for one in (token_id, unknown)
         ]
         assert logs[0] == logs[1]

@@ -7,7 +7,7 @@ import asyncio
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.models import workspace_queries
 from spacekey.models.store import Store
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import revoke_token, revoke_tokens
 from spacekey.resolvers.members import add_member, change_member_role, remove_member

@@ -238,7 +238,7 @@ def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
 def _refusals(owner: Person, workspace_id: str, token_id: str) -> list[dict[str, Any]]:
     """What the owner's audit log says about the token's refusals: they are written off the request path."""
     document = """query A($id: ID!, $target: ID!) { workspace(id: $id) {
-        auditLog(targetId: $target, action: "token.refused") { nodes { outcome after } }
+        auditLog(filter: {targetId: $target, action: "token.refused"}) { nodes { outcome after } }
     } }"""
     deadline = time.monotonic() + SECONDS_MAX
     # Refusals are written off the request path.

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from spacekey.models.audit import AuditEvent
 from spacekey.models.token import Token
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 

@@ -17,7 +17,7 @@ from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.models.audit import AuditEvent
 from spacekey.models.token import Token
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.system import System
 from spacekey.server.build import build_system, build_verifier
 from spacekey.server.settings import Settings

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.page import Page, PageRequest
+from spacekey.domain.page import AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models import audit_queries, invitation_queries, user_queries, workspace_queries
 from spacekey.models.audit import AuditEvent
@@ -238,14 +238,22 @@ async def test_all_events_come_in_order_however_they_are_batched(
 
 async def test_the_log_shows_the_newest_first_and_can_be_narrowed(store: Store) -> None:
     events = [
-        an_event("ws_1", n, target_id=f"key_{n % 2}", action=("a", "b", "c")[n % 3], before={"n": n}, after=None)
+        an_event(
+            "ws_1",
+            n,
+            target_id=f"key_{n % 2}",
+            action=("a", "b", "c")[n % 3],
+            actor_id=f"usr_{n % 3}",
+            before={"n": n},
+            after=None,
+        )
         for n in range(1, 8)
     ]
     await add(store, *events, an_event("ws_2", 1, target_id="key_1", action="a"))
 
-    async def sequences(target_id: str | None, action: str | None) -> list[int]:
+    async def sequences(target_id: str | None, action: str | None, actor_id: str | None = None) -> list[int]:
         def ask(session: AsyncSession, page: PageRequest) -> Awaitable[Page[AuditEvent]]:
-            return audit_queries.audit_page(session, "ws_1", page, target_id=target_id, action=action)
+            return audit_queries.audit_page(session, "ws_1", page, AuditFilter(actor_id, target_id, action))
 
         found = await walk(store, ask)
         assert all(event.before == {"n": event.sequence} and event.after is None for event in found)
@@ -256,6 +264,9 @@ async def test_the_log_shows_the_newest_first_and_can_be_narrowed(store: Store) 
     assert await sequences(None, "b") == [7, 4, 1]
     assert await sequences("key_1", "b") == [7, 1]
     assert await sequences("key_none", None) == []
+    assert await sequences(None, None, "usr_1") == [7, 4, 1]
+    assert await sequences("key_0", None, "usr_1") == [4]
+    assert await sequences(None, "a", "usr_1") == []
 
 
 async def test_a_cursor_of_one_list_is_no_cursor_of_another(store: Store) -> None:

@@ -17,7 +17,8 @@ from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
 from spacekey.models.audit_queries import audit_events
 from spacekey.models.store import SQLITE, Store
 from spacekey.resolvers import audit
-from spacekey.resolvers.audit import export_chain, verify_chains
+from spacekey.resolvers.audit import export_chain
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.caller import RequestFacts, TokenCaller
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.delete_workspace import delete_workspace

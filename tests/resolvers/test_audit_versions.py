@@ -17,7 +17,7 @@ from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
 from spacekey.models.audit_queries import audit_events
 from spacekey.models.migrate import upgrade
 from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.spaces import create_space
 from support.world import OPERATOR, make_world
 

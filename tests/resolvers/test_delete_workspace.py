@@ -16,7 +16,7 @@ from spacekey.models.audit_queries import audit_events
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
 from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.caller import TokenCaller
 from spacekey.resolvers.create_token import Issued, NewToken, create_token

@@ -12,7 +12,7 @@ from spacekey.domain.outcome import Reason, Refused
 from spacekey.models import audit_queries
 from spacekey.models.audit import AuditEvent
 from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.refusal_log import OUTCOMES, RefusalLog
 from support.world import FACTS, OPERATOR, World, make_world

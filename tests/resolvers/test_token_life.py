@@ -30,7 +30,7 @@ from spacekey.domain.refusal import Refusal
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
 from spacekey.models.store import Store
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.end_token import delete_token, disable_token, enable_token, revoke_token

@@ -12,7 +12,7 @@ from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
 from spacekey.models.store import Store
 from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.passwords import Passwords
 from spacekey.resolvers.sessions import sign_in

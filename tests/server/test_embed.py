@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
-from spacekey.domain.page import page_request
+from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.sender import SentBy
@@ -94,7 +94,11 @@ async def test_the_owner_is_told_of_a_token_in_the_wrong_environment(database_ur
         await here.aclose()
         await there.aclose()
         page = await audit_list(
-            server.world.system, OPERATOR, workspace.id, page_request(1, None, None, None), target_id=token_id
+            server.world.system,
+            OPERATOR,
+            workspace.id,
+            page_request(1, None, None, None),
+            AuditFilter(target_id=token_id),
         )
         told = [(one.action, one.outcome, one.after) for one in page.rows]
         assert told == [("token.refused", "alert", {"reason": "environment", "environment": "live"})]
@@ -112,6 +116,10 @@ async def test_a_token_that_expires_while_a_cache_knows_it_is_told_with_who_sent
             assert await verifier.verify(Secret(secret)) == Refused(Reason.EXPIRED, token_id)
         await verifier.aclose()
         page = await audit_list(
-            server.world.system, OPERATOR, workspace.id, page_request(1, None, None, None), target_id=token_id
+            server.world.system,
+            OPERATOR,
+            workspace.id,
+            page_request(1, None, None, None),
+            AuditFilter(target_id=token_id),
         )
         assert [(one.action, one.ip, one.user_agent) for one in page.rows] == [("token.refused", "127.0.0.1", "curl/8")]

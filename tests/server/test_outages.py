@@ -14,7 +14,7 @@ import pytest
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.models.store import SQLITE, Store, answering
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served

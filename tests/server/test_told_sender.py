@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.domain.page import page_request
+from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import mint
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.middleware.sender import SentBy
@@ -139,8 +139,7 @@ async def _row(server: Served, workspace_id: str, token_id: str) -> AuditEvent:
         OPERATOR,
         workspace_id,
         page_request(5, None, None, None),
-        action="token.refused",
-        target_id=token_id,
+        AuditFilter(action="token.refused", target_id=token_id),
     )
     rows: list[Any] = [row for row in page.rows if row.action == "token.refused"]
     assert len(rows) == 1

@@ -35,7 +35,8 @@ from support.world import OPERATOR, StoppedClock, World, make_world
 
 LOOK_AGAIN_SECONDS = 0.02
 ANSWER_SECONDS_MAX = 30.0
-AUDIT = """query($id: ID!, $target: ID!) { workspace(id: $id) { auditLog(targetId: $target, action: "token.refused") {
+AUDIT = """query($id: ID!, $target: ID!) { workspace(id: $id) {
+  auditLog(filter: {targetId: $target, action: "token.refused"}) {
   nodes { after ip userAgent requestId credential } } } }"""
 
 

@@ -6,6 +6,9 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+
+import pytest
 
 from support.cli import Cli
 
@@ -18,7 +21,9 @@ def test_events_are_listed_newest_first_and_by_target_and_action(filled: Cli) ->
     assert [one["actor"] for one in listed] == [{"kind": "operator", "id": "operator", "name": "operator"}] * 3
     assert len(filled.lines("audit", "list", "guard-demo", "--target", token)) == 2
     assert len(filled.lines("audit", "list", "guard-demo", "--action", "token.create")) == 1
-    assert [one["action"] for one in filled.lines("audit", "list", "system")] == ["user.create"]
+    assert [one["action"] for one in filled.lines("audit", "list", "system", "--action", "user.create")] == [
+        "user.create"
+    ]
 
 
 def test_export_is_the_whole_chain_oldest_first(filled: Cli) -> None:
@@ -58,3 +63,42 @@ def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
     moments = [value for one in facts for key, value in one.items() if key.endswith("at") and value is not None]
     assert len(moments) > len(facts) / 2
     assert [one for one in moments if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", one) is None] == []
+
+
+def test_what_an_actor_did_and_made_is_listed(filled: Cli) -> None:
+    made = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")
+    assert made["created_by"] == {"kind": "operator", "id": "operator", "name": "operator"}
+    assert [one["id"] for one in filled.lines("token", "list", "guard-demo", "--created-by", "operator")] == [
+        made["id"]
+    ]
+    assert filled.lines("token", "list", "guard-demo", "--created-by", "usr_none") == []
+    assert len(filled.lines("audit", "list", "guard-demo", "--actor", "operator")) == 2
+    assert filled.lines("audit", "list", "guard-demo", "--actor", "usr_none") == []
+    assert "--created-by: Write an id" in filled.error("token", "list", "guard-demo", "--created-by", "ada@example.com")
+    assert "--actor: Write an id" in filled.error("audit", "list", "guard-demo", "--actor", "ada@example.com")
+
+
+def test_kept_heads_and_exports_hold_what_comes_later(filled: Cli, tmp_path: Path) -> None:
+    kept, exported = tmp_path / "heads.ndjson", tmp_path / "export.ndjson"
+    kept.write_text(filled("audit", "heads", "--json").stdout)
+    exported.write_text(filled("audit", "export", "emit-demo").stdout)
+    filled.one("token", "create", "guard-demo", "One", "-s", "full_access")
+    assert filled.one("audit", "checkpoint")["chains"] > 0
+    for file in (kept, exported):
+        assert {one["result"] for one in filled.lines("audit", "verify", "--expect", str(file))} == {"ok"}
+    chain = json.loads(exported.read_text().splitlines()[0])["chain"]
+    kept.write_text(json.dumps({"chain": chain, "sequence": 2, "hash": "00" * 32}))
+    result = filled("audit", "verify", "--expect", str(kept), "--json", code=1)
+    [broken] = [one for one in map(json.loads, result.stdout.splitlines()) if one["result"] == "broken"]
+    assert (broken["chain"], broken["broken_at"]) == (chain, 2)
+    assert "kept elsewhere" in broken["problem"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[]", '{"chain": "system"}', '{"chain": 1, "sequence": 1, "hash": ""}']
+)
+def test_a_file_that_holds_no_heads_is_refused_with_its_line(filled: Cli, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "heads.ndjson"
+    file.write_text(text)
+    assert "audit heads --json" in filled.error("audit", "verify", "--expect", str(file), code=2)
+    assert "cannot be read" in filled.error("audit", "verify", "--expect", str(tmp_path / "none"), code=2)

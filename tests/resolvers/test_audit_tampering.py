@@ -1,0 +1,334 @@
+"""What ``audit verify`` notices of changes that went round Spacekey, and what only a kept head does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
+from spacekey.models.audit_queries import audit_chains, audit_events
+from spacekey.models.store import SQLITE, Store
+from spacekey.resolvers.audit import SALT_BYTES, actor_digest, event_hash, target_digest
+from spacekey.resolvers.audit_check import ChainReport, Head, audit_heads, verify_chains, write_checkpoints
+from spacekey.resolvers.delete_workspace import delete_workspace
+from spacekey.resolvers.spaces import create_space
+from support.postgres import in_a_thread
+from support.world import OPERATOR, World, make_world
+
+pytestmark = pytest.mark.parametrize("database_kind", [SQLITE])
+
+Rows = list[tuple[Any, ...]]
+
+COLUMNS = [column.name for column in AuditEvent.__table__.columns]
+BYTES = {"hash", "actor_salt", "actor_digest", "target_salt", "target_digest"}
+NUMBERS = {"sequence", "version", "actor_erased", "target_erased"}
+
+
+async def fill(world: World) -> None:
+    """Three chains: one that goes on after its checkpoint, one that does not, one of a deleted workspace."""
+    first, second = await world.workspace("guard"), await world.workspace("emit")
+    third = await world.workspace("guard")
+    owner = await world.member(first, "owner")
+    for slug in ("one", "two", "three"):
+        await create_space(world.system, owner, first.id, name=slug, slug=slug)
+        await create_space(world.system, OPERATOR, second.id, name=slug, slug=slug)
+    await delete_workspace(world.system, OPERATOR, third.id)
+    await write_checkpoints(world.system)
+    for slug in ("four", "five"):
+        await create_space(world.system, owner, first.id, name=slug, slug=slug)
+
+
+def file_of(store: Store) -> Path:
+    return Path(store.url.database or "")
+
+
+def unlocked(file: Path) -> sqlite3.Connection:
+    """A connection of a person who may write the whole database."""
+    connection = sqlite3.connect(file)
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("PRAGMA foreign_keys = OFF")
+    return connection
+
+
+def log_of(connection: sqlite3.Connection) -> dict[str, Rows]:
+    """Chain → its rows in order."""
+    names = ", ".join(f'"{name}"' for name in COLUMNS)
+    found: dict[str, Rows] = {}
+    for row in connection.execute(f"SELECT {names} FROM audit_events ORDER BY chain, sequence"):
+        found.setdefault(row[COLUMNS.index("chain")], []).append(row)
+    return found
+
+
+def heads_of(connection: sqlite3.Connection) -> dict[str, tuple[int, bytes, int]]:
+    found = connection.execute("SELECT chain, sequence, hash, anchored FROM audit_chains")
+    return {chain: (sequence, written, anchored) for chain, sequence, written, anchored in found}
+
+
+def checked(file: Path, kept: list[Head] | None = None) -> list[ChainReport]:
+    found: list[ChainReport] = []
+
+    async def work() -> None:
+        store = Store(f"sqlite:///{file}")
+        try:
+            found.extend(await verify_chains(make_world(store).system, kept=kept))
+        finally:
+            await store.aclose()
+
+    in_a_thread(work)
+    return found
+
+
+@pytest.fixture
+async def log(store: Store, tmp_path: Path) -> Path:
+    """A file with a filled log in it, checkpointed into one file."""
+    await fill(make_world(store))
+    await store.aclose()
+    file = tmp_path / "log.db"
+    with closing(sqlite3.connect(file_of(store))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copyfile(file_of(store), file)
+    return file
+
+
+class Change:
+    """One statement that Hypothesis picked, and the words for it."""
+
+    def __init__(self, statement: str, values: tuple[Any, ...] = ()) -> None:
+        self.statement, self.values = statement, values
+
+    def __repr__(self) -> str:
+        return f"{self.statement} {self.values}"
+
+
+def a_value(column: str) -> st.SearchStrategy[Any]:
+    if column in BYTES:
+        return st.binary(min_size=32, max_size=32) if column == "hash" else st.none() | st.binary(max_size=32)
+    return st.integers(-1, 12) if column in NUMBERS else st.text(max_size=8)
+
+
+@st.composite
+def changes(draw: st.DrawFn, log: dict[str, Rows]) -> Change:
+    """Any deletion, modification, reordering, truncation or insertion of rows."""
+    chain = draw(st.sampled_from(sorted(log)))
+    number = draw(st.integers(1, len(log[chain])))
+    other = draw(st.integers(1, len(log[chain])))
+    at = (chain, number)
+    match draw(st.sampled_from(["modify", "delete", "cut", "clear", "swap", "copy", "head", "anchored"])):
+        case "modify":
+            column = draw(st.sampled_from(COLUMNS))
+            value = draw(a_value(column))
+            return Change(
+                f'UPDATE OR IGNORE audit_events SET "{column}" = ? WHERE chain = ? AND sequence = ?', (value, *at)
+            )
+        case "delete":
+            return Change("DELETE FROM audit_events WHERE chain = ? AND sequence = ?", at)
+        case "cut":
+            return Change(
+                "DELETE FROM audit_events WHERE chain = ? AND sequence > ?;"
+                "UPDATE audit_chains SET (sequence, hash) = (SELECT sequence, hash FROM audit_events "
+                "WHERE chain = ? AND sequence = ?) WHERE chain = ?",
+                (*at, *at, chain),
+            )
+        case "clear":
+            return Change(
+                "DELETE FROM audit_events WHERE chain = ?;DELETE FROM audit_chains WHERE chain = ?", (chain, chain)
+            )
+        case "swap":
+            return Change(
+                "UPDATE audit_events SET sequence = -1 WHERE chain = ? AND sequence = ?;"
+                "UPDATE audit_events SET sequence = ? WHERE chain = ? AND sequence = ?;"
+                "UPDATE audit_events SET sequence = ? WHERE chain = ? AND sequence = -1",
+                (*at, number, chain, other, other, chain),
+            )
+        case "copy":
+            names = ", ".join(f'"{name}"' for name in COLUMNS if name not in {"id", "sequence"})
+            return Change(
+                f"INSERT OR IGNORE INTO audit_events (id, sequence, {names}) "
+                f"SELECT id || 'x', {len(log[chain]) + 1}, {names} FROM audit_events WHERE chain = ? AND sequence = ?",
+                at,
+            )
+        case "head":
+            return Change("UPDATE audit_chains SET sequence = ? WHERE chain = ?", (other, chain))
+    return Change("UPDATE audit_chains SET anchored = ? WHERE chain = ?", (draw(st.integers(0, number)), chain))
+
+
+def apply(connection: sqlite3.Connection, change: Change) -> None:
+    values = iter(change.values)
+    for statement in change.statement.split(";"):
+        connection.execute(statement, [next(values) for _ in range(statement.count("?"))])
+
+
+def cannot_be_noticed(
+    before: dict[str, Rows], after: dict[str, Rows], heads: dict[str, tuple[int, bytes, int]]
+) -> bool:
+    """The kind that docs/audit.md names: ends cut off to where no checkpoint vouches for them, heads and all.
+
+    Checkpoints are looked for in the rows that are left of the system's chain, and so are cut off with its end.
+    """
+    for chain, rows in before.items():
+        left = after.get(chain, [])
+        if left != rows[: len(left)]:
+            return False
+        head = heads.get(chain)
+        if (head is None) != (not left) or (
+            head is not None and head[:2] != (left[-1][COLUMNS.index("sequence")], left[-1][COLUMNS.index("hash")])
+        ):
+            return False
+    if set(after) - set(before):
+        return False
+    vouched: dict[str, int] = {}
+    for row in after.get(SYSTEM_CHAIN, []):
+        if row[COLUMNS.index("action")] == "audit.checkpoint":
+            vouched |= {
+                chain: number for chain, (number, _) in json.loads(row[COLUMNS.index("after")])["heads"].items()
+            }
+    return all(number <= len(after.get(chain, [])) for chain, number in vouched.items()) and all(
+        anchored <= vouched.get(chain, 0) for chain, (_, _, anchored) in heads.items() if chain != SYSTEM_CHAIN
+    )
+
+
+def test_whatever_sql_does_to_the_log_is_reported_or_of_the_documented_kind(log: Path) -> None:
+    with closing(sqlite3.connect(log)) as connection:
+        before = log_of(connection)
+    assert {len(rows) > 1 for rows in before.values()} == {True}
+    assert [one.problem for one in checked(log)] == [None] * len(before)
+    noticed = {True: 0, False: 0}
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(changes(before), min_size=1, max_size=3))
+    def held(picked: list[Change]) -> None:
+        file = log.with_name("tampered.db")
+        shutil.copyfile(log, file)
+        with closing(unlocked(file)) as connection:
+            for change in picked:
+                apply(connection, change)
+            connection.commit()
+            after, heads = log_of(connection), heads_of(connection)
+        problems = [one.problem for one in checked(file) if one.problem is not None]
+        assert bool(problems) == (not cannot_be_noticed(before, after, heads)), problems
+        noticed[bool(problems)] += 1
+
+    held()
+    assert min(noticed.values()) > 0
+
+
+def problems(file: Path, kept: list[Head] | None = None) -> dict[str, tuple[int | None, str]]:
+    return {one.chain: (one.broken_at, one.problem) for one in checked(file, kept) if one.problem is not None}
+
+
+@pytest.fixture
+def workspaces(log: Path) -> Iterator[list[str]]:
+    """The three workspaces' ids, in the order in which they were made."""
+    with closing(sqlite3.connect(log)) as connection:
+        yield [row[0] for row in connection.execute("SELECT id FROM workspaces ORDER BY rowid")]
+
+
+def test_a_chain_that_was_taken_away_whole_is_missed(log: Path, workspaces: list[str]) -> None:
+    for chain in workspaces:
+        with closing(unlocked(log)) as connection:
+            apply(
+                connection,
+                Change(
+                    "DELETE FROM audit_events WHERE chain = ?;DELETE FROM audit_chains WHERE chain = ?", (chain, chain)
+                ),
+            )
+            connection.commit()
+    found = problems(log)
+    assert set(found) == set(workspaces)
+    assert all(at == 1 and "checkpoint" in problem for at, problem in found.values())
+
+
+def test_a_cut_with_its_head_moved_back_is_missed_as_far_as_the_last_checkpoint(
+    log: Path, workspaces: list[str]
+) -> None:
+    first, second, _ = workspaces
+    for chain, kept in ((first, 2), (second, 3)):
+        with closing(unlocked(log)) as connection:
+            connection.execute("DELETE FROM audit_events WHERE chain = ? AND sequence > ?", (chain, kept))
+            connection.execute(
+                "UPDATE audit_chains SET (sequence, hash) = (SELECT sequence, hash FROM audit_events "
+                "WHERE chain = ? AND sequence = ?) WHERE chain = ?",
+                (chain, kept, chain),
+            )
+            connection.commit()
+    found = problems(log)
+    assert {chain: at for chain, (at, _) in found.items()} == {first: 3, second: 4}
+
+
+async def rewritten(file: Path) -> None:
+    """The first workspace's log without its last event, and every chain and checkpoint written as if it never was."""
+    store = Store(f"sqlite:///{file}")
+    async with store.changing() as session:
+        for chain in [one for one in await audit_chains(session) if one != SYSTEM_CHAIN] + [SYSTEM_CHAIN]:
+            previous, heads = bytes(32), {}
+            async for event in audit_events(session, chain):
+                if event.action == "space.create":
+                    event.actor_name, event.actor_salt = "mallory", bytes(SALT_BYTES)
+                    event.actor_digest = actor_digest(event)
+                    event.target_digest = target_digest(event)
+                if event.action == "audit.checkpoint":
+                    heads = {
+                        one: [number, (await _hash_at(session, one, number)).hex()]
+                        for one, (number, _) in (event.after or {})["heads"].items()
+                    }
+                    event.after = {"heads": heads}
+                previous = event.hash = event_hash(previous, event)
+                session.add(event)
+            await session.flush()
+            await (await session.connection()).execute(
+                text("UPDATE audit_chains SET hash = :h WHERE chain = :c"), {"h": previous, "c": chain}
+            )
+    await store.aclose()
+
+
+async def _hash_at(session: AsyncSession, chain: str, number: int) -> bytes:
+    found = await (await session.connection()).execute(
+        text("SELECT hash FROM audit_events WHERE chain = :c AND sequence = :n"), {"c": chain, "n": number}
+    )
+    return bytes(found.scalar_one())
+
+
+def test_a_database_that_was_rewritten_whole_is_noticed_by_a_kept_head_alone(log: Path, workspaces: list[str]) -> None:
+    kept: list[Head] = []
+
+    async def keep() -> None:
+        store = Store(f"sqlite:///{log}")
+        kept.extend(await audit_heads(make_world(store).system))
+        await store.aclose()
+
+    in_a_thread(keep)
+    with closing(unlocked(log)) as connection:
+        connection.commit()
+    in_a_thread(lambda: rewritten(log))
+    assert problems(log) == {}
+    found = problems(log, kept)
+    assert SYSTEM_CHAIN in found
+    assert set(found) >= set(workspaces[:2])
+    assert all("kept elsewhere" in problem for _, problem in found.values())
+
+
+async def test_events_that_come_while_it_is_checked_are_no_problem(store: Store) -> None:
+    world = make_world(store)
+    await fill(world)
+    kept = await audit_heads(world.system)
+    await fill_more(world)
+    assert {one.problem for one in await verify_chains(world.system, kept=kept)} == {None}
+
+
+async def fill_more(world: World) -> None:
+    workspace = await world.workspace("guard")
+    await create_space(world.system, OPERATOR, workspace.id, name="six", slug="six")
+    assert await write_checkpoints(world.system) > 0
+    assert await write_checkpoints(world.system) == 0
