@@ -32,7 +32,7 @@ class Workspace(Row, table=True):
 
     ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role it
     removed. ``per_minute`` and ``burst`` are its own limit instead of the plan's. Deleted workspaces stay as rows, so
-    that their tokens and their audit log stay explained; their slugs are free again.
+    that their tokens and their audit log stay explained; their slugs rest for a while.
     """
 
     __tablename__ = "spacekey_workspaces"
@@ -62,6 +62,16 @@ class Workspace(Row, table=True):
     created_at: datetime = Field(sa_column=moment(nullable=False))
     suspended_at: datetime | None = Field(default=None, sa_column=moment())
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+class ReleasedSlug(Row, table=True):
+    """A slug that a workspace gave up, for another one or by its deletion. It rests before others may take it."""
+
+    __tablename__ = "released_slugs"
+
+    slug: str = Field(sa_column=Column(String(63), primary_key=True))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    released_at: datetime = Field(sa_column=moment(nullable=False))
 
 
 class Space(Row, table=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import delete, func
 from sqlmodel import col, select
@@ -14,8 +15,9 @@ from spacekey.domain.page import Page, PageRequest
 from .keyset import Ordering, fetch_page, the_row
 from .many_pages import fetch_pages
 from .search import contains
+from .upsert import insert
 from .user import User
-from .workspace import Member, Space, Workspace
+from .workspace import Member, ReleasedSlug, Space, Workspace
 
 
 async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
@@ -32,6 +34,35 @@ async def workspace_by_slug(session: AsyncSession, slug: str) -> Workspace | Non
     """The workspace with this slug that is not deleted, or None."""
     statement = select(Workspace).where(Workspace.slug == slug, col(Workspace.deleted_at).is_(None))
     return (await session.exec(statement)).one_or_none()
+
+
+async def released_slug(session: AsyncSession, slug: str) -> ReleasedSlug | None:
+    """Who gave this slug up last, and when; None when it was never given up, or has been taken since."""
+    return await session.get(ReleasedSlug, slug)
+
+
+async def release_slug(session: AsyncSession, slug: str, workspace_id: str, now: datetime) -> None:
+    """Write down that the workspace gave the slug up now, instead of any time before."""
+    connection = await session.connection()
+    facts = {"workspace_id": workspace_id, "released_at": now}
+    new = insert(connection, ReleasedSlug).values(slug=slug, **facts)
+    await connection.execute(new.on_conflict_do_update(index_elements=["slug"], set_=facts))
+
+
+async def forget_released_slug(session: AsyncSession, slug: str) -> None:
+    """The slug is in use again."""
+    await session.exec(delete(ReleasedSlug).where(col(ReleasedSlug.slug) == slug))
+
+
+async def owners_of(session: AsyncSession, workspace_id: str, role: str, limit: int) -> list[User]:
+    """The first members who hold the role, by when they came; at most ``limit``."""
+    statement = (
+        select(User)
+        .join(Member, col(Member.user_id) == User.id)
+        .where(Member.workspace_id == workspace_id, Member.role == role)
+        .order_by(col(Member.created_at), col(User.id))
+    )
+    return list((await session.exec(statement.limit(limit))).all())
 
 
 async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace | None:

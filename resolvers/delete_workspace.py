@@ -34,6 +34,7 @@ async def delete_workspace(system: System, caller: Caller, workspace_id: str, *,
         workspace = authority.workspace
         workspace.deleted_at = system.clock()
         session.add(workspace)
+        await workspace_queries.release_slug(session, workspace.slug, workspace.id, workspace.deleted_at)
         await _end_what_was_given(session, system, authority)
         staleness = await staleness_seconds(session, system)
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,6 +22,55 @@ from .caller import Caller, MemberCaller, Operator
 from .settle import settle, staleness_seconds
 from .system import System
 from .validate import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
+
+SLUG_REST = timedelta(days=90)
+"""For how long no other workspace takes a slug that one has given up."""
+
+RESERVED_SLUGS = frozenset(
+    (
+        "admin",
+        "administrator",
+        "all",
+        "api",
+        "assets",
+        "audit",
+        "auth",
+        "catalog",
+        "dashboard",
+        "graphiql",
+        "graphql",
+        "healthz",
+        "login",
+        "logout",
+        "me",
+        "metrics",
+        "new",
+        "none",
+        "null",
+        "oauth",
+        "openapi",
+        "operator",
+        "readyz",
+        "root",
+        "security",
+        "self",
+        "settings",
+        "sign-in",
+        "sign-out",
+        "signin",
+        "signout",
+        "spacekey",
+        "static",
+        "support",
+        "system",
+        "undefined",
+        "usage",
+        "workspace",
+        "workspaces",
+        "www",
+    )
+)
+"""What no workspace is called: words that commands, addresses and people take for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +106,13 @@ async def create_workspace(
     catalog: str,
     plan: str | None = None,
     owner_id: str | None = None,
+    take_resting_slug: bool = False,
 ) -> Workspace:
     """Create a workspace of one catalog; its creator is the owner.
 
     :param plan: the operator's choice; others get the catalog's default plan.
     :param owner_id: the operator's choice of the first owner.
+    :param take_resting_slug: the operator's word that a slug which another workspace gave up lately may be taken.
     :raises Forbidden: people may not make workspaces here, or this person owns as many as they may.
     :raises InvalidInput: the catalog or plan is unknown, or name or slug are not usable.
     :raises Conflict: the slug is taken.
@@ -90,7 +141,7 @@ async def create_workspace(
             plan=chosen,
             created_at=system.clock(),
         )
-        await _check_slug_free(session, workspace)
+        await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
         session.add(workspace)
         await session.flush()
         if owner is not None:
@@ -150,7 +201,8 @@ async def update_workspace(
         _apply_operator(system, authority, changes)
         after = workspace_facts(workspace)
         if after["slug"] != before["slug"]:
-            await _check_slug_free(session, workspace)
+            await _check_slug_free(session, system, caller, workspace)
+            await workspace_queries.release_slug(session, before["slug"], workspace.id, system.clock())
         changed = [key for key in before if before[key] != after[key]]
         if changed:
             session.add(workspace)
@@ -177,11 +229,36 @@ def workspace_facts(workspace: Workspace) -> Facts:
     return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
 
 
-async def _check_slug_free(session: AsyncSession, workspace: Workspace) -> None:
+async def _check_slug_free(
+    session: AsyncSession, system: System, caller: Caller, workspace: Workspace, *, take_resting: bool = False
+) -> None:
+    """Refuse a slug that cannot be had, and take it out of those that rest.
+
+    :raises InvalidInput: it is reserved.
+    :raises Conflict: another workspace has it, or gave it up lately.
+    """
+    slug = workspace.slug
+    if slug in RESERVED_SLUGS:
+        raise InvalidInput("slug", f"'{slug}' is a reserved word; choose another.")
     with session.no_autoflush:
-        other = await workspace_queries.workspace_by_slug(session, workspace.slug)
+        other = await workspace_queries.workspace_by_slug(session, slug)
+        released = await workspace_queries.released_slug(session, slug)
     if other is not None and other.id != workspace.id:
-        raise Conflict(f"The slug '{workspace.slug}' is taken; choose another.")
+        raise Conflict(f"The slug '{slug}' is taken; choose another.")
+    if released is None:
+        return
+    until = released.released_at + SLUG_REST
+    if released.workspace_id != workspace.id and system.clock() < until:
+        if not isinstance(caller, Operator):
+            # What another workspace was called, and until when its slug rests, is between it and the operator.
+            raise Conflict(f"The slug '{slug}' is taken; choose another.")
+        if not take_resting:
+            raise Conflict(
+                f"The slug '{slug}' belonged to the workspace {released.workspace_id} and rests until "
+                f"{until:%Y-%m-%d}, so that what people still know by it reaches no other; choose another."
+            )
+    with session.no_autoflush:
+        await workspace_queries.forget_released_slug(session, slug)
 
 
 def _apply_names(workspace: Workspace, changes: WorkspaceChanges) -> None:

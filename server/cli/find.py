@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from spacekey.domain.catalog import Catalog
+from spacekey.domain.catalog import OWNER_ROLE, Catalog
 from spacekey.domain.catalog_file import load_catalog
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
@@ -18,8 +18,11 @@ from spacekey.models.workspace import Space, Workspace
 from spacekey.resolvers.system import System
 
 from .codes import USAGE, Failure
+from .show import say
 
 T = TypeVar("T")
+
+OWNERS_SHOWN = 3
 
 
 async def workspace_called(system: System, name: str) -> Workspace:
@@ -34,9 +37,43 @@ async def workspace_called(system: System, name: str) -> Workspace:
             found = await workspace_queries.workspace_by_slug(session, name)
         if found is not None:
             return found
+        released = await workspace_queries.released_slug(session, name)
+        if released is not None:
+            raise Failure(
+                f"No workspace is called '{name}' any more: {released.workspace_id} was until "
+                f"{released.released_at:%Y-%m-%d}. 'spacekey workspace show {released.workspace_id}' shows it."
+            )
         slugs = [one.slug for one in await workspace_queries.all_workspaces(session)]
     hint = did_you_mean(name, slugs) or " 'spacekey workspace list' shows them."
     raise Failure(f"There is no workspace '{name}'.{hint}")
+
+
+async def workspace_to_change(system: System, name: str) -> Workspace:
+    """The workspace with this slug or id, after saying on standard error which one that is and whose.
+
+    A slug names what has it at this moment. Every command that changes something finds its workspace here, so that the
+    operator sees the id, the name and the owners before anything is done.
+
+    :raises Failure: there is none.
+    """
+    found = await workspace_called(system, name)
+    async with system.store.reading() as session:
+        owners = await workspace_queries.owners_of(session, found.id, OWNER_ROLE, OWNERS_SHOWN + 1)
+    shown = [f"{one.email} ({one.id})" for one in owners[:OWNERS_SHOWN]]
+    more = " and others" if len(owners) > OWNERS_SHOWN else ""
+    say(f"Workspace {found.id} '{found.name}' (slug {found.slug}), owned by {', '.join(shown) or 'no one'}{more}.")
+    return found
+
+
+async def space_to_change(system: System, name: str) -> Space:
+    """The space with this id, or these slugs (``workspace/space``), after saying which one that is and whose.
+
+    :raises Failure: there is none.
+    """
+    found = await space_called(system, name)
+    await workspace_to_change(system, found.workspace_id)
+    say(f"Space {found.id} '{found.name}' (slug {found.slug}).")
+    return found
 
 
 async def space_called(system: System, name: str, workspace: Workspace | None = None) -> Space:

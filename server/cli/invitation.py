@@ -42,15 +42,15 @@ def invitations(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson =
 
 def withdraw(workspace: WorkspaceName, email: Email, yes: Yes = False, as_json: AsJson = False) -> None:
     """Take back an invitation that nobody has accepted yet: its code is good for nothing from then on."""
-    confirmed(f"Take back the invitation of {email} to the workspace '{workspace}'?", yes=yes)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.invitations import withdraw_invitation
 
         from .facts import invitation_facts
-        from .find import workspace_called
+        from .find import workspace_to_change
 
-        home = await workspace_called(system, workspace)
+        home = await workspace_to_change(system, workspace)
+        confirmed(f"Take back the invitation of {email} to the workspace {home.id} '{home.name}'?", yes=yes)
         found = await _invitation_of(system, home, email)
         if found is None:
             shows = f"'spacekey member invitations {workspace}' shows those that do."

@@ -49,9 +49,9 @@ def add(
         from spacekey.resolvers.members import add_member
 
         from .facts import member_facts
-        from .find import workspace_called
+        from .find import workspace_to_change
 
-        found = await workspace_called(system, workspace)
+        found = await workspace_to_change(system, workspace)
         made = await add_member(system, operator(), found.id, email=email, role=role, name=name)
         code = None if made.invitation is None else made.invitation.reveal()
         return member_facts(made.member, made.user), code
@@ -74,9 +74,9 @@ def role(
         from spacekey.server.moments import written
 
         from .facts import member_facts
-        from .find import user_called, workspace_called
+        from .find import user_called, workspace_to_change
 
-        home, user = await workspace_called(system, workspace), await user_called(system, email)
+        home, user = await workspace_to_change(system, workspace), await user_called(system, email)
         change = change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
         made = await of_member(system, home, user.email, change)
         return {**member_facts(made.member, made.user), "effective_at": written(made.effective_at)}
@@ -88,16 +88,16 @@ def remove(
     workspace: WorkspaceName, email: Email, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False
 ) -> None:
     """Remove a member; the tokens they made stay, since tokens belong to the workspace."""
-    confirmed(f"Remove {email} from the workspace '{workspace}'?", yes=yes)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.members import remove_member
         from spacekey.server.moments import written
 
         from .facts import member_facts
-        from .find import user_called, workspace_called
+        from .find import user_called, workspace_to_change
 
-        home, user = await workspace_called(system, workspace), await user_called(system, email)
+        home, user = await workspace_to_change(system, workspace), await user_called(system, email)
+        confirmed(f"Remove {user.email} ({user.id}) from the workspace {home.id} '{home.name}'?", yes=yes)
         change = remove_member(system, operator(), home.id, user.id, wait=not no_wait)
         gone = await of_member(system, home, user.email, change)
         return {**member_facts(gone.member, gone.user), "effective_at": written(gone.effective_at)}

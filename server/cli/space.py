@@ -45,9 +45,9 @@ def create(
         from spacekey.resolvers.spaces import create_space
 
         from .facts import space_facts
-        from .find import workspace_called
+        from .find import workspace_to_change
 
-        home = await workspace_called(system, workspace)
+        home = await workspace_to_change(system, workspace)
         return space_facts(await create_space(system, operator(), home.id, name=name or slug, slug=slug))
 
     show_one(run(work), as_json)
@@ -55,16 +55,16 @@ def create(
 
 def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Delete a space; its tokens are refused from then on."""
-    confirmed(f"All tokens of the space '{space}' stop working for good. Delete it?", yes=yes)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.spaces import delete_space
         from spacekey.server.moments import written
 
         from .facts import space_facts
-        from .find import space_called
+        from .find import space_to_change
 
-        found = await space_called(system, space)
+        found = await space_to_change(system, space)
+        confirmed(f"All tokens of the space {found.id} '{found.name}' stop working for good. Delete it?", yes=yes)
         gone = await delete_space(system, operator(), found.id, wait=not no_wait)
         return {
             **space_facts(gone.space),

@@ -94,9 +94,9 @@ def create(
         from spacekey.resolvers.create_token import NewToken, create_token
 
         from .facts import token_facts
-        from .find import space_called, workspace_called
+        from .find import space_called, workspace_to_change
 
-        home = await workspace_called(system, workspace)
+        home = await workspace_to_change(system, workspace)
         new = NewToken(
             workspace_id=home.id,
             name=name,

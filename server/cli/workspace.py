@@ -42,6 +42,10 @@ def create(
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="EMAIL", help="A user who becomes its first owner.")
     ] = None,
+    take_resting_slug: Annotated[
+        bool,
+        typer.Option("--take-resting-slug", help="Take a slug that another workspace gave up in the last 90 days."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create a workspace."""
@@ -54,7 +58,14 @@ def create(
 
         owner_id = None if owner is None else (await user_called(system, owner)).id
         made = await create_workspace(
-            system, operator(), name=name or slug, slug=slug, catalog=catalog, plan=plan, owner_id=owner_id
+            system,
+            operator(),
+            name=name or slug,
+            slug=slug,
+            catalog=catalog,
+            plan=plan,
+            owner_id=owner_id,
+            take_resting_slug=take_resting_slug,
         )
         return workspace_facts(made)
 
@@ -104,8 +115,9 @@ def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False,
     """Refuse all of a workspace's tokens until it is resumed."""
     from spacekey.resolvers.workspaces import WorkspaceChanges
 
-    confirmed(f"All tokens of the workspace '{workspace}' stop working at once. Suspend it?", yes=yes)
-    change_workspace(workspace, WorkspaceChanges(suspended=True), no_wait=no_wait, as_json=as_json)
+    question = "All of its tokens stop working at once. Suspend it?"
+    changes = WorkspaceChanges(suspended=True)
+    change_workspace(workspace, changes, no_wait=no_wait, as_json=as_json, question=question, yes=yes)
 
 
 def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
@@ -117,33 +129,48 @@ def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
 
 def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Delete a workspace; its tokens are refused and its members lose access from then on, for good."""
-    confirmed(f"The workspace '{workspace}' ends for good, with all of its tokens and members. Delete it?", yes=yes)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.delete_workspace import delete_workspace
         from spacekey.server.moments import written
 
         from .facts import workspace_facts
-        from .find import workspace_called
+        from .find import workspace_to_change
 
-        found = await workspace_called(system, workspace)
+        found = await workspace_to_change(system, workspace)
+        confirmed(
+            f"The workspace '{found.name}' ends for good, with all of its tokens and members. Delete it?", yes=yes
+        )
         gone = await delete_workspace(system, operator(), found.id, wait=not no_wait)
         return {**workspace_facts(gone.workspace), "effective_at": written(gone.effective_at)}
 
     show_one(run(work), as_json)
 
 
-def change_workspace(workspace: str, changes: WorkspaceChanges, *, no_wait: bool, as_json: bool) -> None:
-    """Make the changes and show the workspace as it is then."""
+def change_workspace(
+    workspace: str,
+    changes: WorkspaceChanges,
+    *,
+    no_wait: bool,
+    as_json: bool,
+    question: str | None = None,
+    yes: bool = False,
+) -> None:
+    """Make the changes and show the workspace as it is then.
+
+    :param question: what to ask first, once it was said which workspace that is; not asked when ``yes``.
+    """
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.workspaces import update_workspace
         from spacekey.server.moments import written
 
         from .facts import workspace_facts
-        from .find import workspace_called
+        from .find import workspace_to_change
 
-        found = await workspace_called(system, workspace)
+        found = await workspace_to_change(system, workspace)
+        if question is not None:
+            confirmed(question, yes=yes)
         changed = await update_workspace(system, operator(), found.id, changes, wait=not no_wait)
         return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
 
