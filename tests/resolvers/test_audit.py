@@ -116,6 +116,8 @@ async def test_every_change_leaves_a_row_of_who_did_what_to_what(store: Store) -
         for event in new:
             assert (event.actor_id, event.actor_name, event.ip) == (here.owner.id, here.owner.name, FACTS.ip), action
             assert (event.outcome, event.request_id) == ("success", FACTS.request_id)
+            # People's names and addresses stand where they can be erased: in target_name and target_facts.
+            assert "@" not in json.dumps([event.before, event.after]), action
     assert [one for one in await verify_chains(here.system) if one.broken_at is not None] == []
 
 

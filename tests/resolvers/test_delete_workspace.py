@@ -104,6 +104,9 @@ async def test_there_is_nothing_left_to_come_back_to(store: Store) -> None:
     assert invited.invitation is not None
     with pytest.raises(NotFound):
         await accept_invitation(world.system, FACTS, None, code=invited.invitation.reveal(), password=FIRST)
+    with pytest.raises(Conflict, match="rests"):
+        await world.workspace("emit", slug="acme")
+    world.clock.forward(days=90)
     assert (await world.workspace("emit", slug="acme")).slug == "acme"
 
 
