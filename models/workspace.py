@@ -67,10 +67,10 @@ class Workspace(Row, table=True):
 class ReleasedSlug(Row, table=True):
     """A slug that a workspace gave up, for another one or by its deletion. It rests before others may take it."""
 
-    __tablename__ = "released_slugs"
+    __tablename__ = "spacekey_released_slugs"
 
     slug: str = Field(sa_column=Column(String(63), primary_key=True))
-    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("workspaces.id"), nullable=False))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
     released_at: datetime = Field(sa_column=moment(nullable=False))
 
 

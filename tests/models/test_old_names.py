@@ -16,7 +16,7 @@ from spacekey.models.migrate import current, upgrade
 from spacekey.models.old_names import PREFIX, tables_of
 from spacekey.models.schema_version import VERSION_TABLE, SchemaState
 from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from support.databases import lookup_on
 from support.world import make_world
 

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.parametrize("database_kind", [SQLITE])
 
 Rows = list[tuple[Any, ...]]
 
+E, C = "spacekey_audit_events", "spacekey_audit_chains"
 COLUMNS = [column.name for column in AuditEvent.__table__.columns]
 BYTES = {"hash", "actor_salt", "actor_digest", "target_salt", "target_digest"}
 NUMBERS = {"sequence", "version", "actor_erased", "target_erased"}
@@ -66,13 +67,13 @@ def log_of(connection: sqlite3.Connection) -> dict[str, Rows]:
     """Chain → its rows in order."""
     names = ", ".join(f'"{name}"' for name in COLUMNS)
     found: dict[str, Rows] = {}
-    for row in connection.execute(f"SELECT {names} FROM audit_events ORDER BY chain, sequence"):
+    for row in connection.execute(f"SELECT {names} FROM {E} ORDER BY chain, sequence"):
         found.setdefault(row[COLUMNS.index("chain")], []).append(row)
     return found
 
 
 def heads_of(connection: sqlite3.Connection) -> dict[str, tuple[int, bytes, int]]:
-    found = connection.execute("SELECT chain, sequence, hash, anchored FROM audit_chains")
+    found = connection.execute(f"SELECT chain, sequence, hash, anchored FROM {C}")
     return {chain: (sequence, written, anchored) for chain, sequence, written, anchored in found}
 
 
@@ -130,38 +131,40 @@ def changes(draw: st.DrawFn, log: dict[str, Rows]) -> Change:
             column = draw(st.sampled_from(COLUMNS))
             value = draw(a_value(column))
             return Change(
-                f'UPDATE OR IGNORE audit_events SET "{column}" = ? WHERE chain = ? AND sequence = ?', (value, *at)
+                f'UPDATE OR IGNORE {E} SET "{column}" = ? WHERE chain = ? AND sequence = ?',
+                (value, *at),
             )
         case "delete":
-            return Change("DELETE FROM audit_events WHERE chain = ? AND sequence = ?", at)
+            return Change(f"DELETE FROM {E} WHERE chain = ? AND sequence = ?", at)
         case "cut":
             return Change(
-                "DELETE FROM audit_events WHERE chain = ? AND sequence > ?;"
-                "UPDATE audit_chains SET (sequence, hash) = (SELECT sequence, hash FROM audit_events "
+                f"DELETE FROM {E} WHERE chain = ? AND sequence > ?;"
+                f"UPDATE {C} SET (sequence, hash) = (SELECT sequence, hash FROM {E} "
                 "WHERE chain = ? AND sequence = ?) WHERE chain = ?",
                 (*at, *at, chain),
             )
         case "clear":
             return Change(
-                "DELETE FROM audit_events WHERE chain = ?;DELETE FROM audit_chains WHERE chain = ?", (chain, chain)
+                f"DELETE FROM {E} WHERE chain = ?;DELETE FROM {C} WHERE chain = ?",
+                (chain, chain),
             )
         case "swap":
             return Change(
-                "UPDATE audit_events SET sequence = -1 WHERE chain = ? AND sequence = ?;"
-                "UPDATE audit_events SET sequence = ? WHERE chain = ? AND sequence = ?;"
-                "UPDATE audit_events SET sequence = ? WHERE chain = ? AND sequence = -1",
+                f"UPDATE {E} SET sequence = -1 WHERE chain = ? AND sequence = ?;"
+                f"UPDATE {E} SET sequence = ? WHERE chain = ? AND sequence = ?;"
+                f"UPDATE {E} SET sequence = ? WHERE chain = ? AND sequence = -1",
                 (*at, number, chain, other, other, chain),
             )
         case "copy":
             names = ", ".join(f'"{name}"' for name in COLUMNS if name not in {"id", "sequence"})
             return Change(
-                f"INSERT OR IGNORE INTO audit_events (id, sequence, {names}) "
-                f"SELECT id || 'x', {len(log[chain]) + 1}, {names} FROM audit_events WHERE chain = ? AND sequence = ?",
+                f"INSERT OR IGNORE INTO {E} (id, sequence, {names}) "
+                f"SELECT id || 'x', {len(log[chain]) + 1}, {names} FROM {E} WHERE chain = ? AND sequence = ?",
                 at,
             )
         case "head":
-            return Change("UPDATE audit_chains SET sequence = ? WHERE chain = ?", (other, chain))
-    return Change("UPDATE audit_chains SET anchored = ? WHERE chain = ?", (draw(st.integers(0, number)), chain))
+            return Change(f"UPDATE {C} SET sequence = ? WHERE chain = ?", (other, chain))
+    return Change(f"UPDATE {C} SET anchored = ? WHERE chain = ?", (draw(st.integers(0, number)), chain))
 
 
 def apply(connection: sqlite3.Connection, change: Change) -> None:
@@ -232,7 +235,7 @@ def problems(file: Path, kept: list[Head] | None = None) -> dict[str, tuple[int 
 def workspaces(log: Path) -> Iterator[list[str]]:
     """The three workspaces' ids, in the order in which they were made."""
     with closing(sqlite3.connect(log)) as connection:
-        yield [row[0] for row in connection.execute("SELECT id FROM workspaces ORDER BY rowid")]
+        yield [row[0] for row in connection.execute("SELECT id FROM spacekey_workspaces ORDER BY rowid")]
 
 
 def test_a_chain_that_was_taken_away_whole_is_missed(log: Path, workspaces: list[str]) -> None:
@@ -241,7 +244,8 @@ def test_a_chain_that_was_taken_away_whole_is_missed(log: Path, workspaces: list
             apply(
                 connection,
                 Change(
-                    "DELETE FROM audit_events WHERE chain = ?;DELETE FROM audit_chains WHERE chain = ?", (chain, chain)
+                    f"DELETE FROM {E} WHERE chain = ?;DELETE FROM {C} WHERE chain = ?",
+                    (chain, chain),
                 ),
             )
             connection.commit()
@@ -256,9 +260,9 @@ def test_a_cut_with_its_head_moved_back_is_missed_as_far_as_the_last_checkpoint(
     first, second, _ = workspaces
     for chain, kept in ((first, 2), (second, 3)):
         with closing(unlocked(log)) as connection:
-            connection.execute("DELETE FROM audit_events WHERE chain = ? AND sequence > ?", (chain, kept))
+            connection.execute(f"DELETE FROM {E} WHERE chain = ? AND sequence > ?", (chain, kept))
             connection.execute(
-                "UPDATE audit_chains SET (sequence, hash) = (SELECT sequence, hash FROM audit_events "
+                f"UPDATE {C} SET (sequence, hash) = (SELECT sequence, hash FROM {E} "
                 "WHERE chain = ? AND sequence = ?) WHERE chain = ?",
                 (chain, kept, chain),
             )
@@ -288,14 +292,14 @@ async def rewritten(file: Path) -> None:
                 session.add(event)
             await session.flush()
             await (await session.connection()).execute(
-                text("UPDATE audit_chains SET hash = :h WHERE chain = :c"), {"h": previous, "c": chain}
+                text(f"UPDATE {C} SET hash = :h WHERE chain = :c"), {"h": previous, "c": chain}
             )
     await store.aclose()
 
 
 async def _hash_at(session: AsyncSession, chain: str, number: int) -> bytes:
     found = await (await session.connection()).execute(
-        text("SELECT hash FROM audit_events WHERE chain = :c AND sequence = :n"), {"c": chain, "n": number}
+        text(f"SELECT hash FROM {E} WHERE chain = :c AND sequence = :n"), {"c": chain, "n": number}
     )
     return bytes(found.scalar_one())
 

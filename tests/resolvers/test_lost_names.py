@@ -16,7 +16,7 @@ from spacekey.models import audit_queries, workspace_queries
 from spacekey.models.store import Store
 from spacekey.models.token import Token
 from spacekey.models.workspace import Member, Workspace
-from spacekey.resolvers.audit import verify_chains
+from spacekey.resolvers.audit_check import verify_chains
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import revoke_token
 from spacekey.resolvers.lost_names import LostName, Renamed, lost_names, rename_held
