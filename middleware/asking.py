@@ -144,11 +144,15 @@ class Asking:
         return self.decision is None or self.decision.allowed
 
     def _settle(self, outcome: Outcome) -> Outcome:
-        self._outcome = outcome
+        """Keep the outcome, and make its principal the connection's user.
+
+        Without credentials the user of another authentication middleware stays; refused ones are nobody's.
+        """
+        before, self._outcome = self._outcome, outcome
         if isinstance(outcome, Valid):
             self._scope["user"] = outcome.principal
             self._scope["auth"] = TokenCredentials(outcome.principal)
-        else:
+        elif before is not None or not isinstance(outcome, Absent):
             self._scope["user"] = ANONYMOUS
             self._scope["auth"] = NO_CREDENTIALS
         if self._gate.on_outcome is not None or type(outcome) is not Valid:

@@ -37,7 +37,8 @@ EARLIER = "spacekey.earlier"
 
 
 class Visit(Exchange):
-    """The state of one connection. Until somebody asks, its user is Starlette's unauthenticated one.
+    """The state of one connection. Until somebody asks, its user is the one that another middleware has set, or else
+    Starlette's unauthenticated one.
 
     The middleware makes one for each connection and puts it into the scope.
     """
@@ -66,9 +67,12 @@ class Visit(Exchange):
         self.stay = None
         self._heard = False
         self.vary = VARY
+        if "user" not in scope or scope.get(KEY) is not None:  # another authentication's user stays, see _settle()
+            scope["user"] = ANONYMOUS
+            scope["auth"] = NO_CREDENTIALS
+        elif "auth" not in scope:
+            scope["auth"] = NO_CREDENTIALS
         scope[KEY] = self
-        scope["user"] = ANONYMOUS
-        scope["auth"] = NO_CREDENTIALS
 
     def passes(self, access: Access) -> bool:
         """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
