@@ -6,6 +6,7 @@ reached through an app whose routes the middleware cannot see.
 
 import functools
 import inspect
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import request_response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket, WebSocketState
 
 from spacekey.domain.errors import ConfigurationError, RuleError
@@ -28,6 +29,9 @@ from .visit import KEY, Visit, visit_of
 
 CONNECTION = "spacekey_connection"
 """A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
+
+_HANDLERS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
+"""Where the frameworks' own handlers of HTTP exceptions are defined."""
 
 _NOTHING = object()
 
@@ -96,7 +100,7 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
         if isinstance(connection, WebSocket):
             await _refuse_websocket(connection, refusal)
             return None
-        raise as_exception(refusal)
+        raise as_exception(refusal, connection.scope)
 
     if not handed_on:
         _BARE[guarded] = (endpoint, requirement)
@@ -132,7 +136,7 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
         refusal = None if known else _refusal_from_thread(visit, requirement)
         if refusal is None:
             return endpoint(*args, **kwargs)
-        raise as_exception(refusal)
+        raise as_exception(refusal, connection.scope)
 
     return guarded
 
@@ -143,10 +147,40 @@ def _refusal_from_thread(visit: Visit, requirement: Requirement) -> Response | N
     return from_thread.run(visit.refusal, requirement)
 
 
-def as_exception(refusal: Response) -> HTTPException:
-    """Raised, not returned: a guarded function that is used as a dependency must stop the endpoint too."""
-    headers = {name: value for name, value in refusal.headers.items() if name != "content-length"}
-    return HTTPException(refusal.status_code, bytes(refusal.body).decode(), headers)
+class RefusalException(HTTPException):
+    """A refusal on its way to the exception handlers of the app that the endpoint is in.
+
+    ``detail`` is a sentence and ``headers`` has the challenge, for handlers of the app's own. ``response`` is the
+    refusal itself, which is sent where the app has none.
+    """
+
+    def __init__(self, refusal: Response) -> None:
+        own = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
+        super().__init__(refusal.status_code, json.loads(bytes(refusal.body))["detail"], own)
+        self.response = refusal
+
+
+def as_exception(refusal: Response, scope: Scope) -> RefusalException:
+    """Return the refusal as an exception, for the caller to raise: used as a dependency, a guarded function must stop
+    the endpoint too.
+
+    The frameworks' own handlers would make a body of another shape from its ``detail``, so they are told what to send.
+    """
+    handlers, _ = scope.get("starlette.exception_handlers") or ({}, {})
+    first = next((handlers[kind] for kind in RefusalException.__mro__ if kind in handlers), None)
+    if scope["type"] == "websocket" or getattr(first, "__module__", "") in _HANDLERS:
+        handlers[RefusalException] = _send_refusal
+    return RefusalException(refusal)
+
+
+async def _send_refusal(connection: HTTPConnection, error: Exception) -> Response | None:
+    """Starlette's exception handler for refusals."""
+    if not isinstance(error, RefusalException):
+        raise error
+    if isinstance(connection, WebSocket):
+        await _refuse_websocket(connection, error.response)
+        return None
+    return error.response
 
 
 def _takes_connection(endpoint: Callable[..., object]) -> bool:

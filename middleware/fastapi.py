@@ -75,7 +75,8 @@ class Scoped:
     ) -> Principal:
         """The principal, when it satisfies the rule.
 
-        :raises HTTPException: with the refusal's status, challenge and problem document.
+        :raises HTTPException: with the refusal's status, challenge and a sentence; where the app handles no HTTP
+            exceptions itself, the refusal's problem document is sent.
         """
         del scheme  # only there to be seen in the OpenAPI document
         added = security_scopes.scopes
@@ -83,7 +84,7 @@ class Scoped:
         visit = visit_of(connection.scope)
         refusal = None if visit.passes(requirement) else await visit.refusal(requirement)
         if refusal is not None:
-            raise as_exception(refusal)
+            raise as_exception(refusal, connection.scope)
         principal: Principal = connection.scope["user"]
         return principal
 
