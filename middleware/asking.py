@@ -46,6 +46,11 @@ class Asking:
     """What the response depends on: the names for its ``Vary``."""
 
     @property
+    def realm(self) -> str:
+        """The realm of challenges."""
+        return self._gate.realm
+
+    @property
     def known(self) -> Outcome | None:
         """The outcome, if anybody has asked."""
         return self._outcome

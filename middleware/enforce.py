@@ -166,7 +166,7 @@ def as_exception(refusal: Response, scope: Scope) -> RefusalException:
 
     The frameworks' own handlers would make a body of another shape from its ``detail``, so they are told what to send.
     """
-    handlers, _ = scope.get("starlette.exception_handlers") or ({}, {})
+    handlers: dict[type, object] = next(iter(scope.get("starlette.exception_handlers") or ()), {})
     first = next((handlers[kind] for kind in RefusalException.__mro__ if kind in handlers), None)
     if scope["type"] == "websocket" or getattr(first, "__module__", "") in _HANDLERS:
         handlers[RefusalException] = _send_refusal

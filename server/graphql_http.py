@@ -16,12 +16,13 @@ from strawberry.types.graphql import OperationType
 
 from spacekey.middleware import optional, problems, visit_of
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
+from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
 from spacekey.resolvers.caller import caller_of
 from spacekey.schema.context import context_of
 from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, rate_limited
 
 from .body import JSON_TYPE, BadBody
-from .graphql_request import RESPONSE_TYPE, GraphQLRequest, graphql_request, response_type
+from .graphql_request import GraphQLRequest, graphql_request
 from .limits import budget_of
 from .parts import facts_of, parts_of, principal_of
 from .refusals import REALM
@@ -42,7 +43,7 @@ class GraphQLDoor:
 
     async def answer(self, request: Request) -> Response:
         """Serve one request."""
-        media = response_type(request)
+        media = response_type(request.headers.getlist("accept"))
         if media is None:
             return _errors(JSON_TYPE, 406, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}.")
         if principal_of(request) is None and (wait := parts_of(request).anonymous.wait_seconds(request.scope)):
@@ -113,7 +114,7 @@ def _response(media: str, result: ExecutionResult) -> Response:
     if seconds is not None:
         return _json(media, 429, body, {"Retry-After": str(seconds), "Cache-Control": "no-store"})
     status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
-    headers = _challenge(errors) if status in (401, 403) else {}
+    headers = {"WWW-Authenticate": challenge_of(errors, REALM)} if status in (401, 403) else {}
     return _json(media, status, body, headers)
 
 
@@ -154,14 +155,6 @@ def _status(errors: list[GraphQLError]) -> int:
     """400, or what the errors' codes agree to: the one that says most when they differ is 400 again."""
     statuses = {_STATUS_OF_CODE.get(str((error.extensions or {}).get("code")), 400) for error in errors}
     return statuses.pop() if len(statuses) == 1 else 400
-
-
-def _challenge(errors: list[GraphQLError]) -> dict[str, str]:
-    """RFC 6750 §3 for programs that look at the status first."""
-    missing = sorted({scope for error in errors for scope in (error.extensions or {}).get("missingScopes") or ()})
-    if any((error.extensions or {}).get("code") == INSUFFICIENT_SCOPE for error in errors):
-        return {"WWW-Authenticate": problems.challenge(REALM, "insufficient_scope", None, missing)}
-    return {"WWW-Authenticate": problems.challenge(REALM)}
 
 
 def _refused(message: str) -> PreExecutionError:

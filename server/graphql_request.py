@@ -10,7 +10,6 @@ from starlette.requests import Request
 from .body import JSON_TYPE, BadBody, bounded_body, media_type, parsed_json
 
 BODY_BYTES_MAX = 131_072
-RESPONSE_TYPE = "application/graphql-response+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,45 +43,3 @@ async def graphql_request(request: Request) -> GraphQLRequest:
     if not isinstance(body.get("extensions"), dict | None):
         raise BadBody(400, "malformed_request", "'extensions' must be an object.")
     return GraphQLRequest(query, variables, name)
-
-
-def response_type(request: Request) -> str | None:
-    """The media type to answer in; None when the client takes neither.
-
-    Without an ``Accept`` header, or when anything will do, it is ``application/json``, as older clients expect.
-    """
-    accepted = ",".join(request.headers.getlist("accept"))
-    if not accepted.strip():
-        return JSON_TYPE
-    weights = dict(_ranges(accepted))
-    anything = weights.get("application/*", weights.get("*/*", 0.0))
-    plain = weights.get(JSON_TYPE, anything)
-    modern = weights.get(RESPONSE_TYPE, 0.0)
-    if modern > 0 and modern >= weights.get(JSON_TYPE, 0.0):
-        return RESPONSE_TYPE
-    if plain > 0:
-        return JSON_TYPE
-    return RESPONSE_TYPE if modern > 0 else None
-
-
-def _ranges(accepted: str) -> list[tuple[str, float]]:
-    """Media ranges and their weights (RFC 9110 §12.5.1); a weight that is none counts as 0."""
-    found: list[tuple[str, float]] = []
-    for part in accepted.split(",")[:100]:
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "q":
-                weight = _weight(value.strip())
-        if name:
-            found.append((name, weight))
-    return found
-
-
-def _weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        return 0.0
-    return weight if 0.0 <= weight <= 1.0 else 0.0

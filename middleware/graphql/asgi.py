@@ -6,22 +6,30 @@ The older ``graphql-ws`` protocol lets operations run before the connection is a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from json import JSONDecodeError
 from typing import Any
 
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import NonTextMessageReceived, WebSocketDisconnected
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UnsetType
 
 from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
+from spacekey.middleware import problems
 from spacekey.middleware.ending import LACKING, UNAVAILABLE, Ending
 from spacekey.middleware.line import HEED
 from spacekey.middleware.open_socket import OpenSocket
@@ -30,11 +38,18 @@ from spacekey.middleware.visit import KEY, Visit
 from spacekey.middleware.watch import Watch
 from spacekey.middleware.wrapper import as_verifier
 
+from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .init_credential import MalformedCredential, init_credential
-from .open_operations import OpenOperations, operations_of
+from .open_operations import OpenOperations, check_context, operations_of, serving
 from .socket_caller import seat, verify_in_time
 from .unenforced import refuse_unenforced
 
+RESPONSE_TYPE = "application/graphql-response+json"
+JSON_TYPE = "application/json"
+_STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403}
+_REALM = "api"
+_REASON_BYTES_MAX = 123
+"""What a close frame holds besides its code (RFC 6455 §5.5)."""
 BAD_REQUEST = 4400
 UNSET_ACK = UnsetType()
 _LINE = "spacekey.graphql.line"
@@ -43,16 +58,36 @@ _log = logging.getLogger(__name__)
 
 
 class OnceClosingAdapter(ASGIWebSocketAdapter):
-    """Closing a socket that is closed already does nothing."""
+    """Strawberry's socket, for clients that send anything at any time.
+
+    Closing a socket that is closed already does nothing, and sending on one says that it is closed.
+    """
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send a message.
+
+        :raises WebSocketDisconnected: if the socket is closed, by whichever side.
+        """
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            raise WebSocketDisconnected
+        await super().send_json(message)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close, unless it was."""
+        """Close, unless it was. The reason is cut to what a close frame holds."""
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            await super().close(code, reason)
+            cut = reason.encode("utf-8", "replace")[:_REASON_BYTES_MAX].decode("utf-8", "ignore")
+            with suppress(WebSocketDisconnect):
+                await super().close(code, cut)
 
 
 class ScopedGraphQL(GraphQL[Any, Any]):
     """Strawberry's ASGI app, whose ``connection_init`` may carry the credential.
+
+    An operation that is refused whole over HTTP is answered with 401 or 403 where the client prefers
+    ``application/graphql-response+json``, else with 200; both carry the challenge of RFC 6750 §3.
+
+    ``get_context`` must return the request, as ``{"request": request, …}`` or in an attribute ``request``, because the
+    caller is found there (unless ``ScopeEnforcement(principal=…)`` finds it elsewhere).
 
     A denial of scopes is an ``error`` message of its operation, and the socket stays open. The socket is closed with
     4403 for a refused credential, 4400 for a malformed or a second one, 1013 when the verifier cannot tell.
@@ -103,11 +138,62 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             return
         await super().__call__(scope, receive, send)
 
+    async def execute_operation(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """As Strawberry's; an operation that is refused whole is noted for :meth:`create_response`.
+
+        :raises ConfigurationError: if ``get_context`` returned no request.
+        """
+        check_context(self.schema, kwargs["context"])
+        result = await super().execute_operation(request, *args, **kwargs)
+        if isinstance(result, PreExecutionError) and result.errors:
+            visit = request.scope.get(KEY)
+            refused = refusal_status(result.errors)
+            if refused is not None:
+                headers = kwargs["sub_response"].headers
+                realm = visit.realm if isinstance(visit, Visit) else _REALM
+                headers["WWW-Authenticate"] = challenge_of(result.errors, realm)
+                headers.append("Vary", "Accept")
+                if response_type(request.headers.getlist("accept")) == RESPONSE_TYPE:
+                    kwargs["sub_response"].status_code = refused
+                    kwargs["sub_response"].media_type = RESPONSE_TYPE
+        return result
+
+    def create_response(self, response_data: Any, sub_response: Response) -> Response:
+        """As Strawberry's, in the media type that was chosen for a refusal."""
+        response = super().create_response(response_data, sub_response)
+        if sub_response.media_type is not None:
+            response.headers["content-type"] = f"{sub_response.media_type}; charset=utf-8"
+        return response
+
+    def decode_json(self, data: str | bytes) -> object:
+        """The value of a body or message.
+
+        :raises JSONDecodeError: for anything that cannot be read, whatever is wrong with it.
+        :raises NonTextMessageReceived: for a message without text.
+        """
+        if not isinstance(data, str | bytes):
+            raise NonTextMessageReceived  # some servers send {"text": None, "bytes": …}
+        try:
+            return super().decode_json(data)
+        except (RecursionError, ValueError):  # too deep, too many digits, not UTF-8
+            raise JSONDecodeError("it cannot be read", "", 0) from None
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """The value of a body: an object, or a list of them.
+
+        :raises JSONDecodeError: for anything else.
+        """
+        parsed = super().parse_json(data)
+        if not all(isinstance(each, dict) for each in (parsed if isinstance(parsed, list) else [parsed])):
+            raise JSONDecodeError("it is not an object", "", 0)  # answered with 400, as Strawberry answers the others
+        return parsed
+
     async def on_ws_connect(self, context: Any) -> UnsetType:
         """Verify the credential of ``connection_init``, if there is one; else the caller is the handshake's."""
-        websocket, payload = _parts(context)
+        socket = serving()
+        websocket = socket.connection
         try:
-            secret = init_credential(payload)
+            secret = init_credential(socket.init_payload)
         except MalformedCredential as error:
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
         visit, caller = _visit_of(websocket), websocket.scope.get("user")
@@ -153,11 +239,64 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         return ConnectionRejectionError()
 
 
-def _parts(context: Any) -> tuple[WebSocket, Mapping[str, object]]:
-    """The socket and the payload of ``connection_init`` in a Strawberry context, a mapping or an object."""
-    if isinstance(context, Mapping):
-        return context["request"], context.get("connection_params") or {}
-    return context.request, context.connection_params or {}
+def refusal_status(errors: Sequence[GraphQLError]) -> int | None:
+    """The HTTP status of an operation that was refused whole for its scopes; None if it was for something else."""
+    codes = [(error.extensions or {}).get("code") for error in errors if isinstance(error, DenialError)]
+    statuses = {_STATUS_OF_CODE[str(code)] for code in codes}
+    return min(statuses) if statuses and len(codes) == len(errors) else None
+
+
+def challenge_of(errors: Iterable[GraphQLError], realm: str) -> str:
+    """The challenge of RFC 6750 §3 for programs that look at the status and the headers first."""
+    extensions = [error.extensions or {} for error in errors]
+    if all(each.get("code") != INSUFFICIENT_SCOPE for each in extensions):
+        return problems.challenge(realm)
+    missing = sorted({scope for each in extensions for scope in each.get("missingScopes") or ()})
+    return problems.challenge(realm, "insufficient_scope", None, missing)
+
+
+def response_type(accept: Sequence[str]) -> str | None:
+    """The media type to answer in (GraphQL over HTTP, "Accept"); None if the client takes neither.
+
+    Without an ``Accept`` header, or when anything will do, it is ``application/json``, as older clients expect.
+
+    :param accept: the values of the header.
+    """
+    accepted = ",".join(accept)
+    if not accepted.strip():
+        return JSON_TYPE
+    weights = dict(_ranges(accepted))
+    anything = weights.get("application/*", weights.get("*/*", 0.0))
+    plain = weights.get(JSON_TYPE, anything)
+    modern = weights.get(RESPONSE_TYPE, 0.0)
+    if modern > 0 and modern >= weights.get(JSON_TYPE, 0.0):
+        return RESPONSE_TYPE
+    if plain > 0:
+        return JSON_TYPE
+    return RESPONSE_TYPE if modern > 0 else None
+
+
+def _ranges(accepted: str) -> list[tuple[str, float]]:
+    """Media ranges and their weights (RFC 9110 §12.5.1); a weight that cannot be read counts as 0."""
+    found: list[tuple[str, float]] = []
+    for part in accepted.split(",")[:100]:
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                weight = _weight(value.strip())
+        if name:
+            found.append((name, weight))
+    return found
+
+
+def _weight(text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        return 0.0
+    return weight if 0.0 <= weight <= 1.0 else 0.0
 
 
 def _visit_of(websocket: WebSocket) -> Visit | None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from graphql import GraphQLError
 from starlette.types import Scope
+from starlette.websockets import WebSocket
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.schema import BaseSchema
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
+from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 
 from .lost import Subscribed
 from .schema import ScopedSchema
 
 KEY = "spacekey.graphql.operations"
+_SERVING: ContextVar[OpenOperations] = ContextVar("spacekey_graphql_serving")
 
 
 class OpenOperations(BaseGraphQLTransportWSHandler[Any, Any]):
@@ -24,10 +30,37 @@ class OpenOperations(BaseGraphQLTransportWSHandler[Any, Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        check_context(self.schema, self.context)
         self._callers: dict[Operation[Any, Any], Principal | None] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         websocket: Any = self.websocket
-        websocket.ws.scope[KEY] = self
+        self.connection: WebSocket = websocket.ws
+        self.init_payload: dict[str, object] = {}
+        """What came with ``connection_init``."""
+        self.connection.scope[KEY] = self
+
+    async def handle(self) -> None:
+        """Serve the socket until it is closed."""
+        _SERVING.set(self)
+        await super().handle()
+
+    async def handle_connection_init(self, message: Any) -> None:
+        """Take the payload, whether or not the app's context has a place for it."""
+        payload = message.get("payload")
+        self.init_payload = payload if isinstance(payload, dict) else {}
+        await super().handle_connection_init(message)
+
+    async def handle_message(self, message: Any) -> None:
+        """Take one message; the socket is closed with 4400 for one that the protocol does not have."""
+        if _is_message(message):
+            await super().handle_message(message)
+        else:
+            await self.handle_invalid_message("Failed to parse message")
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Log what went wrong in an operation, unless it is only that the client has gone or was closed out."""
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
 
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
         """Run one operation, remembering for whom."""
@@ -71,7 +104,45 @@ class OpenOperations(BaseGraphQLTransportWSHandler[Any, Any]):
             await operation.send_initial_errors(list(errors))
 
 
+def serving() -> OpenOperations:
+    """The socket that this task serves: Strawberry's hooks are given the app's context, which need not have it."""
+    return _SERVING.get()
+
+
 def operations_of(scope: Scope) -> OpenOperations | None:
     """The operations of a socket that has chosen the protocol."""
     found = scope.get(KEY)
     return found if isinstance(found, OpenOperations) else None
+
+
+def check_context(schema: BaseSchema, context: object) -> None:
+    """Hold a context to where the schema looks for the caller.
+
+    :raises ConfigurationError: if the request is not there, so that every caller would be anonymous.
+    """
+    if not isinstance(schema, ScopedSchema) or schema.finds_caller_elsewhere:
+        return
+    given = context.get("request") if isinstance(context, Mapping) else getattr(context, "request", None)
+    if not isinstance(getattr(given, "scope", None), Mapping):
+        raise ConfigurationError(
+            f"get_context returned {type(context).__name__} without the request, so no token would be seen: return "
+            '{"request": request, "response": response, …}, or an object with the attribute request, or find the '
+            "caller yourself with ScopeEnforcement(principal=…)"
+        )
+
+
+def _is_message(message: object) -> bool:
+    """Whether a value is a message of the protocol, in the fields that are read."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return False
+    if message["type"] not in ("subscribe", "complete"):
+        return True
+    if not isinstance(message.get("id"), str) or not message["id"]:
+        return False
+    payload = message.get("payload")
+    return message["type"] == "complete" or (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )

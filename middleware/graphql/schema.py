@@ -8,8 +8,10 @@ from typing import Any, TypedDict, Unpack
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
@@ -18,6 +20,7 @@ from strawberry.types.graphql import OperationType
 
 from spacekey.domain.principal import Principal
 
+from .caller import caller_of
 from .conversion import refuse_unconvertible, told_plainly
 from .enforcement import ScopeEnforcement
 from .enforcer import Enforcer
@@ -27,6 +30,9 @@ from .lost import Subscribed, lost
 from .rulebook import Rulebook, compile_rules
 from .undeclared import refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
 from .while_allowed import while_allowed
+
+_FAULTS_OF_REQUESTS = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
+"""What Strawberry raises for a request that names no operation which can be run."""
 
 _log = logging.getLogger("strawberry.execution")
 
@@ -115,6 +121,11 @@ class ScopedSchema(strawberry.Schema):
 
         return while_allowed(results, lambda: self.caller(context_value), lost_since)
 
+    @property
+    def finds_caller_elsewhere(self) -> bool:
+        """Whether the caller is found by a function of the app's own, and not in the context's request."""
+        return self._settings.principal is not caller_of
+
     def caller(self, context: object) -> Principal | None:
         """Who asks, in a Strawberry context."""
         return self._settings.principal(context)
@@ -131,5 +142,5 @@ class ScopedSchema(strawberry.Schema):
         """
         for error in errors:
             fault = error.original_error
-            if fault is not None and not isinstance(fault, GraphQLError):
+            if fault is not None and not isinstance(fault, (GraphQLError, *_FAULTS_OF_REQUESTS)):
                 _log.error("a resolver failed at %s", ".".join(map(str, error.path or ())), exc_info=fault)

@@ -86,7 +86,7 @@ def starlette_app(**settings: Any) -> Starlette:
 
 
 PATHS = {fastapi_app: ["/dependency", "/security", "/async", "/sync", "/routed"], starlette_app: ["/async", "/sync"]}
-INSIDE: dict[str, Callable[[ASGIApp], tuple[ASGIApp, str]]] = {
+INSIDE: dict[str, Callable[[ASGIApp], tuple[Mount, str]]] = {
     "a guarded mount": lambda app: (Mount("/m", app=protect(app, optional)), "/m"),
     "a mount": lambda app: (Mount("/m", app=app), "/m"),
     "a guard in a guard": lambda app: (Mount("/m", app=protect(protect(app, optional), optional)), "/m"),

@@ -1,0 +1,202 @@
+"""A refused operation tells programs by status and challenge, where the client takes GraphQL's own media type."""
+
+# Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
+# mypy: disable-error-code=untyped-decorator
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import strawberry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route, WebSocketRoute
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Kind, Principal
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
+from spacekey.middleware.graphql import Mode, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from support.graphql_socket import graphql_socket
+
+MODERN = "application/graphql-response+json"
+PLAIN = "application/json"
+VERIFIER = MemoryVerifier()
+NOTHING, ONE, BOTH = VERIFIER.issue("c"), VERIFIER.issue("a"), VERIFIER.issue("a", "b")
+
+ACCEPTS = {
+    MODERN: True,
+    f"{MODERN}, {PLAIN};q=0.9": True,
+    f"{MODERN}; charset=utf-8, {PLAIN}": True,
+    f"{PLAIN}, {MODERN};q=0.5": False,
+    PLAIN: False,
+    "*/*": False,
+    "": False,
+}
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def open(self) -> str:
+        return "open"
+
+    @strawberry.field(directives=[requires_scopes("a")])
+    def one(self) -> str:
+        return "one"
+
+    @strawberry.field(directives=[requires_scopes("a", "b")])
+    def both(self) -> str:
+        return "both"
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(directives=[requires_scopes("b")])
+    async def act(self) -> str:
+        return "done"
+
+
+def app_of(realm: str = "jobs", mode: Mode = Mode.REJECT, *, behind: bool = True) -> Starlette:
+    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, scopes=ScopeEnforcement(mode=mode)))
+    middleware = [Middleware(TokenMiddleware, verifier=VERIFIER, realm=realm)] if behind else []
+    return Starlette(routes=[Route("/", optional(graphql) if behind else graphql)], middleware=middleware)
+
+
+async def ask(app: Any, query: str, accept: str, token: Any = None) -> httpx.Response:
+    headers = {"Accept": accept, **({} if token is None else {"Authorization": f"Bearer {token.reveal()}"})}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+        return await client.post("/", json={"query": query}, headers=headers)
+
+
+# who, what → status, challenge, code of the errors
+REFUSED: list[tuple[Any, str, int, str, str]] = [
+    (None, "{ one }", 401, 'Bearer realm="jobs"', "UNAUTHENTICATED"),
+    (None, "{ open one both }", 401, 'Bearer realm="jobs"', "UNAUTHENTICATED"),
+    (None, "mutation { act }", 401, 'Bearer realm="jobs"', "UNAUTHENTICATED"),
+    (
+        NOTHING,
+        "{ one }",
+        403,
+        'Bearer realm="jobs", error="insufficient_scope", scope="a"',
+        "INSUFFICIENT_SCOPE",
+    ),
+    (
+        ONE,
+        "{ one both }",
+        403,
+        'Bearer realm="jobs", error="insufficient_scope", scope="b"',
+        "INSUFFICIENT_SCOPE",
+    ),
+    (
+        NOTHING,
+        "{ one both }",
+        403,
+        'Bearer realm="jobs", error="insufficient_scope", scope="a b"',
+        "INSUFFICIENT_SCOPE",
+    ),
+]
+
+
+@pytest.mark.parametrize(("token", "query", "status", "challenge", "code"), REFUSED)
+@pytest.mark.parametrize("accept", ACCEPTS)
+async def test_a_refusal_has_its_status_and_challenge(
+    accept: str, token: Any, query: str, status: int, challenge: str, code: str
+) -> None:
+    modern = ACCEPTS[accept]
+    answer = await ask(app_of(), query, accept, token)
+    assert answer.status_code == (status if modern else 200)
+    assert answer.headers["www-authenticate"] == challenge
+    assert answer.headers["content-type"].split(";")[0] == (MODERN if modern else PLAIN)
+    assert {name.strip() for name in answer.headers["vary"].split(",")} == {"Accept", "Authorization"}
+    document = answer.json()
+    assert document.get("data") is None
+    assert {error["extensions"]["code"] for error in document["errors"]} == {code}
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+async def test_what_is_not_refused_whole_is_answered_as_ever(accept: str) -> None:
+    for mode, query, token in (
+        (Mode.REJECT, "{ one both }", BOTH),
+        (Mode.REJECT, "{ open }", None),
+        (Mode.FILTER, "{ open }", NOTHING),
+        (Mode.DRY_RUN, "{ one }", None),
+        (Mode.REJECT, "{ unknown }", None),
+        (Mode.REJECT, "{", None),
+    ):
+        answer = await ask(app_of(mode=mode), query, accept, token)
+        assert answer.status_code == 200
+        assert "www-authenticate" not in answer.headers
+        assert answer.headers["content-type"] == PLAIN
+
+
+async def test_without_a_middleware_the_realm_is_the_usual_one() -> None:
+    answer = await ask(app_of(behind=False), "{ one }", MODERN)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="api"')
+
+
+# --- a context without the request
+
+
+class WithoutRequest(ScopedGraphQL):
+    """As people write it who need no request themselves."""
+
+    async def get_context(self, request: Any, response: Any) -> Any:
+        return {"database": "db", "connection_params": None}
+
+
+class WithObject(ScopedGraphQL):
+    """A context of a class, without the request."""
+
+    async def get_context(self, request: Any, response: Any) -> Any:
+        return object()
+
+
+@pytest.mark.parametrize("kind", [WithoutRequest, WithObject])
+async def test_a_context_without_the_request_is_an_error_that_says_what_to_return(kind: type[ScopedGraphQL]) -> None:
+    app = Starlette(
+        routes=[Route("/", optional(kind(ScopedSchema(Query))))],
+        middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)],
+    )
+    for token in (None, BOTH):
+        with pytest.raises(ConfigurationError, match=r'return {"request": request, "response": resp'):
+            await ask(app, "{ open }", PLAIN, token)
+    with pytest.raises(ConfigurationError, match=r'return {"request": request'):
+        async with graphql_socket(kind(ScopedSchema(Query))):
+            pass
+
+
+async def test_a_context_without_the_request_will_do_where_the_caller_is_found_elsewhere() -> None:
+    ada = Principal("usr_ada", Kind.MEMBER, frozenset({"a"}))
+    schema = ScopedSchema(Query, scopes=ScopeEnforcement(principal=lambda _: ada))
+    app = Starlette(
+        routes=[Route("/", optional(WithoutRequest(schema))), WebSocketRoute("/", optional(WithoutRequest(schema)))],
+        middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)],
+    )
+    assert (await ask(app, "{ one }", PLAIN)).json() == {"data": {"one": "one"}}
+    async with graphql_socket(WithoutRequest(schema)) as socket:
+        await socket.init()
+        await socket.subscribe("1", "{ one }")
+        assert (await socket.receive())["payload"] == {"data": {"one": "one"}}
+
+
+class Slotted:
+    """A context with the request and no place for ``connection_params``."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: Any) -> None:
+        self.request = request
+
+
+class WithSlots(ScopedGraphQL):
+    async def get_context(self, request: Any, response: Any) -> Any:
+        return Slotted(request)
+
+
+async def test_a_credential_of_connection_init_counts_whatever_the_context_has_a_place_for() -> None:
+    async with graphql_socket(WithSlots(ScopedSchema(Query), verifier=VERIFIER)) as socket:
+        await socket.init(Authorization=f"Bearer {ONE.reveal()}")
+        await socket.subscribe("1", "{ one }")
+        assert (await socket.receive())["payload"] == {"data": {"one": "one"}}
