@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires, visit_of
-from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, requires_scopes
+from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from support.asgi_calls import Answer, Headers, Talk, bearer, http_scope, talk
 
 ADA = Principal("usr_ada", Kind.MEMBER, frozenset({"jobs:write"}))
@@ -123,7 +123,7 @@ VERIFIER = MemoryVerifier()
 
 def app_of(**settings: Any) -> Starlette:
     methods = ["GET", "HEAD", "OPTIONS", *UNSAFE]
-    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, Subscription))
+    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, Subscription, scopes=ScopeEnforcement(public=["Query.ok"])))
     routes = [
         Route("/act", requires("jobs:write")(act), methods=methods),
         Route("/optional", optional(act), methods=methods),

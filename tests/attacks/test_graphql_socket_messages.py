@@ -14,7 +14,7 @@ import strawberry
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema
+from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement
 from support.graphql_socket import Closed, GraphQLSocket, graphql_socket
 
 SECONDS_MAX = 30.0
@@ -41,7 +41,8 @@ class Subscription:
         await asyncio.Event().wait()
 
 
-APP = ScopedGraphQL(ScopedSchema(Query, subscription=Subscription))
+OPEN = ScopeEnforcement(public=["Query.echo", "Subscription.ticks", "Subscription.forever"])
+APP = ScopedGraphQL(ScopedSchema(Query, subscription=Subscription, scopes=OPEN))
 INIT = {"type": "connection_init"}
 TICKS = {"type": "subscribe", "id": "1", "payload": {"query": "subscription { ticks }"}}
 FOREVER = {"type": "subscribe", "id": "1", "payload": {"query": "subscription { forever }"}}

@@ -22,6 +22,7 @@ from support.graphql_socket import graphql_socket
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
+OPEN = ["Query.open"]
 VERIFIER = MemoryVerifier()
 NOTHING, ONE, BOTH = VERIFIER.issue("c"), VERIFIER.issue("a"), VERIFIER.issue("a", "b")
 
@@ -59,7 +60,7 @@ class Mutation:
 
 
 def app_of(realm: str = "jobs", mode: Mode = Mode.REJECT, *, behind: bool = True) -> Starlette:
-    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, scopes=ScopeEnforcement(mode=mode)))
+    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, scopes=ScopeEnforcement(mode=mode, public=OPEN)))
     middleware = [Middleware(TokenMiddleware, verifier=VERIFIER, realm=realm)] if behind else []
     return Starlette(routes=[Route("/", optional(graphql) if behind else graphql)], middleware=middleware)
 
@@ -156,20 +157,20 @@ class WithObject(ScopedGraphQL):
 @pytest.mark.parametrize("kind", [WithoutRequest, WithObject])
 async def test_a_context_without_the_request_is_an_error_that_says_what_to_return(kind: type[ScopedGraphQL]) -> None:
     app = Starlette(
-        routes=[Route("/", optional(kind(ScopedSchema(Query))))],
+        routes=[Route("/", optional(kind(ScopedSchema(Query, scopes=ScopeEnforcement(public=OPEN)))))],
         middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)],
     )
     for token in (None, BOTH):
         with pytest.raises(ConfigurationError, match=r'return {"request": request, "response": resp'):
             await ask(app, "{ open }", PLAIN, token)
     with pytest.raises(ConfigurationError, match=r'return {"request": request'):
-        async with graphql_socket(kind(ScopedSchema(Query))):
+        async with graphql_socket(kind(ScopedSchema(Query, scopes=ScopeEnforcement(public=OPEN)))):
             pass
 
 
 async def test_a_context_without_the_request_will_do_where_the_caller_is_found_elsewhere() -> None:
     ada = Principal("usr_ada", Kind.MEMBER, frozenset({"a"}))
-    schema = ScopedSchema(Query, scopes=ScopeEnforcement(principal=lambda _: ada))
+    schema = ScopedSchema(Query, scopes=ScopeEnforcement(principal=lambda _: ada, public=OPEN))
     app = Starlette(
         routes=[Route("/", optional(WithoutRequest(schema))), WebSocketRoute("/", optional(WithoutRequest(schema)))],
         middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)],
@@ -196,7 +197,9 @@ class WithSlots(ScopedGraphQL):
 
 
 async def test_a_credential_of_connection_init_counts_whatever_the_context_has_a_place_for() -> None:
-    async with graphql_socket(WithSlots(ScopedSchema(Query), verifier=VERIFIER)) as socket:
+    async with graphql_socket(
+        WithSlots(ScopedSchema(Query, scopes=ScopeEnforcement(public=OPEN)), verifier=VERIFIER)
+    ) as socket:
         await socket.init(Authorization=f"Bearer {ONE.reveal()}")
         await socket.subscribe("1", "{ one }")
         assert (await socket.receive())["payload"] == {"data": {"one": "one"}}
