@@ -1,21 +1,52 @@
-"""Looking for a piece of text that somebody typed."""
+"""Searching for a piece of text, alike on both databases.
+
+What can be searched is kept beside each row in one folded form: SQLite folds the case of ASCII letters only, and what
+PostgreSQL folds depends on the database's locale.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_
+import unicodedata
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Mapped
 
 from spacekey.domain.refusal import InvalidInput
 
+SEPARATOR = "\x1f"
+"""Stands between the fields of a row; no field can hold it, so no match spans two of them."""
 
-def contains(field: str, text: str, *columns: Mapped[str]) -> ColumnElement[bool]:
-    """Whether any of the columns holds ``text``, in either case; ``%`` and ``_`` mean themselves.
 
-    SQLite folds the case of ASCII letters only.
+def folded(text: str) -> str:
+    """Return text in the form in which texts are compared: caseless (Unicode 15.0, D145) and NFC."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text.strip()).casefold())
+
+
+def search_text(*fields: str) -> str:
+    """Return what is kept of a row to be searched."""
+    return SEPARATOR.join(folded(one) for one in fields)
+
+
+def contains(field: str, text: str, column: Mapped[str]) -> ColumnElement[bool]:
+    """Return whether the column, made by :func:`search_text`, holds ``text``; ``%`` and ``_`` mean themselves.
 
     :param field: the argument the text came in, for the error.
     :raises InvalidInput: for text that no database could hold.
     """
-    if "\0" in text or text.encode("utf-8", "ignore").decode() != text:
+    if "\0" in text or not _encodable(text):
         raise InvalidInput(field, "Holds characters that no text can hold.")
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    return column.contains(folded(text), autoescape=True)
+
+
+def fields_of(row: object, names: Iterable[str]) -> str:
+    """Return :func:`search_text` of a row's attributes."""
+    return search_text(*(str(getattr(row, name)) for name in names))
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

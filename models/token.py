@@ -14,7 +14,9 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     String,
+    Text,
     column,
+    event,
     func,
     text,
 )
@@ -25,6 +27,7 @@ from spacekey.domain.actor import Actor, actor_from
 from .columns import moment, words
 from .edge import FarFuture, FarPast
 from .row import Row
+from .search import fields_of
 
 _LISTED = text("deleted_at IS NULL")
 
@@ -127,6 +130,7 @@ class Token(Row, table=True):
     retires_at: datetime | None = Field(default=None, sa_column=moment())
     first_use_retires: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     last_used_at: datetime | None = Field(default=None, sa_column=moment())
+    search_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     last_used_ip: str | None = Field(default=None, sa_column=words(64, nullable=True))
     created_by_kind: str | None = Field(default=None, sa_column=words(16, nullable=True))
 
@@ -134,6 +138,16 @@ class Token(Row, table=True):
     def created_by(self) -> Actor:
         """Who made it, by the name of that moment."""
         return actor_from(self.created_by_kind, self.created_by_id, self.created_by_name)
+
+
+SEARCHED = ("name", "description", "prefix")
+
+
+@event.listens_for(Token, "before_insert")
+@event.listens_for(Token, "before_update")
+def _keep_search_text(_mapper: object, _connection: object, token: Token) -> None:
+    """Keep what is searched in step with what it is made of, however the row is changed."""
+    token.search_text = fields_of(token, SEARCHED)
 
 
 class TokenFirstUse(Row, table=True):

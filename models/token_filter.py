@@ -56,7 +56,7 @@ def conditions(where: TokenFilter, now: datetime) -> list[ColumnElement[bool]]:
     if where.statuses is not None:
         found.append(or_(false(), *(_has(status, now) for status in sorted(where.statuses))))
     if where.text:
-        found.append(contains("text", where.text, col(Token.name), col(Token.description), col(Token.prefix)))
+        found.append(contains("text", where.text, col(Token.search_text)))
     if where.unused_since is not None:
         found.append(func.coalesce(Token.last_used_at, Token.created_at) < where.unused_since)
     if where.expires_before is not None:

@@ -14,8 +14,10 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     UniqueConstraint,
     column,
+    event,
     func,
     text,
 )
@@ -23,6 +25,7 @@ from sqlmodel import Field
 
 from .columns import moment, words
 from .row import Row
+from .search import fields_of
 
 _KEPT = text("deleted_at IS NULL")
 
@@ -95,8 +98,19 @@ class Space(Row, table=True):
     workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
     name: str = Field(sa_column=words(200))
     slug: str = Field(sa_column=words(63))
+    search_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     created_at: datetime = Field(sa_column=moment(nullable=False))
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+SEARCHED = ("name", "slug")
+
+
+@event.listens_for(Space, "before_insert")
+@event.listens_for(Space, "before_update")
+def _keep_search_text(_mapper: object, _connection: object, space: Space) -> None:
+    """Keep what is searched in step with what it is made of, however the row is changed."""
+    space.search_text = fields_of(space, SEARCHED)
 
 
 class Member(Row, table=True):

@@ -139,7 +139,7 @@ async def space_pages(
 
 def _spaces(workspace_id: str, text: str | None) -> SelectOfScalar[Space]:
     statement = select(Space).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
-    return statement.where(contains("text", text, col(Space.name), col(Space.slug))) if text else statement
+    return statement.where(contains("text", text, col(Space.search_text))) if text else statement
 
 
 async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:

@@ -131,7 +131,7 @@ async def views_of(session: AsyncSession, system: System, tokens: Iterable[tuple
 def _text(text: str | None) -> str | None:
     if text is not None and len(text) > NAME_LENGTH_MAX:
         raise InvalidInput("text", f"Search for at most {NAME_LENGTH_MAX} characters.")
-    return text or None
+    return (text or "").strip() or None
 
 
 def _days(field: str, days: int) -> timedelta:
