@@ -150,6 +150,20 @@ def expand(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozens
     return frozenset(scopes)
 
 
+def unresolved(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
+    """The names among the grants that mean nothing now, those inside roles included.
+
+    They are no longer scopes, shorthands or roles, and may be again: a role restored, a scope back in the catalog.
+    """
+    gone: set[str] = set()
+    for grant in grants:
+        if grant in catalog.known_scopes or grant in catalog.shorthands:
+            continue
+        role = roles.get(grant)
+        gone |= {grant} if role is None else unresolved(catalog, role.grants, {})
+    return frozenset(gone)
+
+
 def effective_scopes(
     catalog: Catalog,
     grants: Iterable[str],

@@ -61,14 +61,20 @@ class ScopeNotAllowed(Refusal):
     """The caller tried to hand out ``scopes`` that it does not hold itself, sorted.
 
     :param doing: what it tried with a token that holds them already, such as ``prolong``.
+    :param gone: the names mean nothing now, so that no one can tell what they will give when they come back.
     """
 
     code = "SCOPE_NOT_ALLOWED"
 
-    def __init__(self, scopes: Iterable[str], doing: str | None = None) -> None:
+    def __init__(self, scopes: Iterable[str], doing: str | None = None, *, gone: bool = False) -> None:
         self.scopes = tuple(sorted(scopes))
+        names = ", ".join(self.scopes)
         what = "grant" if doing is None else f"{doing} a token that holds"
-        super().__init__(f"You cannot {what} what you do not hold yourself: {', '.join(self.scopes)}.")
+        if gone:
+            reason = f"You cannot {what} roles or scopes that no longer exist here: {names}. Choose other grants first."
+        else:
+            reason = f"You cannot {what} what you do not hold yourself: {names}."
+        super().__init__(reason)
 
 
 class PlanLimit(Refusal):

@@ -23,7 +23,8 @@ _CHECKSUM_PLACES = tuple(62**place for place in reversed(range(_CHECKSUM_LENGTH)
 _ENTROPY_READS_MAX = 64  # 31 of 32 bytes are usable, so two reads nearly always do
 PREFIX_LENGTH = 12
 SECRET_LENGTH_MAX = 100
-ENVIRONMENTS = ("live", "test")
+LIVE = "live"
+ENVIRONMENTS = (LIVE, "test")
 
 _BRAND = re.compile(r"[a-z][a-z0-9]{1,15}", re.ASCII)
 _SHAPE = re.compile(r"([a-z][a-z0-9]{1,15})_(live|test)_[0-9A-Za-z]{32}[0-9A-Za-z]{6}", re.ASCII)

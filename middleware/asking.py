@@ -136,7 +136,7 @@ class Asking:
                 return True
             self._paid = cost = cost or 1
             try:
-                decision = self.decision = self._gate.charge_at_once(principal.id, limit, cost)
+                decision = self.decision = self._gate.charge_at_once(principal.limit_key, limit, cost)
             except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
                 log.error("the limiter failed with %s", type(error).__name__)
         return decision is not None and decision.allowed

@@ -82,7 +82,7 @@ class Gate:
 
         An exception, a hang or an answer that is none of the three is "cannot tell".
         """
-        with SentBy(scope):
+        with SentBy(scope, self.environment):
             verdict = await asked_within(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
         return self._sensible(verdict)
 
@@ -96,7 +96,7 @@ class Gate:
         if self.limits is None or limit is None:
             return None
         try:
-            return await self.limits.charge(principal.id, limit, cost)
+            return await self.limits.charge(principal.limit_key, limit, cost)
         except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
             log.error("the limiter failed with %s", type(error).__name__)
             return None

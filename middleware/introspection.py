@@ -40,6 +40,7 @@ def _principal(answer: dict[str, Any]) -> Principal:
         environment=_optional_text(answer, "environment"),
         limit=_limit(answer.get("limit")),
         expires_at=_end(answer),
+        limit_key=_optional_text(answer, "limit_key") or "",
     )
     if (principal.space_id is None) == (kind is Kind.SPACE):
         raise ValueError("'kind' and 'space_id' contradict each other")

@@ -25,7 +25,7 @@ from .clock import Clock, WallClock, boot_clock, utc_now
 from .introspection import reading_of
 from .observed import VerifierObserver, cache_over
 from .remote_usage import RemoteUsage
-from .sender import sender
+from .sender import held_to_environment, sender
 from .settings import check_environment, check_own_token, check_seconds
 from .told_sender import told_fields
 from .usage import UsageCollector
@@ -121,6 +121,9 @@ class RemoteVerifier(Verifier):
         form = {"token": secret.reveal(), "token_type_hint": "access_token", **told_fields(sender())}
         if self._environment is not None:
             form["environment"] = self._environment
+        held_to = held_to_environment()
+        if held_to is not None:
+            form["used_in"] = held_to
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 try:

@@ -41,16 +41,19 @@ NOBODY = Sender()
 class SentBy:
     """A context in which :func:`sender` tells of the request with this ASGI scope.
 
+    :param environment: the one that the app will hold the token to when the verifier has answered; None is any.
+
     Tasks and connections that are made within keep a copy of the context for as long as they live; what they find in
     it afterwards is nobody, so that they keep no request, and no secret of one, alive.
     """
 
-    __slots__ = ("_before", "_scope")
+    __slots__ = ("_before", "_scope", "environment")
 
     _before: Token[SentBy | None]
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, environment: str | None = None) -> None:
         self._scope: Scope | None = scope
+        self.environment = environment
 
     def __enter__(self) -> None:
         self._before = _SENT_BY.set(self)
@@ -72,6 +75,16 @@ def sender() -> Sender:
     """Who sent what is being verified here and now; where several wait for one answer, each finds itself."""
     by = _SENT_BY.get()
     return NOBODY if by is None else by.sender
+
+
+def held_to_environment() -> str | None:
+    """The environment that the app will hold to what is being verified here and now; None for any.
+
+    A verifier answers all the same: what it says may be kept for another app. But a token that will be refused is not
+    used by that, and ends no other.
+    """
+    by = _SENT_BY.get()
+    return None if by is None else by.environment
 
 
 def request_id_in(scope: Scope) -> str:

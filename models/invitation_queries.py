@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -43,6 +43,17 @@ async def pending_invitation_pages(
     return await fetch_pages(
         session, Invitation, statements, newest, request, lambda row: (row[0], row[1]), also=(User, "user_id")
     )
+
+
+async def count_invitations_with_role(session: AsyncSession, workspace_id: str, role: str, now: datetime) -> int:
+    """How many invitations to the workspace that are pending are for the role."""
+    statement = select(func.count()).where(
+        Invitation.workspace_id == workspace_id,
+        Invitation.role == role,
+        col(Invitation.used_at).is_(None),
+        col(Invitation.expires_at) > now,
+    )
+    return (await session.exec(statement)).one()
 
 
 async def use_invitation(session: AsyncSession, digest: bytes, now: datetime) -> bool:

@@ -34,6 +34,7 @@ class TokenFacts(NamedTuple):
     environment: str
     workspace_id: str
     space_id: str | None
+    chain_id: str | None
     grants_json: str
     catalog: str
     plan: str
@@ -83,7 +84,7 @@ class TokenLookup(Protocol):
 def lookup_sql(digest: str) -> str:
     """The statement, with the driver's placeholder for the digest. Its columns are what :func:`facts_of` reads."""
     return f"""
-        SELECT t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.grants,
+        SELECT t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.chain_id, t.grants,
             w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
             (SELECT value FROM spacekey_settings WHERE name = '{MAX_STALENESS}'),
             t.first_use_retires, own.token_id IS NOT NULL,

@@ -37,6 +37,7 @@ class Token(Row, table=True):
 
     The secret is kept as its SHA-256 (``digest``) and its first 12 characters (``prefix``). Creator facts are a
     snapshot: a token outlives the member who made it. ``retires_at`` ends a rotated token's grace;
+    ``chain_id`` on a successor is the id of the first token of its chain of rotations, which has none itself.
     ``first_use_retires`` on a successor means that its first use ends its predecessor earlier.
     """
 
@@ -127,6 +128,7 @@ class Token(Row, table=True):
     rotated_to_id: str | None = Field(
         default=None, sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), unique=True)
     )
+    chain_id: str | None = Field(default=None, sa_column=words(40, nullable=True))
     retires_at: datetime | None = Field(default=None, sa_column=moment())
     first_use_retires: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     last_used_at: datetime | None = Field(default=None, sa_column=moment())

@@ -67,7 +67,12 @@ def conditions(where: TokenFilter, now: datetime) -> list[ColumnElement[bool]]:
 
 def is_over(now: datetime) -> ColumnElement[bool]:
     """Ended by its date, by the end of a rotation's grace, or by its successor's first use. Never NULL."""
-    return or_(_come(col(Token.expires_at), now), _come(col(Token.retires_at), now), _succeeded(now))
+    return or_(_come(col(Token.expires_at), now), is_replaced(now))
+
+
+def is_replaced(now: datetime) -> ColumnElement[bool]:
+    """Ended for good by a rotation: its grace is over, or its successor was used. Never NULL."""
+    return or_(_come(col(Token.retires_at), now), _succeeded(now))
 
 
 def _has(status: Status, now: datetime) -> ColumnElement[bool]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, bindparam, func, not_, or_, update
+from sqlalchemy import String, Text, bindparam, case, cast, func, not_, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,7 +17,7 @@ from .edge import FarFuture, FarPast
 from .keyset import Ordering, fetch_page, the_row
 from .many_pages import fetch_pages
 from .token import Token, TokenFirstUse
-from .token_filter import TokenFilter, conditions, is_over
+from .token_filter import TokenFilter, conditions, is_over, is_replaced
 from .upsert import insert
 
 
@@ -50,12 +51,38 @@ async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datet
 
 
 async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
-    """How many of the workspace's tokens are not revoked, not deleted and not over. Disabled ones count."""
+    """How many places of its plan the workspace's tokens take that are not revoked, not deleted and not over.
+
+    Disabled ones count. A chain of rotations takes one place, also while a token and the one that it replaced are good
+    together; each further good token of the chain takes another.
+    """
+    chain = func.coalesce(col(Token.chain_id), Token.id)
+    tokens = (
+        select(func.count().label("good"))
+        .where(
+            Token.workspace_id == workspace_id,
+            col(Token.deleted_at).is_(None),
+            col(Token.revoked_at).is_(None),
+            not_(is_over(now)),
+        )
+        .group_by(chain)
+        .subquery()
+    )
+    places = case((tokens.c.good > 2, tokens.c.good - 1), else_=1)
+    return int((await session.exec(select(func.coalesce(func.sum(places), 0)))).one())
+
+
+async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, grant: str, now: datetime) -> int:
+    """How many of the workspace's tokens hold a grant of this name and can be used, or can be made usable again.
+
+    Disabled and expired tokens can; revoked and deleted ones, and those replaced by a successor, cannot.
+    """
     statement = select(func.count()).where(
         Token.workspace_id == workspace_id,
         col(Token.deleted_at).is_(None),
         col(Token.revoked_at).is_(None),
-        not_(is_over(now)),
+        not_(is_replaced(now)),
+        cast(col(Token.grants), Text).contains(json.dumps(grant), autoescape=True),
     )
     return (await session.exec(statement)).one()
 

@@ -130,6 +130,27 @@ async def take_number(session: AsyncSession, reporter: str, number: int, now: da
     return taken.first() is not None
 
 
+def reporter_id(caller_id: str, reporter: str) -> str:
+    """The id under which a caller's reporter is kept."""
+    return f"{caller_id}/{reporter}"
+
+
+async def make_room(session: AsyncSession, caller_id: str, reporter: str, most: int) -> None:
+    """Forget the caller's reporters that were silent longest, if this one is new and there are ``most`` already."""
+    table = UsageReporter.__table__.c
+    own = table.id.startswith(reporter_id(caller_id, ""), autoescape=True)
+    connection = await session.connection()
+    known = await connection.execute(sa.select(table.id).where(table.id == reporter_id(caller_id, reporter)))
+    if known.first() is not None:
+        return
+    count = (
+        await connection.execute(sa.select(func.count()).select_from(UsageReporter.__table__).where(own))
+    ).scalar_one()
+    if count >= most:
+        oldest = sa.select(table.id).where(own).order_by(table.seen_at, table.id).limit(count - most + 1)
+        await connection.execute(sa.delete(UsageReporter.__table__).where(table.id.in_(oldest)))
+
+
 async def store_time(session: AsyncSession) -> datetime | None:
     """The time of day on the store's machine; None where that is this one."""
     connection = await session.connection()

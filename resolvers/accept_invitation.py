@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.actor import Actor, ActorKind
+from spacekey.domain.network import network_of
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import invitation_queries, user_queries, workspace_queries
@@ -16,7 +17,7 @@ from spacekey.models.workspace import Member, Workspace
 from .audit import Attribution, record
 from .caller import MemberCaller, RequestFacts
 from .own_words import words_around
-from .passwords import check_password
+from .passwords import Turn, check_password
 from .sessions import SignedIn, open_session
 from .system import System
 from .workspace_facts import roles_from
@@ -40,7 +41,8 @@ async def accept_invitation(
         user = await user_queries.user_by_id(session, invitation.user_id) if invitation else None
     if user is None or invitation is None or not _is_good(invitation, system.clock()):
         raise NotFound("invitation")
-    hashed = await _first_password(system, user, caller, password, invitation.workspace_id)
+    turn = Turn(network_of(request.ip), signed_in=caller is not None)
+    hashed = await _first_password(system, user, caller, password, invitation.workspace_id, turn)
     async with system.store.changing() as session:
         # The workspace first, as everybody else does: two that wait for each other would be an outage.
         workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id)
@@ -61,7 +63,7 @@ _SIGN_IN_FIRST = "This invitation is for somebody who has an account. Sign in wi
 
 
 async def _first_password(
-    system: System, user: User, caller: MemberCaller | None, password: str | None, workspace_id: str
+    system: System, user: User, caller: MemberCaller | None, password: str | None, workspace_id: str, turn: Turn
 ) -> str | None:
     """The hash of a first password; None when the person has one and is signed in."""
     if user.password_hash is not None:
@@ -72,7 +74,7 @@ async def _first_password(
         raise InvalidInput("password", "Choose a password: it is your first.")
     known = await words_around(system, user.id, user.email, user.name, invited_to=[workspace_id])
     await check_password("password", password, about=known)
-    return await system.passwords.hash(password)
+    return await system.passwords.hash(password, turn)
 
 
 async def _join(

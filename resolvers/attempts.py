@@ -40,11 +40,11 @@ class Attempts:
             if len(self._arrival) > KEYS_MAX:
                 self._arrival.popitem(last=False)
 
-    def take_back(self, *keys: str) -> None:
-        """Undo one failure of the keys: what was counted before it was known to be a success."""
+    def take_back(self, *keys: str, weight: float = 1.0) -> None:
+        """Undo one failure of the keys: what was counted before it was known to be none."""
         for key in keys:
             if key in self._arrival:
-                self._arrival[key] -= self._interval
+                self._arrival[key] -= self._interval * weight
 
     def succeeded(self, *keys: str) -> None:
         """Forget the failures of the keys."""

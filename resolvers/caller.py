@@ -7,15 +7,20 @@ from typing import TypeAlias
 
 from spacekey.domain.actor import OPERATOR_ID, Actor, ActorKind
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """Where a request came from, for the audit log."""
+    """Where a request came from, for the audit log.
+
+    ``session`` is the secret of the session that came with it, which another sign-in in the same browser ends.
+    """
 
     ip: str = ""
     user_agent: str = ""
     request_id: str = ""
+    session: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from spacekey.models.token import Token
 from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
+from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_expiry import checked_expiry
 from .token_grants import checked_grants
@@ -81,7 +82,8 @@ async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
 
     :raises NotFound: the workspace or space is unknown or not the caller's.
     :raises Forbidden: the caller may not create tokens there.
-    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see :mod:`token_grants` and :mod:`token_expiry`.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see :mod:`token_grants`, :mod:`token_expiry` and
+        :func:`~spacekey.resolvers.strengthening.check_strengthening`.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, new.workspace_id, lock=True)
@@ -105,6 +107,7 @@ async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
                 use_default=new.expires_at is UNSET,
             ),
         )
+        check_strengthening(authority, None, power_of(token), system.clock())
         session.add(token)
         await record(
             session,
@@ -173,16 +176,12 @@ async def check_room(session: AsyncSession, system: System, authority: Authority
 def checked_environment(authority: Authority, asked: str | None) -> str:
     """The environment to issue for; the catalog's first when nothing is said.
 
-    :raises InvalidInput: the catalog does not have it, or a token asks for another environment than its own.
+    :raises InvalidInput: the catalog does not have it.
     """
     known = authority.catalog.environments
     environment = asked if asked is not None else authority.environment or known[0]
     if environment not in known:
         raise InvalidInput("environment", unknown("environment", environment, known))
-    if authority.environment is not None and environment != authority.environment:
-        raise InvalidInput(
-            "environment", f"A {authority.environment} token hands scopes to {authority.environment} tokens only."
-        )
     return environment
 
 

@@ -17,6 +17,7 @@ from .audit import actor_of, record
 from .caller import Caller
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
+from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_view import TokenView, audit_facts
 from .update_token import Changed
@@ -45,16 +46,21 @@ async def disable_token(system: System, caller: Caller, token_id: str, *, wait: 
 async def enable_token(system: System, caller: Caller, token_id: str) -> Changed:
     """Accept a disabled token again. Enabling an enabled token changes nothing and succeeds.
 
+    It gives the token's scopes as creating it would, so it needs them: a token may be disabled because it leaked.
+
     :raises NotFound, Forbidden: not the caller's to see, or to enable.
     :raises Conflict: the token is revoked.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see
+        :func:`~spacekey.resolvers.strengthening.check_strengthening`.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:disable")
         _not_revoked(found.token, "enabled")
-        before = audit_facts(found.token)
+        before, power = audit_facts(found.token), power_of(found.token)
         if found.token.disabled_at is not None:
             found.token.disabled_at = None
+            check_strengthening(found.authority, power, power_of(found.token), system.clock(), "enable")
             await _save(session, system, caller, found.token, "token.enable", before)
         view = found.view(system)
     return Changed(view, system.clock())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
-from spacekey.domain.principal import Principal
-from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.domain.refusal import NotFound
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
+from spacekey.models import token_queries
 
 from .authority import authority_in
 from .caller import Caller
@@ -25,29 +27,59 @@ class Introspection:
     max_age_seconds: float
 
 
-async def introspect(system: System, verifier: StoreVerifier, caller: Caller, secret: Secret) -> Introspection:
+async def introspect(
+    system: System,
+    verifier: StoreVerifier,
+    caller: Caller,
+    secret: Secret,
+    *,
+    environment: str | None = None,
+    used_in: str | None = None,
+) -> Introspection:
     """The verdict on ``secret`` as far as it is the caller's business: a foreign token is as unknown as any other.
 
+    That holds for what is refused, too: why, and which token it was, is told only of tokens within the caller's
+    authority. A token that is accepted counts as used.
+
     :param verifier: asks the store at every call.
+    :param environment: the asking app's; a token of another one is refused. None is an app that did not say.
+    :param used_in: where the asking app will hold the token to its environment by itself: a token of another one is
+        described, and does not count as used.
     :raises Forbidden: the caller's own token no longer holds ``tokens:introspect``.
     :raises Unavailable: the store does not answer.
     """
-    verdict, max_age = await verifier.read(secret)
+    reading = await verifier.read(secret)
+    verdict, max_age = reading.verdict, reading.max_age_seconds
     if isinstance(verdict, CannotTell):
         raise Unavailable(verdict.why, verdict.retry_after_seconds)
-    if isinstance(verdict, Refused):
-        return Introspection(verdict, max_age)
     async with system.store.reading() as session:
-        principal = verdict.principal
-        try:
-            authority = await authority_in(session, system, caller, principal.workspace_id or "")
-        except NotFound:
+        if not await _is_within(session, system, caller, verdict):
             return Introspection(Refused(Reason.UNKNOWN), max_age)
-    if not _within(authority.space_id, principal):
-        return Introspection(Refused(Reason.UNKNOWN), max_age)
-    if INTROSPECT not in authority.scopes:
-        raise Forbidden([INTROSPECT])
-    return Introspection(verdict, max_age)
+    held = in_environment(verdict, environment)
+    if isinstance(held, Valid) and in_environment(held, used_in) is held:
+        recorded = (await verifier.accept(reading)).verdict
+        if isinstance(recorded, CannotTell):
+            raise Unavailable(recorded.why, recorded.retry_after_seconds)
+    return Introspection(held, max_age)
+
+
+async def _is_within(session: AsyncSession, system: System, caller: Caller, verdict: Valid | Refused) -> bool:
+    """Whether the token that was found lies within the caller's authority.
+
+    :raises Forbidden: it does, and the caller may not introspect there.
+    """
+    token_id = verdict.principal.id if isinstance(verdict, Valid) else verdict.token_id
+    token = None if token_id is None else await token_queries.token_by_id(session, token_id)
+    if token is None:
+        return False
+    try:
+        authority = await authority_in(session, system, caller, token.workspace_id)
+    except NotFound:
+        return False
+    if not authority.covers(token):
+        return False
+    authority.require(INTROSPECT)
+    return True
 
 
 def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:
@@ -55,7 +87,3 @@ def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid |
     if environment is None or isinstance(verdict, Refused) or verdict.principal.environment == environment:
         return verdict
     return Refused(Reason.ENVIRONMENT, verdict.principal.id)
-
-
-def _within(space_id: str | None, principal: Principal) -> bool:
-    return space_id is None or principal.space_id == space_id

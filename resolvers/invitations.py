@@ -17,8 +17,8 @@ from .audit import actor_of, record
 from .authority import authority_in
 from .caller import Caller
 from .opaque import opaque_secret
+from .strengthening import check_within
 from .system import System
-from .token_grants import check_role_ceiling
 
 INVITATION_LIFETIME = timedelta(days=7)
 
@@ -68,7 +68,7 @@ async def withdraw_invitation(system: System, caller: Caller, invitation_id: str
             raise NotFound("invitation")
         authority.require("members:write")
         if found.role in authority.roles:
-            check_role_ceiling(authority, [found.role])
+            check_within(authority, [found.role])
         if not await invitation_queries.delete_invitation(session, found.id, system.clock()):
             raise NotFound("invitation")
         user = await user_queries.user_by_id(session, found.user_id)

@@ -20,8 +20,8 @@ from .authority import Authority, authority_in
 from .caller import Caller, Operator
 from .invitations import invite
 from .settle import settle, staleness_seconds
+from .strengthening import check_strengthening, check_within, role_power
 from .system import System
-from .token_grants import check_role_ceiling
 from .validate import clean_email, clean_name, unknown
 
 
@@ -56,7 +56,7 @@ async def add_member(
     address = clean_email("email", email)
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
-        _check_role(authority, role)
+        _check_role(system, authority, role)
         user = await user_queries.user_by_email(session, address)
         if user is None:
             user = await _new_user(session, system, address, name)
@@ -95,7 +95,7 @@ async def change_member_role(
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
         member, user = await _member(session, authority, user_id)
-        _check_role(authority, role)
+        _check_role(system, authority, role)
         before = member.role
         if before == OWNER_ROLE and role != OWNER_ROLE:
             await _keep_an_owner(session, workspace_id)
@@ -161,14 +161,14 @@ async def _member(session: AsyncSession, authority: Authority, user_id: str) -> 
     user = await user_queries.user_by_id(session, user_id)
     if member is None or user is None:
         raise NotFound("member")
-    check_role_ceiling(authority, [member.role])
+    check_within(authority, [member.role])
     return member, user
 
 
-def _check_role(authority: Authority, role: str) -> None:
+def _check_role(system: System, authority: Authority, role: str) -> None:
     if role not in authority.roles:
         raise InvalidInput("role", unknown("role", role, authority.roles))
-    check_role_ceiling(authority, [role])
+    check_strengthening(authority, None, role_power([role]), system.clock())
 
 
 async def _keep_an_owner(session: AsyncSession, workspace_id: str) -> None:

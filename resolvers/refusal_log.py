@@ -18,7 +18,7 @@ from spacekey.domain.outcome import Reason, Refused
 from spacekey.domain.refusal import Refusal
 from spacekey.models import token_queries
 
-from .audit import Attribution, record
+from .audit import Attribution, Facts, record
 from .caller import RequestFacts
 from .system import System
 
@@ -44,12 +44,18 @@ class _Noted:
     token_id: str
     reason: Reason
     request: RequestFacts
+    reported_by: Actor | None
+
+    @property
+    def key(self) -> tuple[str, Reason, str]:
+        """What is written once an hour: each service's reports apart, so that one cannot drown another's."""
+        return self.token_id, self.reason, "" if self.reported_by is None else self.reported_by.id
 
 
 class RefusalLog:
     """Takes refusals from the request path and writes them in a task of its own.
 
-    :param remembered_max: how many (token, reason) pairs are remembered; the oldest are forgotten first.
+    :param remembered_max: how many (token, reason, service) are remembered; the oldest are forgotten first.
     :param waiting_max: how many may wait to be written; more are dropped.
     """
 
@@ -59,7 +65,7 @@ class RefusalLog:
         self._system = system
         self._remembered_max = remembered_max
         self._waiting_max = waiting_max
-        self._noted: OrderedDict[tuple[str, Reason], datetime] = OrderedDict()
+        self._noted: OrderedDict[tuple[str, Reason, str], datetime] = OrderedDict()
         self._waiting: deque[_Noted] = deque()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -69,11 +75,16 @@ class RefusalLog:
         """How many are to be written."""
         return len(self._waiting)
 
-    def note(self, refused: Refused, request: RequestFacts) -> None:
-        """Remember a refusal to be written. Takes no time and never raises."""
+    def note(self, refused: Refused, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
+        """Remember a refusal to be written. Takes no time and never raises.
+
+        :param reported_by: the service that was sent the token, when address and user agent are its word and not this
+            process's own observation. Whether it may report on this token is for the caller to know.
+        """
         if refused.token_id is None or refused.reason not in OUTCOMES:
             return
-        key, now = (refused.token_id, refused.reason), self._system.clock()
+        noted = _Noted(refused.token_id, refused.reason, request, reported_by)
+        key, now = noted.key, self._system.clock()
         last = self._noted.get(key)
         if last is not None and now < last + ONCE_IN:
             return
@@ -84,7 +95,7 @@ class RefusalLog:
         self._noted.move_to_end(key)
         if len(self._noted) > self._remembered_max:
             self._noted.popitem(last=False)
-        self._waiting.append(_Noted(*key, request))
+        self._waiting.append(noted)
         self._wake.set()
 
     async def run(self) -> None:
@@ -106,7 +117,7 @@ class RefusalLog:
                 await self._write(noted)
             except (Unavailable, Refusal) as error:
                 # Forgotten, so that the next refusal tries again.
-                self._noted.pop((noted.token_id, noted.reason), None)
+                self._noted.pop(noted.key, None)
                 self.lost += 1
                 log.warning("a refusal of %s was not written: %s", noted.token_id, error)
             except asyncio.CancelledError:
@@ -129,6 +140,14 @@ class RefusalLog:
                 chain=token.workspace_id,
                 action="token.refused",
                 target_id=token.id,
-                after={"reason": noted.reason.value, "environment": token.environment},
+                after={"reason": noted.reason.value, "environment": token.environment, **_reported(noted.reported_by)},
                 outcome=OUTCOMES[noted.reason],
             )
+
+
+def _reported(service: Actor | None) -> Facts:
+    """Who reported it, and what of the event is that service's word; nothing for what this process saw itself."""
+    if service is None:
+        return {}
+    by = {"kind": service.kind.value, "id": service.id, "name": service.name}
+    return {"reported_by": by, "as_reported": ["ip", "user_agent"]}

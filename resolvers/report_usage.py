@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,6 +22,8 @@ from .system import System
 REPORT_ROWS_MAX = 1_000
 COUNT_MAX = 10**9
 REPORTER_LENGTH_MAX = 64
+REPORTERS_MAX = 1_000
+"""How many reporters one caller can have. A process of an app is one, forgotten eight days after its last batch."""
 NUMBER_MAX = 2**53 - 1
 
 
@@ -65,16 +68,25 @@ async def report_usage(
     async with system.store.changing() as session:
         await usage_queries.give_way(session)
         visible = await _visible(session, system, caller, {use.token_id for use in fresh})
-        # Under the caller's name, so that nobody can use up another one's numbers.
-        if name is not None and not await is_new(session, f"{caller.id}/{name.reporter}", name.number, now):
-            return Reported(0, too_old)
         kept = [
             replace(use, scopes=tuple(scope for scope in use.scopes if scope in visible[use.token_id]))
             for use in fresh
             if use.token_id in visible
         ]
+        # A batch of which nothing is kept need not be known again, and leaves no row behind.
+        if not kept:
+            return Reported(0, too_old)
+        # Under the caller's name, so that no caller can use up another one's numbers.
+        if name is not None and not await _is_new(session, caller, name, now):
+            return Reported(0, too_old)
         await add(session, kept, now)
     return Reported(len(kept), too_old)
+
+
+async def _is_new(session: AsyncSession, caller: Caller, name: BatchName, now: datetime) -> bool:
+    """Whether the batch has not been counted. Each caller has a bounded number of reporters; the oldest give way."""
+    await usage_queries.make_room(session, caller.id, name.reporter, REPORTERS_MAX)
+    return await is_new(session, usage_queries.reporter_id(caller.id, name.reporter), name.number, now)
 
 
 async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Role
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
-from spacekey.models import workspace_queries
+from spacekey.models import invitation_queries, token_queries, workspace_queries
 
 from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
 from .settle import settle, staleness_seconds
+from .strengthening import check_strengthening, check_within, role_power
 from .system import System
-from .token_grants import check_role_ceiling
 from .validate import clean_grants, clean_name, clean_text
 from .workspaces import ChangedWorkspace
 
@@ -43,7 +44,7 @@ async def set_role(
     :raises NotFound, Forbidden: not the caller's workspace, or not to configure.
     :raises InvalidInput: the owner role, a name that is taken, unknown grants, too many roles.
     :raises ScopeNotAllowed: the role, as it is or as it would be, goes beyond what the caller holds.
-    :raises Conflict: the role to remove is still held by members.
+    :raises Conflict: the role to remove is still held by members, tokens or pending invitations.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -53,12 +54,14 @@ async def set_role(
         _check_name(authority, name)
         present = authority.roles.get(name)
         if present is not None:
-            check_role_ceiling(authority, present.grants)
+            check_within(authority, present.grants)
         if grants is None:
             entry = None
-            await _check_removal(session, authority, name)
+            await _check_removal(session, authority, name, system.clock())
         else:
             entry = _entry(authority, name, title, description, grants)
+            before = None if present is None else role_power(present.grants)
+            check_strengthening(authority, before, role_power(entry["grants"]), system.clock())
         workspace = authority.workspace
         others = {key: value for key, value in workspace.roles.items() if key != name}
         # A removed role leaves a mark only where the catalog would bring it back.
@@ -79,11 +82,19 @@ async def set_role(
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 
 
-async def _check_removal(session: AsyncSession, authority: Authority, name: str) -> None:
+async def _check_removal(session: AsyncSession, authority: Authority, name: str, now: datetime) -> None:
+    """Whatever holds the role would hold something that means nothing, and means something again when it returns."""
     if name not in authority.roles:
         raise NotFound("role")
-    if await workspace_queries.count_members_with_role(session, authority.workspace.id, name):
-        raise Conflict("Members still hold this role; give them another one first.")
+    workspace_id = authority.workspace.id
+    holders = {
+        "member": await workspace_queries.count_members_with_role(session, workspace_id, name),
+        "token": await token_queries.count_tokens_with_grant(session, workspace_id, name, now),
+        "invitation": await invitation_queries.count_invitations_with_role(session, workspace_id, name, now),
+    }
+    counted = [f"{count} {what}{'s' if count != 1 else ''}" for what, count in holders.items() if count]
+    if counted:
+        raise Conflict(f"This role is still held by {' and '.join(counted)}; give them another one or end them first.")
 
 
 def _entry(authority: Authority, name: str, title: str | None, description: str | None, grants: Sequence[str]) -> Facts:
@@ -91,7 +102,6 @@ def _entry(authority: Authority, name: str, title: str | None, description: str 
     present = authority.roles.get(name)
     names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
     cleaned = clean_grants("grants", grants, names)
-    check_role_ceiling(authority, cleaned)
     if present is None and len(authority.roles) >= ROLES_MAX:
         raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
     return {

@@ -16,12 +16,12 @@ from spacekey.models.token import Token
 from .audit import Facts, actor_of, record
 from .authority import Authority
 from .caller import Caller
-from .create_token import Issued, check_room, checked_environment, prepare_token
+from .create_token import Issued, check_room, prepare_token
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
+from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_expiry import checked_expiry
-from .token_grants import check_ceiling
 from .token_view import audit_facts, view_of
 from .update_token import LIVE
 from .validate import LIFETIME_SECONDS_MAX
@@ -70,7 +70,9 @@ async def rotate_token(
             grants=list(old.grants),
             expires_at=_expiry(system, authority, old, expires_at),
         )
+        check_strengthening(authority, None, power_of(successor), system.clock(), "rotate")
         successor.rotated_from_id = old.id
+        successor.chain_id = old.chain_id or old.id
         successor.first_use_retires = retire_on_first_use
         before = audit_facts(old)
         session.add(successor)
@@ -89,13 +91,11 @@ async def rotate_token(
 async def _check(session: AsyncSession, system: System, found: FoundToken) -> None:
     """Whether the caller may replace this token now.
 
-    :raises Forbidden, Conflict, InvalidInput, PlanLimit, ScopeNotAllowed: as :func:`rotate_token`.
+    :raises Forbidden, Conflict, PlanLimit: as :func:`rotate_token`.
     """
     authority, old = found.authority, found.token
     authority.require(*ROTATING)
     _check_state(system, found)
-    check_ceiling(authority, old.grants, "rotate")
-    checked_environment(authority, old.environment)
     if await _needs_room(session, system, authority, old):
         await check_room(session, system, authority)
 
@@ -138,8 +138,9 @@ def _check_state(system: System, found: FoundToken) -> None:
 
 
 async def _needs_room(session: AsyncSession, system: System, authority: Authority, old: Token) -> bool:
-    """A rotation replaces, so it needs no room: unless the token it replaces is itself a successor whose predecessor
-    is still good (else a chain of rotations would pile tokens up), or the plan has no tokens at all."""
+    """A rotation replaces, so it needs no room: the plan counts chains. Unless the token that it replaces is itself a
+    successor whose predecessor is still good (else a chain would pile tokens up, see :func:`live_token_count`), or the
+    plan has no tokens at all."""
     plan = plan_of(authority.catalog, authority.workspace)
     if plan is None or plan.tokens_max == 0:
         return True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.actor import UNKNOWN_PERSON_ID, Actor, ActorKind
+from spacekey.domain.errors import Unavailable
 from spacekey.domain.ids import SESSION, new_id
 from spacekey.domain.network import network_of
 from spacekey.domain.outcome import Reason, Refused, Valid
@@ -22,7 +25,7 @@ from .audit import Attribution, actor_of, printable, record
 from .caller import MemberCaller, RequestFacts
 from .opaque import opaque_secret
 from .own_words import words_around
-from .passwords import check_password
+from .passwords import Turn, check_password
 from .system import System
 from .validate import clean_email
 from .workspace_facts import scopes_of
@@ -43,8 +46,9 @@ class SignedIn:
 
 
 async def sign_in(system: System, request: RequestFacts, *, email: str, password: str) -> SignedIn:
-    """Open a session for a member.
+    """Open a session for a member. A session that the request came with ends.
 
+    :raises Unavailable: too many passwords wait to be checked.
     :raises TooManyAttempts: this account or address failed too often.
     :raises SignInFailed: unknown address or wrong password, which look and take the same.
     :raises InvalidInput: somebody pasted an API token where the password goes.
@@ -57,13 +61,16 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     _count(system, *keys, account=address)
     user = await _user_called(system, email)
     stored = user.password_hash if user is not None else None
-    if not await system.passwords.matches(stored, password) or user is None or stored is None:
+    turn = Turn(network)
+    with _not_counted_when_turned_away(system, *keys, account=address):
+        good = await system.passwords.matches(stored, password, turn)
+    if not good or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
     # Only the account starts anew: a good account of one's own must not pay for guesses at others.
     system.attempts.succeeded(keys[0], _everywhere(address))
     system.attempts.take_back(keys[1])
-    rehashed = await system.passwords.hash(password) if system.passwords.is_outdated(stored) else None
+    rehashed = await system.passwords.hash(password, turn) if system.passwords.is_outdated(stored) else None
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)
         if rehashed is not None:
@@ -113,12 +120,15 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     if user is None:
         raise SignInFailed
     stored = user.password_hash
-    if stored is None or not await system.passwords.matches(stored, current):
+    turn = Turn(network_of(caller.request.ip), signed_in=True)
+    with _not_counted_when_turned_away(system, key, account=caller.name):
+        good = await system.passwords.matches(stored, current, turn)
+    if stored is None or not good:
         await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
     system.attempts.succeeded(key, _everywhere(caller.name))
     await check_password("new", new, about=await words_around(system, user.id, user.email, user.name))
-    hashed = await system.passwords.hash(new)
+    hashed = await system.passwords.hash(new, turn)
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)
         user.password_hash = hashed
@@ -138,6 +148,17 @@ def _count(system: System, *keys: str, account: str) -> None:
     system.attempts.check(now, *keys, _everywhere(account))
     system.attempts.failed(now, *keys)
     system.attempts.failed(now, _everywhere(account), weight=0.1)
+
+
+@contextmanager
+def _not_counted_when_turned_away(system: System, *keys: str, account: str) -> Iterator[None]:
+    """Within, take an attempt back that was counted and did not get as far as being checked."""
+    try:
+        yield
+    except Unavailable:
+        system.attempts.take_back(*keys)
+        system.attempts.take_back(_everywhere(account), weight=0.1)
+        raise
 
 
 def _everywhere(account: str) -> str:
@@ -176,8 +197,13 @@ async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
 async def open_session(
     session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
 ) -> SignedIn:
-    """A new session of this person, inside the caller's transaction."""
+    """A new session of this person, inside the caller's transaction.
+
+    The one that the request came with ends, whosever it is: its browser forgets it, and no one else should know it.
+    """
     now = system.clock()
+    if request.session is not None:
+        await user_queries.delete_session(session, request.session.digest())
     secret = opaque_secret(system.entropy)
     await user_queries.delete_expired_sessions(session, now)
     session.add(

@@ -12,12 +12,13 @@ from spacekey.domain.unset import UNSET, Unset
 
 from .audit import actor_of, record
 from .caller import Caller
-from .create_token import check_room, checked_environment
+from .create_token import check_room
 from .find_token import FoundToken, find_token
 from .settle import settle, staleness_seconds
+from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_expiry import checked_expiry
-from .token_grants import check_ceiling, checked_grants
+from .token_grants import checked_grants
 from .token_view import TokenView, audit_facts
 from .validate import DESCRIPTION_LENGTH_MAX, clean_name, clean_text
 from .workspace_facts import policy_of
@@ -49,8 +50,8 @@ async def update_token(
 ) -> Changed:
     """Edit a token's name, description, grants or expiry.
 
-    The ceiling holds for the grants as they will be when they change, or when the token is to live longer. An earlier
-    expiry hands nothing on, as fewer grants do not.
+    Naming grants gives them, and so does a later expiry: either is held against what the caller holds. An earlier
+    expiry gives nothing.
 
     :raises NotFound, Forbidden: not the caller's to see, or to edit.
     :raises Conflict: the token is revoked.
@@ -88,22 +89,17 @@ async def update_token(
 
 
 def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
-    token, authority = found.token, found.authority
+    token, authority, before = found.token, found.authority, power_of(found.token)
     if changes.name is not UNSET:
         token.name = clean_name("name", changes.name)
     if changes.description is not UNSET:
         token.description = clean_text("description", changes.description or "", DESCRIPTION_LENGTH_MAX)
-    if changes.grants is not UNSET or changes.expires_at is not UNSET:
-        checked_environment(authority, token.environment)
     if changes.grants is not UNSET:
         token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
     if changes.expires_at is not UNSET:
-        expiry = checked_expiry(policy_of(authority.workspace), changes.expires_at, system.clock(), use_default=False)
-        if _is_later(expiry, token.expires_at):
-            check_ceiling(authority, token.grants, "prolong")
-        token.expires_at = expiry
-
-
-def _is_later(one: datetime | None, other: datetime | None) -> bool:
-    """None is never, the latest of all."""
-    return other is not None and (one is None or one > other)
+        policy = policy_of(authority.workspace)
+        token.expires_at = checked_expiry(policy, changes.expires_at, system.clock(), use_default=False)
+    if changes.grants is not UNSET:
+        check_strengthening(authority, None, power_of(token), system.clock())
+    else:
+        check_strengthening(authority, before, power_of(token), system.clock(), "prolong")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from spacekey.domain.catalog import Catalog, Policy, effective_scopes
 from spacekey.domain.clock import Clock
@@ -22,6 +23,19 @@ from .workspace_facts import limit_of, roles_from
 
 POWERS_MAX = 4_096
 """How many combinations of grants, roles, plan, policy and limit are kept computed."""
+
+
+class StoreReading(NamedTuple):
+    """A verdict as the store gave it.
+
+    :param max_age_seconds: for how long it may be relied on, counted from before the reading; 0: only now.
+    :param first_use_due: whether the token is good and its first use, which ends the token that it replaced, has not
+        been recorded: to be done when everything has accepted it (:meth:`StoreVerifier.accept`).
+    """
+
+    verdict: Verdict
+    max_age_seconds: float = 0.0
+    first_use_due: bool = False
 
 
 class StoreVerifier(Verifier):
@@ -51,28 +65,51 @@ class StoreVerifier(Verifier):
 
     async def verify(self, secret: Secret) -> Verdict:
         """Say whether the secret is good now, and for whom. See :class:`spacekey.domain.verifier.Verifier`."""
-        return (await self.read(secret))[0]
+        return (await self.use(secret)).verdict
 
-    async def read(self, secret: Secret) -> tuple[Verdict, float]:
-        """The verdict, and T: for how many seconds it may be relied on, counted from before this call.
+    async def use(self, secret: Secret, *environments: str | None) -> StoreReading:
+        """Read, and let a token that is accepted count as used, which may end the token that it replaced.
 
-        Both come from one statement, so that T cannot be a later one than the verdict's.
+        :param environments: the token is accepted if it is of each of these; None stands for any.
+        """
+        reading = await self.read(secret)
+        if reading.first_use_due and isinstance(reading.verdict, Valid):
+            environment = reading.verdict.principal.environment
+            if all(one is None or one == environment for one in environments):
+                return await self.accept(reading)
+        return reading
+
+    async def read(self, secret: Secret) -> StoreReading:
+        """Read the verdict, and T: for how many seconds it may be relied on, counted from before this call.
+
+        Both come from one statement, so that T cannot be a later one than the verdict's. Nothing is written.
         """
         if brand_of(secret) not in self._brands and parse(secret) is None:
-            return Refused(Reason.MALFORMED), 0.0
+            return StoreReading(Refused(Reason.MALFORMED))
         try:  # for a brand that no loaded catalog has as well: the store may know the token, and its catalog be missing
             facts = await self._lookup.by_digest(secret.digest())
-            if facts is None:
-                if parse(secret) is None:
-                    return Refused(Reason.MALFORMED), 0.0
-                return Refused(Reason.UNKNOWN), self._default_staleness
-            verdict = self.judge(facts)
-            if facts.first_use_retires and not facts.first_used and isinstance(verdict, Valid):
-                await self._first_use(facts.id)
         except Unavailable as error:
-            return CannotTell(str(error), error.retry_after_seconds), 0.0
+            return StoreReading(CannotTell(str(error), error.retry_after_seconds))
+        if facts is None:
+            if parse(secret) is None:
+                return StoreReading(Refused(Reason.MALFORMED))
+            return StoreReading(Refused(Reason.UNKNOWN), self._default_staleness)
+        verdict = self.judge(facts)
+        due = facts.first_use_retires and not facts.first_used and isinstance(verdict, Valid)
         staleness = facts.max_staleness_seconds
-        return verdict, self._default_staleness if staleness is None else staleness
+        return StoreReading(verdict, self._default_staleness if staleness is None else staleness, due)
+
+    async def accept(self, reading: StoreReading) -> StoreReading:
+        """Record the first use of a token that everything has accepted, where one is due.
+
+        :returns: the reading, or "cannot tell" where it could not be recorded.
+        """
+        if reading.first_use_due and isinstance(reading.verdict, Valid):
+            try:
+                await self._first_use(reading.verdict.principal.id)
+            except Unavailable as error:
+                return StoreReading(CannotTell(str(error), error.retry_after_seconds))
+        return reading
 
     def judge(self, facts: TokenFacts) -> Verdict:
         """The verdict on a token with these facts, now."""
@@ -97,6 +134,7 @@ class StoreVerifier(Verifier):
                 facts.environment,
                 powers.limit,
                 ends_at,
+                facts.chain_id or "",
             )
         )
 

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import WORKSPACE, new_id
-from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound, ScopeNotAllowed
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import user_queries, workspace_queries
 from spacekey.models.workspace import Member, Workspace
@@ -20,6 +21,7 @@ from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller, Operator
 from .settle import settle, staleness_seconds
+from .strengthening import Power, check_strengthening, role_power
 from .system import System
 from .validate import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
 
@@ -186,7 +188,7 @@ async def update_workspace(
     A plan that is not self-service, the workspace's own limit and suspension are the operator's alone.
 
     :raises NotFound, Forbidden, InvalidInput, Conflict: as they say.
-    :raises ScopeNotAllowed: the policy would be opened for scopes that the caller does not hold.
+    :raises ScopeNotAllowed: the policy or the plan would be opened for scopes that the caller does not hold.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -196,8 +198,8 @@ async def update_workspace(
         workspace = authority.workspace
         before = workspace_facts(workspace)
         _apply_names(workspace, changes)
-        _apply_plan(authority, changes)
-        _apply_policy(authority, changes)
+        _apply_plan(authority, changes, system.clock())
+        _apply_policy(authority, changes, system.clock())
         _apply_operator(system, authority, changes)
         after = workspace_facts(workspace)
         if after["slug"] != before["slug"]:
@@ -268,7 +270,7 @@ def _apply_names(workspace: Workspace, changes: WorkspaceChanges) -> None:
         workspace.slug = clean_slug("slug", changes.slug)
 
 
-def _apply_plan(authority: Authority, changes: WorkspaceChanges) -> None:
+def _apply_plan(authority: Authority, changes: WorkspaceChanges, now: datetime) -> None:
     if changes.plan is UNSET or changes.plan == authority.workspace.plan:
         return
     plans = authority.catalog.plans
@@ -277,10 +279,21 @@ def _apply_plan(authority: Authority, changes: WorkspaceChanges) -> None:
         raise InvalidInput("plan", unknown("plan", changes.plan, plans))
     if not plan.self_service and not isinstance(authority.caller, Operator):
         raise InvalidInput("plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.")
+    # The new plan brings back what the old one cut off.
+    opened = _included(authority.catalog, plan) - _included(authority.catalog, plans.get(authority.workspace.plan))
+    if opened:
+        check_strengthening(authority, None, role_power(sorted(opened)), now)
     authority.workspace.plan = plan.name
 
 
-def _apply_policy(authority: Authority, changes: WorkspaceChanges) -> None:
+def _included(catalog: Catalog, plan: Plan | None) -> frozenset[str]:
+    """The catalog's scopes that a token can have on this plan; none on a plan that is gone or has no tokens."""
+    if plan is None or plan.tokens_max == 0:
+        return frozenset()
+    return frozenset(catalog.scopes) if plan.scopes is None else plan.scopes
+
+
+def _apply_policy(authority: Authority, changes: WorkspaceChanges, now: datetime) -> None:
     workspace = authority.workspace
     if changes.expiry_required is not UNSET:
         workspace.expiry_required = changes.expiry_required
@@ -292,19 +305,19 @@ def _apply_policy(authority: Authority, changes: WorkspaceChanges) -> None:
     if longest is not None and default is not None and default > longest:
         raise InvalidInput("lifetime_seconds_default", "Must not be longer than the longest lifetime.")
     if changes.scopes_allowed is not UNSET:
-        _apply_scopes_allowed(authority, changes.scopes_allowed)
+        _apply_scopes_allowed(authority, changes.scopes_allowed, now)
 
 
-def _apply_scopes_allowed(authority: Authority, scopes: tuple[str, ...] | None) -> None:
+def _apply_scopes_allowed(authority: Authority, scopes: tuple[str, ...] | None, now: datetime) -> None:
     workspace, known = authority.workspace, authority.catalog.known_scopes
     for scope in scopes or ():
         if scope not in known:
             raise InvalidInput("scopes_allowed", unknown("scope", scope, known))
     # Opening the policy brings tokens' scopes back to life: that is handing them out.
-    lacking = authority.lacking(_allowed(scopes, known) - _allowed(workspace.scopes_allowed, known))
-    if lacking:
-        raise ScopeNotAllowed(lacking)
+    opened = _allowed(scopes, known) - _allowed(workspace.scopes_allowed, known)
     workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))
+    if opened:
+        check_strengthening(authority, None, Power(Kind.WORKSPACE, tuple(sorted(opened))), now)
 
 
 def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset[str]:

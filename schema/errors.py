@@ -37,7 +37,9 @@ def error_of(error: Refusal | Unavailable) -> GraphQLError:
     """The GraphQL error for a refusal that is no value of the field's result."""
     if isinstance(error, Unavailable):
         log.warning("cannot answer: %s", error)
-        doubt = {"mayHaveChanged": True} if error.may_have_changed else {}
+        doubt: dict[str, Any] = {"mayHaveChanged": True} if error.may_have_changed else {}
+        if error.retry_after_seconds > 1:
+            doubt["retryAfterSeconds"] = error.retry_after_seconds
         return refused(UNAVAILABLE, f"The server cannot answer right now. {error.advice}", **doubt)
     if isinstance(error, Forbidden):
         return refused(error.code, str(error), requiredScopes=list(error.missing))

@@ -20,7 +20,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Recalled, Verifier
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.observed import ObservedCache, VerifierObserver
-from spacekey.middleware.sender import sender
+from spacekey.middleware.sender import held_to_environment, sender
 from spacekey.middleware.settings import check_environment
 from spacekey.middleware.usage import UsageCollector
 
@@ -88,8 +88,10 @@ class EmbeddedVerifier(Verifier):
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
         if self._writing is None:
             self._writing = asyncio.create_task(self._refusals.run())
-        verifier = self._asking if self._cache is None else self._cache
-        return self._noted(await verifier.verify(secret))
+        if self._cache is not None:
+            return self._noted(await self._cache.verify(secret))
+        reading = await self._asking.use(secret, self._environment, held_to_environment())
+        return self._noted(reading.verdict)
 
     async def aclose(self) -> None:
         """Write what was noted, for a bounded time, and give back all connections."""
@@ -177,7 +179,7 @@ def store_verifier(
     )
     kept = StoreUsage(store, clock)
     usage = UsageCollector(kept, now=None if clock is utc_now else clock) if collect_usage else None
-    cache = None if store.dialect == SQLITE else cached(asking, clock, observer)
+    cache = None if store.dialect == SQLITE else cached(asking, clock, observer, environment=environment)
     return EmbeddedVerifier(asking, cache, system, environment, usage)
 
 
@@ -194,14 +196,16 @@ def store_usage(database_url: str, *, clock: Clock = utc_now) -> StoreUsage:
     return StoreUsage(Store(database_url), clock, owned=True)
 
 
-def cached(verifier: StoreVerifier, clock: Clock, observer: VerifierObserver | None = None) -> CachedVerifier:
+def cached(
+    verifier: StoreVerifier, clock: Clock, observer: VerifierObserver | None = None, *, environment: str | None = None
+) -> CachedVerifier:
     """The one bounded cache of a process in front of its store; T comes with every reading.
 
     :param observer: told of hits and misses; of reads it is told by the verifier's lookup.
     """
 
     async def read(secret: Secret) -> Reading:
-        verdict, max_age_seconds = await verifier.read(secret)
-        return Reading(verdict, max_age_seconds)
+        reading = await verifier.use(secret, environment, held_to_environment())
+        return Reading(reading.verdict, reading.max_age_seconds)
 
     return CachedVerifier(read, now=clock) if observer is None else ObservedCache(read, observer, now=clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import strawberry
@@ -59,7 +60,7 @@ class GraphQLDoor:
         return response
 
     async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
-        principal, facts = principal_of(request), facts_of(request)
+        principal, facts = principal_of(request), replace(facts_of(request), session=session.secret)
         # Not known_caller(): an introspector has nothing to do here, and as a token of no workspace it sees nothing.
         caller = None if principal is None else caller_of(principal, facts)
         parts = parts_of(request)
@@ -109,13 +110,19 @@ def _response(media: str, result: ExecutionResult) -> Response:
     if result.extensions:
         body["extensions"] = result.extensions
     if unavailable:
-        return _json(media, 503, body, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
+        return _json(media, 503, body, {"Retry-After": str(_retry_after(errors)), "Cache-Control": "no-store"})
     seconds = _rate_limited(result)
     if seconds is not None:
         return _json(media, 429, body, {"Retry-After": str(seconds), "Cache-Control": "no-store"})
     status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
     headers = {"WWW-Authenticate": challenge_of(errors, REALM)} if status in (401, 403) else {}
     return _json(media, status, body, headers)
+
+
+def _retry_after(errors: list[GraphQLError]) -> int:
+    """The longest of what the errors ask for, in seconds."""
+    told = [(error.extensions or {}).get("retryAfterSeconds") for error in errors]
+    return max((one for one in told if isinstance(one, int)), default=RETRY_AFTER_SECONDS)
 
 
 def _is_unavailable(result: ExecutionResult) -> bool:

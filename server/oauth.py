@@ -15,7 +15,7 @@ from spacekey.middleware import requires
 from spacekey.middleware.told_sender import told_sender
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.end_token import revoke_secret
-from spacekey.resolvers.introspect import in_environment, introspect
+from spacekey.resolvers.introspect import introspect
 
 from .body import BadBody, form_fields
 from .client_auth import check_client
@@ -31,20 +31,22 @@ async def introspect_token(request: Request) -> JSONResponse:
     """POST /introspect
 
     ``environment`` says where the asking app runs: a token of another environment is inactive there, and its owner
-    is told. ``client_ip`` and ``client_user_agent`` say who sent the app this token: a refusal is noted with them, with
-    the introspection's own request id, and without them as of nobody known, never as of the asking app. They are the
-    app's word, and ignored where they cannot be what they should be. (RFC 7662 §2.1 lets a server take parameters of
-    its own.)
+    is told. ``used_in`` says it of an app that refuses such a token by itself: it is described, and is not used by
+    this. ``client_ip`` and ``client_user_agent`` say who sent the app this token. They are the app's word, are noted
+    as such with a refusal, beside which app it was, and are ignored where they cannot be what they should be; without
+    them the sender is unknown, and never the asking app. Only refusals of tokens within the app's authority are noted.
+    (RFC 7662 §2.1 lets a server take parameters of its own.)
     """
     secret, fields = await _token(request)
-    environment = _environment(fields)
-    parts = parts_of(request)
-    answer = await introspect(parts.system, parts.verifier, known_caller(request), secret)
-    parts.metrics.verification(answer.verdict)
-    verdict = in_environment(answer.verdict, environment)
+    environment, used_in = _environment(fields, "environment"), _environment(fields, "used_in")
+    parts, caller = parts_of(request), known_caller(request)
+    answer = await introspect(parts.system, parts.verifier, caller, secret, environment=environment, used_in=used_in)
+    verdict = answer.verdict
+    parts.metrics.verification(verdict)
     if isinstance(verdict, Refused):
         by = told_sender(fields)
-        parts.refusals.note(verdict, RequestFacts(by.ip, by.user_agent, request_id_of(request.scope)))
+        facts = RequestFacts(by.ip, by.user_agent, request_id_of(request.scope))
+        parts.refusals.note(verdict, facts, reported_by=caller.actor)
         if verdict.token_id is not None:
             parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
         return JSONResponse(INACTIVE)
@@ -79,17 +81,18 @@ def described(principal: Principal) -> dict[str, Any]:
         "environment": principal.environment,
         "exp": None if expires_at is None else int(expires_at.timestamp()),
         "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
+        "limit_key": None if principal.limit_key == principal.id else principal.limit_key,
         "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
     }
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _environment(fields: dict[str, str]) -> str | None:
+def _environment(fields: dict[str, str], field: str) -> str | None:
     """The environment that the asking app runs in; None when it does not say.
 
     :raises BadBody: there is no such environment, so that every good token would be inactive.
     """
-    environment = fields.get("environment")
+    environment = fields.get(field)
     if environment is not None and environment not in ENVIRONMENTS:
         known = " or ".join(f"'{one}'" for one in ENVIRONMENTS)
         raise BadBody(400, "invalid_request", f"There is no such environment; write {known}, or leave it out.")

@@ -121,6 +121,10 @@ SCHEMAS: Json = {
             "token": _TEXT,
             "token_type_hint": _TEXT,
             "environment": {"enum": ["live", "test"], "description": "Where the asking app runs."},
+            "used_in": {
+                "enum": ["live", "test"],
+                "description": "The same, of an app that refuses tokens of another environment by itself.",
+            },
             "client_ip": {**_TEXT, "description": "Who sent the token to the asking app, by its word."},
             "client_user_agent": _TEXT,
             **_CLIENT,
@@ -141,6 +145,7 @@ SCHEMAS: Json = {
             "exp": {"type": "integer", "description": "Seconds since 1970, rounded down."},
             "expires_at": {**_MOMENT, "description": "The same moment, exactly."},
             "limit": _LIMIT,
+            "limit_key": {**_TEXT, "description": "What the limit is charged to, where it is not sub."},
             "max_age": {"type": "number", "description": "Seconds the answer may be relied on, from before asking."},
         },
         ("active",),

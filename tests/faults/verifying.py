@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from spacekey.domain.actor import Actor
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import Secret, mint
@@ -83,7 +84,7 @@ class _Deaf(RefusalLog):
     def __init__(self) -> None:
         pass
 
-    def note(self, refused: Refused, request: RequestFacts) -> None:
+    def note(self, refused: Refused, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
         pass
 
     async def run(self) -> None:
@@ -98,8 +99,8 @@ def _forgetful(scene: Scene) -> CachedVerifier:
     asking = build_verifier(Store(scene.database_url), system.catalogs, utc_now, scene.staleness_seconds)
 
     async def read(secret: Secret) -> Reading:
-        verdict, max_age_seconds = await asking.read(secret)
-        return Reading(verdict, max_age_seconds * scene.stretch)
+        reading = await asking.use(secret)
+        return Reading(reading.verdict, reading.max_age_seconds * scene.stretch)
 
     return CachedVerifier(read)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ from spacekey.models.migrate import current, downgrade, upgrade
 from spacekey.models.schema_version import SchemaState, head
 from spacekey.models.store import SQLITE, Store
 from spacekey.models.tables import metadata
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.rotate_token import rotate_token
+from support.world import OPERATOR, make_world
 
 SQLITE_CATALOG = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'spacekey_alembic_version'"
 POSTGRESQL_CATALOG = """
@@ -110,6 +114,29 @@ async def test_up_down_and_up_again(bare: Store) -> None:
 
     await upgrade(bare)
     assert (await catalog(bare), await triggers(bare)) == (first, with_triggers)
+
+
+async def test_chains_of_rotations_are_found_in_an_installation_of_before(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    expected: dict[str, str | None] = {}
+    for length in (0, 1, 4):
+        new = NewToken(workspace.id, "t", ("jobs:read",))
+        first = token_id = (await create_token(world.system, OPERATOR, new)).view.token.id
+        expected[first] = None
+        for _ in range(length):
+            token_id = (await rotate_token(world.system, OPERATOR, token_id)).view.token.id
+            expected[token_id] = first
+    async with store.engine.connect() as connection:
+        await connection.execute(text("UPDATE spacekey_tokens SET chain_id = NULL"))
+        await connection.run_sync(_fill_chains)
+        found = await connection.execute(text("SELECT id, chain_id FROM spacekey_tokens"))
+        assert {row.id: row.chain_id for row in found} == expected
+
+
+def _fill_chains(connection: Connection) -> None:
+    """What the migration does with the rows that it finds."""
+    import_module("spacekey.models.migrations.versions.0006_token_chains").fill(connection)
 
 
 async def test_upgrading_twice_changes_nothing(store: Store) -> None:

@@ -71,7 +71,7 @@ async def test_a_role_that_members_hold_is_not_removed(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
     await world.member(workspace, "viewer")
-    with pytest.raises(Conflict, match="still hold"):
+    with pytest.raises(Conflict, match="still held by 1 member;"):
         await set_role(world.system, OPERATOR, workspace.id, name="viewer", grants=None)
     await set_role(world.system, OPERATOR, workspace.id, name="manager", grants=None)
 

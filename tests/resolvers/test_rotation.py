@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from spacekey.domain.outcome import Reason, Refused, Valid
-from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
 from spacekey.models.store import Store
@@ -175,6 +175,31 @@ async def test_a_rotation_needs_no_room_in_the_plan(bench: Bench) -> None:
     for number in range(19):
         await create_token(system, OPERATOR, NewToken(bench.workspace_id, f"t{number}", ("jobs:read",)))
     await rotate_token(system, OPERATOR, bench.id)
+
+
+async def test_the_plan_counts_chains(bench: Bench) -> None:
+    """Twenty of twenty rotate; no chain gives room for another token, and none piles tokens up."""
+    system = bench.world.system
+    ids = [bench.id]
+    for number in range(19):
+        issued = await create_token(system, OPERATOR, NewToken(bench.workspace_id, f"t{number}", ("jobs:read",)))
+        ids.append(issued.view.token.id)
+    successors = [await rotate_token(system, OPERATOR, one) for one in ids]
+    new = NewToken(bench.workspace_id, "one more", ("jobs:read",))
+    with pytest.raises(PlanLimit):
+        await create_token(system, OPERATOR, new)
+    with pytest.raises(PlanLimit):  # its predecessor is good for another day
+        await rotate_token(system, OPERATOR, successors[0].view.token.id)
+    await revoke_tokens(system, OPERATOR, [successors[1].view.token.id])
+    with pytest.raises(PlanLimit):  # of that chain the predecessor is good
+        await create_token(system, OPERATOR, new)
+    await revoke_tokens(system, OPERATOR, [ids[1]])
+    third = await rotate_token(system, OPERATOR, successors[0].view.token.id)
+    assert third.view.token.chain_id == bench.id
+    with pytest.raises(PlanLimit):  # the third good token of its chain has taken the place
+        await create_token(system, OPERATOR, new)
+    bench.world.clock.forward(days=1)
+    await create_token(system, OPERATOR, new)
 
 
 async def test_waiting_is_asked_for_where_access_is_taken_away(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from spacekey.models.store import Store
 from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.caller import MemberCaller, RequestFacts
 from spacekey.resolvers.members import add_member
-from spacekey.resolvers.passwords import Passwords
+from spacekey.resolvers.passwords import COMMAND_LINE, Passwords, Turn
 from spacekey.resolvers.sessions import (
     ABSOLUTE,
     IDLE,
@@ -43,9 +43,9 @@ class Counted(Passwords):
         self.checked = 0
         self.meanwhile: Any = None
 
-    async def matches(self, stored: str | None, password: str) -> bool:
+    async def matches(self, stored: str | None, password: str, turn: Turn = COMMAND_LINE) -> bool:
         self.checked += 1
-        answer = await super().matches(stored, password)
+        answer = await super().matches(stored, password, turn)
         if self.meanwhile is not None:
             work, self.meanwhile = self.meanwhile, None
             await work()

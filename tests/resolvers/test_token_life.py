@@ -179,6 +179,8 @@ class TokenLife(RuleBasedStateMachine):
     def switch(self, name: str, pick: int, on: bool) -> None:
         token = self.a_token(pick)
         expected = self.model.changing(name, token, "tokens:disable") or ("Conflict" if token.revoked else None)
+        if expected is None and on and token.disabled:
+            expected = self.model.handing_out(name, token.grants)
         work = enable_token if on else disable_token
         if self.did(work(self.world.system, self.people[name], token.id), expected) is not None:
             token.disabled = not on
@@ -243,6 +245,8 @@ class TokenLife(RuleBasedStateMachine):
     def remove_role(self) -> None:
         work = set_role(self.world.system, self.people["boss"], self.workspace, name="helper", grants=None)
         expected = None if "helper" in self.model.roles else "NotFound"
+        if expected is None and any(self.model.holds(one, "helper", self.now) for one in self.model.tokens.values()):
+            expected = "Conflict"
         if self.did(work, expected) is not None:
             del self.model.roles["helper"]
 

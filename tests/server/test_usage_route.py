@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.models import usage_queries
+from spacekey.models.usage import UsageReporter
+from spacekey.resolvers import report_usage
 from spacekey.resolvers.list_tokens import token_view
 from support.server import ORIGIN, Served, bearer, served
 from support.world import OPERATOR, StoppedClock
@@ -176,3 +179,45 @@ async def test_what_a_remote_app_counted_arrives_once_though_answers_were_lost(d
         assert await _counts(server, token_id) == (5, 0, 0)
         token = (await token_view(server.world.system, OPERATOR, token_id)).token
         assert (token.last_used_at, token.last_used_ip) == (server.world.clock(), "192.0.2.3")
+
+
+async def test_a_batch_of_which_nothing_is_kept_leaves_nothing_behind(database_url: str) -> None:
+    """No rows, foreign ones, old ones: a table that each request makes longer would be filled for nothing."""
+    async with served(database_url) as server:
+        workspace, foreign = [await server.world.workspace("spooled") for _ in range(2)]
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        token_id, _ = await server.token(workspace.id, "jobs:read")
+        other_id, _ = await server.token(foreign.id, "jobs:read")
+        now = server.world.clock()
+        old = (now - timedelta(days=8)).isoformat()
+        nothing: list[list[dict[str, Any]]] = [
+            [],
+            [{"token_id": other_id, "at": now.isoformat(), "allowed": 1}],
+            [{"token_id": token_id, "at": old, "allowed": 1}],
+        ]
+        for number, uses in enumerate(nothing):
+            body = {"uses": uses, "reporter": f"r{number}", "number": 1}
+            answer = await server.client.post("/api/v1/usage", json=body, headers=bearer(own))
+            assert (answer.status_code, answer.json()["accepted"]) == (200, 0)
+        assert await _reporters(server) == set()
+
+
+async def test_a_caller_has_a_bounded_number_of_reporters(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_usage, "REPORTERS_MAX", 3)
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        (one_id, one), (two_id, two) = [await server.token(workspace.id, "tokens:introspect") for _ in range(2)]
+        token_id, _ = await server.token(workspace.id, "jobs:read")
+        for own, reporter in ((two, "kept"), *((one, f"r{number}") for number in range(5)), (one, "r4")):
+            server.world.clock.forward(seconds=1)
+            uses = [{"token_id": token_id, "at": server.world.clock().isoformat(), "allowed": 1}]
+            body = {"uses": uses, "reporter": reporter, "number": int(server.world.clock().timestamp())}
+            answer = await server.client.post("/api/v1/usage", json=body, headers=bearer(own))
+            assert answer.json() == {"accepted": 1}
+        assert await _reporters(server) == {f"{two_id}/kept", f"{one_id}/r2", f"{one_id}/r3", f"{one_id}/r4"}
+
+
+async def _reporters(server: Served) -> set[str]:
+    """Those of callers over HTTP; the server's own collector has no caller."""
+    async with server.world.system.store.reading() as session:
+        return {one.id for one in (await session.exec(select(UsageReporter))).all() if "/" in one.id}

@@ -108,6 +108,8 @@ class ModelWorkspace:
 
     def handing_out(self, name: str, grants: tuple[str, ...]) -> str | None:
         """Why a member may not hand these grants out, else None."""
+        if any(one not in self.roles and one not in PRODUCT | MANAGEMENT for one in grants):
+            return "ScopeNotAllowed"
         wanted, plan = self.expand(grants), self.plans[self.plan]
         if self.allowed is not None and not wanted <= self.allowed:
             return "InvalidInput"
@@ -137,6 +139,11 @@ class ModelWorkspace:
         if token.deleted:
             return "NotFound"
         return None if scope in self.member_scopes(name) else "Forbidden"
+
+    def holds(self, token: ModelToken, role: str, now: datetime) -> bool:
+        """Whether a token holds a role and can be used, or can be made usable again."""
+        over = token.revoked or token.deleted or (token.retires is not None and token.retires <= now)
+        return role in token.grants and not over
 
     def rotating(self, name: str, token: ModelToken, now: datetime) -> str | None:
         """Why a member may not rotate it, else None."""
