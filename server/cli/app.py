@@ -77,7 +77,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "withdraw": invitation.withdraw,
             },
         ),
-        "user": ("People who can sign in.", {"create": user.create, "password": user.password}),
+        "user": ("People who can sign in.", {"create": user.create, "password": user.password, "erase": user.erase}),
         "token": (
             "Tokens: issue, find, rotate, end.",
             {

@@ -10,9 +10,10 @@ import typer
 from spacekey.domain.text_input import decode_text, one_line
 
 from .codes import USAGE, Failure
-from .options import AsJson
+from .confirm import confirmed
+from .options import AsJson, NoWait, Yes
 from .run import operator, run
-from .show import Facts, show_one
+from .show import Facts, say, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -61,6 +62,40 @@ def password(
         from .facts import user_facts
 
         return user_facts(await reset_password(system, operator(), email=email, password=chosen))
+
+    show_one(run(work), as_json)
+
+
+def erase(
+    account: Annotated[str, typer.Argument(metavar="ID", help="The person's id (usr_…).")],
+    yes: Yes = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person: their account, sessions, memberships, names and addresses end everywhere; their id stays.
+
+    Tokens that they made go on working. The audit log keeps what was done, without names, and still verifies.
+    """
+
+    async def work(system: System) -> Facts:
+        from spacekey.models.user_queries import user_by_id
+        from spacekey.resolvers.erase_user import erase_user
+        from spacekey.server.moments import written
+
+        async with system.store.reading() as session:
+            found = await user_by_id(session, account)
+        if found is None:
+            raise Failure(f"There is no user with the id '{account}'. Write an id (usr_…).")
+        say(f"Person {found.id} '{found.name}' ({found.email}).")
+        confirmed("Their names and addresses go everywhere, for good. Erase this person?", yes=yes)
+        gone = await erase_user(system, operator(), found.id, wait=not no_wait)
+        return {
+            "id": gone.user_id,
+            "memberships_ended": gone.memberships,
+            "tokens": gone.tokens,
+            "events": gone.events,
+            "effective_at": written(gone.effective_at),
+        }
 
     show_one(run(work), as_json)
 

@@ -18,7 +18,10 @@ from spacekey.models.audit_queries import audit_events
 from spacekey.models.migrate import upgrade
 from spacekey.models.store import SQLITE, Store
 from spacekey.resolvers.audit_check import verify_chains
+from spacekey.resolvers.erase_user import erase_user
 from spacekey.resolvers.spaces import create_space
+from support.rows import a_user, add
+from support.snapshot import snapshot
 from support.world import OPERATOR, make_world
 
 WORKSPACE = "ws_00000000000000000000000001"
@@ -74,8 +77,7 @@ async def fill(store: Store) -> None:
                 "request_id": "r1",
             }
             previous = hash_of_version_1(previous, facts)
-            row = {**facts, "at": "2026-01-01 00:00:00", "after": json.dumps(facts["after"]), "hash": previous.hex()}
-            unhex = "unhex(:hash)" if store.dialect == SQLITE else "decode(:hash, 'hex')"
+            row = {**facts, "at": "2026-01-01 00:00:00", "after": json.dumps(facts["after"]), "hash": previous}
             at = ":at" if store.dialect == SQLITE else "'2026-01-01 00:00:00+00'"
             after = ":after" if store.dialect == SQLITE else "cast(:after AS json)"
             row.pop("before")
@@ -84,17 +86,16 @@ async def fill(store: Store) -> None:
                     "INSERT INTO spacekey_audit_events (id, chain, sequence, at, action, outcome, actor_id, "
                     'actor_name, credential, target_id, "after", ip, user_agent, request_id, hash) VALUES '
                     f"(:id, :chain, :sequence, {at}, :action, :outcome, :actor_id, :actor_name, :credential, "
-                    f":target_id, {after}, :ip, :user_agent, :request_id, {unhex})"
+                    f":target_id, {after}, :ip, :user_agent, :request_id, :hash)"
                 ),
                 row if store.dialect == SQLITE else {key: one for key, one in row.items() if key != "at"},
             )
-        head = "unhex(:hash)" if store.dialect == SQLITE else "decode(:hash, 'hex')"
         await connection.execute(
             text(
                 "INSERT INTO spacekey_audit_chains (chain, sequence, hash) "
-                f"VALUES ('{WORKSPACE}', {len(ACTORS)}, {head})"
+                f"VALUES ('{WORKSPACE}', {len(ACTORS)}, :hash)"
             ),
-            {"hash": previous.hex()},
+            {"hash": previous},
         )
 
 
@@ -127,3 +128,18 @@ async def test_names_of_version_1_are_held_by_the_hash(old: Store) -> None:
     reports = {report.chain: report for report in await verify_chains(world.system)}
     assert reports[WORKSPACE].broken_at == 2
     assert SYSTEM_CHAIN not in reports or reports[SYSTEM_CHAIN].problem is None
+
+
+async def test_erasing_a_person_leaves_a_gap_of_version_1_that_is_told_apart_from_tampering(old: Store) -> None:
+    await fill(old)
+    await upgrade(old)
+    world = make_world(old)
+    bob = a_user(id="usr_00000000000000000000000002", email="bob@example.com", name="Bob")
+    await add(old, bob)
+    await create_space(world.system, OPERATOR, WORKSPACE, name="New", slug="fresh")
+    await erase_user(world.system, OPERATOR, bob.id)
+    events = await rows(old)
+    assert [event.after for event in events[: len(ACTORS)]] == [{"role": "viewer"}] * len(ACTORS)
+    assert "bob@example.com" not in repr(await snapshot(old))
+    reports = {report.chain: report for report in await verify_chains(world.system)}
+    assert (reports[WORKSPACE].problem, reports[WORKSPACE].erased) == (None, len(ACTORS))

@@ -1,0 +1,102 @@
+"""Erasing a person takes their names and addresses out of everything and leaves a log that verifies."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from spacekey.domain.refusal import Conflict, NotFound, Refusal
+from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.audit_queries import audit_events
+from spacekey.models.store import SQLITE, Store
+from spacekey.resolvers.audit_check import verify_chains
+from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.erase_user import erase_user
+from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.members import add_member, change_member_role
+from spacekey.resolvers.sessions import sign_in
+from spacekey.resolvers.system import System
+from support.snapshot import snapshot
+from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
+
+ADDRESS = "eve.adams@example.com"
+
+
+async def problems(system: System) -> set[str | None]:
+    return {one.problem for one in await verify_chains(system)}
+
+
+async def busy(world: World) -> tuple[str, str, str]:
+    """A person with traces everywhere: their id, a workspace's and a token's."""
+    workspace = await world.workspace("spooled")
+    owner = await world.member(workspace, "owner")
+    eve = await world.user(ADDRESS)
+    await add_member(world.system, owner, workspace.id, email=ADDRESS, role="member")
+    await add_member(world.system, OPERATOR, workspace.id, email=ADDRESS, role="admin")
+    await sign_in(world.system, FACTS, email=ADDRESS, password=PASSWORD)
+    await change_member_role(world.system, owner, workspace.id, eve.id, role="member")
+    await change_member_role(world.system, owner, workspace.id, eve.id, role="admin")
+    made = await create_token(world.system, eve, NewToken(workspace.id, "bot", ("jobs:read",)))
+    await add_member(world.system, eve, workspace.id, email="bob@example.com", role="member")
+    other = await world.workspace("guard")
+    await add_member(world.system, OPERATOR, other.id, email=ADDRESS, role="member")
+    return eve.id, workspace.id, made.view.token.id
+
+
+async def test_no_name_or_address_is_left_and_every_chain_verifies(store: Store) -> None:
+    world = make_world(store)
+    eve, workspace, token = await busy(world)
+    assert ADDRESS in repr(await snapshot(store))
+    erased = await erase_user(world.system, OPERATOR, eve)
+    assert (erased.user_id, erased.memberships > 0, erased.tokens) == (eve, True, 1)
+    after = repr(await snapshot(store))
+    assert ADDRESS not in after
+    assert eve in after
+    assert "bob@example.com" in after
+    assert await problems(world.system) == {None}
+    reports = {one.chain: one for one in await verify_chains(world.system)}
+    assert reports[workspace].erased > 0
+    assert reports[SYSTEM_CHAIN].erased > 0
+    view = await token_view(world.system, OPERATOR, token)
+    assert (view.token.created_by.id, view.token.created_by.name, view.status) == (eve, "", "active")
+    with pytest.raises(Refusal):
+        await sign_in(world.system, FACTS, email=ADDRESS, password=PASSWORD)
+    async with store.reading() as session:
+        last = [event async for event in audit_events(session, SYSTEM_CHAIN, "user.erase")][-1]
+    assert (last.target_id, last.actor.id) == (eve, "operator")
+
+
+async def test_an_erasure_that_is_not_on_record_is_reported(store: Store) -> None:
+    world = make_world(store)
+    eve, workspace, _ = await busy(world)
+    statement = (
+        "UPDATE spacekey_audit_events SET actor_name = '', ip = '', user_agent = '', actor_salt = NULL, "
+        "actor_erased = true WHERE actor_id = :id AND chain = :chain"
+    )
+    async with store.changing() as session:
+        await (await session.connection()).execute(text(statement), {"id": eve, "chain": workspace})
+    found = {one.chain: one.problem for one in await verify_chains(world.system)}
+    assert "no erasure of this person is on record" in str(found[workspace])
+
+
+async def test_the_last_owner_and_strangers_are_refused_and_nothing_changes(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    owner = await world.member(workspace, "owner")
+    before = await snapshot(store)
+    with pytest.raises(Conflict, match=workspace.id):
+        await erase_user(world.system, OPERATOR, owner.id)
+    for unknown in ("usr_00000000000000000000000000", "key_00000000000000000000000000", "", owner.name):
+        with pytest.raises(NotFound):
+            await erase_user(world.system, OPERATOR, unknown)
+    assert await snapshot(store) == before
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_erased_people_come_back_as_others(store: Store) -> None:
+    world = make_world(store)
+    eve = await world.user(ADDRESS)
+    await erase_user(world.system, OPERATOR, eve.id)
+    again = await world.user(ADDRESS)
+    assert again.id != eve.id
+    assert await problems(world.system) == {None}
