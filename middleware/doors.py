@@ -19,6 +19,7 @@ from .as_usual import routes_as_usual
 from .enforce import looked_at_once
 from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, guard_of, own_middleware
 from .rule_table import accesses_from
+from .settings import check_event_loop
 from .watched import Extent
 
 Plan: TypeAlias = dict[str, Access | None]
@@ -54,6 +55,7 @@ class Doors:
     def keep(self, scope: Scope) -> None:
         """Put the guards in place at the first connection, and again when routes were added or exchanged since."""
         if self.extent.changed():
+            check_event_loop()
             for line in self.compile(scope):
                 log.error("no rule, answered with 403: %s", line)
 
@@ -79,7 +81,7 @@ class Doors:
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
-        """The lifespan's ``send``, which lets start-up complete only when every route is declared.
+        """The lifespan's ``send``, which lets start-up complete only on asyncio, and when every route is declared.
 
         The check comes after the app's own start-up, which may add routes; raising there lets the app clean up.
         """
@@ -101,6 +103,7 @@ class Doors:
         return sending
 
     def _check(self, scope: Scope) -> None:
+        check_event_loop()
         undeclared = self.compile(scope)
         if undeclared:
             lines = "\n".join(f"  {line}" for line in undeclared)

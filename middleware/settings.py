@@ -1,5 +1,6 @@
 """Settings that would start and then refuse everything: looked at when they are given, with what to write instead."""
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Iterable
@@ -87,6 +88,21 @@ def _called(function: Any) -> Any:
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) or inspect.iscoroutinefunction(function) else type(function).__call__
+
+
+def check_event_loop() -> None:
+    """What runs this.
+
+    :raises ConfigurationError: if it is not asyncio: deadlines, the cache's shared reads, the timer of open connections
+        and the database drivers need it.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "TokenMiddleware runs on asyncio, and this server or test client runs another event loop, such as trio: "
+            "start it with asyncio, as 'hypercorn --worker-class asyncio' or TestClient(app, backend='asyncio')"
+        ) from None
 
 
 def check_seconds(name: str, seconds: object) -> None:

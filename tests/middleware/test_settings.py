@@ -15,11 +15,11 @@ from starlette.routing import Route
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Absent, Outcome
 from spacekey.domain.secret import Secret
-from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, requires
+from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, optional, public, requires
 from spacekey.middleware.fastapi import Scoped, declare_docs
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.middleware.testing import tokens, undeclared_routes
-from support.asgi_calls import bearer, call
+from support.asgi_calls import bearer, call, http_scope
 
 ANY: Any = MemoryVerifier()
 URL = "https://keys.test"
@@ -192,3 +192,36 @@ async def test_an_observer_that_turns_out_to_be_async_is_told_so(caplog: pytest.
 
 async def _page(_: Request) -> Response:
     return Response()
+
+
+def _driven(app: Any, scope: dict[str, Any], incoming: list[dict[str, Any]]) -> list[Any]:
+    """What the app sends when it is run by something that is not asyncio: here, by hand."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return incoming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    running = app(scope, receive, send)
+    with pytest.raises(ConfigurationError, match=r"runs on asyncio, .* such as trio: start it with asyncio"):
+        running.send(None)
+    return sent
+
+
+@pytest.mark.parametrize("declare", [requires("a"), optional, public])
+def test_another_event_loop_than_asyncio_is_refused_at_the_start_in_words(declare: Any) -> None:
+    app = TokenMiddleware(Starlette(routes=[Route("/", declare(_page))]), ANY)
+    lifespan = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    (failed,) = _driven(app, lifespan, [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    assert failed["type"] == "lifespan.startup.failed"
+    assert "such as trio" in failed["message"]
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_so_it_is_by_a_server_without_lifespan_and_never_accepted(kind: str) -> None:
+    app = TokenMiddleware(Starlette(routes=[Route("/", requires("a")(_page))]), ANY)
+    for _ in range(2):
+        scope = {**http_scope("GET", "/", bearer(ANY.issue("a").reveal())), "type": kind}
+        assert _driven(app, scope, []) == []
