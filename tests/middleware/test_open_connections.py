@@ -640,7 +640,8 @@ def test_a_session_of_the_apps_own_is_asked_about_again_too() -> None:
         return signed_in[0]
 
     async def test(world: World) -> None:
-        socket = OpenConnection(world.app, "/class", None, "websocket")
+        page = [(b"origin", b"http://testserver")]  # of the app's own: no other may use the session
+        socket = OpenConnection(world.app, "/class", None, "websocket", headers=page)
         await asyncio.sleep(5.0)
         assert not socket.task.done()
         signed_in[0] = Absent()

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from .asgi_calls import bearer, http_scope
+from .asgi_calls import Headers, bearer, http_scope
 
 
 class OpenConnection:
@@ -19,14 +19,23 @@ class OpenConnection:
     :param spec: the version of the ASGI specification that the server speaks; Starlette behaves differently by it.
     """
 
-    def __init__(self, app: ASGIApp, path: str, secret: str | None, kind: str = "http", spec: str = "2.3") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        path: str,
+        secret: str | None,
+        kind: str = "http",
+        spec: str = "2.3",
+        *,
+        headers: Headers = (),
+    ) -> None:
         self.sent: list[tuple[float, MutableMapping[str, Any]]] = []
         self.may_send = asyncio.Event()
         """Cleared, the client does not read and the server's ``send`` waits."""
         self.may_send.set()
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.scope: MutableMapping[str, Any] = {
-            **http_scope("GET", path, [] if secret is None else bearer(secret)),
+            **http_scope("GET", path, [*headers, *([] if secret is None else bearer(secret))]),
             "asgi": {"version": "3.0", "spec_version": spec},
         }
         if kind == "websocket":
