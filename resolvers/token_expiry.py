@@ -6,8 +6,30 @@ from datetime import datetime, timedelta
 
 from spacekey.domain.catalog import Policy
 from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.unset import UNSET, Unset
 
-from .validate import clean_moment
+from .validate import LIFETIME_SECONDS_MAX, clean_moment
+
+
+def asked_expiry(
+    now: datetime, expires_at: datetime | Unset | None, expires_in: int | Unset | None
+) -> datetime | Unset | None:
+    """Return when a token is to end, from a moment or from a lifetime.
+
+    A lifetime is counted from this machine's clock: a client whose clock is ahead would ask for a moment that lies
+    beyond the policy's longest lifetime, though it chose exactly that.
+
+    :param expires_at: a moment, None for never, UNSET for nothing said.
+    :param expires_in: a lifetime in seconds; None and UNSET say nothing.
+    :raises InvalidInput: both are given, or the lifetime is out of range.
+    """
+    if expires_in is UNSET or expires_in is None:
+        return expires_at
+    if expires_at is not UNSET:
+        raise InvalidInput("expires_in", "Give either expires_at or expires_in.")
+    if not 1 <= expires_in <= LIFETIME_SECONDS_MAX:
+        raise InvalidInput("expires_in", f"Give 1 to {LIFETIME_SECONDS_MAX} seconds.")
+    return now + timedelta(seconds=expires_in)
 
 
 def checked_expiry(policy: Policy, asked: datetime | None, now: datetime, *, use_default: bool) -> datetime | None:

@@ -6,9 +6,10 @@ from datetime import datetime
 
 import strawberry
 
-from spacekey.domain.unset import UNSET, Unset
+from spacekey.domain.unset import UNSET
 from spacekey.resolvers.create_token import NewToken
 from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT
+from spacekey.resolvers.token_expiry import asked_expiry
 from spacekey.resolvers.update_token import TokenChanges
 
 from .left_out import kept, kept_whole
@@ -29,10 +30,17 @@ class CreateTokenFields:
     expires_at: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Null: never; left out: the policy's default lifetime."
     )
+    expires_in: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="A lifetime in seconds from now, by the server's clock; give either this or `expiresAt`.",
+    )
 
-    def asked(self, workspace_id: str) -> NewToken:
-        """The same in the resolvers' words."""
-        expires_at: datetime | Unset | None = kept(self.expires_at)
+    def asked(self, workspace_id: str, now: datetime) -> NewToken:
+        """The same in the resolvers' words.
+
+        :raises InvalidInput: a lifetime that cannot be, or a moment beside one.
+        """
+        expires_at = asked_expiry(now, kept(self.expires_at), kept(self.expires_in))
         return NewToken(
             workspace_id=workspace_id,
             name=self.name,
@@ -67,19 +75,23 @@ class UpdateTokenInput:
     description: str | None = strawberry.UNSET
     grants: list[str] | None = strawberry.UNSET
     expires_at: datetime | None = strawberry.UNSET
+    expires_in: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="A lifetime in seconds from now, by the server's clock; give either this or `expiresAt`.",
+    )
     wait: bool = strawberry.field(default=True, description=_WAIT)
 
-    def changes(self) -> TokenChanges:
+    def changes(self, now: datetime) -> TokenChanges:
         """The same in the resolvers' words.
 
-        :raises InvalidInput: null for what cannot be cleared.
+        :raises InvalidInput: null for what cannot be cleared, or a lifetime that cannot be.
         """
         grants = kept_whole("grants", self.grants)
         return TokenChanges(
             name=kept_whole("name", self.name),
             description=kept(self.description),
             grants=UNSET if grants is UNSET else tuple(grants),
-            expires_at=kept(self.expires_at),
+            expires_at=asked_expiry(now, kept(self.expires_at), kept(self.expires_in)),
         )
 
 
@@ -135,5 +147,9 @@ class RotateTokenInput:
     )
     expires_at: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Left out: the old token's whole lifetime again."
+    )
+    expires_in: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="A lifetime in seconds from now, by the server's clock; give either this or `expiresAt`.",
     )
     wait: bool = strawberry.field(default=True, description=_WAIT)

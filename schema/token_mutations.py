@@ -12,6 +12,7 @@ from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import end_token
 from spacekey.resolvers.create_token import Issued, create_space_token, create_token
 from spacekey.resolvers.rotate_token import ROTATING, rotate_token
+from spacekey.resolvers.token_expiry import asked_expiry
 from spacekey.resolvers.token_view import TokenView
 from spacekey.resolvers.update_token import Changed, update_token
 from spacekey.resolvers.validate import BULK_MAX
@@ -110,9 +111,10 @@ class TokenMutations:
     async def create_space_token(self, info: SpacekeyInfo, input: CreateSpaceTokenInput) -> object:  # noqa: A002
         """A door to :func:`create_space_token`."""
         context = info.context
-        asked = input.asked("")
+        now = context.system.clock()
         return await _issued(
-            context, lambda: create_space_token(context.system, context.known_caller, input.space_id, asked)
+            context,
+            lambda: create_space_token(context.system, context.known_caller, input.space_id, input.asked("", now)),
         )
 
     @strawberry.mutation(
@@ -123,8 +125,9 @@ class TokenMutations:
     async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
         """A door to :func:`create_token`."""
         context = info.context
+        now = context.system.clock()
         return await _issued(
-            context, lambda: create_token(context.system, context.known_caller, input.asked(input.workspace_id))
+            context, lambda: create_token(context.system, context.known_caller, input.asked(input.workspace_id, now))
         )
 
     @strawberry.mutation(
@@ -135,9 +138,10 @@ class TokenMutations:
     async def update_token(self, info: SpacekeyInfo, input: UpdateTokenInput) -> object:  # noqa: A002
         """A door to :func:`update_token`."""
         context = info.context
+        now = context.system.clock()
         return await _changed(
             context,
-            lambda: update_token(context.system, context.known_caller, input.id, input.changes(), wait=input.wait),
+            lambda: update_token(context.system, context.known_caller, input.id, input.changes(now), wait=input.wait),
         )
 
     @strawberry.mutation(
@@ -227,7 +231,7 @@ class TokenMutations:
                 input.id,
                 grace_seconds=input.grace_seconds,
                 retire_on_first_use=input.retire_on_first_use,
-                expires_at=kept(input.expires_at),
+                expires_at=asked_expiry(context.system.clock(), kept(input.expires_at), kept(input.expires_in)),
                 wait=input.wait,
             ),
         )

@@ -17,6 +17,7 @@ from spacekey.resolvers.create_token import Issued, NewToken, create_space_token
 from spacekey.resolvers.end_token import disable_token, enable_token, revoke_token
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, ROTATING, rotate_token
+from spacekey.resolvers.token_expiry import asked_expiry
 from spacekey.resolvers.update_token import Changed, TokenChanges, update_token
 
 from .api_key import created, shown
@@ -26,9 +27,10 @@ from .moments import read_moment, written
 from .parts import known_caller, known_principal, parts_of
 from .query import query_of
 
-CREATE = ("name", "permissions", "preset", "description", "environment", "expires_at", "space_id", "workspace_id")
-CHANGE = ("name", "permissions", "description", "expires_at", "disabled")
-ROTATE = ("grace_seconds", "retire_on_first_use", "expires_at")
+EXPIRY = ("expires_at", "expires_in")
+CREATE = ("name", "permissions", "preset", "description", "environment", *EXPIRY, "space_id", "workspace_id")
+CHANGE = ("name", "permissions", "description", *EXPIRY, "disabled")
+ROTATE = ("grace_seconds", "retire_on_first_use", *EXPIRY)
 
 
 @requires("tokens:create")
@@ -55,7 +57,7 @@ async def change_api_key(request: Request) -> JSONResponse:
     only_known(body, CHANGE)
     system, caller, wait = parts_of(request).system, known_caller(request), _wait(request)
     if "disabled" not in body:
-        return _changed(await update_token(system, caller, _key_id(request), _changes(body), wait=wait))
+        return _changed(await update_token(system, caller, _key_id(request), _changes(request, body), wait=wait))
     if len(body) > 1:
         raise InvalidInput("disabled", "Send it alone: disabling and editing are two steps.")
     if flag(body, "disabled", default=False):
@@ -81,7 +83,7 @@ async def rotate_api_key(request: Request) -> JSONResponse:
         _key_id(request),
         grace_seconds=whole(body, "grace_seconds", GRACE_SECONDS_DEFAULT, most=GRACE_SECONDS_MAX),
         retire_on_first_use=flag(body, "retire_on_first_use", default=False),
-        expires_at=_expiry(body),
+        expires_at=_expiry(request, body),
         wait=_wait(request),
     )
     answer = created(issued, ("rotated_from", "expires_at")) | {"effective_at": written(issued.effective_at)}
@@ -104,7 +106,7 @@ async def _create(request: Request, body: dict[str, Any]) -> Issued:
         preset=optional_text(body, "preset"),
         description=optional_text(body, "description") or "",
         environment=optional_text(body, "environment"),
-        expires_at=_expiry(body),
+        expires_at=_expiry(request, body),
     )
     if workspace_id is None:
         if space_id is None:
@@ -113,19 +115,22 @@ async def _create(request: Request, body: dict[str, Any]) -> Issued:
     return await create_token(system, caller, new)
 
 
-def _changes(body: dict[str, Any]) -> TokenChanges:
+def _changes(request: Request, body: dict[str, Any]) -> TokenChanges:
     return TokenChanges(
         name=text(body, "name") if "name" in body else UNSET,
         description=optional_text(body, "description") if "description" in body else UNSET,
         grants=strings(body, "permissions") if "permissions" in body else UNSET,
-        expires_at=_expiry(body),
+        expires_at=_expiry(request, body),
     )
 
 
-def _expiry(body: dict[str, Any]) -> datetime | Unset | None:
-    if "expires_at" not in body:
-        return UNSET
-    return None if body["expires_at"] is None else read_moment("expires_at", body["expires_at"])
+def _expiry(request: Request, body: dict[str, Any]) -> datetime | Unset | None:
+    moment, lifetime = body.get("expires_at", UNSET), body.get("expires_in")
+    if moment is not None and moment is not UNSET:
+        moment = read_moment("expires_at", moment)
+    if lifetime is not None:
+        lifetime = whole(body, "expires_in")
+    return asked_expiry(parts_of(request).system.clock(), moment, lifetime)
 
 
 def _changed(changed: Changed) -> JSONResponse:

@@ -59,6 +59,13 @@ _API_KEY: Json = {
     "rotated_to": _MAYBE_TEXT,
 }
 
+_LIFETIME: Json = {
+    "type": ["integer", "null"],
+    "minimum": 1,
+    "maximum": 2**31 - 1,
+    "description": "A lifetime in seconds, counted by the server's clock; give either this or expires_at.",
+}
+
 _ASKED: Json = {
     "name": _TEXT | {"maxLength": 200},
     "permissions": _TEXTS | {"maxItems": 100},
@@ -66,6 +73,7 @@ _ASKED: Json = {
     "description": _MAYBE_TEXT,
     "environment": {"enum": ["live", "test", None]},
     "expires_at": _MAYBE_MOMENT,
+    "expires_in": _LIFETIME,
     "space_id": _MAYBE_TEXT,
     "workspace_id": _MAYBE_TEXT,
 }
@@ -101,7 +109,7 @@ SCHEMAS: Json = {
     ),
     "CreateApiKey": _object(_ASKED, ("name",), closed=True),
     "ChangeApiKey": _object(
-        {name: _ASKED[name] for name in ("name", "permissions", "description", "expires_at")}
+        {name: _ASKED[name] for name in ("name", "permissions", "description", "expires_at", "expires_in")}
         | {"disabled": {"type": "boolean"}},
         (),
         closed=True,
@@ -111,6 +119,7 @@ SCHEMAS: Json = {
             "grace_seconds": {"type": "integer", "minimum": 0, "maximum": 604_800, "default": 86_400},
             "retire_on_first_use": {"type": "boolean", "default": False},
             "expires_at": _MAYBE_MOMENT,
+            "expires_in": _LIFETIME,
         },
         (),
         closed=True,

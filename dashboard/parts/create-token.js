@@ -63,7 +63,7 @@ function createForm(workspace, space, spaces, close) {
         description: values.description,
         grants: picker.grants(),
         environment: values.environment,
-        expiresAt: expiry.expiresAt(),
+        ...expiry.asked(),
         ...(where ? { spaceId: where } : { workspaceId: workspace.id }),
       };
       close(await change(where ? mutation("Space") : mutation("Workspace"), input));

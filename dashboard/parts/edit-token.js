@@ -27,7 +27,7 @@ export async function editToken(workspace, token) {
         submit: "Save changes",
         cancel: () => close(false),
         send: async (values) => {
-          await change(UPDATE, { id: token.id, ...changes(token, values, picker.grants(), expiry.expiresAt()) });
+          await change(UPDATE, { id: token.id, ...changes(token, values, picker.grants(), expiry.asked()) });
           say(`${values.name} was changed.`);
           close(true);
         },
@@ -38,11 +38,10 @@ export async function editToken(workspace, token) {
 }
 
 /** Only what differs is sent, so that what somebody else changed meanwhile stays. */
-function changes(token, values, grants, expiresAt) {
-  const found = {};
+function changes(token, values, grants, expiry) {
+  const found = { ...expiry };
   if (values.name !== token.name) found.name = values.name;
   if (values.description !== token.description) found.description = values.description;
   if ([...grants].sort().join() !== [...token.grants].sort().join()) found.grants = grants;
-  if (expiresAt !== token.expiresAt && expiresAt !== undefined) found.expiresAt = expiresAt;
   return found;
 }

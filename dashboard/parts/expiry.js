@@ -8,7 +8,8 @@ const LENGTHS = [7, 30, 60, 90, 180, 365];
 const RECOMMENDED_DAYS = 90;
 
 /**
- * The fields. Gives { element, expiresAt() }: an RFC 3339 moment or null for never.
+ * The fields. Gives { element, asked() }: what a mutation's input takes, { expiresIn } in seconds for a length, which the
+ * server counts by its own clock, { expiresAt } for a date or, as null, for never, and {} for no change.
  * present: a token's present expiry, to edit; undefined for a new token.
  */
 export function expiryField(policy, present) {
@@ -26,33 +27,35 @@ export function expiryField(policy, present) {
   if (!options.some(([one]) => one === value)) options.unshift([value, "The policy's default"]);
   const words = h("p", { class: "hint", role: "status" });
   const field = selectField({ name: "expiry", label: "Expiry date", options, value, required: !mayBeNever });
-  const date = textField({ name: "expiryDate", label: "Last day", type: "date", min: localDay(0) });
+  const max = longest === Infinity ? undefined : localDay(longest);
+  const date = textField({ name: "expiryDate", label: "Last day", type: "date", min: localDay(0), max });
   const control = field.querySelector("select");
   const day = date.querySelector("input");
 
-  const expiresAt = () => {
-    if (control.value === "keep") return present;
-    if (control.value === "never") return null;
-    if (control.value !== "date") return new Date(Date.now() + Number(control.value) * 1000).toISOString();
-    return day.value ? new Date(`${day.value}T23:59:59`).toISOString() : undefined;
+  const asked = () => {
+    if (control.value === "keep") return {};
+    if (control.value === "never") return { expiresAt: null };
+    if (control.value !== "date") return { expiresIn: Number(control.value) };
+    if (!day.value) return {};
+    const end = new Date(`${day.value}T23:59:59`);
+    // The policy's last day may end before midnight here.
+    return end - Date.now() > longest * 1000 ? { expiresIn: longest } : { expiresAt: end.toISOString() };
   };
   const update = () => {
     date.hidden = control.value !== "date";
     day.required = control.value === "date";
-    const end = expiresAt();
-    fill(
-      words,
-      end
-        ? `Ends ${exactText(end)}.`
-        : end === null
-          ? "It never ends by itself. Prefer a date."
-          : "Choose the last day.",
-    );
+    fill(words, endText(control.value === "keep" ? { expiresAt: present } : asked()));
   };
   control.addEventListener("change", update);
   day.addEventListener("input", update);
   update();
-  return { element: h("div", { "data-field": "expiresAt", class: "expiry" }, field, date, words), expiresAt };
+  return { element: h("div", { "data-field": "expiresAt", class: "expiry" }, field, date, words), asked };
+}
+
+function endText({ expiresIn, expiresAt }) {
+  const end = expiresIn ? new Date(Date.now() + expiresIn * 1000).toISOString() : expiresAt;
+  if (end === null) return "It never expires. A date is safer.";
+  return end ? `Expires ${exactText(end)}.` : "Choose the last day.";
 }
 
 function startValue(policy, lengths, longest) {
@@ -61,7 +64,7 @@ function startValue(policy, lengths, longest) {
   return days === undefined ? String(longest) : String(days * DAY);
 }
 
-function localDay(days) {
-  const at = new Date(Date.now() + days * DAY * 1000);
+function localDay(seconds) {
+  const at = new Date(Date.now() + seconds * 1000);
   return `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, "0")}-${String(at.getDate()).padStart(2, "0")}`;
 }
