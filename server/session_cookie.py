@@ -11,13 +11,16 @@ import re
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from spacekey.domain.outcome import Absent, Outcome, Valid
+from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.sessions import SignedIn, session_outcome
 
 from .parts import parts_of
 
 COOKIE = "__Host-spacekey"
+
+PERSON = "spacekey-person"
+"""The header in which a page says as whom it acts. Tabs share a cookie, and another one may have signed in since."""
 
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -42,7 +45,7 @@ async def member_of_session(connection: HTTPConnection) -> Outcome:
     """The fallback of TokenMiddleware: who the cookie stands for.
 
     A session that has ended counts as no credentials: browsers send cookies by themselves, and a stale one must not
-    keep its owner from signing in again.
+    keep its owner from signing in again. A page that acts as another person than the cookie's is refused.
 
     :raises Unavailable: the store does not answer.
     """
@@ -50,7 +53,15 @@ async def member_of_session(connection: HTTPConnection) -> Outcome:
     if secret is None:
         return Absent()
     outcome = await session_outcome(parts_of(connection).system, secret)
-    return outcome if isinstance(outcome, Valid) else Absent()
+    if not isinstance(outcome, Valid):
+        return Absent()
+    return outcome if acts_as(connection, outcome.principal.id) else Refused(Reason.UNKNOWN)
+
+
+def acts_as(connection: HTTPConnection, person_id: str) -> bool:
+    """Return whether the page that sent this acts as this person; one that does not say is not held to it."""
+    said = connection.headers.getlist(PERSON)
+    return all(one == person_id for one in said)
 
 
 class CookieSession:

@@ -15,6 +15,15 @@ export class ApiError extends Error {
 
 const KINDS = { UNAUTHENTICATED: "signed-out", INSUFFICIENT_SCOPE: "forbidden", UNAVAILABLE: "unavailable" };
 let signInAgain = null;
+let personId = null;
+
+/**
+ * Say as whom this page acts; null for whoever is signed in. All tabs share one session: without this, a page whose
+ * person was replaced in another tab would go on as the new one.
+ */
+export function actAs(id) {
+  personId = id;
+}
 
 /** What to do when the session has ended: a function whose promise ends once somebody has signed in again. */
 export function whenSignedOut(handler) {
@@ -51,7 +60,11 @@ async function post(document, variables) {
   try {
     response = await fetch("/graphql", {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      headers: {
+        "Content-Type": "application/json",
+        Accept: "application/json",
+        ...(personId === null ? {} : { "Spacekey-Person": personId }),
+      },
       body: JSON.stringify({ query: document, variables }),
       credentials: "same-origin",
       cache: "no-store",
@@ -65,6 +78,7 @@ async function post(document, variables) {
   const error = body.errors?.[0];
   if (response.ok && error === undefined) return body.data;
   if (error !== undefined) throw graphqlError(error);
+  if (response.status === 401) throw new ApiError("signed-out", "You are not signed in.");
   if (response.status === 503 && body.status === 503) throw new ApiError("unavailable", wait(response));
   if ([502, 503, 504].includes(response.status)) {
     throw new ApiError("unreachable", "Something between this page and the server gave no answer of the server's.");

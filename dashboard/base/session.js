@@ -1,23 +1,34 @@
 // Who is signed in. The session itself is a cookie that no script can read.
 
-import { ask, change } from "./api.js";
+import { ApiError, actAs, ask, change } from "./api.js";
 
 let person = null;
+
+const NOT_KEPT =
+  "The password is right, but your browser did not keep the session: it keeps it only on HTTPS and on localhost. " +
+  "Open this page at an address that begins with https://, or on the server itself.";
 
 /** The signed-in person: { id, email }, or null. */
 export function who() {
   return person;
 }
 
-/** Ask the server who is signed in. */
+/** Ask the server who is signed in, and act as them from now on. */
 export async function findPerson() {
+  actAs(null);
   const { me } = await ask("{ me { user { id email } } }");
-  person = me?.user ?? null;
+  become(me?.user ?? null);
   return person;
+}
+
+function become(someone) {
+  person = someone;
+  actAs(person?.id ?? null);
 }
 
 /** Sign in. Refusals are thrown. */
 export async function signIn(email, password) {
+  actAs(null);
   return opened(
     `mutation ($input: SignInInput!) { answer: signIn(input: $input) {
       __typename ... on SignInSuccess { user { id email } } ...Why } }`,
@@ -51,6 +62,9 @@ export async function signOut() {
 
 async function opened(document, input) {
   const answer = await change(document, input);
-  person = answer.user;
+  actAs(null);
+  const { me } = await ask("{ me { user { id } } }");
+  if (me?.user?.id !== answer.user.id) throw new ApiError("broken", NOT_KEPT);
+  become(answer.user);
   return person;
 }

@@ -36,7 +36,12 @@ async function askAgain() {
     title: "Sign in again",
     dismissable: before === null,
     content: (close) => [
-      h("p", {}, "Your session has ended. Sign in and go on where you were; what you entered is kept."),
+      h(
+        "p",
+        {},
+        "Your session has ended, or another person has signed in with this browser. " +
+          "Sign in to continue where you were; what you entered is kept.",
+      ),
       signInForm(() => close(true), before?.email),
     ],
   });

@@ -79,8 +79,14 @@ function check(element) {
   return first === null;
 }
 
-function words(control) {
-  return control.validity.valueMissing ? "Please fill this in." : control.validationMessage;
+/** What is wrong with a control, in our own words: the browser's repeat what was entered, which may be a secret. */
+function words({ validity, type, min, max, maxLength }) {
+  if (validity.valueMissing) return "Fill this in.";
+  if (validity.typeMismatch && type === "email") return "Enter an email address, like ada@example.com.";
+  if (validity.rangeUnderflow) return `Choose ${min} or later.`;
+  if (validity.rangeOverflow) return `Choose ${max} or earlier.`;
+  if (validity.tooLong) return `Use at most ${maxLength} characters.`;
+  return type === "date" ? "Choose a date." : "Enter a valid value.";
 }
 
 function focusField(element, name) {

@@ -8,12 +8,15 @@ import re
 import pytest
 from playwright.async_api import Dialog, Page, Response, Route, expect
 
+from support.browser import chromium
 from support.world import PASSWORD
 
-from .conftest import NewVisitor, Visitor
+from .conftest import Dashboard, NewVisitor, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+OTHER = "developer@emit.example"
+CREATED_BY = """query ($id: ID!) { space(id: $id) { tokens(first: 100) { nodes { name createdBy { name } } } } }"""
 BYTES_MAX = 120_000
 REQUESTS_MAX = 8
 UNAVAILABLE = {"errors": [{"message": "no", "extensions": {"code": "UNAVAILABLE"}}]}
@@ -151,6 +154,63 @@ async def test_a_session_that_ended_asks_and_goes_on_with_what_was_typed(visitor
     assert page.url.endswith(tokens_of(owner))
 
 
+async def test_a_page_never_acts_as_another_person_who_signed_in_meanwhile(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page = owner.page
+    await owner.sign_in(path=tokens_of(owner))
+    await open_form(page, "Typed as the owner")
+    await signed_in_elsewhere(page, OTHER)
+    owner.excused.add("401 (Unauthorized)")
+    await page.get_by_role("button", name="Create token").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    await expect(again).to_contain_text("another person has signed in with this browser")
+    assert (await owner.ask("{ me { user { email } } }"))["data"]["me"]["user"]["email"] == OTHER
+    await again.get_by_label("Password").fill(PASSWORD)
+    await again.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", name="Typed as the owner is ready")).to_be_visible()
+    created = await owner.ask(CREATED_BY, id=owner.dashboard.world.spaces["emit"])
+    (made,) = [one for one in created["data"]["space"]["tokens"]["nodes"] if one["name"] == "Typed as the owner"]
+    assert made["createdBy"]["name"] == "owner@example.com"
+
+
+async def signed_in_elsewhere(page: Page, email: str) -> None:
+    """What another tab of the same browser does when somebody else signs in there."""
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    script = """async ([query, input]) => (await fetch("/graphql", { method: "POST",
+        headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query, variables: { input } }) })).json()"""
+    document = "mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }"
+    answer = await other.evaluate(script, [document, {"email": email, "password": PASSWORD}])
+    assert answer["data"]["signIn"]["__typename"] == "SignInSuccess", answer
+    await other.close()
+
+
+async def test_a_token_in_an_address_field_is_not_repeated_on_the_page(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page = owner.page
+    await owner.sign_in(path=f"/workspace/{owner.dashboard.world.workspaces['emit']}/members")
+    await page.get_by_role("button", name="Invite").first.click()
+    dialog = page.get_by_role("dialog")
+    secret = "em_live_" + "Ab1" * 12 + "Zz"
+    await dialog.get_by_label("E-mail address").fill(secret)
+    await dialog.locator("button[type=submit]").click()
+    await expect(dialog.get_by_text("Enter an email address, like ada@example.com.")).to_be_visible()
+    assert secret not in await page.locator("body").inner_text()
+
+
+async def test_a_session_the_browser_does_not_keep_is_explained(dashboard: Dashboard, chromium_executable: str) -> None:
+    port = dashboard.url.rpartition(":")[2]
+    async with chromium(chromium_executable, "--host-resolver-rules=MAP keys.test 127.0.0.1") as browser:
+        page = await browser.new_page()
+        await page.goto(f"http://keys.test:{port}/account")
+        await page.get_by_label("E-mail address").fill("owner@example.com")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_contain_text("your browser did not keep the session")
+        await expect(page.get_by_role("alert")).to_contain_text("https://")
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 async def test_an_outage_keeps_the_forms_content(visitor: NewVisitor) -> None:
     owner = await visitor()
     page = owner.page
@@ -187,7 +247,7 @@ async def test_what_the_server_refuses_stands_at_its_field(visitor: NewVisitor) 
     await page.get_by_role("button", name="Create token").click()
     name = page.get_by_role("textbox", name="Name")
     await expect(name).to_be_focused()
-    await expect(name).to_have_accessible_description(re.compile("Please fill this in"))
+    await expect(name).to_have_accessible_description(re.compile("Fill this in"))
     await name.fill("Without any scope")
     await page.get_by_role("button", name="Create token").click()
     await expect(page.locator("[data-field=grants] > .field-error")).not_to_be_empty()

@@ -25,10 +25,10 @@ def chromium_path() -> str | None:
 
 
 @asynccontextmanager
-async def chromium(path: str) -> AsyncIterator[Browser]:
-    """A headless browser that talks to nobody but the server under test."""
+async def chromium(path: str, *arguments: str) -> AsyncIterator[Browser]:
+    """A headless browser that talks to the server under test and to nothing else."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        browser = await playwright.chromium.launch(executable_path=path, args=[*QUIET, *arguments])
         try:
             yield browser
         finally:
