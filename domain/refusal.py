@@ -98,12 +98,12 @@ class Conflict(Refusal):
 
 
 class SignInFailed(Refusal):
-    """Unknown address and wrong password look the same."""
+    """Unknown name and wrong password look the same."""
 
     code = "SIGN_IN_FAILED"
 
     def __init__(self) -> None:
-        super().__init__("This e-mail address and password do not belong together.")
+        super().__init__("This sign-in name and password do not belong together.")
 
 
 class TooManyAttempts(Refusal):

@@ -79,12 +79,18 @@ async def erase_creator(session: AsyncSession, user_id: str) -> int:
 
 
 async def delete_account(session: AsyncSession, user: User) -> None:
-    """Delete the person's row, memberships, sessions and invitations, and their name on others' invitations."""
+    """Delete the person's row, memberships and sessions, the invitations for their address and those they made.
+
+    Their name is taken out of invitations of theirs that were accepted.
+    """
+    made = col(Invitation.inviter_id) == user.id
     for statement in (
         delete(Member).where(col(Member.user_id) == user.id),
         delete(UserSession).where(col(UserSession.user_id) == user.id),
-        delete(Invitation).where(col(Invitation.user_id) == user.id),
-        update(Invitation).where(col(Invitation.invited_by) == user.email).values(invited_by=""),
+        delete(Invitation).where(
+            or_(col(Invitation.email) == user.email, and_(made, col(Invitation.used_at).is_(None)))
+        ),
+        update(Invitation).where(made).values(inviter_name=""),
         delete(User).where(col(User.id) == user.id),
     ):
         await session.exec(statement.execution_options(synchronize_session=False))

@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 
-from .keyset import Ordering
+from .keyset import Ordering, the_row
 from .many_pages import fetch_pages
-from .user import Invitation, User
+from .user import Invitation
 
 
 async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
@@ -28,8 +28,8 @@ async def invitation_by_id(session: AsyncSession, invitation_id: str) -> Invitat
 
 async def pending_invitation_pages(
     session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest, now: datetime
-) -> list[Page[tuple[Invitation, User]]]:
-    """The invitations of each workspace that can still be accepted, with whom they are for; the newest first.
+) -> list[Page[Invitation]]:
+    """The invitations of each workspace that can still be accepted, the newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -40,9 +40,38 @@ async def pending_invitation_pages(
         for one in workspace_ids
     ]
     newest = Ordering("invitations.created", col(Invitation.created_at), datetime, col(Invitation.id), descending=True)
-    return await fetch_pages(
-        session, Invitation, statements, newest, request, lambda row: (row[0], row[1]), also=(User, "user_id")
+    return await fetch_pages(session, Invitation, statements, newest, request, the_row)
+
+
+async def pending_invitations(
+    session: AsyncSession, workspace_id: str, now: datetime, *, inviter_id: str | None = None
+) -> list[Invitation]:
+    """All invitations to a workspace that can still be accepted, or those of one inviter. A workspace has few."""
+    statement = select(Invitation).where(
+        Invitation.workspace_id == workspace_id, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
     )
+    if inviter_id is not None:
+        statement = statement.where(Invitation.inviter_id == inviter_id)
+    return list((await session.exec(statement)).all())
+
+
+async def pending_invitation(session: AsyncSession, workspace_id: str, email: str, now: datetime) -> Invitation | None:
+    """The invitation to this workspace for this address that can still be accepted, or None."""
+    statement = select(Invitation).where(
+        Invitation.workspace_id == workspace_id,
+        Invitation.email == email,
+        col(Invitation.used_at).is_(None),
+        col(Invitation.expires_at) > now,
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
+async def count_pending_invitations(session: AsyncSession, workspace_id: str, now: datetime) -> int:
+    """How many invitations to a workspace can still be accepted."""
+    statement = select(func.count()).where(
+        Invitation.workspace_id == workspace_id, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
+    )
+    return (await session.exec(statement)).one()
 
 
 async def count_invitations_with_role(session: AsyncSession, workspace_id: str, role: str, now: datetime) -> int:
@@ -72,16 +101,20 @@ async def delete_invitation(session: AsyncSession, invitation_id: str, now: date
     return (await session.exec(statement)).rowcount == 1
 
 
-async def delete_invitations(session: AsyncSession, user_id: str, workspace_id: str) -> None:
-    """Withdraw the codes with which the user could become a member of the workspace."""
+async def delete_unused_invitations(session: AsyncSession, workspace_id: str, email: str) -> None:
+    """Withdraw the invitation to this workspace for this address, if there is one that nobody used."""
     await session.exec(
-        delete(Invitation).where(col(Invitation.user_id) == user_id, col(Invitation.workspace_id) == workspace_id)
+        delete(Invitation).where(
+            col(Invitation.workspace_id) == workspace_id,
+            col(Invitation.email) == email,
+            col(Invitation.used_at).is_(None),
+        )
     )
 
 
-async def delete_invitations_of_user(session: AsyncSession, user_id: str) -> None:
-    """Withdraw all codes that were made for the user."""
-    await session.exec(delete(Invitation).where(col(Invitation.user_id) == user_id))
+async def delete_invitations_by_id(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Withdraw these, unless they were used meanwhile."""
+    await session.exec(delete(Invitation).where(col(Invitation.id).in_(ids), col(Invitation.used_at).is_(None)))
 
 
 async def delete_invitations_of_workspace(session: AsyncSession, workspace_id: str) -> None:

@@ -69,6 +69,8 @@ async def _run(store: Store, work: Callable[[Config], None]) -> None:
 
     async with answering(), _locked(store) as connection:
         await connection.run_sync(with_connection)
+        if store.dialect == SQLITE:
+            await _check_foreign_keys(connection)
         async with answering(committing=True):
             await connection.commit()
 
@@ -98,13 +100,31 @@ def _config() -> Config:
     return config
 
 
+async def _check_foreign_keys(connection: AsyncConnection) -> None:
+    """Refuse to commit rows that point at nothing.
+
+    :raises RuntimeError: a migration left some; the transaction is rolled back.
+    """
+    broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first()
+    if broken is not None:
+        table, parent = broken["table"], broken["parent"]
+        raise RuntimeError(f"the migration would leave rows of '{table}' without the '{parent}' they belong to")
+
+
 @asynccontextmanager
 async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
     """A connection inside a transaction that no other migration is in."""
     if store.dialect == SQLITE:
         async with store.engine.connect() as connection:
-            await begin_immediate(connection, LOCK_SECONDS)
-            yield connection
+            # SQLite changes a table by making another; dropping the old one must not take what points at it along
+            # (https://www.sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
+            await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            try:
+                await begin_immediate(connection, LOCK_SECONDS)
+                yield connection
+            finally:
+                await connection.rollback()
+                await connection.exec_driver_sql("PRAGMA foreign_keys=ON")
         return
     # An engine of its own: a migration may take longer than any statement of the server's.
     engine = create_async_engine(store.url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})

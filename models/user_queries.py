@@ -1,14 +1,17 @@
-"""Every query about users and their sessions."""
+"""Every query about accounts and their sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.page import Page, PageRequest
+
+from .keyset import Ordering, fetch_page, the_row
 from .user import User, UserSession
 
 
@@ -28,9 +31,46 @@ async def users_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[User]:
     return list((await session.exec(select(User).where(col(User.id).in_(set(ids))))).all())
 
 
-async def user_by_email(session: AsyncSession, email: str) -> User | None:
-    """The user with this address, written in lower case, or None."""
-    return (await session.exec(select(User).where(User.email == email))).one_or_none()
+async def user_by_proven_email(session: AsyncSession, email: str) -> User | None:
+    """The account that has proven this address, or None. Those that merely claim it are not looked at."""
+    statement = select(User).where(User.email == email, col(User.email_proven_at).is_not(None))
+    return (await session.exec(statement)).one_or_none()
+
+
+async def users_claiming(session: AsyncSession, email: str, limit: int) -> list[User]:
+    """Accounts that claim this address and have not proven it, the oldest first; at most ``limit``."""
+    statement = select(User).where(User.email == email, col(User.email_proven_at).is_(None))
+    return list((await session.exec(statement.order_by(col(User.created_at), col(User.id)).limit(limit))).all())
+
+
+async def count_users_claiming(session: AsyncSession, email: str, *, but: str) -> int:
+    """How many accounts besides ``but`` claim this address without having proven it."""
+    statement = select(func.count()).where(
+        User.email == email, col(User.email_proven_at).is_(None), col(User.id) != but
+    )
+    return (await session.exec(statement)).one()
+
+
+async def release_email(session: AsyncSession, email: str, *, keep: str) -> None:
+    """Take the address from every account that merely claims it, but ``keep``."""
+    statement = update(User).where(col(User.email) == email, col(User.email_proven_at).is_(None), col(User.id) != keep)
+    await session.exec(statement.values(email=None))
+
+
+async def user_by_sign_in_name(session: AsyncSession, names: Sequence[str]) -> User | None:
+    """The account with the first of these sign-in names that one has, or None."""
+    found = (await session.exec(select(User).where(col(User.sign_in_name).in_(names)))).all()
+    return min(found, key=lambda user: names.index(user.sign_in_name or ""), default=None)
+
+
+async def user_page(session: AsyncSession, request: PageRequest, email: str | None = None) -> Page[User]:
+    """All accounts, or those with this address, proven or not; the newest first.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    statement = select(User) if email is None else select(User).where(User.email == email)
+    newest = Ordering("users.created", col(User.created_at), datetime, col(User.id), descending=True)
+    return await fetch_page(session, statement, newest, request, the_row)
 
 
 async def session_by_digest(session: AsyncSession, digest: bytes) -> tuple[UserSession, User] | None:

@@ -147,6 +147,13 @@ async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Memb
     return await session.get(Member, (workspace_id, user_id))
 
 
+async def member_by_proven_email(session: AsyncSession, workspace_id: str, email: str) -> Member | None:
+    """The membership of the account that has proven this address, or None."""
+    statement = select(Member).join(User, col(User.id) == Member.user_id)
+    proven = statement.where(User.email == email, col(User.email_proven_at).is_not(None))
+    return (await session.exec(proven.where(Member.workspace_id == workspace_id))).one_or_none()
+
+
 async def members_of_user(session: AsyncSession, user_id: str) -> list[Member]:
     """All memberships of one user."""
     return list((await session.exec(select(Member).where(Member.user_id == user_id))).all())
@@ -164,7 +171,7 @@ async def count_owned_workspaces(session: AsyncSession, user_id: str, role: str)
 
 
 async def member_page(session: AsyncSession, workspace_id: str, request: PageRequest) -> Page[tuple[Member, User]]:
-    """The workspace's members with who they are, by name, or by e-mail address for those without one.
+    """The workspace's members with who they are, by name, or by e-mail address or id for those without one.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -209,5 +216,5 @@ def _spaces_by_name() -> Ordering:
 
 
 def _members_by_name() -> Ordering:
-    shown = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
+    shown = func.lower(func.coalesce(func.nullif(User.name, ""), User.email, User.id))
     return Ordering("members.name", shown, str, col(User.id))

@@ -41,7 +41,7 @@ class Attempts:
                 self._arrival.popitem(last=False)
 
     def take_back(self, *keys: str, weight: float = 1.0) -> None:
-        """Undo one failure of the keys: what was counted before it was known to be none."""
+        """Undo one failure of the keys, or a part of one: what was counted before it was known to be a success."""
         for key in keys:
             if key in self._arrival:
                 self._arrival[key] -= self._interval * weight

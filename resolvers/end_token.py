@@ -16,6 +16,7 @@ from spacekey.models.token import Token
 from .audit import actor_of, record
 from .caller import Caller
 from .find_token import FoundToken, find_token
+from .invitations import end_void_invitations
 from .settle import settle, staleness_seconds
 from .strengthening import check_strengthening, power_of
 from .system import System
@@ -178,6 +179,7 @@ async def _save(
         before={key: value for key, value in before.items() if after[key] != value},
         after={key: value for key, value in after.items() if before[key] != value},
     )
+    await end_void_invitations(session, system, caller, token.workspace_id, inviter_id=token.id)
 
 
 def _not_revoked(token: Token, what: str) -> None:

@@ -101,14 +101,14 @@ async def member_lists(
 
 async def invitation_lists(
     system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest
-) -> list[Listed[tuple[Invitation, User]]]:
-    """The invitations of each workspace that nobody has accepted yet, the newest first. They take ``members:read``."""
+) -> list[Listed[Invitation]]:
+    """The invitations of each workspace that can still be accepted, the newest first. They take ``members:read``."""
     now = system.clock()
 
-    async def read(session: AsyncSession, ids: Sequence[str]) -> list[Page[tuple[Invitation, User]]]:
+    async def read(session: AsyncSession, ids: Sequence[str]) -> list[Page[Invitation]]:
         return await invitation_queries.pending_invitation_pages(session, ids, request, now)
 
-    async def of_space_token(_workspace_id: str) -> Page[tuple[Invitation, User]]:
+    async def of_space_token(_workspace_id: str) -> Page[Invitation]:
         raise NotFound("workspace")
 
     return await _lists(system, caller, workspace_ids, "members:read", read, of_space_token)

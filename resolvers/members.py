@@ -8,80 +8,105 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
-from spacekey.domain.ids import USER, id_prefix, new_id
+from spacekey.domain.ids import USER, id_prefix
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import invitation_queries, user_queries, workspace_queries
-from spacekey.models.user import User
+from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member
 
+from .addresses import clean_email, shown_account, shown_email
 from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, Operator
-from .invitations import invite
+from .invitations import end_void_invitations, invite
 from .settle import settle, staleness_seconds
 from .strengthening import check_strengthening, check_within, role_power
 from .system import System
-from .validate import clean_email, clean_name, unknown
+from .validate import clean_name, unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A member with the person. With an ``invitation``, shown once, they become one by accepting it.
-
-    Until then ``user`` is what the invitation says of them, under its id: whether they have an account, since when and
-    by what name is nobody's business who merely knows their address.
-    """
+    """A member with their account."""
 
     member: Member
     user: User
     effective_at: datetime
-    invitation: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """An invitation with its code, which is shown once."""
+
+    pending: Invitation
+    invitation: Secret
+    effective_at: datetime
 
 
 async def add_member(
     system: System, caller: Caller, workspace_id: str, *, email: str, role: str, name: str | None = None
-) -> Membership:
-    """Invite a person to a workspace, by e-mail address: they are a member once they have accepted the code.
+) -> Membership | Invited:
+    """Invite a person to a workspace: whoever presents the code becomes a member.
 
-    Everybody gets a code, whether they have an account or not: it shows nothing about others, and nobody becomes a
-    member, or gets at another workspace, through a code that was not theirs. A second invitation replaces the first.
-    Only the operator adds somebody who has a password at once, without a code.
+    Every address is answered alike, whether an account claims it, has proven it or neither: with a code. A second
+    invitation replaces the first. Only the operator adds an account that has proven the address at once.
 
+    :param name: what the workspace's list of invitations calls the person; no account gets it.
     :raises NotFound, Forbidden: not the caller's workspace, or not to add members to.
-    :raises InvalidInput: the address or role are not usable.
-    :raises ScopeNotAllowed: the role holds more than the caller.
-    :raises Conflict: the person is a member already.
+    :raises InvalidInput: the address, name or role are not usable.
+    :raises ScopeNotAllowed: the role, or that of the invitation it would replace, holds more than the caller.
+    :raises Conflict: a member of the workspace has proven the address, or too many invitations wait.
     """
     address = clean_email("email", email)
+    called = clean_name("name", name) if name is not None else None
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
         _check_role(system, authority, role)
-        user = await user_queries.user_by_email(session, address)
+        if await workspace_queries.member_by_proven_email(session, workspace_id, address) is not None:
+            raise Conflict(f"{shown_email(address)} is a member already; change the role instead.")
+        proven = await user_queries.user_by_proven_email(session, address) if isinstance(caller, Operator) else None
+        if proven is not None:
+            return await _add(session, system, authority, proven, role)
+        made, code = await invite(session, system, authority, email=address, role=role, name=called)
+    return Invited(made, code, system.clock())
+
+
+async def add_account(system: System, caller: Operator, workspace_id: str, user_id: str, *, role: str) -> Membership:
+    """Make an account, named by its id, a member at once.
+
+    :raises NotFound: there is no such workspace or account.
+    :raises InvalidInput: the role does not exist.
+    :raises Conflict: it is a member already.
+    """
+    async with system.store.changing() as session:
+        authority = await _members_authority(session, system, caller, workspace_id)
+        _check_role(system, authority, role)
+        user = await user_queries.user_by_id(session, user_id) if id_prefix(user_id) == USER else None
         if user is None:
-            user = await _new_user(session, system, address, name)
+            raise NotFound("account")
         if await workspace_queries.member(session, workspace_id, user.id) is not None:
-            raise Conflict(f"{address} is a member already; change the role instead.")
-        at_once = isinstance(caller, Operator) and user.password_hash is not None
-        member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
-        invitation = None
-        if at_once:
-            session.add(member)
-            await invitation_queries.delete_invitations(session, user.id, workspace_id)
-        else:
-            invitation_id, invitation = await invite(session, system, caller, member)
-            user = User(id=invitation_id, email=address, name=name or address, created_at=member.created_at)
-        await record(
-            session,
-            system,
-            actor_of(caller),
-            chain=workspace_id,
-            action="member.add" if at_once else "member.invite",
-            target_id=user.id,
-            target_name=address,
-            after={"role": role},
-        )
-    return Membership(member, user, system.clock(), invitation)
+            raise Conflict(f"The account {user.id} is a member already; change the role instead.")
+        return await _add(session, system, authority, user, role)
+
+
+async def _add(session: AsyncSession, system: System, authority: Authority, user: User, role: str) -> Membership:
+    workspace_id = authority.workspace.id
+    member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
+    session.add(member)
+    if user.email is not None and user.email_proven_at is not None:
+        await invitation_queries.delete_unused_invitations(session, workspace_id, user.email)
+    await record(
+        session,
+        system,
+        actor_of(authority.caller),
+        chain=workspace_id,
+        action="member.add",
+        target_id=user.id,
+        target_name=shown_account(user),
+        after={"role": role},
+    )
+    return Membership(member, user, system.clock())
 
 
 async def change_member_role(
@@ -109,10 +134,11 @@ async def change_member_role(
                 chain=workspace_id,
                 action="member.change_role",
                 target_id=user_id,
-                target_name=user.email,
+                target_name=shown_account(user),
                 before={"role": before},
                 after={"role": role},
             )
+            await end_void_invitations(session, system, caller, workspace_id, inviter_id=user_id)
         staleness = await staleness_seconds(session, system)
     return Membership(member, user, await settle(system, staleness, wait=wait))
 
@@ -138,9 +164,11 @@ async def remove_member(
             chain=workspace_id,
             action="member.remove",
             target_id=user_id,
-            target_name=user.email,
+            target_name=shown_account(user),
             before={"role": member.role},
         )
+        await session.flush()
+        await end_void_invitations(session, system, caller, workspace_id, inviter_id=user_id)
         staleness = await staleness_seconds(session, system)
     return Membership(member, user, await settle(system, staleness, wait=wait))
 
@@ -174,15 +202,3 @@ def _check_role(system: System, authority: Authority, role: str) -> None:
 async def _keep_an_owner(session: AsyncSession, workspace_id: str) -> None:
     if await workspace_queries.count_members_with_role(session, workspace_id, OWNER_ROLE) <= 1:
         raise Conflict("This is the workspace's last owner; make somebody else an owner first.")
-
-
-async def _new_user(session: AsyncSession, system: System, email: str, name: str | None) -> User:
-    user = User(
-        id=new_id(USER, system.clock(), system.entropy),
-        email=email,
-        name=clean_name("name", name) if name is not None else email.split("@")[0],
-        created_at=system.clock(),
-    )
-    session.add(user)
-    await session.flush()
-    return user

@@ -15,6 +15,7 @@ from spacekey.models import invitation_queries, token_queries, workspace_queries
 from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
+from .invitations import end_void_invitations
 from .settle import settle, staleness_seconds
 from .strengthening import check_strengthening, check_within, role_power
 from .system import System
@@ -78,6 +79,7 @@ async def set_role(
             before={name: list(present.grants) if present else None},
             after={name: entry},
         )
+        await end_void_invitations(session, system, caller, workspace_id)
         staleness = await staleness_seconds(session, system)
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.actor import UNKNOWN_PERSON_ID, Actor, ActorKind
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.ids import SESSION, new_id
+from spacekey.domain.ids import SESSION, USER, id_prefix, new_id
 from spacekey.domain.network import network_of
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
@@ -21,13 +21,13 @@ from spacekey.models import user_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User, UserSession
 
+from .addresses import shown_account, typed_sign_in_names
 from .audit import Attribution, actor_of, printable, record
 from .caller import MemberCaller, RequestFacts
 from .opaque import opaque_secret
 from .own_words import words_around
 from .passwords import Turn, check_password
 from .system import System
-from .validate import clean_email
 from .workspace_facts import scopes_of
 
 IDLE = timedelta(hours=12)
@@ -48,28 +48,33 @@ class SignedIn:
 async def sign_in(system: System, request: RequestFacts, *, email: str, password: str) -> SignedIn:
     """Open a session for a member. A session that the request came with ends.
 
+    :param email: the account's sign-in name, by default the address it was made for, or its id.
     :raises Unavailable: too many passwords wait to be checked.
     :raises TooManyAttempts: this account or address failed too often.
-    :raises SignInFailed: unknown address or wrong password, which look and take the same.
-    :raises InvalidInput: somebody pasted an API token where the password goes.
+    :raises SignInFailed: unknown name or wrong password, which look and take the same.
+    :raises InvalidInput: an API token stands where the password goes.
     """
     if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
         raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
-    address, network = _address(email), network_of(request.ip)
-    keys = (f"account {address} from {network}", f"address {network}")
-    # Nothing is awaited between looking and counting, so that parallel guesses cannot slip past the bound.
-    _count(system, *keys, account=address)
+    network = network_of(request.ip)
+    by_network = f"address {network}"
+    system.attempts.check(system.clock(), by_network)
     user = await _user_called(system, email)
+    # An account has one bound, whichever of its names is typed.
+    account = user.id if user is not None else email.strip().casefold()[:254]
+    by_account = f"account {account} from {network}"
+    # Nothing is awaited between looking and counting, so that parallel guesses cannot slip past the bound.
+    _count(system, by_account, by_network, account=account)
     stored = user.password_hash if user is not None else None
     turn = Turn(network)
-    with _not_counted_when_turned_away(system, *keys, account=address):
+    with _not_counted_when_turned_away(system, by_account, by_network, account=account):
         good = await system.passwords.matches(stored, password, turn)
     if not good or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
     # Only the account starts anew: a good account of one's own must not pay for guesses at others.
-    system.attempts.succeeded(keys[0], _everywhere(address))
-    system.attempts.take_back(keys[1])
+    system.attempts.succeeded(by_account, _everywhere(account))
+    system.attempts.take_back(by_network)
     rehashed = await system.passwords.hash(password, turn) if system.passwords.is_outdated(stored) else None
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)
@@ -104,7 +109,8 @@ async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
         scopes = await _union_of_scopes(session, system, user.id)
     if now >= last_seen + TOUCH_EVERY:
         system.last_seen.note(opened, now)
-    return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=user.email, expires_at=opened.expires_at))
+    name = shown_account(user)
+    return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=name, expires_at=opened.expires_at))
 
 
 async def change_password(system: System, caller: MemberCaller, *, current: str, new: str) -> SignedIn:
@@ -113,21 +119,21 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     :raises SignInFailed: the current password is wrong.
     :raises TooManyAttempts, InvalidInput: as for signing in, and for weak passwords.
     """
-    key = f"account {caller.name} from {network_of(caller.request.ip)}"
-    _count(system, key, account=caller.name)
+    key = f"account {caller.id} from {network_of(caller.request.ip)}"
+    _count(system, key, account=caller.id)
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, caller.id)
     if user is None:
         raise SignInFailed
     stored = user.password_hash
     turn = Turn(network_of(caller.request.ip), signed_in=True)
-    with _not_counted_when_turned_away(system, key, account=caller.name):
+    with _not_counted_when_turned_away(system, key, account=caller.id):
         good = await system.passwords.matches(stored, current, turn)
     if stored is None or not good:
         await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
-    system.attempts.succeeded(key, _everywhere(caller.name))
-    await check_password("new", new, about=await words_around(system, user.id, user.email, user.name))
+    system.attempts.succeeded(key, _everywhere(caller.id))
+    await check_password("new", new, about=await words_around(system, user))
     hashed = await system.passwords.hash(new, turn)
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)
@@ -165,22 +171,14 @@ def _everywhere(account: str) -> str:
     return f"account {account}"
 
 
-def _address(email: str) -> str:
-    """The address as it is stored; of text that cannot be an address the start, so that it has a bound of its own."""
-    try:
-        return clean_email("email", email)
-    except InvalidInput:
-        return email.strip().lower()[:254]
-
-
-async def _user_called(system: System, email: str) -> User | None:
-    """The user with this address; text that cannot be an address belongs to nobody."""
-    try:
-        address = clean_email("email", email)
-    except InvalidInput:
-        return None
+async def _user_called(system: System, text: str) -> User | None:
+    """The account with this sign-in name or id."""
+    typed = text.strip()
     async with system.store.reading() as session:
-        return await user_queries.user_by_email(session, address)
+        if id_prefix(typed) == USER:
+            return await user_queries.user_by_id(session, typed)
+        names = typed_sign_in_names(typed)
+        return await user_queries.user_by_sign_in_name(session, names) if names else None
 
 
 async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
@@ -218,7 +216,7 @@ async def open_session(
             user_agent=printable(request.user_agent, 300),
         )
     )
-    actor = Attribution(Actor(ActorKind.PERSON, user.id, user.email), "password", request)
+    actor = Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), "password", request)
     await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
     return SignedIn(user, secret, now + ABSOLUTE)
 
@@ -227,7 +225,7 @@ async def _record_failure(
     system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
 ) -> None:
     """The address as typed is not kept: people type passwords into the wrong field."""
-    person = Actor(ActorKind.PERSON, user.id, user.email) if user is not None else UNKNOWN_PERSON
+    person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None else UNKNOWN_PERSON
     actor, target = Attribution(person, "password", request), person.id
     async with system.store.changing() as session:
         await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")

@@ -14,6 +14,7 @@ from .audit import actor_of, record
 from .caller import Caller
 from .create_token import check_room
 from .find_token import FoundToken, find_token
+from .invitations import end_void_invitations
 from .settle import settle, staleness_seconds
 from .strengthening import check_strengthening, power_of
 from .system import System
@@ -85,6 +86,7 @@ async def update_token(
                 before={key: value for key, value in before.items() if after[key] != value},
                 after={key: value for key, value in after.items() if before[key] != value},
             )
+            await end_void_invitations(session, system, caller, token.workspace_id, inviter_id=token.id)
     return Changed(view, await settle(system, staleness, wait=wait))
 
 

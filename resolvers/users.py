@@ -1,33 +1,35 @@
-"""People the operator makes or helps back in."""
+"""Accounts as the operator makes, proves and helps them."""
 
 from __future__ import annotations
 
-from spacekey.domain.ids import USER, new_id
-from spacekey.domain.refusal import Conflict, NotFound
-from spacekey.models import invitation_queries, user_queries
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.ids import USER, id_prefix, new_id
+from spacekey.domain.page import Page, PageRequest
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.models import user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User
 
+from .addresses import clean_email, shown_account, shown_email, sign_in_name_of
 from .audit import actor_of, record
 from .caller import Operator
 from .own_words import words_about, words_around
 from .passwords import check_password
 from .system import System
-from .validate import clean_email, clean_name
+from .validate import clean_name
 
 
 async def create_user(system: System, caller: Operator, *, email: str, name: str, password: str) -> User:
-    """Make a person with a password.
+    """Make an account with a password, whose address counts as proven: the operator says whose it is.
 
     :raises InvalidInput: the address, name or password are not usable.
-    :raises Conflict: the address is taken.
+    :raises Conflict: another account has proven the address.
     """
     address, cleaned = clean_email("email", email), clean_name("name", name)
     await check_password("password", password, about=words_about(system, address, cleaned))
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
-        if await user_queries.user_by_email(session, address) is not None:
-            raise Conflict(f"There is a user {address} already.")
         user = User(
             id=new_id(USER, system.clock(), system.entropy),
             email=address,
@@ -35,7 +37,7 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
             password_hash=hashed,
             created_at=system.clock(),
         )
-        session.add(user)
+        lost = await _prove(session, system, user)
         await record(
             session,
             system,
@@ -43,30 +45,59 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
             chain=SYSTEM_CHAIN,
             action="user.create",
             target_id=user.id,
-            target_name=user.email,
+            target_name=shown_account(user),
+            after=lost or None,
         )
     return user
 
 
-async def reset_password(system: System, caller: Operator, *, email: str, password: str) -> User:
-    """Give a person another password; all of their sessions and invitations end.
+async def prove_email(system: System, caller: Operator, user_id: str) -> User:
+    """Take the operator's word that an account's address is its holder's. A proven address stays so.
 
-    :raises NotFound: there is no such person.
+    :raises NotFound: there is no such account.
+    :raises Conflict: it has no address, or another account has proven it.
+    """
+    async with system.store.changing() as session:
+        user = await user_queries.lock_user(session, user_id) if id_prefix(user_id) == USER else None
+        if user is None:
+            raise NotFound("account")
+        if user.email is None:
+            raise Conflict(f"The account {user.id} has no address to prove; its holder enters one first.")
+        if user.email_proven_at is None:
+            user.email = _provable(user.email)
+            lost = await _prove(session, system, user)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=SYSTEM_CHAIN,
+                action="user.prove_email",
+                target_id=user.id,
+                target_name=shown_account(user),
+                after=lost or None,
+            )
+    return user
+
+
+async def reset_password(system: System, caller: Operator, user_id: str, *, password: str) -> User:
+    """Give an account another password; all of its sessions end.
+
+    :raises NotFound: there is no such account.
     :raises InvalidInput: the password is not usable.
     """
-    address = email.strip().lower()
     async with system.store.reading() as session:
-        user = await user_queries.user_by_email(session, address)
+        user = await user_queries.user_by_id(session, user_id)
     if user is None:
-        raise NotFound("user")
-    known = await words_around(system, user.id, user.email, user.name)
-    await check_password("password", password, about=known)
+        raise NotFound("account")
+    await check_password("password", password, about=await words_around(system, user))
     hashed = await system.passwords.hash(password)
     async with system.store.changing() as session:
+        user = await user_queries.lock_user(session, user_id)
+        if user is None:
+            raise NotFound("account")
         user.password_hash = hashed
-        user = await session.merge(user)
+        session.add(user)
         await user_queries.delete_sessions_of_user(session, user.id)
-        await invitation_queries.delete_invitations_of_user(session, user.id)
         await record(
             session,
             system,
@@ -74,6 +105,66 @@ async def reset_password(system: System, caller: Operator, *, email: str, passwo
             chain=SYSTEM_CHAIN,
             action="user.reset_password",
             target_id=user.id,
-            target_name=user.email,
+            target_name=shown_account(user),
         )
     return user
+
+
+async def user_list(system: System, caller: Operator, request: PageRequest, email: str | None = None) -> Page[User]:
+    """Return a page of all accounts, the newest first, or of those with this address, proven or not.
+
+    :raises InvalidInput: the address cannot be one, or the cursor is of another list.
+    """
+    address = None if email is None else clean_email("email", email)
+    async with system.store.reading() as session:
+        return await user_queries.user_page(session, request, address)
+
+
+def _provable(email: str) -> str:
+    """The address in today's form: one from before may be in none.
+
+    :raises Conflict: it cannot be an address.
+    """
+    try:
+        return clean_email("email", email)
+    except InvalidInput:
+        raise Conflict(f"{shown_email(email)} cannot be an address; the account's holder enters another.") from None
+
+
+async def _prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:
+    """Make the account the one that has proven its address, and store it.
+
+    Accounts that merely claimed the address lose it, and one of them that signs in by it signs in by its id until its
+    holder chooses a name. They keep everything else.
+
+    :returns: what others lost, for the audit log.
+    :raises Conflict: another account has proven the address.
+    """
+    email = user.email or ""
+    prover = await user_queries.user_by_proven_email(session, email)
+    if prover is not None and prover.id != user.id:
+        raise Conflict(f"The account {prover.id} has proven the address {shown_email(email)}.")
+    lost: dict[str, object] = {}
+    claimed = await user_queries.count_users_claiming(session, email, but=user.id)
+    if claimed:
+        lost["claims_ended"] = claimed
+        await user_queries.release_email(session, email, keep=user.id)
+    for name in {sign_in_name_of(email), email}:
+        holder = await user_queries.user_by_sign_in_name(session, [name])
+        if holder is None or holder.id == user.id or _has_proven(holder, name):
+            continue
+        lost["sign_in_name_of"] = holder.id
+        holder.sign_in_name = None
+        session.add(holder)
+        await session.flush()
+    if user.sign_in_name is None and await user_queries.user_by_sign_in_name(session, [sign_in_name_of(email)]) is None:
+        user.sign_in_name = sign_in_name_of(email)
+    user.email_proven_at = system.clock()
+    session.add(user)
+    await session.flush()
+    return lost
+
+
+def _has_proven(user: User, name: str) -> bool:
+    """Whether the account has proven an address that is equal to the sign-in name."""
+    return user.email is not None and user.email_proven_at is not None and sign_in_name_of(user.email) == name

@@ -28,7 +28,6 @@ _MOMENT = re.compile(
     re.ASCII,
 )
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_EMAIL = re.compile(r"[^@\s<>\"(),:;\[\]\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.IGNORECASE)
 
 
 def clean_name(field: str, text: str) -> str:
@@ -41,7 +40,7 @@ def clean_name(field: str, text: str) -> str:
         raise InvalidInput(field, "Must not be empty.")
     if len(name) > NAME_LENGTH_MAX:
         raise InvalidInput(field, f"Must be at most {NAME_LENGTH_MAX} characters; this has {len(name)}.")
-    if _has_control(name):
+    if has_control(name):
         raise InvalidInput(field, "Must not contain control characters or line breaks.")
     hidden = hidden_character(name)
     if hidden is not None:
@@ -59,7 +58,7 @@ def clean_text(field: str, text: str, length_max: int) -> str:
     cleaned = unicodedata.normalize("NFC", text).strip()
     if len(cleaned) > length_max:
         raise InvalidInput(field, f"Must be at most {length_max} characters; this has {len(cleaned)}.")
-    if _has_control(cleaned.replace("\n", "").replace("\r", "").replace("\t", "")):
+    if has_control(cleaned.replace("\n", "").replace("\r", "").replace("\t", "")):
         raise InvalidInput(field, "Must not contain control characters.")
     return cleaned
 
@@ -72,17 +71,6 @@ def clean_slug(field: str, text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise InvalidInput(field, "Use 1 to 63 lower-case letters, digits and inner hyphens, like 'my-project'.")
     return text
-
-
-def clean_email(field: str, text: str) -> str:
-    """An e-mail address, in lower case.
-
-    :raises InvalidInput: when it cannot be one.
-    """
-    email = unicodedata.normalize("NFC", text).strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email) or _has_control(email):
-        raise InvalidInput(field, "Write an e-mail address, like 'ada@example.com'.")
-    return email
 
 
 def clean_actor_id(field: str, text: str) -> str:
@@ -163,6 +151,7 @@ def _unknown_grant(grant: str, known: frozenset[str], roles: Collection[str]) ->
     return unknown("role", grant, roles) if is_role else unknown("scope", grant, known)
 
 
-def _has_control(text: str) -> bool:
+def has_control(text: str) -> bool:
+    """Whether there are control characters, lone surrogates, line separators or characters that reorder text."""
     # Cc control, Cs lone surrogates, Zl/Zp line and paragraph separators, Cf only where it reorders text
     return any(unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _REORDERING for one in text)

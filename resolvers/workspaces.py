@@ -10,16 +10,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
 from spacekey.domain.clock import written_exactly
-from spacekey.domain.ids import WORKSPACE, new_id
+from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import user_queries, workspace_queries
+from spacekey.models.user import User
 from spacekey.models.workspace import Member, Workspace
 
+from .addresses import clean_email
 from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller, Operator
+from .invitations import invite
+from .members import Invited
 from .settle import settle, staleness_seconds
 from .strengthening import Power, check_strengthening, role_power
 from .system import System
@@ -99,6 +103,15 @@ class ChangedWorkspace:
     effective_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class NewWorkspace:
+    """A workspace the operator made, and its first owner: an account, or an invitation with its code, or neither."""
+
+    workspace: Workspace
+    owner: User | None = None
+    invited: Invited | None = None
+
+
 async def create_workspace(
     system: System,
     caller: MemberCaller | Operator,
@@ -107,18 +120,91 @@ async def create_workspace(
     slug: str,
     catalog: str,
     plan: str | None = None,
-    owner_id: str | None = None,
     take_resting_slug: bool = False,
 ) -> Workspace:
-    """Create a workspace of one catalog; its creator is the owner.
+    """Create a workspace of one catalog; its creator is the owner. The operator's has no members.
 
     :param plan: the operator's choice; others get the catalog's default plan.
-    :param owner_id: the operator's choice of the first owner.
     :param take_resting_slug: the operator's word that a slug which another workspace gave up lately may be taken.
     :raises Forbidden: people may not make workspaces here, or this person owns as many as they may.
     :raises InvalidInput: the catalog or plan is unknown, or name or slug are not usable.
     :raises Conflict: the slug is taken.
     """
+    async with system.store.changing() as session:
+        workspace = await _make(
+            session,
+            system,
+            caller,
+            name=name,
+            slug=slug,
+            catalog=catalog,
+            plan=plan,
+            take_resting_slug=take_resting_slug,
+        )
+        if isinstance(caller, MemberCaller):
+            _own(session, system, workspace, caller.id)
+        await _record_creation(session, system, caller, workspace)
+    return workspace
+
+
+async def create_workspace_for(
+    system: System,
+    caller: Operator,
+    *,
+    name: str,
+    slug: str,
+    catalog: str,
+    plan: str | None = None,
+    owner: str,
+    take_resting_slug: bool = False,
+) -> NewWorkspace:
+    """Create a workspace with a first owner.
+
+    :param owner: an account's id, or an address: the account that has proven it becomes the owner; where none has, the
+        first owner is whoever presents the invitation's code.
+    :raises NotFound: there is no account with this id.
+    :raises InvalidInput, Conflict: as :func:`create_workspace`, and for what cannot be an address.
+    """
+    async with system.store.changing() as session:
+        workspace = await _make(
+            session,
+            system,
+            caller,
+            name=name,
+            slug=slug,
+            catalog=catalog,
+            plan=plan,
+            take_resting_slug=take_resting_slug,
+        )
+        named, email = id_prefix(owner) == USER, ""
+        if named:
+            user = await user_queries.user_by_id(session, owner)
+            if user is None:
+                raise NotFound("account")
+        else:
+            email = clean_email("owner", owner)
+            user = await user_queries.user_by_proven_email(session, email)
+        if user is not None:
+            _own(session, system, workspace, user.id)
+        await _record_creation(session, system, caller, workspace)
+        if user is not None:
+            return NewWorkspace(workspace, user)
+        authority = await authority_in(session, system, caller, workspace.id)
+        made, code = await invite(session, system, authority, email=email, role=OWNER_ROLE, name=None)
+    return NewWorkspace(workspace, invited=Invited(made, code, system.clock()))
+
+
+async def _make(
+    session: AsyncSession,
+    system: System,
+    caller: MemberCaller | Operator,
+    *,
+    name: str,
+    slug: str,
+    catalog: str,
+    plan: str | None,
+    take_resting_slug: bool,
+) -> Workspace:
     known = system.catalogs.get(catalog)
     if isinstance(caller, MemberCaller):
         open_to_members = creatable_catalogs(system)
@@ -131,33 +217,38 @@ async def create_workspace(
     chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
     if chosen not in known.plans:
         raise InvalidInput("plan", unknown("plan", chosen, known.plans))
-    owner = owner_id if isinstance(caller, Operator) else caller.id
-    async with system.store.changing() as session:
-        if isinstance(caller, MemberCaller):
-            await _check_owned(session, system, caller)
-        workspace = Workspace(
-            id=new_id(WORKSPACE, system.clock(), system.entropy),
-            name=clean_name("name", name),
-            slug=clean_slug("slug", slug),
-            catalog=catalog,
-            plan=chosen,
-            created_at=system.clock(),
-        )
-        await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
-        session.add(workspace)
-        await session.flush()
-        if owner is not None:
-            session.add(Member(workspace_id=workspace.id, user_id=owner, role=OWNER_ROLE, created_at=system.clock()))
-        await record(
-            session,
-            system,
-            actor_of(caller),
-            chain=workspace.id,
-            action="workspace.create",
-            target_id=workspace.id,
-            after=workspace_facts(workspace),
-        )
+    if isinstance(caller, MemberCaller):
+        await _check_owned(session, system, caller)
+    workspace = Workspace(
+        id=new_id(WORKSPACE, system.clock(), system.entropy),
+        name=clean_name("name", name),
+        slug=clean_slug("slug", slug),
+        catalog=catalog,
+        plan=chosen,
+        created_at=system.clock(),
+    )
+    await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
+    session.add(workspace)
+    await session.flush()
     return workspace
+
+
+def _own(session: AsyncSession, system: System, workspace: Workspace, user_id: str) -> None:
+    session.add(Member(workspace_id=workspace.id, user_id=user_id, role=OWNER_ROLE, created_at=system.clock()))
+
+
+async def _record_creation(
+    session: AsyncSession, system: System, caller: MemberCaller | Operator, workspace: Workspace
+) -> None:
+    await record(
+        session,
+        system,
+        actor_of(caller),
+        chain=workspace.id,
+        action="workspace.create",
+        target_id=workspace.id,
+        after=workspace_facts(workspace),
+    )
 
 
 def creatable_catalogs(system: System) -> list[str]:

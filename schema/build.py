@@ -49,10 +49,12 @@ PUBLIC: Collection[str] = (
     "User",
     "Needs",
     "SignInSuccess",
+    "AcceptInvitationSuccess",
     "SignInFailed",
     "TooManyAttempts",
     "InvalidInput",
     "NotFound",
+    "Conflict",
 )
 """What anyone may ask for without credentials: root fields, and the types that they answer with."""
 

@@ -63,7 +63,7 @@ class Loaders:
         self._tokens: dict[AskedTokens, DataLoader[tuple[str, str | None], Page[TokenView]]] = {}
         self._spaces: dict[AskedSpaces, DataLoader[str, Page[Space]]] = {}
         self._members: dict[PageRequest, DataLoader[str, Page[tuple[Member, User]]]] = {}
-        self._invitations: dict[PageRequest, DataLoader[str, Page[tuple[Invitation, User]]]] = {}
+        self._invitations: dict[PageRequest, DataLoader[str, Page[Invitation]]] = {}
         self._events: dict[AskedEvents, DataLoader[str, Page[AuditEvent]]] = {}
 
     def forget(self) -> None:
@@ -144,10 +144,10 @@ class Loaders:
 
         return self._members.setdefault(request, DataLoader(load))
 
-    def invitations(self, request: PageRequest) -> DataLoader[str, Page[tuple[Invitation, User]]]:
+    def invitations(self, request: PageRequest) -> DataLoader[str, Page[Invitation]]:
         """Workspace id → that page of its invitations."""
 
-        async def load(keys: list[str]) -> Sequence[Page[tuple[Invitation, User]] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[Page[Invitation] | Refusal]:
             return await invitation_lists(self._system, self._known, keys, request)
 
         return self._invitations.setdefault(request, DataLoader(load))

@@ -11,10 +11,10 @@ from spacekey.domain.ids import member_id
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import members
 from spacekey.resolvers.invitations import withdraw_invitation
-from spacekey.resolvers.members import Membership
+from spacekey.resolvers.members import Invited, Membership
 
 from .context import SpacekeyInfo
-from .member_types import Member, member_type
+from .member_types import Invitation, Member, invitation_type, invited_type, member_type
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 
 
@@ -23,9 +23,13 @@ class AddMemberInput:
     """A new member."""
 
     workspace_id: strawberry.ID
-    email: str
+    email: str = strawberry.field(
+        description="Says for whom the invitation is; its code is good for whoever presents it."
+    )
     role: str
-    name: str | None = None
+    name: str | None = strawberry.field(
+        default=None, description="What the list of invitations calls the person; no account gets it."
+    )
 
 
 @strawberry.input(description="Whose role to change, and to what.")
@@ -61,8 +65,10 @@ class MemberSuccess:
     member: Member
     effective_at: datetime
     invitation: str | None = strawberry.field(
-        description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member."
+        description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member. "
+        "Whoever has it can use it."
     )
+    pending: Invitation | None = strawberry.field(description="The invitation; null where a member was changed.")
 
 
 @strawberry.type(description="The person is no longer a member.")
@@ -99,7 +105,7 @@ class MemberMutations:
 
     @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
     async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002
-        """Add a person to a workspace."""
+        """Invite a person to a workspace."""
         context = info.context
         return _member_success(
             await answered(
@@ -150,7 +156,7 @@ class MemberMutations:
 
     @strawberry.mutation(graphql_type=WithdrawInvitationResult, directives=[requires_scopes("members:write")])
     async def withdraw_invitation(self, info: SpacekeyInfo, input: WithdrawInvitationInput) -> object:  # noqa: A002
-        """Take back an invitation that nobody has accepted yet."""
+        """Take back an invitation that was not accepted yet."""
         context = info.context
 
         async def withdraw() -> WithdrawInvitationSuccess:
@@ -160,11 +166,21 @@ class MemberMutations:
         return await answered(context, withdraw)
 
 
-def _member_success(answer: Membership | AnyRefusal) -> MemberSuccess | AnyRefusal:
-    if not isinstance(answer, Membership):
-        return answer
-    return MemberSuccess(
-        member=member_type(answer.member, answer.user),
-        effective_at=answer.effective_at,
-        invitation=None if answer.invitation is None else answer.invitation.reveal(),
-    )
+def _member_success(answer: Membership | Invited | AnyRefusal) -> MemberSuccess | AnyRefusal:
+    match answer:
+        case Membership():
+            return MemberSuccess(
+                member=member_type(answer.member, answer.user),
+                effective_at=answer.effective_at,
+                invitation=None,
+                pending=None,
+            )
+        case Invited():
+            return MemberSuccess(
+                member=invited_type(answer.pending),
+                effective_at=answer.effective_at,
+                invitation=answer.invitation.reveal(),
+                pending=invitation_type(answer.pending),
+            )
+        case _:
+            return answer

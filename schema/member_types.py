@@ -6,12 +6,17 @@ from datetime import datetime
 
 import strawberry
 
+from spacekey.domain.actor import actor_from
 from spacekey.domain.ids import member_id
 from spacekey.models.user import Invitation as InvitationRow
 from spacekey.models.user import User
 from spacekey.models.workspace import Member as MemberRow
+from spacekey.resolvers.addresses import shown_email
 
+from .actor_types import Actor, actor_type
 from .node import Node
+
+EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several scripts could be mistaken for each other."
 
 
 @strawberry.type(description="A person with a role in a workspace.")
@@ -19,26 +24,32 @@ class Member(Node):
     """A member."""
 
     user_id: strawberry.ID = strawberry.field(
-        description="The person's id; of somebody who was just invited, the invitation's, until they accept."
+        description="The account's id; of a person who was just invited, the invitation's, until it is accepted."
     )
     name: str
-    email: str
+    email: str | None = strawberry.field(description=f"The account's address; null: it has none. {EMAIL}")
+    email_proven: bool = strawberry.field(
+        description="Whether the address is known to be theirs. If not, it is what they or their inviter entered."
+    )
     role: str
     created_at: datetime
 
 
 @strawberry.type(
-    description="Somebody was asked to become a member and has not accepted yet. The code is not shown again."
+    description="An invitation that was not accepted yet. Its code, which is not shown again, is all that counts: "
+    "whoever presents it joins, whatever their address."
 )
 class Invitation:
     """An invitation that can still be accepted."""
 
     id: strawberry.ID
-    email: str
+    email: str = strawberry.field(description=f"What the inviter entered; nothing proves it. {EMAIL}")
+    email_proven: bool = strawberry.field(description="Always false: an invitation proves no address.")
+    name: str | None = strawberry.field(description="What the inviter called the person.")
     role: str
     created_at: datetime
     expires_at: datetime
-    invited_by: str = strawberry.field(description="Who asked them, by the name they had then.")
+    invited_by: Actor = strawberry.field(description="Who made it. It ends when they may no longer invite to the role.")
 
 
 def member_type(member: MemberRow, user: User) -> Member:
@@ -47,19 +58,36 @@ def member_type(member: MemberRow, user: User) -> Member:
         id=strawberry.ID(member_id(member.workspace_id, user.id)),
         user_id=strawberry.ID(user.id),
         name=user.name,
-        email=user.email,
+        email=None if user.email is None else shown_email(user.email),
+        email_proven=user.email_proven_at is not None,
         role=member.role,
         created_at=member.created_at,
     )
 
 
-def invitation_type(row: InvitationRow, user: User) -> Invitation:
-    """The GraphQL face of an invitation. Whether the person has an account is nobody's to see."""
+def invitation_type(row: InvitationRow) -> Invitation:
+    """The GraphQL face of an invitation."""
     return Invitation(
         id=strawberry.ID(row.id),
-        email=user.email,
+        email=shown_email(row.email),
+        email_proven=False,
+        name=row.name,
         role=row.role,
         created_at=row.created_at,
         expires_at=row.expires_at,
-        invited_by=row.invited_by,
+        invited_by=actor_type(actor_from(row.inviter_kind, row.inviter_id, row.inviter_name)),
+    )
+
+
+def invited_type(row: InvitationRow) -> Member:
+    """The member that the invited person would be, under the invitation's id."""
+    email = shown_email(row.email)
+    return Member(
+        id=strawberry.ID(member_id(row.workspace_id, row.id)),
+        user_id=strawberry.ID(row.id),
+        name=row.name or email,
+        email=email,
+        email_proven=False,
+        role=row.role,
+        created_at=row.created_at,
     )

@@ -15,6 +15,7 @@ from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.list_others import one_member, one_space
 from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.own_account import own_account
 from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, own_sessions
 from spacekey.resolvers.workspaces import creatable_catalogs
 
@@ -27,7 +28,7 @@ from .costs import at_most, paged
 from .member_types import Member, member_type
 from .needs import Needs, needs_of
 from .node import Node
-from .session_types import Session, User, session_type
+from .session_types import Session, User, session_type, user_type
 from .space_types import Space, space_type
 from .token_types import Token, token_type
 from .workspace_types import Workspace, workspace_type
@@ -38,7 +39,6 @@ class Me:
     """The caller: a member with a session, or a token."""
 
     kind: str = strawberry.field(description="`member`, `workspace` or `space`.")
-    user: User | None = strawberry.field(description="The person; null for tokens.")
     workspace_catalogs: list[str] = strawberry.field(
         description=(
             "The catalogs you may make workspaces of; empty where only the operator makes them, and for tokens."
@@ -49,6 +49,15 @@ class Me:
         description="For a member the union over their workspaces.", directives=[at_most(CATALOGS_MAX * SCOPES_MAX)]
     )
     own_token: strawberry.Private[str | None]
+    account: strawberry.Private[MemberCaller | None]
+
+    @strawberry.field(description="The person; null for tokens.")
+    async def user(self, info: SpacekeyInfo) -> User | None:
+        """The caller's own account."""
+        if self.account is None:
+            return None
+        with answering():
+            return user_type(await own_account(info.context.system, self.account))
 
     @strawberry.field(
         description="The token you call with; null for members and without `tokens:read`.",
@@ -75,7 +84,7 @@ class Query:
         is_member = isinstance(caller, MemberCaller)
         return Me(
             kind=principal.kind.value,
-            user=User(id=strawberry.ID(caller.id), email=caller.name, name=caller.name) if is_member else None,
+            account=caller if isinstance(caller, MemberCaller) else None,
             scopes=sorted(principal.scopes),
             workspace_catalogs=creatable_catalogs(info.context.system) if is_member else [],
             own_token=None if is_member else caller.id,

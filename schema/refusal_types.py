@@ -58,9 +58,9 @@ class Conflict(Refusal):
     successor_id: strawberry.ID | None
 
 
-@strawberry.type(description="E-mail address and password do not belong together.")
+@strawberry.type(description="Sign-in name and password do not belong together.")
 class SignInFailed(Refusal):
-    """Unknown address and wrong password look the same."""
+    """Unknown name and wrong password look the same."""
 
 
 @strawberry.type(description="Too many failed attempts.")

@@ -1,4 +1,4 @@
-"""Sign in, sign out, end other sessions, first password, other password."""
+"""Sign in, sign out, end other sessions, join by an invitation, change the own account."""
 
 from __future__ import annotations
 
@@ -10,34 +10,55 @@ import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers import sessions
-from spacekey.resolvers.accept_invitation import accept_invitation
+from spacekey.resolvers.accept_invitation import Joined, accept_invitation
 from spacekey.resolvers.caller import MemberCaller
+from spacekey.resolvers.own_account import update_account
 from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, end_other_sessions, end_session
 from spacekey.resolvers.sessions import SignedIn
 
 from .answering import answering
 from .context import Context, SpacekeyInfo
 from .costs import at_most
+from .left_out import kept, kept_whole
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, SignInFailed, TooManyAttempts, answered
-from .session_types import User
+from .session_types import User, user_type
 
 
 @strawberry.input(description="Who you are.")
 class SignInInput:
-    """E-mail address and password."""
+    """Sign-in name and password."""
 
-    email: str
+    email: str = strawberry.field(
+        description="Your sign-in name, which is the address you were invited by unless you chose another; or your "
+        "account's id."
+    )
     password: str
 
 
-@strawberry.input(description="The code from an invitation, and for somebody new the password to set.")
+@strawberry.input(
+    description="The code from an invitation. Signed in, you join with your account; else a new account is made."
+)
 class AcceptInvitationInput:
-    """A first password."""
+    """A code, and what a new account needs."""
 
     code: str
     password: str | None = strawberry.field(
-        default=None, description="Your first password; leave it out when you have an account, and sign in before."
+        default=None, description="The new account's password; leave it out when you are signed in."
     )
+    name: str | None = strawberry.field(
+        default=None, description="The new account's name; the part of the address before the @ when left out."
+    )
+
+
+@strawberry.input(description="What to change of your account; what is left out stays.")
+class UpdateAccountInput:
+    """Changes of the own account."""
+
+    name: str | None = strawberry.UNSET
+    email: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Another address is unproven. Null takes the address out."
+    )
+    sign_in_name: str | None = strawberry.UNSET
 
 
 @strawberry.input(description="The password you have, and the one you want.")
@@ -54,6 +75,24 @@ class SignInSuccess:
 
     user: User
     expires_at: datetime
+
+
+@strawberry.type(description="You are a member of the workspace.")
+class AcceptInvitationSuccess:
+    """With which account, where, and until when its session can last."""
+
+    user: User
+    workspace_id: strawberry.ID
+    expires_at: datetime | None = strawberry.field(
+        description="Until when the new account's session can last; null when you were signed in already."
+    )
+
+
+@strawberry.type(description="Your account as it is now.")
+class UpdateAccountSuccess:
+    """The account after a change."""
+
+    user: User
 
 
 @strawberry.type(description="The session has ended.")
@@ -85,6 +124,15 @@ SignInResult: TypeAlias = Annotated[
     SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound, strawberry.union("SignInResult")
 ]
 
+AcceptInvitationResult: TypeAlias = Annotated[
+    AcceptInvitationSuccess | TooManyAttempts | InvalidInput | NotFound | Conflict,
+    strawberry.union("AcceptInvitationResult"),
+]
+
+UpdateAccountResult: TypeAlias = Annotated[
+    UpdateAccountSuccess | InvalidInput | Conflict | TooManyAttempts | NotFound, strawberry.union("UpdateAccountResult")
+]
+
 EndSessionsResult: TypeAlias = Annotated[
     EndSessionsSuccess | NotFound | Conflict, strawberry.union("EndSessionsResult")
 ]
@@ -104,19 +152,55 @@ class SessionMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=SignInResult,
-        description="Join the workspace an invitation is for, with your first password or signed in already.",
+        graphql_type=AcceptInvitationResult,
+        description="Join the workspace an invitation is for, with the account you are signed in with or a new one.",
     )
     async def accept_invitation(self, info: SpacekeyInfo, input: AcceptInvitationInput) -> object:  # noqa: A002
         """A door to :func:`accept_invitation`."""
         context = info.context
         member = context.caller if isinstance(context.caller, MemberCaller) else None
-        return await _opened(
+        answer = await answered(
             context,
             lambda: accept_invitation(
-                context.system, context.request_facts, member, code=input.code, password=input.password
+                context.system,
+                context.request_facts,
+                member,
+                code=input.code,
+                password=input.password,
+                name=input.name,
             ),
         )
+        if not isinstance(answer, Joined):
+            return answer
+        if answer.signed_in is not None:
+            context.session.open(answer.signed_in)
+        return AcceptInvitationSuccess(
+            user=user_type(answer.user),
+            workspace_id=strawberry.ID(answer.workspace_id),
+            expires_at=None if answer.signed_in is None else answer.signed_in.expires_at,
+        )
+
+    @strawberry.mutation(
+        graphql_type=UpdateAccountResult,
+        description="Change your name, address or sign-in name.",
+        directives=[requires_scopes()],
+    )
+    async def update_account(self, info: SpacekeyInfo, input: UpdateAccountInput) -> object:  # noqa: A002
+        """A door to :func:`update_account`."""
+        context = info.context
+        caller = context.signed_in_caller
+
+        async def update() -> UpdateAccountSuccess:
+            changed = await update_account(
+                context.system,
+                caller,
+                name=kept_whole("name", input.name),
+                email=kept(input.email),
+                sign_in_name=kept_whole("sign_in_name", input.sign_in_name),
+            )
+            return UpdateAccountSuccess(user=user_type(changed))
+
+        return await answered(context, update)
 
     @strawberry.mutation(
         graphql_type=SignInResult,
@@ -179,5 +263,4 @@ async def _opened(context: Context, doing: Callable[[], Awaitable[SignedIn]]) ->
     if not isinstance(answer, SignedIn):
         return answer
     context.session.open(answer)
-    user = User(id=strawberry.ID(answer.user.id), email=answer.user.email, name=answer.user.name)
-    return SignInSuccess(user=user, expires_at=answer.expires_at)
+    return SignInSuccess(user=user_type(answer.user), expires_at=answer.expires_at)

@@ -6,15 +6,25 @@ from datetime import datetime
 
 import strawberry
 
+from spacekey.models.user import User as UserRow
+from spacekey.resolvers.addresses import shown_email
 from spacekey.resolvers.own_sessions import OwnSession
+
+from .member_types import EMAIL
 
 
 @strawberry.type(description="A person who can sign in.")
 class User:
     """A person."""
 
-    id: strawberry.ID
-    email: str
+    id: strawberry.ID = strawberry.field(description="Signs in, too, beside the sign-in name.")
+    email: str | None = strawberry.field(description=f"Null: the account has none. {EMAIL}")
+    email_proven: bool = strawberry.field(
+        description="Whether the address is known to be yours. Only a proven one is matched with what others enter."
+    )
+    sign_in_name: str | None = strawberry.field(
+        description="Unique, in either case; null: sign in with the account's id until you choose one."
+    )
     name: str
 
 
@@ -41,4 +51,15 @@ def session_type(one: OwnSession) -> Session:
         ip=one.ip,
         user_agent=one.user_agent,
         is_current=one.is_current,
+    )
+
+
+def user_type(row: UserRow) -> User:
+    """The GraphQL face of an account, for its holder."""
+    return User(
+        id=strawberry.ID(row.id),
+        email=None if row.email is None else shown_email(row.email),
+        email_proven=row.email_proven_at is not None,
+        sign_in_name=None if row.sign_in_name is None else shown_email(row.sign_in_name),
+        name=row.name,
     )

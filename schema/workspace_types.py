@@ -142,7 +142,7 @@ class Workspace(Node):
         return connection_of(page, lambda pair: member_type(*pair))
 
     @strawberry.field(
-        description="Invitations that nobody has accepted yet, newest first.",
+        description="Invitations that were not accepted yet, newest first.",
         directives=[requires_scopes("members:read"), paged()],
     )
     async def invitations(
@@ -153,7 +153,7 @@ class Workspace(Node):
         with answering():
             request = page_request(first, after, last, before)
             page = await context.loaders.invitations(request).load(self.authority.workspace.id)
-        return connection_of(page, lambda pair: invitation_type(*pair))
+        return connection_of(page, invitation_type)
 
     @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read"), paged()])
     async def audit_log(

@@ -14,15 +14,16 @@ from spacekey.domain.secret import Entropy, Secret
 from spacekey.models import user_queries, workspace_queries
 from spacekey.models.user import User
 from spacekey.models.workspace import Space, Workspace
+from spacekey.resolvers.addresses import clean_email, shown_email
 from spacekey.resolvers.caller import Operator
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.list_others import space_list
 from spacekey.resolvers.list_tokens import TokenSearch, token_list
-from spacekey.resolvers.members import add_member
+from spacekey.resolvers.members import add_account
 from spacekey.resolvers.spaces import create_space
 from spacekey.resolvers.system import System
 from spacekey.resolvers.users import create_user
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.resolvers.workspaces import create_workspace_for
 
 OWNER_EMAIL = "owner@example.com"
 TOKEN_NAME = "Demo management"  # noqa: S105 - a name
@@ -80,7 +81,8 @@ class Demo:
         return {
             "changed": any(new),
             "owner": {
-                "email": self.owner.user.email,
+                "id": self.owner.user.id,
+                "email": None if self.owner.user.email is None else shown_email(self.owner.user.email),
                 "new": self.owner.is_new,
                 "password": None if password is None else password.reveal(),
             },
@@ -124,16 +126,25 @@ async def make_demo(
 
 
 async def _owner(system: System, operator: Operator, email: str, password: Secret | None) -> DemoOwner:
+    """The account that has proven the address; an account that merely claims it is not the owner."""
+    address = _address(email)
     async with system.store.reading() as session:
-        user = await user_queries.user_by_email(session, email.strip().lower())
+        user = await user_queries.user_by_proven_email(session, address)
     if user is not None:
         return DemoOwner(user, is_new=False, password=None)
     chosen = password if password is not None else _made_password(system.entropy)
     try:
-        user = await create_user(system, operator, email=email, name="Demo owner", password=chosen.reveal())
+        user = await create_user(system, operator, email=address, name="Demo owner", password=chosen.reveal())
     except InvalidInput as error:
         raise InvalidInput(f"SPACEKEY_OWNER_{error.field.upper()}", error.reason) from None
     return DemoOwner(user, is_new=True, password=chosen if password is None else None)
+
+
+def _address(email: str) -> str:
+    try:
+        return clean_email("email", email)
+    except InvalidInput as error:
+        raise InvalidInput("SPACEKEY_OWNER_EMAIL", error.reason) from None
 
 
 async def _workspace(system: System, operator: Operator, catalog: Catalog, owner: DemoOwner) -> DemoWorkspace:
@@ -142,18 +153,19 @@ async def _workspace(system: System, operator: Operator, catalog: Catalog, owner
         found = await workspace_queries.workspace_by_slug(session, slug)
     if found is not None:
         if owner.is_new:
-            await add_member(system, operator, found.id, email=owner.user.email, role=OWNER_ROLE)
+            await add_account(system, operator, found.id, owner.user.id, role=OWNER_ROLE)
         page = await space_list(system, operator, found.id, PageRequest(PAGE_SIZE_MAX))
         return DemoWorkspace(found, tuple(page.rows), is_new=False)
-    made = await create_workspace(
+    new = await create_workspace_for(
         system,
         operator,
         name=f"{catalog.title[:190]} demo",
         slug=slug,
         catalog=catalog.name,
         plan=_plan_with_tokens(catalog).name,
-        owner_id=owner.user.id,
+        owner=owner.user.id,
     )
+    made = new.workspace
     spaces = []
     if Kind.SPACE in catalog.token_kinds:
         spaces = [await create_space(system, operator, made.id, name=SPACES[one], slug=one) for one in SPACES]

@@ -8,7 +8,9 @@ const NOT_KEPT =
   "The password is right, but your browser did not keep the session: it keeps it only on HTTPS and on localhost. " +
   "Open this page at an address that begins with https://, or on the server itself.";
 
-/** The signed-in person: { id, email }, or null. */
+const FIELDS = "id name email emailProven signInName";
+
+/** The signed-in person: { id, name, email, emailProven, signInName }, or null. */
 export function who() {
   return person;
 }
@@ -16,7 +18,7 @@ export function who() {
 /** Ask the server who is signed in, and act as them from now on. */
 export async function findPerson() {
   actAs(null);
-  const { me } = await ask("{ me { user { id email } } }");
+  const { me } = await ask(`{ me { user { ${FIELDS} } } }`);
   become(me?.user ?? null);
   return person;
 }
@@ -31,25 +33,39 @@ export async function signIn(email, password) {
   actAs(null);
   return opened(
     `mutation ($input: SignInInput!) { answer: signIn(input: $input) {
-      __typename ... on SignInSuccess { user { id email } } ...Why } }`,
+      __typename ... on SignInSuccess { user { ${FIELDS} } } ...Why } }`,
     { email, password },
   );
 }
 
-/** Join the workspace an invitation is for; somebody new sets their first password with it. Signs in. */
-export async function acceptInvitation(code, password = null) {
+/** Join the workspace an invitation is for: with the account signed in, or with a new one, which is then signed in. */
+export async function acceptInvitation(code, { password = null, name = null } = {}) {
   return opened(
     `mutation ($input: AcceptInvitationInput!) { answer: acceptInvitation(input: $input) {
-      __typename ... on SignInSuccess { user { id email } } ...Why } }`,
-    { code, password },
+      __typename ... on AcceptInvitationSuccess { user { ${FIELDS} } workspaceId } ...Why } }`,
+    { code, password, name: name || null },
   );
+}
+
+/** Change the reader's own account; changes: { name, email, signInName }, what is left out stays. */
+export async function updateAccount(changes) {
+  return opened(
+    `mutation ($input: UpdateAccountInput!) { answer: updateAccount(input: $input) {
+      __typename ... on UpdateAccountSuccess { user { ${FIELDS} } } ...Why } }`,
+    changes,
+  );
+}
+
+/** What a person is called in the bar and in sentences: the address they entered, else the account's id. */
+export function calledBy(someone) {
+  return someone.email ?? someone.id;
 }
 
 /** Set another password; every other session ends. */
 export async function changePassword(current, wanted) {
   return opened(
     `mutation ($input: ChangePasswordInput!) { answer: changePassword(input: $input) {
-      __typename ... on SignInSuccess { user { id email } } ...Why } }`,
+      __typename ... on SignInSuccess { user { ${FIELDS} } } ...Why } }`,
     { current, new: wanted },
   );
 }

@@ -1,8 +1,9 @@
-// The reader's own account: theme, password, sessions, signing out.
+// The reader's own account: what it is called, theme, password, sessions, signing out.
 
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
-import { changePassword, signOut, who } from "../base/session.js";
+import { EMAIL_LENGTH_MAX, NAME_LENGTH_MAX } from "../base/limits.js";
+import { changePassword, signOut, updateAccount, who } from "../base/session.js";
 import { themeSelect } from "../base/theme.js";
 import { setFieldError, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
@@ -16,7 +17,7 @@ export async function accountPage() {
   return {
     title: "Your account",
     body: [
-      h("p", {}, "Signed in as ", h("strong", {}, who().email), "."),
+      h("section", { class: "narrow" }, h("h2", {}, "Name and address"), ...standing(who()), accountForm(who())),
       h("section", {}, h("h2", {}, "Appearance"), themeSelect()),
       h(
         "section",
@@ -29,6 +30,56 @@ export async function accountPage() {
       h("section", {}, h("h2", {}, "Sign out"), h("p", {}, "Signing out ends the session in this browser."), leave),
     ],
   };
+}
+
+/** What the reader signs in with, and what their address is worth. */
+function standing({ id, email, emailProven, signInName }) {
+  const signIn = signInName
+    ? ["You sign in as ", h("strong", { class: "breakable" }, signInName), ", or by the id of your account, "]
+    : ["You have no sign-in name: choose one below. Until then you sign in by the id of your account, "];
+  const proven = !email
+    ? "Your account has no e-mail address."
+    : emailProven
+      ? "Your e-mail address is proven: the operator of this server knows that it is yours."
+      : "Your e-mail address is unproven: members see it with that mark, and it gives you nothing. " +
+        "The operator of this server can prove it.";
+  return [h("p", {}, ...signIn, h("code", { class: "breakable" }, id), "."), h("p", {}, proven)];
+}
+
+function accountForm({ name, email, signInName }) {
+  const fields = [
+    textField({ name: "name", label: "Name", value: name, required: true, maxlength: NAME_LENGTH_MAX }),
+    textField({
+      name: "email",
+      label: "E-mail address",
+      hint: "Another address is unproven at first.",
+      type: "email",
+      value: email ?? "",
+      maxlength: EMAIL_LENGTH_MAX,
+      autocomplete: "email",
+    }),
+    textField({
+      name: "signInName",
+      label: "Sign-in name",
+      hint: "Unique on this server. Your address, or another name of up to 14 characters.",
+      value: signInName ?? "",
+      required: true,
+      maxlength: EMAIL_LENGTH_MAX,
+      autocomplete: "username",
+      spellcheck: "false",
+    }),
+  ];
+  return form({
+    fields,
+    submit: "Save",
+    send: async (values) => {
+      const before = { name, email: email ?? "", signInName: signInName ?? "" };
+      const changed = Object.entries(values).filter(([field, value]) => value !== before[field]);
+      await updateAccount(Object.fromEntries(changed.map(([field, value]) => [field, value || null])));
+      await render();
+      say("Your account was changed.");
+    },
+  });
 }
 
 function passwordForm() {

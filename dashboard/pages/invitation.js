@@ -1,37 +1,57 @@
-// Accepting an invitation: with its code, and for somebody new with a first password.
+// Accepting an invitation: with the account that is signed in, or with a new one and its password.
 
 import { h } from "../base/dom.js";
-import { PASSWORD_LENGTH_MIN } from "../base/limits.js";
+import { NAME_LENGTH_MAX, PASSWORD_LENGTH_MIN } from "../base/limits.js";
 import { go } from "../base/router.js";
-import { acceptInvitation, findPerson, who } from "../base/session.js";
+import { acceptInvitation, calledBy, findPerson, who } from "../base/session.js";
+import { forgetWorkspaces } from "../base/workspace.js";
 import { setFieldError, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
+import { say } from "../parts/notice.js";
 
 const LENGTH = `At least ${PASSWORD_LENGTH_MIN} characters.`;
 const HINT = `${LENGTH} A few unrelated words are easy to remember and hard to guess.`;
 
-/** The page: for somebody who is signed in the code alone, else with the first password. */
+/** The page: for a reader who is signed in the code alone, else with what a new account needs. */
 export async function invitationPage() {
   const person = who() ?? (await findPerson());
   const code = textField({ name: "code", label: "Invitation code", required: true, spellcheck: "false" });
-  const send = async ({ code: text, password, again }, element) => {
+  const send = async ({ code: text, name, password, again }, element) => {
     if (!person && password !== again) return differs(element);
-    await acceptInvitation(text.trim(), person ? null : password);
-    await go("/");
+    const joined = await acceptInvitation(text.trim(), person ? {} : { password, name });
+    forgetWorkspaces();
+    if (person || joined.signInName) return go("/");
+    await go("/account");
+    say("The sign-in name that this invitation would give is taken. Choose one here.");
   };
-  const fields = [code, ...(person ? [] : newPasswordFields())];
+  const fields = [code, ...(person ? [] : [nameField(), ...newPasswordFields()])];
   const about = person
-    ? h("p", {}, "You join the workspace as ", h("strong", {}, person.email), ".")
+    ? h(
+        "p",
+        {},
+        "You join the workspace with the account you are signed in with, ",
+        h("strong", {}, calledBy(person)),
+        ". To join with another account, sign out first.",
+      )
     : h(
         "p",
         {},
-        "You have an account already? ",
-        h("a", { href: "/" }, "Sign in"),
+        "This makes a new account. If you have one already, ",
+        h("a", { href: "/" }, "sign in"),
         " first, then choose “Accept an invitation”.",
       );
-  const submit = person ? "Join the workspace" : "Set password and sign in";
-  const title = person ? "Accept an invitation" : "Set your password";
-  return { title, body: h("div", { class: "narrow" }, form({ fields, submit, send }), about) };
+  const submit = person ? "Join the workspace" : "Create account and join";
+  return { title: "Accept an invitation", body: h("div", { class: "narrow" }, about, form({ fields, submit, send })) };
+}
+
+function nameField() {
+  return textField({
+    name: "name",
+    label: "Your name",
+    hint: "Optional. Other members see it.",
+    maxlength: NAME_LENGTH_MAX,
+    autocomplete: "name",
+  });
 }
 
 /** Two fields for a new password. */

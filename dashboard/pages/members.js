@@ -5,10 +5,11 @@ import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
 import { go, render } from "../base/router.js";
-import { who } from "../base/session.js";
+import { calledBy, who } from "../base/session.js";
 import { date } from "../base/time.js";
 import { forgetWorkspaces, loadWorkspace, may, roleTitle } from "../base/workspace.js";
 import { actorLinks } from "../parts/actor.js";
+import { address } from "../parts/address.js";
 import { confirmed } from "../parts/confirm.js";
 import { openDialog } from "../parts/dialog.js";
 import { radioField, textField } from "../parts/field.js";
@@ -23,9 +24,9 @@ import { missingPage } from "./missing.js";
 
 const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { members(first: $first, after: $after, last: $last, before: $before) {
-    nodes { userId name email role createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+    nodes { userId name email emailProven role createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
     ${INVITATIONS} } }`;
-const result = "__typename ... on MemberSuccess { invitation member { email role } } ...Why";
+const result = "__typename ... on MemberSuccess { invitation member { userId email role } } ...Why";
 
 /** The page. */
 export async function membersPage({ id }, query) {
@@ -36,7 +37,7 @@ export async function membersPage({ id }, query) {
   const columns = [
     {
       title: "E-mail",
-      cell: (one) => [one.email, one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null],
+      cell: (one) => [address(one), one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null],
     },
     { title: "Name", cell: (one) => one.name },
     { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
@@ -65,7 +66,7 @@ function actions(workspace, member) {
     { label: "Change role", act: () => changeRole(workspace, member) },
     { label: "Remove", act: () => removeMember(workspace, member), danger: true },
   ];
-  return menuButton({ label: "⋯", name: `Actions for ${member.email}`, items });
+  return menuButton({ label: "⋯", name: `Actions for ${called(member)}`, items });
 }
 
 async function addMember(workspace) {
@@ -87,10 +88,9 @@ async function addMember(workspace) {
       send: async ({ email, role }) =>
         close(await change(document, { workspaceId: workspace.id, email, role: role ?? "" })),
     });
-  const answer = await openDialog({ title: `Invite somebody to ${workspace.name}`, content }).closed;
+  const answer = await openDialog({ title: `Invite a person to ${workspace.name}`, content }).closed;
   if (!answer) return;
-  if (answer.invitation) await showInvitation(answer);
-  else say(`${answer.member.email} was added.`);
+  await showInvitation(answer);
   await render();
 }
 
@@ -99,7 +99,8 @@ function showInvitation({ invitation, member }) {
   const next = h(
     "p",
     {},
-    `Send it to ${member.email} by a way you trust. They become a member by accepting it at `,
+    `Send it to ${member.email} in a way you trust: whoever has the code can become the member, with an account of their `,
+    "own or a new one. It is accepted at ",
     h("code", { class: "breakable" }, page),
     " within 7 days.",
   );
@@ -119,22 +120,27 @@ async function changeRole(workspace, member) {
         close(await change(document, { workspaceId: workspace.id, userId: member.userId, role })),
     }),
   ];
-  if (await openDialog({ title: `Role of ${member.email}`, content }).closed) await changed();
+  if (await openDialog({ title: `Role of ${called(member)}`, content }).closed) await changed();
 }
 
 async function removeMember(workspace, member) {
   const document = `mutation ($input: RemoveMemberInput!) { answer: removeMember(input: $input) {
     __typename ... on RemoveMemberSuccess { removedMemberId } ...Why } }`;
   const done = await confirmed({
-    title: `Remove ${member.email}?`,
+    title: `Remove ${called(member)}?`,
     text: "They lose access to this workspace at once. Tokens they made stay: tokens belong to the workspace.",
     button: "Remove member",
     act: async () => {
       await change(document, { workspaceId: workspace.id, userId: member.userId });
-      say(`${member.email} was removed.`);
+      say(`${called(member)} was removed.`);
     },
   });
   if (done) await changed();
+}
+
+/** What a member is called in titles and messages. */
+function called({ email, userId }) {
+  return calledBy({ email, id: userId });
 }
 
 /** One's own role may have changed too. */
@@ -151,7 +157,7 @@ function roleField(workspace, value) {
       : role.description;
     return { value: role.name, label: role.title, hint, disabled: reason !== null };
   });
-  // Nobody becomes an owner by a form sent in haste: the role with the fewest scopes is chosen at first.
+  // A form sent in haste makes no owner: the role with the fewest scopes is chosen at first.
   const least = [...workspace.roles].sort((a, b) => a.scopes.length - b.scopes.length)[0];
   return radioField({ name: "role", label: "Role", options, value: value ?? least?.name });
 }

@@ -18,8 +18,8 @@ export function signInPage(then) {
     "p",
     {},
     "Were you invited? ",
-    h("a", { href: "/invitation" }, "Set your password"),
-    " with the code you got.",
+    h("a", { href: "/invitation" }, "Accept the invitation"),
+    " with the code you received.",
   );
   return { title: "Sign in", body: h("div", { class: "narrow" }, signInForm(then), invited) };
 }
@@ -42,7 +42,7 @@ async function askAgain() {
         "Your session has ended, or another person has signed in with this browser. " +
           "Sign in to continue where you were; what you entered is kept.",
       ),
-      signInForm(() => close(true), before?.email),
+      signInForm(() => close(true), before?.signInName ?? before?.id),
     ],
   });
   if (!(await dialog.closed)) throw new ApiError("signed-out", "You are not signed in.");
@@ -55,8 +55,10 @@ function signInForm(then, email = "") {
     fields: [
       textField({
         name: "email",
-        label: "E-mail address",
-        type: "email",
+        label: "Sign-in name",
+        hint: "The e-mail address you were invited by, unless you chose another name; or your account's id.",
+        spellcheck: "false",
+        autocapitalize: "none",
         value: email,
         required: true,
         maxlength: EMAIL_LENGTH_MAX,

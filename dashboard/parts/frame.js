@@ -1,7 +1,7 @@
 // The frame of every page: the bar with the place and the person, the sections of a workspace, the page itself.
 
 import { fill, h } from "../base/dom.js";
-import { signOut, who } from "../base/session.js";
+import { calledBy, signOut, who } from "../base/session.js";
 import { may } from "../base/workspace.js";
 import { menuButton } from "./menu.js";
 import { noticeRegion, say } from "./notice.js";
@@ -85,7 +85,7 @@ function place({ workspace, space }) {
 
 function person() {
   if (!who()) return null;
-  const { email } = who();
+  const called = calledBy(who());
   const graphiql = document.querySelector("meta[name=graphiql]")?.content;
   const items = [
     { label: "Your account", act: () => go("/account") },
@@ -94,8 +94,8 @@ function person() {
     { label: "Sign out", act: () => signOut().catch((error) => say(error.message)) },
   ];
   return menuButton({
-    label: h("span", {}, email, h("span", { "aria-hidden": "true" }, " ▾")),
-    name: `Account of ${email}`,
+    label: h("span", {}, called, h("span", { "aria-hidden": "true" }, " ▾")),
+    name: `Account of ${called}`,
     items,
     class: "plain person",
   });

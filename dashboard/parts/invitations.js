@@ -1,4 +1,4 @@
-// Invitations that nobody has accepted yet, and taking them back.
+// Invitations that were not accepted yet, and taking them back.
 
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
@@ -6,6 +6,8 @@ import { whyNot } from "../base/expand.js";
 import { render } from "../base/router.js";
 import { ago } from "../base/time.js";
 import { roleTitle } from "../base/workspace.js";
+import { actorName } from "./actor.js";
+import { address } from "./address.js";
 import { confirmed } from "./confirm.js";
 import { say } from "./notice.js";
 import { table } from "./table.js";
@@ -14,16 +16,17 @@ const WITHDRAW = `mutation ($input: WithdrawInvitationInput!) { answer: withdraw
   __typename ... on WithdrawInvitationSuccess { withdrawnInvitationId } ...Why } }`;
 
 /** What the members' page asks for. */
-export const INVITATIONS =
-  "invitations(first: 100) { nodes { id email role createdAt expiresAt invitedBy } pageInfo { hasNextPage } }";
+export const INVITATIONS = `invitations(first: 100) {
+  nodes { id email emailProven name role createdAt expiresAt invitedBy { kind id name } } pageInfo { hasNextPage } }`;
 
-/** The section of the members' page; null when nobody is invited. */
+/** The section of the members' page; null when no invitation waits. */
 export function invitationsSection(workspace, { nodes, pageInfo }, writes) {
   if (!nodes.length) return null;
   const columns = [
-    { title: "E-mail", cell: (one) => one.email },
+    { title: "E-mail", cell: (one) => address(one) },
+    { title: "Name", cell: (one) => one.name },
     { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
-    { title: "Invited", cell: (one) => [ago(one.createdAt), h("span", { class: "quiet" }, ` by ${one.invitedBy}`)] },
+    { title: "Invited", cell: (one) => [ago(one.createdAt), " by ", actorName(one.invitedBy)] },
     { title: "Good until", cell: (one) => ago(one.expiresAt) },
     { title: "Actions", cell: (one) => action(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];

@@ -77,7 +77,16 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "withdraw": invitation.withdraw,
             },
         ),
-        "user": ("People who can sign in.", {"create": user.create, "password": user.password, "erase": user.erase}),
+        "user": (
+            "Accounts: people who can sign in.",
+            {
+                "list": user.list_,
+                "create": user.create,
+                "prove": user.prove,
+                "password": user.password,
+                "erase": user.erase,
+            },
+        ),
         "token": (
             "Tokens: issue, find, rotate, end.",
             {

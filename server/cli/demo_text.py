@@ -17,7 +17,13 @@ def made_text(facts: Facts) -> str:
         lines.append(
             f"  {one['slug']:<16} {one['catalog']} on the plan {one['plan']}{f', spaces {spaces}' if spaces else ''}"
         )
-    lines += ["", "Sign in", f"  e-mail    {owner['email']}", f"  password  {_password(facts)}", ""]
+    lines += [
+        "",
+        "Sign in",
+        f"  e-mail    {owner['email']}   (account {owner['id']})",
+        f"  password  {_password(facts)}",
+        "",
+    ]
     lines.append(f"Token '{token['name']}' of {token['workspace']}")
     if token["secret"] is not None:
         lines += ["  shown this once and never again:", f"  export TOKEN={token['secret']}"]

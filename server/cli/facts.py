@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from spacekey.domain.actor import actor_from
 from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Space, Workspace
+from spacekey.resolvers.addresses import shown_email
 from spacekey.resolvers.audit import actor_facts
 from spacekey.resolvers.token_view import TokenView
 from spacekey.server.moments import written
@@ -81,10 +83,11 @@ def space_facts(space: Space) -> Facts:
 
 
 def member_facts(member: Member, user: User) -> Facts:
-    """A member, with who it is."""
+    """A member, with their account."""
     return {
         "user_id": user.id,
-        "email": user.email,
+        "email": None if user.email is None else shown_email(user.email),
+        "email_proven": user.email_proven_at is not None,
         "name": user.name,
         "role": member.role,
         "workspace_id": member.workspace_id,
@@ -93,19 +96,33 @@ def member_facts(member: Member, user: User) -> Facts:
     }
 
 
-def invitation_facts(invitation: Invitation, user: User) -> Facts:
-    """An invitation, with whom it is for. Its code is kept nowhere."""
+def invitation_facts(invitation: Invitation) -> Facts:
+    """An invitation, with what its maker says of the invited person. Its code is kept nowhere."""
     return {
         "id": invitation.id,
-        "email": user.email,
+        "email": shown_email(invitation.email),
+        "email_proven": False,
+        "name": invitation.name,
         "role": invitation.role,
-        "invited_by": invitation.invited_by,
+        "invited_by": actor_facts(actor_from(invitation.inviter_kind, invitation.inviter_id, invitation.inviter_name)),
         "workspace_id": invitation.workspace_id,
         "created_at": written(invitation.created_at),
         "expires_at": written(invitation.expires_at),
     }
 
 
+def invited_facts(invitation: Invitation) -> Facts:
+    """An invitation that was just made, where a member's facts would be: there is no account yet."""
+    return {"user_id": None, **invitation_facts(invitation)}
+
+
 def user_facts(user: User) -> Facts:
-    """A person."""
-    return {"id": user.id, "email": user.email, "name": user.name, "created_at": written(user.created_at)}
+    """An account. Without a sign-in name it signs in by its id."""
+    return {
+        "id": user.id,
+        "sign_in_name": None if user.sign_in_name is None else shown_email(user.sign_in_name),
+        "email": None if user.email is None else shown_email(user.email),
+        "email_proven": user.email_proven_at is not None,
+        "name": user.name,
+        "created_at": written(user.created_at),
+    }

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog
 from spacekey.domain.catalog_file import load_catalog
-from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix
+from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean
 from spacekey.models import user_queries, workspace_queries
 from spacekey.models.user import User
 from spacekey.models.workspace import Space, Workspace
+from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
 from spacekey.resolvers.system import System
 
 from .codes import USAGE, Failure
@@ -23,6 +24,7 @@ from .show import say
 T = TypeVar("T")
 
 OWNERS_SHOWN = 3
+CLAIMS_SHOWN = 5
 
 
 async def workspace_called(system: System, name: str) -> Workspace:
@@ -59,7 +61,7 @@ async def workspace_to_change(system: System, name: str) -> Workspace:
     found = await workspace_called(system, name)
     async with system.store.reading() as session:
         owners = await workspace_queries.owners_of(session, found.id, OWNER_ROLE, OWNERS_SHOWN + 1)
-    shown = [f"{one.email} ({one.id})" for one in owners[:OWNERS_SHOWN]]
+    shown = [f"{shown_account(one)} ({one.id})" for one in owners[:OWNERS_SHOWN]]
     more = " and others" if len(owners) > OWNERS_SHOWN else ""
     say(f"Workspace {found.id} '{found.name}' (slug {found.slug}), owned by {', '.join(shown) or 'no one'}{more}.")
     return found
@@ -98,16 +100,53 @@ async def space_called(system: System, name: str, workspace: Workspace | None = 
     return found
 
 
-async def user_called(system: System, email: str) -> User:
-    """The person with this e-mail address.
+async def account_called(system: System, name: str) -> User:
+    """The account with this id, or the one that has proven this address. It is named, too, before it is changed.
 
-    :raises Failure: there is none.
+    An account that merely claims the address is not the one: the address can be claimed by anyone who knows it.
+
+    :raises Failure: there is none; accounts that claim the address are named by their ids.
+    :raises InvalidInput: the text is neither an id nor an address.
     """
+    if id_prefix(name) != USER:
+        found = await proven_account(system, name)
+        if found is not None:
+            return found
+        address = clean_email("account", name)
+        async with system.store.reading() as session:
+            claiming = await user_queries.users_claiming(session, address, CLAIMS_SHOWN)
+        raise Failure(_unproven(shown_email(address), claiming))
     async with system.store.reading() as session:
-        found = await user_queries.user_by_email(session, email.strip().lower())
+        found = await user_queries.user_by_id(session, name)
     if found is None:
-        raise Failure(f"There is no user '{email}'. Make one with: spacekey user create EMAIL")
-    return found
+        raise Failure(f"There is no account '{name}'. 'spacekey user list' shows them.")
+    return _named(found)
+
+
+async def proven_account(system: System, address: str) -> User | None:
+    """The account that has proven this address, named before it is changed; None where none has.
+
+    :raises InvalidInput: the text is no address.
+    """
+    email = clean_email("account", address)
+    async with system.store.reading() as session:
+        found = await user_queries.user_by_proven_email(session, email)
+    return None if found is None else _named(found)
+
+
+def _named(user: User) -> User:
+    say(f"Account {user.id}: {shown_account(user)}.")
+    return user
+
+
+def _unproven(address: str, claiming: list[User]) -> str:
+    if not claiming:
+        return f"No account has the address {address}. Make one with: spacekey user create EMAIL"
+    ids = ", ".join(one.id for one in claiming)
+    return (
+        f"No account has proven the address {address}; these claim it: {ids}. Name the one you mean by its id. "
+        "If you know that the address is theirs: spacekey user prove ID"
+    )
 
 
 def token_id(text: str) -> str:

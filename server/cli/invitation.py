@@ -1,12 +1,11 @@
-"""``spacekey member``: people who were invited to a workspace and are no members yet."""
+"""``spacekey member``: invitations to a workspace that were not accepted yet."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from spacekey.domain.refusal import NotFound, Refusal
+from spacekey.domain.refusal import Refusal
 
 from .codes import Failure
 from .confirm import confirmed
@@ -20,28 +19,26 @@ if TYPE_CHECKING:
     from spacekey.models.workspace import Workspace
     from spacekey.resolvers.system import System
 
-T = TypeVar("T")
-
 
 def invitations(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
-    """List the invitations to a workspace that nobody has accepted yet, newest first; never their codes."""
+    """List the invitations to a workspace that were not accepted yet, newest first; never their codes."""
 
     async def work(system: System) -> None:
         from .facts import invitation_facts
         from .find import every, workspace_called
 
         found = await workspace_called(system, workspace)
-        columns = ("email", "role", "invited_by", "created_at", "expires_at", "id")
+        columns = ("email", "name", "role", "invited_by", "created_at", "expires_at", "id")
         with Listing(as_json, *columns, limit=limit) as listing:
-            async for invitation, user in every(partial(_waiting, system, found)):
-                if not listing.add(invitation_facts(invitation, user)):
+            async for invitation in every(partial(_waiting, system, found)):
+                if not listing.add(invitation_facts(invitation)):
                     return
 
     run(work)
 
 
 def withdraw(workspace: WorkspaceName, email: Email, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Take back an invitation that nobody has accepted yet: its code is good for nothing from then on."""
+    """Take back an invitation that was not accepted yet: its code is good for nothing from then on."""
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.invitations import withdraw_invitation
@@ -55,43 +52,60 @@ def withdraw(workspace: WorkspaceName, email: Email, yes: Yes = False, as_json: 
         if found is None:
             shows = f"'spacekey member invitations {workspace}' shows those that do."
             raise Failure(f"No invitation waits for {email}. {shows}")
-        await withdraw_invitation(system, operator(), found[0].id)
-        return invitation_facts(*found)
+        await withdraw_invitation(system, operator(), found.id)
+        return invitation_facts(found)
 
     show_one(run(work), as_json)
 
 
-async def of_member(system: System, home: Workspace, email: str, change: Awaitable[T]) -> T:
-    """The answer to a change of a member.
+async def member_called(system: System, home: Workspace, account: str) -> User:
+    """The account that an argument names, when it is a member of the workspace.
 
-    :raises Failure: they are none, but invited; says how to take the invitation back.
-    :raises Refusal: whatever else the change is refused with.
+    :raises Failure: it is none, or there is no such account; where an invitation waits, says how to take it back.
     """
-    from spacekey.server.moments import written
+    from spacekey.domain.ids import USER, id_prefix
+    from spacekey.models import workspace_queries
 
-    try:
-        return await change
-    except NotFound:
-        found = await _invitation_of(system, home, email)
-        if found is None:
-            raise
-    role, until = found[0].role, shown(written(found[0].expires_at))
+    from .find import account_called, proven_account
+
+    waiting = None if id_prefix(account) == USER else await _invitation_of(system, home, account)
+    if waiting is not None and await proven_account(system, account) is None:
+        raise Failure(_waits(home, waiting))
+    found = await account_called(system, account)
+    async with system.store.reading() as session:
+        if await workspace_queries.member(session, home.id, found.id) is not None:
+            return found
+    if waiting is not None:
+        raise Failure(_waits(home, waiting))
     raise Failure(
-        f"{found[1].email} is no member yet: an invitation as '{role}' waits until {until}. "
-        f"Take it back with: spacekey member withdraw {home.slug} {found[1].email}"
+        f"The account {found.id} is no member of '{home.slug}'. 'spacekey member list {home.slug}' shows them."
     )
 
 
-async def _invitation_of(system: System, home: Workspace, email: str) -> tuple[Invitation, User] | None:
+def _waits(home: Workspace, invitation: Invitation) -> str:
+    from spacekey.resolvers.addresses import shown_email
+    from spacekey.server.moments import written
+
+    email, until = shown_email(invitation.email), shown(written(invitation.expires_at))
+    return (
+        f"{email} is no member yet: an invitation as '{invitation.role}' waits until {until}. "
+        f"Take it back with: spacekey member withdraw {home.slug} {email}"
+    )
+
+
+async def _invitation_of(system: System, home: Workspace, email: str) -> Invitation | None:
+    from spacekey.resolvers.addresses import clean_email
+
     from .find import every
 
-    async for invitation, user in every(partial(_waiting, system, home)):
-        if user.email == email.strip().lower():
-            return invitation, user
+    address = clean_email("email", email)
+    async for invitation in every(partial(_waiting, system, home)):
+        if invitation.email == address:
+            return invitation
     return None
 
 
-async def _waiting(system: System, home: Workspace, request: PageRequest) -> Page[tuple[Invitation, User]]:
+async def _waiting(system: System, home: Workspace, request: PageRequest) -> Page[Invitation]:
     from spacekey.resolvers.list_many import invitation_lists
 
     [page] = await invitation_lists(system, operator(), [home.id], request)

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .confirm import confirmed
-from .invitation import of_member
-from .options import AsJson, Email, Limit, NoWait, WorkspaceName, Yes
+from .invitation import member_called
+from .options import Account, AsJson, Limit, NoWait, WorkspaceName, Yes
 from .run import operator, run
 from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
+    from spacekey.resolvers.members import Invited
     from spacekey.resolvers.system import System
 
-INVITATION = "An invitation code, good once and for 7 days, to become a member with; it is not shown again:"
+INVITATION = (
+    "No account has proven this address, so this is an invitation. Hand the code to the person: whoever presents it "
+    "becomes a member. It is good once and for 7 days, and not shown again:"
+)
 
 
 def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
@@ -28,7 +32,8 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
         from .find import every, workspace_called
 
         found = await workspace_called(system, workspace)
-        with Listing(as_json, "email", "name", "role", "can_sign_in", "created_at", "user_id", limit=limit) as listing:
+        columns = ("email", "email_proven", "name", "role", "can_sign_in", "created_at", "user_id")
+        with Listing(as_json, *columns, limit=limit) as listing:
             async for member, user in every(lambda page: member_list(system, operator(), found.id, page)):
                 if not listing.add(member_facts(member, user)):
                     return
@@ -38,23 +43,38 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
 
 def add(
     workspace: WorkspaceName,
-    email: Email,
+    account: Annotated[
+        str, typer.Argument(metavar="ACCOUNT", help="An account's id (usr_…), or an e-mail address to invite.")
+    ],
     role: Annotated[str, typer.Option("--role", help="A role of the workspace, like 'viewer'.")],
-    name: Annotated[str | None, typer.Option("--name", help="A new person's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the list of invitations calls an invited person.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a person to a workspace; one without a password gets an invitation code, printed once, to accept first."""
+    """Add an account to a workspace: one named by its id, or the one that has proven the address.
+
+    For any other address an invitation code is printed, once; whoever presents it becomes the member.
+    """
 
     async def work(system: System) -> tuple[Facts, str | None]:
-        from spacekey.resolvers.members import add_member
+        from spacekey.domain.ids import USER, id_prefix
+        from spacekey.resolvers.members import Membership, add_account, add_member
 
-        from .facts import member_facts
-        from .find import workspace_to_change
+        from .facts import invited_facts, member_facts
+        from .find import account_called, proven_account, workspace_to_change
 
         found = await workspace_to_change(system, workspace)
-        made = await add_member(system, operator(), found.id, email=email, role=role, name=name)
-        code = None if made.invitation is None else made.invitation.reveal()
-        return member_facts(made.member, made.user), code
+        made: Membership | Invited
+        if id_prefix(account) == USER:
+            user = await account_called(system, account)
+            made = await add_account(system, operator(), found.id, user.id, role=role)
+        else:
+            await proven_account(system, account)
+            made = await add_member(system, operator(), found.id, email=account, role=role, name=name)
+        if isinstance(made, Membership):
+            return member_facts(made.member, made.user), None
+        return invited_facts(made.pending), made.invitation.reveal()
 
     facts, code = run(work)
     show_once(facts, code, INVITATION, as_json, field="invitation")
@@ -62,7 +82,7 @@ def add(
 
 def role(
     workspace: WorkspaceName,
-    email: Email,
+    account: Account,
     role: Annotated[str, typer.Argument(metavar="ROLE", help="The new role.")],
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -74,32 +94,33 @@ def role(
         from spacekey.server.moments import written
 
         from .facts import member_facts
-        from .find import user_called, workspace_to_change
+        from .find import workspace_to_change
 
-        home, user = await workspace_to_change(system, workspace), await user_called(system, email)
-        change = change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
-        made = await of_member(system, home, user.email, change)
+        home = await workspace_to_change(system, workspace)
+        user = await member_called(system, home, account)
+        made = await change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
         return {**member_facts(made.member, made.user), "effective_at": written(made.effective_at)}
 
     show_one(run(work), as_json)
 
 
 def remove(
-    workspace: WorkspaceName, email: Email, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False
+    workspace: WorkspaceName, account: Account, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False
 ) -> None:
     """Remove a member; the tokens they made stay, since tokens belong to the workspace."""
 
     async def work(system: System) -> Facts:
+        from spacekey.resolvers.addresses import shown_account
         from spacekey.resolvers.members import remove_member
         from spacekey.server.moments import written
 
         from .facts import member_facts
-        from .find import user_called, workspace_to_change
+        from .find import workspace_to_change
 
-        home, user = await workspace_to_change(system, workspace), await user_called(system, email)
-        confirmed(f"Remove {user.email} ({user.id}) from the workspace {home.id} '{home.name}'?", yes=yes)
-        change = remove_member(system, operator(), home.id, user.id, wait=not no_wait)
-        gone = await of_member(system, home, user.email, change)
+        home = await workspace_to_change(system, workspace)
+        user = await member_called(system, home, account)
+        confirmed(f"Remove {shown_account(user)}, {user.id}, from the workspace {home.id} '{home.name}'?", yes=yes)
+        gone = await remove_member(system, operator(), home.id, user.id, wait=not no_wait)
         return {**member_facts(gone.member, gone.user), "effective_at": written(gone.effective_at)}
 
     show_one(run(work), as_json)

@@ -24,8 +24,8 @@ _PARAMETERS = {
 }
 """What a resolver calls a field → what the commands call the parameter, where they differ."""
 
-_MADE_FROM = {"name": ("slug", "email")}
-"""What a field's value comes from where it was left out."""
+_MADE_FROM = {"name": ("slug", "email"), "email": ("account", "owner"), "account": ("email", "owner")}
+"""What a field's value comes from where it was left out, or where the command has no such parameter."""
 
 
 class Leaf(TyperCommand):

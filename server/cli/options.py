@@ -17,7 +17,12 @@ WorkspaceName: TypeAlias = Annotated[str, typer.Argument(metavar="WORKSPACE", he
 SpaceName: TypeAlias = Annotated[
     str, typer.Argument(metavar="SPACE", help="A space's id, or WORKSPACE/SPACE by their slugs.")
 ]
-Email: TypeAlias = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
+Email: TypeAlias = Annotated[
+    str, typer.Argument(metavar="EMAIL", help="The e-mail address that the invitation was made for.")
+]
+Account: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="An account's id (usr_…), or the address it has proven.")
+]
 TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A token's id (key_…), never its secret.")]
 Limit: TypeAlias = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")

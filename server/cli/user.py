@@ -1,4 +1,4 @@
-"""``spacekey user``: people who can sign in."""
+"""``spacekey user``: accounts, and whose address is proven."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from spacekey.domain.text_input import decode_text, one_line
 
 from .codes import USAGE, Failure
 from .confirm import confirmed
-from .options import AsJson, NoWait, Yes
+from .options import Account, AsJson, Limit, NoWait, Yes
 from .run import operator, run
-from .show import Facts, say, show_one
+from .show import Facts, Listing, say, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -22,8 +22,34 @@ STANDARD_INPUT = "standard input"
 PASSWORD_BYTES_MAX = 65_536
 
 
+def list_(
+    email: Annotated[
+        str | None, typer.Option("--email", metavar="EMAIL", help="Only accounts with this address, proven or not.")
+    ] = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List accounts, the newest first, with their ids and whether their address is proven."""
+
+    async def work(system: System) -> None:
+        from spacekey.resolvers.users import user_list
+
+        from .facts import user_facts
+        from .find import every
+
+        columns = ("id", "email", "email_proven", "sign_in_name", "name", "created_at")
+        with Listing(as_json, *columns, limit=limit) as listing:
+            async for user in every(lambda page: user_list(system, operator(), page, email)):
+                if not listing.add(user_facts(user)):
+                    return
+
+    run(work)
+
+
 def create(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address the person signs in with.")],
+    email: Annotated[
+        str, typer.Argument(metavar="EMAIL", help="The account's address and sign-in name. It counts as proven.")
+    ],
     name: Annotated[
         str | None, typer.Option("--name", help="The person's name; left out: what precedes the @.")
     ] = None,
@@ -32,7 +58,7 @@ def create(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a person with a password; it is asked for, never an argument."""
+    """Make an account with a password; it is asked for, never an argument."""
     chosen_password = _password(password_stdin)
 
     async def work(system: System) -> Facts:
@@ -46,22 +72,51 @@ def create(
     show_one(run(work), as_json)
 
 
+def prove(
+    account: Annotated[str, typer.Argument(metavar="ID", help="The account's id (usr_…).")],
+    as_json: AsJson = False,
+) -> None:
+    """Say that an account's address is its holder's: from then on it is matched with what others enter.
+
+    Other accounts that claim the address lose it, and one that signs in by it signs in by its id instead.
+    """
+
+    async def work(system: System) -> Facts:
+        from spacekey.domain.ids import USER, id_prefix
+        from spacekey.resolvers.addresses import shown_account
+        from spacekey.resolvers.users import prove_email
+
+        from .facts import user_facts
+        from .find import account_called
+
+        if id_prefix(account) != USER:
+            raise Failure("ID: write the account's id (usr_…). 'spacekey user list --email EMAIL' shows it.", USAGE)
+        found = await account_called(system, account)
+        proven = await prove_email(system, operator(), found.id)
+        say(f"{shown_account(proven)} is proven to be {proven.id}'s.")
+        return user_facts(proven)
+
+    show_one(run(work), as_json)
+
+
 def password(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")],
+    account: Account,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password's one line from standard input.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a person another password; all of their sessions end."""
+    """Give an account another password; all of its sessions end."""
     chosen = _password(password_stdin)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.users import reset_password
 
         from .facts import user_facts
+        from .find import account_called
 
-        return user_facts(await reset_password(system, operator(), email=email, password=chosen))
+        found = await account_called(system, account)
+        return user_facts(await reset_password(system, operator(), found.id, password=chosen))
 
     show_one(run(work), as_json)
 
@@ -79,6 +134,7 @@ def erase(
 
     async def work(system: System) -> Facts:
         from spacekey.models.user_queries import user_by_id
+        from spacekey.resolvers.addresses import shown_account
         from spacekey.resolvers.erase_user import erase_user
         from spacekey.server.moments import written
 
@@ -86,7 +142,7 @@ def erase(
             found = await user_by_id(session, account)
         if found is None:
             raise Failure(f"There is no user with the id '{account}'. Write an id (usr_…).")
-        say(f"Person {found.id} '{found.name}' ({found.email}).")
+        say(f"Person {found.id} '{found.name}' ({shown_account(found)}).")
         confirmed("Their names and addresses go everywhere, for good. Erase this person?", yes=yes)
         gone = await erase_user(system, operator(), found.id, wait=not no_wait)
         return {

@@ -8,9 +8,10 @@ import typer
 
 from .codes import USAGE, Failure
 from .confirm import confirmed
+from .member import INVITATION
 from .options import AsJson, NoWait, WorkspaceName, Yes
 from .run import operator, run
-from .show import Facts, Listing, show_one
+from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -40,7 +41,13 @@ def create(
     name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
     plan: Annotated[str | None, typer.Option("--plan", help="The catalog's default plan when left out.")] = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", metavar="EMAIL", help="A user who becomes its first owner.")
+        str | None,
+        typer.Option(
+            "--owner",
+            metavar="ACCOUNT",
+            help="Its first owner: an account's id (usr_…), or an e-mail address. If no account has proven the "
+            "address, an invitation code is printed, once.",
+        ),
     ] = None,
     take_resting_slug: Annotated[
         bool,
@@ -50,26 +57,34 @@ def create(
 ) -> None:
     """Create a workspace."""
 
-    async def work(system: System) -> Facts:
-        from spacekey.resolvers.workspaces import create_workspace
+    async def work(system: System) -> tuple[Facts, str | None]:
+        from spacekey.domain.ids import USER, id_prefix
+        from spacekey.resolvers.workspaces import create_workspace, create_workspace_for
 
-        from .facts import workspace_facts
-        from .find import user_called
+        from .facts import invitation_facts, workspace_facts
+        from .find import account_called, proven_account
 
-        owner_id = None if owner is None else (await user_called(system, owner)).id
-        made = await create_workspace(
-            system,
-            operator(),
-            name=name or slug,
-            slug=slug,
-            catalog=catalog,
-            plan=plan,
-            owner_id=owner_id,
-            take_resting_slug=take_resting_slug,
+        called, chosen = name or slug, {"slug": slug, "catalog": catalog}
+        if owner is None:
+            made = await create_workspace(
+                system, operator(), name=called, plan=plan, take_resting_slug=take_resting_slug, **chosen
+            )
+            return workspace_facts(made), None
+        await (account_called if id_prefix(owner) == USER else proven_account)(system, owner)
+        new = await create_workspace_for(
+            system, operator(), name=called, plan=plan, owner=owner, take_resting_slug=take_resting_slug, **chosen
         )
-        return workspace_facts(made)
+        shown = workspace_facts(new.workspace)
+        if new.invited is None:
+            return {**shown, "owner_id": new.owner.id if new.owner else None}, None
+        invited = invitation_facts(new.invited.pending)["email"]
+        return {**shown, "owner_id": None, "invited": invited}, new.invited.invitation.reveal()
 
-    show_one(run(work), as_json)
+    facts, code = run(work)
+    if code is None:
+        show_one(facts, as_json)
+    else:
+        show_once(facts, code, INVITATION, as_json, field="invitation")
 
 
 def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:

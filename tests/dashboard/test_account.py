@@ -79,7 +79,7 @@ async def test_another_password_ends_the_other_sessions_and_opens_the_next(visit
     await signed_out(elsewhere)
     await later.go("/")
     for password in (PASSWORD, ANOTHER):
-        await later.page.get_by_label("E-mail address").fill(email)
+        await later.page.get_by_label("Sign-in name").fill(email)
         await later.page.get_by_label("Password").fill(password)
         await later.page.get_by_role("button", name="Sign in").click()
         if password == PASSWORD:

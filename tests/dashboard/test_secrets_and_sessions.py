@@ -38,7 +38,7 @@ async def test_keyboard_alone_creates_copies_and_revokes(visitor: NewVisitor) ->
     owner = await visitor(permissions=["clipboard-read", "clipboard-write"])
     page, keyboard = owner.page, owner.page.keyboard
     await page.goto(owner.dashboard.url + tokens_of(owner))
-    await reach(page, "textbox", "E-mail address")
+    await reach(page, "textbox", "Sign-in name")
     await keyboard.type("owner@example.com")
     await keyboard.press("Tab")
     await keyboard.type(PASSWORD)
@@ -121,7 +121,7 @@ async def test_a_token_pasted_into_the_sign_in_is_told_apart(visitor: NewVisitor
     sent: list[str | None] = []
     await reader.go("/")
     page.on("request", lambda request: sent.append(request.post_data))
-    await page.get_by_label("E-mail address").fill("owner@example.com")
+    await page.get_by_label("Sign-in name").fill("owner@example.com")
     await page.get_by_label("Password").fill("em_live_" + "Ab1" * 12 + "Zz")
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("This is an API token.")).to_be_visible()
@@ -133,11 +133,11 @@ async def test_a_wrong_password_is_said_and_the_address_kept(visitor: NewVisitor
     reader = await visitor()
     page = reader.page
     await reader.go("/account")
-    await page.get_by_label("E-mail address").fill("nobody@example.com")
+    await page.get_by_label("Sign-in name").fill("nobody@example.com")
     await page.get_by_label("Password").fill("not the right one at all")
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("alert")).to_contain_text("do not belong together")
-    await expect(page.get_by_label("E-mail address")).to_have_value("nobody@example.com")
+    await expect(page.get_by_label("Sign-in name")).to_have_value("nobody@example.com")
 
 
 async def test_a_session_that_ended_asks_and_goes_on_with_what_was_typed(visitor: NewVisitor) -> None:

@@ -72,10 +72,10 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await newcomer.page.get_by_label("Invitation code").fill(code)
     await newcomer.page.get_by_label("New password").fill(PASSWORD)
     await newcomer.page.get_by_label("The same again").fill("something else entirely")
-    await newcomer.page.get_by_role("button", name="Set password and sign in").click()
+    await newcomer.page.get_by_role("button", name="Create account and join").click()
     await expect(newcomer.page.get_by_text("The two passwords differ.")).to_be_visible()
     await newcomer.page.get_by_label("The same again").fill(PASSWORD)
-    await newcomer.page.get_by_role("button", name="Set password and sign in").click()
+    await newcomer.page.get_by_role("button", name="Create account and join").click()
     await newcomer.page.get_by_role("link", name="Acme queues").click()
     await expect(newcomer.page.get_by_role("heading", name="Access tokens")).to_be_visible()
     await expect(newcomer.page.get_by_role("button", name="New token")).to_have_count(0)
@@ -130,7 +130,7 @@ async def test_a_withdrawn_invitation_is_gone_and_its_code_opens_nothing(visitor
     await invited.page.get_by_label("Invitation code").fill(code)
     for label in ("New password", "The same again"):
         await invited.page.get_by_label(label).fill(PASSWORD)
-    await invited.page.get_by_role("button", name="Set password and sign in").click()
+    await invited.page.get_by_role("button", name="Create account and join").click()
     await expect(invited.page.get_by_role("alert")).to_contain_text("no such invitation")
 
 

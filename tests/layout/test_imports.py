@@ -36,6 +36,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "models/postgres_engine.py": frozenset({"asyncpg"}),
     "models/postgres_lookup.py": frozenset({"asyncpg"}),
     "resolvers": frozenset({"sqlmodel"}),  # the type of a session, which they hand on
+    "resolvers/addresses.py": frozenset({"email_validator", "idna"}),
     "resolvers/passwords.py": frozenset({"argon2"}),
     "schema": frozenset({"graphql", "strawberry"}),
     "server": frozenset({"graphql", "rich", "starlette", "strawberry", "typer", "uvicorn"}),

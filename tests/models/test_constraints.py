@@ -29,7 +29,7 @@ class World:
     """Valid rows that are there already, for the broken ones to point at."""
 
     def __post_init__(self) -> None:
-        self.user = a_user(id="usr_1", email="a@example.com")
+        self.user = a_user(id="usr_1", sign_in_name="a", email="a@example.com", email_proven_at=NOW)
         self.workspace = a_workspace(id="ws_1", slug="one")
         self.other = a_workspace(id="ws_2")
         self.space = a_space(self.workspace, id="space_1", slug="main")
@@ -44,7 +44,7 @@ class World:
             a_token(self.workspace, id="key_3", rotated_to_id="key_1", retires_at=NOW),
             Member(workspace_id="ws_1", user_id="usr_1", role="owner", created_at=NOW),
             a_session(digest=bytes(32)),
-            invitation(bytes(32), "usr_1"),
+            invitation(bytes(32)),
             AuditChain(chain="ws_1", sequence=1, hash=bytes(32)),
             Setting(name="one", value=1.0),
             TokenFirstUse(token_id="key_1", at=NOW),
@@ -54,17 +54,20 @@ class World:
         ]
 
 
-def invitation(digest: bytes, user_id: str, workspace_id: str = "ws_1", own_id: str | None = None) -> Invitation:
-    return Invitation(
-        digest=digest,
-        id=own_id or f"inv_{digest.hex()[:30]}",
-        user_id=user_id,
-        workspace_id=workspace_id,
-        role="viewer",
-        invited_by="ada@example.com",
-        created_at=NOW,
-        expires_at=NOW,
-    )
+def invitation(digest: bytes, **given: Any) -> Invitation:
+    facts = {
+        "digest": digest,
+        "id": f"inv_{digest.hex()[:30]}",
+        "workspace_id": "ws_1",
+        "email": f"{digest.hex()[:10]}@example.com",
+        "role": "viewer",
+        "inviter_kind": "person",
+        "inviter_id": "usr_1",
+        "inviter_name": "ada@example.com",
+        "created_at": NOW,
+        "expires_at": NOW,
+    }
+    return Invitation(**{**facts, **given})
 
 
 def a_session(**given: Any) -> UserSession:
@@ -87,17 +90,19 @@ def workspace(**given: Any) -> Callable[[World], Row]:
 
 BROKEN: dict[str, Callable[[World], Row]] = {
     "pk_spacekey_users": lambda _: a_user(id="usr_1"),
-    "uq_spacekey_users_email": lambda _: a_user(email="a@example.com"),
-    "ck_spacekey_users_email_lower": lambda _: a_user(email="A@example.com"),
+    "uq_spacekey_users_sign_in_name": lambda _: a_user(sign_in_name="a"),
+    "uq_spacekey_users_email_proven": lambda _: a_user(email="a@example.com", email_proven_at=NOW),
+    "ck_spacekey_users_email_proven": lambda _: a_user(email=None, email_proven_at=NOW),
     "pk_spacekey_user_sessions": lambda _: a_session(digest=bytes(32)),
     "uq_spacekey_user_sessions_id": lambda _: a_session(id="ses_" + "0" * 30),
     "fk_spacekey_user_sessions_user_id": lambda _: a_session(user_id="usr_none"),
     "ck_spacekey_user_sessions_digest": lambda _: a_session(digest=b"short"),
-    "pk_spacekey_invitations": lambda _: invitation(bytes(32), "usr_1"),
-    "uq_spacekey_invitations_id": lambda _: invitation(b"d" * 32, "usr_1", own_id="inv_" + "0" * 30),
-    "fk_spacekey_invitations_user_id": lambda _: invitation(b"d" * 32, "usr_none"),
-    "fk_spacekey_invitations_workspace_id": lambda _: invitation(b"d" * 32, "usr_1", "ws_none"),
-    "ck_spacekey_invitations_digest": lambda _: invitation(b"short", "usr_1"),
+    "pk_spacekey_invitations": lambda _: invitation(bytes(32), email="b@example.com", id="inv_other"),
+    "uq_spacekey_invitations_id": lambda _: invitation(b"d" * 32, id="inv_" + "0" * 30),
+    "fk_spacekey_invitations_workspace_id": lambda _: invitation(b"d" * 32, workspace_id="ws_none"),
+    "uq_spacekey_invitations_pending": lambda _: invitation(b"d" * 32, email=f"{'00' * 5}@example.com"),
+    "ck_spacekey_invitations_inviter_kind": lambda _: invitation(b"d" * 32, inviter_kind="service"),
+    "ck_spacekey_invitations_digest": lambda _: invitation(b"short"),
     "pk_spacekey_workspaces": workspace(id="ws_1"),
     "uq_spacekey_workspaces_slug": workspace(slug="one"),
     "ck_spacekey_workspaces_limit_whole": workspace(per_minute=5),
@@ -189,23 +194,31 @@ async def test_a_deleted_space_gives_its_slug_back(store: Store) -> None:
 
 async def test_a_broken_constraint_is_a_conflict_and_nothing_is_kept(store: Store) -> None:
     with pytest.raises(Conflict):
-        await add(store, a_user(id="usr_1", email="a@example.com"), a_user(id="usr_2", email="a@example.com"))
+        await add(store, a_user(id="usr_1", sign_in_name="a"), a_user(id="usr_2", sign_in_name="a"))
     async with store.reading() as session:
         assert await session.get(type(a_user()), "usr_1") is None
 
 
-@pytest.mark.parametrize("gone", [UserSession, Invitation])
-async def test_what_belongs_to_a_user_goes_with_the_user(store: Store, gone: type[Row]) -> None:
-    user, tenant = a_user(), a_workspace()
+async def test_a_users_sessions_go_with_the_user(store: Store) -> None:
+    user = a_user()
     async with store.changing() as session:
-        session.add_all([user, tenant])
+        session.add(user)
         await session.flush()
         session.add(a_session(user_id=user.id))
-        session.add(invitation(b"d" * 32, user.id, tenant.id))
     async with store.changing() as session:
         await session.delete(await session.get_one(type(user), user.id))
     async with store.reading() as session:
-        assert await session.get(gone, b"d" * 32) is None
+        assert await session.get(UserSession, b"d" * 32) is None
+
+
+async def test_an_address_is_claimed_by_many_and_proven_by_one(store: Store) -> None:
+    await add(store, a_user(email="a@example.com", email_proven_at=NOW), *(a_user(email="a@example.com") for _ in "ab"))
+
+
+async def test_an_invitation_that_was_used_lets_another_wait(store: Store) -> None:
+    tenant = a_workspace(id="ws_1")
+    used = (invitation(bytes([n]) * 32, email="a@example.com", used_at=NOW) for n in (1, 2))
+    await add(store, tenant, *used, invitation(b"d" * 32, email="a@example.com"))
 
 
 async def test_a_deleted_workspace_gives_its_slug_back(store: Store) -> None:

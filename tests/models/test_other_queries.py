@@ -117,13 +117,37 @@ async def digests(store: Store, user: User) -> list[bytes]:
 
 
 async def test_users_are_found(store: Store) -> None:
-    user = a_user(email="a@example.com")
-    await add(store, user)
+    user = a_user(sign_in_name="ada", email="a@example.com", email_proven_at=NOW)
+    claims = [a_user(email="a@example.com", created_at=ago(days=2 - number)) for number in range(2)]
+    await add(store, user, *claims)
     async with store.reading() as session:
         assert await user_queries.user_by_id(session, user.id) == user
-        assert await user_queries.user_by_email(session, "a@example.com") == user
-        assert await user_queries.user_by_email(session, "b@example.com") is None
+        assert await user_queries.user_by_proven_email(session, "a@example.com") == user
+        assert await user_queries.user_by_proven_email(session, "b@example.com") is None
+        assert await user_queries.user_by_sign_in_name(session, ["nothing", "ada"]) == user
+        assert await user_queries.user_by_sign_in_name(session, ["a@example.com"]) is None
+        assert await user_queries.users_claiming(session, "a@example.com", 10) == claims
+        assert await user_queries.count_users_claiming(session, "a@example.com", but=claims[0].id) == 1
         assert await user_queries.users_by_ids(session, [user.id, "usr_none"]) == [user]
+
+
+async def test_the_nearest_of_the_names_that_were_typed_is_found(store: Store) -> None:
+    plain, folded = a_user(sign_in_name="straße@example.com"), a_user(sign_in_name="strasse@example.com")
+    await add(store, plain, folded)
+    async with store.reading() as session:
+        for first, second in ((plain, folded), (folded, plain)):
+            names = [first.sign_in_name or "", second.sign_in_name or ""]
+            assert await user_queries.user_by_sign_in_name(session, names) == first
+
+
+async def test_only_claims_are_released(store: Store) -> None:
+    proven, kept, lost = a_user(email="a@b.c", email_proven_at=NOW), a_user(email="a@b.c"), a_user(email="a@b.c")
+    await add(store, proven, kept, lost)
+    async with store.changing() as session:
+        await user_queries.release_email(session, "a@b.c", keep=kept.id)
+    async with store.reading() as session:
+        found = {one.id: one.email for one in await user_queries.users_by_ids(session, [proven.id, kept.id, lost.id])}
+    assert found == {proven.id: "a@b.c", kept.id: "a@b.c", lost.id: None}
 
 
 async def test_sessions_are_found_touched_and_ended(store: Store) -> None:
@@ -157,21 +181,23 @@ async def test_sessions_are_found_touched_and_ended(store: Store) -> None:
 
 
 async def test_an_invitation_is_good_once_and_in_time(store: Store) -> None:
-    user, workspace = a_user(), a_workspace()
+    workspace = a_workspace()
     good, late = (
         Invitation(
             digest=digest * 32,
             id=f"inv_{digest.hex()}",
-            user_id=user.id,
             workspace_id=workspace.id,
+            email=f"{digest.decode()}@example.com",
             role="viewer",
-            invited_by="ada@example.com",
+            inviter_kind="operator",
+            inviter_id="operator",
+            inviter_name="operator",
             created_at=ago(days=1),
             expires_at=end,
         )
         for digest, end in ((b"g", ahead(days=1)), (b"l", NOW))
     )
-    await add(store, user, workspace, good, late)
+    await add(store, workspace, good, late)
 
     async def use(digest: bytes) -> bool:
         async with store.changing() as session:
@@ -184,9 +210,10 @@ async def test_an_invitation_is_good_once_and_in_time(store: Store) -> None:
         found = await invitation_queries.invitation_by_digest(session, b"g" * 32)
         assert found is not None
         assert found.used_at == NOW
-        await invitation_queries.delete_invitations_of_user(session, user.id)
+        await invitation_queries.delete_invitations_by_id(session, [good.id, late.id])
     async with store.reading() as session:
         assert await invitation_queries.invitation_by_digest(session, b"l" * 32) is None
+        assert await invitation_queries.invitation_by_digest(session, b"g" * 32) is not None
 
 
 async def test_a_setting_is_the_default_until_it_is_written(store: Store) -> None:

@@ -26,6 +26,7 @@ from spacekey.resolvers.end_token import delete_token, disable_token, enable_tok
 from spacekey.resolvers.invitations import withdraw_invitation
 from spacekey.resolvers.list_many import invitation_lists
 from spacekey.resolvers.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.own_account import update_account
 from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
 from spacekey.resolvers.roles import set_role
 from spacekey.resolvers.rotate_token import rotate_token
@@ -61,7 +62,7 @@ class Scene:
         await add_member(self.system, self.owner, self.workspace.id, email="new@example.com", role="member")
         waiting = (await invitation_lists(self.system, self.owner, [self.workspace.id], PageRequest(1)))[0]
         assert isinstance(waiting, Page)
-        self.invitation = waiting.rows[0][0].id
+        self.invitation = waiting.rows[0].id
 
     def changes(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """Action → the change that must leave a row of it."""
@@ -90,6 +91,7 @@ class Scene:
             "session.sign_out": lambda: sign_out(system, owner, self.session),
             "session.end": lambda: end_session(system, owner, self.session_id, None),
             "session.end_others": lambda: end_other_sessions(system, owner, None),
+            "user.update": lambda: update_account(system, owner, name="Another"),
             "user.change_password": lambda: change_password(system, owner, current=PASSWORD, new=ANOTHER),
         }
 

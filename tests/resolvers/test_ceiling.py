@@ -19,7 +19,7 @@ from spacekey.resolvers.authority import authority_in
 from spacekey.resolvers.caller import Caller, MemberCaller, TokenCaller
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.members import Invited, add_member, change_member_role, remove_member
 from spacekey.resolvers.roles import set_role
 from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.update_token import TokenChanges, update_token
@@ -316,7 +316,7 @@ async def _move(
         case "member":
             email = f"m{len(callers)}@example.com"
             added = await add_member(system, caller, workspace.id, email=email, role="made")
-            assert added.invitation is not None
+            assert isinstance(added, Invited)
             code = added.invitation.reveal()
             joined = await accept_invitation(system, FACTS, None, code=code, password="nine yellow umbrellas out")
             callers.append(MemberCaller(joined.user.id, email, FACTS))

@@ -11,7 +11,6 @@ import pytest_asyncio
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.page import PageRequest
 from spacekey.domain.refusal import Conflict, Forbidden, NotFound
-from spacekey.domain.secret import Secret
 from spacekey.models.audit_queries import audit_events
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
@@ -22,7 +21,7 @@ from spacekey.resolvers.caller import TokenCaller
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.delete_workspace import delete_workspace
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import add_member
+from spacekey.resolvers.members import Invited, add_member
 from spacekey.resolvers.sessions import session_outcome, sign_in
 from spacekey.resolvers.spaces import create_space
 from spacekey.resolvers.verify import StoreVerifier
@@ -101,7 +100,7 @@ async def test_there_is_nothing_left_to_come_back_to(store: Store) -> None:
             await token_view(world.system, caller, token.view.token.id)
         with pytest.raises(NotFound):
             await delete_workspace(world.system, caller, workspace.id)
-    assert invited.invitation is not None
+    assert isinstance(invited, Invited)
     with pytest.raises(NotFound):
         await accept_invitation(world.system, FACTS, None, code=invited.invitation.reveal(), password=FIRST)
     with pytest.raises(Conflict, match="rests"):
@@ -149,7 +148,8 @@ async def test_nobody_joins_and_nothing_is_made_while_it_is_deleted(store: Store
         owner = await world.member(workspace, "owner")
         email = f"new{number}@example.com"
         invited = await add_member(world.system, owner, workspace.id, email=email, role="member")
-        code = invited.invitation or Secret("")
+        assert isinstance(invited, Invited)
+        code = invited.invitation
         answers = await asyncio.gather(
             accept_invitation(world.system, FACTS, None, code=code.reveal(), password=FIRST),
             delete_workspace(world.system, owner, workspace.id),

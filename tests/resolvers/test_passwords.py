@@ -17,7 +17,7 @@ from spacekey.resolvers import passwords
 from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.common_stems import common_stems
-from spacekey.resolvers.members import add_member
+from spacekey.resolvers.members import Invited, Membership, add_member
 from spacekey.resolvers.password_cover import left_over
 from spacekey.resolvers.passwords import LENGTH_MAX, check_password
 from spacekey.resolvers.sessions import change_password
@@ -148,10 +148,11 @@ async def test_names_around_somebody_are_no_password_by_any_door(store: Store) -
     await create_user(system, OPERATOR, email=email, name="Ada Lovelace", password=good)
     workspace = await world.workspace("emit", slug="bletchley-park")
     added = await add_member(system, OPERATOR, workspace.id, email=email, role="owner")
+    assert isinstance(added, Membership)
     ada = MemberCaller(added.user.id, email, FACTS)
     for password in (*bad, "Bletchley-Park-7"):
         with pytest.raises(InvalidInput, match="guessed first"):
-            await reset_password(system, OPERATOR, email=email, password=password)
+            await reset_password(system, OPERATOR, ada.id, password=password)
         with pytest.raises(InvalidInput, match="guessed first"):
             await change_password(system, ada, current=good, new=password)
 
@@ -160,7 +161,7 @@ async def test_the_workspace_one_is_invited_to_is_no_first_password(store: Store
     world = make_world(store)
     workspace = await world.workspace("emit", slug="bletchley-park")
     added = await add_member(world.system, OPERATOR, workspace.id, email="new@example.com", role="viewer")
-    assert added.invitation is not None
+    assert isinstance(added, Invited)
     code = added.invitation.reveal()
     with pytest.raises(InvalidInput, match="guessed first"):
         await accept_invitation(world.system, FACTS, None, code=code, password="Bletchley-Park-7")

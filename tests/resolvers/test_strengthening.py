@@ -33,7 +33,7 @@ from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.caller import Caller, MemberCaller, Operator, TokenCaller
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import disable_token, enable_token, revoke_token
-from spacekey.resolvers.members import add_member, change_member_role
+from spacekey.resolvers.members import Invited, add_member, change_member_role
 from spacekey.resolvers.roles import set_role
 from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.update_token import TokenChanges, update_token
@@ -412,7 +412,7 @@ async def join(world: World, caller: Caller, workspace_id: str, role: str) -> Me
     """Someone new who accepts the caller's invitation."""
     email = f"m{secrets.token_hex(6)}@example.com"
     added = await add_member(world.system, caller, workspace_id, email=email, role=role)
-    assert added.invitation is not None
+    assert isinstance(added, Invited)
     code = added.invitation.reveal()
     joined = await accept_invitation(world.system, FACTS, None, code=code, password="nine yellow umbrellas out")
     return MemberCaller(joined.user.id, email, FACTS)

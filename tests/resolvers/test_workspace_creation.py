@@ -14,7 +14,7 @@ from spacekey.models.workspace import Workspace
 from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.delete_workspace import delete_workspace
 from spacekey.resolvers.system import System, WorkspaceCreation
-from spacekey.resolvers.workspaces import creatable_catalogs, create_workspace
+from spacekey.resolvers.workspaces import creatable_catalogs, create_workspace, create_workspace_for
 from spacekey.server.build import workspace_creation
 from spacekey.server.settings import Settings
 from support.world import OPERATOR, example_catalogs, make_world
@@ -32,7 +32,7 @@ async def test_as_shipped_only_the_operator_makes_workspaces(store: Store) -> No
     with pytest.raises(Forbidden, match="made by the operator"):
         await made(system, ada, "mine")
     assert creatable_catalogs(system) == []
-    await create_workspace(system, OPERATOR, name="theirs", slug="theirs", catalog="spooled", owner_id=ada.id)
+    await create_workspace_for(system, OPERATOR, name="theirs", slug="theirs", catalog="spooled", owner=ada.id)
 
 
 async def test_a_person_owns_as_many_as_the_settings_say_however_they_ask(store: Store) -> None:
@@ -50,7 +50,7 @@ async def test_a_person_owns_as_many_as_the_settings_say_however_they_ask(store:
     await made(system, ada, "ada-again")  # deleted ones do not count
     with pytest.raises(Forbidden):
         await made(system, ada, "ada-once-more")
-    await create_workspace(system, OPERATOR, name="o", slug="o", catalog="spooled", owner_id=ada.id)
+    await create_workspace_for(system, OPERATOR, name="o", slug="o", catalog="spooled", owner=ada.id)
 
 
 async def test_people_make_workspaces_of_the_named_catalogs_only(store: Store) -> None:

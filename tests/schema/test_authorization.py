@@ -110,7 +110,7 @@ class Stage:
         await add_member(system, OPERATOR, workspace.id, email=email, role=LOWEST[self.catalog.name])
         page = (await invitation_lists(system, OPERATOR, [workspace.id], PageRequest(100)))[0]
         assert isinstance(page, Page)
-        return next(one.id for one, user in page.rows if user.email == email)
+        return next(one.id for one in page.rows if one.email == email)
 
     async def variables(self, on: On, workspace: Workspace, asker: Asker) -> dict[str, str]:
         """The ids of a fresh target in the workspace, within the asker's space where it has one."""

@@ -142,7 +142,7 @@ class Shop:
         await add_member(system, self.owner, self.workspace.id, email=email, role="member")
         [page] = await invitation_lists(system, OPERATOR, [self.workspace.id], PageRequest(100))
         assert isinstance(page, Page)
-        return page.rows[0][0].id
+        return page.rows[0].id
 
     async def target(self, on: On) -> dict[str, str]:
         """The ids of something fresh for an operation to work on."""

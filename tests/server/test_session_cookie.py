@@ -12,7 +12,7 @@ from spacekey.models.token import Token
 from spacekey.resolvers.authority import authority_in
 from spacekey.resolvers.caller import TokenCaller
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import add_member
+from spacekey.resolvers.members import Invited, add_member
 from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
 from spacekey.server.session_cookie import COOKIE
 from support.server import Served, served
@@ -105,7 +105,7 @@ async def test_accepting_an_invitation_ends_the_session_that_the_browser_had(dat
         owner = await server.world.member(workspace, "owner")
         old = await signed_in(server)
         added = await add_member(server.world.system, owner, workspace.id, email=ada.name, role="member")
-        assert added.invitation is not None
+        assert isinstance(added, Invited)
         new = session_in(await ask(server, ACCEPT, old, code=added.invitation.reveal()))
         assert [await who(server, one) for one in (old, new)] == [None, ADA]
 

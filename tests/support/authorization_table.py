@@ -82,6 +82,7 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Mutation.changePassword": Operation(
         'mutation { changePassword(input: {current: "x", new: "y"}) { __typename } }', Who.MEMBER
     ),
+    "Mutation.updateAccount": Operation('mutation { updateAccount(input: {name: "N"}) { __typename } }', Who.MEMBER),
     "Mutation.endSession": Operation(
         'mutation { endSession(input: {id: "ses_01k0000000000000000000000a"}) { __typename } }', Who.MEMBER
     ),

@@ -38,7 +38,7 @@ async def chromium(path: str, *arguments: str) -> AsyncIterator[Browser]:
 async def sign_in(page: Page, url: str, email: str = "owner@example.com") -> None:
     """Sign in at an address, and wait for what it shows."""
     await page.goto(url)
-    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Sign-in name").fill(email)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.get_by_role("heading", name="Sign in").wait_for(state="detached")

@@ -20,6 +20,7 @@ from spacekey.middleware.graphql import ScopedSchema
 from spacekey.models.store import Store
 from spacekey.models.user import User
 from spacekey.models.workspace import Space, Workspace
+from spacekey.resolvers.addresses import shown_account
 from spacekey.resolvers.attempts import Attempts
 from spacekey.resolvers.caller import Caller, MemberCaller, Operator, RequestFacts, caller_of
 from spacekey.resolvers.members import add_member
@@ -84,7 +85,7 @@ class World:
     async def user(self, email: str) -> MemberCaller:
         """A person with a password, as a caller."""
         made: User = await create_user(self.system, OPERATOR, email=email, name=email.split("@")[0], password=PASSWORD)
-        return MemberCaller(made.id, made.email, FACTS)
+        return MemberCaller(made.id, shown_account(made), FACTS)
 
     async def workspace(self, catalog: str, *, plan: str | None = None, slug: str | None = None) -> Workspace:
         """A workspace without members; on the catalog's default plan unless said otherwise."""

@@ -79,6 +79,9 @@ JSON_CALLS: dict[str, list[str]] = {
     "member remove": ["emit-demo", "bob@example.com", "--yes"],
     "member invitations": ["emit-demo"],
     "member withdraw": ["emit-demo", "invited@example.com", "--yes"],
+    "user list": [],
+    "user prove": ["USER"],
+    "user erase": ["USER", "--yes"],
     "user create": ["ada@example.com", "--password-stdin"],
     "user password": ["bob@example.com", "--password-stdin"],
     "staleness show": [],
@@ -110,7 +113,8 @@ def test_json_is_all_there_is_on_standard_output(filled: Cli, words: str) -> Non
     filled("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
     filled("member", "add", "emit-demo", "invited@example.com", "--role", "viewer")
     token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
-    args = [token if one == "TOKEN" else one for one in JSON_CALLS[words]]
+    user = filled.lines("user", "list", "--email", "bob@example.com")[0]["id"]
+    args = [{"TOKEN": token, "USER": user}.get(one, one) for one in JSON_CALLS[words]]
     stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else "seven wooden boats at noon\n"
     printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
     documents = [json.loads(line) for line in printed.splitlines()]

@@ -120,7 +120,7 @@ def rename(cli: Cli, old: str, new: str, *, by_owner: bool = False) -> None:
                 found = await workspace_queries.workspace_by_slug(session, old)
                 assert found is not None
                 owners = await workspace_queries.owners_of(session, found.id, "owner", 1)
-            caller: Caller = MemberCaller(owners[0].id, owners[0].email, FACTS) if by_owner else OPERATOR
+            caller: Caller = MemberCaller(owners[0].id, owners[0].name, FACTS) if by_owner else OPERATOR
             await update_workspace(world.system, caller, found.id, WorkspaceChanges(slug=new))
         finally:
             await store.aclose()

@@ -13,10 +13,13 @@ def test_a_workspace_is_made_and_found_by_slug_and_id(cli: Cli) -> None:
     cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     made = cli.one("workspace", "create", "acme", "--catalog", "guard", "--plan", "paid", "--owner", "ada@example.com")
     assert (made["slug"], made["catalog"], made["plan"], made["status"]) == ("acme", "guard", "paid", "active")
+    owner_id = made.pop("owner_id")
+    assert made.pop("invitation", None) is None
     assert cli.one("workspace", "show", "acme") == cli.one("workspace", "show", made["id"]) == made
     assert cli.lines("workspace", "list") == [made]
     [owner] = cli.lines("member", "list", "acme")
     assert (owner["email"], owner["role"], owner["can_sign_in"]) == ("ada@example.com", "owner", True)
+    assert (owner["user_id"], owner["email_proven"]) == (owner_id, True)
 
 
 def test_plan_limit_and_suspension(filled: Cli) -> None:
@@ -58,6 +61,7 @@ def test_a_members_role_is_changed_and_the_member_removed(filled: Cli) -> None:
 def test_somebody_with_a_password_needs_no_invitation(filled: Cli) -> None:
     filled("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     assert filled.one("member", "add", "emit-demo", "ada@example.com", "--role", "admin")["invitation"] is None
+    assert "Account usr_" in filled("member", "remove", "emit-demo", "ada@example.com", "--yes").stderr
     assert filled("member", "add", "guard-demo", "ada@example.com", "--role", "admin").stdout == ""
 
 
@@ -74,7 +78,9 @@ def test_a_forgotten_password_is_replaced_and_never_repeated(cli: Cli) -> None:
     cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     done = cli("user", "password", "Ada@example.com", "--password-stdin", stdin=f"{other}\n")
     assert (done.exit_code, other in done.output) == (0, False)
-    assert "no such user" in cli.error("user", "password", "bob@example.com", "--password-stdin", stdin=f"{other}\n")
+    assert "No account has the address" in cli.error(
+        "user", "password", "bob@example.com", "--password-stdin", stdin=f"{other}\n"
+    )
 
 
 def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
@@ -94,7 +100,11 @@ def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
         (["workspace", "create", "acme", "--catalog", "emit", "--name", "a\nb"], 1, "spacekey: --name: "),
         (["workspace", "create", "", "--catalog", "emit"], 1, "spacekey: SLUG: "),
         (["workspace", "create", "emit-demo", "--catalog", "emit"], 1, "taken"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "x@example.com"], 1, "user create"),
+        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "nobody"], 1, "spacekey: --owner: "),
+        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "usr_" + "0" * 26], 1, "no account"),
+        (["user", "prove", "owner@example.com"], 2, "account's id"),
+        (["user", "prove", "usr_" + "0" * 26], 1, "no account"),
+        (["user", "create", "owner@example.com", "--password-stdin"], 1, "has proven the address"),
         (["workspace", "plan", "emit-demo", "taem"], 1, "spacekey: PLAN: Unknown plan 'taem'. Did you mean 'team'"),
         (["workspace", "limit", "emit-demo"], 2, "--per-minute"),
         (["workspace", "limit", "emit-demo", "--per-minute", "5"], 1, "--burst"),
@@ -103,7 +113,7 @@ def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
         (["space", "create", "emit-demo", "Third!"], 1, "spacekey: SLUG: "),
         (["space", "create", "emit-demo", "x" * 201], 1, "spacekey: SLUG: "),
         (["space", "delete", "staging", "--yes"], 2, "WORKSPACE/SPACE"),
-        (["member", "add", "emit-demo", "nobody", "--role", "viewer"], 1, "spacekey: EMAIL: "),
+        (["member", "add", "emit-demo", "nobody", "--role", "viewer"], 1, "spacekey: ACCOUNT: "),
         (["member", "add", "emit-demo", "a@example.com", "--role", "boss"], 1, "spacekey: --role: Unknown role"),
         (["member", "role", "emit-demo", "owner@example.com", "viewr"], 1, "ROLE: Unknown role 'viewr'. Did you mean"),
         (["member", "add", "emit-demo", "owner@example.com", "--role", "viewer"], 1, "member already"),
@@ -116,5 +126,5 @@ def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
 )
 def test_a_refusal_changes_nothing_and_says_what_to_do(filled: Cli, args: list[str], code: int, said: str) -> None:
     before = filled.lines("audit", "verify")
-    assert said in filled.error(*args, code=code)
+    assert said in filled.error(*args, code=code, stdin=f"{PASSWORD}\n" if "--password-stdin" in args else None)
     assert filled.lines("audit", "verify") == before

@@ -1,0 +1,11 @@
+// An e-mail address, and whether it is known to be that person's.
+
+import { h } from "../base/dom.js";
+
+/** The address with a mark where it is unproven; the id where there is none. one: { email, emailProven, userId, id } */
+export function address(one) {
+  if (!one.email) return h("span", { class: "quiet" }, one.userId ?? one.id);
+  if (one.emailProven) return one.email;
+  const title = "This address was entered, and nothing proves that it is theirs.";
+  return [one.email, h("span", { class: "quiet", title }, " (unproven)")];
+}
