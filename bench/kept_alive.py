@@ -8,7 +8,6 @@ Budget: at most 1.5.
 """
 
 import os
-import re
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ._served import connection_to, status_of_response
+from ._served import address_of, connection_to, status_of_response
 from ._turns import ROOT, borrow_from_tests, ratios, show
 
 ROUNDS = 30
@@ -68,8 +67,8 @@ def measure(rounds: int = ROUNDS, requests: int = REQUESTS_A_ROUND) -> list[dict
         shipped = Installation(f"sqlite:///{folder / 'kept_alive.db'}", folder).serving()
         plain = started(UVICORN, os.environ, folder, r"running on (http://\S+)", cwd=ROOT)
         lines = {
-            BARE: connection_to(_address(running.enter_context(plain))),
-            SHIPPED: connection_to(_address(running.enter_context(shipped))),
+            BARE: connection_to(address_of(running.enter_context(plain))),
+            SHIPPED: connection_to(address_of(running.enter_context(shipped))),
         }
         for connection in lines.values():
             running.enter_context(connection)
@@ -93,13 +92,6 @@ def _row(name: str, spells: list[list[float]]) -> dict[str, object]:
         "requests_a_second": round(len(every) / sum(every)),
         "ratio": 1.0,
     }
-
-
-def _address(url: str) -> tuple[str, int]:
-    found = re.fullmatch(r"http://([0-9.]+):(\d+)", url)
-    if found is None:
-        raise RuntimeError(f"no address: {url}")
-    return found[1], int(found[2])
 
 
 if __name__ == "__main__":
