@@ -47,8 +47,10 @@ class GraphQLDoor:
         media = response_type(request.headers.getlist("accept"))
         if media is None:
             return _errors(JSON_TYPE, 406, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}.")
-        if principal_of(request) is None and (wait := parts_of(request).anonymous.wait_seconds(request.scope)):
-            return problems.work_limited(wait)  # a session that has ended, or another cookie
+        if principal_of(request) is None:  # with a session that has ended, say, or another cookie
+            refusal = await parts_of(request).anonymous.refusal(request.scope)
+            if refusal is not None:
+                return refusal
         try:
             asked = await graphql_request(request)
         except BadBody as error:

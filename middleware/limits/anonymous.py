@@ -7,16 +7,18 @@ A token has its plan's limit; a caller without one would have none, and parsing,
 takes time from everyone else on the event loop. What a request costs is known when it is done: so its time is
 measured, charged to the address, and the address's next request without credentials is refused while the account is
 empty. A request that carries credentials is not refused here, because they may be good; an application that does
-work for callers whose credentials were none asks :meth:`AnonymousBudget.wait_seconds` again before it begins.
+work for callers whose credentials were none asks :meth:`AnonymousBudget.refusal` again before it begins.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
 from math import ceil
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey.domain.network import network_of
@@ -39,16 +41,38 @@ class AnonymousBudget:
 
     :param limit: milliseconds of CPU time, a minute and at once. Each process has a budget of its own.
     :param addresses_max: how many addresses are told apart; all further ones share an account.
+    :param pause_seconds: how long a refusal is held back, so that a client that asks again as soon as it is answered
+        does not keep the process busy with refusals.
+    :param paused_max: how many refusals are held back at the same time; further ones are answered at once.
     :param clock: seconds, monotonic through suspension.
     """
 
-    def __init__(self, limit: Limit, *, addresses_max: int = 10_000, clock: Clock = boot_clock) -> None:
+    def __init__(
+        self,
+        limit: Limit,
+        *,
+        addresses_max: int = 10_000,
+        pause_seconds: float = 1.0,
+        paused_max: int = 64,
+        clock: Clock = boot_clock,
+    ) -> None:
         self._accounts = WorkBudget(limit, keys_max=addresses_max, clock=clock)
+        self.pause_seconds = pause_seconds
+        self._paused_max = paused_max
+        self._paused = 0
 
-    def wait_seconds(self, scope: Scope) -> int | None:
-        """After how many seconds the address may ask again; None when it may now."""
+    async def refusal(self, scope: Scope) -> Response | None:
+        """Return 429 with ``Retry-After`` where the address has used up its budget, after a pause; else None."""
         wait = self._accounts.wait_seconds(_address(scope))
-        return ceil(wait) if wait else None
+        if not wait:
+            return None
+        if self._paused < self._paused_max:
+            self._paused += 1
+            try:
+                await asyncio.sleep(self.pause_seconds)
+            finally:
+                self._paused -= 1
+        return problems.work_limited(ceil(wait))
 
     def charge(self, scope: Scope, cpu_seconds: float) -> None:
         """Charge CPU time that was spent for the address."""
@@ -86,8 +110,8 @@ class AnonymousWork:
             await self.app(scope, receive, send)
             return
         claims = any(name in CREDENTIALS for name, _ in scope["headers"])
-        if not claims and (wait := self._budget.wait_seconds(scope)) is not None:
-            await problems.work_limited(wait)(scope, receive, send)
+        if not claims and (refusal := await self._budget.refusal(scope)) is not None:
+            await refusal(scope, receive, send)
             return
         work = _Work(self.app(scope, receive, send), self._cpu_clock)
         if not claims:

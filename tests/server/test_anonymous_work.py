@@ -24,6 +24,7 @@ async def spent(database_url: str) -> AsyncIterator[tuple[Served, httpx.AsyncCli
     """The server, and a client at an address whose budget is used up."""
     settings = Settings(database_url=database_url, anonymous_cpu_ms=1, anonymous_cpu_ms_burst=1)
     async with served(database_url, settings=settings) as server, client_at(server, STRANGER) as stranger:
+        server.parts.anonymous.pause_seconds = 0.0
         for _ in range(REQUESTS_MAX):
             answer = await ask(stranger)
             if answer.status_code == 429:
@@ -99,6 +100,7 @@ async def test_behind_a_trusted_proxy_it_is_the_clients_address_that_pays(databa
         database_url=database_url, anonymous_cpu_ms=1, anonymous_cpu_ms_burst=1, trusted_proxies=("10.0.0.1",)
     )
     async with served(database_url, settings=settings) as server, client_at(server, "10.0.0.1") as proxy:
+        server.parts.anonymous.pause_seconds = 0.0
         for _ in range(REQUESTS_MAX):
             answer = await ask(proxy, **{"X-Forwarded-For": STRANGER})
             if answer.status_code == 429:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,12 +35,15 @@ class Setting:
     now: float = 100.0
     cpu: float = 5.0
     cpu_a_verification: float = 0.0
+    pause_seconds: float = 0.0
     waits: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         limit = Limit(per_minute=600, burst=1_000)
-        self.budget = AnonymousBudget(limit, addresses_max=100, clock=lambda: self.now)
+        self.budget = AnonymousBudget(
+            limit, addresses_max=100, pause_seconds=self.pause_seconds, paused_max=2, clock=lambda: self.now
+        )
 
     async def verify(self, secret: Secret) -> Verdict:
         self.cpu += self.cpu_a_verification
@@ -173,3 +177,19 @@ async def test_a_cancellation_and_a_failure_pass_through_and_are_charged() -> No
         assert (await stranger.get("/work?seconds=0")).status_code == 429
         with pytest.raises(KeyError):
             await stranger.get("/work", headers=GOOD)
+
+
+async def test_so_many_refusals_are_held_back_and_no_more() -> None:
+    """A client that asks again at once is slowed down; many of them do not fill the server with waiting requests."""
+    at = Setting(pause_seconds=3_600.0)
+    async with at.client() as stranger:
+        await stranger.get("/work?seconds=2")
+        asked = [asyncio.ensure_future(stranger.get("/work?seconds=0")) for _ in range(5)]
+        answered = [(await one).status_code for one in itertools.islice(asyncio.as_completed(asked), 3)]
+        assert answered == [429, 429, 429]
+        held = [task for task in asked if not task.done()]
+        assert len(held) == 2
+        assert (await stranger.get("/work?seconds=0", headers=GOOD)).status_code == 200
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
