@@ -15,7 +15,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from spacekey.middleware import optional, problems, visit_of
+from spacekey.middleware import optional, visit_of
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
 from spacekey.resolvers.caller import caller_of
