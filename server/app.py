@@ -172,6 +172,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             yield
         finally:
             looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)  # it gives its connection back first
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WRITES_SECONDS):
                     await parts.refusals.flush()
