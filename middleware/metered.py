@@ -53,17 +53,19 @@ class Metered(Asking):
             self._used |= scopes or NO_SCOPES
 
     async def charge(self, cost: int) -> Decision | None:
-        """Charge what a GraphQL operation costs; over HTTP what the request has paid already is taken off.
+        """Charge what a GraphQL operation costs; over HTTP what the request has paid already is taken off, once.
 
-        :returns: None where there is no limit to charge.
+        :returns: None where there is nothing left to charge.
         """
         outcome, over_http = self._outcome, self._scope["type"] == "http"
         if not isinstance(outcome, Valid):
             return None
         if over_http and self.decision is not None:
-            cost -= self._paid
+            paid = min(self._paid, cost)
+            self._paid -= paid  # the next operation of a batch pays for itself
+            cost -= paid
         if cost <= 0:
-            return self.decision
+            return None
         decision = await self._gate.charge(outcome.principal, cost)
         if over_http and decision is not None:
             self.decision = decision

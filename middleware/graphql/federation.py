@@ -25,6 +25,8 @@ class ScopedFederationSchema(ScopedSchema, federation.Schema):
         types = list(schema_directive_types)
         if FederationRequiresScopes in types:
             types = [one for one in types if one is not RequiresScopes]
+            known = self._schema_graphql_directives
+            self._schema_graphql_directives = {**known, RequiresScopes: known[FederationRequiresScopes]}
         return super()._collect_graphql_directives(types)
 
     def entities_resolver(self, info: Info, representations: list[FederationAny]) -> list[FederationAny]:

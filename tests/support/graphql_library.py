@@ -172,7 +172,7 @@ class Subscription:
         yield Book(id=strawberry.ID("b2"), title="Snow")
 
 
-OPEN = ("Query", "Mutation", "Subscription", "Book", "Desk", "Thing")
+OPEN = ("Query", "Mutation", "Subscription", "Book")
 """The types with open fields, for ``public``."""
 
 

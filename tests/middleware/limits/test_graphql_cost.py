@@ -14,6 +14,7 @@ import strawberry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
+from strawberry.schema.config import StrawberryConfig
 
 from spacekey.domain.principal import Limit
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
@@ -74,7 +75,10 @@ def limits(request: pytest.FixtureRequest) -> MemoryLimiter:
 def app_with(memory: MemoryVerifier, limits: MemoryLimiter) -> Starlette:
     ran.clear()
     schema = ScopedSchema(
-        Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False, cost=cost_of)
+        Query,
+        subscription=Subscription,
+        scopes=ScopeEnforcement(fail_on_undeclared=False, cost=cost_of),
+        config=StrawberryConfig(batching_config={"max_operations": 20}),
     )
     graphql = ScopedGraphQL(schema)
     return Starlette(
@@ -106,6 +110,32 @@ async def test_an_operation_costs_what_it_costs_and_the_request_is_part_of_it(li
     assert ran == ["rows", "rows"]
     assert (await ask(app, token, 2)).json()["data"] == {"rows": 2}  # what was refused cost the request alone
     assert (await ask(app, token, 1)).status_code == 429
+
+
+@pytest.mark.parametrize("costs", [[1] * 4, [3, 1, 5], [1, 20, 1, 1], [20, 1, 20], [1] * 12], ids=str)
+async def test_each_operation_of_a_batch_is_charged_and_decided_by_itself(
+    limits: MemoryLimiter, costs: list[int]
+) -> None:
+    memory = MemoryVerifier()
+    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    document = "query ($first: Int!) { rows(first: $first) }"
+    batch: list[dict[str, Any]] = [{"query": document, "variables": {"first": cost}} for cost in costs]
+    batch.append({"query": "{ secret }"})
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+        answers = (await client.post("/graphql", json=batch, headers=headers)).json()
+
+    left, paid = LIMIT.burst - 1, 1
+    for cost, answer in zip(costs, answers, strict=False):
+        to_pay = cost - min(paid, cost)
+        paid -= min(paid, cost)
+        if to_pay <= left:
+            left -= to_pay
+            assert answer["data"] == {"rows": cost}
+        else:
+            assert [error["extensions"]["code"] for error in answer["errors"]] == ["RATE_LIMITED"]
+    assert [error["extensions"]["code"] for error in answers[-1]["errors"]] == ["INSUFFICIENT_SCOPE"]
+    assert len(answers) == len(batch)
 
 
 async def test_an_operation_above_the_burst_never_runs_and_says_so(limits: MemoryLimiter) -> None:
