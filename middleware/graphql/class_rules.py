@@ -55,20 +55,19 @@ class ClassRules:
 
     def _same_fields(self, origin: type, field: StrawberryField) -> Iterator[tuple[_Class, StrawberryField]]:
         """The field in every class that has it, also where a class has renamed it on the way."""
-        mro = list(origin.__mro__)
-        if isinstance(field.origin, type) and field.origin not in mro:
-            mro += field.origin.__mro__
-        classes = [self._class(one) for one in mro]
+        classes = {cls: self._class(cls) for cls in origin.__mro__}
         python_names, graphql_names = {field.python_name}, {self._names.from_field(field)}
         found: dict[tuple[int, int], tuple[_Class, StrawberryField]] = {}
         size = -1
         while size != len(found):
             size = len(found)
-            for cls in classes:
+            for cls in list(classes.values()):
                 for same in cls.named(python_names, graphql_names):
                     found[id(cls), id(same)] = cls, same
                     python_names.add(same.python_name)
                     graphql_names.add(self._names.from_field(same))
+                    if isinstance(same.origin, type):
+                        classes |= {one: self._class(one) for one in same.origin.__mro__}
         yield from found.values()
 
     def _class(self, cls: type) -> _Class:

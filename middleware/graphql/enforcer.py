@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from .enforcement import Mode, ScopeEnforcement, log_denials
 from .guarded_document import GuardedDocument, Verdict, guarded_document, refusing_document
 from .operation import Operation, pick_operation
 from .rulebook import Rulebook
-from .walk import Denial, Walk
+from .walk import DENIALS_MAX, Denial, Walk
 
 
 class Enforcer:
@@ -92,11 +93,12 @@ def find_denials(
     principal: Principal | None,
     selections_max: int,
 ) -> list[Denial]:
-    """What ``principal`` may not have of an operation, in the order it is asked for.
+    """All that ``principal`` may not have of an operation, in the order it is asked for.
 
     :raises GraphQLError: when the operation is too deep or too large to be checked.
     """
-    return list(walked(rulebook, operation, variables, principal, selections_max).denials.values())
+    walk = walked(rulebook, operation, variables, principal, selections_max, denials_max=sys.maxsize)
+    return list(walk.denials.values())
 
 
 def walked(
@@ -105,18 +107,17 @@ def walked(
     variables: Mapping[str, Any] | None,
     principal: Principal | None,
     selections_max: int,
+    denials_max: int = DENIALS_MAX,
 ) -> Walk:
     """The walk over an operation for ``principal``, done.
 
     :raises GraphQLError: when the operation is too deep or too large to be checked.
     """
 
-    def enough(rule: Rule) -> frozenset[str] | None:
-        return None if principal is None else rule.enough_of(principal.scopes)
-
     root = _root_of(rulebook.schema, operation)
     conditions = Conditions(rulebook.schema, operation.definition, variables)
-    walk = Walk(rulebook, operation.fragments, conditions, enough, selections_max)
+    held = None if principal is None else frozenset(principal.scopes)
+    walk = Walk(rulebook, operation.fragments, conditions, held, selections_max, denials_max)
     if root is not None:
         walk.run(root, operation.definition.selection_set)
     return walk

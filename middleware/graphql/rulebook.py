@@ -8,6 +8,7 @@ returns an interface or a union needs what one of the concrete types needs, or t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -70,6 +71,10 @@ class Rulebook:
     columns: dict[str, Column]
     added: frozenset[str]
     introspection: IntrospectionBounds
+    kept: dict[tuple[frozenset[str], int, int], tuple[int, frozenset[str]]] = dataclasses.field(
+        default_factory=dict, compare=False
+    )
+    """What a caller's scopes come to for the rules of a set of types, so that the next operation need not ask again."""
 
 
 def compile_rules(

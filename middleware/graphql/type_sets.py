@@ -20,6 +20,8 @@ class Grouped(Generic[Value]):
     """Values with the set of types that have each."""
 
     groups: tuple[tuple[Value, int], ...]
+    types: int
+    """All types that have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +89,4 @@ class TypeSets:
 
 def _shared(made: dict[tuple[tuple[Value, int], ...], Grouped[Value]], groups: Mapping[Value, int]) -> Grouped[Value]:
     key = tuple(groups.items())
-    return made.setdefault(key, Grouped(key))
+    return made.setdefault(key, Grouped(key, sum(groups.values())))

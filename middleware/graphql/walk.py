@@ -9,7 +9,7 @@ a document is bounded by their number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphql import (
@@ -43,8 +43,11 @@ LOOKS_FREE = 256
 GROUPS_PER_LOOK = 16
 """Groups of types that cost as much to go through as looking at one selection."""
 
-DENIALS_MAX = 1_000
-"""Denials that are told, certain ones before others. What runs is checked value by value, however many there are."""
+DENIALS_MAX = 101
+"""Denials that are told of an operation, one more than an answer lists. What runs is checked value by value."""
+
+DECISIONS_MAX = 4_096
+"""Decisions about sets of types that are kept for the next operations of callers with the same scopes."""
 
 Trail = tuple["Trail", str] | None
 """Response keys from the innermost outwards."""
@@ -55,7 +58,8 @@ class Denial:
     """A coordinate the operation asks for and the caller may not have.
 
     ``certain`` says that wherever this selection is met, it is denied; otherwise other types at the same place are
-    allowed. ``path`` has response keys (aliases) and no list positions. ``rules`` are those of all types at the place.
+    allowed. ``path`` has response keys (aliases) and no list positions. ``rules`` are those of all types at the place
+    where it is certain, else the rule alone.
     """
 
     type_name: str
@@ -84,8 +88,9 @@ class Decision:
 class Walk:
     """Collects the denials of one operation, the first of each coordinate, certain ones before others.
 
-    :param enough: the scopes by which the caller satisfies a rule; None when it does not.
+    :param held: the caller's scopes; None for an anonymous one.
     :param selections_max: the most selections to look at, however large the document is.
+    :param denials_max: the most certain denials to collect, and the most of the others.
     """
 
     def __init__(
@@ -93,8 +98,9 @@ class Walk:
         rulebook: Rulebook,
         fragments: Mapping[str, FragmentDefinitionNode],
         conditions: Conditions,
-        enough: Callable[[Rule], frozenset[str] | None],
+        held: frozenset[str] | None,
         selections_max: int,
+        denials_max: int = DENIALS_MAX,
     ) -> None:
         self.denials: dict[tuple[str, str], Denial] = {}
         self.used: set[str] = set()
@@ -104,16 +110,15 @@ class Walk:
         self._rulebook = rulebook
         self._fragments = fragments
         self._conditions = conditions
-        self._enough = enough
+        self._held = held
+        self._denials_max = denials_max
         self._selections_max = selections_max
         self._looks_max = min(selections_max, LOOKS_FREE)
         self._definition: Node | None = None
         self._introspection = Introspection(rulebook.introspection, fragments, conditions)
         self._seen: set[tuple[int, int]] = set()
         self._decisions: dict[tuple[str, int], Decision] = {}
-        self._denied: dict[tuple[int, int], int] = {}
         self._led: dict[tuple[int, int], int] = {}
-        self._satisfied: dict[int, bool] = {}
         self._told: set[tuple[str, int, bool]] = set()
         self._certain = 0
 
@@ -204,17 +209,26 @@ class Walk:
         return Decision(denied, self._led_to(column.leads, allowed, node), certain=not allowed)
 
     def _denied_by(self, rules: Grouped[Rule], here: int, node: FieldNode) -> int:
-        key = (id(rules), here)
-        if key not in self._denied:
-            denied = 0
+        held = self._held
+        if held is None:
+            return here & rules.types
+        kept = self._rulebook.kept
+        decided = kept.get((held, id(rules), here))
+        if decided is None:
+            denied, used = 0, frozenset[str]()
             for rule, types in rules.groups:
-                if not types & here:
-                    continue
-                if not self._satisfies(rule):
-                    denied |= types & here
-            self._denied[key] = denied
+                if types & here:
+                    enough = rule.enough_of(held)
+                    if enough is None:
+                        denied |= types & here
+                    else:
+                        used |= enough
             self._look(len(rules.groups) // GROUPS_PER_LOOK, node)
-        return self._denied[key]
+            if len(kept) >= DECISIONS_MAX:
+                kept.clear()
+            decided = kept[held, id(rules), here] = denied, used
+        self.used |= decided[1]
+        return decided[0]
 
     def _led_to(self, leads: Grouped[int], allowed: int, node: FieldNode) -> int:
         key = (id(leads), allowed)
@@ -229,11 +243,10 @@ class Walk:
 
     def _satisfies(self, rule: Rule) -> bool:
         """Whether the caller satisfies a rule, noting by which scopes."""
-        if id(rule) not in self._satisfied:
-            enough = self._enough(rule)
-            self.used |= enough or frozenset()
-            self._satisfied[id(rule)] = enough is not None
-        return self._satisfied[id(rule)]
+        enough = None if self._held is None else rule.enough_of(self._held)
+        if enough is not None:
+            self.used |= enough
+        return enough is not None
 
     def _deny(self, node: FieldNode, decision: Decision, trail: Trail) -> None:
         name, denied, certain = node.name.value, decision.denied, decision.certain
@@ -241,16 +254,18 @@ class Walk:
             return
         self._told.add((name, denied, certain))
         path = _path((trail, node.alias.value if node.alias else name))
-        rules = tuple(rule for rule, types in self._rulebook.columns[name].rules.groups if types & denied)
+        groups = self._rulebook.columns[name].rules.groups if certain else ()
+        rules = tuple(rule for rule, types in groups if types & denied)
         for type_name in self._rulebook.sets.listed(denied):
-            if self._certain >= DENIALS_MAX or (not certain and len(self.denials) >= DENIALS_MAX):
+            most = self._denials_max
+            if self._certain >= most or (not certain and len(self.denials) >= most):
                 return
             before = self.denials.get((type_name, name))
             rule = self._rulebook.fields[type_name][name].rule
             if rule is None or (before is not None and (before.certain or not certain)):
                 continue
             self._certain += certain
-            self.denials[type_name, name] = Denial(type_name, name, rule, rules, path, node, certain)
+            self.denials[type_name, name] = Denial(type_name, name, rule, rules or (rule,), path, node, certain)
 
 
 def _path(trail: Trail) -> tuple[str, ...]:

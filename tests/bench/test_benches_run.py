@@ -15,6 +15,7 @@ TINY: dict[str, dict[str, Any]] = {
     "first_verification": {"rounds": 1},
     "flood": {"rounds": 1, "requests": 20},
     "graphql_fields": {"rounds": {10: 1}},
+    "graphql_walk": {"counts": (10,), "rounds": 1},
     "import_time": {"rounds": 1},
     "kept_alive": {"rounds": 1, "requests": 5},
     "over_http": {"rounds": 1, "processes": 1},

@@ -20,7 +20,7 @@ def walk_over(query: str, variables: dict[str, Any] | None = None, selections_ma
     operation = pick_operation(parse(query), None)
     conditions = Conditions(SCHEMA._schema, operation.definition, variables)
     rules = compile_rules(SCHEMA._schema)
-    walk = Walk(rules, operation.fragments, conditions, lambda _: None, selections_max)
+    walk = Walk(rules, operation.fragments, conditions, None, selections_max)
     walk.run("Query", operation.definition.selection_set)
     return walk
 

@@ -11,7 +11,6 @@ import strawberry
 from graphql import parse
 
 from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.rule import Rule
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.graphql.condition import Conditions
 from spacekey.middleware.graphql.operation import pick_operation
@@ -28,7 +27,6 @@ def wide(count: int, *, ruled: bool, mode: Mode = Mode.REJECT) -> ScopedSchema:
     types in 2^FACETS ways.
     """
     node = strawberry.interface(type("Node", (), {"__annotations__": {"id": int}, "id": 1}))
-    node.parent = None
     facets = [[strawberry.interface(type(f"Facet{n}{side}", (node,), {})) for side in "AB"] for n in range(FACETS)]
     types = []
     for number in range(count):
@@ -47,18 +45,17 @@ def wide(count: int, *, ruled: bool, mode: Mode = Mode.REJECT) -> ScopedSchema:
     return ScopedSchema(query, types=types, scopes=settings)
 
 
-def walk_over(schema: ScopedSchema, document: str, held: frozenset[str] | None, selections_max: int = 10**9) -> Walk:
+def walk_over(
+    schema: ScopedSchema,
+    document: str,
+    held: frozenset[str] | None,
+    selections_max: int = 10**9,
+    denials_max: int = 10**9,
+) -> Walk:
     operation = pick_operation(parse(document), None)
-    asked: list[Rule] = []
-
-    def enough(rule: Rule) -> frozenset[str] | None:
-        asked.append(rule)
-        return None if held is None else rule.enough_of(held)
-
     conditions = Conditions(schema._schema, operation.definition, {})
-    walk = Walk(schema.rulebook, operation.fragments, conditions, enough, selections_max)
+    walk = Walk(schema.rulebook, operation.fragments, conditions, held, selections_max, denials_max)
     walk.run("Query", operation.definition.selection_set)
-    assert len(asked) == len({id(rule) for rule in asked}), "each rule is decided once"
     return walk
 
 
@@ -127,8 +124,24 @@ def test_the_decision_for_a_set_is_that_for_each_of_its_types() -> None:
             for field, entry in entries.items()
             if name != "Query" and field in ("id", "parent") and entry.rule is not None and not entry.rule.allows(held)
         }
-        assert set(walk.denials) == {one for one in denied if one[1] == "id"} | set(walk.denials)
+        assert {one for one in walk.denials if one[1] == "id"} == {one for one in denied if one[1] == "id"}
         assert set(walk.denials) <= denied
+        few = walk_over(schema, document, held, denials_max=3)
+        assert len(few.denials) <= 6
+        assert set(few.denials) <= denied
+
+
+def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spacekey.middleware.graphql.walk.DECISIONS_MAX", 5)
+    schema = wide(40, ruled=True)
+    schema.rulebook.kept.clear()
+    for _ in range(2):
+        for number in range(1, 40, 2):
+            held = frozenset({f"t{number}:read"})
+            walk = walk_over(schema, "{ node { id } }", held)
+            assert {name for name, _ in walk.denials} == {f"T{n}" for n in range(1, 40, 2) if n != number}
+            assert walk.used == held
+            assert len(schema.rulebook.kept) <= 5
 
 
 def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
