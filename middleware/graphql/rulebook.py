@@ -40,6 +40,9 @@ from .type_sets import Column, TypeSets
 from .written import written_directives
 
 Composite = GraphQLObjectType | GraphQLInterfaceType
+Kept = dict[tuple[frozenset[str], int, int], tuple[int, frozenset[str]]]
+"""By scopes, rules (their id) and set of types: the types that are denied, and the scopes that allow the others."""
+
 NOTHING: frozenset[str] = frozenset()
 
 
