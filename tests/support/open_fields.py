@@ -35,7 +35,7 @@ _PAGE, _ROW = "edges nodes pageInfo", "cursor node"
 
 OPEN_FIELDS: dict[str, Open] = {
     # what everybody may ask about, and refusals: anybody
-    "Me": _open("kind scopes user"),
+    "Me": _open("kind scopes user workspaceCatalogs"),
     "User": _open("id name email emailProven signInName"),
     "Needs": _open("alternatives scopes"),
     "SignInSuccess": _open("expiresAt user"),
