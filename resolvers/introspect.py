@@ -8,14 +8,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
-from spacekey.domain.refusal import NotFound
+from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries
 
-from .authority import authority_in
+from .authority import Authority, authority_in
 from .caller import Caller
 from .system import System
+from .validate import unknown
 from .verify import StoreVerifier
 
 
@@ -46,6 +47,7 @@ async def introspect(
     :param used_in: where the asking app will hold the token to its environment by itself: a token of another one is
         described, and does not count as used.
     :raises Forbidden: the caller's own token no longer holds ``tokens:introspect``.
+    :raises InvalidInput: the token's catalog has no such environment, so that each of its tokens would be refused.
     :raises Unavailable: the store does not answer.
     """
     reading = await verifier.read(secret)
@@ -53,8 +55,12 @@ async def introspect(
     if isinstance(verdict, CannotTell):
         raise Unavailable(verdict.why, verdict.retry_after_seconds)
     async with system.store.reading() as session:
-        if not await _is_within(session, system, caller, verdict):
-            return Introspection(Refused(Reason.UNKNOWN), max_age)
+        authority = await _authority_over(session, system, caller, verdict)
+    if authority is None:
+        return Introspection(Refused(Reason.UNKNOWN), max_age)
+    for field, name in (("environment", environment), ("used_in", used_in)):
+        if name is not None and name not in authority.catalog.environments:
+            raise InvalidInput(field, unknown("environment", name, authority.catalog.environments))
     held = in_environment(verdict, environment)
     if isinstance(held, Valid) and in_environment(held, used_in) is held:
         recorded = (await verifier.accept(reading)).verdict
@@ -63,23 +69,25 @@ async def introspect(
     return Introspection(held, max_age)
 
 
-async def _is_within(session: AsyncSession, system: System, caller: Caller, verdict: Valid | Refused) -> bool:
-    """Whether the token that was found lies within the caller's authority.
+async def _authority_over(
+    session: AsyncSession, system: System, caller: Caller, verdict: Valid | Refused
+) -> Authority | None:
+    """Return the caller's authority over the token that was found; None when the token does not lie within it.
 
     :raises Forbidden: it does, and the caller may not introspect there.
     """
     token_id = verdict.principal.id if isinstance(verdict, Valid) else verdict.token_id
     token = None if token_id is None else await token_queries.token_by_id(session, token_id)
     if token is None:
-        return False
+        return None
     try:
         authority = await authority_in(session, system, caller, token.workspace_id)
     except NotFound:
-        return False
+        return None
     if not authority.covers(token):
-        return False
+        return None
     authority.require(INTROSPECT)
-    return True
+    return authority
 
 
 def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:

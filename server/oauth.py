@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from spacekey.domain.outcome import Refused
 from spacekey.domain.principal import Principal
+from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
 from spacekey.middleware.told_sender import told_sender
@@ -40,7 +41,12 @@ async def introspect_token(request: Request) -> JSONResponse:
     secret, fields = await _token(request)
     environment, used_in = _environment(fields, "environment"), _environment(fields, "used_in")
     parts, caller = parts_of(request), known_caller(request)
-    answer = await introspect(parts.system, parts.verifier, caller, secret, environment=environment, used_in=used_in)
+    try:
+        answer = await introspect(
+            parts.system, parts.verifier, caller, secret, environment=environment, used_in=used_in
+        )
+    except InvalidInput as error:
+        raise BadBody(400, "invalid_request", str(error)) from None
     verdict = answer.verdict
     parts.metrics.verification(verdict)
     if isinstance(verdict, Refused):

@@ -177,8 +177,10 @@ async def signed_in_elsewhere(page: Page, email: str) -> None:
     """What another tab of the same browser does when somebody else signs in there."""
     other = await page.context.new_page()
     await other.goto(page.url)
-    script = """async ([query, input]) => (await fetch("/graphql", { method: "POST",
-        headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query, variables: { input } }) })).json()"""
+    script = """async ([query, input]) => {
+        const body = JSON.stringify({ query, variables: { input } });
+        const headers = { "Content-Type": "application/json" };
+        return (await fetch("/graphql", { method: "POST", headers, body })).json(); }"""
     document = "mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }"
     answer = await other.evaluate(script, [document, {"email": email, "password": PASSWORD}])
     assert answer["data"]["signIn"]["__typename"] == "SignInSuccess", answer

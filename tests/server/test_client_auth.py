@@ -179,6 +179,24 @@ async def test_only_an_environment_that_exists_can_be_asked_for(database_url: st
         assert "live" in answer.json()["error_description"]
 
 
+@pytest.mark.parametrize("field", ["environment", "used_in"])
+async def test_an_environment_that_the_token_s_product_lacks_is_refused(field: str, database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("guard", plan="paid")  # which has no test environment
+        foreign = await server.world.workspace("guard", plan="paid")
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        _, secret = await server.token(workspace.id, "sessions:read")
+        _, other = await server.token(foreign.id, "sessions:read")
+        await refused(
+            await ask(server, PATHS[0], secret, {"headers": bearer(own), "data": {field: "test"}}),
+            400,
+            "invalid_request",
+        )
+        for unknown in (other, "nonsense"):  # which look alike
+            answer = await ask(server, PATHS[0], unknown, {"headers": bearer(own), "data": {field: "test"}})
+            assert answer.json() == {"active": False}
+
+
 async def refused(answer: httpx.Response, status: int, error: str) -> None:
     """Hold a refusal to RFC 6749 §5.2."""
     assert answer.status_code == status, answer.text
