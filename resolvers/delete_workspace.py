@@ -11,11 +11,12 @@ from spacekey.models import audit_queries, invitation_queries, workspace_queries
 from .audit import actor_of, anchor, record
 from .authority import Authority, authority_in
 from .caller import Caller, TokenCaller
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .system import System
 from .workspaces import ChangedWorkspace
 
 
+@takes_access_away
 async def delete_workspace(system: System, caller: Caller, workspace_id: str, *, wait: bool = True) -> ChangedWorkspace:
     """Delete a workspace: all of its tokens are refused, all memberships and invitations end.
 

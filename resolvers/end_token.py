@@ -10,21 +10,31 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
-from spacekey.models import token_queries
+from spacekey.models import token_queries, workspace_queries
 from spacekey.models.token import Token
 
 from .audit import actor_of, record
-from .caller import Caller
+from .caller import Caller, RequestFacts, TokenCaller
 from .find_token import FoundToken, find_token
 from .invitations import end_void_invitations
-from .settle import settle, staleness_seconds
+from .settle import (
+    WAITING_BY_ADDRESS_MAX,
+    place_to_wait,
+    settle,
+    settle_refused,
+    staleness_seconds,
+    takes_access_away,
+)
 from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_view import TokenView, audit_facts
 from .update_token import Changed
 from .validate import BULK_MAX, REASON_LENGTH_MAX, clean_text
 
+REVOKED_ITSELF = "revoked with its own secret"
 
+
+@takes_access_away
 async def disable_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
     """Refuse the token until it is enabled again. Disabling a disabled token changes nothing and succeeds.
 
@@ -67,6 +77,7 @@ async def enable_token(system: System, caller: Caller, token_id: str) -> Changed
     return Changed(view, system.clock())
 
 
+@takes_access_away
 async def revoke_token(
     system: System, caller: Caller, token_id: str, *, reason: str | None = None, wait: bool = True
 ) -> Changed:
@@ -82,27 +93,57 @@ async def revoke_token(
     return Changed(view, await settle(system, staleness, wait=wait))
 
 
-async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait: bool = True) -> Changed | None:
+@takes_access_away
+async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait: bool = True) -> Changed:
     """End the token this secret belongs to (RFC 7009 §2). Whoever holds a token may always revoke it with itself.
 
-    :returns: None when the caller may see no such token: it is as unknown as any other.
+    :raises NotFound: the caller may see no such token: it is as unknown as any other.
     :raises Forbidden: it is another token than the caller's own, and the caller may not revoke.
     """
     async with system.store.changing() as session:
         token = await token_queries.token_by_digest(session, secret.digest())
         if token is None:
-            return None
-        try:
-            found = await find_token(session, system, caller, token.id, lock=True)
-        except NotFound:
-            return None
+            raise NotFound("token")
+        found = await find_token(session, system, caller, token.id, lock=True)
         if caller.id != token.id:
             found.authority.require("tokens:revoke")
-        view = await _revoke(session, system, caller, found, "revoked with its own secret")
+        view = await _revoke(session, system, caller, found, REVOKED_ITSELF)
         staleness = await staleness_seconds(session, system)
     return Changed(view, await settle(system, staleness, wait=wait))
 
 
+async def revoke_own(system: System, request: RequestFacts, secret: Secret) -> None:
+    """End the token whose secret was sent as its own credential, whatever state it is in, and wait for T.
+
+    Holding a secret is all it takes to end it (RFC 7009 §2.1), also while it is refused: a disabled token could be
+    enabled again. An unknown one waits as long and looks the same (§2.2).
+
+    :param request: who sent it; what one address has under way is bounded.
+    :raises Unavailable: the address has :data:`~spacekey.resolvers.settle.WAITING_BY_ADDRESS_MAX` under way.
+    """
+    with place_to_wait(system, f"address {request.ip}", WAITING_BY_ADDRESS_MAX):
+        async with system.store.changing() as session:
+            token = await token_queries.token_by_digest(session, secret.digest())
+            if token is not None:
+                session.expunge(token)  # read before the lock, so perhaps old by now
+                await _revoke_own(session, system, request, token.id, token.workspace_id)
+        await settle_refused(system)
+
+
+async def _revoke_own(
+    session: AsyncSession, system: System, request: RequestFacts, token_id: str, workspace_id: str
+) -> None:
+    workspace = await workspace_queries.lock_workspace(session, workspace_id)
+    token = await token_queries.token_by_id(session, token_id)
+    if workspace is None or token is None or token.deleted_at is not None or token.revoked_at is not None:
+        return
+    before = audit_facts(token)
+    token.revoked_at, token.revoked_reason = system.clock(), REVOKED_ITSELF
+    caller = TokenCaller(token.id, token.name, token.workspace_id, request)
+    await _save(session, system, caller, token, "token.revoke", before)
+
+
+@takes_access_away
 async def revoke_tokens(
     system: System, caller: Caller, token_ids: Sequence[str], *, reason: str | None = None, wait: bool = True
 ) -> tuple[list[TokenView], datetime]:
@@ -125,6 +166,7 @@ async def revoke_tokens(
     return [views[token_id] for token_id in ids], await settle(system, staleness, wait=wait)
 
 
+@takes_access_away
 async def delete_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
     """End the token and take it out of lists; the audit log keeps it.
 

@@ -20,7 +20,7 @@ from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, Operator
 from .invitations import end_void_invitations, invite
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import check_strengthening, check_within, role_power
 from .system import System
 from .validate import clean_name, unknown
@@ -109,6 +109,7 @@ async def _add(session: AsyncSession, system: System, authority: Authority, user
     return Membership(member, user, system.clock())
 
 
+@takes_access_away
 async def change_member_role(
     system: System, caller: Caller, workspace_id: str, user_id: str, *, role: str, wait: bool = True
 ) -> Membership:
@@ -143,6 +144,7 @@ async def change_member_role(
     return Membership(member, user, await settle(system, staleness, wait=wait))
 
 
+@takes_access_away
 async def remove_member(
     system: System, caller: Caller, workspace_id: str, user_id: str, *, wait: bool = True
 ) -> Membership:

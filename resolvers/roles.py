@@ -16,7 +16,7 @@ from .audit import Facts, actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
 from .invitations import end_void_invitations
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import check_strengthening, check_within, role_power
 from .system import System
 from .validate import clean_grants, clean_name, clean_text
@@ -26,6 +26,7 @@ ROLES_MAX = 50
 DESCRIPTION_LENGTH_MAX = 500
 
 
+@takes_access_away
 async def set_role(
     system: System,
     caller: Caller,

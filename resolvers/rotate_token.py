@@ -18,7 +18,7 @@ from .authority import Authority
 from .caller import Caller
 from .create_token import Issued, check_room, prepare_token
 from .find_token import FoundToken, find_token
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_expiry import checked_expiry
@@ -34,6 +34,7 @@ ROTATING = ("tokens:create", "tokens:revoke")
 """What rotating takes, whatever the grace: a token is made, and another one ends by it."""
 
 
+@takes_access_away
 async def rotate_token(
     system: System,
     caller: Caller,

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from functools import update_wrapper
+from math import ceil
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.models.setting import STALENESS_WAIT
 from spacekey.models.setting_queries import hold_staleness, read_setting
 
+from .caller import Caller, Operator
 from .system import System
+
+WAITING_MAX = 100
+"""How many changes that take access away one caller may have under way in this process, those that wait included."""
+
+WAITING_BY_ADDRESS_MAX = 20
+"""The same for one address that revokes tokens with themselves."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 async def staleness_seconds(session: AsyncSession, system: System) -> float:
@@ -32,3 +49,63 @@ async def settle(system: System, staleness: float, *, wait: bool) -> datetime:
     if wait and staleness > 0:
         await system.sleep(staleness)
     return effective_at
+
+
+async def settle_refused(system: System) -> None:
+    """Wait for T before something is said to be gone or changed already.
+
+    It may have been taken away a moment ago, by a request whose answer was lost. The wait is the same whether it was,
+    is another's or never existed: its length tells nothing. It does not depend on ``wait=False`` either, because
+    such an answer has no ``effectiveAt``.
+    """
+    async with system.store.reading() as session:
+        staleness = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
+    if staleness > 0:
+        await system.sleep(staleness)
+
+
+@asynccontextmanager
+async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
+    """Around a change that takes access away: its NotFound and Conflict wait for T, as its success does.
+
+    :raises Unavailable: the caller has :data:`WAITING_MAX` such changes under way; nothing was changed.
+    """
+    # The operator's commands end by themselves, and there is nobody to protect the machine from them.
+    with place_to_wait(system, "" if isinstance(caller, Operator) else caller.id, WAITING_MAX):
+        try:
+            yield
+        except (NotFound, Conflict):
+            await settle_refused(system)
+            raise
+
+
+@contextmanager
+def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
+    """Count what one caller or address has under way; an empty key is not bounded.
+
+    :raises Unavailable: it has ``most`` already.
+    """
+    waiting = system.waiting
+    if key and waiting[key] >= most:
+        seconds = max(1, ceil(system.default_staleness_seconds))
+        raise Unavailable(f"{key} has {most} changes under way that wait to take effect; wait for some", seconds)
+    waiting[key] += 1
+    try:
+        yield
+    finally:
+        waiting[key] -= 1
+        if waiting[key] <= 0:
+            del waiting[key]
+
+
+def takes_access_away(
+    resolver: Callable[Concatenate[System, Caller, Arguments], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[System, Caller, Arguments], Coroutine[Any, Any, Result]]:
+    """Mark a resolver that can take access away, and run it in :func:`taking_away`."""
+
+    async def waiting(system: System, caller: Caller, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        async with taking_away(system, caller):
+            return await resolver(system, caller, *args, **kwargs)
+
+    update_wrapper(waiting, resolver)
+    return waiting

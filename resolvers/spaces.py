@@ -16,7 +16,7 @@ from spacekey.models.workspace import Space
 from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .system import System
 from .validate import clean_name, clean_slug
 
@@ -116,6 +116,7 @@ async def update_space(
     return space
 
 
+@takes_access_away
 async def delete_space(system: System, caller: Caller, space_id: str, *, wait: bool = True) -> ChangedSpace:
     """Delete a space. Its tokens are revoked with it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -32,7 +33,10 @@ class WorkspaceCreation:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The parts resolvers work with. ``default_staleness_seconds`` is T where the database holds no other."""
+    """The parts resolvers work with. ``default_staleness_seconds`` is T where the database holds no other.
+
+    ``waiting`` counts, by caller, the changes under way that take access away.
+    """
 
     store: Store
     catalogs: Mapping[str, Catalog]
@@ -44,6 +48,7 @@ class System:
     default_staleness_seconds: float
     last_seen: LastSeen = field(default_factory=LastSeen)
     workspace_creation: WorkspaceCreation = WorkspaceCreation()
+    waiting: Counter[str] = field(default_factory=Counter)
 
     def catalog(self, name: str) -> Catalog:
         """The catalog of a stored workspace.

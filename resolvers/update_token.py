@@ -15,7 +15,7 @@ from .caller import Caller
 from .create_token import check_room
 from .find_token import FoundToken, find_token
 from .invitations import end_void_invitations
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import check_strengthening, power_of
 from .system import System
 from .token_expiry import checked_expiry
@@ -46,6 +46,7 @@ class Changed:
     effective_at: datetime
 
 
+@takes_access_away
 async def update_token(
     system: System, caller: Caller, token_id: str, changes: TokenChanges, *, wait: bool = True
 ) -> Changed:

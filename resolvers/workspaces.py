@@ -24,7 +24,7 @@ from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller, Operator
 from .invitations import invite
 from .members import Invited
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import Power, check_strengthening, role_power
 from .system import System
 from .validate import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
@@ -271,6 +271,7 @@ async def _check_owned(session: AsyncSession, system: System, caller: MemberCall
         raise Forbidden((), f"You own {owned} already, which is as many as a person may own here.")
 
 
+@takes_access_away
 async def update_workspace(
     system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
 ) -> ChangedWorkspace:

@@ -10,21 +10,29 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spacekey.domain.errors import Unavailable
 from spacekey.domain.principal import Principal
+from spacekey.domain.secret import Secret
+from spacekey.resolvers.end_token import revoke_own
 
 from .body import FORM_BYTES_MAX, FORM_TYPE, BadBody, form_pairs, media_type
 from .introspectors import ID_PREFIX
-from .refusals import response_to
+from .parts import facts_of, parts_of
+from .refusals import NO_STORE, response_to
 
-OAUTH_PATHS = frozenset({"/api/v1/introspect", "/api/v1/revoke"})
+REVOKE_PATH = "/api/v1/revoke"
+OAUTH_PATHS = frozenset({"/api/v1/introspect", REVOKE_PATH})
 CLIENT_ID = "spacekey.client_id"
 
 _ERRORS = {400: "invalid_request", 401: "invalid_client", 403: "insufficient_scope", 500: "server_error"}
@@ -54,10 +62,13 @@ class ClientAuthentication:
         request = Request(scope, receive)
         answer = _OAuthErrors(send, self._realm, basic=_scheme(request) == "basic")
         try:
-            credentials, receive = await _credentials(request, receive)
+            credentials, fields, receive = await _credentials(request, receive)
         except BadBody as error:
             await answer.refuse(error, scope, receive)
             return
+        presented = _bearer(request) if credentials is None else credentials.secret
+        if scope["path"] == REVOKE_PATH and presented and fields.get("token") == presented:
+            answer.own = partial(_revoked, request, Secret(presented))
         if credentials is not None:
             scope = {**scope, CLIENT_ID: credentials.client_id, "headers": list(scope["headers"])}
             MutableHeaders(scope=scope)["authorization"] = f"Bearer {credentials.secret}"
@@ -80,14 +91,23 @@ def check_client(connection: HTTPConnection) -> None:
         raise BadBody(401, "invalid_client", "The client id is not the name or id of this credential.")
 
 
-async def _credentials(request: Request, receive: Receive) -> tuple[_Credentials | None, Receive]:
-    """The credentials that are not a bearer token, and the request's body to be read again.
+async def _revoked(request: Request, secret: Secret) -> Response:
+    """The answer to a token that was refused and revokes itself: 200 whatever its state (RFC 7009 §2.2), after T."""
+    try:
+        await revoke_own(parts_of(request).system, facts_of(request), secret)
+    except Unavailable as error:
+        return response_to(error)
+    return Response(status_code=200, headers=NO_STORE)
+
+
+async def _credentials(request: Request, receive: Receive) -> tuple[_Credentials | None, Mapping[str, str], Receive]:
+    """The credentials that are not a bearer token, the form's fields, and the request's body to be read again.
 
     :raises BadBody: for two ways at once (RFC 6749 §2.3), and for credentials that cannot be read.
     """
     sent = request.headers.getlist("authorization")
     if media_type(request) != FORM_TYPE:
-        return (_basic(request) if _scheme(request) == "basic" else None), receive
+        return (_basic(request) if _scheme(request) == "basic" else None), {}, receive
     raw, receive = await _replayed(receive)
     fields = _fields(raw)
     if "client_secret" in fields:
@@ -95,8 +115,8 @@ async def _credentials(request: Request, receive: Receive) -> tuple[_Credentials
             raise BadBody(400, "invalid_request", "Authenticate in one way: the Authorization header or the form.")
         if not fields.get("client_id"):
             raise BadBody(401, "invalid_client", "The form needs 'client_id' beside 'client_secret'.")
-        return _Credentials(fields["client_id"], fields["client_secret"]), receive
-    return (_basic(request) if _scheme(request) == "basic" else None), receive
+        return _Credentials(fields["client_id"], fields["client_secret"]), fields, receive
+    return (_basic(request) if _scheme(request) == "basic" else None), fields, receive
 
 
 def _basic(request: Request) -> _Credentials:
@@ -115,6 +135,12 @@ def _basic(request: Request) -> _Credentials:
     if not colon or not client_id or not secret:
         raise BadBody(401, "invalid_client", "The Basic credentials need a client id, a colon and a secret.")
     return _Credentials(unquote_plus(client_id), unquote_plus(secret))
+
+
+def _bearer(request: Request) -> str:
+    """The bearer token; empty where there is none, or more than one header."""
+    sent = request.headers.getlist("authorization")
+    return sent[0].partition(" ")[2].strip() if len(sent) == 1 and _scheme(request) == "bearer" else ""
 
 
 def _scheme(request: Request) -> str:
@@ -155,11 +181,12 @@ class _OAuthErrors:
     """A ``send`` that gives problem documents the members ``error`` and ``error_description`` (RFC 6749 §5.2).
 
     ``by_client`` says that the credential came as a client's; it is refused as ``invalid_client`` then, and a bearer
-    token as RFC 6750 §3.1 has it.
+    token as RFC 6750 §3.1 has it. ``own`` gives the answer to a token that is refused and revokes itself.
     """
 
     def __init__(self, send: Send, realm: str, *, basic: bool) -> None:
         self.by_client = False
+        self.own: Callable[[], Awaitable[Response]] | None = None
         self._send = send
         self._basic = basic
         self._realm = realm
@@ -183,6 +210,14 @@ class _OAuthErrors:
 
     async def _answer(self, start: Message, facts: dict[str, Any]) -> None:
         status: int = start["status"]
+        if self.own is not None and status == 401 and facts.get("code") == "invalid_token":
+            answer, self.own = await self.own(), None
+            if answer.status_code == 200:
+                await self._send({"type": "http.response.start", "status": 200, "headers": answer.raw_headers})
+                await self._send({"type": "http.response.body", "body": b""})
+                return
+            status, facts = answer.status_code, json.loads(bytes(answer.body))
+            start = {"type": "http.response.start", "status": status, "headers": answer.raw_headers}
         body = json.dumps(self._with_error(status, facts), separators=(",", ":")).encode()
         headers = MutableHeaders(raw=list(start.get("headers", ())))
         headers["content-type"] = "application/json"  # RFC 6749 §5.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from spacekey.domain.outcome import Refused
 from spacekey.domain.principal import Principal
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
 from spacekey.middleware.told_sender import told_sender
@@ -62,10 +63,14 @@ async def introspect_token(request: Request) -> JSONResponse:
 
 @requires()
 async def revoke_presented(request: Request) -> Response:
-    """POST /revoke → 200, whether there was such a token or not (RFC 7009 §2.2)."""
+    """POST /revoke → 200, whether there was such a token or not (RFC 7009 §2.2).
+
+    One that is refused and revokes itself is :class:`~spacekey.server.client_auth.ClientAuthentication`'s to answer.
+    """
     secret, _ = await _token(request)
     if parse(secret) is not None:
-        await revoke_secret(parts_of(request).system, known_caller(request), secret)
+        with suppress(NotFound):  # after T, as long as a revocation takes
+            await revoke_secret(parts_of(request).system, known_caller(request), secret)
     return Response(status_code=200)
 
 

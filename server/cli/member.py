@@ -101,7 +101,7 @@ def role(
         made = await change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
         return {**member_facts(made.member, made.user), "effective_at": written(made.effective_at)}
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)
 
 
 def remove(
@@ -123,4 +123,4 @@ def remove(
         gone = await remove_member(system, operator(), home.id, user.id, wait=not no_wait)
         return {**member_facts(gone.member, gone.user), "effective_at": written(gone.effective_at)}
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .codes import UNAVAILABLE, Failure
+from .codes import REFUSED, UNAVAILABLE, Failure
 
 if TYPE_CHECKING:
     from spacekey.models.store import Store
@@ -38,10 +38,11 @@ def operator() -> Operator:
     return Operator(RequestFacts())
 
 
-def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True) -> T:
+def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True, takes_away: bool = False) -> T:
     """Do ``work`` with the system the settings describe.
 
     :param migrated: refuse, before any work, a database that is not at this version's revision.
+    :param takes_away: the work takes access away, so that what it does not find is said after T.
     :raises SpacekeyError: whatever work refuses, and :class:`Failure` for a database that is not ready.
     """
     settings = settings_now()
@@ -55,11 +56,23 @@ def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True) -> T:
             with watched_changes():
                 if migrated:
                     await check_ready(system.store)
-                return await work(system)
+                return await _settled(system, work) if takes_away else await work(system)
         finally:
             await system.store.aclose()
 
     return asyncio.run(within())
+
+
+async def _settled(system: System, work: Callable[[System], Awaitable[T]]) -> T:
+    """Do the work; a name that is not found may have been deleted a moment ago, by a command whose answer was lost."""
+    try:
+        return await work(system)
+    except Failure as failure:
+        if failure.code == REFUSED:
+            from spacekey.resolvers.settle import settle_refused
+
+            await settle_refused(system)
+        raise
 
 
 async def check_ready(store: Store) -> None:

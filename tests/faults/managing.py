@@ -19,7 +19,7 @@ from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 
 from .board import Board, Managed, Used
-from .doors import HTTP_SECONDS_MAX, Door, GivenUp, HttpDoor, ResolverDoor, TryAgain
+from .doors import HTTP_SECONDS_MAX, Door, HttpDoor, ResolverDoor, TryAgain
 from .scene import VERIFIERS, Scene, read_scene
 
 WARM_SECONDS_MAX = 1.0
@@ -57,7 +57,7 @@ class Lanes:
 
     def _turns(self) -> Iterator[int]:
         for number in range(self._managed.rows):
-            if not self._managed.get(number, Managed.ANSWERED) and not self._managed.get(number, Managed.GIVEN_UP):
+            if not self._managed.get(number, Managed.ANSWERED):
                 yield number
 
     async def run(self) -> None:
@@ -88,9 +88,6 @@ class Lanes:
                 effective_at = await self._door.take(takeaway)
             except TryAgain:
                 await asyncio.sleep(TRY_AGAIN_SECONDS)
-            except GivenUp:
-                self._managed.put(number, Managed.GIVEN_UP, boot_clock())
-                return
             else:
                 answered = boot_clock()
                 since_boot = boot_clock() - time.time()

@@ -169,7 +169,7 @@ class Users:
             self._next += 1
 
     def _ended_at(self, number: int) -> float:
-        return self._managed.get(number, Managed.ANSWERED) or self._managed.get(number, Managed.GIVEN_UP)
+        return self._managed.get(number, Managed.ANSWERED)
 
     async def _use(self, number: int, token: int) -> None:
         victim, used = self._scene.victims[token], self._used
