@@ -81,22 +81,29 @@ class TokenLookup(Protocol):
         ...
 
 
-def lookup_sql(digest: str) -> str:
-    """The statement, with the driver's placeholder for the digest. Its columns are what :func:`facts_of` reads."""
-    return f"""
-        SELECT t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.chain_id, t.grants,
+_COLUMNS = f"""t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.chain_id, t.grants,
             w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
             (SELECT value FROM spacekey_settings WHERE name = '{MAX_STALENESS}'),
             t.first_use_retires, own.token_id IS NOT NULL,
             t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, w.suspended_at, s.deleted_at, w.deleted_at,
-            t.retires_at, successor.at
-        FROM spacekey_tokens t
+            t.retires_at, successor.at"""  # noqa: S608 - nothing in it is input
+_TABLES = """spacekey_tokens t
         JOIN spacekey_workspaces w ON w.id = t.workspace_id
         LEFT JOIN spacekey_spaces s ON s.id = t.space_id
         LEFT JOIN spacekey_token_first_uses own ON own.token_id = t.id
-        LEFT JOIN spacekey_token_first_uses successor ON successor.token_id = t.rotated_to_id
-        WHERE t.digest = {digest}
-    """  # noqa: S608 - the placeholder is ours, never input
+        LEFT JOIN spacekey_token_first_uses successor ON successor.token_id = t.rotated_to_id"""
+
+
+def lookup_sql(digest: str) -> str:
+    """The statement, with the driver's placeholder for the digest. Its columns are what :func:`facts_of` reads."""
+    return f"SELECT {_COLUMNS} FROM {_TABLES} WHERE t.digest = {digest}"  # noqa: S608 - the placeholder is ours
+
+
+def primary_lookup_sql(digest: str) -> str:
+    """The same on PostgreSQL, with one column before: whether the server is a standby. There is always one row."""
+    server = "(SELECT pg_is_in_recovery() AS standby) server"
+    joined = f"{server} LEFT JOIN ({_TABLES}) ON t.digest = {digest}"
+    return f"SELECT server.standby, {_COLUMNS} FROM {joined}"  # noqa: S608 - the placeholder is ours
 
 
 def refuse_schema(revisions: Sequence[str] | None) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, NullPool, inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spacekey.domain.errors import ConfigurationError
 
 from .old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
-from .postgres_engine import CONNECT_SECONDS
+from .postgres_engine import migration_engine
 from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
 from .sqlite_engine import begin_immediate
 from .store import SQLITE, Store, answering
@@ -127,10 +127,9 @@ async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
                 await connection.exec_driver_sql("PRAGMA foreign_keys=ON")
         return
     # An engine of its own: a migration may take longer than any statement of the server's.
-    engine = create_async_engine(store.url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
+    engine = migration_engine(store.url, busy_seconds=LOCK_SECONDS)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
             yield connection
     finally:

@@ -13,8 +13,28 @@ _NO_ANSWER = ("the database does not answer", _START)
 _TOO_SLOW = ("the database does not answer in time", "see whether it hangs or has too much to do")
 _ALL_IN_USE = ("the database does not answer in time: every connection is in use", "see whether it hangs")
 
+_TOO_MUCH = ("PostgreSQL has run out of memory, disk or connections", "make room, or raise its limits")
+_DISK = ("PostgreSQL has trouble with its disk or system", "look at its log")
+_BUSY = ("somebody else has locked what this needs", "end that long transaction, or try again")
+
 _POSTGRES = {
     "08": _NO_ANSWER,
+    "0A": ("PostgreSQL does not offer what Spacekey needs", "use PostgreSQL 14 or newer, and no statement pooling"),
+    "22021": ("the database cannot hold every text", "make it with ENCODING 'UTF8'"),
+    "22P05": ("the database cannot hold every text", "make it with ENCODING 'UTF8'"),
+    "25006": (
+        "PostgreSQL refuses to write: it is a standby, or read-only",
+        "name the primary in SPACEKEY_DATABASE_URL, or set default_transaction_read_only=off",
+    ),
+    "26000": (
+        "the statement is not there any more: a pooler gave the connection to others",
+        "write pgbouncer=transaction in SPACEKEY_DATABASE_URL, or pool by session",
+    ),
+    "42P05": (
+        "the statement is there already: a pooler gave the connection to others",
+        "write pgbouncer=transaction in SPACEKEY_DATABASE_URL, or pool by session",
+    ),
+    "25": ("the transaction was ended by the server or a pooler", "try again"),
     "28": (
         "PostgreSQL answers, and refuses this user or password",
         "correct them in SPACEKEY_DATABASE_URL, or let the user in",
@@ -25,10 +45,17 @@ _POSTGRES = {
     ),
     "40": ("another change came in between", "try again"),
     "42501": ("PostgreSQL answers, and does not allow this user what Spacekey needs", "GRANT it to them"),
-    "53": ("PostgreSQL has run out of memory, disk or connections", "make room, or raise its limits"),
-    "55P03": ("somebody else has locked what this needs", "end that long transaction, or try again"),
+    "42P01": ("a table is missing", "run 'spacekey migrate'"),
+    "42703": ("a column is missing", "run 'spacekey migrate'"),
+    "3F": ("the schema is missing", "correct search_path, or create it"),
+    "53": _TOO_MUCH,
+    "54": ("PostgreSQL refuses this as too large or too complex", "look at its log"),
+    "55": _BUSY,
     "57": ("PostgreSQL is starting, stopping, or ended this", "wait for it, or start it"),
-    "58": ("PostgreSQL has trouble with its disk or system", "look at its log"),
+    "58": _DISK,
+    "F0": ("PostgreSQL's configuration is wrong", "look at its log"),
+    "HV": _DISK,
+    "XX": ("PostgreSQL failed, or its files are damaged", "look at its log"),
 }
 """SQLSTATE, or the class its first two characters are (PostgreSQL, Appendix A) → what is wrong, and what to do."""
 
@@ -44,6 +71,7 @@ _SQLITE = {
     "readonly": ("the SQLite file cannot be written", "let this user write to the file and its folder"),
     "full": ("the disk under the SQLite file is full", "make room"),
     "malformed": ("the SQLite file is damaged", "restore it from a backup"),
+    "no such table": ("a table is missing", "run 'spacekey migrate'"),
     "not a database": (
         "the file is not an SQLite database, or is damaged",
         "restore it from a backup, or correct SPACEKEY_DATABASE_URL",
@@ -80,6 +108,12 @@ def outage_of(error: Exception) -> str | None:
 def lost(error: Exception) -> str:
     """The same for what reads one statement and nothing else: whatever goes wrong there is an outage."""
     return outage_of(error) or _text(_NO_ANSWER, error)
+
+
+def is_bad_input(error: Exception) -> bool:
+    """Whether PostgreSQL refuses a value (SQLSTATE class 22, data exception)."""
+    at_fault = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(at_fault, "sqlstate", None) or "").startswith("22")
 
 
 def is_busy(error: DBAPIError) -> bool:

@@ -8,18 +8,20 @@ from typing import Any
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from spacekey.domain.errors import Unavailable
 
-from .lookup import TokenFacts, facts_of, lookup_sql, refuse_schema
+from .database_url import database_url, postgres_target
+from .lookup import TokenFacts, facts_of, primary_lookup_sql, refuse_schema
 from .outage import BARE, lost
-from .schema_version import REVISION_SQL
+from .postgres_engine import refuse_standby
+from .schema_version import REVISION_SQL, VERSION_TABLE
 
 LOOKUP_POOL_SIZE = 4
 LOOKUP_DEADLINE_SECONDS = 1.0
 
-_SQL = lookup_sql("$1")
+_SQL = primary_lookup_sql("$1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,21 @@ class _Line:
     """A connection with the statement prepared on it."""
 
     connection: asyncpg.Connection
-    statement: PreparedStatement
+    statement: PreparedStatement | None
+    """None where a pooler may give each transaction another server connection."""
+
+    async def ask(self, digest: bytes) -> Any:
+        """The row, from the primary.
+
+        :raises Unavailable: the server is a standby.
+        """
+        if self.statement is not None:
+            row = await self.statement.fetchrow(digest)
+        else:
+            async with self.connection.transaction():
+                row = await self.connection.fetchrow(_SQL, digest)
+        refuse_standby(row[0])
+        return row
 
 
 class PostgresLookup:
@@ -51,7 +67,7 @@ class PostgresLookup:
         deadline_seconds: float = LOOKUP_DEADLINE_SECONDS,
         check_schema: bool = False,
     ) -> None:
-        self._target = _target(make_url(url))
+        self._target = postgres_target(database_url(url) if isinstance(url, str) else url)
         self._deadline_seconds = deadline_seconds
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[_Line] = []
@@ -65,7 +81,7 @@ class PostgresLookup:
         except (*BARE, OSError) as error:
             # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
             raise Unavailable(lost(error)) from None
-        return None if row is None else facts_of(row)
+        return None if row[1] is None else facts_of(row[1:])
 
     async def aclose(self) -> None:
         """Close the connections that are not in use. A later lookup opens others."""
@@ -90,7 +106,7 @@ class PostgresLookup:
 
     async def _ask_on(self, line: _Line, digest: bytes) -> Any:
         try:
-            row = await line.statement.fetchrow(digest)
+            row = await line.ask(digest)
         except BaseException:
             line.connection.terminate()
             raise
@@ -98,27 +114,20 @@ class PostgresLookup:
         return row
 
     async def _connect(self) -> _Line:
-        connection = await asyncpg.connect(**self._target, timeout=self._deadline_seconds)
+        connection = await self._target.connect(seconds=self._deadline_seconds)
         try:
             if not self._schema_fits:
-                refuse_schema(await _revisions(connection))
+                async with connection.transaction():
+                    revisions = await _revisions(connection)
+                refuse_schema(revisions)
                 self._schema_fits = True
-            return _Line(connection, await connection.prepare(_SQL))
+            return _Line(connection, None if self._target.by_transaction else await connection.prepare(_SQL))
         except BaseException:
             connection.terminate()
             raise
 
 
 async def _revisions(connection: asyncpg.Connection) -> list[str] | None:
-    try:
-        return [row[0] for row in await connection.fetch(REVISION_SQL)]
-    except asyncpg.UndefinedTableError:
+    if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
         return None
-
-
-def _target(url: URL) -> dict[str, Any]:
-    """The driver's own arguments for this URL, without what only SQLAlchemy's adapter understands."""
-    _, arguments = url.set(drivername="postgresql+asyncpg").get_dialect()().create_connect_args(url)
-    for adapters in ("prepared_statement_cache_size", "prepared_statement_name_func"):
-        arguments.pop(adapters, None)
-    return dict(arguments)
+    return [row[0] for row in await connection.fetch(REVISION_SQL)]

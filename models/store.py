@@ -8,24 +8,25 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.refusal import Conflict
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import Conflict, InvalidInput
 
 from .changes import change_begun, note_change
-from .outage import BARE, outage_of
-from .postgres_engine import postgres_engine
+from .database_url import POSTGRESQL, SQLITE, database_url
+from .outage import BARE, is_bad_input, is_busy, outage_of
+from .postgres_engine import postgres_engine, refuse_standby
 from .sqlite_engine import begin_immediate, sqlite_engine
 from .sqlite_file import SqliteFile
 from .uncut import uncut
 
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql"
+__all__ = ["POSTGRESQL", "SQLITE", "Store", "answering", "database_url"]
+
 BUSY_SECONDS = 3.0
 POOL_SIZE = 10
 POOL_WAIT_SECONDS = 5.0
@@ -33,6 +34,9 @@ READ_WAIT_SECONDS = 1.5
 """How long a read waits for its connection: less than whoever waits for a verification or for ``/readyz``."""
 
 CHANGE_WAIT_SECONDS = 3.0
+
+_WRITABLE = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
+_STANDBYS = "SELECT current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
 
 
 class Store:
@@ -112,12 +116,46 @@ class Store:
                 self._file.check()
 
     async def ping(self) -> None:
-        """Ask the database for one row.
+        """Ask the database whether it answers and can be written to.
 
-        :raises Unavailable: when it does not answer.
+        :raises Unavailable: it does not, or cannot.
         """
+        async with answering(), asyncio.timeout(READ_WAIT_SECONDS):
+            if self.dialect == SQLITE:
+                await self._ping_sqlite()
+                return
+            async with self.reading() as session:
+                row = (await (await session.connection()).execute(text(_WRITABLE))).one()
+        refuse_standby(row[0])
+        if row[1]:
+            raise Unavailable(
+                "PostgreSQL answers, and is read-only; set default_transaction_read_only=off for this user and database"
+            )
+
+    async def _ping_sqlite(self) -> None:
+        async with self.engine.connect() as connection:
+            try:
+                await begin_immediate(connection, 0)
+            except DBAPIError as error:
+                if not is_busy(error):  # who waits for a writer can write
+                    raise
+            else:
+                await connection.rollback()
+
+    async def failover(self) -> str | None:
+        """Tell what becomes of an acknowledged revocation when a standby is promoted.
+
+        :returns: ``"synchronous"`` where commits wait for a standby, ``"asynchronous"`` where they do not and a standby
+            is connected, None where there is none, and on SQLite.
+        :raises Unavailable: the database does not answer.
+        """
+        if self.dialect == SQLITE:
+            return None
         async with answering(), asyncio.timeout(READ_WAIT_SECONDS), self.reading() as session:
-            await (await session.connection()).execute(text("SELECT 1"))
+            names, standbys = (await (await session.connection()).execute(text(_STANDBYS))).one()
+        if names.strip():
+            return "synchronous"
+        return "asynchronous" if standbys else None
 
     async def aclose(self) -> None:
         """Give back all connections."""
@@ -134,26 +172,6 @@ async def _undo(session: AsyncSession) -> None:
         await session.rollback()
 
 
-def database_url(url: str) -> URL:
-    """The URL with the async driver named.
-
-    :raises ConfigurationError: when it is neither SQLite in a file nor PostgreSQL.
-    """
-    try:
-        parsed = make_url(url)
-    except SQLAlchemyError:
-        # The text may hold a password: it is not repeated.
-        raise ConfigurationError("the database URL cannot be read; write sqlite:///file.db or postgresql://…") from None
-    backend = parsed.get_backend_name()
-    if backend == SQLITE:
-        if not parsed.database or parsed.database == ":memory:":
-            raise ConfigurationError("SQLite needs a file, like sqlite:///spacekey.db")
-        return parsed.set(drivername="sqlite+aiosqlite")
-    if backend in {POSTGRESQL, "postgres"}:
-        return parsed.set(drivername="postgresql+asyncpg")
-    raise ConfigurationError(f"no support for '{backend}' databases; use SQLite or PostgreSQL")
-
-
 def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngine:
     if file is not None:
         return sqlite_engine(url, file, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
@@ -165,6 +183,9 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     """Turn every way of "the database did not answer" into one error; its text may name hosts, so it is not kept.
 
     :param committing: whether what is inside sends a commit.
+    :raises Unavailable: it did not answer, or refused for reasons of its own.
+    :raises InvalidInput: it refused a value.
+    :raises Conflict: it refused a change because of another one.
     """
     try:
         yield
@@ -176,6 +197,8 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
         # TimeoutError and ConnectionError are OSErrors.
         outage = outage_of(error)
         if outage is None:
+            if is_bad_input(error):
+                raise InvalidInput("input", "A value is too long, too large or not of the kind it must be.") from None
             raise
         raise Unavailable(outage, may_have_changed=committing or change_begun()) from None
     except Unavailable as error:

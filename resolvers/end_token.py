@@ -11,6 +11,7 @@ from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models import token_queries, workspace_queries
+from spacekey.models.setting_queries import hold_staleness
 from spacekey.models.token import Token
 
 from .audit import actor_of, record
@@ -137,6 +138,7 @@ async def _revoke_own(
     token = await token_queries.token_by_id(session, token_id)
     if workspace is None or token is None or token.deleted_at is not None or token.revoked_at is not None:
         return
+    await hold_staleness(session)
     before = audit_facts(token)
     token.revoked_at, token.revoked_reason = system.clock(), REVOKED_ITSELF
     caller = TokenCaller(token.id, token.name, token.workspace_id, request)

@@ -21,6 +21,7 @@ from spacekey.models.lookup import FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, To
 
 from .workspace_facts import limit_of, roles_from
 
+NO_DIGEST = bytes(32)
 POWERS_MAX = 4_096
 """How many combinations of grants, roles, plan, policy and limit are kept computed."""
 
@@ -137,6 +138,13 @@ class StoreVerifier(Verifier):
                 facts.chain_id or "",
             )
         )
+
+    async def ping(self) -> None:
+        """Ask the lookup, over the connection that verifications use, for a digest that no secret has.
+
+        :raises Unavailable: it does not answer.
+        """
+        await self._lookup.by_digest(NO_DIGEST)
 
     async def aclose(self) -> None:
         """Give back the connections."""

@@ -19,9 +19,17 @@ async def healthz(_request: Request) -> JSONResponse:
 
 @public
 async def readyz(request: Request) -> JSONResponse:
-    """200 when the store answers; else :class:`Unavailable`, which becomes 503."""
-    await parts_of(request).system.store.ping()
-    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+    """200 when the database answers, can be written to and answers the lookup; else 503 by :class:`Unavailable`.
+
+    ``failover`` is there where PostgreSQL has a standby: ``asynchronous`` says that promoting it could bring back
+    tokens whose revocation was answered (docs/revocation.md).
+    """
+    parts = parts_of(request)
+    await parts.system.store.ping()
+    await parts.verifier.ping()
+    failover = await parts.system.store.failover()
+    told = {"status": "ok"} if failover is None else {"status": "ok", "failover": failover}
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
 
 @public

@@ -19,6 +19,7 @@ async def prepare_store(store: Store) -> None:
     if store.dialect == SQLITE:
         await migrate.upgrade(store)
         return
+    await store.ping()
     schema = await migrate.current(store)
     if schema.problem is not None:
         raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {schema.problem}; {schema.remedy}")

@@ -15,6 +15,8 @@ from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.migrate import current
 from spacekey.resolvers.lost_names import lost_names
 from spacekey.resolvers.system import System
+from spacekey.resolvers.verify import NO_DIGEST
+from spacekey.server.build import build_lookup
 from spacekey.server.introspectors import check_catalogs
 from spacekey.server.settings import Settings
 
@@ -102,8 +104,15 @@ async def database_findings(system: System) -> list[Finding]:
         schema = await current(store)
         if schema.problem is not None:
             return [wrong("database", f"it {schema.problem}", sentence(schema.remedy))]
+        await store.ping()
+        lookup = build_lookup(store)
+        try:
+            await lookup.by_digest(NO_DIGEST)
+        finally:
+            await lookup.aclose()
         return [
-            ok("database", f"{store.dialect} answers and is at revision {schema.revision}"),
+            ok("database", f"{store.dialect} answers, can be written to and is at revision {schema.revision}"),
+            *await _failover(system),
             await _workspaces(system),
             await _names(system),
             await _clock(system),
@@ -111,6 +120,20 @@ async def database_findings(system: System) -> list[Finding]:
     except Unavailable as error:
         what, _, remedy = str(error).partition("; ")
         return [wrong("database", what, sentence(remedy))]
+
+
+async def _failover(system: System) -> list[Finding]:
+    """What a promoted standby would do to revocations; nothing where there is no standby."""
+    failover = await system.store.failover()
+    if failover == "asynchronous":
+        return [
+            wrong(
+                "failover",
+                "replication is asynchronous: promoting a standby can bring back tokens whose revocation was answered",
+                "Set synchronous_standby_names, and fence the old primary; see docs/revocation.md.",
+            )
+        ]
+    return [] if failover is None else [ok("failover", "commits wait for a standby")]
 
 
 async def _workspaces(system: System) -> Finding:

@@ -8,13 +8,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import Conflict, InvalidInput
 from spacekey.models.changes import watched_changes
 from spacekey.models.migrate import current, upgrade
 from spacekey.models.outage import outage_of
 from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.store import POSTGRESQL, SQLITE, Store, answering
 from support.postgres import ADMIN, PostgresServer
 from support.rows import a_user, add
 
@@ -126,3 +128,42 @@ async def test_a_commit_whose_answer_is_lost_is_in_doubt(store: Store, postgres:
     with pytest.raises(Unavailable) as lost:
         await killed()
     assert lost.value.may_have_changed
+
+
+ANSWERS = {
+    "outage": {"08", "0A", "25", "26", "28", "3D", "3F", "40", "53", "54", "55", "57", "58", "F0", "HV", "XX"},
+    "bad input": {"22"},
+    "conflict": {"23"},
+}
+"""Class of SQLSTATE (PostgreSQL, Appendix A) → what a client is told: 503, 422, 409. All others are bugs (500)."""
+
+WITHIN_ANOTHER_CLASS = {
+    "22021": "outage",
+    "22P05": "outage",
+    "42501": "outage",
+    "42P01": "outage",
+    "42703": "outage",
+} | {"42P05": "outage"}
+
+
+def every_sqlstate() -> dict[str, type[asyncpg.PostgresError]]:
+    """All that PostgreSQL has, as the driver lists them."""
+    found = {}
+    for one in vars(asyncpg.exceptions).values():
+        if isinstance(one, type) and issubclass(one, asyncpg.PostgresError):
+            found[str(getattr(one, "sqlstate", None))] = one
+    return {sqlstate: one for sqlstate, one in found.items() if sqlstate != "None"}
+
+
+@pytest.mark.parametrize("sqlstate", sorted(every_sqlstate()))
+async def test_every_sqlstate_has_its_answer(sqlstate: str) -> None:
+    by_class = {code: answer for answer, codes in ANSWERS.items() for code in codes}
+    wanted = WITHIN_ANOTHER_CLASS.get(sqlstate) or by_class.get(sqlstate[:2], "bug")
+    error = every_sqlstate()[sqlstate](HIDDEN)
+    kind = IntegrityError if wanted == "conflict" else DBAPIError
+    kinds = {"outage": Unavailable, "bad input": InvalidInput, "conflict": Conflict, "bug": DBAPIError}
+    with pytest.raises(kinds[wanted]) as told:
+        async with answering():
+            raise kind("SELECT 1", {}, error)
+    if wanted != "bug":
+        assert HIDDEN not in f"{told.value!r} {told.value.__cause__!r}"

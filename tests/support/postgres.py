@@ -40,10 +40,11 @@ class PostgresServer:
 
     The server's own time zone is an odd one, so that a query that leans on it is found out.
 
+    :param primary: the running server that this one is a streaming standby of.
     :param settings: the server's own settings, in place of those above.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, primary: PostgresServer | None = None, **settings: str) -> None:
         self._settings = {**SETTINGS, **settings}
         self._home = Path(tempfile.mkdtemp(prefix="skpg"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,6 +57,9 @@ class PostgresServer:
             self._home.chmod(0o755)
             for folder in (self._home, self._data):
                 shutil.chown(folder, self._user)
+        if primary is not None:
+            self._run("pg_basebackup", "-D", str(self._data), "-h", primary.host, "-U", ADMIN, "-R", "-c", "fast", "-N")
+            return
         self._run(
             *("initdb", "-D", str(self._data), "-U", ADMIN, "--auth=trust", "--encoding=UTF8", "--no-sync"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),

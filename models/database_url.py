@@ -1,0 +1,298 @@
+"""Database URLs as providers and libpq write them, in the words of our drivers.
+
+Every parameter that libpq knows (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS) is
+translated for asyncpg, or refused by name with what to do instead. Engine, lookup, migrations and commands all take
+their connections from here, so that none of them understands a URL in its own way.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+import asyncpg
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from spacekey.domain.errors import ConfigurationError
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+CONNECT_SECONDS = 5.0
+CONNECT_SECONDS_MAX = 60.0
+
+PGBOUNCER = "pgbouncer"
+"""Our own parameter: how the PgBouncer in front of the database pools, ``session`` or ``transaction``."""
+
+_PASSED = ("sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "ssl_min_protocol_version")
+_IN_DSN = frozenset({"sslmode", "sslnegotiation", "ssl_max_protocol_version", *_PASSED})
+"""What asyncpg reads from a URL of libpq's only."""
+
+_ARGUMENTS = {
+    "dbname": "database",
+    "user": "user",
+    "password": "password",
+    "passfile": "passfile",
+    "service": "service",
+    "servicefile": "servicefile",
+    "krbsrvname": "krbsrvname",
+    "gsslib": "gsslib",
+}
+"""libpq's parameter → asyncpg's argument of the same meaning."""
+
+_KEEPALIVES = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
+"""libpq's parameter → the option of the socket. The last one counts in milliseconds in both."""
+
+_NO_CHOICE: Mapping[str, tuple[frozenset[str], str]] = {
+    "channel_binding": (
+        frozenset({"disable", "prefer"}),
+        "the driver has no channel binding; leave it out, and use sslmode=verify-full to be sure of the server",
+    ),
+    "client_encoding": (frozenset({"utf8", "utf-8", "auto"}), "Spacekey speaks UTF-8; leave it out"),
+    "gssencmode": (frozenset({"disable", "prefer"}), "the driver has no GSS encryption; leave it out, and use sslmode"),
+    "gssdelegation": (frozenset({"0"}), "the driver delegates no credentials; leave it out"),
+    "load_balance_hosts": (frozenset({"disable"}), "there is one primary and nothing to balance; leave it out"),
+    "max_protocol_version": (frozenset({"3.0", "latest"}), "the driver speaks version 3.0; leave it out"),
+    "min_protocol_version": (frozenset({"3.0"}), "the driver speaks version 3.0; leave it out"),
+    "sslcertmode": (frozenset({"allow"}), "leave it out; without sslcert no certificate is sent"),
+    "sslcompression": (frozenset({"0"}), "TLS is not compressed any more; leave it out"),
+    "sslsni": (frozenset({"1"}), "the driver always sends the host's name; leave it out"),
+}
+"""Parameters of which the driver offers one value → what it does anyway, and what to do about the others."""
+
+_REFUSED = {
+    "hostaddr": "write the address as the host",
+    "oauth_client_id": "the driver has no OAuth sign-in; use a password or a certificate",
+    "oauth_client_secret": "the driver has no OAuth sign-in; use a password or a certificate",
+    "oauth_issuer": "the driver has no OAuth sign-in; use a password or a certificate",
+    "oauth_scope": "the driver has no OAuth sign-in; use a password or a certificate",
+    "replication": "Spacekey needs an ordinary connection; leave it out",
+    "require_auth": "the driver takes what the server asks for; leave it out, and use sslmode=verify-full",
+    "requirepeer": "the driver cannot ask who serves a socket; leave it out, and guard the socket's folder",
+    "requiressl": "write sslmode=require",
+    "scram_client_key": "write the password, or name a passfile",
+    "scram_server_key": "write the password, or name a passfile",
+    "sslcrldir": "write one file as sslcrl",
+    "sslkeylogfile": "leave it out; it would let others read the connection",
+    # Not libpq's: what other drivers and adapters call it.
+    "command_timeout": "leave it out; every statement has its bound already",
+    "database": "write dbname, or the name in the path",
+    "prepared_statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
+    "schema": "write options=-csearch_path%3DNAME",
+    "ssl": "write sslmode",
+    "statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
+    "timeout": "write connect_timeout",
+}
+"""Parameters that cannot be translated → the cure."""
+
+_TRANSLATED = frozenset(
+    {"host", "port", "connect_timeout", "application_name", "fallback_application_name", "options", "keepalives"}
+    | {"target_session_attrs", PGBOUNCER, *_IN_DSN, *_ARGUMENTS, *_KEEPALIVES}
+)
+
+LIBPQ_PARAMETERS = (_TRANSLATED | set(_NO_CHOICE)) - {PGBOUNCER} | {
+    name for name in _REFUSED if name not in {"command_timeout", "database", "schema", "ssl", "timeout"}
+} - {"prepared_statement_cache_size", "statement_cache_size"}
+"""Every parameter of libpq's that is known here."""
+
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_PRIMARY = {"any", "primary", "read-write"}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTarget:
+    """How to connect to one PostgreSQL.
+
+    :param arguments: asyncpg's, without timeouts.
+    :param connect_seconds: how long connecting may take.
+    :param socket_options: names of :mod:`socket` → values, for TCP connections.
+    :param by_transaction: a pooler may give each transaction another server connection, so nothing may be kept on one.
+    """
+
+    arguments: Mapping[str, Any] = field(repr=False)
+    connect_seconds: float = CONNECT_SECONDS
+    socket_options: Mapping[str, int] = field(default_factory=dict)
+    by_transaction: bool = False
+
+    async def connect(self, *, seconds: float | None = None, **more: Any) -> asyncpg.Connection:
+        """Open a connection.
+
+        :param seconds: how long it may take; left out, as the URL says.
+        :param more: further arguments of :func:`asyncpg.connect`.
+        :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: it cannot be.
+        """
+        cache = {"statement_cache_size": 0} if self.by_transaction else {}
+        bound = self.connect_seconds if seconds is None else seconds
+        connection = await asyncpg.connect(**self.arguments, **cache, timeout=bound, **more)
+        self._set_socket_options(connection)
+        return connection
+
+    def _set_socket_options(self, connection: asyncpg.Connection) -> None:
+        held = connection._transport.get_extra_info("socket") if self.socket_options else None
+        if held is None or held.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        for name, value in self.socket_options.items():
+            level = socket.SOL_SOCKET if name == "SO_KEEPALIVE" else socket.IPPROTO_TCP
+            option = getattr(socket, name, None)
+            if option is not None:  # not every system has every option
+                held.setsockopt(level, option, value)
+
+
+def database_url(url: str) -> URL:
+    """The URL with the async driver named.
+
+    :raises ConfigurationError: it is neither SQLite in a file nor PostgreSQL, or has a parameter that cannot be
+        translated.
+    """
+    try:
+        parsed = make_url(_hosts_in_query(url))
+    except (SQLAlchemyError, ValueError):
+        # The text may hold a password: it is not repeated.
+        raise ConfigurationError("the database URL cannot be read; write sqlite:///file.db or postgresql://…") from None
+    backend = parsed.get_backend_name()
+    if backend == SQLITE:
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigurationError("SQLite needs a file, like sqlite:///spacekey.db")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in {POSTGRESQL, "postgres"}:
+        target = parsed.set(drivername="postgresql+asyncpg")
+        postgres_target(target)
+        return target
+    raise ConfigurationError(f"no support for '{backend}' databases; use SQLite or PostgreSQL")
+
+
+def postgres_target(url: URL) -> PostgresTarget:
+    """What the URL of a PostgreSQL comes to.
+
+    :raises ConfigurationError: naming the parameter, never its value.
+    """
+    given = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()}
+    for name, value in given.items():
+        _check_known(name, value)
+    arguments: dict[str, Any] = {
+        _ARGUMENTS[name]: value for name, value in given.items() if name in _ARGUMENTS and value
+    }
+    settings = {}
+    if application := given.get("application_name") or given.get("fallback_application_name"):
+        settings["application_name"] = application
+    if given.get("options"):
+        settings["options"] = given["options"]
+    if settings:
+        arguments["server_settings"] = settings
+    for argument, part in (("user", url.username), ("password", url.password), ("database", url.database)):
+        if part:
+            arguments[argument] = str(part)
+    hosts = _hosts(url, given)
+    if hosts:
+        arguments["host"] = [host for host, _ in hosts]
+        arguments["port"] = [port for _, port in hosts]
+    in_dsn = {name: value for name, value in given.items() if name in _IN_DSN and value}
+    _check_mode(in_dsn.get("sslmode", "prefer"), in_dsn)
+    if in_dsn:
+        arguments["dsn"] = "postgresql://?" + urlencode(in_dsn, quote_via=quote)
+    attributes = given.get("target_session_attrs", "any")
+    if attributes not in _PRIMARY:
+        raise _wrong("target_session_attrs", "Spacekey needs the primary; write primary, or read-write")
+    if attributes != "any" or len(hosts) > 1:
+        # Of several hosts the first that answers may be a standby, which would be refused later.
+        arguments["target_session_attrs"] = "primary" if attributes == "any" else attributes
+    mode = given.get(PGBOUNCER, "session")
+    if mode not in ("session", "transaction"):
+        raise _wrong(PGBOUNCER, "write session or transaction, as its pool_mode is; statement mode cannot work")
+    return PostgresTarget(arguments, _connect_seconds(given), _socket_options(given), mode == "transaction")
+
+
+def _hosts_in_query(url: str) -> str:
+    """libpq's ``//user@one:5432,two:5432/name`` with the hosts in the query, where SQLAlchemy reads them too."""
+    found = re.fullmatch(r"(postgres(?:ql)?(?:\+\w+)?)://(?:([^/?#]*)@)?([^/?#@]*,[^/?#@]*)(/[^?]*)?(?:\?(.*))?", url)
+    if found is None:
+        return url
+    scheme, user, hosts, path, query = found.groups()
+    asked = "&".join(one for one in (query, f"host={quote(unquote(hosts), safe=':,[]/')}") if one)
+    return f"{scheme}://{f'{user}@' if user else ''}{path or '/'}?{asked}"
+
+
+def _hosts(url: URL, given: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Hosts with their ports, from the authority, else from the query: ``host=a:5432,b`` or ``host=a,b&port=1,2``."""
+    hosts = [url.host] if url.host else [one.strip() for one in given.get("host", "").split(",") if one.strip()]
+    ports = [str(url.port)] if url.port else [one.strip() for one in given.get("port", "").split(",") if one.strip()]
+    if ports and len(ports) not in (1, len(hosts) or 1):
+        raise _wrong("port", "give one port, or one for each host")
+    if not hosts and ports:
+        hosts = ["localhost"]
+    found = []
+    for number, host in enumerate(hosts):
+        port = ports[min(number, len(ports) - 1)] if ports else "5432"
+        name = host
+        if not host.startswith("/") and (split := re.fullmatch(r"(\[[^]]*\]|[^:]*):(\d+)", host)):
+            name, port = split[1], split[2]
+        if not port.isdigit() or not 0 < int(port) < 65_536:
+            raise _wrong("port", "write a number from 1 to 65535")
+        found.append((name.strip("[]"), int(port)))
+    return found
+
+
+def _check_known(name: str, value: str) -> None:
+    if name in _REFUSED:
+        raise _wrong(name, _REFUSED[name])
+    if name in _NO_CHOICE:
+        accepted, cure = _NO_CHOICE[name]
+        if value and value.lower() not in accepted:
+            raise _wrong(name, cure)
+        return
+    if name not in _TRANSLATED:
+        raise _wrong(name[:40] if name.isprintable() else "?", "PostgreSQL's libpq has no such parameter; leave it out")
+
+
+def _check_mode(mode: str, in_dsn: Mapping[str, str]) -> None:
+    if mode not in _SSL_MODES:
+        raise _wrong("sslmode", f"write one of {', '.join(_SSL_MODES)}")
+    if in_dsn.get("sslrootcert") == "system":
+        raise _wrong("sslrootcert", "name a file, such as /etc/ssl/certs/ca-certificates.crt")
+    if in_dsn.get("sslnegotiation", "postgres") not in ("postgres", "direct"):
+        raise _wrong("sslnegotiation", "write postgres or direct")
+    for name in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
+        if in_dsn.get(name, "TLSv1.2") not in ("TLSv1.2", "TLSv1.3"):
+            raise _wrong(name, "write TLSv1.2 or TLSv1.3")
+
+
+def _connect_seconds(given: Mapping[str, str]) -> float:
+    seconds = _number(given, "connect_timeout")
+    # 0 is libpq's "for ever", and every wait here has a bound.
+    return CONNECT_SECONDS if not seconds else min(float(seconds), CONNECT_SECONDS_MAX)
+
+
+def _socket_options(given: Mapping[str, str]) -> dict[str, int]:
+    wanted = {}
+    keep = _number(given, "keepalives")
+    if keep is not None:
+        wanted["SO_KEEPALIVE"] = min(keep, 1)
+    for name, option in _KEEPALIVES.items():
+        value = _number(given, name)
+        if value:  # 0 is the system's own
+            wanted[option] = value
+            if name != "tcp_user_timeout" and keep != 0:
+                wanted["SO_KEEPALIVE"] = 1
+    return wanted
+
+
+def _number(given: Mapping[str, str], name: str) -> int | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or len(value) > 7:
+        raise _wrong(name, "write a whole number")
+    return int(value)
+
+
+def _wrong(name: str, cure: str) -> ConfigurationError:
+    return ConfigurationError(f"the database URL's parameter '{name}': {cure}")
