@@ -16,7 +16,7 @@ from spacekey.models.user import User
 
 from .audit import ERASE, ERASED_WITH, actor_of, record
 from .caller import Operator
-from .settle import settle, staleness_seconds
+from .settle import settle, staleness_seconds, takes_access_away
 from .system import System
 
 
@@ -31,6 +31,7 @@ class Erased:
     effective_at: datetime
 
 
+@takes_access_away
 async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bool = True) -> Erased:
     """Erase a person in one transaction. Tokens that they made stay, under their id.
 

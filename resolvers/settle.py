@@ -27,6 +27,7 @@ WAITING_BY_ADDRESS_MAX = 20
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Asking = TypeVar("Asking", bound=Caller)
 
 
 async def staleness_seconds(session: AsyncSession, system: System) -> float:
@@ -99,11 +100,11 @@ def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
 
 
 def takes_access_away(
-    resolver: Callable[Concatenate[System, Caller, Arguments], Coroutine[Any, Any, Result]],
-) -> Callable[Concatenate[System, Caller, Arguments], Coroutine[Any, Any, Result]]:
+    resolver: Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]]:
     """Mark a resolver that can take access away, and run it in :func:`taking_away`."""
 
-    async def waiting(system: System, caller: Caller, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    async def waiting(system: System, caller: Asking, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         async with taking_away(system, caller):
             return await resolver(system, caller, *args, **kwargs)
 

@@ -153,7 +153,7 @@ def erase(
             "effective_at": written(gone.effective_at),
         }
 
-    show_one(run(work), as_json)
+    show_one(run(work, takes_away=True), as_json)
 
 
 def _password(from_stdin: bool) -> str:

@@ -288,6 +288,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "token delete": ("KEY", "--yes"),
     "token rotate": ("KEY",),
     "token edit": ("KEY", "--name", "N"),
+    "user erase": ("USER", "--yes"),
     "space delete": ("acme/gone", "--yes"),
     "member role": ("acme", "gone@example.com", "viewer"),
     "member remove": ("acme", "gone@example.com", "--yes"),
@@ -322,6 +323,7 @@ def test_every_command_that_takes_access_away_waits_before_it_says_not_found(
     monkeypatch.setattr(settle, "settle_refused", noted)
     for name, arguments in COMMANDS.items():
         naps.clear()
-        words = [new_id(KEY, utc_now(), secrets.token_bytes) if one == "KEY" else one for one in arguments]
+        kinds = {"KEY": KEY, "USER": USER}
+        words = [new_id(kinds[one], utc_now(), secrets.token_bytes) if one in kinds else one for one in arguments]
         cli.error(*name.split(), *words)
         assert len(naps) == 1, name
