@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, MetaData, Table, inspect, text
 
 from spacekey.domain.errors import Unavailable
+from spacekey.models import migrate
 from spacekey.models.migrate import current, upgrade
 from spacekey.models.old_names import PREFIX, tables_of
 from spacekey.models.schema_version import VERSION_TABLE, SchemaState
@@ -138,10 +140,11 @@ async def test_an_installation_of_before_is_moved_with_all_its_rows(installed: S
     schema = await current(installed)
     assert (schema.state, schema.old_names) == (SchemaState.OLDER, True)
 
-    await upgrade(installed)
-
-    assert (await current(installed)).state is SchemaState.CURRENT
+    await migrate._run(installed, lambda config: command.upgrade(config, "0002"))
     assert await contents(installed, PREFIX) == before
+
+    await upgrade(installed)  # what later revisions do with the rows is their tests' business
+    assert (await current(installed)).state is SchemaState.CURRENT
     assert not await has(installed, "alembic_version")
     fresh = Store(await _empty_beside(installed, tmp_path))
     await upgrade(fresh)
