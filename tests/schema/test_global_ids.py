@@ -29,7 +29,7 @@ from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.list_many import invitation_lists
 from spacekey.resolvers.members import add_member
-from spacekey.schema.build import Mutation, build_schema
+from spacekey.schema.build import PUBLIC, Mutation, build_schema
 from spacekey.schema.member_types import Member
 from spacekey.schema.query import Query
 from spacekey.schema.scalars import DATE_TIME
@@ -48,7 +48,7 @@ WITHOUT_LIMITS = ScopedSchema(
     mutation=Mutation,
     types=[Token, Space, WorkspaceType, Member],
     config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
-    scopes=ScopeEnforcement(principal=lambda context: context.principal),
+    scopes=ScopeEnforcement(principal=lambda context: context.principal, public=PUBLIC),
 )
 """The same types, for documents that are larger than the API takes."""
 
