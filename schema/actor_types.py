@@ -26,10 +26,12 @@ class Actor:
     """An actor."""
 
     kind: ActorKind
-    id: strawberry.ID
+    actor_id: strawberry.ID = strawberry.field(
+        description="The id of the person, token or service; not called `id`, because it is theirs."
+    )
     name: str = strawberry.field(description="What they were called at that moment; empty once they were erased.")
 
 
 def actor_type(actor: DomainActor) -> Actor:
     """The GraphQL face of an actor."""
-    return Actor(kind=ActorKind(actor.kind.value), id=strawberry.ID(actor.id), name=actor.name)
+    return Actor(kind=ActorKind(actor.kind.value), actor_id=strawberry.ID(actor.id), name=actor.name)

@@ -12,15 +12,15 @@ const KINDS = {
 };
 
 /** The name and the kind of an actor. The id shows on hover. */
-export function actorName({ kind, id, name }) {
+export function actorName({ kind, actorId, name }) {
   const shown = name || h("span", { class: "quiet" }, "erased");
-  const named = kind === "TOKEN" ? h("a", { href: `/token/${id}` }, shown) : shown;
-  return h("span", { class: "actor", title: id }, named, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
+  const named = kind === "TOKEN" ? h("a", { href: `/token/${actorId}` }, shown) : shown;
+  return h("span", { class: "actor", title: actorId }, named, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
 }
 
 /** The same with the id on a second line. */
 export function actorCell(actor) {
-  return [actorName(actor), h("div", { class: "quiet" }, h("code", {}, actor.id))];
+  return [actorName(actor), h("div", { class: "quiet" }, h("code", {}, actor.actorId))];
 }
 
 /** Links to what an actor made and did in a workspace. */

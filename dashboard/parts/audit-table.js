@@ -9,7 +9,7 @@ import { table } from "./table.js";
 
 /** What is asked of an event. */
 export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
-  id sequence at action outcome actor { kind id name } credential targetId targetName targetFacts before after ip userAgent requestId hash }`;
+  id sequence at action outcome actor { kind actorId name } credential targetId targetName targetFacts before after ip userAgent requestId hash }`;
 
 const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
 
@@ -33,7 +33,7 @@ function what(one) {
 }
 
 function credential({ credential, actor }) {
-  return credential === actor.id ? null : h("div", { class: "quiet" }, credential);
+  return credential === actor.actorId ? null : h("div", { class: "quiet" }, credential);
 }
 
 function target({ targetId: id, targetName: name }) {

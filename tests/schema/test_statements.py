@@ -33,7 +33,7 @@ QUERIES = {
         "%s", "spaces(first: $n) { nodes { name tokens(first: 2) { nodes { name space { name } } } } }"
     ),
     "members": OF_WORKSPACE.replace("%s", "members(first: $n) { nodes { name email role } }"),
-    "invitations": OF_WORKSPACE.replace("%s", "invitations(first: $n) { nodes { email role invitedBy { id } } }"),
+    "invitations": OF_WORKSPACE.replace("%s", "invitations(first: $n) { nodes { email role invitedBy { actorId } } }"),
     "audit log": OF_WORKSPACE.replace("%s", "auditLog(first: $n) { nodes { action before after hash } }"),
     "workspaces": "query($n: Int!) { workspaces(first: $n) { nodes { name myScopes plan { name } roles { name } } } }",
     "workspaces' spaces": "query($n: Int!) { workspaces(first: $n) { nodes { spaces { nodes { name } } } } }",
