@@ -133,7 +133,8 @@ class Store:
             )
 
     async def _ping_sqlite(self) -> None:
-        async with self.engine.connect() as connection:
+        async with self.reading() as session:
+            connection = await session.connection()
             try:
                 await begin_immediate(connection, 0)
             except DBAPIError as error:
