@@ -56,6 +56,7 @@ class Row:
             environment="live",
             workspace_id="ws_1",
             space_id=None,
+            chain_id=None,
             grants_json='["jobs:read"]' if self.scope_granted else "[]",
             expires_at=_moment(self.ends_at),
             disabled_at=NOON if self.disabled else None,
