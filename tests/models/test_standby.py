@@ -73,10 +73,10 @@ async def a_token(world: World) -> tuple[str, Secret]:
 
 
 async def caught_up(pair: Pair) -> None:
-    """Until the standby has replayed all that the primary has written."""
+    """Until the standby has replayed all that was committed, also what the primary has yet to write."""
     primary = await asyncpg.connect(user="postgres", host=pair.primary.host, database=DATABASE)
     standby = await asyncpg.connect(user="postgres", host=pair.standby.host, database=DATABASE)
-    written = await primary.fetchval("SELECT pg_current_wal_lsn()::text")
+    written = await primary.fetchval("SELECT pg_current_wal_insert_lsn()::text")
     deadline = time.monotonic() + START_SECONDS_MAX
     while not await standby.fetchval("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", written):
         assert time.monotonic() < deadline
