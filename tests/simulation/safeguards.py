@@ -129,7 +129,13 @@ ACKNOWLEDGEMENT = (
     Missing("effectiveAt is after T", (Cut("settle", " + timedelta(seconds=staleness)", ""),)),
     Missing(
         "the wait is for all of T",
-        (Cut("settle", "await system.sleep(staleness)", "await system.sleep(staleness - 1)"),),
+        (
+            Cut(
+                "settle",
+                "if wait and staleness > 0:\n        await system.sleep(staleness)",
+                "if wait and staleness > 0:\n        await system.sleep(staleness - 1)",
+            ),
+        ),
     ),
     Missing(
         "raising T moves the writers first",

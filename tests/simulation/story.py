@@ -131,7 +131,12 @@ def reader(story: Story, process: Process) -> Ask:
         """No token here is a successor."""
 
     verifier = story.house.verify.StoreVerifier(lookup, _catalogs(), process.wall, first_use, DEFAULT_STALENESS)
-    return cast("Ask", verifier.read)
+
+    async def ask(secret: Secret) -> tuple[Verdict, float]:
+        reading = await verifier.use(secret)
+        return reading.verdict, reading.max_age_seconds
+
+    return ask
 
 
 class Introspecting:
