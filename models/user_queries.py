@@ -115,6 +115,17 @@ async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: 
     return list((await session.exec(statement.returning(col(UserSession.id)))).scalars())
 
 
+async def delete_sessions_beyond(session: AsyncSession, user_id: str, *, keep: int) -> None:
+    """End the user's sessions but the ``keep`` that were seen last."""
+    latest = select(UserSession.digest).where(UserSession.user_id == user_id)
+    latest = latest.order_by(col(UserSession.last_seen_at).desc(), col(UserSession.id).desc()).limit(keep)
+    kept = (await session.exec(latest)).all()
+    if len(kept) == keep:
+        await session.exec(
+            delete(UserSession).where(col(UserSession.user_id) == user_id, col(UserSession.digest).not_in(kept))
+        )
+
+
 async def delete_expired_sessions(session: AsyncSession, now: datetime) -> None:
     """Forget the sessions whose absolute end has come."""
     await session.exec(delete(UserSession).where(col(UserSession.expires_at) <= now))

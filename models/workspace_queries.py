@@ -159,6 +159,17 @@ async def members_of_user(session: AsyncSession, user_id: str) -> list[Member]:
     return list((await session.exec(select(Member).where(Member.user_id == user_id))).all())
 
 
+async def count_members(session: AsyncSession, workspace_id: str) -> int:
+    """Return how many members the workspace has."""
+    return (await session.exec(select(func.count()).where(Member.workspace_id == workspace_id))).one()
+
+
+async def count_spaces(session: AsyncSession, workspace_id: str) -> int:
+    """Return how many spaces the workspace has that are not deleted."""
+    statement = select(func.count()).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
+    return (await session.exec(statement)).one()
+
+
 async def count_owned_workspaces(session: AsyncSession, user_id: str, role: str) -> int:
     """Return in how many workspaces that are not deleted the user has this role."""
     statement = (

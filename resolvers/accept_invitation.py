@@ -26,6 +26,7 @@ from .invitations import is_in_force
 from .own_account import is_free
 from .own_words import words_about
 from .passwords import Turn, check_password
+from .room import check_room_for_member
 from .sessions import SignedIn, open_session
 from .system import System
 from .validate import clean_name
@@ -177,6 +178,7 @@ async def _join(
     invitation: Invitation,
     credential: str,
 ) -> None:
+    await check_room_for_member(session, invitation.workspace_id, user.id)
     member = Member(
         workspace_id=invitation.workspace_id, user_id=user.id, role=invitation.role, created_at=system.clock()
     )

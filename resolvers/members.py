@@ -20,6 +20,7 @@ from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, Operator
 from .invitations import end_void_invitations, invite
+from .room import check_room_for_member
 from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import check_strengthening, check_within, role_power
 from .system import System
@@ -56,7 +57,7 @@ async def add_member(
     :raises NotFound, Forbidden: not the caller's workspace, or not to add members to.
     :raises InvalidInput: the address, name or role are not usable.
     :raises ScopeNotAllowed: the role, or that of the invitation it would replace, holds more than the caller.
-    :raises Conflict: a member of the workspace has proven the address, or too many invitations wait.
+    :raises Conflict: a member of the workspace has proven the address, too many invitations wait, or it is full.
     """
     address = clean_email("email", email)
     called = clean_name("name", name) if name is not None else None
@@ -92,6 +93,7 @@ async def add_account(system: System, caller: Operator, workspace_id: str, user_
 
 async def _add(session: AsyncSession, system: System, authority: Authority, user: User, role: str) -> Membership:
     workspace_id = authority.workspace.id
+    await check_room_for_member(session, workspace_id, user.id)
     member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
     session.add(member)
     if user.email is not None and user.email_proven_at is not None:

@@ -27,6 +27,7 @@ from .caller import MemberCaller, RequestFacts
 from .opaque import opaque_secret
 from .own_words import words_around
 from .passwords import Turn, check_password
+from .room import make_room_for_session
 from .system import System
 from .workspace_facts import scopes_of
 
@@ -204,6 +205,7 @@ async def open_session(
         await user_queries.delete_session(session, request.session.digest())
     secret = opaque_secret(system.entropy)
     await user_queries.delete_expired_sessions(session, now)
+    await make_room_for_session(session, user.id)
     session.add(
         UserSession(
             digest=secret.digest(),

@@ -16,6 +16,7 @@ from spacekey.models.workspace import Space
 from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller
+from .room import check_room_for_space
 from .settle import settle, staleness_seconds, takes_access_away
 from .system import System
 from .validate import clean_name, clean_slug
@@ -56,7 +57,7 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
     """Create a space in a workspace.
 
     :raises NotFound, Forbidden: not the caller's to see, or to write spaces in.
-    :raises InvalidInput, Conflict: name or slug unusable, slug taken in this workspace.
+    :raises InvalidInput, Conflict: name or slug unusable, slug taken in this workspace, or it is full.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -71,6 +72,7 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
             created_at=system.clock(),
         )
         await _check_slug_free(session, space)
+        await check_room_for_space(session, workspace_id)
         session.add(space)
         await record(
             session,

@@ -24,6 +24,7 @@ from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller, Operator
 from .invitations import invite
 from .members import Invited
+from .room import check_room_for_member
 from .settle import settle, staleness_seconds, takes_access_away
 from .strengthening import Power, check_strengthening, role_power
 from .system import System
@@ -142,7 +143,7 @@ async def create_workspace(
             take_resting_slug=take_resting_slug,
         )
         if isinstance(caller, MemberCaller):
-            _own(session, system, workspace, caller.id)
+            await _own(session, system, workspace, caller.id)
         await _record_creation(session, system, caller, workspace)
     return workspace
 
@@ -185,7 +186,7 @@ async def create_workspace_for(
             email = clean_email("owner", owner)
             user = await user_queries.user_by_proven_email(session, email)
         if user is not None:
-            _own(session, system, workspace, user.id)
+            await _own(session, system, workspace, user.id)
         await _record_creation(session, system, caller, workspace)
         if user is not None:
             return NewWorkspace(workspace, user)
@@ -233,7 +234,8 @@ async def _make(
     return workspace
 
 
-def _own(session: AsyncSession, system: System, workspace: Workspace, user_id: str) -> None:
+async def _own(session: AsyncSession, system: System, workspace: Workspace, user_id: str) -> None:
+    await check_room_for_member(session, workspace.id, user_id)
     session.add(Member(workspace_id=workspace.id, user_id=user_id, role=OWNER_ROLE, created_at=system.clock()))
 
 
