@@ -36,7 +36,7 @@ from spacekey.domain.errors import RuleError
 from .class_rules import fields_of, own_definition
 from .declared import carries_rule
 from .directive import RequiresScopes
-from .elements import definition_of, directives_on, elements
+from .elements import Element, definition_of, directives_on, elements
 
 MISPLACED = "a rule cannot be enforced here; put it on a field, an object or an interface"
 UNREAD = (
@@ -73,6 +73,65 @@ def refuse_misplaced(schema: GraphQLSchema) -> None:
         definition = definition_of(kind)
         if isinstance(definition, StrawberryObjectDefinition) and unread.in_classes(definition.origin):
             raise RuleError(f"{where}: {UNREAD}")
+
+
+def refuse_merged(schema: GraphQLSchema) -> None:
+    """Raise :class:`RuleError` for two classes of one qualified name whose rules differ.
+
+    Strawberry takes classes of the same module and qualified name for one class that was imported again, and keeps the
+    first: what a function makes twice, ``make_item("a")`` and ``make_item("b")``, would have the first one's rules.
+    """
+    definitions = [definition_of(kind) for kind in schema.type_map.values()]
+    kept = {one.origin for one in definitions if isinstance(one, StrawberryObjectDefinition)}
+    named: dict[tuple[str, str], list[type]] = {}
+    for cls in kept:
+        named.setdefault((cls.__module__, cls.__qualname__), []).append(cls)
+    for where, element in elements(schema):
+        for cls in _classes_used(element):
+            same = () if cls in kept else named.get((cls.__module__, cls.__qualname__), ())
+            if any(_rules_of(one) != _rules_of(cls) for one in same):
+                raise RuleError(
+                    f"{where}: two classes are called {cls.__qualname__}, and only the rules of the first would hold; "
+                    "give the second one a name of its own, with strawberry.type(name='...') where a function makes it"
+                )
+
+
+def _classes_used(element: Element) -> Iterator[type]:
+    """The Python classes that an element of a schema was written with."""
+    definition = definition_of(element)
+    if isinstance(element, GraphQLField) and isinstance(definition, StrawberryField):
+        yield from _classes_in(definition.type)
+    elif isinstance(definition, StrawberryUnion):
+        for part in definition.types:
+            yield from _classes_in(part)
+    elif isinstance(definition, StrawberryObjectDefinition):
+        yield from (one.origin for one in definition.interfaces)
+
+
+def _classes_in(kind: object) -> Iterator[type]:
+    """The Python classes that a field's type comes down to."""
+    if isinstance(kind, LazyType):
+        kind = kind.resolve_type()
+    if isinstance(kind, StrawberryContainer):
+        yield from _classes_in(kind.of_type)
+    elif isinstance(kind, StrawberryUnion):
+        for one in kind.types:
+            yield from _classes_in(one)
+    elif isinstance(kind, type):
+        yield kind
+
+
+def _rules_of(cls: type) -> list[object]:
+    """The rules on a class, its bases and all their fields."""
+    found: list[object] = []
+    for base in cls.__mro__:
+        own = own_definition(base)
+        found.append([one for one in (own.directives or ()) if isinstance(one, _RULES)] if own is not None else [])
+        found += [
+            (field.python_name, [one for one in field.directives if isinstance(one, _RULES)])
+            for field in fields_of(base)
+        ]
+    return found
 
 
 def _inherits_rule(definition: object) -> bool:

@@ -35,7 +35,7 @@ from .class_rules import ClassRules
 from .declared import both, declared_rule
 from .elements import definition_of, directives_on
 from .introspection import IntrospectionBounds
-from .misplaced import refuse_misplaced
+from .misplaced import refuse_merged, refuse_misplaced
 from .type_sets import Column, TypeSets
 from .written import written_directives
 
@@ -90,6 +90,7 @@ def compile_rules(
     :raises RuleError: names the coordinate and what is wrong with its rule, or a place where a rule is not read.
     """
     refuse_misplaced(schema)
+    refuse_merged(schema)
     return _Compiler(schema, None if known_scopes is None else frozenset(known_scopes), ignore_policy).rulebook()
 
 

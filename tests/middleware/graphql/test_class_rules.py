@@ -13,6 +13,7 @@ from strawberry import federation
 from strawberry.tools import create_type, merge_types
 from strawberry.types.base import StrawberryObjectDefinition
 
+from spacekey.domain.errors import RuleError
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes, scope_report
 
 T = TypeVar("T")
@@ -369,3 +370,50 @@ def test_federations_root_keeps_the_rules_of_its_parts() -> None:
         )
     found = {name: rule for name, rule in scope_report(schema).items() if not name.endswith(("_service", "sdl"))}
     assert found == EXPECTED
+
+
+def made(*directives: object, name: str | None = None) -> type:
+    """What a function makes: each time another class of the same qualified name."""
+
+    @strawberry.type(name=name, directives=directives)
+    class Item:
+        id: int
+
+    return Item
+
+
+def with_both(first: type, second: type) -> type:
+    @strawberry.type
+    class Query:
+        one: first | None = None  # type: ignore[valid-type]
+        many: list[second] = strawberry.field(default_factory=list)  # type: ignore[valid-type]
+
+    return Query
+
+
+@pytest.mark.parametrize(("first", "second"), [((), (ADMIN,)), ((ADMIN,), ()), ((ADMIN,), (USER,))])
+def test_two_classes_of_one_name_with_different_rules_are_refused(
+    first: tuple[object, ...], second: tuple[object, ...]
+) -> None:
+    with pytest.raises(RuleError, match=r"two classes are called made\.<locals>\.Item"):
+        report(with_both(made(*first), made(*second)))
+
+
+def test_two_classes_of_one_name_are_fine_with_the_same_rules_or_names_of_their_own() -> None:
+    assert report(with_both(made(ADMIN), made(ADMIN)))["Item.id"] == "admin"
+    named = report(with_both(made(ADMIN), made(USER, name="Other")))
+    assert (named["Item.id"], named["Other.id"]) == ("admin", "user")
+
+
+def test_two_classes_of_one_name_are_noticed_in_unions_and_interfaces() -> None:
+    @strawberry.type
+    class Else:
+        other: int
+
+    @strawberry.type
+    class Query:
+        one: made() | None = None  # type: ignore[valid-type]
+        either: Annotated[made(ADMIN) | Else, strawberry.union("Either")] | None = None  # type: ignore[valid-type]
+
+    with pytest.raises(RuleError, match="two classes"):
+        report(Query)
