@@ -123,6 +123,8 @@ def is_busy(error: DBAPIError) -> bool:
 
 def _told(error: BaseException | None) -> tuple[str, str] | None:
     state = getattr(error, "sqlstate", None)
+    if state == "22021" and "0x00" in str(error):
+        return None  # a NUL, which no encoding of PostgreSQL's can hold: the input is at fault, not the database
     if state is not None:
         return _POSTGRES.get(str(state)) or _POSTGRES.get(str(state)[:2])
     if isinstance(error, sqlite3.Error):

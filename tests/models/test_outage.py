@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlmodel import select
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
@@ -16,6 +17,7 @@ from spacekey.models.changes import watched_changes
 from spacekey.models.migrate import current, upgrade
 from spacekey.models.outage import outage_of
 from spacekey.models.postgres_lookup import PostgresLookup
+from spacekey.models.setting import Setting
 from spacekey.models.store import POSTGRESQL, SQLITE, Store, answering
 from support.postgres import ADMIN, PostgresServer
 from support.rows import a_user, add
@@ -167,3 +169,10 @@ async def test_every_sqlstate_has_its_answer(sqlstate: str) -> None:
             raise kind("SELECT 1", {}, error)
     if wanted != "bug":
         assert HIDDEN not in f"{told.value!r} {told.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
+async def test_a_nul_in_a_text_is_bad_input_and_no_outage(store: Store) -> None:
+    with pytest.raises(InvalidInput):
+        async with store.reading() as session:
+            await session.exec(select(Setting).where(Setting.name == "a\0b"))
