@@ -172,16 +172,20 @@ async def _weaken(world: World, workspace: Workspace, _maker: MemberCaller, _tok
     await set_role(world.system, OPERATOR, workspace.id, name="administrator", grants=["members:read"])
 
 
-async def _drop_role(world: World, workspace: Workspace, _maker: MemberCaller, _token: str) -> None:
-    await set_role(world.system, OPERATOR, workspace.id, name="manager", grants=None)
-    await set_role(world.system, OPERATOR, workspace.id, name="manager", grants=["members:read"])
+async def _drop_role(world: World, _workspace: Workspace, _maker: MemberCaller, _token: str) -> None:
+    """The product's file no longer has the role; a workspace cannot remove one that an invitation is for."""
+    catalog = world.system.catalogs["teamspace"]
+    roles = {name: role for name, role in catalog.roles.items() if name != "manager"}
+    kept = tuple(name for name in catalog.token_roles if name in roles)
+    without = replace(catalog, roles=roles, token_roles=kept)
+    world.system = replace(world.system, catalogs={**world.system.catalogs, "teamspace": without})
 
 
 MEMBERS_ENDINGS: dict[str, Ending] = {
     "removed and back": _remove,
     "demoted and back": _demote,
     "role weakened": _weaken,
-    "role gone and back": _drop_role,
+    "role gone": _drop_role,
     "workspace deleted": lambda world, workspace, _maker, _token: delete_workspace(
         world.system, OPERATOR, workspace.id
     ),

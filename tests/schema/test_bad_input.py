@@ -224,14 +224,16 @@ async def test_the_policys_longest_lifetime_bounds_every_expiry(desk: Desk) -> N
     world = desk.world
     day = WorkspaceChanges(lifetime_seconds_max=86_400)
     await update_workspace(world.system, OPERATOR, desk.workspace.id, day)
+    short = NewToken(desk.workspace.id, "short", ("jobs:read",), expires_at=world.clock() + timedelta(hours=1))
+    short_id = (await create_token(world.system, desk.owner, short)).view.token.id
     before = await snapshot(world.system.store)
     late = (world.clock() + timedelta(days=1, microseconds=1)).isoformat()
     late_ones: list[tuple[str, dict[str, Any]]] = [
         ("createWorkspaceToken", {**NEW, "expiresAt": late}),
         ("createWorkspaceToken", {**NEW, "expiresAt": None}),
         ("createWorkspaceToken", NEW),
-        ("updateToken", {"expiresAt": late}),
-        ("updateToken", {"expiresAt": None}),
+        ("updateToken", {"id": short_id, "expiresAt": late}),
+        ("updateToken", {"id": short_id, "expiresAt": None}),
         ("rotateToken", {"expiresAt": late}),
         ("rotateToken", {}),
     ]
