@@ -70,7 +70,9 @@ class ClientAuthentication:
         if scope["path"] == REVOKE_PATH and presented and fields.get("token") == presented:
             answer.own = partial(_revoked, request, Secret(presented))
         if credentials is not None:
-            scope = {**scope, CLIENT_ID: credentials.client_id, "headers": list(scope["headers"])}
+            # In the scope itself, which the request log outside of this reads when the request is over.
+            scope[CLIENT_ID] = credentials.client_id
+            scope["headers"] = list(scope["headers"])
             MutableHeaders(scope=scope)["authorization"] = f"Bearer {credentials.secret}"
             answer.by_client = True
         await self.app(scope, receive, answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,17 @@ async def test_an_introspector_is_known_by_its_name_and_by_its_id(way: Way, data
             answer = await ask(server, PATHS[0], secret, way(client_id, own.reveal()))
             assert answer.json()["active"] is True, client_id
         await refused(await ask(server, PATHS[0], secret, way("other-api", own.reveal())), 401, "invalid_client")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_log_tells_route_and_client(way: Way, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        own_id, own = await server.token(workspace.id, "tokens:introspect")
+        with caplog.at_level(logging.INFO, "spacekey.access"):
+            await ask(server, PATHS[0], own, way(own_id, own))
+    (line,) = [record.__dict__["facts"] for record in caplog.records if record.name == "spacekey.access"]
+    assert (line["route"], line["principal"], line["status"]) == (PATHS[0], own_id, 200)
 
 
 @pytest.mark.parametrize("path", PATHS)
