@@ -255,6 +255,22 @@ async def test_an_invitation_ends_with_its_makers_authority_and_nothing_is_hashe
         assert (await accept(world, operators)).workspace_id == workspace.id
 
 
+@pytest.mark.parametrize("over", ["used", "expired"])
+async def test_a_code_that_is_used_or_expired_is_refused_before_anything_is_hashed(store: Store, over: str) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace", plan="business")
+    code = await invited(world, workspace, "new@example.com", "viewer")
+    if over == "used":
+        await accept(world, code)
+    else:
+        world.clock.forward(days=8)
+    hashing = Counted()
+    world.system = replace(world.system, passwords=hashing)
+    with pytest.raises(NotFound):
+        await accept_invitation(world.system, FACTS, None, code=code, password=FIRST)
+    assert hashing.hashed == 0
+
+
 async def test_of_accepting_and_ending_the_maker_at_once_one_comes_first(store: Store) -> None:
     """A member never appears after the change that takes the maker's authority away was answered."""
     world = make_world(store)
