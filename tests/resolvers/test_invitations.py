@@ -181,7 +181,18 @@ async def _drop_role(world: World, _workspace: Workspace, _maker: MemberCaller, 
     world.system = replace(world.system, catalogs={**world.system.catalogs, "teamspace": without})
 
 
+async def _take_the_right_to_invite(world: World, _workspace: Workspace, _maker: MemberCaller, _token: str) -> None:
+    """The product's file takes ``members:write`` alone from the maker's role, so nothing else ends the invitation."""
+    catalog = world.system.catalogs["teamspace"]
+    own = catalog.roles["administrator"]
+    weaker = replace(own, grants=tuple(one for one in own.grants if one != "members:write"))
+    assert weaker != own
+    without = replace(catalog, roles={**catalog.roles, "administrator": weaker})
+    world.system = replace(world.system, catalogs={**world.system.catalogs, "teamspace": without})
+
+
 MEMBERS_ENDINGS: dict[str, Ending] = {
+    "no longer one who may invite": _take_the_right_to_invite,
     "removed and back": _remove,
     "demoted and back": _demote,
     "role weakened": _weaken,

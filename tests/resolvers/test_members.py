@@ -9,11 +9,13 @@ import pytest
 from spacekey.domain.page import page_request
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.models.store import Store
+from spacekey.resolvers.authority import authority_in
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import Invited, add_member, change_member_role, remove_member
+from spacekey.resolvers.members import Invited, add_account, add_member, change_member_role, remove_member
 from spacekey.resolvers.roles import set_role
+from support.snapshot import snapshot
 from support.world import OPERATOR, make_world
 
 
@@ -88,3 +90,26 @@ async def test_inviting_an_address_does_not_tell_whether_it_has_an_account(store
     assert (invited.pending.name, invited.pending.email) == (None, "carol@example.com")
     events = await audit_list(world.system, owner, workspace.id, page_request(1, None, None, None))
     assert [event.target_id for event in events.rows] == [invited.pending.id]
+
+
+async def test_an_account_that_is_a_member_already_is_not_added_again(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace", plan="business")
+    member = await world.member(workspace, "viewer")
+    before = await snapshot(store)
+    with pytest.raises(Conflict, match="is a member already; change the role instead"):
+        await add_account(world.system, OPERATOR, workspace.id, member.id, role="administrator")
+    assert await snapshot(store) == before
+
+
+async def test_an_authority_covers_its_own_workspace_s_tokens_only(store: Store) -> None:
+    world = make_world(store)
+    workspace, other = await world.workspace("spooled"), await world.workspace("spooled")
+    own, foreign = [
+        (await create_token(world.system, OPERATOR, NewToken(one.id, "t", ("jobs:read",)))).view.token
+        for one in (workspace, other)
+    ]
+    async with store.reading() as session:
+        authority = await authority_in(session, world.system, OPERATOR, workspace.id)
+    assert authority.covers(own)
+    assert not authority.covers(foreign)
