@@ -15,7 +15,7 @@ from spacekey.models import token_queries
 from spacekey.models.store import Store
 from spacekey.resolvers.caller import TokenCaller
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.end_token import disable_token, revoke_secret, revoke_tokens
+from spacekey.resolvers.end_token import disable_token, enable_token, revoke_secret, revoke_tokens
 from spacekey.resolvers.list_tokens import token_view
 from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.verify import StoreVerifier
@@ -185,6 +185,8 @@ async def test_the_plan_counts_chains(bench: Bench) -> None:
         issued = await create_token(system, OPERATOR, NewToken(bench.workspace_id, f"t{number}", ("jobs:read",)))
         ids.append(issued.view.token.id)
     successors = [await rotate_token(system, OPERATOR, one) for one in ids]
+    await revoke_tokens(system, OPERATOR, [ids[2]])
+    await rotate_token(system, OPERATOR, successors[2].view.token.id)  # its predecessor takes no place
     new = NewToken(bench.workspace_id, "one more", ("jobs:read",))
     with pytest.raises(PlanLimit):
         await create_token(system, OPERATOR, new)
@@ -230,3 +232,11 @@ async def test_a_token_may_be_among_those_it_revokes(bench: Bench) -> None:
     caller = TokenCaller(made[0].view.token.id, "t", bench.workspace_id, FACTS)
     views, _ = await revoke_tokens(system, caller, [one.view.token.id for one in made])
     assert [view.status for view in views] == ["revoked"] * 3
+
+
+async def test_a_revoked_token_is_neither_disabled_nor_enabled(bench: Bench) -> None:
+    system = bench.world.system
+    await revoke_tokens(system, OPERATOR, [bench.id])
+    for change in (disable_token, enable_token):
+        with pytest.raises(Conflict, match="A revoked token cannot be"):
+            await change(system, OPERATOR, bench.id)
