@@ -89,7 +89,12 @@ def chromium_executable() -> str:
 def dashboard(chromium_executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """The server on a database with the four systems."""
     folder = tmp_path_factory.mktemp("dashboard")
-    settings = Settings(database_url=f"sqlite:///{folder}/spacekey.db", log_level="error")
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/spacekey.db",
+        log_level="error",
+        workspace_creation="members",
+        workspaces_owned_max=1000,
+    )
     made: list[DashboardWorld] = []
 
     async def fill() -> None:
