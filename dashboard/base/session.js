@@ -6,7 +6,7 @@ let person = null;
 
 const NOT_KEPT =
   "The password is right, but your browser did not keep the session: it keeps it only on HTTPS and on localhost. " +
-  "Open this page at an address that begins with https://, or on the server itself.";
+  "Open this page at an HTTPS address, or on the server itself.";
 
 const FIELDS = "id name email emailProven signInName";
 

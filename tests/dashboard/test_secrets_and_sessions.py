@@ -205,11 +205,11 @@ async def test_a_session_the_browser_does_not_keep_is_explained(dashboard: Dashb
     async with chromium(chromium_executable, "--host-resolver-rules=MAP keys.test 127.0.0.1") as browser:
         page = await browser.new_page()
         await page.goto(f"http://keys.test:{port}/account")
-        await page.get_by_label("E-mail address").fill("owner@example.com")
+        await page.get_by_label("Sign-in name").fill("owner@example.com")
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("alert")).to_contain_text("your browser did not keep the session")
-        await expect(page.get_by_role("alert")).to_contain_text("https://")
+        await expect(page.get_by_role("alert")).to_contain_text("an HTTPS address")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
