@@ -99,16 +99,18 @@ function filters(path, { by, target, action }) {
         }),
       ],
       submit: "Filter",
-      send: (values) =>
-        go(`${path}?${new URLSearchParams(present({ by: values.by.trim(), target: values.target.trim(), action: values.action }))}`),
+      send: (values) => {
+        const wanted = present({ by: values.by.trim(), target: values.target.trim(), action: values.action });
+        return go(`${path}?${new URLSearchParams(wanted)}`);
+      },
     }),
   );
 }
 
 function exportLog(workspace, narrowing) {
   const read = async (after) => {
-    const { nodes, pageInfo } = (await ask(LOG, { id: workspace.id, filter: filterOf(narrowing), first: 100, after })).workspace
-      .auditLog;
+    const wanted = { id: workspace.id, filter: filterOf(narrowing), first: 100, after };
+    const { nodes, pageInfo } = (await ask(LOG, wanted)).workspace.auditLog;
     const text = nodes.map((one) => `${JSON.stringify(one)}\n`).join("");
     return { text, count: nodes.length, next: pageInfo.hasNextPage ? pageInfo.endCursor : null };
   };

@@ -29,13 +29,16 @@ export async function homePage(_parameters, query) {
   const accept = h("a", { href: "/invitation", class: "button" }, "Accept an invitation");
   const nodes = workspaces?.nodes ?? [];
   if (!nodes.length) {
-    const how = mayCreate ? "Create one, or ask a colleague to invite you to theirs." : "Ask its owner for an invitation.";
+    const how = mayCreate
+      ? "Create one, or ask a colleague to invite you to theirs."
+      : "Ask its owner for an invitation.";
     const text = `A workspace holds spaces, members and tokens. ${how}`;
     return { title: "Workspaces", body: empty("You're not in a workspace yet", text, create, accept) };
   }
   const turn = (to) => go(`/?${new URLSearchParams(to)}`);
   const list = h("ul", { class: "cards" }, nodes.map(card));
-  return { title: "Workspaces", actions: [accept, create].filter(Boolean), body: [list, pager(workspaces.pageInfo, turn)] };
+  const actions = [accept, create].filter(Boolean);
+  return { title: "Workspaces", actions, body: [list, pager(workspaces.pageInfo, turn)] };
 }
 
 function card(one) {

@@ -24,7 +24,8 @@ import { missingPage } from "./missing.js";
 
 const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
   workspace(id: $id) { members(first: $first, after: $after, last: $last, before: $before) {
-    nodes { userId name email emailProven role createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+    nodes { userId name email emailProven role createdAt }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
     ${INVITATIONS} } }`;
 const result = "__typename ... on MemberSuccess { invitation member { userId email role } } ...Why";
 
@@ -99,8 +100,8 @@ function showInvitation({ invitation, member }) {
   const next = h(
     "p",
     {},
-    `Send it to ${member.email} in a way you trust: whoever has the code can become the member, with an account of their `,
-    "own or a new one. It is accepted at ",
+    `Send it to ${member.email} in a way you trust: whoever has the code can become the member, with an account of `,
+    "their own or a new one. It is accepted at ",
     h("code", { class: "breakable" }, page),
     " within 7 days.",
   );

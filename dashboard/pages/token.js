@@ -27,7 +27,8 @@ const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolea
     usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
   workspace(id: $workspace) @include(if: $audit) {
     auditLog(filter: { targetId: $id }, first: 20) { nodes { ...AuditRow } }
-    refused: auditLog(filter: { targetId: $id, action: $refused }, first: 1) { nodes { ...AuditRow } } } } ${AUDIT_ROW}`;
+    refused: auditLog(filter: { targetId: $id, action: $refused }, first: 1) { nodes { ...AuditRow } } } }
+  ${AUDIT_ROW}`;
 
 /** The page. */
 export async function tokenPage({ id }) {

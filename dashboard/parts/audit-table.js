@@ -9,7 +9,8 @@ import { table } from "./table.js";
 
 /** What is asked of an event. */
 export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
-  id sequence at action outcome actor { kind actorId name } credential targetId targetName targetFacts before after ip userAgent requestId hash }`;
+  id sequence at action outcome actor { kind actorId name } credential
+  targetId targetName targetFacts before after ip userAgent requestId hash }`;
 
 const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
 
@@ -38,7 +39,9 @@ function credential({ credential, actor }) {
 
 function target({ targetId: id, targetName: name }) {
   const short = id.length > 16 ? `${id.slice(0, 15)}…` : id;
-  const shown = id.startsWith("key_") ? h("a", { href: `/token/${id}`, title: id }, short) : h("span", { title: id }, short);
+  const shown = id.startsWith("key_")
+    ? h("a", { href: `/token/${id}`, title: id }, short)
+    : h("span", { title: id }, short);
   return name ? [shown, h("div", { class: "quiet" }, name)] : shown;
 }
 

@@ -8,8 +8,8 @@ const LENGTHS = [7, 30, 60, 90, 180, 365];
 const RECOMMENDED_DAYS = 90;
 
 /**
- * The fields. Gives { element, asked() }: what a mutation's input takes, { expiresIn } in seconds for a length, which the
- * server counts by its own clock, { expiresAt } for a date or, as null, for never, and {} for no change.
+ * The fields. Gives { element, asked() }: what a mutation's input takes, { expiresIn } in seconds for a length, which
+ * the server counts by its own clock, { expiresAt } for a date or, as null, for never, and {} for no change.
  * present: a token's present expiry, to edit; undefined for a new token.
  */
 export function expiryField(policy, present) {
