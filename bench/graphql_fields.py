@@ -88,7 +88,7 @@ def schemas(count: int) -> dict[str, tuple[strawberry.Schema, frozenset[str]]]:
         return strawberry.Schema(query_type(item_type(rule), count), extensions=extensions)
 
     def scoped(mode: Mode) -> strawberry.Schema:
-        scopes = ScopeEnforcement(mode=mode, principal=lambda context: context["caller"])
+        scopes = ScopeEnforcement(mode=mode, principal=lambda context: context["caller"], public=["Query.items"])
         return ScopedSchema(query_type(item_type(directive), count), scopes=scopes, extensions=extensions)
 
     return {

@@ -67,7 +67,7 @@ async def fill(store: Store, count: int) -> str:
         driver = await connection.get_raw_connection()
         statement = FILL.replace(":count", str(count)).replace(":workspace", "$1").replace(":space", "$2")
         await driver.driver_connection.execute(statement, workspace.id, space.id, timeout=1_200)  # type: ignore[union-attr]
-        await driver.driver_connection.execute("VACUUM ANALYZE tokens", timeout=1_200)  # type: ignore[union-attr]
+        await driver.driver_connection.execute("VACUUM ANALYZE spacekey_tokens", timeout=1_200)  # type: ignore[union-attr]
     return workspace.id
 
 
