@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from spacekey.server.cli.codes import USAGE
 from support.processes import Installation, started_process
 from support.sockets_of import socket_of
 
@@ -181,6 +182,6 @@ def test_too_few_descriptors_stop_the_start_and_say_what_to_do(tmp_path: Path) -
         environ = Installation(f"sqlite:///{tmp_path / 'x.db'}", tmp_path, extra=settings).environ
         command = [sys.executable, "-c", SMALL, str(descriptors), "serve", "--port", "0"]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
-        assert done.returncode == 1
+        assert done.returncode == USAGE
         assert re.search(said, " ".join(done.stderr.split())), done.stderr
         assert "Traceback" not in done.stderr
