@@ -20,17 +20,29 @@ from support.world import PASSWORD
 
 
 class SlowHasher(PasswordHasher):
-    """Hashes when it is let, one at a time, and notes what it hashed."""
+    """Hashes when it is let, one at a time, and notes what came to be hashed, in the order in which it came."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
         self.may = threading.Semaphore(0)
         self.hashed: list[str] = []
+        self._came = threading.Condition()
 
     def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        with self._came:
+            self.hashed.append(password.decode() if isinstance(password, bytes) else password)
+            self._came.notify_all()
         assert self.may.acquire(timeout=60)
-        self.hashed.append(password.decode() if isinstance(password, bytes) else password)
         return super().hash(password, salt=salt)
+
+    async def came(self, count: int) -> None:
+        """Wait until that many have come to be hashed."""
+
+        def wait() -> bool:
+            with self._came:
+                return self._came.wait_for(lambda: len(self.hashed) >= count, timeout=60)
+
+        assert await asyncio.to_thread(wait)
 
 
 async def settled() -> None:
@@ -40,10 +52,18 @@ async def settled() -> None:
 
 
 async def ended(hasher: SlowHasher, tasks: list[asyncio.Task[str]]) -> list[str]:
-    """What was hashed, in order; the tasks that were turned away are left out."""
-    for _ in tasks:
+    """What was hashed, in order; the tasks that were turned away are left out.
+
+    One ends at a time, and the next only after a thread has begun with the one that got its turn: threads of
+    different turns would otherwise overtake each other.
+    """
+    waiting = {task for task in tasks if not task.done()}
+    total = len(waiting)
+    for ended_already in range(total):
+        await hasher.came(min(total, ended_already + AT_ONCE))
         hasher.may.release()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+        assert len(waiting) == total - ended_already - 1
     return hasher.hashed
 
 
@@ -123,6 +143,7 @@ async def test_who_is_cancelled_when_the_turn_has_come_passes_it_on() -> None:
     await settled()
     cancelled, next_one = start(passwords, "cancelled", Turn("a")), start(passwords, "next", Turn("b"))
     await settled()
+    await hasher.came(AT_ONCE)
     # As if a turn ended and the one who waits were cancelled before it could take it.
     passwords._running += 1
     passwords._pass_on()
