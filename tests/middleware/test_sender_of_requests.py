@@ -136,9 +136,9 @@ async def test_the_warm_path_says_nobody_asks_and_pays_nothing_for_it(monkeypatc
     app, entered = app_over(CachedVerifier(read)), list[Scope]()
 
     class Counted(SentBy):
-        def __init__(self, scope: Scope) -> None:
+        def __init__(self, scope: Scope, environment: str | None = None) -> None:
             entered.append(scope)
-            super().__init__(scope)
+            super().__init__(scope, environment)
 
     monkeypatch.setattr("spacekey.middleware.gate.SentBy", Counted)
     for _ in range(3):

@@ -20,7 +20,7 @@ from spacekey.models.tables import metadata
 from spacekey.models.token import TokenFirstUse
 from spacekey.models.usage import ScopeUse, UsageHour, UsageReporter
 from spacekey.models.user import Invitation, UserSession
-from spacekey.models.workspace import Member
+from spacekey.models.workspace import Member, ReleasedSlug
 from support.rows import NOW, a_space, a_token, a_user, a_workspace, add, an_event
 
 
@@ -45,6 +45,7 @@ class World:
             Member(workspace_id="ws_1", user_id="usr_1", role="owner", created_at=NOW),
             a_session(digest=bytes(32)),
             invitation(bytes(32)),
+            ReleasedSlug(slug="given-up", workspace_id="ws_1", released_at=NOW),
             AuditChain(chain="ws_1", sequence=1, hash=bytes(32)),
             Setting(name="one", value=1.0),
             TokenFirstUse(token_id="key_1", at=NOW),
@@ -141,6 +142,8 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "uq_spacekey_audit_events_chain_sequence": lambda _: an_event("ws_1", 1),
     "ck_spacekey_audit_events_hash": lambda _: an_event("ws_1", 2, hash=b"short"),
     "ck_spacekey_audit_events_outcome": lambda _: an_event("ws_1", 2, outcome="perhaps"),
+    "pk_spacekey_released_slugs": lambda _: ReleasedSlug(slug="given-up", workspace_id="ws_1", released_at=NOW),
+    "fk_spacekey_released_slugs_workspace_id": lambda _: ReleasedSlug(slug="x", workspace_id="ws_no", released_at=NOW),
     "pk_spacekey_settings": lambda _: Setting(name="one", value=2.0),
     "pk_spacekey_usage_reporters": lambda _: UsageReporter(id="app/1", number=2, seen_at=NOW),
 }

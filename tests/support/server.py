@@ -66,7 +66,7 @@ async def served(
     database_url: str, *, settings: Settings | None = None, schema: strawberry.Schema | None = None
 ) -> AsyncIterator[Served]:
     """The app with its lifespan run, over ASGI."""
-    chosen = settings or Settings(database_url=database_url)
+    chosen = settings or Settings(database_url=database_url, anonymous_cpu_ms_burst=60_000)
     store = Store(database_url)
     world = make_world(store, staleness_seconds=default_staleness(store))
     parts = build_parts(chosen, world.system)

@@ -139,7 +139,8 @@ class OverStore(Workbench):
         column = {Reason.REVOKED: "revoked_at", Reason.DISABLED: "disabled_at", Reason.DELETED: "deleted_at"}.get(
             reason
         )
-        change = f"tokens SET {column} = :at WHERE digest = :digest" if column else "workspaces SET suspended_at = :at"
+        table, where = ("tokens", " WHERE digest = :digest") if column else ("workspaces", "")
+        change = f"spacekey_{table} SET {column or 'suspended_at'} = :at{where}"
         facts = {"digest": secret.digest()} if column else {}
         at = utc_now() if self.store.dialect != "sqlite" else utc_now().strftime("%Y-%m-%d %H:%M:%S.%f")
         async with self.store.changing() as session:
