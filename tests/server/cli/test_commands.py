@@ -98,7 +98,10 @@ JSON_CALLS: dict[str, list[str]] = {
     "token delete": ["TOKEN", "--yes"],
     "audit list": ["emit-demo"],
     "audit verify": [],
+    "audit heads": [],
+    "audit checkpoint": [],
     "scopes list": ["emit"],
+    "scopes rename": ["emit", "jobs:gone", "jobs:read", "--yes"],
     "scopes for": ["-"],
 }
 
