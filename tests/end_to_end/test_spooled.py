@@ -35,11 +35,23 @@ def workspace_id(running: Running) -> str:
 
 
 @pytest.fixture(scope="module")
-def manager(owner: Person, workspace_id: str) -> str:
-    """The secret of a key that may create keys."""
+def manager_made(owner: Person, workspace_id: str) -> dict[str, Any]:
+    """A key that may create keys, as it was made; the apps ask the server with it."""
     grants = [*MANAGEMENT, *ALL_SPOOLED_PERMISSIONS]
-    made = owner.create_token(name="Key manager", grants=grants, workspaceId=workspace_id)
-    return str(made["secret"])
+    return owner.create_token(name="Key manager", grants=grants, workspaceId=workspace_id)
+
+
+@pytest.fixture(scope="module")
+def manager(manager_made: dict[str, Any]) -> str:
+    """Its secret."""
+    return str(manager_made["secret"])
+
+
+@pytest.fixture(scope="module")
+def reported(manager_made: dict[str, Any]) -> dict[str, Any]:
+    """What the audit log says of a refusal that the apps met: who reported it, and what is only their word."""
+    by = {"kind": "token", "id": manager_made["token"]["id"], "name": "Key manager"}
+    return {"reported_by": by, "as_reported": ["ip", "user_agent"]}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +149,7 @@ def test_the_list_shows_each_key_with_its_status_and_never_the_key(api: httpx.Cl
 
 
 def test_live_and_test_keys_say_what_they_are_and_test_keys_stay_out_of_production(
-    owner: Person, workspace_id: str, app: httpx.Client, live_app: httpx.Client
+    owner: Person, workspace_id: str, app: httpx.Client, live_app: httpx.Client, reported: dict[str, Any]
 ) -> None:
     made = {
         environment: owner.create_token(
@@ -158,7 +170,7 @@ def test_live_and_test_keys_say_what_they_are_and_test_keys_stay_out_of_producti
     assert refused.headers["www-authenticate"] == unknown.headers["www-authenticate"]
     # The caller learns nothing, the owner everything.
     assert _refusals(owner, workspace_id, made["TEST"]["token"]["id"]) == [
-        {"outcome": "alert", "after": {"reason": "environment", "environment": "test"}}
+        {"outcome": "alert", "after": {"reason": "environment", "environment": "test", **reported}}
     ]
 
 
@@ -187,13 +199,13 @@ def test_a_revoked_key_is_refused_at_once_and_cannot_be_brought_back(api: httpx.
 
 
 def test_the_owner_sees_in_the_audit_log_that_a_dead_key_is_still_in_use(
-    owner: Person, api: httpx.Client, app: httpx.Client, workspace_id: str
+    owner: Person, api: httpx.Client, app: httpx.Client, workspace_id: str, reported: dict[str, Any]
 ) -> None:
     made = _create(api, "Forgotten in a cron job", "jobs:read")
     api.delete(f"{API}/{made['id']}")
     assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
     assert _refusals(owner, workspace_id, made["id"]) == [
-        {"outcome": "denied", "after": {"reason": "revoked", "environment": "live"}}
+        {"outcome": "denied", "after": {"reason": "revoked", "environment": "live", **reported}}
     ]
 
 
