@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -23,8 +26,23 @@ def test_two_processes_on_one_redis_admit_together_what_one_may(fleet: Fleet, wh
     program()
     assert fleet.redis is not None
     fleet.redis.wait_until_it_has_run_for(60 * LIMIT.burst / LIMIT.per_minute)  # accounts begin empty, at its start
-    urls, path = ((fleet.a, fleet.b), "/api/v1/self") if who == "servers" else (fleet.apps, "/queues")
-    addresses = [str(one if isinstance(one, str) else one.base_url).rstrip("/") + path for one in urls]
+    with _addresses(fleet, who) as addresses:
+        _hold_to_one_limit(fleet, addresses)
+
+
+@contextmanager
+def _addresses(fleet: Fleet, who: str) -> Iterator[list[str]]:
+    """Of the two apps, which the plan limits, or of two more servers, whose own API is limited by the same numbers."""
+    if who == "apps":
+        yield [str(app.base_url).rstrip("/") + "/queues" for app in fleet.apps]
+        return
+    own = {"SPACEKEY_API_PER_MINUTE": str(LIMIT.per_minute), "SPACEKEY_API_BURST": str(LIMIT.burst)}
+    limited = replace(fleet.installation, extra={**fleet.installation.extra, **own})
+    with limited.serving() as one, limited.serving() as two:
+        yield [one + "/api/v1/self", two + "/api/v1/self"]
+
+
+def _hold_to_one_limit(fleet: Fleet, addresses: list[str]) -> None:
     for _ in range(TRIES_MAX):
         _, secret = fleet.token("queues:read")
         before = fleet.said("Redis cannot be asked")
