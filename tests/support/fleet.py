@@ -81,7 +81,10 @@ def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[
     """Everything running."""
     installation = replace(installation, catalogs=[_catalog(installation.folder), EXAMPLES / "emit.toml"])
     made = {name: installation.command("introspector", name, "--catalog", name) for name in ("spooled", "emit")}
-    extra = {"SPACEKEY_INTROSPECTORS": ",".join(one["SPACEKEY_INTROSPECTORS"] for one in made.values())}
+    extra = {
+        "SPACEKEY_INTROSPECTORS": ",".join(one["SPACEKEY_INTROSPECTORS"] for one in made.values()),
+        "SPACEKEY_WORKSPACE_CREATION": "members",
+    }
     if redis is not None:
         extra |= {"SPACEKEY_REDIS_URL": redis.url, "SPACEKEY_PROCESSES": "2"}
     installation = replace(installation, extra=extra)
