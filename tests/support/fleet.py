@@ -84,6 +84,7 @@ def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[
     extra = {
         "SPACEKEY_INTROSPECTORS": ",".join(one["SPACEKEY_INTROSPECTORS"] for one in made.values()),
         "SPACEKEY_WORKSPACE_CREATION": "members",
+        "SPACEKEY_WORKSPACES_OWNED_MAX": "100",
     }
     if redis is not None:
         extra |= {"SPACEKEY_REDIS_URL": redis.url, "SPACEKEY_PROCESSES": "2"}
