@@ -50,7 +50,7 @@ class Principal:
     expires_at: datetime | None = None
     limit_key: str = ""
     """What ``limit`` is charged to: the ``id``, or for a token made by rotation that of the first token of its chain,
-    so that rotating does not begin the limit anew."""
+    so that rotating does not restart the limit."""
 
     def __init__(
         self,
