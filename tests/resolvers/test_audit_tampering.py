@@ -139,7 +139,7 @@ def changes(draw: st.DrawFn, log: dict[str, Rows]) -> Change:
         case "cut":
             return Change(
                 f"DELETE FROM {E} WHERE chain = ? AND sequence > ?;"
-                f"UPDATE {C} SET (sequence, hash) = (SELECT sequence, hash FROM {E} "
+                f"UPDATE OR IGNORE {C} SET (sequence, hash) = (SELECT sequence, hash FROM {E} "
                 "WHERE chain = ? AND sequence = ?) WHERE chain = ?",
                 (*at, *at, chain),
             )
@@ -262,7 +262,7 @@ def test_a_cut_with_its_head_moved_back_is_missed_as_far_as_the_last_checkpoint(
         with closing(unlocked(log)) as connection:
             connection.execute(f"DELETE FROM {E} WHERE chain = ? AND sequence > ?", (chain, kept))
             connection.execute(
-                f"UPDATE {C} SET (sequence, hash) = (SELECT sequence, hash FROM {E} "
+                f"UPDATE OR IGNORE {C} SET (sequence, hash) = (SELECT sequence, hash FROM {E} "
                 "WHERE chain = ? AND sequence = ?) WHERE chain = ?",
                 (chain, kept, chain),
             )

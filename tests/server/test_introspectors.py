@@ -17,7 +17,7 @@ from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
 from spacekey.server.build import build_parts
 from spacekey.server.introspectors import Introspector, new_introspector, read_introspectors
 from spacekey.server.settings import Settings
-from support.server import ORIGIN, bearer, served
+from support.server import ANSWER_SECONDS_MAX, ORIGIN, bearer, served
 from support.world import OPERATOR
 
 APP, APP_SECRET = new_introspector("emit-api", "emit", secrets.token_bytes)
@@ -31,7 +31,12 @@ def settings(database_url: str, *introspectors: Introspector) -> Settings:
 async def test_it_checks_the_tokens_of_every_workspace_of_its_catalog_and_of_no_other(database_url: str) -> None:
     async with served(database_url, settings=settings(database_url, APP)) as server:
         verifier = RemoteVerifier(
-            ORIGIN, APP_SECRET, allow_plain_http=True, transport=httpx.ASGITransport(server.app), clock=lambda: 0.0
+            ORIGIN,
+            APP_SECRET,
+            deadline_seconds=ANSWER_SECONDS_MAX,
+            allow_plain_http=True,
+            transport=httpx.ASGITransport(server.app),
+            clock=lambda: 0.0,
         )
         for _ in range(2):
             workspace = await server.world.workspace("emit")

@@ -14,7 +14,7 @@ from spacekey.models import usage_queries
 from spacekey.models.usage import UsageReporter
 from spacekey.resolvers import report_usage
 from spacekey.resolvers.list_tokens import token_view
-from support.server import ORIGIN, Served, bearer, served
+from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
 from support.world import OPERATOR, StoppedClock
 
 
@@ -87,7 +87,9 @@ async def test_what_a_remote_app_counted_too_long_ago_is_known_to_be_lost(
         token_id, _ = await server.token(workspace.id, "jobs:read")
         clock = StoppedClock(server.world.clock() - timedelta(days=8))
         transport = httpx.ASGITransport(server.app)
-        verifier = RemoteVerifier(ORIGIN, own, allow_plain_http=True, transport=transport, now=clock)
+        verifier = RemoteVerifier(
+            ORIGIN, own, allow_plain_http=True, transport=transport, now=clock, deadline_seconds=ANSWER_SECONDS_MAX
+        )
         usage = verifier.usage
         assert usage is not None
         for _ in range(3):
@@ -168,7 +170,13 @@ async def test_what_a_remote_app_counted_arrives_once_though_answers_were_lost(d
                 return response
 
         verifier = RemoteVerifier(
-            ORIGIN, own, allow_plain_http=True, transport=Losing(), now=server.world.clock, entries_max=10
+            ORIGIN,
+            own,
+            deadline_seconds=ANSWER_SECONDS_MAX,
+            allow_plain_http=True,
+            transport=Losing(),
+            now=server.world.clock,
+            entries_max=10,
         )
         assert verifier.usage is not None
         for number in range(5):

@@ -33,7 +33,7 @@ from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.server.embed import store_verifier
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings, packaged_catalogs
-from support.server import ORIGIN, Served, bearer, served
+from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
 from support.world import FACTS, OPERATOR
 
 SERVICE, SERVICE_SECRET = new_introspector("jobs-api", "spooled", secrets.token_bytes)
@@ -164,7 +164,13 @@ async def rotated(server: Served, workspace_id: str) -> Rotated:
 def remote(server: Served, own: str, environment: str | None = None) -> RemoteVerifier:
     transport = httpx.ASGITransport(server.app)
     return RemoteVerifier(
-        ORIGIN, own, environment=environment, transport=transport, collect_usage=False, allow_plain_http=True
+        ORIGIN,
+        own,
+        environment=environment,
+        deadline_seconds=ANSWER_SECONDS_MAX,
+        transport=transport,
+        collect_usage=False,
+        allow_plain_http=True,
     )
 
 

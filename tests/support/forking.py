@@ -23,7 +23,11 @@ Made = EmbeddedVerifier | RemoteVerifier
 
 def main(token_id: str, kind: str, url: str, own: str = "") -> int:
     """The parent counts before it forks and writes that when it ends, after its workers."""
-    verifier: Made = RemoteVerifier(url, own) if kind == "remote" else store_verifier(url, packaged_catalogs())
+    verifier: Made = (
+        RemoteVerifier(url, own, deadline_seconds=30.0)
+        if kind == "remote"
+        else store_verifier(url, packaged_catalogs())
+    )
     with asyncio.Runner() as runner:
         runner.run(_count(verifier, token_id, BEFORE))
         ended = [_forked(verifier, token_id) for _ in range(WORKERS)]

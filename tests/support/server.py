@@ -27,6 +27,7 @@ from spacekey.server.settings import Settings
 from .world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 ORIGIN = "http://testserver"
+ANSWER_SECONDS_MAX = 30.0  # of a verifier under test, on a busy machine
 
 
 @dataclass
@@ -54,6 +55,11 @@ class Served:
         """The headers of a browser in which this person is signed in."""
         signed_in = await sign_in(self.world.system, FACTS, email=email, password=PASSWORD)
         return {"Cookie": f"{COOKIE}={signed_in.secret.reveal()}", "Sec-Fetch-Site": "same-origin"}
+
+
+def changed(secret: str) -> str:
+    """A text of the same length that is another: its last character differs, whatever it was."""
+    return secret[:-1] + ("x" if secret[-1] != "x" else "y")
 
 
 def bearer(secret: str | Secret) -> dict[str, str]:
