@@ -10,7 +10,7 @@ from spacekey.domain.errors import RuleError
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware.graphql import required_scopes
-from spacekey.middleware.graphql.required import CANDIDATES_MAX
+from spacekey.middleware.graphql.reports import CANDIDATES_MAX
 
 from .costs import at_most
 from .document_limits import parse_bounded

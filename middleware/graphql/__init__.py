@@ -3,18 +3,18 @@
 from spacekey.domain.extras import extra
 
 with extra("spacekey[graphql]"):
+    from .analysis import Denial
     from .asgi import ScopedGraphQL
     from .caller import caller_of
     from .charging import RATE_LIMITED, RateLimitedError
     from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
-    from .directive import RequiresScopes, requires_scopes
-    from .enforcement import Mode, ScopeEnforcement, log_denials
+    from .directives import RequiresScopes, requires_scopes
     from .federation import ScopedFederationSchema
     from .report import scope_report
-    from .required import required_scopes
-    from .rulebook import Rulebook, compile_rules
+    from .reports import required_scopes
+    from .rules import Rulebook, compile_rules
     from .schema import ScopedSchema
-    from .walk import Denial
+    from .settings import Mode, ScopeEnforcement, log_denials
 
 __all__ = [
     "INSUFFICIENT_SCOPE",

@@ -40,9 +40,9 @@ from spacekey.middleware.wrapper import as_verifier
 
 from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .init_credential import MalformedCredential, init_credential
-from .open_operations import OpenOperations, check_context, operations_of, serving
 from .socket_caller import seat, verify_in_time
 from .unenforced import refuse_unenforced
+from .websocket import OpenOperations, check_context, operations_of, serving
 
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"

@@ -13,10 +13,10 @@ from spacekey.middleware.limits import Decision
 from spacekey.middleware.limits.headers import retry_after
 
 from .guarded_document import GuardedDocument, refusing_document
-from .operation import pick_operation
+from .operations import pick_operation
 
 if TYPE_CHECKING:
-    from .enforcement import ScopeEnforcement
+    from .settings import ScopeEnforcement
 
 RATE_LIMITED = "RATE_LIMITED"
 COST_UNKNOWN = "COST_UNKNOWN"

@@ -7,7 +7,7 @@ from strawberry.federation import schema_directives as federation
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import AUTHENTICATED, Rule, rule_of
 
-from .directive import RequiresScopes
+from .directives import RequiresScopes
 
 
 def declared_rule(where: str, directives: Iterable[object], *, ignore_policy: bool) -> Rule | None:

@@ -9,7 +9,7 @@ from graphql import FieldNode, GraphQLError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
-from .walk import Denial
+from .analysis import Denial
 
 INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
 UNAUTHENTICATED = "UNAUTHENTICATED"

@@ -8,8 +8,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import PreExecutionError
 
 from .charging import charged
-from .enforcement import ScopeEnforcement
-from .enforcer import Enforcer
+from .decision import Enforcer
+from .settings import ScopeEnforcement
 
 
 class _Deciding(SchemaExtension):

@@ -8,10 +8,10 @@ from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema_directives import RequiresScopes as FederationRequiresScopes
 from strawberry.types.info import Info
 
+from .analysis import Denial
 from .denial_error import ERRORS_MAX, DenialError, cut_error
-from .directive import RequiresScopes
+from .directives import RequiresScopes
 from .schema import ScopedSchema
-from .walk import Denial
 
 
 class ScopedFederationSchema(ScopedSchema, federation.Schema):

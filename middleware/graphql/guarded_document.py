@@ -14,7 +14,7 @@ from graphql import DocumentNode, GraphQLError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
-from .operation import Operation
+from .operations import Operation
 
 
 @dataclass(frozen=True, slots=True)

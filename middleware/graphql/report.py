@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from .rulebook import Rulebook, compile_rules
+from .rules import Rulebook, compile_rules
 from .schema import ScopedSchema
 from .undeclared import rules_in_words
 from .unenforced import refuse_unenforced

@@ -22,12 +22,12 @@ from spacekey.domain.principal import Principal
 
 from .caller import caller_of
 from .conversion import refuse_unconvertible, told_plainly
-from .enforcement import ScopeEnforcement
-from .enforcer import Enforcer
-from .executor import guarded_executor
+from .decision import Enforcer
+from .execution import guarded_executor
 from .extension import ChargingExtension, ScopeExtension
-from .lost import Subscribed, lost
-from .rulebook import Rulebook, compile_rules
+from .rules import Rulebook, compile_rules
+from .settings import ScopeEnforcement
+from .subscriptions import Subscribed, lost
 from .undeclared import refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
 from .while_allowed import while_allowed
 

@@ -8,7 +8,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.rule import Rule
 from spacekey.domain.suggest import did_you_mean
 
-from .rulebook import Rulebook
+from .rules import Rulebook
 
 PUBLIC = "public"
 

@@ -1,6 +1,6 @@
 """Ends a running subscription before it tells anything that its caller may no longer have.
 
-:class:`~.open_operations.OpenOperations` ends it at once, in our own view. This holds in every view: it looks when an
+:class:`~.websocket.OpenOperations` ends it at once, in our own view. This holds in every view: it looks when an
 event is about to be told.
 """
 

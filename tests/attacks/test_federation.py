@@ -15,7 +15,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 from spacekey.middleware.graphql import Mode, ScopedFederationSchema, ScopeEnforcement
-from spacekey.middleware.graphql.walk import Denial
+from spacekey.middleware.graphql.analysis import Denial
 from support.graphql_library import ask, holding, ran, refusals
 
 Info = strawberry.Info[Any, Any]

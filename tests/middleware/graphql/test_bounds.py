@@ -7,9 +7,9 @@ from graphql import parse
 from strawberry.extensions import DisableValidation
 
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, compile_rules
+from spacekey.middleware.graphql.analysis import Walk
 from spacekey.middleware.graphql.condition import Conditions
-from spacekey.middleware.graphql.operation import pick_operation
-from spacekey.middleware.graphql.walk import Walk
+from spacekey.middleware.graphql.operations import pick_operation
 from support.graphql_library import Person, Query, ask, holding, library, refusals
 
 SCHEMA = library()

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, get_introspection_query, parse
 
-from spacekey.middleware.graphql.enforcer import walked
-from spacekey.middleware.graphql.operation import pick_operation
+from spacekey.middleware.graphql.decision import walked
+from spacekey.middleware.graphql.operations import pick_operation
 from support.graphql_library import anonymous, ask, library
 
 SCHEMA = library()

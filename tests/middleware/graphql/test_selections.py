@@ -6,8 +6,8 @@ from graphql import parse
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
-from spacekey.middleware.graphql.enforcer import walked
-from spacekey.middleware.graphql.operation import pick_operation
+from spacekey.middleware.graphql.decision import walked
+from spacekey.middleware.graphql.operations import pick_operation
 from support.graphql_library import anonymous, ask, holding, library, refusals
 
 SCHEMA = library()

@@ -12,9 +12,9 @@ from graphql import parse
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql.analysis import GROUPS_PER_LOOK, LOOKS_FREE, LOOKS_MAX, Walk
 from spacekey.middleware.graphql.condition import Conditions
-from spacekey.middleware.graphql.operation import pick_operation
-from spacekey.middleware.graphql.walk import GROUPS_PER_LOOK, LOOKS_FREE, LOOKS_MAX, Walk
+from spacekey.middleware.graphql.operations import pick_operation
 
 FACETS = 6
 
@@ -132,7 +132,7 @@ def test_the_decision_for_a_set_is_that_for_each_of_its_types() -> None:
 
 
 def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spacekey.middleware.graphql.walk.DECISIONS_MAX", 5)
+    monkeypatch.setattr("spacekey.middleware.graphql.analysis.DECISIONS_MAX", 5)
     schema = wide(40, ruled=True)
     schema.rulebook.kept.clear()
     for _ in range(2):

@@ -19,7 +19,7 @@ from strawberry.schema.config import StrawberryConfig
 from spacekey.domain.principal import Limit
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
-from spacekey.middleware.graphql.operation import Operation
+from spacekey.middleware.graphql.operations import Operation
 from spacekey.middleware.limits import Decision, MemoryLimiter
 from support.running_app import running
 from support.web_socket import web_socket

@@ -18,8 +18,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 
-from .lost import Subscribed
 from .schema import ScopedSchema
+from .subscriptions import Subscribed
 
 KEY = "spacekey.graphql.operations"
 _SERVING: ContextVar[OpenOperations] = ContextVar("spacekey_graphql_serving")

@@ -11,13 +11,13 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationType
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
+from .analysis import DENIALS_MAX, Denial, Walk
 from .condition import Conditions
 from .denial_error import errors_of
-from .enforcement import Mode, ScopeEnforcement, log_denials
 from .guarded_document import GuardedDocument, Verdict, guarded_document, refusing_document
-from .operation import Operation, pick_operation
-from .rulebook import Rulebook
-from .walk import DENIALS_MAX, Denial, Walk
+from .operations import Operation, pick_operation
+from .rules import Rulebook
+from .settings import Mode, ScopeEnforcement, log_denials
 
 
 class Enforcer:

@@ -27,7 +27,7 @@ from spacekey.domain.rule import Rule
 
 from .condition import Conditions
 from .introspection import Introspection
-from .rulebook import Rulebook
+from .rules import Rulebook
 from .type_sets import Grouped
 
 DEPTH_MAX = 200

@@ -1,7 +1,7 @@
 """Every field of a schema with the rule it takes to read it, compiled once at start-up.
 
 The rule of a field is its own, and its type's, and those of the same field and of the type in every interface the
-type implements, and those of the Python classes it comes from (see :mod:`.class_rules`), and that of the type it
+type implements, and those of the Python classes it comes from (see :mod:`.inheritance`), and that of the type it
 returns. An interface cannot be used to get round its types, nor a type to get round its interfaces. A field that
 returns an interface or a union needs what one of the concrete types needs, or there is nothing it could return.
 """
@@ -31,11 +31,11 @@ from strawberry.types.field import StrawberryField
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import Rule, any_of
 
-from .class_rules import ClassRules
 from .declared import both, declared_rule
 from .elements import definition_of, directives_on
+from .inheritance import ClassRules
 from .introspection import IntrospectionBounds
-from .misplaced import refuse_merged, refuse_misplaced
+from .placement import refuse_merged, refuse_misplaced
 from .type_sets import Column, TypeSets
 from .written import written_directives
 

@@ -33,10 +33,10 @@ from typing_extensions import Format, get_annotations
 
 from spacekey.domain.errors import RuleError
 
-from .class_rules import fields_of, own_definition
 from .declared import carries_rule
-from .directive import RequiresScopes
+from .directives import RequiresScopes
 from .elements import Element, definition_of, directives_on, elements
+from .inheritance import fields_of, own_definition
 
 MISPLACED = "a rule cannot be enforced here; put it on a field, an object or an interface"
 UNREAD = (

@@ -13,12 +13,12 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.suggest import did_you_mean
 from spacekey.middleware.visit import Visit
 
+from .analysis import Denial
 from .caller import caller_of, visit_of_context
-from .operation import Operation
-from .walk import Denial
+from .operations import Operation
 
 SELECTIONS_MAX = 20_000
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("spacekey.middleware.graphql.enforcement")  # a name that readers of logs may know
 
 
 class Mode(StrEnum):

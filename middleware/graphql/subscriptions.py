@@ -10,11 +10,11 @@ from graphql import GraphQLError, OperationType, parse
 
 from spacekey.domain.principal import Principal
 
+from .decision import find_denials
 from .denial_error import errors_of
-from .enforcement import Mode, ScopeEnforcement
-from .enforcer import find_denials
-from .operation import pick_operation
-from .rulebook import Rulebook
+from .operations import pick_operation
+from .rules import Rulebook
+from .settings import Mode, ScopeEnforcement
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from spacekey.domain.errors import RuleError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import Rule, all_of, any_of
 
-from .enforcement import SELECTIONS_MAX
-from .enforcer import find_denials, grave_denials
-from .operation import pick_operation
-from .rulebook import compile_rules
+from .decision import find_denials, grave_denials
+from .operations import pick_operation
+from .rules import compile_rules
 from .schema import ScopedSchema
+from .settings import SELECTIONS_MAX
 
 CANDIDATES_MAX = 1_000
 
