@@ -14,6 +14,7 @@ import unicodedata
 import idna
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, ValidatedEmail, validate_email
 
+from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.ids import USER
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models.user import User
@@ -86,6 +87,17 @@ def shown_account(user: User) -> str:
     if user.email_proven_at is not None:
         return shown_email(user.email)[:SHOWN_LENGTH_MAX]
     return shown_email(user.email)[: SHOWN_LENGTH_MAX - len(UNPROVEN)] + UNPROVEN
+
+
+def plain_name(actor: Actor) -> tuple[str, bool]:
+    """Return an actor's name without the mark of an unproven address, and whether it had the mark.
+
+    Names are kept as :func:`shown_account` gave them, so that what a person could not prove at that moment is part of
+    the record. Only a person's name is read like that: a token may be called anything.
+    """
+    if actor.kind is ActorKind.PERSON and actor.name.endswith(UNPROVEN):
+        return actor.name.removesuffix(UNPROVEN), True
+    return actor.name, False
 
 
 def clean_sign_in_name(field: str, text: str) -> str:

@@ -17,6 +17,7 @@ from spacekey.domain.ids import EVENT, new_id
 from spacekey.models import audit_queries
 from spacekey.models.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 
+from .addresses import plain_name
 from .caller import Caller, RequestFacts
 from .system import System
 
@@ -213,16 +214,20 @@ async def export_chain(system: System, chain: str) -> AsyncIterator[str]:
 
 
 def event_facts(event: AuditEvent) -> Facts:
-    """An event in JSON values: its time as RFC 3339 in UTC, hashes and salts in hexadecimal."""
+    """An event in JSON values: its time as RFC 3339 in UTC, hashes and salts in hexadecimal.
+
+    The actor's name is as it was recorded, which is what its digest is of.
+    """
     facts = event.model_dump(exclude={"actor_kind", "actor_id", "actor_name"})
     facts["at"] = written_exactly(event.at)
-    facts["actor"] = actor_facts(event.actor)
+    facts["actor"] = {"kind": event.actor.kind.value, "id": event.actor.id, "name": event.actor.name}
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in facts.items()}
 
 
 def actor_facts(actor: Actor) -> Facts:
-    """An actor in JSON values."""
-    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name}
+    """An actor in JSON values, the address of a person without its mark."""
+    name, unproven = plain_name(actor)
+    return {"kind": actor.kind.value, "id": actor.id, "name": name, "unproven": unproven}
 
 
 def printable(text: str, length: int) -> str:

@@ -13,6 +13,7 @@ from spacekey.domain.token_state import Status, status_of
 from spacekey.models.token import Token
 from spacekey.models.workspace import Workspace
 
+from .addresses import plain_name
 from .audit import Facts
 from .workspace_facts import roles_from, scopes_of
 
@@ -43,7 +44,7 @@ class TokenView:
     @property
     def public_id(self) -> str:
         """The creator's name then (a member's e-mail address), an underscore, and the id: for display only."""
-        name = self.token.created_by_name
+        name, _ = plain_name(self.token.created_by)
         return f"{name}_{self.token.id}" if name else self.token.id
 
 

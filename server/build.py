@@ -35,6 +35,7 @@ from .limits import build_limiter
 from .metrics import Metrics
 from .observed_lookup import ObservedLookup
 from .parts import Parts
+from .session_flood import SessionFlood
 from .settings import Settings
 
 
@@ -105,6 +106,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         limits=CountedLimiter(limiter, metrics),
         budgets=limiter,
         flood=RefusalFlood(),
+        sessions=SessionFlood(),
         anonymous=AnonymousBudget(Limit(settings.anonymous_cpu_ms, settings.anonymous_cpu_ms_burst)),
     )
 

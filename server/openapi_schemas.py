@@ -100,6 +100,10 @@ SCHEMAS: Json = {
             "kind": {"enum": [kind.value for kind in ActorKind]},
             "id": _TEXT,
             "name": {**_TEXT, "description": "What they were called at that moment; kind and id identify."},
+            "unproven": {
+                "type": "boolean",
+                "description": "Whether the name is an e-mail address that was not known to be theirs at that moment.",
+            },
         }
     ),
     "ApiKey": _object(_API_KEY | {"effective_at": _MOMENT}, tuple(_API_KEY)),

@@ -21,6 +21,7 @@ from spacekey.resolvers.verify import StoreVerifier
 from .introspectors import introspector_caller
 from .metrics import Metrics
 from .request_log import request_id_of
+from .session_flood import SessionFlood
 from .settings import Settings
 
 
@@ -41,6 +42,7 @@ class Parts:
     limits: Limiter
     budgets: Limiter
     flood: RefusalFlood
+    sessions: SessionFlood
     anonymous: AnonymousBudget
 
     async def aclose(self) -> None:

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from spacekey.middleware import requires
+from spacekey.resolvers.addresses import plain_name
+from spacekey.resolvers.caller import RequestFacts, caller_of
 
 from .moments import written
 from .parts import known_principal
@@ -15,12 +17,13 @@ from .parts import known_principal
 async def show_self(request: Request) -> JSONResponse:
     """A token's own facts, or a member's with the union of scopes over their workspaces."""
     principal = known_principal(request)
+    name, _ = plain_name(caller_of(principal, RequestFacts()).actor)
     limit = principal.limit
     return JSONResponse(
         {
             "id": principal.id,
             "kind": principal.kind.value,
-            "name": principal.name,
+            "name": name,
             "workspace_id": principal.workspace_id,
             "space_id": principal.space_id,
             "environment": principal.environment,

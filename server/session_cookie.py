@@ -7,11 +7,12 @@ such a cookie from http://localhost too; everywhere else signing in needs HTTPS.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
+from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.sessions import SignedIn, session_outcome
 
@@ -45,14 +46,18 @@ async def member_of_session(connection: HTTPConnection) -> Outcome:
     """The fallback of TokenMiddleware: who the cookie stands for.
 
     A session that has ended counts as no credentials: browsers send cookies by themselves, and a stale one must not
-    keep its owner from signing in again. A page that acts as another person than the cookie's is refused.
+    keep its owner from signing in again. A page that acts as another person than the cookie's is refused. An address
+    that sends too many made-up cookies is told to wait.
 
     :raises Unavailable: the store does not answer.
     """
     secret = cookie_secret(connection)
     if secret is None:
         return Absent()
-    outcome = await session_outcome(parts_of(connection).system, secret)
+    parts = parts_of(connection)
+    outcome = await parts.sessions.outcome(connection.scope, secret, partial(session_outcome, parts.system))
+    if isinstance(outcome, CannotTell):
+        return outcome
     if not isinstance(outcome, Valid):
         return Absent()
     return outcome if acts_as(connection, outcome.principal.id) else Refused(Reason.UNKNOWN)

@@ -2,6 +2,7 @@
 
 import { h } from "../base/dom.js";
 import { may } from "../base/workspace.js";
+import { unprovenMark } from "./address.js";
 
 const KINDS = {
   PERSON: "person",
@@ -12,10 +13,11 @@ const KINDS = {
 };
 
 /** The name and the kind of an actor. The id shows on hover. */
-export function actorName({ kind, actorId, name }) {
+export function actorName({ kind, actorId, name, unproven }) {
   const shown = name || h("span", { class: "quiet" }, "erased");
   const named = kind === "TOKEN" ? h("a", { href: `/token/${actorId}` }, shown) : shown;
-  return h("span", { class: "actor", title: actorId }, named, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
+  const mark = unproven ? unprovenMark() : null;
+  return h("span", { class: "actor", title: actorId }, named, mark, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
 }
 
 /** The same with the id on a second line. */

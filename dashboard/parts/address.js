@@ -6,6 +6,11 @@ import { h } from "../base/dom.js";
 export function address(one) {
   if (!one.email) return h("span", { class: "quiet" }, one.userId ?? one.id);
   if (one.emailProven) return one.email;
+  return [one.email, unprovenMark()];
+}
+
+/** What stands behind an address that nothing proves. */
+export function unprovenMark() {
   const title = "This address was entered, and nothing proves that it is theirs.";
-  return [one.email, h("span", { class: "quiet", title }, " (unproven)")];
+  return h("span", { class: "quiet", title }, " (unproven)");
 }

@@ -9,7 +9,7 @@ import { table } from "./table.js";
 
 /** What is asked of an event. */
 export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
-  id sequence at action outcome actor { kind actorId name } credential
+  id sequence at action outcome actor { kind actorId name unproven } credential
   targetId targetName targetFacts before after ip userAgent requestId hash }`;
 
 const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };

@@ -17,7 +17,7 @@ const WITHDRAW = `mutation ($input: WithdrawInvitationInput!) { answer: withdraw
 
 /** What the members' page asks for. */
 export const INVITATIONS = `invitations(first: 100) {
-  nodes { id email emailProven name role createdAt expiresAt invitedBy { kind actorId name } }
+  nodes { id email emailProven name role createdAt expiresAt invitedBy { kind actorId name unproven } }
   pageInfo { hasNextPage } }`;
 
 /** The section of the members' page; null when no invitation waits. */

@@ -142,7 +142,8 @@ def test_a_token_shows_its_first_ten_characters_its_role_and_who_made_it(
     assert made["secret"].startswith("ts_live_")
     assert token["maskedToken"][:10] == made["secret"][:10]
     assert made["secret"][10] not in set(token["maskedToken"][10:])
-    assert token["tokenId"] == f"administrator@example.com (unproven)_{token['id']}"
+    assert token["tokenId"] == f"administrator@example.com_{token['id']}"
+    assert (token["createdBy"]["name"], token["createdBy"]["unproven"]) == ("administrator@example.com", True)
     assert token["role"] == "member"
     assert token["expiresAt"] is None
     assert token["lastUsedAt"] is None

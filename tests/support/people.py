@@ -9,7 +9,7 @@ import httpx
 from spacekey.server.session_cookie import COOKIE
 
 TOKEN = """id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt
-createdBy { kind actorId name } expiresAt disabledAt revokedAt revokedReason lastUsedAt
+createdBy { kind actorId name unproven } expiresAt disabledAt revokedAt revokedReason lastUsedAt
 rotatedFrom { id } rotatedTo { id }"""
 
 REFUSED = "... on Refusal { message }"

@@ -67,7 +67,7 @@ def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
 
 def test_what_an_actor_did_and_made_is_listed(filled: Cli) -> None:
     made = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")
-    assert made["created_by"] == {"kind": "operator", "id": "operator", "name": "operator"}
+    assert made["created_by"] == {"kind": "operator", "id": "operator", "name": "operator", "unproven": False}
     assert [one["id"] for one in filled.lines("token", "list", "guard-demo", "--created-by", "operator")] == [
         made["id"]
     ]

@@ -20,7 +20,7 @@ def inviting(filled: Cli) -> Cli:
 def test_an_invitation_that_waits_is_listed_without_its_code(inviting: Cli) -> None:
     [waiting] = inviting.lines("member", "invitations", WORKSPACE)
     assert (waiting["email"], waiting["role"]) == (NEW, "viewer")
-    assert waiting["invited_by"] == {"kind": "operator", "id": "operator", "name": "operator"}
+    assert waiting["invited_by"] == {"kind": "operator", "id": "operator", "name": "operator", "unproven": False}
     assert waiting["email_proven"] is False
     assert "code" not in waiting
     assert NEW in Cli({**inviting.settings, "COLUMNS": "200"})("member", "invitations", WORKSPACE).stdout
