@@ -25,8 +25,8 @@ from graphql import (
 
 from spacekey.domain.rule import Rule
 
-from .condition import Conditions
 from .introspection import Introspection
+from .operations import Conditions
 from .rules import Rulebook
 from .type_sets import Grouped
 

@@ -11,7 +11,7 @@ from strawberry.types.field import StrawberryField
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.middleware.access import Requirement, access_of
 
-from .written import written_directives
+from .directives import written_directives
 
 
 def refuse_unconvertible(

@@ -12,10 +12,9 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
 from .analysis import DENIALS_MAX, Denial, Walk
-from .condition import Conditions
 from .denial_error import errors_of
 from .guarded_document import GuardedDocument, Verdict, guarded_document, refusing_document
-from .operations import Operation, pick_operation
+from .operations import Conditions, Operation, pick_operation
 from .rules import Rulebook
 from .settings import Mode, ScopeEnforcement, log_denials
 

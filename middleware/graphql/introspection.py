@@ -26,7 +26,7 @@ from graphql import (
     parse,
 )
 
-from .condition import Conditions
+from .operations import Conditions
 
 TIMES_MAX = 2
 """``__schema`` and ``__type`` fields in one operation."""

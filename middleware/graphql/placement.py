@@ -1,7 +1,7 @@
 """Refuses a rule that stands where nothing reads it. Strawberry itself lets a directive stand anywhere.
 
 A rule that is not read leaves its field open, and neither Strawberry nor Python has anything to say about it. Places
-where Strawberry looks for directives are those of :mod:`.elements`; every other place is a value in an annotation,
+where Strawberry looks for directives are those of :mod:`.directives`; every other place is a value in an annotation,
 such as ``Annotated[str, requires_scopes("jobs:read")]``, a default value, or metadata.
 """
 
@@ -33,9 +33,7 @@ from typing_extensions import Format, get_annotations
 
 from spacekey.domain.errors import RuleError
 
-from .declared import carries_rule
-from .directives import RequiresScopes
-from .elements import Element, definition_of, directives_on, elements
+from .directives import Element, RequiresScopes, carries_rule, definition_of, directives_on, elements
 from .inheritance import fields_of, own_definition
 
 MISPLACED = "a rule cannot be enforced here; put it on a field, an object or an interface"

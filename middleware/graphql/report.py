@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import strawberry
 
-from .rules import Rulebook, compile_rules
+from .rules import Rulebook, compile_rules, rules_in_words
 from .schema import ScopedSchema
-from .undeclared import rules_in_words
 from .unenforced import refuse_unenforced
 
 

@@ -25,10 +25,9 @@ from .conversion import refuse_unconvertible, told_plainly
 from .decision import Enforcer
 from .execution import guarded_executor
 from .extension import ChargingExtension, ScopeExtension
-from .rules import Rulebook, compile_rules
+from .rules import Rulebook, compile_rules, refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
 from .settings import ScopeEnforcement
 from .subscriptions import Subscribed, lost
-from .undeclared import refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
 from .while_allowed import while_allowed
 
 _FAULTS_OF_REQUESTS = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)

@@ -9,8 +9,7 @@ from strawberry.schema import BaseSchema
 
 from spacekey.domain.errors import ConfigurationError
 
-from .declared import carries_rule
-from .elements import directives_on, elements
+from .directives import carries_rule, directives_on, elements
 from .schema import ScopedSchema
 
 

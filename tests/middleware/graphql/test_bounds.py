@@ -8,8 +8,7 @@ from strawberry.extensions import DisableValidation
 
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, compile_rules
 from spacekey.middleware.graphql.analysis import Walk
-from spacekey.middleware.graphql.condition import Conditions
-from spacekey.middleware.graphql.operations import pick_operation
+from spacekey.middleware.graphql.operations import Conditions, pick_operation
 from support.graphql_library import Person, Query, ask, holding, library, refusals
 
 SCHEMA = library()

@@ -116,7 +116,7 @@ def test_every_possible_type_of_a_public_field_counts() -> None:
 
 
 def test_spacekeys_own_public_names_are_needed_each() -> None:
-    from spacekey.middleware.graphql.undeclared import refuse_undeclared_roots
+    from spacekey.middleware.graphql.rules import refuse_undeclared_roots
     from spacekey.schema.build import build_schema
 
     rulebook = build_schema().rulebook

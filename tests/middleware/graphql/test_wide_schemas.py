@@ -13,8 +13,7 @@ from graphql import parse
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.graphql.analysis import GROUPS_PER_LOOK, LOOKS_FREE, LOOKS_MAX, Walk
-from spacekey.middleware.graphql.condition import Conditions
-from spacekey.middleware.graphql.operations import pick_operation
+from spacekey.middleware.graphql.operations import Conditions, pick_operation
 
 FACETS = 6
 
