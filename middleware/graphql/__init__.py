@@ -5,16 +5,15 @@ from spacekey.domain.extras import extra
 with extra("spacekey[graphql]"):
     from .analysis import Denial
     from .asgi import ScopedGraphQL
-    from .caller import caller_of
-    from .charging import RATE_LIMITED, RateLimitedError
-    from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
+    from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
     from .directives import RequiresScopes, requires_scopes
+    from .execution import RATE_LIMITED, RateLimitedError
     from .federation import ScopedFederationSchema
     from .report import scope_report
     from .reports import required_scopes
     from .rules import Rulebook, compile_rules
     from .schema import ScopedSchema
-    from .settings import Mode, ScopeEnforcement, log_denials
+    from .settings import Mode, ScopeEnforcement, caller_of, log_denials
 
 __all__ = [
     "INSUFFICIENT_SCOPE",

@@ -38,7 +38,7 @@ from spacekey.middleware.visit import KEY, Visit
 from spacekey.middleware.watch import Watch
 from spacekey.middleware.wrapper import as_verifier
 
-from .denial_error import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
+from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .init_credential import MalformedCredential, init_credential
 from .socket_caller import seat, verify_in_time
 from .unenforced import refuse_unenforced

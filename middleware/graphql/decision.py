@@ -1,22 +1,113 @@
-"""Decides about one operation: who asks, what is denied, and what the mode makes of it."""
+"""The decision about one operation: who asks, what is denied, and what the mode makes of it.
+
+Its verdict goes with a document made for it, the only kind that the executor runs. That document is a new object around
+the nodes of the parsed one, which Strawberry's ParserCache shares between callers and which nobody may change. It holds
+the picked operation and the fragments, so nothing else in the document can be run.
+
+A refusal is told as GraphQL errors, with the smallest set of scopes to add and nothing more.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationType
+from graphql import DocumentNode, FieldNode, GraphQLError, GraphQLSchema, OperationType
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
 from .analysis import DENIALS_MAX, Denial, Walk
-from .denial_error import errors_of
-from .guarded_document import GuardedDocument, Verdict, guarded_document, refusing_document
 from .operations import Conditions, Operation, pick_operation
 from .rules import Rulebook
 from .settings import Mode, ScopeEnforcement, log_denials
+
+INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
+UNAUTHENTICATED = "UNAUTHENTICATED"
+DENIALS_CUT = "DENIALS_CUT"
+ERRORS_MAX = 100
+"""Errors of denials in one answer, event or part of an incremental delivery."""
+
+
+class DenialError(GraphQLError):
+    """A field was asked for and not given. ``extensions`` has ``code``, ``coordinate`` and ``missingScopes``.
+
+    ``missingScopes`` is null when no scope would help, and absent for a caller without credentials.
+    """
+
+    def __init__(
+        self,
+        coordinate: str,
+        rule: Rule,
+        principal: Principal | None,
+        nodes: Iterable[FieldNode],
+        path: Iterable[str | int],
+    ) -> None:
+        extensions: dict[str, object] = {"code": UNAUTHENTICATED, "coordinate": coordinate}
+        if principal is None:
+            message = f"{coordinate} needs a valid token."
+        else:
+            missing = rule.missing(principal.scopes)
+            extensions["code"] = INSUFFICIENT_SCOPE
+            extensions["missingScopes"] = None if missing is None else list(missing)
+            message = f"{coordinate} " + (
+                f"needs more scopes: {', '.join(missing)}." if missing else "is not open to any token."
+            )
+        super().__init__(message, list(nodes), path=list(path), extensions=extensions)
+        self.coordinate = coordinate
+
+
+def errors_of(denials: Sequence[Denial], principal: Principal | None) -> tuple[GraphQLError, ...]:
+    """One error per denial, in the order given; after :data:`ERRORS_MAX` one that says that there were more."""
+    errors: list[GraphQLError] = [
+        DenialError(one.coordinate, one.rule, principal, [one.node], one.path) for one in denials[:ERRORS_MAX]
+    ]
+    return tuple(errors if len(denials) <= ERRORS_MAX else [*errors, cut_error()])
+
+
+def cut_error() -> GraphQLError:
+    """What stands in an answer in the place of all denials after the first :data:`ERRORS_MAX`."""
+    message = f"More fields were denied than the {ERRORS_MAX} listed here."
+    return GraphQLError(message, extensions={"code": DENIALS_CUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided: refuse with ``errors``, or run and null whatever ``denied_by`` gives a rule for.
+
+    ``denied_by`` takes a type's and a field's name and gives the rule that denies it, None where it is allowed. It is
+    None itself where nothing of the operation can be denied.
+    """
+
+    principal: Principal | None = None
+    errors: tuple[GraphQLError, ...] = ()
+    denied_by: Callable[[str, str], Rule | None] | None = None
+
+
+class GuardedDocument(DocumentNode):
+    """A document with the verdict on it."""
+
+    verdict: Verdict
+
+
+# Node classes are named after their kind; to visitors this one is a document like any other.
+GuardedDocument.kind = DocumentNode.kind
+
+
+def guarded_document(operation: Operation, verdict: Verdict) -> GuardedDocument:
+    """The operation and its fragments, with the verdict."""
+    document = GuardedDocument(definitions=(operation.definition, *operation.fragments.values()))
+    document.verdict = verdict
+    return document
+
+
+def refusing_document(document: DocumentNode, error: GraphQLError) -> GuardedDocument:
+    """A document that is not run, for ``error``."""
+    refused = GuardedDocument(definitions=document.definitions)
+    refused.verdict = Verdict(errors=(error,))
+    return refused
 
 
 class Enforcer:

@@ -1,20 +1,128 @@
-"""Runs a checked operation, and puts null where the verdict says so, before any resolver is called.
+"""The decision within Strawberry's execution: an extension that decides and charges, and an executor that enforces.
 
-A field is refused where its concrete type really occurs, so what the walk could not know (which of several types a
-value has) is settled here. When nothing is denied the plain executor runs: an allowed operation pays nothing per value.
+The decision is made when an operation is parsed and valid, and nothing of it has run. The executor puts null where the
+verdict says so, before any resolver is called. A field is refused where its concrete type really occurs, so what the
+analysis could not know (which of several types a value has) is settled there. When nothing is denied the plain executor
+runs: an allowed operation pays nothing per value.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, ClassVar
 
 from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema, is_non_null_type
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as StrawberryExecutor
+from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.middleware.failure import places_of
+from spacekey.middleware.limits import Decision
+from spacekey.middleware.limits.headers import retry_after
 
-from .denial_error import ERRORS_MAX, DenialError, cut_error
-from .guarded_document import GuardedDocument, Verdict
+from .decision import ERRORS_MAX, DenialError, Enforcer, GuardedDocument, Verdict, cut_error, refusing_document
+from .operations import pick_operation
+from .settings import ScopeEnforcement
+
+RATE_LIMITED = "RATE_LIMITED"
+COST_UNKNOWN = "COST_UNKNOWN"
+_UNKNOWN = "What this operation costs cannot be told, so it does not run. Look at its variables."
+
+log = logging.getLogger("spacekey.middleware")
+
+
+class RateLimitedError(GraphQLError):
+    """The operation costs more than is left. ``extensions`` has ``code`` and ``retryAfterSeconds``.
+
+    ``retryAfterSeconds`` is null when the operation costs more than the limit allows at once.
+    """
+
+    def __init__(self, decision: Decision) -> None:
+        seconds = retry_after(decision)
+        message = (
+            "The operation costs more at once than the token's limit allows."
+            if seconds is None
+            else "The token has made too many requests. Try again later."
+        )
+        super().__init__(message, extensions={"code": RATE_LIMITED, "retryAfterSeconds": seconds})
+
+
+async def charged(
+    settings: ScopeEnforcement, document: DocumentNode | None, variables: Mapping[str, Any], context: object
+) -> GuardedDocument | None:
+    """Charge the operation that was decided to run. None lets it; else a document that is not run.
+
+    :param document: as the enforcer left it; one that it refuses is not charged.
+    :param context: Strawberry's context, from which the visit is read.
+    """
+    visit = settings.visit(context)
+    if settings.cost is None or visit is None or not isinstance(document, GuardedDocument) or document.verdict.errors:
+        return None
+    try:
+        cost = settings.cost(pick_operation(document, None), variables)
+        if type(cost) is not int:
+            raise TypeError(f"cost gave a {type(cost).__name__}")
+    except Exception as error:  # noqa: BLE001 - variables are the client's, and one that breaks it must not be free
+        log.error("the cost of an operation failed with %s", places_of(error))
+        return refusing_document(document, GraphQLError(_UNKNOWN, extensions={"code": COST_UNKNOWN}))
+    decision = await visit.charge(max(cost, 1))
+    return None if decision is None or decision.allowed else refusing_document(document, RateLimitedError(decision))
+
+
+class _Deciding(SchemaExtension):
+    """Puts the checked document in the place of the parsed one.
+
+    It must be the last extension, so that nobody can exchange the document or prepare a result after it. A refusal is
+    set as the result, which makes it an error before execution, for every coordinate at once; a subscription ignores
+    that result and learns of the refusal from the executor, which does not run what the verdict refuses.
+    """
+
+    def __init__(self, enforcer: Enforcer) -> None:
+        super().__init__()
+        self._enforcer = enforcer
+
+    def decide(self) -> None:
+        """Decide, before anything is executed."""
+        context = self.execution_context
+        if context.graphql_document is not None:
+            # ExecutionContext.operation_name falls back to the first operation's; the request's own name is wanted.
+            name = context._provided_operation_name
+            guarded = self._enforcer.check(context.graphql_document, name, context.variables, context.context)
+            context.graphql_document = guarded
+            if guarded.verdict.errors:
+                context.result = PreExecutionError(data=None, errors=list(guarded.verdict.errors))
+            elif guarded.verdict.denied_by is not None:
+                # A result that another extension prepared was not made for this caller.
+                context.result = None
+
+
+class ScopeExtension(_Deciding):
+    """Decides."""
+
+    def on_execute(self) -> Iterator[None]:
+        """Decide, before anything is executed."""
+        self.decide()
+        yield
+
+
+class ChargingExtension(_Deciding):
+    """Decides, and charges what may run."""
+
+    def __init__(self, enforcer: Enforcer, settings: ScopeEnforcement) -> None:
+        super().__init__(enforcer)
+        self._settings = settings
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Decide and charge, before anything is executed."""
+        self.decide()
+        context = self.execution_context
+        refused = await charged(self._settings, context.graphql_document, context.variables or {}, context.context)
+        if refused is not None:
+            context.graphql_document = refused
+            context.result = PreExecutionError(data=None, errors=list(refused.verdict.errors))
+        yield
 
 
 class GuardedExecutor(StrawberryExecutor):

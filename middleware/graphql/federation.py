@@ -9,7 +9,7 @@ from strawberry.federation.schema_directives import RequiresScopes as Federation
 from strawberry.types.info import Info
 
 from .analysis import Denial
-from .denial_error import ERRORS_MAX, DenialError, cut_error
+from .decision import ERRORS_MAX, DenialError, cut_error
 from .directives import RequiresScopes
 from .schema import ScopedSchema
 

@@ -20,13 +20,11 @@ from strawberry.types.graphql import OperationType
 
 from spacekey.domain.principal import Principal
 
-from .caller import caller_of
 from .conversion import refuse_unconvertible, told_plainly
 from .decision import Enforcer
-from .execution import guarded_executor
-from .extension import ChargingExtension, ScopeExtension
+from .execution import ChargingExtension, ScopeExtension, guarded_executor
 from .rules import Rulebook, compile_rules, refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
-from .settings import ScopeEnforcement
+from .settings import ScopeEnforcement, caller_of
 from .subscriptions import Subscribed, lost
 from .while_allowed import while_allowed
 

@@ -1,4 +1,7 @@
-"""What a user of the package chooses about enforcement, checked when it is made."""
+"""What a user of the package chooses about enforcement, checked when it is made, and how the caller is found.
+
+By default the caller is the principal that the token middleware left on the connection.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from typing import Any, Literal
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.domain.suggest import did_you_mean
-from spacekey.middleware.visit import Visit
+from spacekey.middleware.visit import KEY, Visit
 
 from .analysis import Denial
-from .caller import caller_of, visit_of_context
 from .operations import Operation
 
 SELECTIONS_MAX = 20_000
@@ -47,6 +49,28 @@ def log_denials(denials: Sequence[Denial], principal: Principal | None) -> None:
     """The default report: one line for each operation, with coordinates and the caller's id."""
     caller = "anonymous" if principal is None else principal.id
     _log.warning("denied to %s: %s", caller, ", ".join(denial.coordinate for denial in denials))
+
+
+def caller_of(context: object) -> Principal | None:
+    """The principal in ``scope["user"]`` of the request or WebSocket in a Strawberry context.
+
+    :param context: a mapping with ``request`` (Strawberry's ASGI and FastAPI views), or an object with that attribute.
+    :returns: None for anybody who is not a :class:`Principal`, whatever it claims about itself.
+    """
+    user = _scope_of(context).get("user")
+    return user if isinstance(user, Principal) else None
+
+
+def visit_of_context(context: object) -> Visit | None:
+    """What the token middleware knows of that request or WebSocket; None where it does not stand before the schema."""
+    visit = _scope_of(context).get(KEY)
+    return visit if isinstance(visit, Visit) else None
+
+
+def _scope_of(context: object) -> Mapping[str, Any]:
+    connection = context.get("request") if isinstance(context, Mapping) else getattr(context, "request", None)
+    scope = getattr(connection, "scope", None)
+    return scope if isinstance(scope, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)

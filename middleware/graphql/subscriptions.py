@@ -10,8 +10,7 @@ from graphql import GraphQLError, OperationType, parse
 
 from spacekey.domain.principal import Principal
 
-from .decision import find_denials
-from .denial_error import errors_of
+from .decision import errors_of, find_denials
 from .operations import pick_operation
 from .rules import Rulebook
 from .settings import Mode, ScopeEnforcement

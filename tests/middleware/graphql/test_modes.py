@@ -12,7 +12,7 @@ import strawberry
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.middleware.graphql import Denial, Mode, ScopedSchema, ScopeEnforcement, requires_scopes, scope_report
-from spacekey.middleware.graphql.denial_error import DENIALS_CUT, ERRORS_MAX
+from spacekey.middleware.graphql.decision import DENIALS_CUT, ERRORS_MAX
 from support.graphql_library import ask, holding, library, ran, refusals
 
 DENIED = "INSUFFICIENT_SCOPE"
