@@ -8,11 +8,9 @@ with extra("spacekey[graphql]"):
     from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
     from .directives import RequiresScopes, requires_scopes
     from .execution import RATE_LIMITED, RateLimitedError
-    from .federation import ScopedFederationSchema
-    from .report import scope_report
-    from .reports import required_scopes
+    from .reports import required_scopes, scope_report
     from .rules import Rulebook, compile_rules
-    from .schema import ScopedSchema
+    from .schema import ScopedFederationSchema, ScopedSchema
     from .settings import Mode, ScopeEnforcement, caller_of, log_denials
 
 __all__ = [

@@ -40,8 +40,8 @@ from spacekey.middleware.wrapper import as_verifier
 
 from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .init_credential import MalformedCredential, init_credential
+from .schema import refuse_unenforced
 from .socket_caller import seat, verify_in_time
-from .unenforced import refuse_unenforced
 from .websocket import OpenOperations, check_context, operations_of, serving
 
 RESPONSE_TYPE = "application/graphql-response+json"

@@ -1,4 +1,4 @@
-"""From an operation to the least token: what a caller must hold for the operation not to be refused."""
+"""What a schema asks of its callers: the rule of every coordinate, and of one operation the least token."""
 
 from __future__ import annotations
 
@@ -17,9 +17,25 @@ from spacekey.domain.rule import Rule, all_of, any_of
 
 from .decision import find_denials, grave_denials
 from .operations import pick_operation
-from .rules import compile_rules
-from .schema import ScopedSchema
+from .rules import Rulebook, compile_rules, rules_in_words
+from .schema import ScopedSchema, refuse_unenforced
 from .settings import SELECTIONS_MAX
+
+
+def scope_report(schema: strawberry.Schema | Rulebook) -> dict[str, str]:
+    """Coordinate → effective rule in words, or ``public``; objects and interfaces, sorted.
+
+    Introspection (``__schema``, ``__type``, ``__typename``) is left out.
+
+    :raises ConfigurationError: for a plain schema that carries a rule, which nothing enforces.
+    """
+    if isinstance(schema, Rulebook):
+        return rules_in_words(schema)
+    if isinstance(schema, ScopedSchema):
+        return rules_in_words(schema.rulebook)
+    refuse_unenforced(schema)
+    return rules_in_words(compile_rules(schema._schema))
+
 
 CANDIDATES_MAX = 1_000
 

@@ -19,7 +19,7 @@ from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
-from spacekey.middleware.graphql.report import scope_report
+from spacekey.middleware.graphql.reports import scope_report
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
 from spacekey.resolvers.create_token import NewToken, create_token
