@@ -6,8 +6,7 @@ The older ``graphql-ws`` protocol lets operations run before the connection is a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from functools import partial
 from json import JSONDecodeError
 from typing import Any
@@ -16,10 +15,10 @@ from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http.exceptions import NonTextMessageReceived, WebSocketDisconnected
+from strawberry.http.exceptions import NonTextMessageReceived
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import PreExecutionError
@@ -39,45 +38,28 @@ from spacekey.middleware.watch import Watch
 from spacekey.middleware.wrapper import as_verifier
 
 from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
-from .init_credential import MalformedCredential, init_credential
 from .schema import refuse_unenforced
-from .socket_caller import seat, verify_in_time
-from .websocket import OpenOperations, check_context, operations_of, serving
+from .websocket import (
+    MalformedCredential,
+    OnceClosingAdapter,
+    OpenOperations,
+    check_context,
+    init_credential,
+    operations_of,
+    seat,
+    serving,
+    verify_in_time,
+)
 
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
 _STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403}
 _REALM = "api"
-_REASON_BYTES_MAX = 123
-"""What a close frame holds besides its code (RFC 6455 §5.5)."""
 BAD_REQUEST = 4400
 UNSET_ACK = UnsetType()
 _LINE = "spacekey.graphql.line"
 
 _log = logging.getLogger(__name__)
-
-
-class OnceClosingAdapter(ASGIWebSocketAdapter):
-    """Strawberry's socket, for clients that send anything at any time.
-
-    Closing a socket that is closed already does nothing, and sending on one says that it is closed.
-    """
-
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send a message.
-
-        :raises WebSocketDisconnected: if the socket is closed, by whichever side.
-        """
-        if self.ws.application_state is WebSocketState.DISCONNECTED:
-            raise WebSocketDisconnected
-        await super().send_json(message)
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close, unless it was. The reason is cut to what a close frame holds."""
-        if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            cut = reason.encode("utf-8", "replace")[:_REASON_BYTES_MAX].decode("utf-8", "ignore")
-            with suppress(WebSocketDisconnect):
-                await super().close(code, cut)
 
 
 class ScopedGraphQL(GraphQL[Any, Any]):

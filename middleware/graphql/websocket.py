@@ -1,4 +1,8 @@
-"""The operations of one socket: for whom each was decided, and the end of those whose caller has lost a scope since."""
+"""WebSockets over ``graphql-transport-ws``: their credential, their caller, and the operations that are open on them.
+
+A browser's WebSocket cannot send an Authorization header, so the credential may come in ``connection_init``. For every
+operation it is known for whom it was decided, so that it ends when its caller has lost a scope since.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,90 @@ from contextvars import ContextVar
 from typing import Any
 
 from graphql import GraphQLError
+from starlette.authentication import AuthCredentials
 from starlette.types import Scope
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.outcome import Verdict
 from spacekey.domain.principal import Principal
+from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
+from spacekey.domain.verifier import Verifier
+from spacekey.middleware.asked import asked_within, usable
+from spacekey.middleware.sender import SentBy
 
 from .schema import ScopedSchema
 from .subscriptions import Subscribed
+
+
+class MalformedCredential(ValueError):
+    """The payload has an authorization that is not one ``Bearer`` credential."""
+
+
+def init_credential(payload: Mapping[str, object]) -> Secret | None:
+    """The secret of ``{"Authorization": "Bearer …"}``; the name and the scheme in any case (RFC 9110 §11.1).
+
+    :returns: None when the payload has no authorization.
+    :raises MalformedCredential: for two of them, another scheme, or anything but one word after it.
+    """
+    values = [value for name, value in payload.items() if name.lower() == "authorization"]
+    if not values:
+        return None
+    if len(values) > 1 or not isinstance(values[0], str):
+        raise MalformedCredential
+    scheme, _, word = values[0].partition(" ")
+    if scheme.lower() != "bearer" or not word.isascii() or not word.isprintable() or not word or " " in word:
+        raise MalformedCredential
+    if len(word) > 10 * SECRET_LENGTH_MAX:
+        raise MalformedCredential
+    return Secret(word)
+
+
+async def verify_in_time(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
+    """The verifier's verdict on what this socket sent; cannot-tell when it is late, raises, or answers otherwise."""
+    with SentBy(scope):
+        answer = await asked_within(deadline_seconds, verifier.verify, secret, "the verifier")
+    return usable(answer, "the verifier")
+
+
+def seat(websocket: WebSocket, principal: Principal) -> None:
+    """Make ``principal`` the caller of every operation on this socket from now on."""
+    if websocket.scope.get("user") is principal:
+        return  # the token middleware has done it
+    websocket.scope["user"] = principal
+    websocket.scope["auth"] = AuthCredentials(sorted(principal.scopes))
+
+
+_REASON_BYTES_MAX = 123
+"""What a close frame holds besides its code (RFC 6455 §5.5)."""
+
+
+class OnceClosingAdapter(ASGIWebSocketAdapter):
+    """Strawberry's socket, for clients that send anything at any time.
+
+    Closing a socket that is closed already does nothing, and sending on one says that it is closed.
+    """
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send a message.
+
+        :raises WebSocketDisconnected: if the socket is closed, by whichever side.
+        """
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            raise WebSocketDisconnected
+        await super().send_json(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close, unless it was. The reason is cut to what a close frame holds."""
+        if self.ws.application_state is not WebSocketState.DISCONNECTED:
+            cut = reason.encode("utf-8", "replace")[:_REASON_BYTES_MAX].decode("utf-8", "ignore")
+            with suppress(WebSocketDisconnect):
+                await super().close(code, cut)
+
 
 KEY = "spacekey.graphql.operations"
 _SERVING: ContextVar[OpenOperations] = ContextVar("spacekey_graphql_serving")
