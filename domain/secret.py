@@ -49,6 +49,19 @@ class Secret:
         """SHA-256 of the whole string, 32 bytes: what the database stores."""
         return sha256_of(self._text.encode("utf-8", "surrogatepass"))
 
+    def bearer(self) -> bytes:
+        """Return the value of an ``Authorization`` header that carries the secret (RFC 6750 §2.1)."""
+        return b"Bearer " + self._text.encode("utf-8", "surrogatepass")
+
+    @classmethod
+    def from_bearer(cls, authorization: bytes) -> Secret | None:
+        """Return the secret of a header that is exactly as :meth:`bearer` writes it, else None."""
+        return (
+            cls(authorization[7:].decode("ascii"))
+            if authorization[:7] == b"Bearer " and authorization.isascii()
+            else None
+        )
+
     @property
     def prefix(self) -> str:
         """The first 12 characters: what lists may show. Empty when the text has not a secret's shape, since the

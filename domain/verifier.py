@@ -1,10 +1,9 @@
 """The protocol for whatever turns a secret into a principal, and the optional capabilities of a verifier."""
 
 from abc import abstractmethod
-from collections.abc import MutableMapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from .outcome import Valid, Verdict
+from .outcome import Verdict
 from .secret import Secret
 from .usage import UsageCounter
 
@@ -23,20 +22,6 @@ class VerifiesSecrets(Protocol):
         ...
 
 
-class Recalled(Protocol):
-    """A valid verdict from memory, with what goes into the ASGI scope for it."""
-
-    @property
-    def verdict(self) -> Valid:
-        """The verdict."""
-        ...
-
-    @property
-    def credentials(self) -> Any:
-        """The value of ``scope["auth"]``."""
-        ...
-
-
 @runtime_checkable
 class Verifier(VerifiesSecrets, Protocol):
     """A verifier with everything it may offer: the embedded store, a remote Spacekey, a chain of issuers, your own.
@@ -52,17 +37,13 @@ class Verifier(VerifiesSecrets, Protocol):
     usage: UsageCounter | None = None
     """The counter for requests with this verifier's tokens, or None if it counts none."""
 
-    def peek(self, secret: Secret) -> Verdict | None:
-        """Return the verdict if it is known without waiting, as ``verify`` would give it now; else None."""
-        return None
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return the verdict if it is known without waiting, as ``verify`` would give it now; else None.
 
-    def recall(self, scope: MutableMapping[str, Any]) -> Recalled | None:
-        """Return a valid verdict from memory for the token of an HTTP request, as ``verify`` would give it now.
+        Answer only if ``authorization`` is exactly :meth:`Secret.bearer() <spacekey.domain.secret.Secret.bearer>` of a
+        secret with the right shape. Headers in any other form are taken apart by the middleware and go to ``verify``.
 
-        Answers only for a request with exactly one ``Authorization`` header, which is ``Bearer``, one space and a
-        secret of the right shape, and with no ``access_token`` in its query; else None.
-
-        :param scope: the request's ASGI scope.
+        :param authorization: the value of an ``Authorization`` header.
         """
         return None
 

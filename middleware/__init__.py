@@ -11,25 +11,25 @@ More, each in its own module so that nothing is loaded unasked: ``remote`` (need
 
 from spacekey.domain.rule import all_of, any_of
 
-from .access import Declaration, Requirement, optional, public, requires
+from .access import Declaration, Requirement
 from .chain import BrandChain
-from .guard import protect
+from .enforce import optional, protect, public, requires
 from .memory import MemoryVerifier
 from .token_middleware import TokenMiddleware
-from .visit import Visit, visit_of
+from .visit import RequestAuth, auth_of
 
 __all__ = [
     "BrandChain",
     "Declaration",
     "MemoryVerifier",
+    "RequestAuth",
     "Requirement",
     "TokenMiddleware",
-    "Visit",
     "all_of",
     "any_of",
+    "auth_of",
     "optional",
     "protect",
     "public",
     "requires",
-    "visit_of",
 ]

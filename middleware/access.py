@@ -1,51 +1,40 @@
-"""What an endpoint declares about who may come in, and the mark that carries it."""
+"""What a route declares about who may enter: data, its combination, and the rule table of an app."""
 
 from __future__ import annotations
 
-import functools
-import types
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import TypeAlias, TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
 
 from .settings import check_environment, check_part
 
-MARK = "__spacekey_access__"
 
-Endpoint = TypeVar("Endpoint")
+@dataclass(frozen=True, slots=True, eq=False)
+class Openness:
+    """A declaration that admits a caller without credentials. Equal to any other of the same value."""
 
+    value: str
 
-class Openness(Enum):
-    """The two declarations that let a caller without credentials in. Use them as decorators."""
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Openness) and self.value == other.value
 
-    PUBLIC = "public"
-    OPTIONAL = "optional"
-
-    def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Declare an endpoint, which comes back as another one; the given one has declared nothing.
-
-        A function or method comes back as a copy, a class as a subclass, an ASGI app inside a guard.
-
-        :raises RuleError: for what cannot be an endpoint.
-        """
-        from .opened import opened  # opened knows every kind of endpoint; this word must not
-
-        return cast("Endpoint", opened(endpoint, self))
+    def __hash__(self) -> int:
+        return hash(self.value)
 
 
-public = Openness.PUBLIC
-"""Anybody; nothing is verified, whatever is sent."""
+PUBLIC = Openness("public")
+"""Any caller; nothing is verified, whatever is sent."""
 
-optional = Openness.OPTIONAL
-"""Anybody; credentials are verified when they are sent, and bad ones are refused."""
+OPTIONAL = Openness("optional")
+"""Any caller; credentials are verified when they are sent, and bad ones are refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Requirement:
-    """A rule and what it is bound to. Made by :func:`requires`; used as a decorator, in a table or by ``protect``.
+    """A rule and what it is bound to. Equal to any other with the same values.
 
     :param rule: the scopes.
     :param spaces: path parameters that must hold the id of the token's space.
@@ -57,49 +46,30 @@ class Requirement:
     spaces: frozenset[str] = frozenset()
     environments: frozenset[str] | None = None
     cost: int | None = None
-    only: frozenset[str] | None = field(init=False, repr=False, compare=False)
-    """The scopes, where the rule has a single alternative: then one set comparison decides."""
-    bound: bool = field(init=False, repr=False, compare=False)
-    """Whether more than scopes must be looked at."""
-    enough: frozenset[str] | None = field(init=False, repr=False, compare=False)
-    """The same as ``only``, where nothing else must be looked at."""
-
-    def __post_init__(self) -> None:
-        alternatives = self.rule.alternatives
-        only = alternatives[0] if len(alternatives) == 1 else None
-        bound = bool(self.spaces) or self.environments is not None
-        object.__setattr__(self, "only", only)
-        object.__setattr__(self, "bound", bound)
-        object.__setattr__(self, "enough", None if bound else only)
-
-    def allows(self, held: frozenset[str]) -> bool:
-        """Whether the scopes suffice."""
-        return self.rule.allows(held) if self.only is None else self.only <= held
 
     def __and__(self, other: Requirement) -> Requirement:
-        """Both must hold."""
+        """Both must hold. What results is of this requirement's class."""
         if other == _ANY_VALID:
-            return self  # the same object: what a guard has admitted is then known again at once
+            return self
         environments = self.environments
         if environments is None or other.environments is None:
             environments = other.environments if environments is None else environments
         else:
             environments &= other.environments
         costs = [cost for cost in (self.cost, other.cost) if cost is not None]
-        return Requirement(
+        return type(self)(
             self.rule & other.rule, self.spaces | other.spaces, environments, max(costs) if costs else None
         )
 
-    def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Requirement) and self._values == other._values
 
-        A function comes back wrapped, a class as a subclass, an ASGI app inside a guard.
+    def __hash__(self) -> int:
+        return hash(self._values)
 
-        :raises RuleError: for what cannot be an endpoint.
-        """
-        from .enforce import enforced  # enforce knows every kind of endpoint; this word must not
-
-        return cast("Endpoint", enforced(endpoint, self))
+    @property
+    def _values(self) -> tuple[Any, ...]:
+        return self.rule, self.spaces, self.environments, self.cost
 
 
 _ANY_VALID = Requirement(AUTHENTICATED)
@@ -112,26 +82,23 @@ Declaration: TypeAlias = Access | Rule | str
 """What tables and ``protect`` take: an access, or a rule or scope as a short form of ``requires``."""
 
 
-def requires(
+def requirement_of(
     *parts: str | Rule,
     space: str | None = None,
     environment: str | None = None,
     cost: int | None = None,
+    of: type[Requirement] = Requirement,
 ) -> Requirement:
-    """All of ``parts``, each a scope or a rule; none means any valid principal.
+    """Return the requirement that :func:`~spacekey.middleware.requires` makes of the same arguments; see there.
 
-    :param space: the name of a path parameter; the token must belong to the space that is named there.
-    :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
-    :param cost: what a request costs of the token's limit (see docs/limits.md); 1 unless said otherwise, 0 is free.
-    :raises RuleError: for a string that is not a scope name, for what is neither a scope nor a rule, for an
-        environment that cannot be, or a negative cost.
+    :param of: the class to make.
     """
     for part in parts:
         check_part(part)
     check_environment(environment)
     if cost is not None and cost < 0:
         raise RuleError(f"cost={cost}: a request costs 0 or more")
-    return Requirement(
+    return of(
         all_of(*parts),
         frozenset() if space is None else frozenset((space,)),
         None if environment is None else frozenset((environment,)),
@@ -140,19 +107,19 @@ def requires(
 
 
 def access_from(declaration: Declaration) -> Access:
-    """The access a declaration stands for.
+    """Return the access a declaration stands for.
 
     :raises RuleError: when it is none.
     """
     if isinstance(declaration, Requirement | Openness):
         return declaration
     if isinstance(declaration, str | Rule):
-        return requires(declaration)
+        return requirement_of(declaration)
     raise RuleError(f"{declaration!r} is not a rule: write requires(…), public, optional, or a scope")
 
 
 def combined(one: Access | None, two: Access | None, where: str) -> Access | None:
-    """Both declarations at once; None stands for "nothing declared".
+    """Return both declarations at once; None stands for "nothing declared".
 
     :raises RuleError: when one opens what the other closes.
     """
@@ -163,35 +130,20 @@ def combined(one: Access | None, two: Access | None, where: str) -> Access | Non
     raise RuleError(f"{where}: is declared {_name(one)} and {_name(two)} at once; keep one")
 
 
-def access_of(endpoint: object) -> Access | None:
-    """What an endpoint was marked with, or None.
+def accesses_from(rules: object) -> dict[tuple[str, str], Access]:
+    """A rule table, its methods in capitals.
 
-    A class inherits a rule from its bases, never openness: a subclass may do more than its public base.
+    :raises RuleError: for what is no mapping of (method, path) to declarations.
     """
-    while isinstance(endpoint, functools.partial) and MARK not in vars(endpoint):
-        endpoint = endpoint.func
-    found = getattr(endpoint, MARK, None)
-    if isinstance(endpoint, type) and isinstance(found, Openness) and MARK not in vars(endpoint):
-        return None
-    return found if isinstance(found, Requirement | Openness) else None
-
-
-def set_mark(endpoint: object, access: Access) -> None:
-    """Mark ``endpoint``, which nobody else has, together with what it already declares.
-
-    :raises RuleError: when the two contradict each other, or the object cannot carry a mark.
-    """
-    both = combined(access_of(endpoint), access, where(endpoint))
-    target = endpoint.__func__ if isinstance(endpoint, types.MethodType) else endpoint  # a copy's own
-    try:
-        setattr(target, MARK, both)
-    except (AttributeError, TypeError):
-        raise RuleError(f"{where(endpoint)} cannot be marked; wrap it: protect(app, …)") from None
-
-
-def where(endpoint: object) -> str:
-    """How an endpoint is called in messages."""
-    return str(getattr(endpoint, "__qualname__", None) or type(endpoint).__qualname__)
+    if not isinstance(rules, Mapping):
+        raise RuleError("rules: write a mapping, such as {('GET', '/jobs'): requires('jobs:read')}")
+    table: dict[tuple[str, str], Access] = {}
+    for key, declaration in rules.items():
+        if not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(part, str) for part in key):
+            path = key if isinstance(key, str) else "/jobs"
+            raise RuleError(f"rules: {key!r:.60} is no (method, path): write ('GET', {path!r}), or ('*', {path!r})")
+        table[key[0].upper(), key[1]] = access_from(declaration)
+    return table
 
 
 def _name(access: Access) -> str:

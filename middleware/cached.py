@@ -6,26 +6,22 @@ error. So an answer that is accepted at t was read after t - max_age, and whoeve
 max_age knows that nobody still accepts. Expiry is a date and is looked at on every hit.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Protocol
 
-from starlette.types import Scope
-
-from spacekey.domain.digest import new_sha256, sha256_of
+from spacekey.domain.digest import sha256_of
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
-from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.verifier import Verifier
 
 from .clock import Clock, WallClock, boot_clock, utc_now
-from .credentials import token_in_query
-from .failure import is_being_cancelled
-from .warm import BEARER, Warm, warm
-from .well_formed import flaw_in
+from .settings import is_being_cancelled
 
 ENTRIES_MAX = 10_000
 UNKNOWN_ENTRIES_MAX = 1_000
@@ -74,41 +70,18 @@ class CachedVerifier(Verifier):
         self._unknown = _Entries(unknown_entries_max)
         self._reads: dict[bytes, asyncio.Task[_Entry]] = {}
 
-    def peek(self, secret: Secret) -> Verdict | None:
-        """The verdict from memory, at once; None when it must be read."""
-        entry = self._remembered(_key(secret))
-        return None if entry is None else self._unless_expired(entry.verdict)
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return the verdict on an ``Authorization`` header from memory; None if it must be read.
 
-    def recall(self, scope: Scope) -> Warm | None:
-        """A verdict in favour of what this request presents, from memory; None when there is none that is good now.
-
-        What :meth:`peek` does, for the case that matters to the cost of a request; see ``warm``. All in one function,
-        since a call costs as much here as what it would do.
+        The key of an entry is the digest of the header as clients send it, so a header need not be taken apart here. In
+        any other form it has another digest and is not found.
         """
-        sent: bytes | None = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                if sent is not None:
-                    return None
-                sent = value
-        try:
-            query = scope["query_string"]
-        except KeyError:
-            query = b""
-        if sent is None or (query and token_in_query(query)):
-            return None
-        key = new_sha256(sent).digest()
-        entry = self._valid.get(key)
-        if entry is None or self._clock() >= entry.until:
-            return None
-        if entry.expires_at is not None and entry.expires_at <= self._now():
-            return None
-        self._valid.move_to_end(key)
-        return entry.warm
+        entry = self._remembered(sha256_of(authorization))
+        return None if entry is None else self._unless_expired(entry.verdict)
 
     async def verify(self, secret: Secret) -> Verdict:
         """The verdict on ``secret``, from memory or read anew."""
-        key = _key(secret)
+        key = sha256_of(secret.bearer())
         entry = self._remembered(key)
         if entry is None:
             if parse(secret) is None:
@@ -127,11 +100,11 @@ class CachedVerifier(Verifier):
             task.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
 
-    def _remembered(self, key: bytes) -> "_Entry | None":
+    def _remembered(self, key: bytes) -> _Entry | None:
         now = self._clock()
         return self._valid.fresh(key, now) or self._unknown.fresh(key, now)
 
-    async def _read_or_join(self, secret: Secret, key: bytes) -> "_Entry":
+    async def _read_or_join(self, secret: Secret, key: bytes) -> _Entry:
         """An answer that may be used now: one that may be kept, or one that was asked for after this call came."""
         asked_since = False
         while True:
@@ -152,13 +125,13 @@ class CachedVerifier(Verifier):
                 return entry
             asked_since = True  # there is one read at a time: whichever comes next begins after this one
 
-    def _start(self, secret: Secret, key: bytes) -> "asyncio.Task[_Entry]":
+    def _start(self, secret: Secret, key: bytes) -> asyncio.Task[_Entry]:
         task = asyncio.get_running_loop().create_task(self._read_now(secret, key))
         self._reads[key] = task
         task.add_done_callback(lambda done: self._read_ended(key, done))
         return task
 
-    async def _read_now(self, secret: Secret, key: bytes) -> "_Entry":
+    async def _read_now(self, secret: Secret, key: bytes) -> _Entry:
         started = self._clock()
         try:
             reading = await self._read(secret)
@@ -168,12 +141,12 @@ class CachedVerifier(Verifier):
         entry = _Entry(reading.verdict, age, started + age)
         if self._clock() < entry.until:
             if isinstance(entry.verdict, Valid):
-                self._valid.keep(key, _warmed(entry, entry.verdict.principal))
+                self._valid.keep(key, entry)
             elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
                 self._unknown.keep(key, entry)
         return entry
 
-    def _read_ended(self, key: bytes, done: "asyncio.Task[_Entry]") -> None:
+    def _read_ended(self, key: bytes, done: asyncio.Task[_Entry]) -> None:
         if self._reads.get(key) is done:
             del self._reads[key]
         if not done.cancelled():
@@ -192,20 +165,6 @@ class _Entry:
     verdict: Verdict
     max_age_seconds: float
     until: float
-    expires_at: datetime | None = None
-    warm: Warm | None = None
-
-
-def _warmed(entry: _Entry, principal: Principal) -> _Entry:
-    """The entry with what the warm path serves; without it for what only calls itself a principal."""
-    if type(principal) is not Principal or flaw_in(principal) is not None:
-        return entry
-    return replace(entry, expires_at=principal.expires_at, warm=warm(principal))
-
-
-def _key(secret: Secret) -> bytes:
-    """Of the header that presents the secret, so that the warm path need not take it apart."""
-    return sha256_of(BEARER + secret.reveal().encode("utf-8", "surrogatepass"))
 
 
 class _Entries(OrderedDict[bytes, _Entry]):
@@ -230,3 +189,84 @@ class _Entries(OrderedDict[bytes, _Entry]):
         self.move_to_end(key)
         while len(self) > self._most:
             self.popitem(last=False)
+
+
+class VerifierObserver(Protocol):
+    """What is told of a verifier's work. Called on the request path: it must be quick, and must not raise."""
+
+    def hit(self) -> None:
+        """An answer came from memory."""
+        ...
+
+    def miss(self) -> None:
+        """It did not, and has to be read; callers who wait for the same read each count."""
+        ...
+
+    def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
+        """The store or the remote Spacekey was asked.
+
+        :param seconds: how long it took.
+        :param answered: False for an outage, a deadline and a cancellation.
+        :param staleness_seconds: T, where it came with the answer; None where it did not.
+        """
+        ...
+
+
+class ObservedCache(CachedVerifier):
+    """A ``CachedVerifier`` that tells of hits and misses; see there. ``observed_read`` tells of its reads.
+
+    A class of its own, so that the other one need not ask at each request whether there is an observer.
+    """
+
+    def __init__(
+        self,
+        read: Read,
+        observer: VerifierObserver,
+        *,
+        clock: Clock = boot_clock,
+        now: WallClock = utc_now,
+        entries_max: int = ENTRIES_MAX,
+        unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
+    ) -> None:
+        super().__init__(read, clock=clock, now=now, entries_max=entries_max, unknown_entries_max=unknown_entries_max)
+        self._observer = observer
+
+    def _remembered(self, key: bytes) -> _Entry | None:
+        entry = super()._remembered(key)
+        if entry is not None:
+            self._observer.hit()
+        return entry
+
+    async def _read_or_join(self, secret: Secret, key: bytes) -> _Entry:
+        self._observer.miss()
+        return await super()._read_or_join(secret, key)
+
+
+def observed_read(read: Read, observer: VerifierObserver, *, clock: Clock = boot_clock) -> Read:
+    """The same read, which tells how long it took and which T came with it.
+
+    Only a valid verdict brings T for certain: a remote Spacekey gives none with the others.
+    """
+
+    async def reading(secret: Secret) -> Reading:
+        began = clock()
+        found: Reading | None = None
+        try:
+            found = await read(secret)
+            return found
+        finally:
+            known = found is not None and isinstance(found.verdict, Valid)
+            staleness = found.max_age_seconds if found is not None and known else None
+            observer.read(clock() - began, answered=found is not None, staleness_seconds=staleness)
+
+    return reading
+
+
+def cache_over(
+    read: Read, observer: VerifierObserver | None, *, clock: Clock, now: WallClock, entries_max: int
+) -> CachedVerifier:
+    """A cache over ``read``: the plain one where nobody listens."""
+    if observer is None:
+        return CachedVerifier(read, clock=clock, now=now, entries_max=entries_max)
+    told = observed_read(read, observer, clock=clock)
+    return ObservedCache(told, observer, clock=clock, now=now, entries_max=entries_max)

@@ -3,15 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from starlette.types import Scope
-
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
 from spacekey.domain.usage import UsageCounter
-from spacekey.domain.verifier import Recalled, Verifier, VerifiesSecrets
+from spacekey.domain.verifier import Verifier, VerifiesSecrets
 
-from .warm import BEARER
 from .wrapper import as_verifier
 
 COUNTED_TOKENS_MAX = 100_000
@@ -40,7 +37,7 @@ class BrandChain(Verifier):
         self._verifiers = {brand: adapted[id(verifier)] for brand, verifier in verifiers.items()}
         self._otherwise = None if otherwise is None else adapted[id(otherwise)]
         self._everyone = list(adapted.values())
-        self._by_header = {BEARER + brand.encode(): verifier for brand, verifier in self._verifiers.items()}
+        self._by_header = {Secret(brand).bearer(): verifier for brand, verifier in self._verifiers.items()}
         scopes = [verifier.known_scopes for verifier in self._everyone]
         known = [each for each in scopes if each is not None]
         self.known_scopes = frozenset[str]().union(*known) if len(known) == len(scopes) else None
@@ -56,25 +53,14 @@ class BrandChain(Verifier):
             return Refused(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
         return self._noted(verifier, await verifier.verify(secret))
 
-    def peek(self, secret: Secret) -> Verdict | None:
-        """What that verifier knows without waiting; None when it must be asked."""
-        verifier = self._responsible(parse(secret))
-        verdict = None if verifier is None else verifier.peek(secret)
-        return verdict if verifier is None or verdict is None else self._noted(verifier, verdict)
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return what the responsible verifier knows without waiting; None if it must be asked.
 
-    def recall(self, scope: Scope) -> Recalled | None:
-        """The same for the warm path (see ``warm``): a secret of a good shape starts with its brand.
-
-        Whoever is asked looks at the whole request, so to choose by the first header is enough.
+        A secret of the right shape starts with its brand, so the header tells which one that is.
         """
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                verifier = self._by_header.get(value.partition(b"_")[0])
-                found = None if verifier is None else verifier.recall(scope)
-                if verifier is not None and found is not None:
-                    self._noted(verifier, found.verdict)
-                return found
-        return None
+        verifier = self._by_header.get(authorization.partition(b"_")[0], self._otherwise)
+        verdict = None if verifier is None else verifier.peek(authorization)
+        return verdict if verifier is None or verdict is None else self._noted(verifier, verdict)
 
     def _noted(self, verifier: Verifier, verdict: Verdict) -> Verdict:
         """The verdict, after it was noted which verifier counts the token's requests."""

@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from starlette.authentication import AuthCredentials
 from starlette.types import Scope
 
+from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 
 SUBPROTOCOL = "spacekey.bearer"
@@ -42,6 +44,21 @@ def credentials_of(scope: Scope) -> Secret | Malformed | None:
     if scope["type"] == "websocket":
         return _one_of(found, take_subprotocol_pair(scope))
     return found
+
+
+def plain_authorization(scope: Scope) -> bytes | None:
+    """Return the ``Authorization`` header of an HTTP request; None if there are none or several.
+
+    None too if there is a token in the query string, so that a caller need not look there.
+    """
+    found: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if found is not None:
+                return None
+            found = value
+    query = scope.get("query_string", b"")
+    return None if query and found is not None and token_in_query(query) else found
 
 
 def _from_header(scope: Scope) -> Secret | Malformed | None:
@@ -98,3 +115,18 @@ def _one_of(header: Secret | Malformed | None, subprotocol: Secret | Malformed |
     if header is None or subprotocol is None:
         return header if subprotocol is None else subprotocol
     return Malformed("credentials in the header and in the subprotocols")
+
+
+class TokenCredentials(AuthCredentials):
+    """Starlette's credentials, of a principal or of nobody. Made into a list only when somebody looks."""
+
+    def __init__(self, principal: Principal | None) -> None:
+        self._principal = principal
+
+    @property
+    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; nobody needs to assign it
+        """The scopes, sorted, after "authenticated"; a new list each time, so that none is shared."""
+        return [] if self._principal is None else ["authenticated", *sorted(self._principal.scopes)]
+
+
+NO_CREDENTIALS = TokenCredentials(None)

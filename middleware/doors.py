@@ -14,13 +14,11 @@ from starlette.types import ASGIApp, Message, Scope, Send
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
 
-from .access import Access, Declaration, Openness, Requirement, access_of, combined
-from .as_usual import routes_as_usual
-from .enforce import looked_at_once
-from .leaves import ANY, Holder, Leaf, RouteGuard, Walk, bare, guard_of, own_middleware
-from .rule_table import accesses_from
+from .access import OPTIONAL, PUBLIC, Access, Declaration, Requirement, accesses_from, combined
+from .guard import RouteGuard, guard_of, unguarded
+from .leaves import ANY, Extent, Holder, Leaf, Walk, own_middleware, routes_as_usual
+from .marks import access_of
 from .settings import check_event_loop
-from .watched import Extent
 
 Plan: TypeAlias = dict[str, Access | None]
 """Method → access; None where nothing is declared."""
@@ -46,7 +44,7 @@ class Doors:
     ) -> None:
         self._holder = holder
         self._rules = accesses_from(rules)
-        self._undeclared: Access | None = None if deny_by_default else Openness.OPTIONAL
+        self._undeclared: Access | None = None if deny_by_default else OPTIONAL
         self._known_scopes = known_scopes
         self.extent = Extent()
         """What was seen of the routes. Where it is unsure, or they are not what it says, call :meth:`keep`."""
@@ -114,7 +112,7 @@ class Doors:
 
     def _walked(self, scope: Scope) -> Walk:
         """The routes behind the middleware; or, where they cannot be seen, all that is behind it as one leaf."""
-        app = bare(self._holder.app)
+        app = unguarded(self._holder.app)
         if own_middleware(app) is not None:
             return Walk()
         around = scope.get("app")
@@ -166,16 +164,12 @@ class Doors:
             app = earlier.app
         accesses = {method: self._or_default(access) for method, access in plan.items()}
         rest = self._or_default(plan.get(ANY, otherwise))
-        if all(access is Openness.PUBLIC for access in (rest, *accesses.values())):
+        if all(access == PUBLIC for access in (rest, *accesses.values())):
             return app
         distinct = set(accesses.values())
         if len(distinct) == 1 and otherwise is None:
-            only = distinct.pop()
-            guard = RouteGuard(app if only is None else looked_at_once(app, only), only, owner=self)
-        else:
-            guard = RouteGuard(app, rest, accesses, owner=self)
-        # Its call is called faster than the object itself, behind which nobody must look for routes then.
-        return guard if hasattr(app, "routes") else guard.__call__
+            return RouteGuard(app, distinct.pop(), owner=self)
+        return RouteGuard(app, rest, accesses, owner=self)
 
     def _or_default(self, access: Access | None) -> Access | None:
         return self._undeclared if access is None else access

@@ -1,56 +1,129 @@
-"""Make an endpoint enforce its own rule, so that no way of routing to it gets round the rule.
+"""Put a declaration on an endpoint: ``requires(…)``, ``public``, ``optional`` and ``protect``.
 
-The routes' guards (see ``doors.py``) decide earlier, before a body is read; this is what holds when an endpoint is
-reached through an app whose routes the middleware cannot see.
+A function that requires scopes enforces them by itself, wherever it is routed. The routes' guards (see ``doors.py``)
+decide earlier, before a body is read; the endpoint's own check is what holds when it is reached through an app whose
+routes the middleware cannot see.
 """
+
+from __future__ import annotations
 
 import functools
 import inspect
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
-from weakref import WeakKeyDictionary
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
 
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import request_response
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket, WebSocketState
 
 from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.rule import Rule
 
-from .access import MARK, Access, Requirement, access_of, combined, set_mark, where
+from .access import OPTIONAL, PUBLIC, Access, Declaration, Openness, Requirement, access_from, combined, requirement_of
 from .guard import Guard
-from .kinds import is_asgi_function, is_function, refuse_unfit, subclass_of
-from .refuse import can_deny_with_response, close_code, refuse
-from .visit import KEY, Visit, visit_of
+from .marks import MARK, access_of, name_of, set_mark
+from .problems import can_deny_with_response, close_code, refuse
+from .visit import RequestAuth, auth_of
 
 CONNECTION = "spacekey_connection"
 """A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
+
+Endpoint = TypeVar("Endpoint")
 
 _HANDLERS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
 """Where the frameworks' own handlers of HTTP exceptions are defined."""
 
 _NOTHING = object()
 
-_BARE: WeakKeyDictionary[Callable[..., object], tuple[Callable[..., Awaitable[object]], Requirement]]
-_BARE = WeakKeyDictionary()
-"""A guarded async function → the one it guards, and by which requirement."""
+_DESCRIPTORS = (staticmethod, classmethod, functools.partialmethod, property)
 
 
-def enforced(endpoint: object, requirement: Requirement) -> object:
-    """The endpoint with the rule on it: a class comes back as a subclass, functions and ASGI apps are wrapped.
+class EndpointRequirement(Requirement):
+    """A requirement that is also a decorator; see :func:`requires`."""
 
-    :raises RuleError: for things that cannot be endpoints, or cannot be wrapped safely.
+    def __call__(self, endpoint: Endpoint) -> Endpoint:
+        """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
+
+        A function comes back wrapped, a class as a subclass, an ASGI app inside a guard.
+
+        :raises RuleError: for what cannot be an endpoint, or cannot be wrapped safely.
+        """
+        _refuse_unfit(endpoint, "requires(…)")
+        if isinstance(endpoint, type):
+            return cast("Endpoint", _class(endpoint, self))
+        if _is_function(endpoint):
+            return cast("Endpoint", _function(endpoint, self))
+        return cast("Endpoint", Guard(cast("ASGIApp", endpoint), self))
+
+
+class EndpointOpenness(Openness):
+    """An openness that is also a decorator; see :data:`public` and :data:`optional`."""
+
+    def __call__(self, endpoint: Endpoint) -> Endpoint:
+        """Declare an endpoint, which comes back as another one; the given one has declared nothing.
+
+        A function or method comes back as a copy of itself, so that an open route costs no further call; a class as a
+        subclass, an ASGI app inside a guard.
+
+        :raises RuleError: for what cannot be an endpoint, or already declares something else.
+        """
+        _refuse_unfit(endpoint, self.value)
+        combined(access_of(endpoint), self, name_of(endpoint))
+        if isinstance(endpoint, type):
+            return cast("Endpoint", _subclass_of(endpoint, {MARK: self}))
+        if _is_function(endpoint):
+            copy = _copy_of(endpoint)
+            set_mark(copy, self)
+            return cast("Endpoint", copy)
+        return cast("Endpoint", Guard(cast("ASGIApp", endpoint), self))
+
+
+public = EndpointOpenness(PUBLIC.value)
+"""Any caller; nothing is verified, whatever is sent."""
+
+optional = EndpointOpenness(OPTIONAL.value)
+"""Any caller; credentials are verified when they are sent, and bad ones are refused."""
+
+
+def requires(
+    *parts: str | Rule,
+    space: str | None = None,
+    environment: str | None = None,
+    cost: int | None = None,
+) -> EndpointRequirement:
+    """Require all of ``parts``, each a scope or a rule; without parts, any valid principal.
+
+    :param space: the name of a path parameter; the token must belong to the space that is named there.
+    :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
+    :param cost: what a request costs of the token's limit (see docs/limits.md); 1 unless said otherwise, 0 is free.
+    :raises RuleError: for a string that is not a scope name, for what is neither a scope nor a rule, for an
+        environment that cannot be, or a negative cost.
     """
-    refuse_unfit(endpoint, "requires(…)")
-    if isinstance(endpoint, type):
-        return _class(endpoint, requirement)
-    if is_function(endpoint):
-        return _function(endpoint, requirement)
-    return Guard(cast("ASGIApp", endpoint), requirement)
+    made = requirement_of(*parts, space=space, environment=environment, cost=cost, of=EndpointRequirement)
+    return cast("EndpointRequirement", made)
+
+
+def decorator(access: Access) -> EndpointRequirement | EndpointOpenness:
+    """Return an access, such as one of a rule table, as a decorator."""
+    if isinstance(access, Openness):
+        return EndpointOpenness(access.value)
+    return EndpointRequirement(access.rule, access.spaces, access.environments, access.cost)
+
+
+def protect(app: ASGIApp, declaration: Declaration) -> Guard:
+    """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
+
+    :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
+    :raises RuleError: when it is none of them, or ``app`` is a route or an endpoint function.
+    """
+    _refuse_no_app(app)
+    return Guard(app, access_from(declaration))
 
 
 def _class(endpoint: type, requirement: Requirement) -> type:
@@ -58,21 +131,21 @@ def _class(endpoint: type, requirement: Requirement) -> type:
 
     @functools.wraps(inner)
     async def dispatch(self: HTTPEndpoint | WebSocketEndpoint) -> None:
-        refusal = await visit_of(self.scope).refusal(requirement)
+        refusal = await auth_of(self.scope).authorize(requirement)
         if refusal is None:
             await inner(self)
         else:
             await refuse(self.scope, self.receive, self.send, refusal)
 
-    declared = combined(access_of(endpoint), requirement, where(endpoint))
-    return subclass_of(endpoint, {"dispatch": dispatch, MARK: declared})
+    declared = combined(access_of(endpoint), requirement, name_of(endpoint))
+    return _subclass_of(endpoint, {"dispatch": dispatch, MARK: declared})
 
 
 def _function(endpoint: Any, requirement: Requirement) -> object:
     bare = endpoint
     while isinstance(bare, functools.partial):
         bare = bare.func
-    if is_asgi_function(endpoint):
+    if _is_asgi_function(endpoint):
         raise RuleError(f"{bare.__qualname__} is an ASGI app and no endpoint; wrap it: protect({bare.__name__}, …)")
     if inspect.isasyncgenfunction(bare) or inspect.isgeneratorfunction(bare):
         raise RuleError(f"{bare.__qualname__} is a generator; guard it with a dependency, or in the rule table")
@@ -87,14 +160,10 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
     handed_on = _takes_connection(endpoint)
 
     async def guarded(request: Any = _NOTHING, /, *rest: Any, **kwargs: Any) -> object:
-        if type(request) is Request and not rest and not kwargs:
-            visit = request.scope.get(KEY)
-            if type(visit) is Visit and visit.admitted is requirement:
-                return await endpoint(request)  # the usual case: the route's guard has just let it in
         args = rest if request is _NOTHING else (request, *rest)  # FastAPI passes everything by name
         connection = _connection(args, kwargs, handed_on)
-        visit = visit_of(connection.scope)
-        refusal = None if visit.passes(requirement) else await visit.refusal(requirement)
+        auth = auth_of(connection.scope)
+        refusal = None if auth.authorize_cached(requirement) else await auth.authorize(requirement)
         if refusal is None:
             return await endpoint(*args, **kwargs)
         if isinstance(connection, WebSocket):
@@ -102,27 +171,7 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
             return None
         raise as_exception(refusal, connection.scope)
 
-    if not handed_on:
-        _BARE[guarded] = (endpoint, requirement)
     return guarded
-
-
-def looked_at_once(app: ASGIApp, access: Access) -> ASGIApp:
-    """The same app, without the second look of the endpoint's own guard where ``access`` is decided right before it.
-
-    Only for what Starlette makes of an async function (``request_response``) that ``requires`` has wrapped, and only
-    where the two requirements are one; anything else comes back as it is.
-
-    :param app: what a route hands over to.
-    :param access: what the guard just before ``app`` decides by.
-    """
-    cells = (app.__closure__ or ()) if inspect.isfunction(app) else ()
-    for function in (cell.cell_contents for cell in cells):
-        endpoint, requirement = _BARE.get(function, (None, None)) if inspect.isfunction(function) else (None, None)
-        if endpoint is not None and requirement is access:
-            same = request_response(cast("Callable[[Request], Awaitable[Response]]", endpoint))
-            return same if getattr(same, "__code__", None) is app.__code__ else app
-    return app
 
 
 def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable[..., object]:
@@ -130,10 +179,10 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
 
     def guarded(*args: Any, **kwargs: Any) -> object:
         connection = _connection(args, kwargs, handed_on)
-        visit = visit_of(connection.scope)
-        # Starlette runs sync endpoints in a worker thread; whoever must be asked is asked in the event loop.
-        known = visit.consulted and visit.passes(requirement)
-        refusal = None if known else _refusal_from_thread(visit, requirement)
+        auth = auth_of(connection.scope)
+        # Starlette runs sync endpoints in a worker thread; what has to be awaited is awaited in the event loop.
+        known = auth.outcome is not None and auth.authorize_cached(requirement)
+        refusal = None if known else _refusal_from_thread(auth, requirement)
         if refusal is None:
             return endpoint(*args, **kwargs)
         raise as_exception(refusal, connection.scope)
@@ -141,10 +190,10 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
     return guarded
 
 
-def _refusal_from_thread(visit: Visit, requirement: Requirement) -> Response | None:
+def _refusal_from_thread(auth: RequestAuth, requirement: Requirement) -> Response | None:
     from anyio import from_thread  # seldom needed, and a tenth of what importing the middleware would take
 
-    return from_thread.run(visit.refusal, requirement)
+    return from_thread.run(auth.authorize, requirement)
 
 
 class RefusalException(HTTPException):
@@ -215,3 +264,89 @@ def _with_connection(signature: inspect.Signature) -> inspect.Signature:
     last = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
     keyword = inspect.Parameter(CONNECTION, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
     return signature.replace(parameters=[*(each for each in parameters if each not in last), keyword, *last])
+
+
+def _refuse_unfit(endpoint: object, word: str) -> None:
+    """Raise for what a declaration cannot go on.
+
+    :param word: the declaration as people write it, such as ``requires(…)``.
+    :raises RuleError: with what to write instead.
+    """
+    name = type(endpoint).__name__
+    if isinstance(endpoint, Mount):
+        raise RuleError(f"{word} cannot go on a Mount: write Mount(…, app=protect(app, …))")
+    if isinstance(endpoint, BaseRoute):
+        raise RuleError(
+            f"{word} goes on the endpoint and not on the {name}: write {name}(…, {word}(endpoint)), or name the route "
+            "in TokenMiddleware(rules=…)"
+        )
+    if isinstance(endpoint, _DESCRIPTORS):
+        raise RuleError(f"{word} cannot go on a {name}: put it below @{name}, on the function itself")
+    if isinstance(endpoint, type):
+        if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
+            raise RuleError(
+                f"{endpoint.__qualname__} is no HTTPEndpoint or WebSocketEndpoint; wrap the app: protect(app, …)"
+            )
+    elif not callable(endpoint):
+        raise RuleError(f"{word} cannot go on {endpoint!r:.60}: put it on a function, a class of endpoints or an app")
+    elif not _is_function(endpoint) and not _may_be_app(endpoint):
+        raise RuleError(f"{word} cannot go on a {name}, which is no ASGI app: write a function that calls it")
+
+
+def _refuse_no_app(app: object) -> None:
+    """Raise for what is no ASGI app, with what to write instead.
+
+    :raises RuleError: for routes, endpoint functions and what cannot be called.
+    """
+    name = type(app).__name__
+    if isinstance(app, Mount):
+        raise RuleError("protect() goes inside the Mount: write Mount(path, app=protect(app, …))")
+    if isinstance(app, BaseRoute):
+        raise RuleError(f"protect() cannot go around a {name}: write {name}(path, requires(…)(endpoint))")
+    if not callable(app) or not _may_be_app(app):
+        raise RuleError(f"protect() is for ASGI apps, and {app!r:.60} is none; for a function write requires(…)")
+
+
+def _is_function(endpoint: object) -> bool:
+    """Whether routes take it for a function of a request, as Starlette decides it."""
+    while isinstance(endpoint, functools.partial):
+        endpoint = endpoint.func
+    return inspect.isfunction(endpoint) or inspect.ismethod(endpoint)
+
+
+def _is_asgi_function(function: Callable[..., object]) -> bool:
+    """Whether a function calls its arguments what the arguments of an ASGI app are called."""
+    return [*inspect.signature(function).parameters][:3] == ["scope", "receive", "send"]
+
+
+def _copy_of(endpoint: Any) -> Any:
+    """A function, method or partial that does the same: what is set on one is not seen on the other."""
+    if isinstance(endpoint, types.MethodType):
+        return types.MethodType(_copy_of(endpoint.__func__), endpoint.__self__)
+    if isinstance(endpoint, functools.partial):
+        same = functools.partial(endpoint.func, *endpoint.args, **endpoint.keywords)
+        vars(same).update(vars(endpoint))
+        return same
+    if not isinstance(endpoint, types.FunctionType):
+        raise RuleError(f"{type(endpoint).__name__} cannot be declared; write a function that calls it")
+    copy = types.FunctionType(
+        endpoint.__code__, endpoint.__globals__, endpoint.__name__, endpoint.__defaults__, endpoint.__closure__
+    )
+    copy.__kwdefaults__ = endpoint.__kwdefaults__
+    return functools.update_wrapper(copy, endpoint)
+
+
+def _subclass_of(endpoint: type, members: Mapping[str, object]) -> type:
+    """A class that is called the same, with some members of its own."""
+    own = {"__module__": endpoint.__module__, "__qualname__": endpoint.__qualname__, "__doc__": endpoint.__doc__}
+    return types.new_class(endpoint.__name__, (endpoint,), exec_body=lambda body: body.update({**own, **members}))
+
+
+def _may_be_app(endpoint: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(endpoint).bind(None, None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # it does not tell
+    return True

@@ -24,9 +24,10 @@ with extra("fastapi"):
     from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
 
-from .access import Declaration, access_from, requires, set_mark
-from .enforce import as_exception
-from .visit import visit_of
+from .access import Declaration, access_from
+from .enforce import as_exception, decorator, requires
+from .marks import set_mark
+from .visit import auth_of
 
 
 class _Bearer(SecurityBase):
@@ -81,8 +82,8 @@ class Scoped:
         del scheme  # only there to be seen in the OpenAPI document
         added = security_scopes.scopes
         requirement = self.requirement & requires(*added) if added else self.requirement
-        visit = visit_of(connection.scope)
-        refusal = None if visit.passes(requirement) else await visit.refusal(requirement)
+        auth = auth_of(connection.scope)
+        refusal = None if auth.authorize_cached(requirement) else await auth.authorize(requirement)
         if refusal is not None:
             raise as_exception(refusal, connection.scope)
         principal: Principal = connection.scope["user"]
@@ -95,11 +96,11 @@ def declare_docs(app: FastAPI, declaration: Declaration) -> None:
     :param declaration: ``public``, ``optional``, ``requires(…)``, or a scope or rule as a short form of ``requires``.
     :raises RuleError: when it is none of them.
     """
-    access = access_from(declaration)
+    declare = decorator(access_from(declaration))
     paths = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
     for route in app.router.routes:
         if isinstance(route, Route) and route.path in paths:
-            route.endpoint = access(route.endpoint)
+            route.endpoint = declare(route.endpoint)
 
 
 def _keyword(name: str, annotation: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:

@@ -1,14 +1,14 @@
-"""The guard before one endpoint: an ASGI app that lets a connection through to another, or refuses it."""
+"""The guard in front of one endpoint: an ASGI app that hands a connection to another, or refuses it."""
 
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .access import Access, Declaration, access_from, set_mark
-from .kinds import refuse_no_app
-from .refuse import refuse
-from .visit import KEY, Visit, visit_of
+from .access import Access
+from .marks import set_mark
+from .problems import refuse
+from .visit import KEY, RequestAuth, auth_of
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -42,21 +42,18 @@ class Guard:
             set_mark(self, access)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Whom the guard knows it hands to the app at once, without a coroutine of its own in between."""
+        """Hand the connection to the app, at once if that can be decided without waiting."""
         access = self.access
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
-        try:
-            visit = scope[KEY]
-        except KeyError:
-            visit = None
-        if type(visit) is Visit and access is not None and visit.passes(access):
+        auth = scope.get(KEY)
+        if isinstance(auth, RequestAuth) and access is not None and auth.authorize_cached(access):
             return self.app(scope, receive, send)
-        return self._ask(access, scope, receive, send)
+        return self._authorize(access, scope, receive, send)
 
-    async def _ask(self, access: Access | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _authorize(self, access: Access | None, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            refusal = await visit_of(scope).refusal(access)
+            refusal = await auth_of(scope).authorize(access)
             if refusal is not None:
                 await refuse(scope, receive, send, refusal)
                 return
@@ -68,11 +65,28 @@ class Guard:
         return list(getattr(self.app, "routes", None) or ())
 
 
-def protect(app: ASGIApp, declaration: Declaration) -> Guard:
-    """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
+class RouteGuard(Guard):
+    """A guard that a walk has put there, apart from those that people put."""
 
-    :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
-    :raises RuleError: when it is none of them, or ``app`` is a route or an endpoint function.
-    """
-    refuse_no_app(app)
-    return Guard(app, access_from(declaration))
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access | None,
+        by_method: Mapping[str, Access | None] | None = None,
+        *,
+        owner: object,
+    ) -> None:
+        super().__init__(app, access, by_method)
+        self.owner = owner
+
+
+def guard_of(app: object) -> RouteGuard | None:
+    """Return ``app`` if it is a guard that the middleware has put there."""
+    return app if isinstance(app, RouteGuard) else None
+
+
+def unguarded(app: ASGIApp) -> ASGIApp:
+    """Return the app without the guards that the middleware has put around it."""
+    while (guard := guard_of(app)) is not None:
+        app = guard.app
+    return app

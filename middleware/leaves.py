@@ -6,26 +6,28 @@ put where the matched route hands over, so nothing that routing does can lead ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
+from weakref import WeakSet
 
 from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError
 
-from .access import MARK, Access, Openness, Requirement, access_of, combined, public, requires
-from .as_usual import connects_as_usual, dispatches_as_usual, of_a_framework, routes_as_usual
-from .guard import WEBSOCKET, Guard
-from .watched import Extent
+from .access import PUBLIC, Access, Openness, Requirement, combined, requirement_of
+from .guard import WEBSOCKET, unguarded
+from .marks import MARK, access_of
 
 ANY = "*"
 """Any method."""
 
 DEPTH_MAX = 50
+
+_FRAMEWORKS = ("starlette.applications", "starlette.routing", "fastapi.applications", "fastapi.routing")
 
 Wrap = Callable[[ASGIApp], ASGIApp]
 
@@ -85,7 +87,7 @@ class Walk:
         for route in router.routes:
             self._route(route, prefix, parameters)
         self._low_priority(router, prefix, parameters)
-        default = bare(router.default)
+        default = unguarded(router.default)
         if getattr(default, "__self__", None) is not router or not of_a_framework(default):
             declared = {ANY: access_of(default)}
             self._add(f"{prefix}/{{path:path}}", declared, parameters, router, "default")
@@ -102,7 +104,7 @@ class Walk:
             known = parameters | route.param_convertors.keys()
             declared = declared_by(route)
             by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
-            self._add(prefix + route.path, declared, known, route, "app", public if by_handler else None)
+            self._add(prefix + route.path, declared, known, route, "app", PUBLIC if by_handler else None)
         elif hasattr(route, "effective_candidates"):
             self._included(route, prefix, parameters)
         elif isinstance(route, BaseRoute):
@@ -135,7 +137,7 @@ class Walk:
                     self._add(path, {ANY: None}, parameters, each, "app")
 
     def _mounted(self, route: Mount | Host, app: ASGIApp, path: str, parameters: frozenset[str]) -> None:
-        app = bare(app)
+        app = unguarded(app)
         access = access_of(app) or own_middleware(app)
         if access is None and isinstance(app, Router | Starlette) and routes_as_usual(app):
             self.router(app, path, parameters)
@@ -160,34 +162,6 @@ class Walk:
             setattr(holder, attribute, wrap(getattr(holder, attribute)))
 
         self.leaves.append(Leaf(path, declared, parameters, id(holder), put, otherwise))
-
-
-class RouteGuard(Guard):
-    """A guard that a walk has put there, apart from those that people put."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        access: Access | None,
-        by_method: Mapping[str, Access | None] | None = None,
-        *,
-        owner: object,
-    ) -> None:
-        super().__init__(app, access, by_method)
-        self.owner = owner
-
-
-def bare(app: ASGIApp) -> ASGIApp:
-    """The app without the guards that walks have put around it."""
-    while (guard := guard_of(app)) is not None:
-        app = guard.app
-    return app
-
-
-def guard_of(app: ASGIApp) -> RouteGuard | None:
-    """The guard that a walk has put there, if ``app`` is one or its call."""
-    found = getattr(app, "__self__", app)
-    return found if isinstance(found, RouteGuard) else None
 
 
 def declared_by(route: Any) -> dict[str, Access | None]:
@@ -215,7 +189,7 @@ def _of_dependencies(dependant: Any) -> Requirement | None:
     for each in getattr(dependant, "dependencies", ()):
         declared = access_of(each.call)
         if isinstance(declared, Requirement):
-            added = requires(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))
+            added = requirement_of(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))
             found = declared & added if found is None else found & declared & added
         deeper = _of_dependencies(each)
         if deeper is not None:
@@ -237,3 +211,114 @@ def own_middleware(app: object) -> Access | None:
     middleware = app.user_middleware if isinstance(app, Starlette) else ()
     marks = (getattr(each.cls, MARK, None) for each in middleware)
     return next((mark for mark in marks if isinstance(mark, Openness)), None)
+
+
+def routes_as_usual(app: Router | Starlette, *, entered: bool = False) -> bool:
+    """Whether an app does what the frameworks' own do and nothing else: find a route and hand over to it.
+
+    :param entered: whether its ``__call__`` has been passed already, so that it matters no more.
+    """
+    router = app.router if isinstance(app, Starlette) else app
+    asked = [type(router).app] if router is app and entered else [type(router).app, type(router).__call__]
+    return all(of_a_framework(one) for one in (asked if entered else [*asked, type(app).__call__]))
+
+
+def of_a_framework(method: object) -> bool:
+    """Whether a method is Starlette's or FastAPI's own, whose doings are known here."""
+    return getattr(method, "__module__", "") in _FRAMEWORKS
+
+
+def dispatches_as_usual(endpoint: type) -> bool:
+    """Whether a class's methods tell all that it does: it has not taken dispatching into its own hands."""
+    return (
+        issubclass(endpoint, HTTPEndpoint)
+        and endpoint.dispatch is HTTPEndpoint.dispatch
+        and endpoint.__await__ is HTTPEndpoint.__await__
+        and endpoint.method_not_allowed is HTTPEndpoint.method_not_allowed
+    )
+
+
+def connects_as_usual(endpoint: object) -> bool:
+    """Whether a class of sockets runs its ``on_connect`` before anything else of its own."""
+    return (
+        isinstance(endpoint, type)
+        and issubclass(endpoint, WebSocketEndpoint)
+        and endpoint.dispatch is WebSocketEndpoint.dispatch
+        and endpoint.__await__ is WebSocketEndpoint.__await__
+    )
+
+
+class Extent:
+    """The routes of an app as they are when this is made.
+
+    It is asked at every request, so the usual case can be seen without a call: ``unsure`` is false, and ``router``
+    still has these ``routes`` and this ``default``. Else :meth:`changed` knows.
+
+    :param routers: every router that leads to the routes; the outermost first.
+    :param facts: what else would answer with another number after a change.
+    """
+
+    __slots__ = ("__weakref__", "_facts", "_routers", "_told", "default", "router", "routes", "unsure")
+
+    router: Router | None
+    routes: list[BaseRoute] | None
+    default: ASGIApp | None
+
+    def __init__(self, routers: Iterable[Router] = (), facts: Iterable[Callable[[], int]] = ()) -> None:
+        self._routers = [(router, _watched(router, self), router.default) for router in routers]
+        self._facts = [(fact, fact()) for fact in facts]
+        self._told = False
+        self.unsure = bool(self._facts) or len(self._routers) != 1
+        self.router, self.routes, self.default = self._routers[0] if self._routers else (None, None, None)
+
+    def tell(self) -> None:
+        """Items of a list of routes are being changed."""
+        self._told = self.unsure = True
+
+    def changed(self) -> bool:
+        """Whether the routes are others now."""
+        return (
+            self._told
+            or any(router.routes is not routes or router.default is not same for router, routes, same in self._routers)
+            or any(fact() != known for fact, known in self._facts)
+        )
+
+
+class _WatchedRoutes(list[BaseRoute]):
+    """A list that tells of every change of its items, whoever wants to know."""
+
+    def __init__(self, routes: list[BaseRoute]) -> None:
+        super().__init__(routes)
+        self.watchers: WeakSet[Extent] = WeakSet()
+
+    def tell(self) -> None:
+        for extent in tuple(self.watchers):
+            extent.tell()
+
+
+def _telling(name: str) -> Callable[..., Any]:
+    changing = getattr(list, name)
+
+    def method(self: _WatchedRoutes, *args: Any, **kwargs: Any) -> Any:
+        self.tell()
+        try:
+            return changing(self, *args, **kwargs)
+        finally:
+            self.tell()  # again: another thread may have looked before the change
+
+    method.__name__ = name
+    return method
+
+
+_CHANGING = ("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort")
+for _name in (*_CHANGING, "__delitem__", "__iadd__", "__imul__", "__setitem__"):
+    setattr(_WatchedRoutes, _name, _telling(_name))
+
+
+def _watched(router: Router, extent: Extent) -> list[BaseRoute]:
+    """The router's list of routes, which tells ``extent`` of changes from now on."""
+    found = router.routes
+    routes = found if isinstance(found, _WatchedRoutes) else _WatchedRoutes(found)
+    routes.watchers.add(extent)
+    router.routes = routes
+    return routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.types import Message, Receive, Send
@@ -10,17 +11,15 @@ from starlette.types import Message, Receive, Send
 from spacekey.domain.outcome import Outcome, Valid
 from spacekey.domain.principal import Principal
 
-from .ending import ConnectionEnded, Ending
-from .standing import Credential, Standing
-from .watch import Watch
+from .watch import ConnectionEnded, Credential, Ending, Standing, Watch
 
 Consider = Callable[[Valid], Awaitable[Ending | None]]
 Ended = Callable[[Ending, Outcome], None]
 
-HEED = "spacekey.heed"
-"""The scope's key for a :data:`Heed`."""
+ON_PRINCIPAL_CHANGED = "spacekey.on_principal_changed"
+"""The key of a :data:`PrincipalChanged` in the ASGI scope."""
 
-Heed = Callable[[Principal, Principal], Ending | None]
+PrincipalChanged = Callable[[Principal, Principal], Ending | None]
 """What an app may leave in the scope to be told when the principal of its open connection has changed, with the one
 before and the one now; it may end the connection."""
 
@@ -71,11 +70,11 @@ class Line:
         self.forget()
 
     async def consider(self, valid: Valid) -> Ending | None:
-        """See :class:`~spacekey.middleware.standing.Connection`."""
+        """See :class:`~spacekey.middleware.watch.Connection`."""
         return None if self._consider is None else await self._consider(valid)
 
     def end(self, ending: Ending, outcome: Outcome) -> None:
-        """See :class:`~spacekey.middleware.standing.Connection`: whoever receives or waits to send learns of it."""
+        """See :class:`~spacekey.middleware.watch.Connection`: whoever receives or waits to send learns of it."""
         if self.ending is not None:
             return
         self.ending = ending
@@ -131,3 +130,110 @@ class Line:
             await self._watch.settled(standing)
         if self.ending is not None:
             raise ConnectionEnded(self.ending.reason)
+
+
+END_SECONDS_MAX = 5.0
+"""How long an app that was told of the end may take to stop by itself."""
+
+
+class OpenResponse(Line):
+    """One response of several parts.
+
+    An app that waits in ``receive`` is told of a disconnect, as Starlette's streams do; one that sends again gets
+    :class:`~spacekey.middleware.watch.ConnectionEnded`. One that does neither, or has not stopped some seconds
+    later, is cancelled where it sent last.
+    """
+
+    def __init__(self, watch: Watch, receive: Receive, send: Send) -> None:
+        super().__init__(watch, receive, send)
+        self._complete = False
+        self._sender: asyncio.Task[object] | None = None
+        self._cancelled: asyncio.Task[object] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    def interrupt(self, ending: Ending) -> None:
+        """Leave the app time when it is about to hear of the end."""
+        del ending
+        if self.listened_to:
+            self._patience = asyncio.get_running_loop().call_later(END_SECONDS_MAX, self._cancel)
+        else:
+            self._cancel()
+
+    def farewell(self, ending: Ending) -> Message:
+        """The app sees a client that has gone."""
+        del ending
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """The app's ``send``."""
+        self._sender = asyncio.current_task()
+        await self._may_pass()
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._complete = True
+            self.unfollow()  # what runs after the response, in the background, is not cut
+        await self._send(message)
+
+    def left(self) -> None:
+        """The app's call is over.
+
+        :raises ConnectionEnded: when the response was cut, so that no server and no middleware takes it for complete.
+        """
+        self.forget()
+        if self._patience is not None:
+            self._patience.cancel()
+        here, others = asyncio.current_task(), 0
+        if here is not None and here is self._cancelled:
+            others = here.uncancel()  # not ours: the server wants to stop as well
+        if self.ending is not None and not self._complete and others == 0:
+            raise ConnectionEnded(f"the response was cut: {self.ending.reason}")
+
+    def _cancel(self) -> None:
+        if self._sender is not None and not self._sender.done():
+            self._cancelled = self._sender
+            self._sender.cancel()
+
+
+CLOSE_SECONDS_MAX = 2.0
+"""For how long a client that does not read may keep its close code waiting."""
+
+log = logging.getLogger("spacekey.middleware")
+
+
+class OpenSocket(Line):
+    """One WebSocket."""
+
+    opened: Callable[[], None] | None = None
+    """Called just before the app's acceptance is passed on."""
+    _closing: asyncio.Task[None] | None = None
+
+    def interrupt(self, ending: Ending) -> None:
+        """Close towards the client, whatever the app is doing; a message that is being sent goes before."""
+        self._closing = asyncio.get_running_loop().create_task(self._close(ending))
+
+    def farewell(self, ending: Ending) -> Message:
+        """The app sees a client that left with our code."""
+        return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
+
+    async def send(self, message: Message) -> None:
+        """The app's ``send``; closing what is closed does nothing."""
+        if message["type"] == "websocket.close":
+            self.unfollow()
+            if self.ending is None:
+                await self._send(message)
+            return
+        if message["type"] == "websocket.accept" and self.opened is not None:
+            self.opened()
+        await super().send(message)
+
+    async def close_out(self) -> None:
+        """The app's call is over. A close code that is on its way is let out first."""
+        self.forget()
+        if self._closing is not None:
+            await asyncio.wait({self._closing})
+
+    async def _close(self, ending: Ending) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+        except Exception as error:  # noqa: BLE001 - the client has gone, or does not read; the app is told all the same
+            log.info("a WebSocket could not be closed: %s", type(error).__name__)

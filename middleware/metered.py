@@ -1,76 +1,198 @@
-"""What a connection costs its token's limit, and what it counts as in its token's usage."""
+"""What one request costs its token's limit, and what it counts as in its token's usage: each once."""
 
 from __future__ import annotations
 
-from spacekey.domain.outcome import Valid
+import logging
+from dataclasses import dataclass, field
+from enum import Enum
+
+from spacekey.domain.outcome import Outcome, Refused, Valid
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.usage import UsageCounter
 
 from .access import Access, Requirement
-from .asking import Asking
-from .limits import Decision
-from .metering import ALLOWED, DONE, MEMBER, NO_SCOPES, Fate, count, scopes_used
+from .limits import Decision, Limiter
+from .tally import Client
+
+log = logging.getLogger("spacekey.middleware")
+
+NO_SCOPES: frozenset[str] = frozenset()
+MEMBER = Kind.MEMBER
 
 
-class Metered(Asking):
-    """What is charged and counted for a connection, once each. Its attributes are set by the visit it is."""
+class Counted(Enum):
+    """What a request of a good token counts as."""
 
-    __slots__ = ("_used", "admitted", "fate")
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    LIMITED = "limited"
 
-    _used: frozenset[str]  # by what it was let in besides ``admitted``
-    admitted: Access | None
-    """What this connection was last found to satisfy, so that an endpoint need not look again."""
-    fate: Fate
-    """What it will count as, as far as is known."""
 
-    def count(self) -> None:
-        """Count the connection as usage of its token, once: when its answer begins, or when it ended without one."""
-        fate, usage, outcome = self.fate, self._gate.usage, self._outcome
-        if usage is None or fate is DONE:
-            return
-        self.fate = DONE
-        scopes, client = self._used, self._scope.get("client")
-        if self.decision is not None and not self.decision.allowed:
-            count(usage, outcome, client, Fate.LIMITED, scopes)
-        elif fate is ALLOWED and type(outcome) is Valid:
-            principal, admitted = outcome.principal, self.admitted
-            if type(admitted) is Requirement:
-                by = admitted.only if admitted.only is not None else scopes_used(admitted, principal)
-                scopes = by | scopes if scopes else by
-            if principal.kind is not MEMBER:
-                usage.allowed(principal.id, client, scopes)  # the usual case, without another call
-        else:
-            count(usage, outcome, client, fate, scopes)
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """What an app charges and counts; the settings of :class:`~spacekey.middleware.TokenMiddleware`.
 
-    def operation(self, scopes: frozenset[str] | None) -> None:
-        """A GraphQL operation is let through by these scopes, or refused (None).
+    :param limits: charges limits; None charges nothing.
+    :param limit: one limit for every caller, instead of the principal's own.
+    :param usage: counts requests; None counts nothing.
+    """
 
-        On a socket, or after an answer that has begun, it is a request of its own; else it is what this one is for.
+    limits: Limiter | None = None
+    limit: Limit | None = None
+    usage: UsageCounter | None = None
+    pending: Counted | None = field(init=False)
+    """What a request counts as before anything is known: ALLOWED, or None if nothing is counted."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pending", None if self.usage is None else Counted.ALLOWED)
+
+
+class RequestMeter:
+    """Charges and counts one connection.
+
+    :param client: ``scope["client"]``.
+    """
+
+    __slots__ = ("_client", "_metering", "_paid", "_scopes", "decision", "pending")
+
+    def __init__(self, metering: Metering, client: Client) -> None:
+        self._metering = metering
+        self._client = client
+        self._paid = 0
+        self._scopes = NO_SCOPES
+        self.decision: Decision | None = None
+        """The state of the token's limit; None before it was charged, and if there is none."""
+        self.pending = metering.pending
+        """What the connection will count as, as far as is known; None when there is nothing left to count."""
+
+    @property
+    def limits(self) -> bool:
+        """Whether anything is charged."""
+        return self._metering.limits is not None
+
+    def charge_at_once(self, principal: Principal, access: Access) -> bool:
+        """Charge the connection, once; whether its limit admits it. False may mean that :meth:`charge` must decide."""
+        decision = self.decision
+        if decision is None:
+            limits, limit, cost = self._metering.limits, self._limit_of(principal), cost_of(access)
+            if limits is None or limit is None or cost == 0:
+                return True
+            self._paid = cost
+            try:
+                decision = self.decision = limits.charge_at_once(principal.limit_key, limit, cost)
+            except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
+                log.error("the limiter failed with %s", type(error).__name__)
+        return decision is not None and decision.allowed
+
+    async def charge(self, principal: Principal, cost: int) -> bool:
+        """Charge the connection, once; whether its limit admits it. A limiter that fails keeps out no caller."""
+        if self.decision is None and cost:
+            self.decision = await self._charged(principal, cost)
+            self._paid = cost
+        return self.decision is None or self.decision.allowed
+
+    async def charge_operation(self, principal: Principal, cost: int, *, over_http: bool) -> Decision | None:
+        """Charge what a GraphQL operation costs; over HTTP, minus what the request has already paid, once.
+
+        :returns: None if there is nothing left to charge.
         """
-        fate = Fate.DENIED if scopes is None else Fate.ALLOWED
-        if self.fate is DONE:
-            self._count_also(fate, scopes or NO_SCOPES)
-        else:
-            self.fate = fate
-            self._used |= scopes or NO_SCOPES
-
-    async def charge(self, cost: int) -> Decision | None:
-        """Charge what a GraphQL operation costs; over HTTP what the request has paid already is taken off, once.
-
-        :returns: None where there is nothing left to charge.
-        """
-        outcome, over_http = self._outcome, self._scope["type"] == "http"
-        if not isinstance(outcome, Valid):
-            return None
         if over_http and self.decision is not None:
             paid = min(self._paid, cost)
             self._paid -= paid  # the next operation of a batch pays for itself
             cost -= paid
         if cost <= 0:
             return None
-        decision = await self._gate.charge(outcome.principal, cost)
+        decision = await self._charged(principal, cost)
         if over_http and decision is not None:
             self.decision = decision
         return decision
 
-    def _count_also(self, fate: Fate, scopes: frozenset[str] = NO_SCOPES) -> None:
-        if self._gate.usage is not None:
-            count(self._gate.usage, self._outcome, self._scope.get("client"), fate, scopes)
+    def restart(self) -> None:
+        """Forget the charge: the connection has another caller now."""
+        self.decision = None
+
+    def used(self, access: Access, principal: Principal) -> None:
+        """Note the scopes by which ``access`` admitted the principal, besides those of the latest one."""
+        self._scopes |= scopes_used(access, principal)
+
+    def refused(self, *, unavailable: bool) -> None:
+        """Note that the connection was refused by a rule, or could not be decided and does not count."""
+        uncounted = unavailable or self._metering.usage is None
+        self.pending = None if uncounted else Counted.DENIED
+
+    def record_operation(self, scopes: frozenset[str] | None, outcome: Outcome | None) -> None:
+        """Record a GraphQL operation that was admitted by these scopes, or refused (None).
+
+        On a WebSocket, or after an answer that has begun, it is a request of its own; else the request's own purpose.
+        """
+        counted = Counted.DENIED if scopes is None else Counted.ALLOWED
+        if self.pending is None:
+            self.count_another(outcome, counted, scopes or NO_SCOPES)
+        else:
+            self.pending = counted
+            self._scopes |= scopes or NO_SCOPES
+
+    def count(self, outcome: Outcome | None, admitted: Access | None) -> None:
+        """Count the connection, once: when its answer begins, or when it ended without one.
+
+        :param admitted: the declaration that the connection satisfied last.
+        """
+        counted, usage = self.pending, self._metering.usage
+        if usage is None or counted is None:
+            return
+        self.pending = None
+        if self.decision is not None and not self.decision.allowed:
+            counted = Counted.LIMITED
+        scopes = self._scopes
+        if counted is Counted.ALLOWED and isinstance(outcome, Valid) and admitted is not None:
+            used = scopes_used(admitted, outcome.principal)
+            scopes = used | scopes if scopes else used
+        _count(usage, outcome, self._client, counted, scopes)
+
+    def count_another(self, outcome: Outcome | None, counted: Counted, scopes: frozenset[str] = NO_SCOPES) -> None:
+        """Count one more request on the same connection."""
+        if self._metering.usage is not None:
+            _count(self._metering.usage, outcome, self._client, counted, scopes)
+
+    def _limit_of(self, principal: Principal) -> Limit | None:
+        return self._metering.limit or principal.limit
+
+    async def _charged(self, principal: Principal, cost: int) -> Decision | None:
+        limits, limit = self._metering.limits, self._limit_of(principal)
+        if limits is None or limit is None:
+            return None
+        try:
+            return await limits.charge(principal.limit_key, limit, cost)
+        except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
+            log.error("the limiter failed with %s", type(error).__name__)
+            return None
+
+
+def cost_of(access: Access) -> int:
+    """Return what a connection costs that is admitted by this declaration."""
+    return 1 if not isinstance(access, Requirement) or access.cost is None else access.cost
+
+
+def scopes_used(access: Access, principal: Principal) -> frozenset[str]:
+    """Return the scopes by which ``access`` admits the principal."""
+    if not isinstance(access, Requirement):
+        return NO_SCOPES
+    return access.rule.enough_of(principal.scopes) or NO_SCOPES
+
+
+def _count(
+    usage: UsageCounter, outcome: Outcome | None, client: Client, counted: Counted, scopes: frozenset[str]
+) -> None:
+    """Count one request. Members and callers without a known token are not counted."""
+    if isinstance(outcome, Valid):
+        principal = outcome.principal
+        if principal.kind is MEMBER:
+            return
+        if counted is Counted.ALLOWED:
+            usage.allowed(principal.id, client, scopes)
+        elif counted is Counted.DENIED:
+            usage.denied(principal.id, client)
+        else:
+            usage.limited(principal.id, client)
+    elif isinstance(outcome, Refused) and outcome.token_id is not None:
+        usage.refused(outcome.token_id)

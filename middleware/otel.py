@@ -24,8 +24,7 @@ with extra("spacekey[otel]"):
     from opentelemetry.metrics import CallbackOptions, Observation
     from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
-from .exposition import READ_SECONDS
-from .metrics import answer_of
+from .metrics import READ_SECONDS, answer_of
 from .usage import UsageCollector
 from .wrapper import VerifierWrapper
 
@@ -106,7 +105,7 @@ class Telemetry:
 class TracedVerifier(VerifierWrapper):
     """Another verifier, each of whose verifications is a span. What it says is passed on as it is.
 
-    ``peek`` and ``recall`` make none: they answer in less time than a span takes.
+    ``peek`` makes none: it answers in less time than a span takes.
     """
 
     def __init__(self, inner: VerifiesSecrets, tracer: Tracer) -> None:
@@ -132,7 +131,7 @@ class TracedVerifier(VerifierWrapper):
 
     def _known(self, secret: Secret) -> Verdict | None:
         try:
-            return self.peek(secret)
+            return self.peek(secret.bearer())
         except Exception:  # noqa: BLE001 - then it is verified, as without a span
             return None
 

@@ -1,4 +1,4 @@
-"""Refusals as responses: RFC 9457 problem details with the challenges of RFC 6750 §3.
+"""Refusals as responses: RFC 9457 problem details with the challenges of RFC 6750 §3, WebSocket close codes, ``Vary``.
 
 Every refusal of one sort is byte-identical whatever the reason was: reasons go to logs, never to callers.
 """
@@ -7,10 +7,23 @@ import json
 from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 PROBLEM_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:spacekey:problem:"
 _RETRY_AFTER_SECONDS_MAX = 3_600
+WEBSOCKET_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 4503}
+"""HTTP status → close code in the private range (RFC 6455 §7.4.2)."""
+
+Header = tuple[bytes, bytes]
+
+VARY = (b"vary", b"Authorization")
+"""For a response that was decided by a token, or by its absence."""
+VARY_BY_COOKIE = (b"vary", b"Authorization, Cookie")
+"""For one that the app's ``fallback`` was asked about."""
+VARY_BY_ORIGIN = (b"vary", b"Authorization, Cookie, Origin, Sec-Fetch-Site")
+"""For one that also needed an allowed origin."""
+
 _TOKEN_LACKS = ("The token lacks a scope.", "No token may do this.")
 _MEMBER_LACKS = ("Your role lacks a scope.", "Nobody may do this.")
 
@@ -171,6 +184,42 @@ def cannot_tell(retry_after_seconds: int = 1) -> ProblemResponse:
         "Tokens cannot be checked right now. Try again.",
         headers={**_headers(), **_retry_after(min(retry_after_seconds, _RETRY_AFTER_SECONDS_MAX))},
     )
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    """Send ``response``; to a WebSocket as a denial response where the server can, else as a close code."""
+    if scope["type"] == "http" or can_deny_with_response(scope):
+        await response(scope, receive, send)
+        return
+    await send({"type": "websocket.close", "code": close_code(response), "reason": ""})
+
+
+def can_deny_with_response(scope: Scope) -> bool:
+    """Whether the server speaks the ASGI extension "WebSocket Denial Response"."""
+    return "websocket.http.response" in (scope.get("extensions") or {})
+
+
+def close_code(response: Response) -> int:
+    """The WebSocket close code that stands for the response's status."""
+    return WEBSOCKET_CODES.get(response.status_code, 4403)
+
+
+def with_vary(headers: Sequence[Header], vary: Header) -> list[Header]:
+    """Return the headers with the names of ``vary`` in ``Vary``, those that are not there yet; none if it is ``*``.
+
+    A new list: an app may send the same response to others, who were let in without a look at credentials.
+    """
+    merged = list(headers)
+    named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]
+    if not named:
+        return [*merged, vary]
+    present = {part.strip().lower() for _, value in named for part in value.split(b",")}
+    missing = [name for name in vary[1].split(b", ") if name.lower() not in present]
+    if b"*" in present or not missing:
+        return merged
+    place, value = named[-1]
+    merged[place] = (b"vary", b", ".join([value, *missing] if value.strip() else missing))
+    return merged
 
 
 def _retry_after(seconds: int) -> dict[str, str]:

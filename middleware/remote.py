@@ -3,32 +3,34 @@
 Needs the ``remote`` extra. The server's ``max_age`` is obeyed exactly, counted from before the request was sent.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
+import math
+from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.types import Scope
-
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.domain.extras import extra
-from spacekey.domain.outcome import CannotTell, Verdict
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Recalled, Verifier
+from spacekey.domain.usage import TokenUse, UsageBatch
+from spacekey.domain.verifier import Verifier
+
+from .cached import ENTRIES_MAX, Reading, VerifierObserver, cache_over
+from .clock import Clock, WallClock, boot_clock, utc_now
+from .sender import held_to_environment, sender, told_fields
+from .settings import check_environment, check_own_token, check_seconds
+from .usage import UsageCollector
 
 with extra("spacekey[remote]"):
     import httpx
 
-from .cached import ENTRIES_MAX, Reading
-from .clock import Clock, WallClock, boot_clock, utc_now
-from .introspection import reading_of
-from .observed import VerifierObserver, cache_over
-from .remote_usage import RemoteUsage
-from .sender import held_to_environment, sender
-from .settings import check_environment, check_own_token, check_seconds
-from .told_sender import told_fields
-from .usage import UsageCollector
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -88,13 +90,9 @@ class RemoteVerifier(Verifier):
             UsageCollector(reports, now=None if now is utc_now else now) if collect_usage else None
         )
 
-    def peek(self, secret: Secret) -> Verdict | None:
-        """What the remote Spacekey said less than its ``max_age`` ago; None when it must be asked."""
-        return self._cache.peek(secret)
-
-    def recall(self, scope: Scope) -> Recalled | None:
-        """Return what the cache remembers of the request's token."""
-        return self._cache.recall(scope)
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return what the remote Spacekey said less than its ``max_age`` ago; None if it must be asked."""
+        return self._cache.peek(authorization)
 
     async def verify(self, secret: Secret) -> Verdict:
         """What the remote Spacekey says, or said less than its ``max_age`` ago."""
@@ -183,3 +181,161 @@ def _is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+MAX_AGE_SECONDS_MAX = 60.0
+
+
+def reading_of(answer: object) -> Reading:
+    """The verdict of an answer, and for how long it may be relied on.
+
+    :raises ValueError: when the answer is not one that Spacekey gives; the text holds none of it.
+    """
+    if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
+        raise ValueError("no boolean 'active'")
+    if not answer["active"]:
+        return Reading(Refused(Reason.UNKNOWN))
+    max_age = _number(answer, "max_age", 0.0)
+    return Reading(Valid(_principal(answer)), min(max_age, MAX_AGE_SECONDS_MAX))
+
+
+def _principal(answer: dict[str, Any]) -> Principal:
+    kind = Kind(_text(answer, "kind"))
+    scope = answer.get("scope", "")
+    if not isinstance(scope, str):
+        raise ValueError("'scope' is not a string")
+    principal = Principal(
+        id=_text(answer, "sub"),
+        kind=kind,
+        scopes=frozenset(scope.split()),
+        name=_optional_text(answer, "name") or "",
+        workspace_id=_optional_text(answer, "workspace_id"),
+        space_id=_optional_text(answer, "space_id"),
+        environment=_optional_text(answer, "environment"),
+        limit=_limit(answer.get("limit")),
+        expires_at=_end(answer),
+        limit_key=_optional_text(answer, "limit_key") or "",
+    )
+    if (principal.space_id is None) == (kind is Kind.SPACE):
+        raise ValueError("'kind' and 'space_id' contradict each other")
+    return principal
+
+
+def _end(answer: dict[str, Any]) -> datetime | None:
+    """When it ends: Spacekey's own member is exact, RFC 7662's in whole seconds."""
+    text, seconds = _optional_text(answer, "expires_at"), _number(answer, "exp", None)
+    if text is None:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("'expires_at' has no time zone")
+    return moment.astimezone(UTC)
+
+
+def _limit(value: object) -> Limit | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("'limit' is not an object")
+    numbers = [value.get(name) for name in ("per_minute", "burst")]
+    if not all(type(number) is int and number > 0 for number in numbers):
+        raise ValueError("'limit' lacks whole positive numbers")
+    return Limit(per_minute=value["per_minute"], burst=value["burst"])
+
+
+def _text(answer: dict[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"'{name}' is not a string with something in it")
+    return value
+
+
+def _optional_text(answer: dict[str, Any], name: str) -> str | None:
+    return None if answer.get(name) is None else _text(answer, name)
+
+
+def _number(answer: dict[str, Any], name: str, default: Any) -> Any:
+    value = answer.get(name)
+    if value is None:
+        return default
+    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value < 1e11:
+        raise ValueError(f"'{name}' is not a sensible number")
+    return value
+
+
+log = logging.getLogger("spacekey.usage")
+
+REPORT_SECONDS = 10.0
+ANSWER_SHOWN_MAX = 300
+_AGAIN = frozenset((401, 403, 408, 425, 429))
+"""Refusals that may pass: of this app's own token, which somebody can mend, and of the moment."""
+
+
+class UsageRejected(SpacekeyError):
+    """The remote Spacekey will never keep this batch."""
+
+
+class RemoteUsage:
+    """Posts batches with a client that somebody else opened and closes.
+
+    :param client: carries this app's own token, which needs ``tokens:introspect``.
+    :param url: of the endpoint.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def send(self, batch: UsageBatch) -> int:
+        """Report a batch. Reporter and number make it safe to send again after a lost answer.
+
+        :returns: how many requests the server left out because they are too old.
+        :raises Unavailable: no answer, or one that may be another later.
+        :raises UsageRejected: the server does not take it.
+        """
+        report = {
+            "reporter": batch.reporter,
+            "number": batch.number,
+            "uses": [_row(use) for use in batch.uses],
+        }
+        try:
+            answer = await self._client.post(self._url, json=report, timeout=REPORT_SECONDS)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the report failed with {type(error).__name__}") from None
+        if answer.status_code == httpx.codes.OK:
+            return _left_out(answer)
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            log.error("usage refused this app's own token (%d); it needs tokens:introspect", answer.status_code)
+        if answer.status_code >= 500 or answer.status_code in _AGAIN:
+            raise Unavailable(f"the report was answered {answer.status_code}")
+        raise UsageRejected(f"the report was answered {answer.status_code}: {_detail(answer)}")
+
+    async def aclose(self) -> None:
+        """Nothing: the client is somebody else's."""
+
+
+def _row(use: TokenUse) -> dict[str, Any]:
+    row: dict[str, Any] = {"token_id": use.token_id, "at": use.at.isoformat(), "ip": use.ip}
+    counts = {"allowed": use.allowed, "denied": use.denied, "limited": use.limited}
+    row |= {name: count for name, count in counts.items() if count}
+    if use.scopes:
+        row["scopes"] = list(use.scopes)
+    return row if use.used else row | {"used": False}
+
+
+def _left_out(answer: httpx.Response) -> int:
+    count = (_object(answer) or {}).get("requests_too_old")
+    return count if type(count) is int and count > 0 else 0
+
+
+def _detail(answer: httpx.Response) -> str:
+    problem = _object(answer)
+    return "no problem document" if problem is None else str(problem.get("detail", ""))[:ANSWER_SHOWN_MAX]
+
+
+def _object(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        value = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

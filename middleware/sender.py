@@ -2,16 +2,19 @@
 
 A verifier is given a secret and nothing else (:class:`spacekey.domain.verifier.Verifier`). One that has a refusal to
 tell of asks :func:`sender`, in the task that verifies or in one that it started meanwhile. Nothing is read of a request
-before that, and the warm path, where nobody verifies, has no part in it.
+before that.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from starlette.types import Scope
+
+from spacekey.domain.network import client_address
 
 from .tally import address_of
 
@@ -102,3 +105,24 @@ def _sender_in(scope: Scope) -> Sender:
         user_agent=text if text.isprintable() else "".join(one for one in text if one.isprintable()),
         request_id=request_id_in(scope),
     )
+
+
+# Two form fields that an app sends with an introspection, as RFC 7662 §2.1 allows. They are the app's word, for the
+# owner to read, and decide nothing: a value of the wrong form is left out by the sender and ignored by the receiver.
+CLIENT_IP = "client_ip"
+CLIENT_USER_AGENT = "client_user_agent"
+
+
+def told_fields(sender: Sender) -> dict[str, str]:
+    """The form fields that tell of ``sender``; none of what is not known."""
+    told = {CLIENT_IP: client_address(sender.ip), CLIENT_USER_AGENT: _user_agent(sender.user_agent)}
+    return {name: text for name, text in told.items() if text}
+
+
+def told_sender(fields: Mapping[str, str]) -> Sender:
+    """Of whom these form fields tell; it is empty where they tell nothing, or no address and no user agent."""
+    return Sender(client_address(fields.get(CLIENT_IP, "")), _user_agent(fields.get(CLIENT_USER_AGENT, "")))
+
+
+def _user_agent(text: str) -> str:
+    return text if len(text) <= USER_AGENT_LENGTH_MAX and text.isprintable() else ""

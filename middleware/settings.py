@@ -4,9 +4,12 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Iterable
+from datetime import datetime
+from types import TracebackType
 from typing import Any
 
 from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.rule import Rule
 from spacekey.domain.secret import ENVIRONMENTS
 
@@ -136,3 +139,86 @@ def check_own_token(token: object) -> None:
         raise ConfigurationError("token: there is none; is the environment variable set that it comes from?")
     if token != token.strip() or not (token.isascii() and token.isprintable()):
         raise ConfigurationError("token: it cannot be sent in a header; are there blanks or line ends around it?")
+
+
+def flaw_in(principal: object) -> str | None:
+    """What is wrong with it, with what to write instead; None for a principal that can be relied on.
+
+    A flaw would pass unseen where it counts: a string of scopes is a set of letters, and a kind that only looks like
+    one is held to none of the rules of its kind.
+    """
+    if not isinstance(principal, Principal):
+        return f"{type(principal).__name__} is no Principal"
+    return (
+        _flaw_in_scopes(principal.scopes)
+        or _flaw_in_kind(principal.kind)
+        or _flaw_in_texts(
+            (principal.id, principal.name, principal.limit_key),
+            (principal.workspace_id, principal.space_id, principal.environment),
+        )
+        or _flaw_in_bounds(principal.limit, principal.expires_at)
+    )
+
+
+def _flaw_in_scopes(scopes: object) -> str | None:
+    if not isinstance(scopes, frozenset):
+        return f"scopes is a {type(scopes).__name__}: write frozenset({{'jobs:read'}})"
+    for scope in scopes:
+        if not isinstance(scope, str):
+            return f"scopes holds a {type(scope).__name__}: write strings"
+    return None
+
+
+def _flaw_in_kind(kind: object) -> str | None:
+    if not isinstance(kind, Kind):
+        return f"kind is a {type(kind).__name__}: write Kind.SPACE, Kind.WORKSPACE or Kind.MEMBER"
+    return None
+
+
+def _flaw_in_texts(always: tuple[object, ...], perhaps: tuple[object, ...]) -> str | None:
+    for text in always:
+        if not isinstance(text, str):
+            return "id, name and limit_key: write strings"
+    for text in perhaps:
+        if text is not None and not isinstance(text, str):
+            return "workspace_id, space_id and environment: write strings or None"
+    return None
+
+
+def _flaw_in_bounds(limit: object, expires_at: object) -> str | None:
+    if limit is not None and not isinstance(limit, Limit):
+        return f"limit is a {type(limit).__name__}: write Limit(…) or None"
+    if expires_at is not None and (not isinstance(expires_at, datetime) or expires_at.utcoffset() is None):
+        return "expires_at: write a datetime with a time zone, or None"
+    return None
+
+
+PLACES_MAX = 20
+CAUSES_MAX = 5
+
+
+def places_of(error: BaseException) -> str:
+    """The exception's type and the places it went through, innermost last; then the same of what led to it."""
+    lines: list[str] = []
+    led: BaseException | None = error
+    for _ in range(CAUSES_MAX):
+        if led is None:
+            break
+        lines += [f"{type(led).__name__}, raised through", *_places(led.__traceback__)]
+        led = led.__cause__ or (None if led.__suppress_context__ else led.__context__)
+    return "\n".join(lines)
+
+
+def _places(traceback: TracebackType | None) -> list[str]:
+    places: list[str] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        places.append(f'  File "{code.co_filename}", line {traceback.tb_lineno}, in {code.co_qualname}')
+        traceback = traceback.tb_next
+    return places[-PLACES_MAX:]
+
+
+def is_being_cancelled() -> bool:
+    """Whether somebody cancelled the task that runs this, and not only something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

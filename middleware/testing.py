@@ -19,6 +19,7 @@ from spacekey.domain.secret import Secret
 
 from .credentials import SUBPROTOCOL
 from .memory import MemoryVerifier
+from .metered import Metering
 from .settings import checked_scopes
 from .token_middleware import TokenMiddleware
 
@@ -88,12 +89,16 @@ def tokens(
     if middleware is None:
         yield TestToken(secret, verifier)
         return
-    own = middleware.gate
-    middleware.gate = replace(own, verifier=verifier, usage=None)
+    own = middleware.settings
+    middleware.settings = replace(
+        own,
+        authenticator=replace(own.authenticator, verifier=verifier),
+        metering=Metering(own.metering.limits, own.metering.limit),
+    )
     try:
         yield TestToken(secret, verifier)
     finally:
-        middleware.gate = own
+        middleware.settings = own
 
 
 def undeclared_routes(app: ASGIApp) -> list[str]:

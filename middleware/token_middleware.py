@@ -10,19 +10,17 @@ from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import VerifiesSecrets
 
-from .access import Declaration, public
+from .access import PUBLIC, Declaration
 from .credentials import SUBPROTOCOL, credentials_of
 from .doors import Doors
-from .ending import ConnectionEnded
-from .gate import Fallback, Gate, Observer, WorkspaceOf
+from .gate import Authenticator, Fallback
 from .limits import Limiter
-from .metering import DONE
-from .open_socket import OpenSocket
+from .line import OpenSocket
+from .metered import Metering
 from .origin import OriginCheck
 from .settings import check_async, check_environment, check_not_async, check_seconds, checked_scopes
-from .stay import Stay
-from .visit import KEY, Visit
-from .watch import RECHECK_SECONDS, Watch
+from .visit import KEY, Observer, RequestAuth, Settings, WorkspaceOf
+from .watch import RECHECK_SECONDS, ConnectionEnded, Watch
 from .wrapper import as_verifier
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ class TokenMiddleware:
     :raises ConfigurationError: for a setting that cannot be.
     """
 
-    __spacekey_access__ = public  # to a TokenMiddleware around this one: it keeps its routes itself
+    __spacekey_access__ = PUBLIC  # to a TokenMiddleware around this one: it keeps its routes itself
 
     def __init__(
         self,
@@ -103,24 +101,22 @@ class TokenMiddleware:
         if limit is not None and limits is None:
             raise ConfigurationError("limit: nothing charges it; give limits= too, such as MemoryLimiter()")
         self.app = app
-        usage = usage if usage is not None else asked.usage
         if known_scopes is None and fallback is None:
             known_scopes = asked.known_scopes
-        watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
-        self.gate = Gate(
-            asked,
+        self.settings = Settings(
+            Authenticator(
+                asked,
+                environment,
+                deadline_seconds,
+                fallback,
+                None if allowed_origins is None else OriginCheck(allowed_origins),
+            ),
             realm,
-            environment,
-            deadline_seconds,
-            fallback,
             on_outcome,
             workspace_of,
-            limits,
             flood,
-            usage,
-            None if allowed_origins is None else OriginCheck(allowed_origins),
-            watch,
-            limit,
+            Metering(limits, limit, asked.usage if usage is None else usage),
+            Watch(recheck_seconds, deadline_seconds=deadline_seconds),
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
         self.doors = Doors(self, {} if rules is None else rules, deny_by_default, known)
@@ -132,15 +128,14 @@ class TokenMiddleware:
             router: Any = seen.router
             if seen.unsure or router.routes is not seen.routes or router.default is not seen.default:
                 doors.keep(scope)
-            visit = Visit(self.gate, scope, receive, send)
+            auth = RequestAuth(self.settings, scope, receive, send)
             try:
-                await self.app(scope, visit.receiving, visit.sending)
+                await self.app(scope, auth.receive, auth.send)
             finally:
-                if visit.fate is not DONE:
-                    visit.count()
+                auth.count()
                 scope[KEY] = None  # the two refer to each other; apart they are freed at once, not by the collector
-                if visit.stay is not None:
-                    visit.stay.line.left()
+                if auth.stream is not None:
+                    auth.stream.left()
         elif scope["type"] == "websocket":
             doors.keep(scope)
             await self._serve_socket(scope, receive, send)
@@ -151,20 +146,20 @@ class TokenMiddleware:
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
-        line = OpenSocket(self.gate.watch, receive, send)
+        stream = OpenSocket(self.settings.watch, receive, send)
         # The subprotocols hold a secret that the app must not come across, so it is taken at once.
-        visit = Visit(self.gate, scope, line.receive, line.send, credentials_of(scope))
-        visit.stay = Stay(visit, self.gate, scope, line)
-        line.opened = visit.stay.open
-        send = visit.sending_on_socket
+        auth = RequestAuth(self.settings, scope, stream.receive, stream.send, credentials_of(scope))
+        auth.stream = stream
+        stream.opened = auth.open
+        send = auth.send_to_websocket
         try:
-            await self.app(scope, line.receive, _answering_pair(send) if paired else send)
+            await self.app(scope, stream.receive, _answering_pair(send) if paired else send)
         except ConnectionEnded:
-            pass  # an app that sent to a client that has gone; there is nobody to tell
+            pass  # an app that sent to a client that has gone
         finally:
-            visit.count()
+            auth.count()
             scope[KEY] = None
-            await line.close_out()
+            await stream.close_out()
 
 
 def _answering_pair(send: Send) -> Send:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cache
+from typing import Protocol
+from weakref import WeakSet
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
 from .clock import Clock, WallClock, boot_clock
-from .forks import in_forked_children
 from .tally import ENTRIES_MAX, Tally
 
 log = logging.getLogger("spacekey.usage")
@@ -155,3 +158,30 @@ class UsageCollector(Tally):
     def _lose(self, requests: int, why: str) -> None:
         self.lost += requests
         log.error("usage of %d requests is lost: %s", requests, why)
+
+
+class Forked(Protocol):
+    """Something that two processes must not both go on with."""
+
+    def start_anew(self) -> None:
+        """Called in the child, before anything else of it runs; only its one thread is left there."""
+        ...
+
+
+def in_forked_children(one: Forked) -> None:
+    """From now on, ``one`` starts anew in every child of this process, for as long as somebody holds it."""
+    _known().add(one)
+
+
+@cache
+def _known() -> WeakSet[Forked]:
+    """All of this process, under one registration: those that Python keeps are never given back."""
+    known: WeakSet[Forked] = WeakSet()
+
+    def start_all_anew() -> None:
+        for one in list(known):
+            one.start_anew()
+
+    if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
+        os.register_at_fork(after_in_child=start_all_anew)
+    return known

@@ -1,72 +1,142 @@
-"""One request or WebSocket passing through the middleware: who may come in, what goes out, and what it counts as."""
+"""The caller of one request or WebSocket: who it is, what it may do, and what the app sends and receives meanwhile."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from starlette.authentication import UnauthenticatedUser
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Valid
-from spacekey.domain.principal import Principal
+from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
+from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 
 from . import problems
-from .access import Access, Requirement, optional, public
-from .asking import ANONYMOUS, NOT_READ
-from .credentials import Malformed
-from .exchange import Exchange
-from .gate import FOREIGN, Gate
-from .limits.flooded import Flooded
-from .limits.headers import retry_after
-from .metering import DONE, NO_SCOPES, Fate, scopes_used
-from .open_response import OpenResponse
-from .satisfying import refusal_of, satisfied, spaces_in
-from .stay import Stay
-from .token_credentials import NO_CREDENTIALS
-from .vary import VARY
+from .access import OPTIONAL, PUBLIC, Access, Requirement
+from .credentials import NO_CREDENTIALS, Malformed, TokenCredentials, credentials_of, plain_authorization
+from .gate import FOREIGN, Authenticator, asked_within
+from .limits import Decision
+from .limits.decision import limit_headers, retry_after
+from .limits.flood import Flooded
+from .line import ON_PRINCIPAL_CHANGED, Line, OpenResponse, PrincipalChanged
+from .metered import Counted, Metering, RequestMeter, cost_of
+from .origin import may_change
+from .problems import VARY, VARY_BY_COOKIE, VARY_BY_ORIGIN, Header, with_vary
+from .satisfying import Allowed, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
+from .watch import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Watch
+
+if TYPE_CHECKING:
+    from .limits.flood import RefusalFlood
 
 log = logging.getLogger("spacekey.middleware")
 
 KEY = "spacekey"
-"""Where the visit sits in the ASGI scope."""
+"""The key of the :class:`RequestAuth` in the ASGI scope."""
 
-EARLIER = "spacekey.earlier"
-"""Where it keeps what else it was found to satisfy, if one look was not all."""
+ALSO_ADMITTED = "spacekey.also_admitted"
+"""The key of what the connection satisfies besides the latest declaration, if it satisfies several."""
+
+NOT_READ = Malformed("not read yet")
+"""Stands for credentials that were not read yet."""
+
+ANONYMOUS = UnauthenticatedUser()
+"""Starlette's user without credentials; it has no state, so one will do."""
+
+Observer = Callable[[HTTPConnection, Outcome], None]
+WorkspaceOf = Callable[[str], Awaitable[str | None]]
+
+_CLOSE_REASONS = {401: REFUSED, 503: UNAVAILABLE}
 
 
-class Visit(Exchange):
-    """The state of one connection. Until somebody asks, its user is the one that another middleware has set, or else
-    Starlette's unauthenticated one.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one :class:`~spacekey.middleware.TokenMiddleware` that requests need; see there."""
 
-    The middleware makes one for each connection and puts it into the scope.
+    authenticator: Authenticator
+    realm: str
+    on_outcome: Observer | None = None
+    workspace_of: WorkspaceOf | None = None
+    flood: RefusalFlood | None = None
+    metering: Metering = field(default_factory=Metering)
+    watch: Watch = field(default_factory=Watch)
+
+    async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
+        """Return the workspace that owns a space; None if the app does not say, or there is no such space."""
+        if self.workspace_of is None:
+            return None
+        answer = await asked_within(self.authenticator.deadline_seconds, self.workspace_of, space_id, "workspace_of")
+        return answer if isinstance(answer, str | CannotTell) else None
+
+    def observe(self, scope: Scope, outcome: Outcome) -> None:
+        """Log what the caller is not told, and tell the observer. Secrets reach neither."""
+        if isinstance(outcome, Refused):
+            log.info("credentials refused: %s, token %s", outcome.reason, outcome.token_id)
+        elif isinstance(outcome, CannotTell) and not isinstance(outcome, Flooded):
+            log.warning("credentials cannot be checked: %s", outcome.why)
+        if self.on_outcome is not None:
+            try:
+                said: object = self.on_outcome(HTTPConnection(scope), outcome)
+                if said is not None and isinstance(said, Coroutine):
+                    said.close()
+                    log.error("on_outcome is async, and never runs: write a plain function")
+            except Exception:
+                log.exception("the observer failed")
+
+
+class RequestAuth:
+    """What is known of the caller of one request or WebSocket, and the one decision about each route it reaches.
+
+    The middleware makes one for each connection and puts it into the scope. Credentials are verified at most once, when
+    a route first needs them; until then ``scope["user"]`` is what another middleware has set, or else Starlette's
+    unauthenticated user.
+
+    :param sent: the credentials of a WebSocket, which were taken out of its handshake already.
     """
 
-    __slots__ = ()
+    __slots__ = (
+        "_has_received",
+        "_is_open",
+        "_outcome",
+        "_receive",
+        "_scope",
+        "_send",
+        "_sent",
+        "_settings",
+        "_vary",
+        "admitted",
+        "meter",
+        "stream",
+    )
 
     def __init__(
         self,
-        gate: Gate,
+        settings: Settings,
         scope: Scope,
         receive: Receive,
         send: Send,
         sent: Secret | Malformed | None = NOT_READ,
     ) -> None:
-        self._gate = gate
+        self._settings = settings
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._outcome = None
-        self.admitted = None
-        self.decision = None
-        self.fate = gate.fate
-        self._paid = 0
-        self._used = NO_SCOPES
         self._sent = sent
-        self.stay = None
-        self._heard = False
-        self.vary = VARY
+        self._outcome: Outcome | None = None
+        self._vary: Header = VARY
+        self._has_received = False
+        self._is_open = False
+        self.admitted: Access | None = None
+        """The declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
+        self.meter = RequestMeter(settings.metering, scope.get("client"))
+        self.stream: Line | None = None
+        """What passes between server and app, if the connection lasts: a WebSocket, or a response of several parts."""
         if "user" not in scope or scope.get(KEY) is not None:  # another authentication's user stays, see _settle()
             scope["user"] = ANONYMOUS
             scope["auth"] = NO_CREDENTIALS
@@ -74,151 +144,312 @@ class Visit(Exchange):
             scope["auth"] = NO_CREDENTIALS
         scope[KEY] = self
 
-    def passes(self, access: Access) -> bool:
-        """Whether the connection may come in, as far as can be said at once; else :meth:`refusal` knows more."""
-        if access is self.admitted or access is public:
+    @property
+    def realm(self) -> str:
+        """The realm of challenges."""
+        return self._settings.realm
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the credentials came to; None as long as they were not verified."""
+        return self._outcome
+
+    async def authenticate(self) -> Outcome:
+        """Verify the credentials, at most once, and make their principal the connection's user."""
+        return self._outcome or self._settle(await self._verified())
+
+    async def authenticate_with(self, secret: Secret) -> Outcome:
+        """Verify credentials that came later on the same connection, such as those of GraphQL's ``connection_init``.
+
+        They replace what was there: a connection speaks for one principal at a time.
+        """
+        self._sent = secret
+        self.meter.restart()
+        outcome = self._settle(await self._verified())
+        if not isinstance(outcome, Valid):
+            self.meter.count_another(outcome, Counted.DENIED)
+        elif not await self.meter.charge(outcome.principal, 1):
+            self.meter.count_another(outcome, Counted.LIMITED)
+            return self._settle(CannotTell("the token's limit is used up"))
+        return outcome
+
+    def has_admitted(self, access: Access) -> bool:
+        """Whether ``access`` is what the connection was last found to satisfy."""
+        return access is self.admitted
+
+    def authorize_cached(self, access: Access) -> bool:
+        """Whether the connection may enter, if that is known without waiting. After False, :meth:`authorize` decides.
+
+        Runs for every request to a protected route, and so avoids calls that :meth:`authorize` can afford.
+        """
+        if self.has_admitted(access):
             return True
-        gate, outcome = self._gate, self._outcome
-        if outcome is None:
-            if self._sent is NOT_READ:
-                scope = self._scope
-                try:
-                    known = gate.recall(scope)
-                except Exception as error:  # noqa: BLE001 - the exact path asks again, and says "cannot tell"
-                    log.error("the verifier failed with %s", type(error).__name__)
-                    known = None
-                if known is not None:
-                    outcome = self._outcome = known.verdict
-                    scope["user"] = outcome.principal
-                    scope["auth"] = known.credentials
-                    if gate.on_outcome is not None:
-                        gate.observe(scope, outcome)
-            outcome = outcome or self._peek()
-        if type(outcome) is Valid:
-            principal = outcome.principal
-            if gate.limits is not None and not self._charged_at_once(principal, access):
+        requirement = access if isinstance(access, Requirement) else None
+        if requirement is None and access == PUBLIC:
+            return True
+        outcome = self._outcome or self._peek()
+        if isinstance(outcome, Valid):
+            if not self.meter.charge_at_once(outcome.principal, access):
                 return False
-            if type(access) is Requirement and (enough := access.enough) is not None:
-                passes = enough <= principal.scopes  # the usual case, without another call
-            else:
-                passes = access is optional or satisfied(self._scope, principal, access)
-        else:
-            passes = access is optional and isinstance(outcome, Absent)
-        if passes:
-            if self.admitted is None:
-                self.admitted = access
-            else:
-                self._admit(access)
-        return passes
+            if requirement is not None:
+                decision = evaluate(requirement, outcome.principal, self._scope.get("path_params") or {})
+                if not isinstance(decision, Allowed):
+                    return False
+        elif requirement is not None or not isinstance(outcome, Absent):
+            return False
+        self._admit(access)
+        return True
 
-    async def refusal(self, access: Access | None) -> Response | None:
-        """The response that keeps this connection out of what declares ``access``; None lets it in.
+    async def authorize(self, access: Access | None) -> Response | None:
+        """Decide whether the connection may enter what declares ``access``.
 
-        None for ``access`` means that nothing was declared: refused without looking at credentials.
+        :param access: None if nothing was declared: refused without a look at credentials.
+        :returns: the response that refuses it; None admits it.
         """
         if access is None:
             return problems.forbidden()
-        if self.passes(access):
+        if self.has_admitted(access) or access == PUBLIC:
             return None
-        outcome = await self.outcome()
+        outcome = await self.authenticate()
+        if not isinstance(outcome, Valid):
+            return None if isinstance(outcome, Absent) and access == OPTIONAL else self._unauthenticated(outcome)
+        meter = self.meter
+        if not await meter.charge(outcome.principal, cost_of(access)):
+            return problems.rate_limited(None if meter.decision is None else retry_after(meter.decision))
+        refusal = await self._denial(access, outcome.principal) if isinstance(access, Requirement) else None
+        if refusal is None:
+            self._admit(access)
+        else:
+            meter.refused(unavailable=refusal.status_code == 503)
+        return refusal
+
+    def record_operation(self, scopes: frozenset[str] | None) -> None:
+        """Record a GraphQL operation that was admitted by these scopes, or refused (None)."""
+        self.meter.record_operation(scopes, self._outcome)
+
+    async def charge_operation(self, cost: int) -> Decision | None:
+        """Charge what a GraphQL operation costs; None if there is nothing left to charge."""
+        outcome, over_http = self._outcome, self._scope["type"] == "http"
+        if not isinstance(outcome, Valid):
+            return None
+        return await self.meter.charge_operation(outcome.principal, cost, over_http=over_http)
+
+    def count(self) -> None:
+        """Count the connection as usage of its token, once: when its answer begins, or when it ended without one."""
+        self.meter.count(self._outcome, self.admitted)
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """The app's ``send`` over HTTP. A response that depends on credentials gets ``Vary`` and limit headers."""
+        if self._outcome is not None:
+            if message["type"] == "http.response.start":
+                self.count()
+                headers, decision = message.get("headers") or (), self.meter.decision
+                if decision is not None:
+                    headers = [*headers, *limit_headers(decision)]
+                message["headers"] = with_vary(headers, self._vary)
+            elif "more_body" in message or self.stream is not None:
+                return self._send_part(message)
+        return self._send(message)
+
+    def send_to_websocket(self, message: Message) -> Awaitable[None]:
+        """The app's ``send`` over a WebSocket, which is counted when it is accepted and not when it ends."""
+        self.count()
+        return self._send(message)
+
+    def receive(self) -> Awaitable[Message]:
+        """The app's ``receive`` over HTTP. An app that listens on after the first message learns of the end."""
+        if self._has_received or self.stream is not None:
+            return self._response_stream().receive()
+        self._has_received = True
+        return self._receive()
+
+    def open(self) -> None:
+        """From now on the connection lasts, and its credentials are verified again and again."""
+        if not self._is_open:
+            self._is_open = True
+            self._follow()
+
+    def _send_part(self, message: Message) -> Awaitable[None]:
+        if message.get("more_body"):
+            self._response_stream()
+            self.open()
+        return self._send(message) if self.stream is None else self.stream.send(message)
+
+    def _response_stream(self) -> Line:
+        if self.stream is None:
+            self.stream = OpenResponse(self._settings.watch, self._receive, self._send)
+        return self.stream
+
+    def _credentials(self) -> Secret | Malformed | None:
+        if self._sent is NOT_READ:
+            self._sent = credentials_of(self._scope)
+        return self._sent
+
+    def _peek(self) -> Outcome | None:
+        """Return the outcome if the verifier knows it without waiting."""
+        sent = self._sent
+        header = plain_authorization(self._scope) if sent is NOT_READ else None
+        if header is None and isinstance(sent, Secret):
+            header = sent.bearer()
+        verdict = None if header is None else self._settings.authenticator.peek(header)
+        if verdict is None:
+            return None
+        if self._settings.flood is not None and not isinstance(verdict, Valid):
+            secret = self._credentials()
+            if isinstance(secret, Secret):
+                self._settings.flood.note(self._scope, secret, verdict)
+        return self._settle(verdict)
+
+    async def _verified(self) -> Outcome:
+        sent, authenticator = self._credentials(), self._settings.authenticator
+        if isinstance(sent, Malformed):
+            return Refused(Reason.MALFORMED)
+        if sent is None:
+            outcome = await authenticator.ask_fallback(HTTPConnection(self._scope))
+            if authenticator.fallback is not None:
+                decided = isinstance(outcome, Valid) or outcome == FOREIGN
+                checked = decided and authenticator.origins is not None and may_change(self._scope)
+                self._vary = VARY_BY_ORIGIN if checked else VARY_BY_COOKIE
+            return outcome
+        flood = self._settings.flood
+        if flood is None:
+            return await authenticator.authenticate(self._scope, sent)
+        held_up = flood.holds_up(self._scope, sent)
+        if held_up is not None:
+            return held_up
+        verdict = await authenticator.authenticate(self._scope, sent)
+        flood.note(self._scope, sent, verdict)
+        return verdict
+
+    def _settle(self, outcome: Outcome) -> Outcome:
+        """Keep the outcome, and make its principal the connection's user.
+
+        Without credentials the user of another authentication middleware stays; refused ones are nobody's.
+        """
+        if self.admitted is not None:
+            self._also_admit(self.admitted)
+            self.admitted = None
+        before, self._outcome = self._outcome, outcome
         if isinstance(outcome, Valid):
-            if not await self._charged(outcome.principal, _cost_of(access)):
-                return problems.rate_limited(None if self.decision is None else retry_after(self.decision))
-            return await self._decided(outcome.principal, access) if isinstance(access, Requirement) else None
+            self._scope["user"] = outcome.principal
+            self._scope["auth"] = TokenCredentials(outcome.principal)
+        elif before is not None or not isinstance(outcome, Absent):
+            self._scope["user"] = ANONYMOUS
+            self._scope["auth"] = NO_CREDENTIALS
+        if self._settings.on_outcome is not None or not isinstance(outcome, Valid):
+            self._settings.observe(self._scope, outcome)
+        if self._is_open:
+            self._follow()
+        return outcome
+
+    def _admit(self, access: Access) -> None:
+        if self.admitted is not None:
+            if isinstance(self._outcome, Valid):
+                self.meter.used(self.admitted, self._outcome.principal)
+            self._also_admit(self.admitted)
+        self.admitted = access
+
+    def _also_admit(self, access: Access) -> None:
+        """Remember what was satisfied besides ``admitted``: a connection that lasts must go on satisfying it all."""
+        earlier: list[Access] = self._scope.setdefault(ALSO_ADMITTED, [])
+        if access not in earlier:
+            earlier.append(access)
+
+    def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
         if isinstance(outcome, Absent):
-            return None if access is optional else problems.credentials_absent(self._gate.realm)
+            return problems.credentials_absent(self.realm)
         if isinstance(outcome, Flooded):
             return problems.refusals_limited(outcome.retry_after_seconds)
         if isinstance(outcome, CannotTell):
             return problems.cannot_tell(outcome.retry_after_seconds)
         if outcome == FOREIGN:
             return problems.cross_origin()
-        if isinstance(self._sent, Malformed):
-            return problems.request_malformed(self._gate.realm)
-        return problems.token_refused(self._gate.realm)
+        if isinstance(self._credentials(), Malformed):
+            return problems.request_malformed(self.realm)
+        return problems.token_refused(self.realm)
 
-    async def present(self, secret: Secret) -> Outcome:
-        """Credentials that came later on the same connection, such as GraphQL's ``connection_init``.
+    async def _denial(self, requirement: Requirement, principal: Principal) -> Response | None:
+        """Return the response that refuses the principal; None if it satisfies the requirement.
 
-        They replace what was there: a connection speaks for one principal at a time.
+        A space's token is good in its space; a workspace's where the app can tell which workspace owns the space.
         """
-        self._sent = secret
-        self.decision = None
-        outcome = self._settle(await self._ask())
-        if not isinstance(outcome, Valid):
-            self._count_also(Fate.DENIED)
-        elif not await self._charged(outcome.principal, 1):
-            self._count_also(Fate.LIMITED)
-            return self._settle(CannotTell("the token's limit is used up"))
-        return outcome
+        path_params: Mapping[str, Any] = self._scope.get("path_params") or {}
+        decision = evaluate(requirement, principal, path_params)
+        if isinstance(decision, DependsOnSpaces):
+            return await self._denial_in_workspace(decision, principal)
+        if not isinstance(decision, Denied):
+            return None
+        is_member = principal.kind is Kind.MEMBER
+        if decision.reason is DenialReason.ENVIRONMENT:
+            self._settings.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
+            return problems.token_refused(self.realm)
+        if decision.reason is DenialReason.SCOPES:
+            return problems.scope_missing(self.realm, decision.missing, member=is_member)
+        return problems.forbidden(member=is_member)
 
-    async def refusal_to_stay(self, principal: Principal) -> Response | None:
-        """What would refuse this connection if it came in now as ``principal``; None lets it stay."""
-        for access in self._satisfies():
-            if not satisfied(self._scope, principal, access):
-                refusal = await refusal_of(self._gate, self._scope, principal, access)
-                if refusal is not None:
-                    return refusal
+    async def _denial_in_workspace(self, depends: DependsOnSpaces, principal: Principal) -> Response | None:
+        for space_id in depends.space_ids:
+            owner = None if space_id is None else await self._settings.workspace_of_space(space_id)
+            if isinstance(owner, CannotTell):
+                return problems.cannot_tell(owner.retry_after_seconds)
+            if owner is None or owner != principal.workspace_id:
+                return problems.forbidden()
         return None
 
-    @property
-    def spaces(self) -> frozenset[str | None]:
-        """The spaces that the connection is bound to, by the path parameters of what it satisfied."""
-        return frozenset(space for access in self._satisfies() for space in spaces_in(self._scope, access))
-
-    def _staying(self) -> Stay:
-        if self.stay is None:
-            self.stay = Stay(self, self._gate, self._scope, OpenResponse(self._gate.watch, self._receive, self._send))
-        return self.stay
-
-    def _satisfies(self) -> list[Requirement]:
-        every = [*self._scope.get(EARLIER, ()), self.admitted]
+    def _requirements(self) -> list[Requirement]:
+        every = [*self._scope.get(ALSO_ADMITTED, ()), self.admitted]
         return [access for access in every if isinstance(access, Requirement)]
 
-    def _admit(self, access: Access) -> None:
-        """Let in by one more declaration than before."""
-        if self.admitted is not None:
-            if isinstance(self._outcome, Valid):
-                self._used |= scopes_used(self.admitted, self._outcome.principal)
-            self._note(self.admitted)
-        self.admitted = access
+    def _follow(self) -> None:
+        """Have the credentials that count now verified again for as long as the connection lasts."""
+        if self.stream is not None and isinstance(self._outcome, Valid):
+            self.stream.follow(self._credential(self._outcome.principal), self._review, self._ended)
 
-    def _note(self, access: Access) -> None:
-        """Remember what was satisfied besides ``admitted``: a connection that stays must go on satisfying it all."""
-        earlier: list[Access] = self._scope.setdefault(EARLIER, [])
-        if access not in earlier:
-            earlier.append(access)
+    def _credential(self, principal: Principal) -> Credential:
+        authenticator, secret = self._settings.authenticator, self._credentials()
+        if not isinstance(secret, Secret):  # what the fallback accepts is known to it alone, by the connection
+            ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
+            return Credential(id(self), ask_again, _unknown, principal)
+        path_params: Mapping[str, Any] = self._scope.get("path_params") or {}
+        spaces = frozenset(each for one in self._requirements() for each in space_ids_in(path_params, one))
+        # Where the app must be asked whose a space is, its answer concerns only the connections of that space.
+        peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
+        key = (id(authenticator), secret.digest(), spaces)
+        return Credential(key, partial(authenticator.authenticate, self._scope, secret), peek, principal)
 
-    async def _decided(self, principal: Principal, requirement: Requirement) -> Response | None:
-        refusal = await refusal_of(self._gate, self._scope, principal, requirement)
-        if refusal is None:
-            self._used |= scopes_used(requirement, principal)
-            self._note(requirement)
-        else:
-            self.fate = DONE if refusal.status_code == 503 else Fate.DENIED
-        return refusal
+    async def _review(self, valid: Valid) -> Ending | None:
+        """Decide whether the connection may go on under a newer answer, whose principal it then has."""
+        before = self._outcome
+        for requirement in self._requirements():
+            refusal = await self._denial(requirement, valid.principal)
+            if refusal is not None:
+                return _CLOSE_REASONS.get(refusal.status_code, LACKING)
+        if before == valid:
+            return None
+        self._outcome = valid
+        self._scope["user"] = valid.principal
+        self._scope["auth"] = TokenCredentials(valid.principal)
+        changed: PrincipalChanged | None = self._scope.get(ON_PRINCIPAL_CHANGED)
+        return changed(before.principal, valid.principal) if changed is not None and isinstance(before, Valid) else None
 
-    def _settle(self, outcome: Outcome) -> Outcome:
-        if self.admitted is not None:
-            self._note(self.admitted)
-            self.admitted = None
-        super()._settle(outcome)
-        if self.stay is not None:
-            self.stay.follow()
-        return outcome
+    def _ended(self, ending: Ending, outcome: Outcome) -> None:
+        """Log why the connection was ended."""
+        token_id = outcome.principal.id if isinstance(outcome, Valid) else None
+        log.info("an open connection was ended with %d %s, token %s", ending.code, ending.reason, token_id)
+        if isinstance(outcome, Refused | CannotTell):
+            self._settings.observe(self._scope, outcome)
 
 
-def _cost_of(access: Access) -> int:
-    """What a connection costs that comes in by this access."""
-    return 1 if not isinstance(access, Requirement) or access.cost is None else access.cost
+def auth_of(scope: Scope) -> RequestAuth:
+    """Return the :class:`RequestAuth` of a connection.
 
-
-def visit_of(scope: Scope) -> Visit:
-    """The visit of a connection.
-
-    :raises ConfigurationError: when no TokenMiddleware stands before the endpoint.
+    :raises ConfigurationError: if no TokenMiddleware stands before the endpoint.
     """
-    visit = scope.get(KEY)
-    if isinstance(visit, Visit):
-        return visit
+    auth = scope.get(KEY)
+    if isinstance(auth, RequestAuth):
+        return auth
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
+
+
+def _unknown() -> None:
+    """Know nothing without waiting."""

@@ -1,16 +1,16 @@
 """Wrappers around verifiers, and the adapter for an object that has only ``verify``."""
 
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Coroutine
 from typing import Any, Protocol, runtime_checkable
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Verdict
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Recalled, Verifier, VerifiesSecrets
+from spacekey.domain.verifier import Verifier, VerifiesSecrets
 
 from .settings import check_verifier
 
-OPTIONAL = ("known_scopes", "usage", "peek", "recall")
+OPTIONAL = ("known_scopes", "usage", "peek")
 """The optional members of a verifier."""
 
 
@@ -30,13 +30,9 @@ class VerifierWrapper(Verifier):
         """Return the wrapped verifier's verdict."""
         return await self.inner.verify(secret)
 
-    def peek(self, secret: Secret) -> Verdict | None:
+    def peek(self, authorization: bytes) -> Verdict | None:
         """Return what the wrapped verifier knows without waiting."""
-        return self.inner.peek(secret)
-
-    def recall(self, scope: MutableMapping[str, Any]) -> Recalled | None:
-        """Return what the wrapped verifier remembers of the request's token."""
-        return self.inner.recall(scope)
+        return self.inner.peek(authorization)
 
     async def aclose(self) -> None:
         """Close the wrapped verifier."""

@@ -18,7 +18,7 @@ from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
-from spacekey.middleware import Visit
+from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 
 from .context import Context
@@ -116,7 +116,7 @@ def build_schema() -> ScopedSchema:
         scopes=ScopeEnforcement(
             mode=Mode.REJECT,
             principal=_principal,
-            visit=_visit,
+            auth=_auth,
             public=PUBLIC,
             known_scopes=frozenset(MANAGEMENT_SCOPES),
         ),
@@ -129,5 +129,5 @@ def _principal(context: object) -> Principal | None:
     return context.principal if isinstance(context, Context) else None
 
 
-def _visit(context: object) -> Visit | None:
-    return context.visit if isinstance(context, Context) else None
+def _auth(context: object) -> RequestAuth | None:
+    return context.auth if isinstance(context, Context) else None

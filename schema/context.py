@@ -9,7 +9,7 @@ from strawberry.types import Info
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import Visit
+from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import UNAUTHENTICATED
 from spacekey.resolvers.caller import Caller, MemberCaller, RequestFacts
 from spacekey.resolvers.sessions import SignedIn
@@ -49,7 +49,7 @@ class Budget(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """One request. ``caller`` is None for an anonymous caller; ``visit`` counts its usage, ``budget`` its cost."""
+    """One request. ``caller`` is None for an anonymous caller; ``auth`` counts its usage, ``budget`` its cost."""
 
     system: System
     principal: Principal | None
@@ -57,7 +57,7 @@ class Context:
     request_facts: RequestFacts
     session: SessionPort
     loaders: Loaders
-    visit: Visit | None = None
+    auth: RequestAuth | None = None
     budget: Budget | None = None
 
     @property
@@ -87,11 +87,11 @@ def context_of(
     caller: Caller | None,
     request_facts: RequestFacts,
     session: SessionPort,
-    visit: Visit | None = None,
+    auth: RequestAuth | None = None,
     budget: Budget | None = None,
 ) -> Context:
     """A context for one request, with fresh loaders."""
-    return Context(system, principal, caller, request_facts, session, Loaders(system, caller), visit, budget)
+    return Context(system, principal, caller, request_facts, session, Loaders(system, caller), auth, budget)
 
 
 SpacekeyInfo = Info[Context, None]

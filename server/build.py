@@ -13,10 +13,10 @@ from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.suggest import known_instead
+from spacekey.middleware.cached import VerifierObserver
 from spacekey.middleware.limits.anonymous import AnonymousBudget
-from spacekey.middleware.limits.counted import CountedLimiter
+from spacekey.middleware.limits.decision import CountedLimiter
 from spacekey.middleware.limits.flood import RefusalFlood
-from spacekey.middleware.observed import VerifierObserver
 from spacekey.middleware.usage import UsageCollector
 from spacekey.models import token_queries
 from spacekey.models.lookup import TokenLookup

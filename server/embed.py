@@ -9,17 +9,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from starlette.types import Scope
-
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import Clock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Recalled, Verifier
-from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.observed import ObservedCache, VerifierObserver
+from spacekey.domain.verifier import Verifier
+from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
 from spacekey.middleware.sender import held_to_environment, sender
 from spacekey.middleware.settings import check_environment
 from spacekey.middleware.usage import UsageCollector
@@ -66,23 +63,16 @@ class EmbeddedVerifier(Verifier):
         self.known_scopes = asking.known_scopes
         """All that a token can hold: ``TokenMiddleware`` refuses to start on a rule that names anything else."""
 
-    def peek(self, secret: Secret) -> Verdict | None:
-        """A warm answer, which needs no waiting; None when :meth:`verify` must be asked.
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return the cache's answer; None if :meth:`verify` must be asked.
 
         A refusal that is to be noted is left to :meth:`verify`, which can tell who sent the token.
         """
-        verdict = None if self._cache is None else self._cache.peek(secret)
+        verdict = None if self._cache is None else self._cache.peek(authorization)
         if verdict is None or isinstance(verdict, CannotTell):
             return verdict
         held = in_environment(verdict, self._environment)
         return held if isinstance(held, Valid) or held.token_id is None else None
-
-    def recall(self, scope: Scope) -> Recalled | None:
-        """Return what the cache remembers of the request's token, if it is of this environment."""
-        found = None if self._cache is None else self._cache.recall(scope)
-        if found is None or in_environment(found.verdict, self._environment) is not found.verdict:
-            return None
-        return found
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""

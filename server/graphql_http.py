@@ -15,7 +15,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from spacekey.middleware import optional, visit_of
+from spacekey.middleware import auth_of, optional
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
 from spacekey.resolvers.caller import caller_of
@@ -71,8 +71,8 @@ class GraphQLDoor:
         seconds = await budget.charge(1 + len(asked.query) // CHARACTERS_PER_COST)
         if seconds is not None:
             return PreExecutionError(data=None, errors=[rate_limited(seconds)])
-        visit = visit_of(request.scope)
-        context = context_of(parts.system, principal, caller, facts, session, visit, budget)
+        auth = auth_of(request.scope)
+        context = context_of(parts.system, principal, caller, facts, session, auth, budget)
         try:
             return await self._schema.execute(
                 asked.query,

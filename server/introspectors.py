@@ -108,9 +108,11 @@ class WithIntrospectors(VerifierWrapper):
         """Return the introspector's verdict if the secret is one's, else the wrapped verifier's."""
         return self._known.get(secret.digest()) or await super().verify(secret)
 
-    def peek(self, secret: Secret) -> Verdict | None:
+    def peek(self, authorization: bytes) -> Verdict | None:
         """Return the same if it is known without waiting."""
-        return self._known.get(secret.digest()) or super().peek(secret)
+        secret = Secret.from_bearer(authorization)
+        known = None if secret is None else self._known.get(secret.digest())
+        return known or super().peek(authorization)
 
 
 def introspector_caller(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from spacekey.middleware.cached import VerifierObserver
 from spacekey.middleware.clock import Clock, boot_clock
-from spacekey.middleware.observed import VerifierObserver
 from spacekey.models.lookup import TokenFacts, TokenLookup
 
 

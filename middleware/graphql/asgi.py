@@ -29,12 +29,9 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware import problems
-from spacekey.middleware.ending import LACKING, UNAVAILABLE, Ending
-from spacekey.middleware.line import HEED
-from spacekey.middleware.open_socket import OpenSocket
-from spacekey.middleware.standing import Credential
-from spacekey.middleware.visit import KEY, Visit
-from spacekey.middleware.watch import Watch
+from spacekey.middleware.line import ON_PRINCIPAL_CHANGED, OpenSocket
+from spacekey.middleware.visit import KEY, RequestAuth
+from spacekey.middleware.watch import LACKING, UNAVAILABLE, Credential, Ending, Watch
 from spacekey.middleware.wrapper import as_verifier
 
 from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
@@ -108,8 +105,8 @@ class ScopedGraphQL(GraphQL[Any, Any]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket. Without a TokenMiddleware before it, a socket gets a line of its own."""
-        if isinstance(scope.get(KEY), Visit):
-            scope[HEED] = partial(_review, scope)
+        if isinstance(scope.get(KEY), RequestAuth):
+            scope[ON_PRINCIPAL_CHANGED] = partial(_review, scope)
         elif scope["type"] == "websocket":
             line = scope[_LINE] = OpenSocket(self._watch, receive, send)
             try:
@@ -128,11 +125,11 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         check_context(self.schema, kwargs["context"])
         result = await super().execute_operation(request, *args, **kwargs)
         if isinstance(result, PreExecutionError) and result.errors:
-            visit = request.scope.get(KEY)
+            auth = request.scope.get(KEY)
             refused = refusal_status(result.errors)
             if refused is not None:
                 headers = kwargs["sub_response"].headers
-                realm = visit.realm if isinstance(visit, Visit) else _REALM
+                realm = auth.realm if isinstance(auth, RequestAuth) else _REALM
                 headers["WWW-Authenticate"] = challenge_of(result.errors, realm)
                 headers.append("Vary", "Accept")
                 if response_type(request.headers.getlist("accept")) == RESPONSE_TYPE:
@@ -178,13 +175,13 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             secret = init_credential(socket.init_payload)
         except MalformedCredential as error:
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
-        visit, caller = _visit_of(websocket), websocket.scope.get("user")
+        auth, caller = _auth_of(websocket), websocket.scope.get("user")
         if secret is None:
             return UNSET_ACK
         if isinstance(caller, Principal):
             raise await self._reject(websocket, BAD_REQUEST, "Two credentials")
-        if visit is not None:
-            outcome = await visit.present(secret)
+        if auth is not None:
+            outcome = await auth.authenticate_with(secret)
         elif self._verifier is not None:
             outcome = await verify_in_time(self._verifier, self._deadline_seconds, websocket.scope, secret)
         else:
@@ -193,7 +190,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             raise await self._reject(websocket, UNAVAILABLE.code, UNAVAILABLE.reason)
         if not isinstance(outcome, Valid):
             raise ConnectionRejectionError
-        if visit is None and self._verifier is not None:
+        if auth is None and self._verifier is not None:
             seat(websocket, outcome.principal)
             self._follow(websocket, self._verifier, secret, outcome.principal)
         return UNSET_ACK
@@ -281,10 +278,10 @@ def _weight(text: str) -> float:
     return weight if 0.0 <= weight <= 1.0 else 0.0
 
 
-def _visit_of(websocket: WebSocket) -> Visit | None:
+def _auth_of(websocket: WebSocket) -> RequestAuth | None:
     """What the token middleware knows of this socket, where it stands before."""
-    visit = websocket.scope.get(KEY)
-    return visit if isinstance(visit, Visit) else None
+    auth = websocket.scope.get(KEY)
+    return auth if isinstance(auth, RequestAuth) else None
 
 
 def _review(scope: Scope, before: Principal, after: Principal) -> Ending | None:

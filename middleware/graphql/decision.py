@@ -135,9 +135,9 @@ class Enforcer:
             return refusing_document(document, error)
         denials = list(walk.denials.values())
         verdict = self._verdict(operation, denials, principal) if denials else Verdict(principal)
-        visit = None if principal is None else self._settings.visit(context)
-        if visit is not None:
-            visit.operation(None if verdict.errors else frozenset(walk.used))
+        auth = None if principal is None else self._settings.auth(context)
+        if auth is not None:
+            auth.record_operation(None if verdict.errors else frozenset(walk.used))
         return guarded_document(operation, verdict)
 
     def _verdict(self, operation: Operation, denials: Sequence[Denial], principal: Principal | None) -> Verdict:

@@ -18,9 +18,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as St
 from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.middleware.failure import places_of
 from spacekey.middleware.limits import Decision
-from spacekey.middleware.limits.headers import retry_after
+from spacekey.middleware.limits.decision import retry_after
+from spacekey.middleware.settings import places_of
 
 from .decision import ERRORS_MAX, DenialError, Enforcer, GuardedDocument, Verdict, cut_error, refusing_document
 from .operations import pick_operation
@@ -55,10 +55,10 @@ async def charged(
     """Charge the operation that was decided to run. None lets it; else a document that is not run.
 
     :param document: as the enforcer left it; one that it refuses is not charged.
-    :param context: Strawberry's context, from which the visit is read.
+    :param context: Strawberry's context, from which the caller is read.
     """
-    visit = settings.visit(context)
-    if settings.cost is None or visit is None or not isinstance(document, GuardedDocument) or document.verdict.errors:
+    auth = settings.auth(context)
+    if settings.cost is None or auth is None or not isinstance(document, GuardedDocument) or document.verdict.errors:
         return None
     try:
         cost = settings.cost(pick_operation(document, None), variables)
@@ -67,7 +67,7 @@ async def charged(
     except Exception as error:  # noqa: BLE001 - variables are the client's, and one that breaks it must not be free
         log.error("the cost of an operation failed with %s", places_of(error))
         return refusing_document(document, GraphQLError(_UNKNOWN, extensions={"code": COST_UNKNOWN}))
-    decision = await visit.charge(max(cost, 1))
+    decision = await auth.charge_operation(max(cost, 1))
     return None if decision is None or decision.allowed else refusing_document(document, RateLimitedError(decision))
 
 

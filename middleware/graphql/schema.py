@@ -30,7 +30,8 @@ from strawberry.types.info import Info
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Principal
-from spacekey.middleware.access import Requirement, access_of
+from spacekey.middleware.access import Requirement
+from spacekey.middleware.marks import access_of
 
 from .analysis import Denial
 from .decision import ERRORS_MAX, DenialError, Enforcer, cut_error

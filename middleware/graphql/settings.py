@@ -14,7 +14,7 @@ from typing import Any, Literal
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.domain.suggest import did_you_mean
-from spacekey.middleware.visit import KEY, Visit
+from spacekey.middleware.visit import KEY, RequestAuth
 
 from .analysis import Denial
 from .operations import Operation
@@ -61,10 +61,10 @@ def caller_of(context: object) -> Principal | None:
     return user if isinstance(user, Principal) else None
 
 
-def visit_of_context(context: object) -> Visit | None:
+def auth_of_context(context: object) -> RequestAuth | None:
     """What the token middleware knows of that request or WebSocket; None where it does not stand before the schema."""
-    visit = _scope_of(context).get(KEY)
-    return visit if isinstance(visit, Visit) else None
+    auth = _scope_of(context).get(KEY)
+    return auth if isinstance(auth, RequestAuth) else None
 
 
 def _scope_of(context: object) -> Mapping[str, Any]:
@@ -79,7 +79,7 @@ class ScopeEnforcement:
 
     :param mode: a :class:`Mode` or its value.
     :param principal: finds the caller in the context, at each operation; None is an anonymous one.
-    :param visit: finds the token middleware's visit in the context, which counts the operation and its scopes as usage.
+    :param auth: finds the RequestAuth in the context, which counts the operation and its scopes as usage.
     :param fail_on_undeclared: which fields must have a rule or stand in ``public``, or the start is refused: with
         ``"roots"`` the root fields, and below those in ``public`` all that can be reached without a rule on the way;
         with True every field; with False none.
@@ -89,14 +89,14 @@ class ScopeEnforcement:
     :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
     :param report: told about every denial; by default a dry run logs them, the other modes only answer.
     :param cost: what an operation costs of its token's limit, from the operation and its variables; see docs/limits.md.
-        It is charged before anything runs, through the visit, and only in async execution. It must not raise.
+        It is charged before anything runs, through it, and only in async execution. It must not raise.
     :param selections_max: the most selections one operation may make the check look at.
     :raises ConfigurationError: for a mode or a check that does not exist, or a bound below 1.
     """
 
     mode: Mode | str = Mode.REJECT
     principal: Callable[[Any], Principal | None] = caller_of
-    visit: Callable[[Any], Visit | None] = visit_of_context
+    auth: Callable[[Any], RequestAuth | None] = auth_of_context
     fail_on_undeclared: bool | Literal["roots"] = "roots"
     public: Collection[str] = ()
     known_scopes: Collection[str] | None = None

@@ -26,7 +26,7 @@ from spacekey.domain.outcome import Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.asked import asked_within, usable
+from spacekey.middleware.gate import asked_within, usable
 from spacekey.middleware.sender import SentBy
 
 from .schema import ScopedSchema

@@ -9,17 +9,17 @@ work, also where nothing is cached; nobody can make up such a secret.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from math import ceil
 
 from starlette.types import Scope
 
 from spacekey.domain.network import network_of
-from spacekey.domain.outcome import Outcome, Reason, Refused, Valid
+from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.clock import Clock, boot_clock
 
-from .flooded import Flooded
 from .memory import MemoryLimiter
 
 ADDRESSES_MAX = 10_000
@@ -75,3 +75,8 @@ class RefusalFlood:
 def _address(scope: Scope) -> str:
     client = scope.get("client")
     return network_of(client[0]) if client else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flooded(CannotTell):
+    """Too many secrets from the same address were made up lately. Answered with 429 where a route is refused."""

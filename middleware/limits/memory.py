@@ -8,8 +8,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
-from .decision import SECOND_US, Decision
-from .gcra import burst_of, interval_us
+from .decision import SECOND_US, Decision, burst_of, interval_us
 
 ENTRIES_MAX = 100_000
 _made = tuple.__new__

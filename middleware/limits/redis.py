@@ -16,16 +16,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+from urllib.parse import SplitResult, urlsplit
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.extras import extra
 from spacekey.domain.principal import Limit
 from spacekey.middleware.clock import Clock, boot_clock
 
-from .decision import Decision
-from .gcra import burst_of, interval_us
+from .decision import SECOND_US, Decision, burst_of, interval_us
 from .memory import ENTRIES_MAX, MemoryLimiter
-from .redis_accounts import SETTLE_SECONDS, SharedAccounts, Silence
+
+with extra("spacekey[redis]"):
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as LostConnection
+    from redis.exceptions import RedisError, ResponseError
 
 PROBE_SECONDS = 0.25
 """How often Redis is asked whether it is back."""
@@ -156,3 +166,191 @@ class RedisLimiter:
                 self._on_fallback(fallen_back)
             except Exception:
                 log.exception("the observer failed")
+
+
+_TCP = ("redis", "rediss")
+_DATABASE = re.compile("/?|/[0-9]{1,9}")
+
+
+def check_redis_url(url: str) -> None:
+    """Take a URL such as ``redis://:password@host:6379/0``, ``rediss://…`` or ``unix:///path``.
+
+    :raises ConfigurationError: saying what is wrong, and showing nothing of the URL: any part may be a password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("write redis://host:6379/0; what stands for the host or the port is none") from None
+    wrong = _wrong(parts, port)
+    if wrong is not None:
+        raise ConfigurationError(wrong)
+
+
+def _wrong(parts: SplitResult, port: int | None) -> str | None:
+    if parts.scheme not in (*_TCP, "unix"):
+        return "write redis://host:6379/0, rediss://… or unix:///path"
+    if parts.fragment:
+        return "there is a # in it; write %23 for one in a password"
+    if parts.scheme == "unix":
+        good = not parts.hostname and parts.path.strip("/")
+        return None if good else "name the socket's path after three slashes, unix:///path"
+    if not parts.hostname:
+        return "name the host, redis://host:6379/0; write %2F and %40 for / and @ in a password"
+    if port == 0:
+        return "the port is a number from 1 to 65535"
+    if _DATABASE.fullmatch(parts.path) is None:
+        return "after the host comes nothing but the number of a database, such as /0"
+    return None
+
+
+CHARGE = """
+local interval, burst, cost, settle = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local span = interval * burst
+local debt = 0
+
+local about = redis.call('INFO', 'server')
+local uptime = tonumber(string.match(about, 'uptime_in_seconds:(%-?%d+)'))
+if uptime >= 0 then -- below 0: somebody has set the clock back beyond the start, which then says nothing
+    -- Both in whole seconds of one look at the clock, so that the start is the same in every answer: a process that is
+    -- told to wait and one that is served must mean the same moment. It may lie up to a second after what they say.
+    local seen = math.floor(tonumber(string.match(about, 'server_time_usec:(%d+)') or time[1] * 1000000) / 1000000)
+    local settled = (seen - uptime + 1) * 1000000 + settle
+    if now < settled then
+        return {-1, settled - now}
+    end
+    debt = settled + span - now
+end
+
+local full_at = redis.call('GET', KEYS[1])
+if full_at then
+    debt = math.max(debt, tonumber(full_at) - now)
+end
+debt = math.min(math.max(debt, 0), span)
+
+local after = debt + interval * cost
+if after > span then
+    return {0, debt}
+end
+if cost > 0 then
+    redis.call('SET', KEYS[1], string.format('%.0f', now + after), 'PX', math.ceil(after / 1000))
+end
+return {1, after}
+"""
+"""One key; interval and settle in microseconds, burst and cost in charges. Answers {1, debt after it} when the charge
+was taken, {0, debt} when not, {-1, microseconds} while the server has only just started."""
+
+
+SETTLE_SECONDS = 1.0
+"""For how long a Redis that has started decides nothing; the same for all that share one."""
+AWAY_SECONDS = 0.95
+"""How long a process relies on nobody having listened: a little less, for clocks that do not run quite alike."""
+CONNECTIONS_MAX = 32
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Why Redis did not decide; whether it must have lost its memory, or may have; and for how long it goes on so."""
+
+    why: str
+    forgetful: bool
+    seconds: float
+
+
+class SharedAccounts:
+    """The accounts in one Redis. Nothing connects before the first charge.
+
+    :param url: ``redis://host:6379/0``, ``rediss://…`` or ``unix://…``.
+    :param timeout_seconds: how long an answer may take.
+    :param prefix: of every key.
+    :raises ConfigurationError: for a URL that is none.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, prefix: str) -> None:
+        self._redis = _client(url)
+        self._script = self._redis.register_script(CHARGE)
+        self._timeout_seconds = timeout_seconds
+        self._prefix = prefix
+
+    async def charge(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | Silence:
+        """Whether the charge was taken, and the debt in microseconds; or why Redis did not decide."""
+        arguments = [interval_us(limit), burst_of(limit), cost, int(SETTLE_SECONDS * SECOND_US)]
+        try:
+            answer = await _within(self._timeout_seconds, self._run([self._prefix + key], arguments))
+            code, number = int(answer[0]), int(answer[1])
+        except TimeoutError:
+            return Silence("it did not answer in time", forgetful=False, seconds=SETTLE_SECONDS)
+        except (RedisError, OSError) as error:  # of its text nothing is told: it may hold the URL with its password
+            return Silence(type(error).__name__, not isinstance(error, ResponseError), AWAY_SECONDS)
+        except (TypeError, ValueError, LookupError):
+            return Silence("it answered with something else", forgetful=False, seconds=SETTLE_SECONDS)
+        if code < 0:
+            return Silence("it has only just started", forgetful=True, seconds=number / SECOND_US)
+        return code == 1, number
+
+    async def _run(self, keys: list[str], arguments: list[int]) -> list[int]:
+        """What the script says. A connection that was lost only says that some server is gone, perhaps long since;
+        so one that is new is tried. When that fails as well, nobody decides anything until ``SETTLE_SECONDS`` from now.
+        If it was the answer that was lost, the charge is taken twice.
+        """
+        try:
+            return cast("list[int]", await self._script(keys=keys, args=arguments))
+        except (LostConnection, OSError):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            return cast("list[int]", await self._script(keys=keys, args=arguments))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+async def _within(seconds: float, call: Awaitable[Result]) -> Result:
+    """The call's result.
+
+    :raises TimeoutError: when it took longer. An event loop that was busy itself for that long does not count: an
+        answer that lay there meanwhile is read first.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+        for _ in range(_TURNS):
+            if task.done():
+                return task.result()
+            await asyncio.sleep(0)
+        raise TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+
+
+_TURNS = 4
+"""Turns of the event loop from bytes on a socket to the end of a task that reads them."""
+
+
+def _client(url: str) -> Redis:
+    """A client that asks once; when it is asked again is for the limiter to say.
+
+    :raises ConfigurationError: for a URL that is none.
+    """
+    try:
+        check_redis_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the Redis URL: {error}") from None
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=SETTLE_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=SETTLE_SECONDS,
+            socket_connect_timeout=SETTLE_SECONDS,
+            protocol=2,
+        )
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but takes the options
+    except (ValueError, TypeError, AttributeError, RedisError):
+        raise ConfigurationError("the Redis URL: an option after its ? is none, or has a wrong value") from None
+    return Redis.from_pool(pool)

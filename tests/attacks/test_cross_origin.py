@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 
 from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires, visit_of
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from support.asgi_calls import Answer, Headers, Talk, bearer, http_scope, talk
 
@@ -109,7 +109,7 @@ async def act(request: Request) -> Response:
 
 async def asking(request: Request) -> Response:
     """A public route that asks by itself."""
-    return JSONResponse(type(await visit_of(request.scope).outcome()).__name__)
+    return JSONResponse(type(await auth_of(request.scope).authenticate()).__name__)
 
 
 async def shout(websocket: WebSocket) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires, visit_of
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, requires
 from support.asgi_calls import bearer, call
 
 VERIFIER = MemoryVerifier()
@@ -25,11 +25,11 @@ RULE = requires("jobs:read")
 @pytest.mark.parametrize(("later", "status"), [(OTHER_READER, 200), (CREATOR, 403), (REVOKED, 401)])
 async def test_a_rule_that_was_passed_is_asked_again_of_whoever_comes_later(later: Secret, status: int) -> None:
     async def change(request: Request) -> Response:
-        visit = visit_of(request.scope)
-        assert visit.passes(RULE)
-        await visit.present(later)
-        assert visit.passes(RULE) == (status == 200)
-        refusal = await visit.refusal(RULE)
+        auth = auth_of(request.scope)
+        assert auth.authorize_cached(RULE)
+        await auth.authenticate_with(later)
+        assert auth.authorize_cached(RULE) == (status == 200)
+        refusal = await auth.authorize(RULE)
         return PlainTextResponse(request.user.identity) if refusal is None else refusal
 
     app = Starlette(routes=[Route("/", RULE(change))], middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])

@@ -11,8 +11,7 @@ from starlette.requests import HTTPConnection
 
 from spacekey.domain.outcome import Absent
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware.exposition import Family
-from spacekey.middleware.metrics import AppMetrics
+from spacekey.middleware.metrics import AppMetrics, Family
 from spacekey.middleware.otel import Telemetry
 from spacekey.middleware.usage import UsageCollector
 from spacekey.models.store import Store

@@ -22,17 +22,16 @@ import spacekey.resolvers
 import spacekey.schema
 import spacekey.server
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Valid, Verdict
+from spacekey.domain.outcome import CannotTell, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
-from spacekey.domain.verifier import Recalled, Verifier, VerifiesSecrets
+from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.otel import Telemetry, TracedVerifier
 from spacekey.middleware.usage import UsageCollector
-from spacekey.middleware.warm import warm
 from spacekey.middleware.wrapper import OPTIONAL, VerifierWrapper
 from spacekey.server.introspectors import WithIntrospectors
-from support.asgi_calls import bearer, call, request_of, start_up
+from support.asgi_calls import bearer, call, start_up
 from support.stored_verifiers import STORED_BENCHES
 from support.verifier_contract import principal
 from support.verifiers import BENCHES
@@ -103,15 +102,10 @@ class Able(Verifier):
         self.asked.append("verify")
         return await self.memory.verify(secret)
 
-    def peek(self, secret: Secret) -> Verdict | None:
+    def peek(self, authorization: bytes) -> Verdict | None:
         self.asked.append("peek")
-        return self.memory._verdicts.get(secret.digest())
-
-    def recall(self, scope: Any) -> Recalled | None:
-        self.asked.append("recall")
-        verdict = self.memory._verdicts[self.secret.digest()]
-        assert isinstance(verdict, Valid)
-        return warm(verdict.principal)
+        secret = Secret.from_bearer(authorization)
+        return None if secret is None else self.memory._verdicts.get(secret.digest())
 
     async def aclose(self) -> None:
         self.asked.append("aclose")
@@ -144,19 +138,10 @@ async def test_a_wrapper_forwards_what_the_wrapped_verifier_offers(wrapped: Call
     assert "jobs:read" in verifier.known_scopes
     assert "jobs:raed" not in verifier.known_scopes
     assert verifier.usage is not None
-    assert verifier.peek(inner.secret) == await inner.memory.verify(inner.secret)
+    assert verifier.peek(inner.secret.bearer()) == await inner.memory.verify(inner.secret)
     assert inner.asked == ["peek"]
-    if ids_by_header(verifier):
-        recalled = verifier.recall(request_of(inner.secret))
-        assert recalled is not None
-        assert recalled.verdict == await inner.memory.verify(inner.secret)
     await verifier.aclose()
     assert inner.asked.count("aclose") >= 1
-
-
-def ids_by_header(verifier: Verifier) -> bool:
-    """Whether it can recall: a chain cannot for secrets that need not have a brand."""
-    return not (isinstance(verifier, BrandChain) and not verifier._by_header)
 
 
 @pytest.mark.parametrize("wrapped", NESTED.values(), ids=NESTED)
@@ -248,5 +233,5 @@ async def test_defaults_claim_nothing() -> None:
 
     least = Least()
     secret = Secret("x")
-    assert (least.known_scopes, least.usage, least.peek(secret), least.recall(request_of(secret))) == (None,) * 4
+    assert (least.known_scopes, least.usage, least.peek(secret.bearer())) == (None,) * 3
     await least.aclose()

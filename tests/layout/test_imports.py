@@ -25,10 +25,9 @@ PACKAGES: dict[str, frozenset[str]] = {
     "middleware/enforce.py": frozenset({"anyio"}),  # comes with Starlette
     "middleware/fastapi.py": frozenset({"fastapi"}),
     "middleware/graphql": frozenset({"graphql", "strawberry", "typing_extensions"}),  # the last comes with Strawberry
-    "middleware/limits/redis_accounts.py": frozenset({"redis"}),
+    "middleware/limits/redis.py": frozenset({"redis"}),
     "middleware/otel.py": frozenset({"opentelemetry"}),
     "middleware/remote.py": frozenset({"httpx"}),
-    "middleware/remote_usage.py": frozenset({"httpx"}),
     "models": frozenset({"sqlalchemy", "sqlmodel"}),
     "models/database_url.py": frozenset({"asyncpg"}),
     "models/migrate.py": frozenset({"alembic"}),

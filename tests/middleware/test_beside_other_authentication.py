@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 
 from spacekey.domain.outcome import Absent, Outcome, Valid
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires, visit_of
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from support.asgi_calls import bearer, call, talk
 
 VERIFIER = MemoryVerifier()
@@ -44,7 +44,7 @@ async def who(request: Request) -> Response:
 
 
 async def asking(request: Request) -> Response:
-    await visit_of(request.scope).outcome()
+    await auth_of(request.scope).authenticate()
     return JSONResponse(said(request))
 
 

@@ -13,13 +13,12 @@ from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
-from spacekey.middleware.cached import Reading
+from spacekey.middleware.cached import Reading, cache_over
 from spacekey.middleware.clock import boot_clock, utc_now
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.limits.counted import CountedLimiter
-from spacekey.middleware.limits.flooded import Flooded
+from spacekey.middleware.limits.decision import CountedLimiter
+from spacekey.middleware.limits.flood import Flooded
 from spacekey.middleware.metrics import AppMetrics, answer_of, metrics_endpoint
-from spacekey.middleware.observed import cache_over
 from spacekey.middleware.usage import UsageCollector
 from support.asgi_calls import bearer, call
 from support.verifier_contract import principal

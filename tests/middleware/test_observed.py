@@ -13,9 +13,8 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.clock import utc_now
-from spacekey.middleware.observed import ObservedCache, cache_over
 from spacekey.middleware.remote import RemoteVerifier
 from support.asgi_calls import request_of
 from support.verifier_contract import principal
@@ -77,16 +76,16 @@ async def test_a_first_verification_is_a_miss_and_a_read_and_every_later_one_a_h
     await store.cache.verify(store.secret)
     assert (store.told.lookups, store.told.reads) == (["miss"], [(0.25, True, T)])
     await store.cache.verify(store.secret)
-    assert store.cache.peek(store.secret) is not None
-    assert store.cache.recall(store.request) is not None
+    assert store.cache.peek(store.secret.bearer()) is not None
+    assert store.cache.peek(store.secret.bearer()) is not None
     assert store.told.lookups == ["miss", "hit", "hit", "hit"]
     assert len(store.told.reads) == 1
 
 
 async def test_asking_memory_in_vain_is_no_miss_because_verify_follows() -> None:
     store = Store()
-    assert store.cache.recall(store.request) is None
-    assert store.cache.peek(store.secret) is None
+    assert store.cache.peek(store.secret.bearer()) is None
+    assert store.cache.peek(store.secret.bearer()) is None
     assert store.told.lookups == []
 
 
@@ -94,7 +93,7 @@ async def test_an_entry_that_is_too_old_is_a_miss() -> None:
     store = Store()
     await store.cache.verify(store.secret)
     store.now += T
-    assert store.cache.recall(store.request) is None
+    assert store.cache.peek(store.secret.bearer()) is None
     await store.cache.verify(store.secret)
     assert store.told.lookups == ["miss", "miss"]
     assert len(store.told.reads) == 2
@@ -150,7 +149,7 @@ async def test_a_remote_verifier_tells_of_all_of_it(chained: bool) -> None:
     verifier = BrandChain({"sk": remote}) if chained else remote
     secret = MINT.issue()
     await verifier.verify(secret)
-    assert verifier.recall(request_of(secret)) is not None
+    assert verifier.peek(secret.bearer()) is not None
     assert (told.lookups, told.reads) == (["miss", "hit"], [(0.0, True, 0.5)])
     await verifier.aclose()
 

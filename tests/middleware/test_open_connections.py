@@ -21,8 +21,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, protect, public, requires, visit_of
-from spacekey.middleware.ending import ConnectionEnded
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
+from spacekey.middleware.watch import ConnectionEnded
 from support.open_connection import OpenConnection
 from support.virtual_time import VirtualLoop, in_virtual_time
 
@@ -94,7 +94,7 @@ class World:
             workspace_of=workspace_of,
             **settings,
         )
-        self.watch = self.app.gate.watch
+        self.watch = self.app.settings.watch
         self.watch.clock = loop.time
         self.watch.now = lambda: START + timedelta(seconds=loop.time())
 
@@ -214,7 +214,7 @@ class World:
     async def by_hand(self, websocket: WebSocket) -> None:
         await websocket.accept()
         text = await websocket.receive_text()
-        outcome = await visit_of(websocket.scope).present(Secret(text))
+        outcome = await auth_of(websocket.scope).authenticate_with(Secret(text))
         self.log.append(type(outcome))
         self.log.append((await websocket.receive())["type"])
 

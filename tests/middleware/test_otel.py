@@ -27,14 +27,13 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.cached import Reading
+from spacekey.middleware.cached import Reading, cache_over
 from spacekey.middleware.clock import boot_clock, utc_now
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.limits.counted import CountedLimiter
-from spacekey.middleware.observed import cache_over
+from spacekey.middleware.limits.decision import CountedLimiter
 from spacekey.middleware.otel import Telemetry
 from spacekey.middleware.usage import UsageCollector
-from support.asgi_calls import bearer, call, request_of
+from support.asgi_calls import bearer, call
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -158,8 +157,8 @@ async def test_what_memory_answers_is_marked_and_the_warm_path_makes_no_span(sdk
     await verifier.verify(SECRET)
     await verifier.verify(SECRET)
     assert [described(span)["cached"] for span in sdk.spans()] == [False, True]
-    assert verifier.peek(SECRET) == VALID
-    assert verifier.recall(request_of(SECRET)) is not None
+    assert verifier.peek(SECRET.bearer()) == VALID
+    assert verifier.peek(SECRET.bearer()) is not None
     assert len(sdk.spans()) == 2
     assert sdk.points("spacekey.cache.lookups") == {(("result", "miss"),): 1, (("result", "hit"),): 3}
 
@@ -181,7 +180,7 @@ async def test_spans_of_the_read_belong_to_the_verification(sdk: Sdk) -> None:
 
 async def test_a_memory_that_fails_is_verified_past(sdk: Sdk) -> None:
     class Broken(Answering):
-        def peek(self, _: Secret) -> Verdict | None:
+        def peek(self, _: bytes) -> Verdict | None:
             """Fails."""
             raise ValueError
 
@@ -191,7 +190,7 @@ async def test_a_memory_that_fails_is_verified_past(sdk: Sdk) -> None:
 async def test_a_verifier_without_memory_gets_none_and_is_closed_with_its_span(sdk: Sdk) -> None:
     inner = Answering(lambda: VALID)
     verifier = sdk.telemetry.verifier(inner)
-    assert (verifier.peek(SECRET), verifier.recall(request_of(SECRET)), verifier.usage) == (None, None, None)
+    assert (verifier.peek(SECRET.bearer()), verifier.usage) == (None, None)
     await verifier.aclose()
     assert inner.closed
 

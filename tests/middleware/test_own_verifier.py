@@ -61,9 +61,9 @@ class Saying(Verifier):
 class Peeking(Saying):
     """One that knows its answer without waiting."""
 
-    def peek(self, secret: Secret) -> Verdict | None:
+    def peek(self, authorization: bytes) -> Verdict | None:
         """The same."""
-        del secret
+        del authorization
         return self._answer  # type: ignore[return-value]
 
 

@@ -149,10 +149,10 @@ async def test_of_two_middlewares_the_test_token_is_the_outermost_ones() -> None
     inner = TokenMiddleware(Starlette(), MemoryVerifier())
     outer = TokenMiddleware(inner, MemoryVerifier())
     with tokens(outer, scopes=["a:b"]) as token:
-        assert outer.gate.verifier is token.verifier
-        assert inner.gate.verifier is not token.verifier
+        assert outer.settings.authenticator.verifier is token.verifier
+        assert inner.settings.authenticator.verifier is not token.verifier
         with tokens(inner, scopes=["a:b"]) as second:
-            assert inner.gate.verifier is second.verifier
+            assert inner.settings.authenticator.verifier is second.verifier
 
 
 async def test_async_functions_objects_and_parts_of_them_are_fallbacks() -> None:

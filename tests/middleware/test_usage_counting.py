@@ -27,11 +27,11 @@ from spacekey.middleware import (
     TokenMiddleware,
     all_of,
     any_of,
+    auth_of,
     optional,
     protect,
     public,
     requires,
-    visit_of,
 )
 from spacekey.middleware.graphql import Mode, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.limits.memory import MemoryLimiter
@@ -82,7 +82,7 @@ def in_a_thread(request: Request) -> Response:
 
 @optional
 async def looks_itself(request: Request) -> Response:
-    refusal = await visit_of(request.scope).refusal(requires("c"))
+    refusal = await auth_of(request.scope).authorize(requires("c"))
     return refusal or PlainTextResponse("ok")
 
 
@@ -279,9 +279,9 @@ async def test_a_socket_counts_when_it_is_accepted(usage: UsageCollector, kept: 
 async def test_a_socket_that_was_counted_counts_each_later_operation(usage: UsageCollector, kept: Kept) -> None:
     async def endpoint(websocket: WebSocket) -> None:
         await websocket.accept()
-        visit = visit_of(websocket.scope)
-        visit.operation(frozenset("b"))
-        visit.operation(None)
+        auth = auth_of(websocket.scope)
+        auth.record_operation(frozenset("b"))
+        auth.record_operation(None)
         await websocket.close()
 
     app = TokenMiddleware(Starlette(routes=[WebSocketRoute("/socket", requires("a")(endpoint))]), VERIFIER, usage=usage)
@@ -296,7 +296,7 @@ async def test_a_credential_that_comes_later_counts_when_it_is_not_good(usage: U
     @optional
     async def endpoint(websocket: WebSocket) -> None:
         await websocket.accept()
-        outcomes.append(await visit_of(websocket.scope).present(DEAD))
+        outcomes.append(await auth_of(websocket.scope).authenticate_with(DEAD))
         await websocket.close()
 
     app = TokenMiddleware(Starlette(routes=[WebSocketRoute("/socket", endpoint)]), VERIFIER, usage=usage)

@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Scope
 
 from spacekey.domain.outcome import Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
@@ -192,9 +191,9 @@ async def test_the_usual_request_takes_the_warm_path() -> None:
 
 
 @pytest.mark.parametrize("wrong", [RuntimeError("boom")])
-async def test_a_recall_that_fails_decides_nothing(wrong: Exception) -> None:
+async def test_a_peek_that_fails_decides_nothing(wrong: Exception) -> None:
     class Failing(CachedVerifier):
-        def recall(self, scope: Scope) -> Any:
+        def peek(self, authorization: bytes) -> Verdict | None:
             raise wrong
 
     world = World({}, 1.0)
@@ -211,9 +210,9 @@ class Counting(CachedVerifier):
 
     hits = 0
 
-    def recall(self, scope: Scope) -> Any:
+    def peek(self, authorization: bytes) -> Verdict | None:
         """The cache's own, counted."""
-        known = super().recall(scope)
+        known = super().peek(authorization)
         self.hits += known is not None
         return known
 

@@ -212,9 +212,9 @@ async def test_a_space_feed_is_for_that_spaces_token() -> None:
     assert (await talk(app, "/spaces/space_2", bearer(token))).denied_with == 4403
 
 
-async def test_a_visit_takes_credentials_that_come_later_and_can_be_asked_again() -> None:
+async def test_credentials_that_come_later_replace_those_before() -> None:
     from spacekey.domain.outcome import Absent, Reason, Refused, Valid
-    from spacekey.middleware import visit_of
+    from spacekey.middleware import auth_of
 
     verifier = MemoryVerifier()
     secret = verifier.issue("jobs:read")
@@ -222,14 +222,14 @@ async def test_a_visit_takes_credentials_that_come_later_and_can_be_asked_again(
 
     @optional
     async def late(websocket: WebSocket) -> None:
-        visit = visit_of(websocket.scope)
-        seen.append(await visit.outcome())
-        seen.append(type(await visit.present(Secret(secret.reveal()))))
+        auth = auth_of(websocket.scope)
+        seen.append(await auth.authenticate())
+        seen.append(type(await auth.authenticate_with(Secret(secret.reveal()))))
         seen.append(websocket.user.identity)
-        seen.append(visit.passes(requires("jobs:read")))
+        seen.append(auth.authorize_cached(requires("jobs:read")))
         verifier.refuse(secret, Reason.REVOKED)
-        seen.append(await visit.again())
-        seen.append(visit.passes(requires("jobs:read")))
+        seen.append(await auth.authenticate_with(Secret(secret.reveal())))
+        seen.append(auth.authorize_cached(requires("jobs:read")))
         seen.append(websocket.user.is_authenticated)
         await websocket.close()
 

@@ -13,7 +13,7 @@ import pytest
 
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused
 from spacekey.domain.secret import Secret
-from spacekey.middleware.limits.flooded import Flooded
+from spacekey.middleware.limits.flood import Flooded
 from spacekey.resolvers import sessions
 from spacekey.server import session_cookie
 from spacekey.server.session_cookie import COOKIE

@@ -25,10 +25,6 @@ _FRESH = """        if now >= entry.until:
             return None
         self.move_to_end(key)
         return entry"""
-_DECIDES = "        if entry is None or self._clock() >= entry.until:\n            return None"
-_DATED = """        if entry.expires_at is not None and entry.expires_at <= self._now():
-            return None
-"""
 _LOST = "            return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started)"
 _ONLY_UNKNOWN = "elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:"
 _JOINS = "if task is None or task.done():"
@@ -51,13 +47,10 @@ CACHE = (
     _cached(
         "an entry is too old at s + T, not after", "        if now >= entry.until:", "        if now > entry.until:"
     ),
-    _cached("the warm path looks at the age too", _DECIDES, "        if entry is None:\n            return None"),
-    _cached("the warm path looks at the expiry too", _DATED, ""),
     _cached(
         "expiry is looked at on every hit",
         "if expires_at is not None and expires_at <= self._now():",
         "if False:",
-        (_DATED, ""),
     ),
     _cached(
         "an outage is not covered by an old answer",

@@ -15,10 +15,9 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware.introspection import reading_of
+from spacekey.middleware.remote import reading_of
 from spacekey.resolvers.system import System
 from spacekey.server.oauth import described
-from support.asgi_calls import request_of
 from support.world import OPERATOR, example_catalogs
 
 from .house import House
@@ -184,13 +183,10 @@ class Verifying:
 
     async def _serve(self, use: Use) -> None:
         machines = self.story.machines
-        secret, warm = secrets()[use.token], None
+        secret = secrets()[use.token]
         try:
-            way = machines.random.random()
-            if way < 0.5:
-                warm = self.cache.recall(request_of(secret))
-            verdict = self.cache.peek(secret) if way < 0.75 and warm is None else None
-            use.verdict = warm.verdict if warm is not None else verdict or await self.cache.verify(secret)
+            verdict = self.cache.peek(secret.bearer()) if machines.random.random() < 0.75 else None
+            use.verdict = verdict or await self.cache.verify(secret)
         except BaseException as error:
             use.error = error
             if not isinstance(error, asyncio.CancelledError | Exception):

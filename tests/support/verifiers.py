@@ -12,10 +12,9 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.clock import utc_now
 from spacekey.middleware.metrics import AppMetrics
-from spacekey.middleware.observed import ObservedCache, cache_over
 from spacekey.middleware.otel import Telemetry, TracedVerifier
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.middleware.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier

@@ -20,7 +20,7 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires, visit_of
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
 from support.asgi_calls import bearer, call, talk
@@ -289,7 +289,7 @@ async def test_a_warm_request_with_a_limit_waits_for_nothing(memory: MemoryVerif
     passed: list[bool] = []
 
     async def look(scope: Any, receive: Any, send: Any) -> None:
-        passed.append(visit_of(scope).passes(requires("jobs:read")))
+        passed.append(auth_of(scope).authorize_cached(requires("jobs:read")))
 
     middleware = TokenMiddleware(public(look), cache, limits=MemoryLimiter())
     waiting: Awaitable[None] = middleware(
@@ -322,7 +322,7 @@ def test_two_declarations_cost_what_the_dearer_one_costs() -> None:
 
 
 async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
-    from spacekey.middleware.introspection import reading_of
+    from spacekey.middleware.remote import reading_of
 
     answered = reading_of(
         {

@@ -14,9 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import Limiter, redis_accounts
-from spacekey.middleware.limits.redis import RedisLimiter
-from spacekey.middleware.limits.redis_accounts import AWAY_SECONDS, SETTLE_SECONDS, Silence
+from spacekey.middleware.limits import Limiter, redis
+from spacekey.middleware.limits.redis import AWAY_SECONDS, SETTLE_SECONDS, RedisLimiter, Silence
 from support.redis_server import RedisServer
 
 LIMIT = Limit(per_minute=60_000, burst=40)
@@ -311,7 +310,7 @@ async def test_an_event_loop_that_was_busy_is_no_outage() -> None:
         await answered.wait()
         return [1, 0]
 
-    waiting = asyncio.ensure_future(redis_accounts._within(0.01, answer()))
+    waiting = asyncio.ensure_future(redis._within(0.01, answer()))
     await asyncio.sleep(0)
     time.sleep(0.05)  # noqa: ASYNC251 - the busy loop itself
     assert await waiting == [1, 0]

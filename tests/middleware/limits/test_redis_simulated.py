@@ -12,9 +12,8 @@ import random
 import pytest
 
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import redis_accounts
-from spacekey.middleware.limits.redis import RedisLimiter
-from spacekey.middleware.limits.redis_accounts import AWAY_SECONDS, SETTLE_SECONDS
+from spacekey.middleware.limits import redis
+from spacekey.middleware.limits.redis import AWAY_SECONDS, SETTLE_SECONDS, RedisLimiter
 from support.virtual_time import VirtualLoop, in_virtual_time
 
 from .modelled_redis import CALL, Call, ModelledClient, ModelledRedis
@@ -70,7 +69,7 @@ async def admissions(loop: VirtualLoop, seed: int, loading_seconds_max: float = 
     limiters = []
     for _ in range(PROCESSES):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(redis_accounts, "_client", lambda _: ModelledClient(world.server))
+            patch.setattr(redis, "_client", lambda _: ModelledClient(world.server))
             limiters.append(RedisLimiter("model", processes=PROCESSES, timeout_seconds=0.9, clock=loop.time))
     jobs = [asyncio.ensure_future(world.hammer(one)) for one in limiters for _ in range(AT_ONCE)]
     jobs.append(asyncio.ensure_future(world.deaths(loading_seconds_max)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.middleware.limits.redis import RedisLimiter
-from spacekey.middleware.limits.redis_url import check_redis_url
+from spacekey.middleware.limits.redis import RedisLimiter, check_redis_url
 
 WRONG = {
     "": "redis://host:6379/0",
