@@ -20,7 +20,7 @@ from graphql import DocumentNode, GraphQLError, parse, validate
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
-from spacekey.middleware.graphql.decision import walked
+from spacekey.middleware.graphql.analysis import analyze_operation
 from spacekey.middleware.graphql.operations import pick_operation
 
 from ._turns import ratios, show
@@ -93,7 +93,7 @@ def once(work: Callable[[], object]) -> float:
 
 def _walk(schema: ScopedSchema, document: DocumentNode, principal: Principal | None) -> None:
     try:
-        walked(schema.rulebook, pick_operation(document, None), {}, principal, 20_000)
+        analyze_operation(schema.rulebook, pick_operation(document, None), {}, principal, 20_000)
     except GraphQLError:
         return  # beyond the bound, which has cost as much as is let
 

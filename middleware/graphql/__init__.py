@@ -1,4 +1,4 @@
-"""Scopes on the fields of any Strawberry schema, decided once per operation."""
+"""Scopes on the fields of any Strawberry schema, checked once per operation."""
 
 from spacekey.domain.extras import extra
 

@@ -1,50 +1,54 @@
-"""One walk over an operation, answering which of the fields it asks for the caller may not have.
+"""Static analysis of an operation: the fields it selects that the caller may not have.
 
-The walk follows the concrete types a selection can meet: a field asked for through an interface, a union or an untyped
-fragment is looked up in each of them. Nothing here depends on data, so the cost does not either. What was found out
-about a field name, a selection set or a fragment on one set of types is not looked at again, so that neither many
-types behind an interface nor nested fragments multiply the work; and how often the walk may look at the selections of
-a document is bounded by their number.
+The analysis follows the concrete types that a selection can meet: a field selected through an interface, a union or an
+untyped fragment is looked up in each of them. It does not depend on data, and neither does its cost. The result for a
+field name, a selection set or a fragment on one set of types is reused, so that neither many types behind an interface
+nor nested fragments multiply the work; and the steps of one analysis are bounded by the number of selections in the
+document.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
     InlineFragmentNode,
     Node,
     SelectionNode,
     SelectionSetNode,
 )
 
+from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
-from .introspection import Introspection
-from .operations import Conditions
+from .introspection import IntrospectionCost
+from .operations import Conditions, Operation
 from .rules import Rulebook
-from .type_sets import Grouped
+from .type_sets import TypeGroups
 
 DEPTH_MAX = 200
 """Nested selection sets, through fragments too. graphql-core's parser allows as many within one definition."""
 
-LOOKS_MAX = 16
-"""How often the walk may look at a selection, on average. Each distinct set of types that a fragment is spread on is
-one look; with this many the walk is still well below the cost of validating the document."""
+STEPS_PER_SELECTION_MAX = 16
+"""Steps per selection of the document, on average. Each distinct set of types that a fragment is spread on takes one
+step a selection; with this many the analysis still costs well below the validation of the document."""
 
-LOOKS_FREE = 256
-"""Looks for which the selections of a document are not even counted."""
+STEPS_FREE = 256
+"""Steps for which the selections of a document are not even counted."""
 
-GROUPS_PER_LOOK = 16
-"""Groups of types that cost as much to go through as looking at one selection."""
+GROUPS_PER_STEP = 16
+"""Groups of types that cost as much as one step."""
 
 DENIALS_MAX = 101
-"""Denials that are told of an operation, one more than an answer lists. What runs is checked value by value."""
+"""Denials collected from an operation, one more than an answer lists. Execution checks every value again."""
 
 DECISIONS_MAX = 4_096
 """Decisions about sets of types that are kept for the next operations of callers with the same scopes."""
@@ -55,11 +59,11 @@ Trail = tuple["Trail", str] | None
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A coordinate the operation asks for and the caller may not have.
+    """Coordinate that the operation selects and the caller may not have.
 
-    ``certain`` says that wherever this selection is met, it is denied; otherwise other types at the same place are
+    ``certain`` says that the selection is denied wherever it is met; otherwise other types at the same place are
     allowed. ``path`` has response keys (aliases) and no list positions. ``rules`` are those of all types at the place
-    where it is certain, else the rule alone.
+    if the denial is certain, else the rule alone.
     """
 
     type_name: str
@@ -77,19 +81,19 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of one field name on one set of types: those that are denied it, and where the others lead."""
+class FieldDecision:
+    """Decision about a field name on a set of types: those where it is denied, and what it returns on the others."""
 
     denied: int
-    leads_to: int
+    returns: int
     certain: bool
 
 
-class Walk:
-    """Collects the denials of one operation, the first of each coordinate, certain ones before others.
+class OperationAnalysis:
+    """Analysis of one operation for one caller.
 
     :param held: the caller's scopes; None for an anonymous one.
-    :param selections_max: the most selections to look at, however large the document is.
+    :param selections_max: the most steps to take, however large the document is.
     :param denials_max: the most certain denials to collect, and the most of the others.
     """
 
@@ -103,35 +107,36 @@ class Walk:
         denials_max: int = DENIALS_MAX,
     ) -> None:
         self.denials: dict[tuple[str, str], Denial] = {}
-        self.used: set[str] = set()
-        """The scopes by which the caller may have the rest."""
-        self.looks = 0
-        """How much was looked at: selections, and sixteenths of groups of types."""
+        """By type and field name: the first denial of each coordinate, a certain one before others."""
+        self.used_scopes: set[str] = set()
+        """Scopes by which the caller may have the rest."""
+        self.steps = 0
+        """Selections looked at, and a step for every :data:`GROUPS_PER_STEP` groups of types."""
         self._rulebook = rulebook
         self._fragments = fragments
         self._conditions = conditions
         self._held = held
         self._denials_max = denials_max
         self._selections_max = selections_max
-        self._looks_max = min(selections_max, LOOKS_FREE)
+        self._steps_max = min(selections_max, STEPS_FREE)
         self._definition: Node | None = None
-        self._introspection = Introspection(rulebook.introspection, fragments, conditions)
+        self._introspection = IntrospectionCost(rulebook.introspection, fragments, conditions)
         self._seen: set[tuple[int, int]] = set()
-        self._decisions: dict[tuple[str, int], Decision] = {}
-        self._led: dict[tuple[int, int], int] = {}
-        self._told: set[tuple[str, int, bool]] = set()
-        self._certain = 0
+        self._decisions: dict[tuple[str, int], FieldDecision] = {}
+        self._returned: dict[tuple[int, int], int] = {}
+        self._reported: set[tuple[str, int, bool]] = set()
+        self._certain_count = 0
 
     def run(self, root: str, selection_set: SelectionSetNode) -> None:
-        """Walk an operation from its root type.
+        """Analyze the operation from its root type.
 
-        :raises GraphQLError: when the operation is too deep or too large to be checked, or asks for too much
+        :raises GraphQLError: if the operation is too deep or too large to be checked, or asks for too much
             introspection.
         """
         self._definition = selection_set
-        self._visit(selection_set, self._rulebook.sets.of(root), None, 1)
+        self._selection_set(selection_set, self._rulebook.sets.of(root), None, 1)
 
-    def _visit(self, selection_set: SelectionSetNode, possible: int, trail: Trail, depth: int) -> None:
+    def _selection_set(self, selection_set: SelectionSetNode, possible: int, trail: Trail, depth: int) -> None:
         if depth > DEPTH_MAX:
             raise GraphQLError("The operation is nested too deeply to be checked.", selection_set)
         place = (id(selection_set), possible)
@@ -139,30 +144,30 @@ class Walk:
             return
         self._seen.add(place)
         for selection in selection_set.selections:
-            self._look(1, selection)
-            if selection.directives and self._conditions.leave_out(selection.directives):
+            self._count(1, selection)
+            if selection.directives and self._conditions.excludes(selection.directives):
                 continue
             if isinstance(selection, FieldNode):
                 self._field(selection, possible, trail, depth)
                 continue
-            inner = self._fragment(selection)
-            if inner is None:
+            fragment = self._fragment(selection)
+            if fragment is None:
                 continue
             narrowed = possible
-            if inner.type_condition is not None:
-                narrowed &= self._rulebook.sets.of(inner.type_condition.name.value)
+            if fragment.type_condition is not None:
+                narrowed &= self._rulebook.sets.of(fragment.type_condition.name.value)
             if narrowed:
-                self._visit(inner.selection_set, narrowed, trail, depth + 1)
+                self._selection_set(fragment.selection_set, narrowed, trail, depth + 1)
 
-    def _look(self, looks: int, node: Node) -> None:
-        self.looks += looks
-        if self.looks > self._looks_max:
-            self._looks_max = min(self._selections_max, max(LOOKS_FREE, LOOKS_MAX * self._selections()))
-            if self.looks > self._looks_max:
+    def _count(self, steps: int, node: Node) -> None:
+        self.steps += steps
+        if self.steps > self._steps_max:
+            self._steps_max = min(self._selections_max, max(STEPS_FREE, STEPS_PER_SELECTION_MAX * self._selections()))
+            if self.steps > self._steps_max:
                 raise GraphQLError("The operation has too many selections to be checked.", node)
 
     def _selections(self) -> int:
-        """How many selections the operation and all fragments of its document have."""
+        """Count the selections of the operation and of all fragments in its document."""
         count = 0
         waiting: list[SelectionSetNode | None] = [one.selection_set for one in self._fragments.values()]
         if isinstance(self._definition, SelectionSetNode):
@@ -175,7 +180,7 @@ class Walk:
         return count
 
     def _fragment(self, selection: SelectionNode) -> InlineFragmentNode | FragmentDefinitionNode | None:
-        """What a selection other than a field spreads; None for an unknown name, which the executor ignores as well."""
+        """Return the fragment of a selection; None for an unknown name, which the executor ignores as well."""
         if isinstance(selection, FragmentSpreadNode):
             return self._fragments.get(selection.name.value)
         return selection if isinstance(selection, InlineFragmentNode) else None
@@ -185,35 +190,36 @@ class Walk:
         decision = self._decisions.get((name, possible))
         if decision is None:
             if name not in self._rulebook.columns:
-                self._introspection.meet(node)  # __schema and __type; __typename is always allowed
+                self._introspection.add(node)  # __schema and __type; __typename is always allowed
                 return
             decision = self._decisions[name, possible] = self._decide(name, possible, node)
         if decision.denied:
             self._deny(node, decision, trail)
-        if decision.leads_to and node.selection_set is not None:
+        if decision.returns and node.selection_set is not None:
             key = node.alias.value if node.alias else name
-            self._visit(node.selection_set, decision.leads_to, (trail, key), depth + 1)
+            self._selection_set(node.selection_set, decision.returns, (trail, key), depth + 1)
 
-    def _decide(self, name: str, possible: int, node: FieldNode) -> Decision:
-        """Decide about a field for a set of types, the first time that this name is met on them."""
+    def _decide(self, name: str, possible: int, node: FieldNode) -> FieldDecision:
+        """Decide about a field name on a set of types."""
         column = self._rulebook.columns[name]
         here = possible & column.types
-        if here & (here - 1) == 0:  # one type, or none
-            for type_name in self._rulebook.sets.listed(here):
+        if here & (here - 1) == 0:  # at most one type
+            for type_name in self._rulebook.sets.names_of(here):
                 entry = self._rulebook.fields[type_name][name]
                 if entry.rule is not None and not self._satisfies(entry.rule):
-                    return Decision(here, 0, certain=True)
-                return Decision(0, self._rulebook.sets.of(entry.returns), certain=False)
+                    return FieldDecision(here, 0, certain=True)
+                return FieldDecision(0, self._rulebook.sets.of(entry.returns), certain=False)
         denied = self._denied_by(column.rules, here, node)
         allowed = here & ~denied
-        return Decision(denied, self._led_to(column.leads, allowed, node), certain=not allowed)
+        return FieldDecision(denied, self._returned_on(column.returns, allowed, node), certain=not allowed)
 
-    def _denied_by(self, rules: Grouped[Rule], here: int, node: FieldNode) -> int:
+    def _denied_by(self, rules: TypeGroups[Rule], here: int, node: FieldNode) -> int:
+        """Return the types whose rule denies the field to the caller."""
         held = self._held
         if held is None:
             return here & rules.types
-        kept = self._rulebook.kept
-        decided = kept.get((held, id(rules), here))
+        decisions = self._rulebook.decisions
+        decided = decisions.get((held, id(rules), here))
         if decided is None:
             denied, used = 0, frozenset[str]()
             for rule, types in rules.groups:
@@ -223,49 +229,92 @@ class Walk:
                         denied |= types & here
                     else:
                         used |= enough
-            self._look(len(rules.groups) // GROUPS_PER_LOOK, node)
-            if len(kept) >= DECISIONS_MAX:
-                kept.clear()
-            decided = kept[held, id(rules), here] = denied, used
-        self.used |= decided[1]
+            self._count(len(rules.groups) // GROUPS_PER_STEP, node)
+            if len(decisions) >= DECISIONS_MAX:
+                decisions.clear()
+            decided = decisions[held, id(rules), here] = denied, used
+        self.used_scopes |= decided[1]
         return decided[0]
 
-    def _led_to(self, leads: Grouped[int], allowed: int, node: FieldNode) -> int:
-        key = (id(leads), allowed)
-        if key not in self._led:
-            led = 0
-            for lead, types in leads.groups:
+    def _returned_on(self, returns: TypeGroups[int], allowed: int, node: FieldNode) -> int:
+        """Return the types that the field returns on the allowed ones."""
+        key = (id(returns), allowed)
+        if key not in self._returned:
+            returned = 0
+            for one, types in returns.groups:
                 if types & allowed:
-                    led |= lead
-            self._led[key] = led
-            self._look(len(leads.groups) // GROUPS_PER_LOOK, node)
-        return self._led[key]
+                    returned |= one
+            self._returned[key] = returned
+            self._count(len(returns.groups) // GROUPS_PER_STEP, node)
+        return self._returned[key]
 
     def _satisfies(self, rule: Rule) -> bool:
-        """Whether the caller satisfies a rule, noting by which scopes."""
+        """Whether the caller satisfies a rule; if so, its scopes count as used."""
         enough = None if self._held is None else rule.enough_of(self._held)
         if enough is not None:
-            self.used |= enough
+            self.used_scopes |= enough
         return enough is not None
 
-    def _deny(self, node: FieldNode, decision: Decision, trail: Trail) -> None:
+    def _deny(self, node: FieldNode, decision: FieldDecision, trail: Trail) -> None:
         name, denied, certain = node.name.value, decision.denied, decision.certain
-        if (name, denied, certain) in self._told:
+        if (name, denied, certain) in self._reported:
             return
-        self._told.add((name, denied, certain))
+        self._reported.add((name, denied, certain))
         path = _path((trail, node.alias.value if node.alias else name))
         groups = self._rulebook.columns[name].rules.groups if certain else ()
         rules = tuple(rule for rule, types in groups if types & denied)
-        for type_name in self._rulebook.sets.listed(denied):
+        for type_name in self._rulebook.sets.names_of(denied):
             most = self._denials_max
-            if self._certain >= most or (not certain and len(self.denials) >= most):
+            if self._certain_count >= most or (not certain and len(self.denials) >= most):
                 return
             before = self.denials.get((type_name, name))
             rule = self._rulebook.fields[type_name][name].rule
             if rule is None or (before is not None and (before.certain or not certain)):
                 continue
-            self._certain += certain
+            self._certain_count += certain
             self.denials[type_name, name] = Denial(type_name, name, rule, rules or (rule,), path, node, certain)
+
+
+def analyze_operation(
+    rulebook: Rulebook,
+    operation: Operation,
+    variables: Mapping[str, Any] | None,
+    principal: Principal | None,
+    selections_max: int,
+    denials_max: int = DENIALS_MAX,
+) -> OperationAnalysis:
+    """Analyze an operation for ``principal``, None for an anonymous caller.
+
+    :raises GraphQLError: if the operation is too deep or too large to be checked.
+    """
+    root = _root_of(rulebook.schema, operation)
+    conditions = Conditions(rulebook.schema, operation.definition, variables)
+    held = None if principal is None else frozenset(principal.scopes)
+    analysis = OperationAnalysis(rulebook, operation.fragments, conditions, held, selections_max, denials_max)
+    if root is not None:
+        analysis.run(root, operation.definition.selection_set)
+    return analysis
+
+
+def find_denials(
+    rulebook: Rulebook,
+    operation: Operation,
+    variables: Mapping[str, Any] | None,
+    principal: Principal | None,
+    selections_max: int,
+) -> list[Denial]:
+    """Return all that an operation selects and ``principal`` may not have, in the order of its selections.
+
+    :raises GraphQLError: if the operation is too deep or too large to be checked.
+    """
+    analysis = analyze_operation(rulebook, operation, variables, principal, selections_max, denials_max=sys.maxsize)
+    return list(analysis.denials.values())
+
+
+def _root_of(schema: GraphQLSchema, operation: Operation) -> str | None:
+    """Return the name of the root type; None if the schema has none, which the executor refuses by itself."""
+    root = schema.get_root_type(operation.definition.operation)
+    return None if root is None else root.name
 
 
 def _path(trail: Trail) -> tuple[str, ...]:

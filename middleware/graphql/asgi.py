@@ -1,6 +1,6 @@
-"""A ready ASGI app for a schema with scopes: HTTP, and WebSockets over ``graphql-transport-ws`` alone.
+"""ASGI app for a schema with scopes: HTTP, and WebSockets over ``graphql-transport-ws`` alone.
 
-The older ``graphql-ws`` protocol lets operations run before the connection is acknowledged and is not offered.
+The older ``graphql-ws`` protocol is not offered, because it runs operations before the connection is acknowledged.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from spacekey.middleware.watch import LACKING, UNAVAILABLE, Credential, Ending, 
 from spacekey.middleware.wrapper import as_verifier
 
 from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
-from .schema import refuse_unenforced
+from .schema import check_enforced
 from .websocket import (
+    IdempotentCloseAdapter,
     MalformedCredential,
-    OnceClosingAdapter,
-    OpenOperations,
+    ScopedTransportWSHandler,
     check_context,
+    current_handler,
+    handler_of,
     init_credential,
-    operations_of,
-    seat,
-    serving,
-    verify_in_time,
+    set_caller,
+    verify_within_deadline,
 )
 
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -54,7 +54,7 @@ _STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403}
 _REALM = "api"
 BAD_REQUEST = 4400
 UNSET_ACK = UnsetType()
-_LINE = "spacekey.graphql.line"
+_SOCKET_KEY = "spacekey.graphql.socket"
 
 _log = logging.getLogger(__name__)
 
@@ -62,31 +62,31 @@ _log = logging.getLogger(__name__)
 class ScopedGraphQL(GraphQL[Any, Any]):
     """Strawberry's ASGI app, whose ``connection_init`` may carry the credential.
 
-    An operation that is refused whole over HTTP is answered with 401 or 403 where the client prefers
+    Over HTTP, an operation that is refused as a whole is answered with 401 or 403 if the client prefers
     ``application/graphql-response+json``, else with 200; both carry the challenge of RFC 6750 §3.
 
     ``get_context`` must return the request, as ``{"request": request, …}`` or in an attribute ``request``, because the
     caller is found there (unless ``ScopeEnforcement(principal=…)`` finds it elsewhere).
 
     A denial of scopes is an ``error`` message of its operation, and the socket stays open. The socket is closed with
-    4403 for a refused credential, 4400 for a malformed or a second one, 1013 when the verifier cannot tell.
+    4403 for a refused credential, 4400 for a malformed or a second one, and 1013 if the verifier cannot tell.
 
     The credential of an open socket is verified again and again (see :mod:`spacekey.middleware.watch`), whether it
-    came with the handshake or later. When it is refused, the socket is closed with 4401; when nobody can tell, with
-    1013; when a scope has gone, the subscriptions that need it end with an ``error`` message each. Behind a
-    TokenMiddleware that one verifies, with its environment, its deadline, its observer and its ``recheck_seconds``.
+    came with the handshake or later. If it is refused, the socket is closed with 4401; if the verifier cannot tell,
+    with 1013; if it has lost a scope, the subscriptions that need the scope end with an ``error`` message each. Behind
+    a TokenMiddleware, the middleware verifies, with its environment, deadline, observer and ``recheck_seconds``.
 
-    :param schema: a :class:`ScopedSchema`, or a plain one that has no rules.
-    :param verifier: checks credentials of ``connection_init`` where no TokenMiddleware stands before; without either,
-        such a credential is refused.
-    :param recheck_seconds: for how long an answer is relied on while a socket is open.
+    :param schema: a :class:`ScopedSchema`, or a plain one without rules.
+    :param verifier: verifies credentials of ``connection_init`` if the app is not behind a TokenMiddleware; without
+        either, such a credential is refused.
+    :param recheck_seconds: for how long a verdict is relied on while a socket is open.
     :param deadline_seconds: how long a verification by ``verifier`` may take.
-    :param options: those of ``strawberry.asgi.GraphQL``, but for ``subscription_protocols``.
-    :raises ConfigurationError: for a plain schema that carries a rule, which it would not enforce.
+    :param options: those of ``strawberry.asgi.GraphQL`` except ``subscription_protocols``.
+    :raises ConfigurationError: for a plain schema with a rule, which it would not enforce.
     """
 
-    websocket_adapter_class = OnceClosingAdapter
-    graphql_transport_ws_handler_class = OpenOperations
+    websocket_adapter_class = IdempotentCloseAdapter
+    graphql_transport_ws_handler_class = ScopedTransportWSHandler
 
     def __init__(
         self,
@@ -97,28 +97,28 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         deadline_seconds: float = 5.0,
         **options: Any,
     ) -> None:
-        refuse_unenforced(schema)
+        check_enforced(schema)
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
         self._verifier = None if verifier is None else as_verifier(verifier)
         self._deadline_seconds = deadline_seconds
         self._watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or socket. Without a TokenMiddleware before it, a socket gets a line of its own."""
+        """Serve one request or socket. Not behind a TokenMiddleware, the app itself watches a socket's credential."""
         if isinstance(scope.get(KEY), RequestAuth):
-            scope[ON_PRINCIPAL_CHANGED] = partial(_review, scope)
+            scope[ON_PRINCIPAL_CHANGED] = partial(_on_principal_changed, scope)
         elif scope["type"] == "websocket":
-            line = scope[_LINE] = OpenSocket(self._watch, receive, send)
+            socket = scope[_SOCKET_KEY] = OpenSocket(self._watch, receive, send)
             try:
-                await super().__call__(scope, line.receive, line.send)
+                await super().__call__(scope, socket.receive, socket.send)
             finally:
-                await line.close_out()
-                del scope[_LINE]
+                await socket.close_out()
+                del scope[_SOCKET_KEY]
             return
         await super().__call__(scope, receive, send)
 
     async def execute_operation(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """As Strawberry's; an operation that is refused whole is noted for :meth:`create_response`.
+        """Execute as Strawberry does. Of a refused operation, prepare status, headers and media type of the response.
 
         :raises ConfigurationError: if ``get_context`` returned no request.
         """
@@ -138,16 +138,16 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         return result
 
     def create_response(self, response_data: Any, sub_response: Response) -> Response:
-        """As Strawberry's, in the media type that was chosen for a refusal."""
+        """Create the response as Strawberry does, in the media type chosen for a refusal."""
         response = super().create_response(response_data, sub_response)
         if sub_response.media_type is not None:
             response.headers["content-type"] = f"{sub_response.media_type}; charset=utf-8"
         return response
 
     def decode_json(self, data: str | bytes) -> object:
-        """The value of a body or message.
+        """Decode the JSON of a body or message.
 
-        :raises JSONDecodeError: for anything that cannot be read, whatever is wrong with it.
+        :raises JSONDecodeError: for anything that cannot be decoded.
         :raises NonTextMessageReceived: for a message without text.
         """
         if not isinstance(data, str | bytes):
@@ -158,9 +158,9 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             raise JSONDecodeError("it cannot be read", "", 0) from None
 
     def parse_json(self, data: str | bytes) -> Any:
-        """The value of a body: an object, or a list of them.
+        """Decode a body: an object, or a list of objects.
 
-        :raises JSONDecodeError: for anything else.
+        :raises JSONDecodeError: for any other value.
         """
         parsed = super().parse_json(data)
         if not all(isinstance(each, dict) for each in (parsed if isinstance(parsed, list) else [parsed])):
@@ -169,10 +169,10 @@ class ScopedGraphQL(GraphQL[Any, Any]):
 
     async def on_ws_connect(self, context: Any) -> UnsetType:
         """Verify the credential of ``connection_init``, if there is one; else the caller is the handshake's."""
-        socket = serving()
-        websocket = socket.connection
+        handler = current_handler()
+        websocket = handler.connection
         try:
-            secret = init_credential(socket.init_payload)
+            secret = init_credential(handler.init_payload)
         except MalformedCredential as error:
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
         auth, caller = _auth_of(websocket), websocket.scope.get("user")
@@ -183,7 +183,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         if auth is not None:
             outcome = await auth.authenticate_with(secret)
         elif self._verifier is not None:
-            outcome = await verify_in_time(self._verifier, self._deadline_seconds, websocket.scope, secret)
+            outcome = await verify_within_deadline(self._verifier, self._deadline_seconds, websocket.scope, secret)
         else:
             raise ConnectionRejectionError
         if isinstance(outcome, CannotTell):
@@ -191,42 +191,42 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         if not isinstance(outcome, Valid):
             raise ConnectionRejectionError
         if auth is None and self._verifier is not None:
-            seat(websocket, outcome.principal)
-            self._follow(websocket, self._verifier, secret, outcome.principal)
+            set_caller(websocket, outcome.principal)
+            self._recheck(websocket, self._verifier, secret, outcome.principal)
         return UNSET_ACK
 
-    def _follow(self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal) -> None:
-        """Have the credential verified again for as long as the socket is open."""
-        line: OpenSocket = websocket.scope[_LINE]
+    def _recheck(self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal) -> None:
+        """Verify the credential again and again while the socket is open."""
+        socket: OpenSocket = websocket.scope[_SOCKET_KEY]
 
-        async def consider(valid: Valid) -> Ending | None:
+        async def on_valid(valid: Valid) -> Ending | None:
             before: Principal = websocket.scope["user"]
-            seat(websocket, valid.principal)
-            return _review(websocket.scope, before, valid.principal)
+            set_caller(websocket, valid.principal)
+            return _on_principal_changed(websocket.scope, before, valid.principal)
 
         credential = Credential(
             key=secret.digest(),
-            ask=partial(verify_in_time, verifier, self._deadline_seconds, websocket.scope, secret),
+            ask=partial(verify_within_deadline, verifier, self._deadline_seconds, websocket.scope, secret),
             peek=lambda: None,
             principal=principal,
         )
-        line.follow(credential, consider, _log_ending)
+        socket.follow(credential, on_valid, _log_ending)
 
     async def _reject(self, websocket: WebSocket, code: int, reason: str) -> ConnectionRejectionError:
-        """Close with our own code; Strawberry's close for the rejection then finds the socket closed."""
+        """Close the socket with our own code. Strawberry's close for the returned error then does nothing."""
         await websocket.close(code, reason)
         return ConnectionRejectionError()
 
 
 def refusal_status(errors: Sequence[GraphQLError]) -> int | None:
-    """The HTTP status of an operation that was refused whole for its scopes; None if it was for something else."""
+    """Return the HTTP status of an operation that was refused for its scopes; None if it was for another reason."""
     codes = [(error.extensions or {}).get("code") for error in errors if isinstance(error, DenialError)]
     statuses = {_STATUS_OF_CODE[str(code)] for code in codes}
     return min(statuses) if statuses and len(codes) == len(errors) else None
 
 
 def challenge_of(errors: Iterable[GraphQLError], realm: str) -> str:
-    """The challenge of RFC 6750 §3 for programs that look at the status and the headers first."""
+    """Return the challenge of RFC 6750 §3, for clients that look at status and headers first."""
     extensions = [error.extensions or {} for error in errors]
     if all(each.get("code") != INSUFFICIENT_SCOPE for each in extensions):
         return problems.challenge(realm)
@@ -235,11 +235,12 @@ def challenge_of(errors: Iterable[GraphQLError], realm: str) -> str:
 
 
 def response_type(accept: Sequence[str]) -> str | None:
-    """The media type to answer in (GraphQL over HTTP, "Accept"); None if the client takes neither.
+    """Choose the media type of the response (GraphQL over HTTP, "Accept").
 
-    Without an ``Accept`` header, or when anything will do, it is ``application/json``, as older clients expect.
+    Without an ``Accept`` header, or if any type is acceptable, it is ``application/json``, as older clients expect.
 
     :param accept: the values of the header.
+    :returns: None if the client accepts neither.
     """
     accepted = ",".join(accept)
     if not accepted.strip():
@@ -256,7 +257,7 @@ def response_type(accept: Sequence[str]) -> str | None:
 
 
 def _ranges(accepted: str) -> list[tuple[str, float]]:
-    """Media ranges and their weights (RFC 9110 §12.5.1); a weight that cannot be read counts as 0."""
+    """Return the media ranges and their weights (RFC 9110 §12.5.1); a malformed weight counts as 0."""
     found: list[tuple[str, float]] = []
     for part in accepted.split(",")[:100]:
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -279,23 +280,23 @@ def _weight(text: str) -> float:
 
 
 def _auth_of(websocket: WebSocket) -> RequestAuth | None:
-    """What the token middleware knows of this socket, where it stands before."""
+    """Return the token middleware's RequestAuth of the socket; None if the app is not behind it."""
     auth = websocket.scope.get(KEY)
     return auth if isinstance(auth, RequestAuth) else None
 
 
-def _review(scope: Scope, before: Principal, after: Principal) -> Ending | None:
-    """The caller's scopes may have become fewer: subscriptions that need them end, each by itself.
+def _on_principal_changed(scope: Scope, before: Principal, after: Principal) -> Ending | None:
+    """End the subscriptions that need a lost scope. Over HTTP the operation is not known, and the response ends.
 
-    An HTTP response has one operation, which is not known here; it is cut.
+    :returns: how to end the whole connection; None to leave it open.
     """
     if before.scopes <= after.scopes:
         return None
     if scope["type"] == "http":
         return LACKING
-    operations = operations_of(scope)
-    if operations is not None:
-        operations.review()
+    handler = handler_of(scope)
+    if handler is not None:
+        handler.recheck_subscriptions()
     return None
 
 

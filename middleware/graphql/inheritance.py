@@ -1,8 +1,8 @@
-"""The rules that Python classes bring to the GraphQL types made of them.
+"""Rules that a GraphQL type inherits from Python classes.
 
-Strawberry copies the fields of base classes into a type, but not the directives of the base classes. Without what is
-done here, a rule on ``AdminPart`` would vanish in ``class Query(OpenPart, AdminPart)``, in ``merge_types``, in
-``class StrPage(Page[str])``, and wherever a subclass defines a ruled field again.
+Strawberry copies the fields of base classes into a type, but not the directives of the base classes. Without this
+module, a rule on ``AdminPart`` would vanish in ``class Query(OpenPart, AdminPart)``, in ``merge_types``, in
+``class StrPage(Page[str])``, and wherever a subclass redefines a field that has a rule.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing_extensions import Format, get_annotations
 from spacekey.domain.rule import Rule
 
 ReadRule = Callable[[str, Iterable[object]], Rule | None]
-"""Given where directives stand and the directives, the rule they ask for."""
+"""Given a coordinate and the directives there, returns their rule."""
 
 
 class ClassRules:
-    """Looks up the rules of Python classes, each class once."""
+    """Rules of Python classes, each class read once."""
 
     def __init__(self, names: NameConverter, read_rule: ReadRule) -> None:
         self._names = names
@@ -30,11 +30,11 @@ class ClassRules:
         self._known: dict[type, _Class] = {}
 
     def of_field(self, definition: StrawberryObjectDefinition, field: StrawberryField) -> Iterator[Rule | None]:
-        """The rules that the classes of a type bring to one of its fields, all of which must hold.
+        """Yield the rules that a type's classes add to one of its fields, all of which must hold.
 
-        They are, for every class of the MRO that defines the field or defines it again, that class's rule for the
-        field and its own rule. A field counts as the same under its Python and its GraphQL name. A field that
-        ``create_type`` took from another class has the rules of that class too.
+        They are, for every class of the MRO that defines or redefines the field, the class's rule for the field and
+        the class's own rule. A field counts as the same under its Python and its GraphQL name. A field that
+        ``create_type`` copied from another class has the rules of that class too.
         """
         yield self._read_rule(f"{self._names.from_type(definition)}.{self._names.from_field(field)}", field.directives)
         for cls, same in self._same_fields(definition.origin, field):
@@ -43,7 +43,7 @@ class ClassRules:
                 yield cls.rule
 
     def of_type(self, definition: StrawberryObjectDefinition) -> Iterator[Rule | None]:
-        """The rules of a type, all of which must hold: its own, and that of each base that has all of its fields."""
+        """Yield a type's own rule and those of the bases that have all of its fields; all of them must hold."""
         yield self._own(definition)
         for base in definition.origin.__mro__[1:]:
             cls = self._class(base)
@@ -54,7 +54,7 @@ class ClassRules:
         return self._read_rule(self._names.from_type(definition), definition.directives or ())
 
     def _same_fields(self, origin: type, field: StrawberryField) -> Iterator[tuple[_Class, StrawberryField]]:
-        """The field in every class that has it, also where a class has renamed it on the way."""
+        """Yield the field in every class that has it, also where a subclass has renamed it."""
         classes = {cls: self._class(cls) for cls in origin.__mro__}
         python_names, graphql_names = {field.python_name}, {self._names.from_field(field)}
         found: dict[tuple[int, int], tuple[_Class, StrawberryField]] = {}
@@ -62,7 +62,7 @@ class ClassRules:
         while size != len(found):
             size = len(found)
             for cls in list(classes.values()):
-                for same in cls.named(python_names, graphql_names):
+                for same in cls.fields_named(python_names, graphql_names):
                     found[id(cls), id(same)] = cls, same
                     python_names.add(same.python_name)
                     graphql_names.add(self._names.from_field(same))
@@ -79,7 +79,7 @@ class ClassRules:
 
 
 class _Class:
-    """One Python class: its rule, and the fields it has."""
+    """Python class with its rule and its fields."""
 
     def __init__(
         self, cls: type, definition: StrawberryObjectDefinition | None, rule: Rule | None, names: NameConverter
@@ -94,18 +94,18 @@ class _Class:
             self._by_graphql_name[names.from_field(field)] = field
 
     def has(self, field: StrawberryField, names: NameConverter) -> bool:
-        """Whether this class has the field, defined or inherited."""
+        """Whether the class has the field, defined or inherited."""
         return field.python_name in self._by_python_name or names.from_field(field) in self._by_graphql_name
 
-    def named(self, python_names: set[str], graphql_names: set[str]) -> list[StrawberryField]:
-        """Its fields of these names."""
+    def fields_named(self, python_names: set[str], graphql_names: set[str]) -> list[StrawberryField]:
+        """Return the fields with any of these names."""
         return [
             *(self._by_python_name[name] for name in python_names & self._by_python_name.keys()),
             *(self._by_graphql_name[name] for name in graphql_names & self._by_graphql_name.keys()),
         ]
 
     def defines(self, field: StrawberryField) -> bool:
-        """Whether the class defines one of its fields itself; False for one that it only inherits."""
+        """Whether the class itself defines one of its fields, instead of only inheriting it."""
         name = field.python_name
         if name in get_annotations(self._cls, format=Format.FORWARDREF):
             return True
@@ -117,21 +117,21 @@ class _Class:
 
 
 def own_definition(cls: type) -> StrawberryObjectDefinition | None:
-    """What a Strawberry decorator made of this very class; None where only a base class was decorated."""
+    """Return the definition that a Strawberry decorator made of the class itself; None if only a base was decorated."""
     definition = vars(cls).get("__strawberry_definition__")
     return definition if isinstance(definition, StrawberryObjectDefinition) else None
 
 
 def fields_of(cls: type) -> list[StrawberryField]:
-    """The fields of a decorated class, inherited ones too; of any other class those that stand in its body."""
+    """Return the fields of a decorated class, inherited ones included; of any other class those in its body."""
     definition = own_definition(cls)
     if definition is not None:
         return definition.fields
-    return [_named(name, value) for name, value in vars(cls).items() if isinstance(value, StrawberryField)]
+    return [_with_name(name, value) for name, value in vars(cls).items() if isinstance(value, StrawberryField)]
 
 
-def _named(name: str, field: StrawberryField) -> StrawberryField:
-    """A copy that knows its name, which Strawberry tells only the fields of decorated classes."""
+def _with_name(name: str, field: StrawberryField) -> StrawberryField:
+    """Return a copy with its Python name, which Strawberry sets only in decorated classes."""
     named = copy(field)
     named.python_name = name
     return named

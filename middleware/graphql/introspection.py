@@ -1,8 +1,8 @@
-"""Bounds on what one operation may ask about the schema itself: how often, and how much.
+"""Bounds on the introspection of one operation: how often it may ask, and for how much.
 
 Introspection stays available to every caller, so its answer must not be a way to keep a server busy: a document of
 some hundred characters can ask for the whole schema a dozen times, or for the fields of the types of the fields of the
-types. The measure is the question that every tool asks, on the same schema.
+types. The unit of measure is the usual introspection query of tools, on the same schema.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ TIMES_MAX = 2
 """``__schema`` and ``__type`` fields in one operation."""
 
 COST_MAX = 2
-"""Times the cost of the usual introspection query."""
+"""Cost of one operation's introspection, in usual introspection queries."""
 
-_NESTED_MAX = 200
+DEPTH_MAX = 200
+"""Nested selection sets, as in :mod:`.analysis`."""
 
 
 class IntrospectionBounds:
-    """What introspection may cost on one schema. A field costs 1, and what it selects once for each it may answer."""
+    """Cost that introspection may have on one schema.
+
+    A field costs 1, and its selections once for each object that it may return.
+    """
 
     def __init__(self, schema: GraphQLSchema) -> None:
         kinds = schema.type_map.values()
@@ -68,12 +72,12 @@ class IntrospectionBounds:
         )
         fragments = {one.name.value: one for one in usual.definitions if isinstance(one, FragmentDefinitionNode)}
         [operation] = [one for one in usual.definitions if isinstance(one, OperationDefinitionNode)]
-        measure = Introspection(self, fragments, Conditions(schema, operation, {}))
-        self.cost_max = COST_MAX * measure.cost(operation.selection_set, 0)
+        usual_cost = IntrospectionCost(self, fragments, Conditions(schema, operation, {}))
+        self.cost_max = COST_MAX * usual_cost.of(operation.selection_set, 0)
 
 
-class Introspection:
-    """Adds up the introspection of one operation."""
+class IntrospectionCost:
+    """Introspection of one operation, added up."""
 
     def __init__(
         self, bounds: IntrospectionBounds, fragments: Mapping[str, FragmentDefinitionNode], conditions: Conditions
@@ -84,34 +88,34 @@ class Introspection:
         self._costs: dict[str, int] = {}
         self._times = self._spent = 0
 
-    def meet(self, node: FieldNode) -> None:
-        """Take account of a field that no type of the schema has.
+    def add(self, node: FieldNode) -> None:
+        """Add a field that no type of the schema has.
 
-        :raises GraphQLError: when the operation asks for introspection too often, or for too much of it.
+        :raises GraphQLError: if the operation asks for introspection too often, or for too much of it.
         """
         if node.name.value not in ("__schema", "__type"):
             return
         self._times += 1
         if self._times > TIMES_MAX:
             raise GraphQLError(f"An operation may ask for __schema and __type at most {TIMES_MAX} times.", node)
-        self._spent += self.cost(node.selection_set, 0)
+        self._spent += self.of(node.selection_set, 0)
         if self._spent > self._bounds.cost_max:
             raise GraphQLError("The operation asks for too much of the schema at once. Nest less deeply.", node)
 
-    def cost(self, selection_set: SelectionSetNode | None, depth: int) -> int:
-        """What a selection set costs. A fragment is measured once."""
+    def of(self, selection_set: SelectionSetNode | None, depth: int) -> int:
+        """Return the cost of a selection set. Each fragment is measured once."""
         if selection_set is None:
             return 0
-        if depth > _NESTED_MAX:
+        if depth > DEPTH_MAX:
             raise GraphQLError("The operation is nested too deeply to be checked.", selection_set)
         cost = 0
         for selection in selection_set.selections:
-            if selection.directives and self._conditions.leave_out(selection.directives):
+            if selection.directives and self._conditions.excludes(selection.directives):
                 continue
             if isinstance(selection, FragmentSpreadNode):
                 cost += self._of_fragment(selection.name.value, depth)
                 continue
-            inner = self.cost(getattr(selection, "selection_set", None), depth + 1)
+            inner = self.of(getattr(selection, "selection_set", None), depth + 1)
             if isinstance(selection, FieldNode):
                 cost += 1 + self._bounds.rows.get(selection.name.value, 1) * inner
             else:
@@ -120,7 +124,7 @@ class Introspection:
 
     def _of_fragment(self, name: str, depth: int) -> int:
         if name not in self._costs:
-            self._costs[name] = 0  # what keeps a cycle finite where validation was turned off
+            self._costs[name] = 0  # keeps a cycle finite if validation is turned off
             fragment = self._fragments.get(name)
-            self._costs[name] = self.cost(None if fragment is None else fragment.selection_set, depth + 1)
+            self._costs[name] = self.of(None if fragment is None else fragment.selection_set, depth + 1)
         return self._costs[name]

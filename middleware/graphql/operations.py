@@ -1,7 +1,7 @@
-"""The operation to run out of a document, and which of its selections ``@skip`` and ``@include`` leave out.
+"""The operation of a document that will run, and the selections that ``@skip`` and ``@include`` exclude from it.
 
-GraphQL specification (September 2025) §6.1, §3.13.1 and §3.13.2. Only a definite boolean leaves a selection out.
-Whatever is not one counts as selected, so a doubt never opens a field.
+GraphQL specification (September 2025) §6.1, §3.13.1 and §3.13.2. Only a definite boolean excludes a selection. Any
+other value counts as selected, so that a doubt never opens a field.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from graphql.execution.values import get_variable_values
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The one operation that will run, and the document's fragments by name."""
+    """The operation that will run, and the document's fragments by name."""
 
     definition: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
 
 
 def pick_operation(document: DocumentNode, name: str | None) -> Operation:
-    """The operation called ``name``, or the only one.
+    """Return the operation called ``name``, or the only one.
 
-    :raises GraphQLError: without a name when there are several operations, GraphQL specification §6.1; for an
-        unknown name; for fragments with variables of their own, an experiment that the walk does not know.
+    :raises GraphQLError: if there are several operations and no name (GraphQL specification §6.1), for an unknown
+        name, and for fragments with variables of their own, an experiment that the analysis does not support.
     """
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
@@ -56,23 +56,23 @@ def pick_operation(document: DocumentNode, name: str | None) -> Operation:
 
 
 class Conditions:
-    """The booleans of one operation: literals, variables, and variables' defaults, coerced as the executor does."""
+    """``@skip`` and ``@include`` of one operation, with its variables coerced as in the executor."""
 
     def __init__(
         self, schema: GraphQLSchema, operation: OperationDefinitionNode, variables: Mapping[str, object] | None
     ) -> None:
-        """``variables`` are the raw ones of the request; None means that nothing is known about them."""
+        """Take the raw variables of the request, or None if they are unknown."""
         self._schema = schema
         self._operation = operation
         self._variables = variables
         self._coerced: Mapping[str, object] | None = None
 
-    def leave_out(self, directives: Sequence[DirectiveNode]) -> bool:
-        """Whether the selection with these directives is certainly not executed."""
+    def excludes(self, directives: Sequence[DirectiveNode]) -> bool:
+        """Whether a selection with these directives is certainly not executed."""
         return self._argument(directives, "skip") is True or self._argument(directives, "include") is False
 
     def _argument(self, directives: Sequence[DirectiveNode], name: str) -> object:
-        """The ``if`` of the first directive of that name: the executor, too, looks at the first only."""
+        """Return the ``if`` of the first directive of that name, the only one that the executor looks at."""
         for directive in directives:
             if directive.name.value == name:
                 values = [one.value for one in directive.arguments or () if one.name.value == "if"]
@@ -89,7 +89,7 @@ class Conditions:
         return None
 
     def _coerce(self) -> Mapping[str, object]:
-        """Coerce the boolean variables alone: others may be large, and are the executor's to judge."""
+        """Coerce the boolean variables alone: others may be large, and the executor checks them."""
         if self._variables is None:
             return {}
         booleans = [one for one in self._operation.variable_definitions or () if _name_of(one.type) == "Boolean"]
@@ -98,7 +98,7 @@ class Conditions:
 
 
 def _name_of(node: TypeNode) -> str | None:
-    """The name of a plain or non-null type; None for a list."""
+    """Return the name of a plain or non-null type; None for a list."""
     if isinstance(node, NonNullTypeNode):
         return _name_of(node.type)
     return node.name.value if isinstance(node, NamedTypeNode) else None

@@ -1,8 +1,9 @@
-"""Refuses a rule that stands where nothing reads it. Strawberry itself lets a directive stand anywhere.
+"""Start-up checks of where rules stand: a rule that nothing reads, or that Strawberry drops, is refused.
 
-A rule that is not read leaves its field open, and neither Strawberry nor Python has anything to say about it. Places
-where Strawberry looks for directives are those of :mod:`.directives`; every other place is a value in an annotation,
-such as ``Annotated[str, requires_scopes("jobs:read")]``, a default value, or metadata.
+Strawberry accepts a directive anywhere. A rule that is not read leaves its field open, and neither Strawberry nor
+Python reports it. Strawberry looks for directives on the elements that :func:`~.directives.schema_elements` yields;
+every other place is a value in an annotation, such as ``Annotated[str, requires_scopes("jobs:read")]``, a default
+value, or metadata.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing_extensions import Format, get_annotations
 
 from spacekey.domain.errors import RuleError
 
-from .directives import Element, RequiresScopes, carries_rule, definition_of, directives_on, elements
+from .directives import Element, RequiresScopes, definition_of, directives_on, has_rule, schema_elements
 from .inheritance import fields_of, own_definition
 
 MISPLACED = "a rule cannot be enforced here; put it on a field, an object or an interface"
@@ -44,25 +45,27 @@ UNREAD = (
 )
 
 
-def refuse_misplaced(schema: GraphQLSchema) -> None:
-    """Raise :class:`RuleError` for a rule anywhere but on a field, an object or an interface.
+def check_placement(schema: GraphQLSchema) -> None:
+    """Refuse a rule anywhere but on a field, an object or an interface.
 
-    Federation allows its own directive on scalars and enums, where it counts as the rule of a return type. What is no
-    directive at all is refused wherever it stands.
+    Federation allows its own directive on scalars and enums, where it counts as the rule of a return type. A value
+    that is not a directive is refused on every element.
+
+    :raises RuleError: names the coordinate.
     """
-    unread = _Unread()
-    for where, element in elements(schema):
+    unread = _UnreadRules()
+    for where, element in schema_elements(schema):
         directives = directives_on(where, element)
         if isinstance(element, GraphQLScalarType | GraphQLEnumType):
             misplaced = any(isinstance(one, RequiresScopes) for one in directives)
         elif isinstance(element, GraphQLField | GraphQLObjectType | GraphQLInterfaceType):
             misplaced = False
         else:
-            misplaced = carries_rule(directives)
+            misplaced = has_rule(directives)
         if misplaced:
             raise RuleError(f"{where}: {MISPLACED}")
-    # Only now what stands further from where Strawberry looks, for which fewer words can say where that is.
-    for where, element in elements(schema):
+    # Other places last: their messages can only name the element, and not the place within it.
+    for where, element in schema_elements(schema):
         if isinstance(element, GraphQLInputObjectType) and _inherits_rule(definition_of(element)):
             raise RuleError(f"{where}: {MISPLACED}")
         if unread.in_definition(definition_of(element)):
@@ -73,18 +76,20 @@ def refuse_misplaced(schema: GraphQLSchema) -> None:
             raise RuleError(f"{where}: {UNREAD}")
 
 
-def refuse_merged(schema: GraphQLSchema) -> None:
-    """Raise :class:`RuleError` for two classes of one qualified name whose rules differ.
+def check_duplicate_classes(schema: GraphQLSchema) -> None:
+    """Refuse two classes of the same qualified name whose rules differ.
 
     Strawberry takes classes of the same module and qualified name for one class that was imported again, and keeps the
-    first: what a function makes twice, ``make_item("a")`` and ``make_item("b")``, would have the first one's rules.
+    first. If one function makes two, as ``make_item("a")`` and ``make_item("b")``, only the first's rules would hold.
+
+    :raises RuleError: names the element that uses the second class.
     """
     definitions = [definition_of(kind) for kind in schema.type_map.values()]
     kept = {one.origin for one in definitions if isinstance(one, StrawberryObjectDefinition)}
     named: dict[tuple[str, str], list[type]] = {}
     for cls in kept:
         named.setdefault((cls.__module__, cls.__qualname__), []).append(cls)
-    for where, element in elements(schema):
+    for where, element in schema_elements(schema):
         for cls in _classes_used(element):
             same = () if cls in kept else named.get((cls.__module__, cls.__qualname__), ())
             if any(_rules_of(one) != _rules_of(cls) for one in same):
@@ -95,7 +100,7 @@ def refuse_merged(schema: GraphQLSchema) -> None:
 
 
 def _classes_used(element: Element) -> Iterator[type]:
-    """The Python classes that an element of a schema was written with."""
+    """Yield the Python classes that the definition of an element refers to."""
     definition = definition_of(element)
     if isinstance(element, GraphQLField) and isinstance(definition, StrawberryField):
         yield from _classes_in(definition.type)
@@ -107,7 +112,7 @@ def _classes_used(element: Element) -> Iterator[type]:
 
 
 def _classes_in(kind: object) -> Iterator[type]:
-    """The Python classes that a field's type comes down to."""
+    """Yield the Python classes in a field's type, within lists, optionals and unions too."""
     if isinstance(kind, LazyType):
         kind = kind.resolve_type()
     if isinstance(kind, StrawberryContainer):
@@ -120,7 +125,7 @@ def _classes_in(kind: object) -> Iterator[type]:
 
 
 def _rules_of(cls: type) -> list[object]:
-    """The rules on a class, its bases and all their fields."""
+    """Return the rules on a class, its bases and all their fields."""
     found: list[object] = []
     for base in cls.__mro__:
         own = own_definition(base)
@@ -138,57 +143,57 @@ def _inherits_rule(definition: object) -> bool:
         return False
     for base in definition.origin.__mro__:
         own = own_definition(base)
-        if (own is not None and carries_rule(own.directives or ())) or any(
-            carries_rule(field.directives) for field in fields_of(base)
+        if (own is not None and has_rule(own.directives or ())) or any(
+            has_rule(field.directives) for field in fields_of(base)
         ):
             return True
     return False
 
 
-class _Unread:
-    """Looks for rules in what Strawberry reads other things from. Nothing is looked at twice."""
+class _UnreadRules:
+    """Search for rules in annotations, defaults and metadata, where only other things are read; each value once."""
 
     def __init__(self) -> None:
         self._seen: dict[int, object] = {}
 
     def in_definition(self, definition: object) -> bool:
-        """Whether what Strawberry made of an element holds a rule that is not read."""
+        """Whether the Strawberry definition of an element contains a rule that is not read."""
         if isinstance(definition, StrawberryField):
             return self._in_field(definition)
         if isinstance(definition, StrawberryArgument):
-            return self._in_annotation(definition.type_annotation) or self._holds(
+            return self._in_annotation(definition.type_annotation) or self._contains_rule(
                 [definition.default, dict(definition.metadata or {})]
             )
         if isinstance(definition, StrawberryEnumDefinition):
             members: Any = definition.wrapped_cls
-            return self._holds([*get_annotations(members, format=Format.FORWARDREF).values()]) or any(
-                self._holds(one.value) for one in members if isinstance(one, Enum)
+            return self._contains_rule([*get_annotations(members, format=Format.FORWARDREF).values()]) or any(
+                self._contains_rule(one.value) for one in members if isinstance(one, Enum)
             )
         if isinstance(definition, StrawberryUnion):
             return any(self._in_annotation(one) for one in definition.type_annotations)
         return False
 
     def in_classes(self, cls: type) -> bool:
-        """Whether a class or one of its bases holds such a rule: in a field that was redefined, or made concrete."""
+        """Whether a class or one of its bases has an unread rule, also in a field that a subclass redefines."""
         return any(self._in_class(base) for base in cls.__mro__)
 
     def _in_class(self, cls: type) -> bool:
-        """Whether a class has an unread rule: an undecorated one has no fields that its annotations could describe."""
+        """Whether a class has an unread rule. The annotations of an undecorated class do not describe fields."""
         if any(self._in_field(field) for field in fields_of(cls)):
             return True
         for one in vars(cls).get("__pydantic_fields__", {}).values():
             unread = [item for item in one.metadata if not isinstance(item, StrawberryField)]
-            if self._holds([one.annotation, *unread]):
+            if self._contains_rule([one.annotation, *unread]):
                 return True
         if own_definition(cls) is not None or cls.__module__ in ("builtins", "typing", "abc"):
             return False
-        return self._holds(list(get_annotations(cls, format=Format.FORWARDREF).values()))
+        return self._contains_rule(list(get_annotations(cls, format=Format.FORWARDREF).values()))
 
     def _in_field(self, field: StrawberryField) -> bool:
-        if self._known(field):
+        if self._seen_before(field):
             return False
         values = [field.default, field.default_value, dict(field.metadata or {})]
-        if self._in_annotation(field.type_annotation) or self._holds(values):
+        if self._in_annotation(field.type_annotation) or self._contains_rule(values):
             return True
         resolver = field.base_resolver
         if resolver is None:
@@ -197,7 +202,7 @@ class _Unread:
             resolver.type_annotation,
             *resolver.strawberry_annotations.values(),
         )
-        return any(self._in_annotation(one) for one in annotations) or self._holds(
+        return any(self._in_annotation(one) for one in annotations) or self._contains_rule(
             [
                 one.default
                 for one in resolver.signature.parameters.values()
@@ -206,22 +211,23 @@ class _Unread:
         )
 
     def _in_annotation(self, annotation: StrawberryAnnotation | None) -> bool:
-        # Not evaluated are names that exist for type checkers alone, as those of ``info`` and of other reserved
-        # parameters may be; what Strawberry needs, it has evaluated by now.
-        return annotation is not None and self._holds(annotation.annotation)
+        # Not evaluated here: names of ``info`` and other reserved parameters may exist for type checkers alone, and
+        # Strawberry has evaluated by now what it needs.
+        return annotation is not None and self._contains_rule(annotation.annotation)
 
-    def _holds(self, value: object) -> bool:
+    def _contains_rule(self, value: object) -> bool:
         """Whether a value, an annotation or anything in it is a rule."""
         if isinstance(value, _RULES):
             return True
-        if self._known(value):
+        if self._seen_before(value):
             return False
-        return any(self._holds(one) for one in _parts(value))
+        return any(self._contains_rule(one) for one in _parts(value))
 
-    def _known(self, value: object) -> bool:
+    def _seen_before(self, value: object) -> bool:
+        """Whether a value was looked at before; remembers it."""
         if id(value) in self._seen:
             return True
-        self._seen[id(value)] = value  # kept, or another object could get its id
+        self._seen[id(value)] = value  # a reference, or another object could get its id
         return False
 
 
@@ -229,7 +235,7 @@ _RULES = (RequiresScopes, federation.RequiresScopes, federation.Authenticated, f
 
 
 def _parts(value: object) -> Iterator[object]:
-    """What a value in an annotation is made of."""
+    """Yield the parts of a value in an annotation."""
     if isinstance(value, str | bytes | int | float):
         return
     if get_origin(value) is Annotated:
@@ -249,7 +255,7 @@ def _parts(value: object) -> Iterator[object]:
     elif not isinstance(value, type):
         yield from get_args(value)
         yield from (getattr(value, name, None) for name in ("__supertype__", "__value__"))
-        # strawberry.field, strawberry.argument and strawberry.enum as metadata; what is read has been taken out
+        # strawberry.field, strawberry.argument and strawberry.enum as metadata; those that Strawberry reads are gone
         directives = getattr(value, "directives", None)
         if isinstance(directives, list | tuple):
             yield from directives

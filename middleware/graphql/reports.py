@@ -1,4 +1,4 @@
-"""What a schema asks of its callers: the rule of every coordinate, and of one operation the least token."""
+"""Reports of the scopes that a schema requires: for every coordinate, and for one operation."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from spacekey.domain.errors import RuleError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import Rule, all_of, any_of
 
-from .decision import find_denials, grave_denials
+from .analysis import find_denials
+from .decision import decisive_denials
 from .operations import pick_operation
-from .rules import Rulebook, compile_rules, rules_in_words
-from .schema import ScopedSchema, refuse_unenforced
+from .rules import Rulebook, compile_rules, describe_rules
+from .schema import ScopedSchema, check_enforced
 from .settings import SELECTIONS_MAX
+
+CANDIDATES_MAX = 1_000
+"""Sets of scopes that are tried for one operation."""
 
 
 def scope_report(schema: strawberry.Schema | Rulebook) -> dict[str, str]:
-    """Coordinate → effective rule in words, or ``public``; objects and interfaces, sorted.
+    """Return the effective rule of every coordinate in words, or ``public``; objects and interfaces, sorted.
 
     Introspection (``__schema``, ``__type``, ``__typename``) is left out.
 
-    :raises ConfigurationError: for a plain schema that carries a rule, which nothing enforces.
+    :raises ConfigurationError: for a plain schema with a rule, which nothing enforces.
     """
     if isinstance(schema, Rulebook):
-        return rules_in_words(schema)
+        return describe_rules(schema)
     if isinstance(schema, ScopedSchema):
-        return rules_in_words(schema.rulebook)
-    refuse_unenforced(schema)
-    return rules_in_words(compile_rules(schema._schema))
-
-
-CANDIDATES_MAX = 1_000
+        return describe_rules(schema.rulebook)
+    check_enforced(schema)
+    return describe_rules(compile_rules(schema._schema))
 
 
 def required_scopes(
@@ -47,16 +48,16 @@ def required_scopes(
     *,
     variables: Mapping[str, Any] | None = None,
 ) -> Rule:
-    """The rule of a whole operation, over any Strawberry schema whose fields carry the directive.
+    """Return the rule of a whole operation, over any Strawberry schema whose fields have the directive.
 
-    A place where values of several types can turn up needs the scopes of one of them: a query is refused only when none
-    is allowed, and values of the others come as null. A mutation needs those of all: it is refused when any of them is
-    denied. An operation without rules gives ``[[]]``.
+    A selection that can return several types needs the scopes of one of them: a query is refused only if all are
+    denied, and values of denied types are null. A mutation needs the scopes of all of them: it is refused if any is
+    denied. The rule of an operation without rules is ``[[]]``.
 
-    :param variables: those of a request. Without them every ``@skip`` and ``@include`` that hangs on a variable counts
-        as selected.
-    :raises GraphQLError: when the document is not valid for the schema, or the operation is not in it.
-    :raises RuleError: when too many combinations of scopes would do.
+    :param variables: the variables of a request. Without them, every selection whose ``@skip`` or ``@include`` depends
+        on a variable counts.
+    :raises GraphQLError: if the document is not valid for the schema, or does not contain the operation.
+    :raises RuleError: if too many combinations of scopes would do.
     """
     parsed = parse(document) if isinstance(document, str) else document
     for error in validate(schema._schema, parsed):
@@ -65,18 +66,20 @@ def required_scopes(
     operation = pick_operation(parsed, operation_name)
     all_types = operation.definition.operation is OperationType.MUTATION
 
-    enough: list[frozenset[str]] = []
+    sufficient: list[frozenset[str]] = []
     seen = {frozenset[str]()}
     waiting = deque(seen)
     while waiting:
         held = waiting.popleft()
-        if any(one <= held for one in enough):
+        if any(one <= held for one in sufficient):
             continue
-        somebody = Principal(id="", kind=Kind.WORKSPACE, scopes=held)
-        denials = find_denials(rulebook, operation, variables, somebody, SELECTIONS_MAX)
-        needed = [denial.rule if all_types else any_of(*denial.rules) for denial in grave_denials(operation, denials)]
+        candidate = Principal(id="", kind=Kind.WORKSPACE, scopes=held)
+        denials = find_denials(rulebook, operation, variables, candidate, SELECTIONS_MAX)
+        needed = [
+            denial.rule if all_types else any_of(*denial.rules) for denial in decisive_denials(operation, denials)
+        ]
         if not needed:
-            enough.append(held)
+            sufficient.append(held)
             continue
         for alternative in reduce(and_, needed).alternatives:
             more = held | alternative
@@ -85,4 +88,4 @@ def required_scopes(
                 waiting.append(more)
         if len(seen) > CANDIDATES_MAX:
             raise RuleError(f"more than {CANDIDATES_MAX} combinations of scopes would do; ask for fewer fields")
-    return any_of(*(all_of(*sorted(one)) for one in enough))
+    return any_of(*(all_of(*sorted(one)) for one in sufficient))

@@ -1,9 +1,9 @@
-"""Rules of a schema: compiled once at start-up for every field, and compared with what its owner means to be public.
+"""Rules of a schema, compiled once at start-up, and the checks that no field is public by mistake.
 
-The rule of a field is its own, and its type's, and those of the same field and of the type in every interface the
-type implements, and those of the Python classes it comes from (see :mod:`.inheritance`), and that of the type it
-returns. An interface cannot be used to get round its types, nor a type to get round its interfaces. A field that
-returns an interface or a union needs what one of the concrete types needs, or there is nothing it could return.
+The rule of a field combines its own, its type's, those of the same field and of the type in every interface that the
+type implements, those of the Python classes it comes from (see :mod:`.inheritance`), and that of the type it returns.
+So an interface is no way round the rules of its types, nor a type round those of its interfaces. A field that returns
+an interface or a union needs what one of the concrete types needs, or there is nothing it could return.
 """
 
 from __future__ import annotations
@@ -32,22 +32,20 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import Rule, any_of
 from spacekey.domain.suggest import did_you_mean
 
-from .directives import both, declared_rule, definition_of, directives_on, written_directives
+from .directives import both, definition_of, directives_on, read_directives, read_rule
 from .inheritance import ClassRules
 from .introspection import IntrospectionBounds
-from .placement import refuse_merged, refuse_misplaced
+from .placement import check_duplicate_classes, check_placement
 from .type_sets import Column, TypeSets
 
 Composite = GraphQLObjectType | GraphQLInterfaceType
-Kept = dict[tuple[frozenset[str], int, int], tuple[int, frozenset[str]]]
+Decisions = dict[tuple[frozenset[str], int, int], tuple[int, frozenset[str]]]
 """By scopes, rules (their id) and set of types: the types that are denied, and the scopes that allow the others."""
-
-NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry:
-    """One field of one type: its rule (None: public) and the name of the type it returns."""
+    """Field of a type: its rule (None: public) and the name of the type it returns."""
 
     rule: Rule | None
     returns: str
@@ -55,13 +53,13 @@ class FieldEntry:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """What :func:`compile_rules` makes of a schema. Names are GraphQL names.
+    """Compiled rules of a schema, under GraphQL names.
 
     ``fields`` has concrete types only, ``abstract`` the interfaces, for the report. ``possible`` gives the concrete
     types of every object, interface and union, ``types`` the rule of every object and interface itself. ``sets`` and
-    ``columns`` are the same for whole sets of types. ``added`` has the coordinates that Apollo Federation adds,
-    ``introspection`` what may be asked about the schema itself.
-    ``__typename`` is in none of them: it is always allowed.
+    ``columns`` are the same for whole sets of types. ``federation_fields`` has the coordinates that Apollo Federation
+    adds, ``introspection`` the bounds on questions about the schema itself. ``__typename`` appears nowhere, because it
+    is always allowed.
     """
 
     schema: GraphQLSchema
@@ -71,12 +69,10 @@ class Rulebook:
     types: dict[str, Rule | None]
     sets: TypeSets
     columns: dict[str, Column]
-    added: frozenset[str]
+    federation_fields: frozenset[str]
     introspection: IntrospectionBounds
-    kept: dict[tuple[frozenset[str], int, int], tuple[int, frozenset[str]]] = dataclasses.field(
-        default_factory=dict, compare=False
-    )
-    """What a caller's scopes come to for the rules of a set of types, so that the next operation need not ask again."""
+    decisions: Decisions = dataclasses.field(default_factory=dict, compare=False)
+    """Cache of what a caller's scopes allow and deny, for the next operations with the same scopes."""
 
 
 def compile_rules(
@@ -84,13 +80,13 @@ def compile_rules(
 ) -> Rulebook:
     """Compile the rules of a schema that Strawberry built.
 
-    :param known_scopes: when given, a rule that names any other scope is refused, with near matches.
+    :param known_scopes: if given, a rule that names any other scope is refused, with near matches.
     :param ignore_policy: leave federation's ``@policy`` to a router instead of refusing it.
-    :raises RuleError: names the coordinate and what is wrong with its rule, or a place where a rule is not read.
+    :raises RuleError: for a mistake in a rule, or a rule in a place where it is not read; names the coordinate.
     """
-    refuse_misplaced(schema)
-    refuse_merged(schema)
-    return _Compiler(schema, None if known_scopes is None else frozenset(known_scopes), ignore_policy).rulebook()
+    check_placement(schema)
+    check_duplicate_classes(schema)
+    return _Compiler(schema, None if known_scopes is None else frozenset(known_scopes), ignore_policy).compile()
 
 
 class _Compiler:
@@ -105,22 +101,22 @@ class _Compiler:
             name: _possible(schema, kind) for name, kind in schema.type_map.items() if not is_introspection_type(kind)
         }
 
-    def rulebook(self) -> Rulebook:
+    def compile(self) -> Rulebook:
         fields: dict[str, dict[str, FieldEntry]] = {}
         abstract: dict[str, dict[str, FieldEntry]] = {}
         types: dict[str, Rule | None] = {}
-        added: set[str] = set()
+        federation_fields: set[str] = set()
         for name, kind in self._schema.type_map.items():
             if not isinstance(kind, Composite) or is_introspection_type(kind):
                 continue
             types[name] = self._of_type(kind)
             (fields if isinstance(kind, GraphQLObjectType) else abstract)[name] = self._entries(kind)
             for key, field in kind.fields.items():
-                if added_by_federation(field):
-                    added.add(f"{name}.{key}")
-                if adds_service(field):
+                if is_federation_field(field):
+                    federation_fields.add(f"{name}.{key}")
+                if is_federation_service(field):
                     service = get_named_type(field.type)
-                    added |= {f"{service.name}.{inner}" for inner in getattr(service, "fields", ())}
+                    federation_fields |= {f"{service.name}.{inner}" for inner in getattr(service, "fields", ())}
         sets = TypeSets(self._possible)
         columns = sets.columns(
             {
@@ -136,7 +132,7 @@ class _Compiler:
             types,
             sets,
             columns,
-            frozenset(added),
+            frozenset(federation_fields),
             IntrospectionBounds(self._schema),
         )
 
@@ -145,7 +141,7 @@ class _Compiler:
         for name, field in owner.fields.items():
             returned = get_named_type(field.type)
             rules = [*self._of_field(owner, name, field), self._of_returned(returned)]
-            if not adds_service(field):
+            if not is_federation_service(field):
                 rules.append(self._of_type(owner))
             for one in owner.interfaces:
                 if name in one.fields:
@@ -156,12 +152,12 @@ class _Compiler:
     def _of_field(self, owner: Composite, name: str, field: GraphQLField) -> Iterator[Rule | None]:
         where = f"{owner.name}.{name}"
         yield self._rule_on(where, directives_on(where, field))
-        definition, written = definition_of(owner), definition_of(field)
-        if isinstance(definition, StrawberryObjectDefinition) and isinstance(written, StrawberryField):
-            yield from self._classes.of_field(definition, written)
+        definition, field_definition = definition_of(owner), definition_of(field)
+        if isinstance(definition, StrawberryObjectDefinition) and isinstance(field_definition, StrawberryField):
+            yield from self._classes.of_field(definition, field_definition)
 
     def _of_type(self, kind: GraphQLNamedType) -> Rule | None:
-        """A type's own rule, those of the interfaces it implements, and what its Python classes bring."""
+        """Combine a type's own rule, those of the interfaces it implements, and those of its Python classes."""
         if kind.name not in self._types:
             definition = definition_of(kind)
             rules = [self._rule_on(kind.name, directives_on(kind.name, kind))]
@@ -173,7 +169,7 @@ class _Compiler:
         return self._types[kind.name]
 
     def _of_returned(self, kind: GraphQLNamedType) -> Rule | None:
-        """What it takes to be given a value of a type: for an interface or a union, what one of its types takes."""
+        """Return the rule of being given a value of a type: for an interface or a union, of any one of its types."""
         if not is_abstract_type(kind):
             return self._of_type(kind)
         if kind.name not in self._returned:
@@ -184,16 +180,16 @@ class _Compiler:
         return self._returned[kind.name]
 
     def _rule_on(self, where: str, directives: Iterable[object]) -> Rule | None:
-        rule = declared_rule(where, written_directives(where, directives), ignore_policy=self._ignore_policy)
+        rule = read_rule(where, read_directives(where, directives), ignore_policy=self._ignore_policy)
         if rule is not None and self._known is not None:
             rule.check_known(self._known, where)
         return rule
 
 
-def adds_service(field: GraphQLField) -> bool:
-    """Whether this is the ``_service`` that Strawberry adds for Apollo Federation, from which routers read the schema.
+def is_federation_service(field: GraphQLField) -> bool:
+    """Whether Strawberry adds the field as Apollo Federation's ``_service``, from which routers read the schema.
 
-    Strawberry puts the directives of the user's root type on the type that it makes of the two.
+    Its type carries the directives of the user's root type too, because Strawberry merges the two.
     """
     resolver = _resolver_of(field)
     return (
@@ -202,14 +198,16 @@ def adds_service(field: GraphQLField) -> bool:
     )
 
 
-def added_by_federation(field: GraphQLField) -> bool:
-    """Whether Strawberry adds the field for Apollo Federation: ``_service`` and ``_entities``."""
-    return adds_service(field) or isinstance(getattr(_resolver_of(field), "__self__", None), federation_schema.Schema)
+def is_federation_field(field: GraphQLField) -> bool:
+    """Whether Strawberry adds the field for Apollo Federation, as ``_service`` or ``_entities``."""
+    return is_federation_service(field) or isinstance(
+        getattr(_resolver_of(field), "__self__", None), federation_schema.Schema
+    )
 
 
 def _resolver_of(field: GraphQLField) -> object:
-    written = definition_of(field)
-    resolver = written.base_resolver if isinstance(written, StrawberryField) else None
+    definition = definition_of(field)
+    resolver = definition.base_resolver if isinstance(definition, StrawberryField) else None
     return None if resolver is None else resolver.wrapped_func
 
 
@@ -223,7 +221,7 @@ def _possible(schema: GraphQLSchema, kind: GraphQLNamedType) -> frozenset[str]:
         return frozenset((kind.name,))
     if is_abstract_type(kind):
         return frozenset(one.name for one in schema.get_possible_types(kind))
-    return NOTHING
+    return frozenset()
 
 
 def _all(where: str, rules: Iterable[Rule | None]) -> Rule | None:
@@ -243,17 +241,17 @@ def _any(where: str, rules: Iterable[Rule]) -> Rule:
 PUBLIC = "public"
 
 
-def rules_in_words(rulebook: Rulebook) -> dict[str, str]:
-    """Coordinate → effective rule in words, or ``public``; objects and interfaces, sorted."""
-    return {where: PUBLIC if rule is None else str(rule) for where, rule in _rules(rulebook).items()}
+def describe_rules(rulebook: Rulebook) -> dict[str, str]:
+    """Return the effective rule of every coordinate in words, or ``public``; objects and interfaces, sorted."""
+    return {where: PUBLIC if rule is None else str(rule) for where, rule in _rules_by_coordinate(rulebook).items()}
 
 
-def refuse_wrong_public(rulebook: Rulebook, public: Collection[str]) -> None:
-    """Raise :class:`ConfigurationError` for a name in ``public`` that the schema lacks, or gives a rule.
+def check_public(rulebook: Rulebook, public: Collection[str]) -> None:
+    """Check that every name in ``public`` is in the schema and public: a coordinate, or at least one field of a type.
 
-    A coordinate must have no rule, a type at least one field without.
+    :raises ConfigurationError: names the first that is wrong.
     """
-    rules = _rules(rulebook)
+    rules = _rules_by_coordinate(rulebook)
     types = {coordinate.partition(".")[0] for coordinate in rules}
     half_open = {coordinate.partition(".")[0] for coordinate, rule in rules.items() if rule is None}
     for name in sorted(public):
@@ -269,28 +267,31 @@ def refuse_wrong_public(rulebook: Rulebook, public: Collection[str]) -> None:
             raise ConfigurationError(f"public names '{name}', all of whose fields have a rule. Take it out of public")
 
 
-def refuse_undeclared(rulebook: Rulebook, public: Collection[str]) -> None:
-    """Raise :class:`ConfigurationError` with all coordinates that have no rule and are not in ``public``.
+def check_undeclared(rulebook: Rulebook, public: Collection[str]) -> None:
+    """Check that every field has a rule or stands in ``public``, by its coordinate or its type.
 
-    ``public`` names coordinates and types. The fields that Apollo Federation itself adds to the root (``_service``,
-    ``_entities``) need no mention.
+    The fields that Apollo Federation itself adds to the root (``_service``, ``_entities``) need not stand there.
+
+    :raises ConfigurationError: lists all coordinates that do not.
     """
-    _refuse(
+    _refuse_open(
         "fields without a rule",
         [
             coordinate
-            for coordinate, rule in _rules(rulebook).items()
-            if rule is None and not _named(coordinate, public) and coordinate not in rulebook.added
+            for coordinate, rule in _rules_by_coordinate(rulebook).items()
+            if rule is None and not _is_public(coordinate, public) and coordinate not in rulebook.federation_fields
         ],
     )
 
 
-def refuse_undeclared_roots(rulebook: Rulebook, public: Collection[str]) -> None:
-    """Raise :class:`ConfigurationError` with what anyone can reach though it was not declared to be public.
+def check_undeclared_roots(rulebook: Rulebook, public: Collection[str]) -> None:
+    """Check that no field is open to every caller without standing in ``public``.
 
-    These are the root fields that have no rule and are not in ``public``, and the fields below a root field in
-    ``public`` on whose way there is no rule and that are not in ``public`` themselves. Below any other field nothing
-    is asked. Apollo Federation's ``_entities`` is a root field for everyone, if the type ``Query`` has no rule.
+    Checked are the root fields, and all fields that can be reached from a root field in ``public`` without passing a
+    rule. Fields below any other root field are not checked. Apollo Federation's ``_entities`` is a root field for
+    everyone, if the type ``Query`` has no rule.
+
+    :raises ConfigurationError: lists all coordinates that are open.
     """
     schema = rulebook.schema
     roots = [one.name for one in (schema.query_type, schema.mutation_type, schema.subscription_type) if one is not None]
@@ -300,7 +301,7 @@ def refuse_undeclared_roots(rulebook: Rulebook, public: Collection[str]) -> None
         for name, entry in sorted(rulebook.fields[root].items()):
             coordinate = f"{root}.{name}"
             if entry.rule is None:
-                if _named(coordinate, public) or coordinate in rulebook.added:
+                if _is_public(coordinate, public) or coordinate in rulebook.federation_fields:
                     waiting += [(one, coordinate) for one in sorted(rulebook.possible[entry.returns])]
                 else:
                     undeclared[coordinate] = ""
@@ -312,14 +313,16 @@ def refuse_undeclared_roots(rulebook: Rulebook, public: Collection[str]) -> None
         reached.add(owner)
         for name, entry in sorted(rulebook.fields[owner].items()):
             coordinate = f"{owner}.{name}"
-            if entry.rule is None and coordinate not in rulebook.added:
+            if entry.rule is None and coordinate not in rulebook.federation_fields:
                 waiting += [(one, through) for one in sorted(rulebook.possible[entry.returns])]
-                if not _named(coordinate, public):
+                if not _is_public(coordinate, public):
                     undeclared[coordinate] = f" (anyone can reach it through {through})"
-    _refuse("fields that are open to everyone, and not declared", [one + undeclared[one] for one in sorted(undeclared)])
+    _refuse_open(
+        "fields that are open to everyone, and not declared", [one + undeclared[one] for one in sorted(undeclared)]
+    )
 
 
-def _refuse(what: str, coordinates: Sequence[str]) -> None:
+def _refuse_open(what: str, coordinates: Sequence[str]) -> None:
     if coordinates:
         listed = "\n".join(f"  {one}" for one in coordinates)
         raise ConfigurationError(
@@ -328,11 +331,11 @@ def _refuse(what: str, coordinates: Sequence[str]) -> None:
         )
 
 
-def _named(coordinate: str, public: Collection[str]) -> bool:
+def _is_public(coordinate: str, public: Collection[str]) -> bool:
     return coordinate in public or coordinate.partition(".")[0] in public
 
 
-def _rules(rulebook: Rulebook) -> dict[str, Rule | None]:
+def _rules_by_coordinate(rulebook: Rulebook) -> dict[str, Rule | None]:
     owners = {**rulebook.fields, **rulebook.abstract}
     return {
         f"{owner}.{name}": entry.rule

@@ -1,6 +1,6 @@
-"""Strawberry schemas that enforce the scopes written on their fields, Apollo Federation's included.
+"""Strawberry schemas that enforce the scopes declared on their fields, for Apollo Federation too.
 
-Strawberry prints Federation's ``@requiresScopes`` and ``@authenticated``; here they are enforced.
+Strawberry only prints Federation's ``@requiresScopes`` and ``@authenticated``; these schemas enforce them.
 """
 
 from __future__ import annotations
@@ -34,53 +34,21 @@ from spacekey.middleware.access import Requirement
 from spacekey.middleware.marks import access_of
 
 from .analysis import Denial
-from .decision import ERRORS_MAX, DenialError, Enforcer, cut_error
-from .directives import RequiresScopes, carries_rule, directives_on, elements, written_directives
-from .execution import ChargingExtension, ScopeExtension, guarded_executor
-from .rules import Rulebook, compile_rules, refuse_undeclared, refuse_undeclared_roots, refuse_wrong_public
+from .decision import ERRORS_MAX, Decider, DenialError, more_denials_error
+from .directives import RequiresScopes, directives_on, has_rule, read_directives, schema_elements
+from .execution import ChargingExtension, ScopeExtension, scoped_executor
+from .rules import Rulebook, check_public, check_undeclared, check_undeclared_roots, compile_rules
 from .settings import ScopeEnforcement, caller_of
-from .subscriptions import Subscribed, lost, while_allowed
+from .subscriptions import SubscriptionRequest, end_when_revoked, revoked_fields
 
-
-def refuse_unconvertible(
-    type_name: str, definition: StrawberryObjectDefinition, fields: dict[str, StrawberryField]
-) -> None:
-    """Raise :class:`RuleError` for what is no directive, and for a resolver that the decorator of routes wraps.
-
-    :param fields: those of the type, by their GraphQL names.
-    """
-    written_directives(type_name, definition.directives)
-    for name, field in fields.items():
-        where = f"{type_name}.{name}"
-        written_directives(where, field.directives)
-        resolver = field.base_resolver
-        if resolver is not None and isinstance(access_of(resolver.wrapped_func), Requirement):
-            raise RuleError(
-                f"{where}: @requires is for routes; on a field write "
-                "strawberry.field(directives=[requires_scopes('jobs:read')])"
-            )
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """graphql-core wraps whatever is raised about a type's fields in a TypeError; give our own back."""
-    try:
-        yield
-    except TypeError as error:
-        cause = error.__cause__
-        while cause is not None and not isinstance(cause, ConfigurationError):
-            cause = cause.__cause__
-        raise cause or error from None
-
-
-_FAULTS_OF_REQUESTS = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
-"""What Strawberry raises for a request that names no operation which can be run."""
+_REQUEST_ERRORS = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
+"""Exceptions that Strawberry raises for a request without an operation that can run."""
 
 _log = logging.getLogger("strawberry.execution")
 
 
 class SchemaOptions(TypedDict, total=False):
-    """What ``strawberry.Schema`` takes besides the root types."""
+    """Arguments of ``strawberry.Schema`` besides the root types."""
 
     directives: Iterable[Any]
     types: Iterable[Any]
@@ -95,8 +63,8 @@ class SchemaOptions(TypedDict, total=False):
 class ScopedSchema(strawberry.Schema):
     """``strawberry.Schema`` with ``scopes``: the rules are compiled when it is made and enforced at each operation.
 
-    :param scopes: how to enforce; by default an operation that asks for a denied field is refused.
-    :raises ConfigurationError: when a rule, or the absence of one, is a mistake; the message names the coordinate.
+    :param scopes: how to enforce; by default an operation that selects a denied field is refused.
+    :raises ConfigurationError: if a rule, or the absence of one, is a mistake; the message names the coordinate.
     """
 
     def __init__(
@@ -108,34 +76,34 @@ class ScopedSchema(strawberry.Schema):
         scopes: ScopeEnforcement | None = None,
         **options: Unpack[SchemaOptions],
     ) -> None:
-        with told_plainly():
+        with unwrap_configuration_errors():
             super().__init__(query=query, mutation=mutation, subscription=subscription, **options)
         settings = scopes or ScopeEnforcement()
         self.rulebook: Rulebook = compile_rules(
             self._schema, known_scopes=settings.known_scopes, ignore_policy=settings.ignore_policy
         )
-        refuse_wrong_public(self.rulebook, settings.public)
+        check_public(self.rulebook, settings.public)
         if settings.fail_on_undeclared == "roots":
-            refuse_undeclared_roots(self.rulebook, settings.public)
+            check_undeclared_roots(self.rulebook, settings.public)
         elif settings.fail_on_undeclared:
-            refuse_undeclared(self.rulebook, settings.public)
+            check_undeclared(self.rulebook, settings.public)
         self._settings = settings
-        self._enforcer = Enforcer(self.rulebook, settings)
-        self.execution_context_class = guarded_executor(self.execution_context_class)
+        self._decider = Decider(self.rulebook, settings)
+        self.execution_context_class = scoped_executor(self.execution_context_class)
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
-        """The fields of one type, none of them written so that its rule could not be read."""
+        """Return the fields of a type, after checking that their rules can be read."""
         fields = super().get_fields(type_definition)
         names = self.config.name_converter
         by_name = {names.get_graphql_name(field): field for field in fields}
-        refuse_unconvertible(names.from_type(type_definition), type_definition, by_name)
+        check_fields(names.from_type(type_definition), type_definition, by_name)
         return fields
 
     def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
-        """The extensions of one operation, ours last."""
+        """Return the extensions of one operation, ours last."""
         if self._settings.cost is None or sync:
-            return [*super().get_extensions(sync), ScopeExtension(self._enforcer)]
-        return [*super().get_extensions(sync), ChargingExtension(self._enforcer, self._settings)]
+            return [*super().get_extensions(sync), ScopeExtension(self._decider)]
+        return [*super().get_extensions(sync), ChargingExtension(self._decider, self._settings)]
 
     async def stream(
         self,
@@ -147,7 +115,10 @@ class ScopedSchema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
-        """As Strawberry's, which ``subscribe`` and every view use, but a subscription outlives no scope it needs."""
+        """Stream results as Strawberry does, but end a subscription when its caller loses a scope that it needs.
+
+        ``subscribe`` and every view use this method.
+        """
         results = await super().stream(
             query,
             variable_values,
@@ -158,41 +129,43 @@ class ScopedSchema(strawberry.Schema):
             allowed_operation_types,
         )
 
-        def lost_since(before: Principal) -> Sequence[GraphQLError]:
-            return self.lost(Subscribed(query or "", operation_name, variable_values, before), context_value)
+        def revoked_since(before: Principal) -> Sequence[GraphQLError]:
+            return self.revoked_fields(
+                SubscriptionRequest(query or "", operation_name, variable_values, before), context_value
+            )
 
-        return while_allowed(results, lambda: self.caller(context_value), lost_since)
+        return end_when_revoked(results, lambda: self.caller(context_value), revoked_since)
 
     @property
-    def finds_caller_elsewhere(self) -> bool:
-        """Whether the caller is found by a function of the app's own, and not in the context's request."""
+    def has_custom_principal(self) -> bool:
+        """Whether the app finds the caller itself, instead of by the default, in the context's request."""
         return self._settings.principal is not caller_of
 
     def caller(self, context: object) -> Principal | None:
-        """Who asks, in a Strawberry context."""
+        """Return the caller, from a Strawberry context."""
         return self._settings.principal(context)
 
-    def lost(self, subscribed: Subscribed, context: object) -> Sequence[GraphQLError]:
-        """Why a running subscription would be decided differently now, as errors; none when it would not."""
-        return lost(self.rulebook, self._settings, subscribed, self.caller(context))
+    def revoked_fields(self, request: SubscriptionRequest, context: object) -> Sequence[GraphQLError]:
+        """Return the errors of fields that a running subscription was allowed and would be denied now."""
+        return revoked_fields(self.rulebook, self._settings, request, self.caller(context))
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log what went wrong in resolvers, with its traceback and its path.
+        """Log the exceptions of resolvers, with traceback and path.
 
-        What a client did wrong is in its answer. Strawberry would log it too, with the excerpt of the document it
-        stands in, and there a password or token may be written out.
+        The client's own mistakes are in the answer. Strawberry would log them too, with an excerpt of the document,
+        which may contain a password or token.
         """
         for error in errors:
-            fault = error.original_error
-            if fault is not None and not isinstance(fault, (GraphQLError, *_FAULTS_OF_REQUESTS)):
-                _log.error("a resolver failed at %s", ".".join(map(str, error.path or ())), exc_info=fault)
+            cause = error.original_error
+            if cause is not None and not isinstance(cause, (GraphQLError, *_REQUEST_ERRORS)):
+                _log.error("a resolver failed at %s", ".".join(map(str, error.path or ())), exc_info=cause)
 
 
 class ScopedFederationSchema(ScopedSchema, federation.Schema):
-    """``strawberry.federation.Schema`` with ``scopes``. Federation's own options are those of version 2.11."""
+    """``strawberry.federation.Schema`` with ``scopes``, for the options of Federation version 2.11."""
 
     def _collect_graphql_directives(self, schema_directive_types: Iterable[type]) -> tuple[GraphQLDirective, ...]:
-        """As Strawberry's, where our ``@requiresScopes`` and Federation's may stand in one schema.
+        """Collect the directives as Strawberry does, where our ``@requiresScopes`` may stand beside Federation's.
 
         They mean the same; of the two definitions the schema has Federation's, which routers know.
         """
@@ -204,17 +177,17 @@ class ScopedFederationSchema(ScopedSchema, federation.Schema):
         return super()._collect_graphql_directives(types)
 
     def entities_resolver(self, info: Info, representations: list[FederationAny]) -> list[FederationAny]:
-        """As Strawberry's, but for nobody a value of a type is made whose own rule they do not satisfy.
+        """Resolve entities as Strawberry does, but only those of types whose own rule the caller satisfies.
 
-        The caller names the types, in the argument, so the selection says nothing about them: else a protected type's
-        ``resolve_reference`` would run for whoever selects another type's fields. A denied representation is null, with
-        an error at its place.
+        The caller names the types in the argument, and the selection need not name them: without this check, a
+        protected type's ``resolve_reference`` would run for a caller who selects the fields of another type. A denied
+        representation is null, with an error at its index.
         """
-        names = [_type_named_by(one) for one in representations]  # Strawberry takes them out of the representations
-        denials = self._denials(info, names)
+        names = [_type_name_of(one) for one in representations]  # Strawberry removes them from the representations
+        denials = self._entity_denials(info, names)
         allowed = [one for one, name in zip(representations, names, strict=True) if name not in denials]
         resolved = iter(super().entities_resolver(info, allowed))
-        told = 0
+        denied_count = 0
         answers: list[FederationAny] = []
         for index, name in enumerate(names):
             denial = denials.get(name or "")
@@ -222,17 +195,17 @@ class ScopedFederationSchema(ScopedSchema, federation.Schema):
                 answers.append(next(resolved))
                 continue
             path = [*info.path.as_list(), index]
-            told += 1
-            if told <= ERRORS_MAX:
+            denied_count += 1
+            if denied_count <= ERRORS_MAX:
                 caller = self.caller(info.context)
                 error: object = DenialError(denial.coordinate, denial.rule, caller, [denial.node], path)
             else:
-                error = cut_error() if told == ERRORS_MAX + 1 else None
+                error = more_denials_error() if denied_count == ERRORS_MAX + 1 else None
             answers.append(FederationAny(error))
         return answers
 
-    def _denials(self, info: Info, names: Iterable[str | None]) -> dict[str, Denial]:
-        """The named types that the caller may not have, none in a dry run."""
+    def _entity_denials(self, info: Info, names: Iterable[str | None]) -> dict[str, Denial]:
+        """Return the denials of the named types by name, after reporting them; empty in a dry run."""
         caller = self.caller(info.context)
         node = info._raw_info.field_nodes[0]
         path = tuple(str(key) for key in info.path.as_list())
@@ -241,27 +214,57 @@ class ScopedFederationSchema(ScopedSchema, federation.Schema):
             rule = self.rulebook.types.get(name or "")
             if name is not None and rule is not None and (caller is None or not rule.allows(caller.scopes)):
                 denials[name] = Denial(name, "__typename", rule, (rule,), path, node, certain=True)
-        return {} if denials and self._enforcer.only_reports(list(denials.values()), caller) else denials
+        return {} if denials and self._decider.report_denials(list(denials.values()), caller) else denials
 
 
-def _type_named_by(representation: object) -> str | None:
-    """The type of a representation; None for what is none, which Strawberry refuses by itself."""
+def _type_name_of(representation: object) -> str | None:
+    """Return the type's name in a representation; None for a malformed one, which Strawberry refuses by itself."""
     name = representation.get("__typename") if isinstance(representation, Mapping) else None
     return name if isinstance(name, str) else None
 
 
-def refuse_unenforced(schema: BaseSchema) -> None:
-    """Raise :class:`ConfigurationError` for a rule in a schema that was not built with :class:`ScopedSchema`.
+def check_enforced(schema: BaseSchema) -> None:
+    """Check that a schema with rules is a :class:`ScopedSchema`. A plain schema without rules is allowed.
 
-    A plain schema without any rule is nobody's mistake.
+    :raises ConfigurationError: names an element with a rule that the plain schema would not enforce.
     """
     built: object = getattr(schema, "_schema", None)
     if isinstance(schema, ScopedSchema) or not isinstance(built, GraphQLSchema):
         return
-    for where, element in elements(built):
+    for where, element in schema_elements(built):
         directives = directives_on(where, element)
-        if carries_rule(directives) or any(isinstance(one, Policy) for one in directives):
+        if has_rule(directives) or any(isinstance(one, Policy) for one in directives):
             wanted = "ScopedFederationSchema" if isinstance(schema, federation.Schema) else "ScopedSchema"
             raise ConfigurationError(
                 f"{where} has a rule, and {type(schema).__name__} enforces none: build it with {wanted}"
             )
+
+
+def check_fields(type_name: str, definition: StrawberryObjectDefinition, fields: dict[str, StrawberryField]) -> None:
+    """Check a type's fields while Strawberry converts it: a moment later it fails itself, without naming a cure.
+
+    :param fields: the fields of the type, by their GraphQL names.
+    :raises RuleError: for a directive of the wrong type, and for a resolver with the decorator of routes.
+    """
+    read_directives(type_name, definition.directives)
+    for name, field in fields.items():
+        where = f"{type_name}.{name}"
+        read_directives(where, field.directives)
+        resolver = field.base_resolver
+        if resolver is not None and isinstance(access_of(resolver.wrapped_func), Requirement):
+            raise RuleError(
+                f"{where}: @requires is for routes; on a field write "
+                "strawberry.field(directives=[requires_scopes('jobs:read')])"
+            )
+
+
+@contextmanager
+def unwrap_configuration_errors() -> Iterator[None]:
+    """Raise our own error instead of the TypeError in which graphql-core wraps errors about a type's fields."""
+    try:
+        yield
+    except TypeError as error:
+        cause = error.__cause__
+        while cause is not None and not isinstance(cause, ConfigurationError):
+            cause = cause.__cause__
+        raise cause or error from None

@@ -1,7 +1,4 @@
-"""What a user of the package chooses about enforcement, checked when it is made, and how the caller is found.
-
-By default the caller is the principal that the token middleware left on the connection.
-"""
+"""Settings of enforcement, and the default way to find the caller: the principal set by the token middleware."""
 
 from __future__ import annotations
 
@@ -20,16 +17,18 @@ from .analysis import Denial
 from .operations import Operation
 
 SELECTIONS_MAX = 20_000
-_log = logging.getLogger("spacekey.middleware.graphql.enforcement")  # a name that readers of logs may know
+"""Default bound on the work of one analysis, in selections looked at."""
+
+_log = logging.getLogger("spacekey.middleware.graphql.enforcement")  # logs carry this name
 
 
 class Mode(StrEnum):
-    """What happens to an operation that asks for a denied field.
+    """What happens to an operation that selects a denied field.
 
-    ``REJECT`` refuses it whole, ``FILTER`` gives null there and runs the rest, ``DRY_RUN`` runs everything and only
-    reports. In both of the first two, a mutation is refused whole also when only one of the types that its answer may
-    have is denied, and the root field of a subscription is never filtered. A query that asks through an interface or a
-    union, where other types are allowed, runs in both: values of the denied type are null.
+    ``REJECT`` refuses the whole operation, ``FILTER`` returns null for the field and runs the rest, ``DRY_RUN`` runs
+    everything and only reports. Under both ``REJECT`` and ``FILTER``, a mutation is refused even if only one of the
+    types that it may return is denied, and the root field of a subscription is never filtered; and a query that
+    selects through an interface or a union, where other types are allowed, runs: values of the denied type are null.
     """
 
     REJECT = "reject"
@@ -38,31 +37,30 @@ class Mode(StrEnum):
 
 
 Report = Callable[[Sequence[Denial], Principal | None], None]
-"""Called with what was denied and to whom. It must not raise."""
-
+"""Called with the denials of an operation and its caller. It must not raise."""
 
 Cost = Callable[[Operation, Mapping[str, Any]], int]
-"""What an operation costs under these variables: 1 or more."""
+"""Returns the cost of an operation with these variables: 1 or more."""
 
 
 def log_denials(denials: Sequence[Denial], principal: Principal | None) -> None:
-    """The default report: one line for each operation, with coordinates and the caller's id."""
+    """Log one line for an operation, with the denied coordinates and the caller's id."""
     caller = "anonymous" if principal is None else principal.id
     _log.warning("denied to %s: %s", caller, ", ".join(denial.coordinate for denial in denials))
 
 
 def caller_of(context: object) -> Principal | None:
-    """The principal in ``scope["user"]`` of the request or WebSocket in a Strawberry context.
+    """Return the principal in ``scope["user"]`` of the request or WebSocket in a Strawberry context.
 
     :param context: a mapping with ``request`` (Strawberry's ASGI and FastAPI views), or an object with that attribute.
-    :returns: None for anybody who is not a :class:`Principal`, whatever it claims about itself.
+    :returns: None if the user is not a :class:`Principal`, even if it says that it is authenticated.
     """
     user = _scope_of(context).get("user")
     return user if isinstance(user, Principal) else None
 
 
 def auth_of_context(context: object) -> RequestAuth | None:
-    """What the token middleware knows of that request or WebSocket; None where it does not stand before the schema."""
+    """Return the token middleware's RequestAuth of that request or WebSocket; None if the schema is not behind it."""
     auth = _scope_of(context).get(KEY)
     return auth if isinstance(auth, RequestAuth) else None
 
@@ -75,23 +73,23 @@ def _scope_of(context: object) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ScopeEnforcement:
-    """How a schema's rules are enforced.
+    """Settings of how a schema's rules are enforced.
 
     :param mode: a :class:`Mode` or its value.
     :param principal: finds the caller in the context, at each operation; None is an anonymous one.
     :param auth: finds the RequestAuth in the context, which counts the operation and its scopes as usage.
-    :param fail_on_undeclared: which fields must have a rule or stand in ``public``, or the start is refused: with
-        ``"roots"`` the root fields, and below those in ``public`` all that can be reached without a rule on the way;
-        with True every field; with False none.
-    :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule; one that has
-        a rule stops the start.
-    :param known_scopes: when given, a rule that names any other scope stops the start.
+    :param fail_on_undeclared: which fields must have a rule or stand in ``public``, or start-up fails: with
+        ``"roots"`` the root fields, and below those in ``public`` all that can be reached without passing a rule;
+        with True every field; with False no field.
+    :param public: coordinates (``Query.health``) and types (``PageInfo``) that are meant to have no rule; start-up
+        fails if one of them has a rule.
+    :param known_scopes: if given, start-up fails on a rule that names any other scope.
     :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
-    :param report: told about every denial; by default a dry run logs them, the other modes only answer.
-    :param cost: what an operation costs of its token's limit, from the operation and its variables; see docs/limits.md.
-        It is charged before anything runs, through it, and only in async execution. It must not raise.
-    :param selections_max: the most selections one operation may make the check look at.
-    :raises ConfigurationError: for a mode or a check that does not exist, or a bound below 1.
+    :param report: called with every denial; by default a dry run logs them, and the other modes do nothing more.
+    :param cost: returns what an operation costs of its token's limit, from the operation and its variables; see
+        docs/limits.md. It is charged through ``auth`` before execution, and only if that is async. It must not raise.
+    :param selections_max: the most selections that the check of one operation may look at.
+    :raises ConfigurationError: for an unknown mode or check, or a bound below 1.
     """
 
     mode: Mode | str = Mode.REJECT

@@ -1,7 +1,7 @@
-"""Subscriptions whose caller loses a scope while they run: what is denied now, and the end before it would be sent.
+"""Subscriptions whose caller loses a scope while they run: the fields denied since, and the end of the stream.
 
-:class:`~.websocket.OpenOperations` ends such a subscription at once, in our own view. :func:`while_allowed` holds in
-every view: it looks when an event is about to be told.
+:class:`~.websocket.ScopedTransportWSHandler` ends such a subscription at once, in our own view.
+:func:`end_when_revoked` works in every view: it checks when an event is about to be sent.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.principal import Principal
 
-from .decision import errors_of, find_denials
+from .analysis import find_denials
+from .decision import denial_errors
 from .operations import pick_operation
 from .rules import Rulebook
 from .settings import Mode, ScopeEnforcement
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
-    """An operation as the request gave it, and the caller for whom it was decided."""
+class SubscriptionRequest:
+    """Operation as it was requested, with the caller for whom it was decided."""
 
     query: str
     operation_name: str | None
@@ -32,53 +33,53 @@ class Subscribed:
     caller: Principal | None
 
 
-def lost(
-    rulebook: Rulebook, settings: ScopeEnforcement, subscribed: Subscribed, caller: Principal | None
+def revoked_fields(
+    rulebook: Rulebook, settings: ScopeEnforcement, request: SubscriptionRequest, caller: Principal | None
 ) -> Sequence[GraphQLError]:
-    """The errors of what ``caller`` is denied and the subscription's caller was not.
+    """Return the errors of fields that ``caller`` is denied and the request's caller was not.
 
-    Nothing for queries and mutations, and in a dry run.
+    Queries and mutations have none, nor has a dry run.
     """
     if Mode(settings.mode) is Mode.DRY_RUN:
         return ()
-    variables, bound = subscribed.variables or {}, settings.selections_max
+    variables, selections_max = request.variables or {}, settings.selections_max
     try:
-        operation = pick_operation(parse(subscribed.query), subscribed.operation_name)
+        operation = pick_operation(parse(request.query), request.operation_name)
         if operation.definition.operation is not OperationType.SUBSCRIPTION:
             return ()
-        denied = find_denials(rulebook, operation, variables, subscribed.caller, bound)
+        denied = find_denials(rulebook, operation, variables, request.caller, selections_max)
         known = {denial.coordinate for denial in denied}
-        denials = find_denials(rulebook, operation, variables, caller, bound)
+        denials = find_denials(rulebook, operation, variables, caller, selections_max)
     except GraphQLError as error:
         return (error,)
-    return errors_of([denial for denial in denials if denial.coordinate not in known], caller)
+    return denial_errors([denial for denial in denials if denial.coordinate not in known], caller)
 
 
-async def while_allowed(
+async def end_when_revoked(
     results: AsyncGenerator[Any, None],
     caller: Callable[[], Principal | None],
-    lost: Callable[[Principal], Sequence[GraphQLError]],
+    revoked_since: Callable[[Principal], Sequence[GraphQLError]],
 ) -> AsyncGenerator[Any, None]:
-    """The results, up to one that comes when the caller has lost a scope that the operation needs.
+    """Yield results until the caller has lost a scope that the operation needs, then its errors.
 
-    :param caller: who asks, now.
-    :param lost: given the caller that the operation was decided for, why it is not for them any more.
+    :param caller: returns the present caller.
+    :param revoked_since: given the caller for whom the operation was decided, returns errors of fields denied since.
     """
-    before = seen = _found(caller)
+    before = seen = _caller_or_none(caller)
     async with aclosing(results):
         async for result in results:
-            now = _found(caller)
+            now = _caller_or_none(caller)
             if now is not seen:
                 seen = now
-                errors = () if before is None else lost(before)
+                errors = () if before is None else revoked_since(before)
                 if errors:
                     yield PreExecutionError(data=None, errors=list(errors))
                     return
             yield result
 
 
-def _found(caller: Callable[[], Principal | None]) -> Principal | None:
+def _caller_or_none(caller: Callable[[], Principal | None]) -> Principal | None:
     try:
         return caller()
-    except Exception:  # noqa: BLE001 - whoever decides asks the same, and tells what is wrong
+    except Exception:  # noqa: BLE001 - the decision calls the same function, and reports what is wrong
         return None

@@ -1,7 +1,7 @@
-"""WebSockets over ``graphql-transport-ws``: their credential, their caller, and the operations that are open on them.
+"""WebSockets over ``graphql-transport-ws``: their credential, their caller and their running operations.
 
-A browser's WebSocket cannot send an Authorization header, so the credential may come in ``connection_init``. For every
-operation it is known for whom it was decided, so that it ends when its caller has lost a scope since.
+A browser's WebSocket cannot send an Authorization header, so the credential may come in ``connection_init``. The caller
+of every running operation is recorded, so that a subscription ends when its caller loses a scope that it needs.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from spacekey.middleware.gate import asked_within, usable
 from spacekey.middleware.sender import SentBy
 
 from .schema import ScopedSchema
-from .subscriptions import Subscribed
+from .subscriptions import SubscriptionRequest
 
 
 class MalformedCredential(ValueError):
-    """The payload has an authorization that is not one ``Bearer`` credential."""
+    """An authorization in the payload that is not one ``Bearer`` credential."""
 
 
 def init_credential(payload: Mapping[str, object]) -> Secret | None:
-    """The secret of ``{"Authorization": "Bearer …"}``; the name and the scheme in any case (RFC 9110 §11.1).
+    """Return the secret of ``{"Authorization": "Bearer …"}``; case does not matter in name and scheme (RFC 9110 §11.1).
 
-    :returns: None when the payload has no authorization.
-    :raises MalformedCredential: for two of them, another scheme, or anything but one word after it.
+    :returns: None if the payload has no authorization.
+    :raises MalformedCredential: for two authorizations, another scheme, or anything but one word after it.
     """
     values = [value for name, value in payload.items() if name.lower() == "authorization"]
     if not values:
@@ -56,91 +56,93 @@ def init_credential(payload: Mapping[str, object]) -> Secret | None:
     return Secret(word)
 
 
-async def verify_in_time(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
-    """The verifier's verdict on what this socket sent; cannot-tell when it is late, raises, or answers otherwise."""
+async def verify_within_deadline(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
+    """Return the verifier's verdict; ``CannotTell`` if it is late, raises, or returns anything else."""
     with SentBy(scope):
         answer = await asked_within(deadline_seconds, verifier.verify, secret, "the verifier")
     return usable(answer, "the verifier")
 
 
-def seat(websocket: WebSocket, principal: Principal) -> None:
-    """Make ``principal`` the caller of every operation on this socket from now on."""
+def set_caller(websocket: WebSocket, principal: Principal) -> None:
+    """Make ``principal`` the caller of all further operations on the socket."""
     if websocket.scope.get("user") is principal:
-        return  # the token middleware has done it
+        return  # set by the token middleware
     websocket.scope["user"] = principal
     websocket.scope["auth"] = AuthCredentials(sorted(principal.scopes))
 
 
 _REASON_BYTES_MAX = 123
-"""What a close frame holds besides its code (RFC 6455 §5.5)."""
+"""Room for the reason in a close frame (RFC 6455 §5.5)."""
 
 
-class OnceClosingAdapter(ASGIWebSocketAdapter):
-    """Strawberry's socket, for clients that send anything at any time.
+class IdempotentCloseAdapter(ASGIWebSocketAdapter):
+    """Strawberry's adapter of a socket, for clients that may send anything at any time.
 
-    Closing a socket that is closed already does nothing, and sending on one says that it is closed.
+    Closing a closed socket does nothing, and sending on it raises :class:`WebSocketDisconnected`.
     """
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send a message.
 
-        :raises WebSocketDisconnected: if the socket is closed, by whichever side.
+        :raises WebSocketDisconnected: if either side has closed the socket.
         """
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
         await super().send_json(message)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close, unless it was. The reason is cut to what a close frame holds."""
+        """Close the socket unless it is closed. A reason that is too long for a close frame is cut."""
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
             cut = reason.encode("utf-8", "replace")[:_REASON_BYTES_MAX].decode("utf-8", "ignore")
             with suppress(WebSocketDisconnect):
                 await super().close(code, cut)
 
 
-KEY = "spacekey.graphql.operations"
-_SERVING: ContextVar[OpenOperations] = ContextVar("spacekey_graphql_serving")
+HANDLER_KEY = "spacekey.graphql.operations"
+"""Key in an ASGI scope under which the socket's handler is found."""
+
+_CURRENT: ContextVar[ScopedTransportWSHandler] = ContextVar("spacekey_graphql_handler")
 
 
-class OpenOperations(BaseGraphQLTransportWSHandler[Any, Any]):
-    """Strawberry's handler of ``graphql-transport-ws``, which can be told that its caller's scopes have changed."""
+class ScopedTransportWSHandler(BaseGraphQLTransportWSHandler[Any, Any]):
+    """Strawberry's handler of ``graphql-transport-ws`` that ends subscriptions whose caller has lost a scope."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         check_context(self.schema, self.context)
         self._callers: dict[Operation[Any, Any], Principal | None] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._refusals: set[asyncio.Task[None]] = set()
         websocket: Any = self.websocket
         self.connection: WebSocket = websocket.ws
         self.init_payload: dict[str, object] = {}
-        """What came with ``connection_init``."""
-        self.connection.scope[KEY] = self
+        """Payload of ``connection_init``."""
+        self.connection.scope[HANDLER_KEY] = self
 
     async def handle(self) -> None:
         """Serve the socket until it is closed."""
-        _SERVING.set(self)
+        _CURRENT.set(self)
         await super().handle()
 
     async def handle_connection_init(self, message: Any) -> None:
-        """Take the payload, whether or not the app's context has a place for it."""
+        """Keep the payload, even if the app's context has no place for it."""
         payload = message.get("payload")
         self.init_payload = payload if isinstance(payload, dict) else {}
         await super().handle_connection_init(message)
 
     async def handle_message(self, message: Any) -> None:
-        """Take one message; the socket is closed with 4400 for one that the protocol does not have."""
+        """Handle one message. The socket is closed with 4400 for one that is not in the protocol."""
         if _is_message(message):
             await super().handle_message(message)
         else:
             await self.handle_invalid_message("Failed to parse message")
 
     async def handle_task_exception(self, error: Exception) -> None:
-        """Log what went wrong in an operation, unless it is only that the client has gone or was closed out."""
+        """Log an exception of an operation, unless it only says that the socket is closed."""
         if not isinstance(error, WebSocketDisconnected):
             await super().handle_task_exception(error)
 
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
-        """Run one operation, remembering for whom."""
+        """Run one operation and record its caller."""
         if isinstance(self.schema, ScopedSchema):
             self._callers[operation] = self.schema.caller(self.context)
         try:
@@ -149,58 +151,61 @@ class OpenOperations(BaseGraphQLTransportWSHandler[Any, Any]):
             self._callers.pop(operation, None)
 
     async def shutdown(self) -> None:
-        """The socket is closed."""
-        for task in list(self._farewells):
+        """Clean up when the socket is closed."""
+        for task in list(self._refusals):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
         await super().shutdown()
 
-    def review(self) -> None:
-        """Decide anew about every subscription; one that the caller may no longer have ends with an ``error`` message.
+    def recheck_subscriptions(self) -> None:
+        """Decide again about every subscription. One that is denied now ends with an ``error`` message.
 
-        Returns at once, and no event of it is sent from then on. Queries and mutations end by themselves, and half a
-        mutation helps nobody.
+        Returns without waiting for the message; from then on no event of the subscription is sent. Queries and
+        mutations go on, because they are short and half a mutation would be worse.
         """
         for operation, caller in list(self._callers.items()):
-            errors = self._lost(operation, caller)
+            errors = self._revoked_fields(operation, caller)
             if errors and not operation.completed and operation.task is not None:
                 operation.task.cancel()
-                farewell = asyncio.get_running_loop().create_task(self._refuse(operation, errors))
-                self._farewells.add(farewell)
-                farewell.add_done_callback(self._farewells.discard)
+                refusal = asyncio.get_running_loop().create_task(self._refuse(operation, errors))
+                self._refusals.add(refusal)
+                refusal.add_done_callback(self._refusals.discard)
 
-    def _lost(self, operation: Operation[Any, Any], caller: Principal | None) -> Sequence[GraphQLError]:
+    def _revoked_fields(self, operation: Operation[Any, Any], caller: Principal | None) -> Sequence[GraphQLError]:
         if not isinstance(self.schema, ScopedSchema):
             return ()
-        subscribed = Subscribed(operation.query, operation.operation_name, operation.variables, caller)
-        return self.schema.lost(subscribed, self.context)
+        request = SubscriptionRequest(operation.query, operation.operation_name, operation.variables, caller)
+        return self.schema.revoked_fields(request, self.context)
 
     async def _refuse(self, operation: Operation[Any, Any], errors: Sequence[GraphQLError]) -> None:
         with suppress(Exception):  # the client has gone
             await operation.send_initial_errors(list(errors))
 
 
-def serving() -> OpenOperations:
-    """The socket that this task serves: Strawberry's hooks are given the app's context, which need not have it."""
-    return _SERVING.get()
+def current_handler() -> ScopedTransportWSHandler:
+    """Return the handler of the socket that this task serves.
+
+    Strawberry's hooks get the app's context instead, which need not lead to the socket.
+    """
+    return _CURRENT.get()
 
 
-def operations_of(scope: Scope) -> OpenOperations | None:
-    """The operations of a socket that has chosen the protocol."""
-    found = scope.get(KEY)
-    return found if isinstance(found, OpenOperations) else None
+def handler_of(scope: Scope) -> ScopedTransportWSHandler | None:
+    """Return the handler of a socket; None before it has chosen the protocol."""
+    handler = scope.get(HANDLER_KEY)
+    return handler if isinstance(handler, ScopedTransportWSHandler) else None
 
 
 def check_context(schema: BaseSchema, context: object) -> None:
-    """Hold a context to where the schema looks for the caller.
+    """Check that a context has the request, in which the schema looks for the caller.
 
-    :raises ConfigurationError: if the request is not there, so that every caller would be anonymous.
+    :raises ConfigurationError: if it has not, so that every caller would be anonymous.
     """
-    if not isinstance(schema, ScopedSchema) or schema.finds_caller_elsewhere:
+    if not isinstance(schema, ScopedSchema) or schema.has_custom_principal:
         return
-    given = context.get("request") if isinstance(context, Mapping) else getattr(context, "request", None)
-    if not isinstance(getattr(given, "scope", None), Mapping):
+    request = context.get("request") if isinstance(context, Mapping) else getattr(context, "request", None)
+    if not isinstance(getattr(request, "scope", None), Mapping):
         raise ConfigurationError(
             f"get_context returned {type(context).__name__} without the request, so no token would be seen: return "
             '{"request": request, "response": response, …}, or an object with the attribute request, or find the '
@@ -209,7 +214,7 @@ def check_context(schema: BaseSchema, context: object) -> None:
 
 
 def _is_message(message: object) -> bool:
-    """Whether a value is a message of the protocol, in the fields that are read."""
+    """Whether the fields of a message that the handler reads are those of the protocol."""
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return False
     if message["type"] not in ("subscribe", "complete"):

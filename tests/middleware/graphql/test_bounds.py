@@ -7,19 +7,19 @@ from graphql import parse
 from strawberry.extensions import DisableValidation
 
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, compile_rules
-from spacekey.middleware.graphql.analysis import Walk
+from spacekey.middleware.graphql.analysis import OperationAnalysis
 from spacekey.middleware.graphql.operations import Conditions, pick_operation
 from support.graphql_library import Person, Query, ask, holding, library, refusals
 
 SCHEMA = library()
 
 
-def walk_over(query: str, variables: dict[str, Any] | None = None, selections_max: int = 1_000) -> Walk:
+def walk_over(query: str, variables: dict[str, Any] | None = None, selections_max: int = 1_000) -> OperationAnalysis:
     """The walk over an operation for a caller who satisfies no rule, done."""
     operation = pick_operation(parse(query), None)
     conditions = Conditions(SCHEMA._schema, operation.definition, variables)
     rules = compile_rules(SCHEMA._schema)
-    walk = Walk(rules, operation.fragments, conditions, None, selections_max)
+    walk = OperationAnalysis(rules, operation.fragments, conditions, None, selections_max)
     walk.run("Query", operation.definition.selection_set)
     return walk
 
@@ -31,7 +31,7 @@ def bomb(levels: int, leaf: str) -> str:
 
 def test_a_fragment_bomb_is_walked_once_for_each_fragment() -> None:
     walk = walk_over(bomb(24, "price"))
-    assert walk.looks == 1 + 1 + 2 * 24 + 1
+    assert walk.steps == 1 + 1 + 2 * 24 + 1
     assert list(walk.denials) == [("Book", "price")]
 
 
@@ -105,5 +105,5 @@ async def test_fragments_with_variables_of_their_own_are_refused() -> None:
         "{ book { ...F(x: true) } } fragment F($x: Boolean!) on Book { price @skip(if: $x) }",
         experimental_fragment_arguments=True,
     )
-    guarded = SCHEMA._enforcer.check(document, None, {}, holding())
+    guarded = SCHEMA._decider.decide(document, None, {}, holding())
     assert [error.message for error in guarded.verdict.errors] == ["Fragments with variables are not supported."]

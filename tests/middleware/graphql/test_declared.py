@@ -116,13 +116,13 @@ def test_every_possible_type_of_a_public_field_counts() -> None:
 
 
 def test_spacekeys_own_public_names_are_needed_each() -> None:
-    from spacekey.middleware.graphql.rules import refuse_undeclared_roots
+    from spacekey.middleware.graphql.rules import check_undeclared_roots
     from spacekey.schema.build import build_schema
 
     rulebook = build_schema().rulebook
     for name in PUBLIC:
         with pytest.raises(ConfigurationError):
-            refuse_undeclared_roots(rulebook, [one for one in PUBLIC if one != name])
+            check_undeclared_roots(rulebook, [one for one in PUBLIC if one != name])
 
 
 @federation.type(keys=["id"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, get_introspection_query, parse
 
-from spacekey.middleware.graphql.decision import walked
+from spacekey.middleware.graphql.analysis import analyze_operation
 from spacekey.middleware.graphql.operations import pick_operation
 from support.graphql_library import anonymous, ask, library
 
@@ -60,19 +60,19 @@ def test_what_nests_deeper_than_tools_ask_is_refused(inner: str) -> None:
     fragment = f" fragment F on __Type {{ {nested} ofType {{ {nested} }} }}" if "F" in inner else ""
     operation = pick_operation(parse(f"{{ __schema {{ types {{ {inner} }} }} }}{fragment}"), None)
     with pytest.raises(GraphQLError, match=MUCH):
-        walked(SCHEMA.rulebook, operation, {}, None, 1_000)
+        analyze_operation(SCHEMA.rulebook, operation, {}, None, 1_000)
 
 
 def test_a_cycle_of_fragments_ends() -> None:
     document = "{ __schema { ...F } } fragment F on __Schema { queryType { name } ...F ...Nowhere }"
-    assert walked(SCHEMA.rulebook, pick_operation(parse(document), None), {}, None, 1_000).denials == {}
+    assert analyze_operation(SCHEMA.rulebook, pick_operation(parse(document), None), {}, None, 1_000).denials == {}
 
 
 def test_a_chain_of_fragments_too_long_to_follow_is_refused() -> None:
     links = " ".join(f"fragment F{n} on __Type {{ ofType {{ ...F{n + 1} }} }}" for n in range(150))
     operation = pick_operation(parse(f'{{ __type(name: "A") {{ ...F0 }} }} {links}'), None)
     with pytest.raises(GraphQLError, match="nested too deeply"):
-        walked(SCHEMA.rulebook, operation, {}, None, 1_000)
+        analyze_operation(SCHEMA.rulebook, operation, {}, None, 1_000)
 
 
 async def test_what_is_left_out_is_not_counted(how: str) -> None:

@@ -6,7 +6,7 @@ from graphql import parse
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
-from spacekey.middleware.graphql.decision import walked
+from spacekey.middleware.graphql.analysis import analyze_operation
 from spacekey.middleware.graphql.operations import pick_operation
 from support.graphql_library import anonymous, ask, holding, library, refusals
 
@@ -113,9 +113,9 @@ def test_a_types_name_is_not_an_access() -> None:
     document = parse("{ hit(id: 1) { __typename } thing(id: 1) { __typename ... on Person { __typename } } }")
     everything = Principal(id="key_1", kind=Kind.SPACE, scopes=frozenset({"people:read"}))
     operation = pick_operation(document, None)
-    assert walked(SCHEMA.rulebook, operation, {}, everything, 1_000).used == set()
+    assert analyze_operation(SCHEMA.rulebook, operation, {}, everything, 1_000).used_scopes == set()
     operation = pick_operation(parse("{ thing(id: 1) { __typename ... on Person { name } } }"), None)
-    assert walked(SCHEMA.rulebook, operation, {}, everything, 1_000).used == {"people:read"}
+    assert analyze_operation(SCHEMA.rulebook, operation, {}, everything, 1_000).used_scopes == {"people:read"}
 
 
 async def test_one_fragment_in_two_contexts_is_judged_in_each(how: str) -> None:

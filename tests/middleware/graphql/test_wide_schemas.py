@@ -12,7 +12,12 @@ from graphql import parse
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
-from spacekey.middleware.graphql.analysis import GROUPS_PER_LOOK, LOOKS_FREE, LOOKS_MAX, Walk
+from spacekey.middleware.graphql.analysis import (
+    GROUPS_PER_STEP,
+    STEPS_FREE,
+    STEPS_PER_SELECTION_MAX,
+    OperationAnalysis,
+)
 from spacekey.middleware.graphql.operations import Conditions, pick_operation
 
 FACETS = 6
@@ -50,10 +55,10 @@ def walk_over(
     held: frozenset[str] | None,
     selections_max: int = 10**9,
     denials_max: int = 10**9,
-) -> Walk:
+) -> OperationAnalysis:
     operation = pick_operation(parse(document), None)
     conditions = Conditions(schema._schema, operation.definition, {})
-    walk = Walk(schema.rulebook, operation.fragments, conditions, held, selections_max, denials_max)
+    walk = OperationAnalysis(schema.rulebook, operation.fragments, conditions, held, selections_max, denials_max)
     walk.run("Query", operation.definition.selection_set)
     return walk
 
@@ -70,8 +75,8 @@ def test_an_alias_costs_one_look_whatever_stands_behind_the_interface(
     schema = wide(count, ruled=ruled)
     aliases = " ".join(f"a{n}: id" for n in range(500))
     walk = walk_over(schema, f"{{ node {{ {aliases} }} }}", held)
-    groups = sum(len(column.rules.groups) + len(column.leads.groups) for column in schema.rulebook.columns.values())
-    assert 501 <= walk.looks <= 501 + groups // GROUPS_PER_LOOK
+    groups = sum(len(column.rules.groups) + len(column.returns.groups) for column in schema.rulebook.columns.values())
+    assert 501 <= walk.steps <= 501 + groups // GROUPS_PER_STEP
 
 
 def narrowing(levels: int) -> str:
@@ -86,13 +91,13 @@ def test_fragments_on_very_many_sets_of_types_are_refused_before_they_cost_much(
     from graphql import GraphQLError
 
     few = walk_over(wide(300, ruled=True), narrowing(2), None)
-    assert few.looks < LOOKS_FREE
+    assert few.steps < STEPS_FREE
     deep = narrowing(FACETS) + " " + " ".join(f"fragment G{n} on Node {{ id }}" for n in range(0))
     wide_end = deep.replace(f"fragment F{FACETS} on Node {{ id }}", f"fragment F{FACETS} on Node {{ {'id ' * 12} }}")
     selections = 2 + 4 * FACETS + 12
     with pytest.raises(GraphQLError, match="too many selections"):
         walk_over(wide(300, ruled=True), wide_end, None)
-    assert LOOKS_MAX * selections < 2**FACETS * 12, "or the document would be within the bound"
+    assert STEPS_PER_SELECTION_MAX * selections < 2**FACETS * 12, "or the document would be within the bound"
 
 
 @pytest.mark.parametrize("selections_max", [1, 100, 255, 257, 400])
@@ -104,7 +109,7 @@ def test_the_bound_of_the_settings_holds_too(selections_max: int) -> None:
 
     schema = wide(10, ruled=False)
     if selections_max > 1:
-        assert walk_over(schema, document(selections_max), None, selections_max).looks == selections_max
+        assert walk_over(schema, document(selections_max), None, selections_max).steps == selections_max
     with pytest.raises(GraphQLError, match="too many selections"):
         walk_over(schema, document(selections_max + 1), None, selections_max)
 
@@ -133,14 +138,14 @@ def test_the_decision_for_a_set_is_that_for_each_of_its_types() -> None:
 def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spacekey.middleware.graphql.analysis.DECISIONS_MAX", 5)
     schema = wide(40, ruled=True)
-    schema.rulebook.kept.clear()
+    schema.rulebook.decisions.clear()
     for _ in range(2):
         for number in range(1, 40, 2):
             held = frozenset({f"t{number}:read"})
             walk = walk_over(schema, "{ node { id } }", held)
             assert {name for name, _ in walk.denials} == {f"T{n}" for n in range(1, 40, 2) if n != number}
-            assert walk.used == held
-            assert len(schema.rulebook.kept) <= 5
+            assert walk.used_scopes == held
+            assert len(schema.rulebook.decisions) <= 5
 
 
 def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
@@ -148,7 +153,7 @@ def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
     schema = wide(1_000, ruled=True, mode=Mode.FILTER)
     caller = Principal("key_1", Kind.SPACE, frozenset({"t1:read"}))
     operation = pick_operation(parse("{ node { id } }"), None)
-    guarded = schema._enforcer.check(parse("{ node { id } }"), None, {}, caller)
+    guarded = schema._decider.decide(parse("{ node { id } }"), None, {}, caller)
     assert operation.definition
     assert guarded.verdict.denied_by is not None
     for number in range(1_000):
