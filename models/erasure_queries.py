@@ -45,6 +45,15 @@ async def targets_with_address(session: AsyncSession, email: str) -> list[str]:
     return sorted(set((await connection.execute(statement)).scalars()))
 
 
+async def invitations_accepted_by(session: AsyncSession, user_id: str) -> list[str]:
+    """The ids of the invitations by which a person joined workspaces, as the audit log has them."""
+    statement = select(AuditEvent.__table__.c.after["invitation"].as_string()).where(
+        _in_any_chain(), col(AuditEvent.action) == "member.join", col(AuditEvent.target_id) == user_id
+    )
+    connection = await session.connection()
+    return sorted({one for one in (await connection.execute(statement)).scalars() if one})
+
+
 async def erase_actor(session: AsyncSession, user_id: str) -> int:
     """Take the actor's part out of the person's audit events; how many those were."""
     statement = update(AuditEvent).where(
@@ -78,18 +87,22 @@ async def erase_creator(session: AsyncSession, user_id: str) -> int:
     return (await session.exec(statement.values(created_by_name=""))).rowcount
 
 
-async def delete_account(session: AsyncSession, user: User) -> None:
-    """Delete the person's row, memberships and sessions, the invitations for their address and those they made.
+async def delete_account(session: AsyncSession, user: User, accepted: Iterable[str]) -> None:
+    """Delete the person's row, memberships and sessions, the invitations that they accepted or made, and those for the
+    address that they have proven.
 
     Their name is taken out of invitations of theirs that were accepted.
+
+    :param accepted: the ids of the invitations that they accepted.
     """
+    theirs = col(Invitation.id).in_(list(accepted))
+    if user.email_proven_at is not None:
+        theirs = or_(theirs, col(Invitation.email) == user.email)
     made = col(Invitation.inviter_id) == user.id
     for statement in (
         delete(Member).where(col(Member.user_id) == user.id),
         delete(UserSession).where(col(UserSession.user_id) == user.id),
-        delete(Invitation).where(
-            or_(col(Invitation.email) == user.email, and_(made, col(Invitation.used_at).is_(None)))
-        ),
+        delete(Invitation).where(or_(theirs, and_(made, col(Invitation.used_at).is_(None)))),
         update(Invitation).where(made).values(inviter_name=""),
         delete(User).where(col(User.id) == user.id),
     ):

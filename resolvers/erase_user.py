@@ -36,7 +36,8 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
     """Erase a person in one transaction. Tokens that they made stay, under their id.
 
     The audit log keeps ids, actions and times, and every chain still verifies; the erasure itself is on record in the
-    system's chain. An erasure cannot be undone.
+    system's chain. An erasure cannot be undone. Invitations are the person's where they accepted or made them, or have
+    proven the address that they are for.
 
     :raises NotFound: there is no such person.
     :raises Conflict: a workspace would lose its last owner; names it.
@@ -48,10 +49,11 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
         user = await user_queries.lock_user(session, user_id)
         if user is None:
             raise NotFound("user")
-        ids = sorted({*await _known_by_address(session, user), user.id})
+        accepted = await erasure_queries.invitations_accepted_by(session, user.id)
+        ids = sorted({*await _known_by_address(session, user), *accepted, user.id})
         tokens = await erasure_queries.erase_creator(session, user.id)
         events = await erasure_queries.erase_actor(session, user.id) + await erasure_queries.erase_target(session, ids)
-        await erasure_queries.delete_account(session, user)
+        await erasure_queries.delete_account(session, user, accepted)
         session.expunge(user)
         await record(
             session,
@@ -72,8 +74,11 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
 
 
 async def _known_by_address(session: AsyncSession, user: User) -> list[str]:
-    """What the log knows by the person's address: invitations, never another person."""
-    if not user.email:
+    """What the log knows by the address that the person has proven: invitations, never another person.
+
+    An address that they only claim may be someone else's, whose invitations and traces they must not take away.
+    """
+    if not user.email or user.email_proven_at is None:
         return []
     found = await erasure_queries.targets_with_address(session, user.email)
     return [one for one in found if id_prefix(one) != USER]

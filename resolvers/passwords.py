@@ -49,15 +49,17 @@ RETRY_AFTER_SECONDS = 2
 class Turn:
     """For whom a password is hashed or checked.
 
-    :param network: where the request comes from; empty for the command line.
+    :param network: where the request comes from. Those whose network is not known, ``""``, count as one; None is no
+        network at all, and has no bound of its own.
     :param signed_in: whether the caller is signed in already.
     """
 
-    network: str = ""
+    network: str | None
     signed_in: bool = False
 
 
-COMMAND_LINE = Turn(signed_in=True)
+COMMAND_LINE = Turn(network=None, signed_in=True)
+"""For the operator on the machine itself, and never for what came over a network."""
 
 
 class Passwords:
@@ -91,7 +93,7 @@ class Passwords:
     def _dummy(self) -> str:
         return self._hasher.hash("a password nobody has, hashed so that unknown users cost the same")
 
-    async def hash(self, password: str, turn: Turn = COMMAND_LINE) -> str:
+    async def hash(self, password: str, turn: Turn) -> str:
         """Return the Argon2id string to store.
 
         :raises Unavailable: too many are waiting.
@@ -99,7 +101,7 @@ class Passwords:
         async with self._in_turn(turn):
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
-    async def matches(self, stored: str | None, password: str, turn: Turn = COMMAND_LINE) -> bool:
+    async def matches(self, stored: str | None, password: str, turn: Turn) -> bool:
         """Tell whether the password is the stored one. Without a stored hash it takes as long and answers no.
 
         :raises Unavailable: too many are waiting.
@@ -130,7 +132,7 @@ class Passwords:
         if (
             len(self._first) + len(self._strangers) >= self._waiting_max
             or (not goes_first and len(line) >= self._strangers_waiting_max)
-            or (turn.network and line.of(turn.network) >= self._network_waiting_max)
+            or (turn.network is not None and line.of(turn.network) >= self._network_waiting_max)
         ):
             raise Unavailable("too many passwords wait to be hashed", RETRY_AFTER_SECONDS)
         place = line.join(turn.network)
@@ -161,22 +163,22 @@ class _Line:
     """Those who wait, by network; the networks are called in turn."""
 
     def __init__(self) -> None:
-        self._places: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._places: OrderedDict[str | None, deque[asyncio.Future[None]]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(map(len, self._places.values()))
 
-    def of(self, network: str) -> int:
+    def of(self, network: str | None) -> int:
         """How many of this network wait."""
         return len(self._places.get(network, ()))
 
-    def join(self, network: str) -> asyncio.Future[None]:
+    def join(self, network: str | None) -> asyncio.Future[None]:
         """A place at the end of the network's line; it is done when the turn has come."""
         place = asyncio.get_running_loop().create_future()
         self._places.setdefault(network, deque()).append(place)
         return place
 
-    def leave(self, network: str, place: asyncio.Future[None]) -> bool:
+    def leave(self, network: str | None, place: asyncio.Future[None]) -> bool:
         """Give up a place; False when its turn has come already."""
         places = self._places.get(network)
         if places is None or place not in places:

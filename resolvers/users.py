@@ -15,7 +15,7 @@ from .addresses import clean_email, shown_account, shown_email, sign_in_name_of
 from .audit import actor_of, record
 from .caller import Operator
 from .own_words import words_about, words_around
-from .passwords import check_password
+from .passwords import COMMAND_LINE, check_password
 from .system import System
 from .validate import clean_name
 
@@ -28,7 +28,7 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
     """
     address, cleaned = clean_email("email", email), clean_name("name", name)
     await check_password("password", password, about=words_about(system, address, cleaned))
-    hashed = await system.passwords.hash(password)
+    hashed = await system.passwords.hash(password, COMMAND_LINE)
     async with system.store.changing() as session:
         user = User(
             id=new_id(USER, system.clock(), system.entropy),
@@ -90,7 +90,7 @@ async def reset_password(system: System, caller: Operator, user_id: str, *, pass
     if user is None:
         raise NotFound("account")
     await check_password("password", password, about=await words_around(system, user))
-    hashed = await system.passwords.hash(password)
+    hashed = await system.passwords.hash(password, COMMAND_LINE)
     async with system.store.changing() as session:
         user = await user_queries.lock_user(session, user_id)
         if user is None:

@@ -20,7 +20,7 @@ from .removal import excused_guards
 
 TESTS = {
     "resolvers": ["tests/resolvers", "tests/schema", "tests/server", "tests/attacks"],
-    "middleware/graphql": ["tests/middleware/graphql", "tests/attacks", "tests/schema"],
+    "middleware/graphql": ["tests/middleware/graphql", "tests/middleware/limits", "tests/attacks", "tests/schema"],
 }
 
 TOY = """

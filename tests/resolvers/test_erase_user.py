@@ -9,11 +9,16 @@ from spacekey.domain.refusal import Conflict, NotFound, Refusal
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.audit_queries import audit_events
 from spacekey.models.store import SQLITE, Store
+from spacekey.models.user import User
+from spacekey.resolvers.accept_invitation import accept_invitation
+from spacekey.resolvers.addresses import shown_account
 from spacekey.resolvers.audit_check import verify_chains
+from spacekey.resolvers.caller import MemberCaller
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.erase_user import erase_user
 from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import add_member, change_member_role
+from spacekey.resolvers.members import Invited, add_member, change_member_role
+from spacekey.resolvers.own_account import update_account
 from spacekey.resolvers.sessions import sign_in
 from spacekey.resolvers.system import System
 from support.snapshot import snapshot
@@ -90,6 +95,48 @@ async def test_the_last_owner_and_strangers_are_refused_and_nothing_changes(stor
         with pytest.raises(NotFound):
             await erase_user(world.system, OPERATOR, unknown)
     assert await snapshot(store) == before
+
+
+async def invited(world: World, workspace: str, email: str) -> str:
+    """The code of an invitation."""
+    made = await add_member(world.system, OPERATOR, workspace, email=email, role="member")
+    assert isinstance(made, Invited)
+    return made.invitation.reveal()
+
+
+async def joined(world: World, workspace: str, email: str) -> User:
+    """A person who accepted an invitation: the address is claimed, and nothing proves it."""
+    code = await invited(world, workspace, email)
+    return (await accept_invitation(world.system, FACTS, None, code=code, password=PASSWORD, name="Eve")).user
+
+
+async def test_who_only_claims_an_address_takes_no_invitation_and_no_trace_of_its_holder_away(store: Store) -> None:
+    world = make_world(store)
+    workspace, other = await world.workspace("spooled"), await world.workspace("spooled")
+    claimant = await joined(world, workspace.id, ADDRESS)
+    code = await invited(world, other.id, ADDRESS)
+    await erase_user(world.system, OPERATOR, claimant.id)
+    async with store.reading() as session:
+        kept = [event.target_name async for event in audit_events(session, other.id, "member.invite")]
+        gone = [event.target_name async for event in audit_events(session, workspace.id)]
+    assert kept == [ADDRESS]
+    assert set(gone) == {""}
+    accepted = await accept_invitation(world.system, FACTS, None, code=code, password=PASSWORD, name="Eve Adams")
+    assert accepted.workspace_id == other.id
+    assert await problems(world.system) == {None}
+
+
+async def test_an_address_of_before_goes_with_the_invitation_that_was_accepted_with_it(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    eve = await joined(world, workspace.id, ADDRESS)
+    caller = MemberCaller(eve.id, shown_account(eve), FACTS)
+    await update_account(world.system, caller, email="eve@elsewhere.example", sign_in_name="eve")
+    await erase_user(world.system, OPERATOR, eve.id)
+    after = repr(await snapshot(store))
+    assert "eve@elsewhere.example" not in after
+    assert ADDRESS not in after
+    assert await problems(world.system) == {None}
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
