@@ -95,7 +95,7 @@ async def delete_account(session: AsyncSession, user: User, accepted: Iterable[s
 
     :param accepted: the ids of the invitations that they accepted.
     """
-    theirs = col(Invitation.id).in_(list(accepted))
+    theirs: ColumnElement[bool] = col(Invitation.id).in_(list(accepted))
     if user.email_proven_at is not None:
         theirs = or_(theirs, col(Invitation.email) == user.email)
     made = col(Invitation.inviter_id) == user.id

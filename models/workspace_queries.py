@@ -81,6 +81,15 @@ async def all_workspaces(session: AsyncSession) -> list[Workspace]:
     return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
 
 
+async def workspace_page(session: AsyncSession, request: PageRequest) -> Page[Workspace]:
+    """One page of all workspaces that are not deleted, by name: for the operator's lists.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    statement = select(Workspace).where(col(Workspace.deleted_at).is_(None))
+    return await fetch_page(session, statement, _workspaces_by_name(), request, the_row)
+
+
 async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
     """How many workspaces that are not deleted belong to each catalog, by its name."""
     statement = select(col(Workspace.catalog), func.count()).where(col(Workspace.deleted_at).is_(None))
@@ -96,8 +105,7 @@ async def workspaces_of_user_page(session: AsyncSession, user_id: str, request: 
     statement = (
         select(Workspace).join(Member, col(Member.workspace_id) == Workspace.id).where(Member.user_id == user_id)
     )
-    ordering = Ordering("workspaces.name", func.lower(Workspace.name), str, col(Workspace.id))
-    return await fetch_page(session, statement, ordering, request, the_row)
+    return await fetch_page(session, statement, _workspaces_by_name(), request, the_row)
 
 
 async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
@@ -220,6 +228,10 @@ async def count_members_with_role(session: AsyncSession, workspace_id: str, role
     """How many members of the workspace hold the role."""
     statement = select(func.count()).where(Member.workspace_id == workspace_id, Member.role == role)
     return (await session.exec(statement)).one()
+
+
+def _workspaces_by_name() -> Ordering:
+    return Ordering("workspaces.name", func.lower(Workspace.name), str, col(Workspace.id))
 
 
 def _spaces_by_name() -> Ordering:

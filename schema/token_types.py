@@ -173,9 +173,12 @@ class Token(Node):
         """The last use, up to one flush interval late."""
         return self.view.token.last_used_at
 
-    @strawberry.field
+    @strawberry.field(
+        description="Where the last use came from, in the words of the app that accepted it: an app elsewhere reports "
+        "it, and nothing proves it. Null: not told."
+    )
     def last_used_ip(self) -> str | None:
-        """The address of the last use, where it was seen: a remote verifier does not tell it."""
+        """The address of the last use."""
         return self.view.token.last_used_ip or None
 
     @strawberry.field(description="The token this one replaced.")

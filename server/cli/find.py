@@ -45,7 +45,7 @@ async def workspace_called(system: System, name: str) -> Workspace:
                 f"No workspace is called '{name}' any more: {released.workspace_id} was until "
                 f"{released.released_at:%Y-%m-%d}. 'spacekey workspace show {released.workspace_id}' shows it."
             )
-        slugs = [one.slug for one in await workspace_queries.all_workspaces(session)]
+    slugs = [one.slug async for one in every_workspace(system)]
     hint = did_you_mean(name, slugs) or " 'spacekey workspace list' shows them."
     raise Failure(f"There is no workspace '{name}'.{hint}")
 
@@ -176,6 +176,17 @@ def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
         return load_catalog(Path(name))
     hint = did_you_mean(name, catalogs) or f" There are: {', '.join(sorted(catalogs))}; or name a .toml file."
     raise Failure(f"There is no catalog '{name}'.{hint}")
+
+
+async def every_workspace(system: System) -> AsyncIterator[Workspace]:
+    """All workspaces by name, page by page."""
+
+    async def page(request: PageRequest) -> Page[Workspace]:
+        async with system.store.reading() as session:
+            return await workspace_queries.workspace_page(session, request)
+
+    async for one in every(page):
+        yield one
 
 
 async def every(fetch: Callable[[PageRequest], Awaitable[Page[T]]]) -> AsyncIterator[T]:

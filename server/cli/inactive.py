@@ -37,7 +37,7 @@ def inactive(
 
         span, old = checked_days(days), 0
         with Listing(as_json, *COLUMNS, limit=limit) as listing:
-            for home in await _workspaces(system, workspace):
+            async for home in _workspaces(system, workspace):
                 async for activity in _active(system, home.id, span):
                     old += activity.due_for_rotation
                     if activity.finding is not None and not listing.add(_facts(home, activity)):
@@ -51,15 +51,14 @@ def inactive(
     run(work)
 
 
-async def _workspaces(system: System, name: str | None) -> list[Workspace]:
-    from spacekey.models.workspace_queries import all_workspaces
-
-    from .find import workspace_called
+async def _workspaces(system: System, name: str | None) -> AsyncIterator[Workspace]:
+    from .find import every_workspace, workspace_called
 
     if name is not None:
-        return [await workspace_called(system, name)]
-    async with system.store.reading() as session:
-        return await all_workspaces(session)
+        yield await workspace_called(system, name)
+        return
+    async for one in every_workspace(system):
+        yield one
 
 
 async def _active(system: System, workspace_id: str, span: timedelta) -> AsyncIterator[Activity]:

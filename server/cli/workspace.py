@@ -9,7 +9,7 @@ import typer
 from .codes import USAGE, Failure
 from .confirm import confirmed
 from .member import INVITATION
-from .options import AsJson, NoWait, WorkspaceName, Yes
+from .options import AsJson, Limit, NoWait, WorkspaceName, Yes
 from .run import operator, run
 from .show import Facts, Listing, show_once, show_one
 
@@ -18,19 +18,17 @@ if TYPE_CHECKING:
     from spacekey.resolvers.workspaces import WorkspaceChanges
 
 
-def list_(as_json: AsJson = False) -> None:
+def list_(limit: Limit = None, as_json: AsJson = False) -> None:
     """List all workspaces."""
 
     async def work(system: System) -> None:
-        from spacekey.models.workspace_queries import all_workspaces
-
         from .facts import workspace_facts
+        from .find import every_workspace
 
-        with Listing(as_json, "slug", "name", "catalog", "plan", "status", "created_at", "id", limit=None) as listing:
-            async with system.store.reading() as session:
-                for workspace in await all_workspaces(session):
-                    if not listing.add(workspace_facts(workspace)):
-                        return
+        with Listing(as_json, "slug", "name", "catalog", "plan", "status", "created_at", "id", limit=limit) as listing:
+            async for workspace in every_workspace(system):
+                if not listing.add(workspace_facts(workspace)):
+                    return
 
     run(work)
 
