@@ -60,7 +60,7 @@ class ClientAuthentication:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        answer = _OAuthErrors(send, self._realm, basic=_scheme(request) == "basic")
+        answer = _OAuthErrors(send, request, self._realm, basic=_scheme(request) == "basic")
         try:
             credentials, fields, receive = await _credentials(request, receive)
         except BadBody as error:
@@ -79,16 +79,14 @@ class ClientAuthentication:
 
 
 def check_client(connection: HTTPConnection) -> None:
-    """Hold the client id to the credential that was verified.
+    """Hold the client id to the credential that was verified. One that was not is refused already.
 
     :raises BadBody: 401 ``invalid_client`` when it is another's.
     """
     client_id, principal = connection.scope.get(CLIENT_ID), connection.scope.get("user")
-    if client_id is None:
+    if client_id is None or not isinstance(principal, Principal):
         return
-    names = {principal.id} if isinstance(principal, Principal) else set()
-    if isinstance(principal, Principal) and principal.id.startswith(ID_PREFIX):
-        names.add(principal.name)
+    names = {principal.id, principal.name} if principal.id.startswith(ID_PREFIX) else {principal.id}
     if client_id not in names:
         raise BadBody(401, "invalid_client", "The client id is not the name or id of this credential.")
 
@@ -183,13 +181,15 @@ class _OAuthErrors:
     """A ``send`` that gives problem documents the members ``error`` and ``error_description`` (RFC 6749 §5.2).
 
     ``by_client`` says that the credential came as a client's; it is refused as ``invalid_client`` then, and a bearer
-    token as RFC 6750 §3.1 has it. ``own`` gives the answer to a token that is refused and revokes itself.
+    token as RFC 6750 §3.1 has it. Who the client is comes before what it may do: a client id that is not the
+    credential's is what is refused, whatever else is wrong with the request. ``own`` gives the answer to a token that is refused and revokes itself.
     """
 
-    def __init__(self, send: Send, realm: str, *, basic: bool) -> None:
+    def __init__(self, send: Send, request: Request, realm: str, *, basic: bool) -> None:
         self.by_client = False
         self.own: Callable[[], Awaitable[Response]] | None = None
         self._send = send
+        self._request = request
         self._basic = basic
         self._realm = realm
         self._start: Message | None = None
@@ -211,6 +211,10 @@ class _OAuthErrors:
         await response_to(error)(scope, receive, self)
 
     async def _answer(self, start: Message, facts: dict[str, Any]) -> None:
+        try:
+            check_client(self._request)
+        except BadBody as error:
+            start, facts = _parts_of(response_to(error))
         status: int = start["status"]
         if self.own is not None and status == 401 and facts.get("code") == "invalid_token":
             answer, self.own = await self.own(), None
@@ -218,8 +222,8 @@ class _OAuthErrors:
                 await self._send({"type": "http.response.start", "status": 200, "headers": answer.raw_headers})
                 await self._send({"type": "http.response.body", "body": b""})
                 return
-            status, facts = answer.status_code, json.loads(bytes(answer.body))
-            start = {"type": "http.response.start", "status": status, "headers": answer.raw_headers}
+            start, facts = _parts_of(answer)
+            status = start["status"]
         body = json.dumps(self._with_error(status, facts), separators=(",", ":")).encode()
         headers = MutableHeaders(raw=list(start.get("headers", ())))
         headers["content-type"] = "application/json"  # RFC 6749 §5.2
@@ -247,3 +251,9 @@ class _OAuthErrors:
 def _is_problem(message: Message) -> bool:
     headers = Headers(raw=list(message.get("headers", ())))
     return message["status"] >= 400 and headers.get("content-type", "").encode().startswith(_PROBLEM)
+
+
+def _parts_of(response: Response) -> tuple[Message, dict[str, Any]]:
+    """The start and the JSON body of a problem document."""
+    start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    return start, json.loads(bytes(response.body))

@@ -12,9 +12,11 @@ import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from spacekey.models.store import SQLITE
+from spacekey.resolvers.end_token import revoke_token
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, Served, bearer, changed, served
+from support.world import OPERATOR
 
 pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 
@@ -107,6 +109,58 @@ async def test_a_client_that_is_not_known_is_an_invalid_client(path: str, way: W
         assert (
             await server.client.get("/api/v1/self", headers=bearer(other))
         ).status_code == 200  # nothing was revoked
+
+
+SCOPES_OF_PATHS = dict(zip(PATHS, ("tokens:introspect", "tokens:revoke"), strict=True))
+GRANTS = [(), ("tokens:introspect",), ("tokens:revoke",), ("tokens:introspect", "tokens:revoke")]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_client_is_authenticated_before_its_scopes_are_looked_at(
+    path: str, way: Way, database_url: str
+) -> None:
+    """Every client id with every secret and all scopes: first who it is, then what it may do (RFC 6749 §5.2)."""
+    introspector, secret_of_service = new_introspector("jobs-api", "spooled", lambda size: b"\x07" * size)
+    settings = Settings(database_url=database_url, introspectors=(introspector,), api_burst=10_000)
+    async with served(database_url, settings=settings) as server:
+        workspace = await server.world.workspace("spooled")
+        _, asked_about = await server.token(workspace.id, "jobs:read")
+        clients = {grants: await server.token(workspace.id, "jobs:read", *grants) for grants in GRANTS}
+        revoked_id, revoked = await server.token(workspace.id, *GRANTS[-1])
+        await revoke_token(server.world.system, OPERATOR, revoked_id)
+        holders = {
+            introspector.id: ({introspector.id, introspector.name}, secret_of_service.reveal(), {PATHS[0]}),
+            **{
+                own_id: ({own_id}, own, {one for one in PATHS if SCOPES_OF_PATHS[one] in grants})
+                for grants, (own_id, own) in clients.items()
+            },
+        }
+        ids = [introspector.id, introspector.name, *(own_id for own_id, _ in clients.values()), revoked_id, "a token"]
+        for client_id in ids:
+            await refused(await ask(server, path, asked_about, way(client_id, revoked)), 401, "invalid_client")
+            for names, secret, allowed in holders.values():
+                answer = await ask(server, path, asked_about, way(client_id, secret))
+                if client_id not in names:
+                    await refused(answer, 401, "invalid_client")
+                    assert (answer.headers["www-authenticate"] == CHALLENGE) is (way is by_basic)
+                elif path in allowed:
+                    assert answer.status_code == 200, answer.text
+                else:
+                    await refused(answer, 403, "insufficient_scope")
+                    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_client_is_authenticated_before_its_limit_is_told(way: Way, database_url: str) -> None:
+    settings = Settings(database_url=database_url, api_per_minute=1, api_burst=1)
+    async with served(database_url, settings=settings) as server:
+        workspace = await server.world.workspace("spooled")
+        own_id, own = await server.token(workspace.id, "tokens:introspect", "tokens:revoke")
+        for _ in range(3):
+            last = await ask(server, PATHS[1], "x", way(own_id, own))
+            await refused(await ask(server, PATHS[1], "x", way("unknown", own)), 401, "invalid_client")
+        assert last.status_code == 429
 
 
 @pytest.mark.parametrize("path", PATHS)
