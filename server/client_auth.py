@@ -182,7 +182,8 @@ class _OAuthErrors:
 
     ``by_client`` says that the credential came as a client's; it is refused as ``invalid_client`` then, and a bearer
     token as RFC 6750 §3.1 has it. Who the client is comes before what it may do: a client id that is not the
-    credential's is what is refused, whatever else is wrong with the request. ``own`` gives the answer to a token that is refused and revokes itself.
+    credential's is what is refused, whatever else is wrong with the request. ``own`` gives the answer to a token that
+    is refused and revokes itself.
     """
 
     def __init__(self, send: Send, request: Request, realm: str, *, basic: bool) -> None:

@@ -1,4 +1,7 @@
-"""GraphQL over HTTP (graphql.github.io/graphql-over-http): POST and JSON only. No GET, no batches, no forms."""
+"""GraphQL over HTTP (graphql.github.io/graphql-over-http): POST and JSON only.
+
+No GET, no batches, no forms, no multipart and no subscriptions.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,7 @@ class GraphQLDoor:
         except CannotGetOperationTypeError:
             return _refused("There is no such operation, or several and no operationName.")
         except InvalidOperationTypeError:
-            return _refused("Subscriptions are not served over HTTP.")
+            return _refused("There are no subscriptions here; send a query or a mutation.")
 
 
 def graphql_endpoint(schema: strawberry.Schema) -> Any:

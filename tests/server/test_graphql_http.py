@@ -117,6 +117,69 @@ async def test_queries_by_get_forms_and_other_media_are_not_taken(database_url: 
         assert answer.status_code == 413
 
 
+MULTIPART = "multipart/mixed"
+OVER_MULTIPART = [  # what Apollo, urql and Relay send for a subscription, and the protocols of their own
+    f'{MULTIPART};boundary="graphql";subscriptionSpec=1.0,{MODERN},{JSON};q=0.9',
+    f"{MULTIPART};subscriptionSpec=1.0, {JSON}",
+    f"{MODERN}, {JSON}, text/event-stream, {MULTIPART}",
+    f"{MULTIPART}; deferSpec=20220824, {JSON}",
+]
+
+
+@only_sqlite
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_a_subscription_over_multipart_is_refused_at_once_and_opens_no_stream(
+    signed_in: bool, database_url: str
+) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "jobs:read")
+        who = bearer(secret) if signed_in else {}
+        for accept in OVER_MULTIPART:
+            for document in ("subscription { ticks }", "subscription S { ticks } query Q { __typename }"):
+                body = {"query": document, "operationName": "S" if " S " in document else None}
+                answer = await server.client.post("/graphql", json=body, headers=who | {"Accept": accept})
+                assert answer.headers["content-type"].split(";")[0] == (MODERN if MODERN in accept else JSON)
+                assert answer.status_code == (400 if MODERN in accept else 200)
+                (error,) = answer.json()["errors"]
+                assert error["message"] == "There are no subscriptions here; send a query or a mutation."
+                assert "data" not in answer.json()
+            query = await server.client.post("/graphql", json=TYPENAME, headers=who | {"Accept": accept})
+            assert query.json() == {"data": {"__typename": "Query"}}
+        for accept in (f"{MULTIPART};subscriptionSpec=1.0", "text/event-stream"):
+            answer = await server.client.post("/graphql", json=TYPENAME, headers=who | {"Accept": accept})
+            assert answer.status_code == 406
+            assert MODERN in answer.json()["errors"][0]["message"]
+
+
+@only_sqlite
+async def test_a_subscription_over_a_websocket_is_refused_in_the_handshake(database_url: str) -> None:
+    async with served(database_url) as server:
+        messages: list[dict[str, Any]] = []
+        incoming = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
+        scope = {
+            "type": "websocket",
+            "path": "/graphql",
+            "raw_path": b"/graphql",
+            "root_path": "",
+            "scheme": "ws",
+            "query_string": b"",
+            "headers": [(b"host", b"testserver")],
+            "subprotocols": ["graphql-transport-ws"],
+            "client": ("127.0.0.1", 1),
+            "server": ("testserver", 80),
+        }
+
+        async def receive() -> Any:
+            return incoming.pop(0)
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+
+        await server.app(scope, receive, send)
+        assert [message["type"] for message in messages] == ["websocket.close"]
+
+
 @only_sqlite
 async def test_a_refused_token_is_refused_before_graphql(database_url: str) -> None:
     async with served(database_url) as server:
