@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,8 @@ class Cli:
     def __call__(self, *args: str, code: int = 0, stdin: str | None = None) -> Result:
         """Run one command and hold it to its exit code."""
         env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SPACEKEY_")}
-        result = CliRunner().invoke(build_app(), list(args), input=stdin, env={**env, **self.settings})
+        with _logging_as_it_was():
+            result = CliRunner().invoke(build_app(), list(args), input=stdin, env={**env, **self.settings})
         assert result.exit_code == code, f"{args} gave {result.exit_code}: {result.output} {result.exception!r}"
         return result
 
@@ -42,3 +45,15 @@ class Cli:
         assert result.stdout == ""
         assert "Traceback" not in result.stderr
         return result.stderr
+
+
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    """``serve`` sends what is logged to its own standard error, which is closed when the command has ended here."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -74,6 +75,14 @@ def test_a_weak_owner_password_is_refused_by_its_variable(missing: Cli) -> None:
     said = weak.error("demo")
     assert "SPACEKEY_OWNER_PASSWORD: Use 15" in said
     assert "hunter2" not in said
+
+
+def test_a_server_that_does_not_start_in_the_tests_leaves_the_log_alone() -> None:
+    """What was logged later went to the command's standard error, which is closed by then."""
+    before = list(logging.getLogger().handlers)
+    nowhere = Cli({"SPACEKEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
+    assert "does not answer" in nowhere.error("serve", code=3)
+    assert logging.getLogger().handlers == before
 
 
 def test_a_process_ends_with_the_code_and_no_traceback(filled: Cli) -> None:
