@@ -1,4 +1,4 @@
-"""A refused operation tells programs by status and challenge, where the client takes GraphQL's own media type."""
+"""A refused operation tells clients by status and challenge, where they take GraphQL's own media type."""
 
 # Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
 # mypy: disable-error-code=untyped-decorator
@@ -21,10 +21,19 @@ from spacekey.middleware.graphql import Mode, ScopedGraphQL, ScopedSchema, Scope
 from support.graphql_socket import graphql_socket
 
 MODERN = "application/graphql-response+json"
+
+
 PLAIN = "application/json"
+
+
 OPEN = ["Query.open"]
+
+
 VERIFIER = MemoryVerifier()
+
+
 NOTHING, ONE, BOTH = VERIFIER.issue("c"), VERIFIER.issue("a"), VERIFIER.issue("a", "b")
+
 
 ACCEPTS = {
     MODERN: True,
@@ -135,9 +144,6 @@ async def test_what_is_not_refused_whole_is_answered_as_ever(accept: str) -> Non
 async def test_without_a_middleware_the_realm_is_the_usual_one() -> None:
     answer = await ask(app_of(behind=False), "{ one }", MODERN)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="api"')
-
-
-# --- a context without the request
 
 
 class WithoutRequest(ScopedGraphQL):

@@ -1,6 +1,7 @@
-"""Nothing decided for one caller reaches the next: caches, shared documents, prepared results, missing checks."""
+"""A verdict holds for one caller and one execution: caches, shared documents, prepared results, deferred fields."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,14 +9,19 @@ import pytest
 import strawberry
 from graphql import ast_to_dict, parse
 from strawberry.extensions import MaskErrors, ParserCache, SchemaExtension, ValidationCache
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionResult
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
-from support.graphql_library import Query, Subscription, ask, holding, library, refusals
+from support.graphql_library import Person, Query, Subscription, ask, holding, library, refusals
 
 QUERY = "{ books { title price } }"
+
+
 FULL = {"books": [{"title": f"Rain {n}", "price": 7} for n in range(3)]}
+
+
 NULLED = {"books": [{"title": f"Rain {n}", "price": None} for n in range(3)]}
 
 
@@ -81,13 +87,13 @@ class Prepared(SchemaExtension):
 
 
 @pytest.mark.parametrize("mode", [Mode.REJECT, Mode.FILTER])
-async def test_a_result_prepared_for_somebody_else_is_not_given_to_a_denied_caller(how: str, mode: Mode) -> None:
+async def test_a_result_prepared_for_another_caller_is_not_given_to_a_denied_one(how: str, mode: Mode) -> None:
     schema = ScopedSchema(Query, scopes=settings(mode), extensions=[Prepared])
     assert (await ask(how, schema, QUERY, holding("prices:read"))).data == FULL
     assert (await ask(how, schema, QUERY, holding())).data == (NULLED if mode is Mode.FILTER else None)
 
 
-async def test_a_document_that_nobody_checked_does_not_run(how: str) -> None:
+async def test_an_unchecked_document_does_not_run(how: str) -> None:
     class Unchecked(ScopedSchema):
         def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
             return super().get_extensions(sync)[:-1]
@@ -100,7 +106,7 @@ async def test_a_document_that_nobody_checked_does_not_run(how: str) -> None:
     assert (result.data, context["ran"]) == (None, [])
 
 
-async def test_a_subscription_that_nobody_checked_does_not_run() -> None:
+async def test_an_unchecked_subscription_does_not_run() -> None:
     class Unchecked(ScopedSchema):
         def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
             return super().get_extensions(sync)[:-1]
@@ -174,3 +180,62 @@ def test_a_schema_without_settings_reads_the_caller_of_the_request() -> None:
     assert ScopedSchema(Plain, scopes=ScopeEnforcement(fail_on_undeclared=False)).execute_sync(
         "{ open }", context_value=None, root_value=Plain()
     ).data == {"open": "open"}
+
+
+def incremental(mode: Mode) -> ScopedSchema:
+    return ScopedSchema(
+        Query,
+        types=[Person],
+        scopes=ScopeEnforcement(fail_on_undeclared=False, mode=mode, principal=lambda context: context["caller"]),
+        config=StrawberryConfig(enable_experimental_incremental_execution=True),
+    )
+
+
+DEFERRED = "{ books { title ... @defer { price } } }"
+
+
+STREAMED = "{ shelf @stream(initialCount: 0) { title price } }"
+
+
+async def frames(schema: ScopedSchema, query: str, context: Any) -> list[Any]:
+    return [one async for one in await schema.stream(query, context_value=context)]
+
+
+def on_the_wire(results: list[Any]) -> str:
+    """The frames of an incremental delivery as a transport would write them."""
+    return json.dumps([one.formatted for one in results])
+
+
+@pytest.mark.parametrize("query", [DEFERRED, STREAMED])
+async def test_reject_refuses_deferred_and_streamed_fields_before_anything_runs(query: str) -> None:
+    context = holding()
+    results = await frames(incremental(Mode.REJECT), query, context)
+    assert [refusal[0] for refusal in refusals(results[0])] == ["Book.price"]
+    assert len(results) == 1
+    assert context["ran"] == []
+
+
+@pytest.mark.parametrize("query", [DEFERRED, STREAMED])
+async def test_filter_nulls_them_where_they_arrive(query: str) -> None:
+    context = holding()
+    results = await frames(incremental(Mode.FILTER), query, context)
+    assert len(results) > 1
+    assert "INSUFFICIENT_SCOPE" in on_the_wire(results)
+    assert '"price": null' in on_the_wire(results)
+    assert not [one for one in context["ran"] if one.startswith("price")]
+
+
+@pytest.mark.parametrize("query", [DEFERRED, STREAMED])
+async def test_an_allowed_caller_gets_them(query: str) -> None:
+    context = holding("prices:read")
+    results = await frames(incremental(Mode.REJECT), query, context)
+    assert len(results) > 1
+    assert "INSUFFICIENT_SCOPE" not in on_the_wire(results)
+    assert [one for one in context["ran"] if one.startswith("price")]
+
+
+async def test_a_deferred_non_null_field_is_not_run_either() -> None:
+    context = holding()
+    results = await frames(incremental(Mode.FILTER), "{ books { title ... @defer { isbn } } }", context)
+    assert "INSUFFICIENT_SCOPE" in on_the_wire(results)
+    assert "isbn" not in context["ran"]

@@ -1,4 +1,4 @@
-"""Strawberry's own views over a schema with scopes: the schema decides, whatever serves it."""
+"""Strawberry's own views over a schema with scopes: the schema decides, and ends subscriptions, whatever serves it."""
 
 # Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
 # mypy: disable-error-code=untyped-decorator
@@ -143,7 +143,7 @@ async def test_a_subscription_goes_on_without_a_scope_that_it_does_not_need(view
 
 
 @VIEWS
-async def test_a_credential_of_connection_init_is_nobodys_there(view: Any) -> None:
+async def test_a_credential_of_connection_init_is_not_read_there(view: Any) -> None:
     secret = MemoryVerifier().issue("jobs:read")
     async with graphql_socket(view()) as socket:
         await socket.init(Authorization=f"Bearer {secret.reveal()}")

@@ -10,8 +10,14 @@ from spacekey.middleware.graphql.operations import pick_operation
 from support.graphql_library import anonymous, ask, library
 
 SCHEMA = library()
+
+
 USUAL = get_introspection_query()
+
+
 OFTEN = "An operation may ask for __schema and __type at most 2 times."
+
+
 MUCH = "The operation asks for too much of the schema at once. Nest less deeply."
 
 

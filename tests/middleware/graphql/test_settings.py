@@ -1,4 +1,7 @@
-"""Who asks: only a principal that the middleware left on the connection is one."""
+"""Settings of enforcement, and the caller: only a principal that the middleware left on the connection is one."""
+
+# Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
+# mypy: disable-error-code=untyped-decorator
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +11,12 @@ from starlette.authentication import SimpleUser
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
+from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware.graphql import caller_of
+from spacekey.middleware.graphql import (
+    ScopeEnforcement,
+    caller_of,
+)
 
 PRINCIPAL = Principal(id="key_1", kind=Kind.SPACE, scopes=frozenset({"a"}))
 
@@ -52,3 +59,17 @@ def test_the_principal_is_found_in_mappings_and_objects(connection: object) -> N
 )
 def test_anything_else_is_anonymous(context: object) -> None:
     assert caller_of(context) is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mode": "fliter"}, {"mode": ""}, {"selections_max": 0}, {"public": "Query.open"}, {"known_scopes": "a"}],
+)
+def test_wrong_settings_are_refused_when_they_are_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        ScopeEnforcement(**settings)
+
+
+def test_a_mistyped_mode_is_told_the_near_one() -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'filter'"):
+        ScopeEnforcement(mode="fliter")

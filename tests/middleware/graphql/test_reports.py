@@ -1,13 +1,71 @@
-"""From an operation to the least token that gets it through."""
+"""The scopes that a schema requires, for every coordinate and for an operation."""
+
+# Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
+# mypy: disable-error-code=untyped-decorator
+
+from typing import Any
 
 import pytest
 import strawberry
 from graphql import GraphQLError, parse
+from strawberry.schema.config import StrawberryConfig
 
-from spacekey.domain.errors import RuleError
+from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import any_of
-from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, required_scopes, requires_scopes
+from spacekey.middleware.graphql import (
+    ScopedSchema,
+    ScopeEnforcement,
+    required_scopes,
+    requires_scopes,
+    scope_report,
+)
+from spacekey.middleware.graphql.reports import CANDIDATES_MAX
 from support.graphql_library import Mutation, Person, Query, holding, library
+from support.graphql_places import root
+
+
+def test_the_report_has_every_coordinate_with_its_rule_or_public() -> None:
+    report = scope_report(library().rulebook)
+    assert report["Query.open"] == "public"
+    assert report["Query.person"] == "people:read"
+    assert report["Query.hello"] == "any valid token"
+    assert report["Query.nobody"] == "never"
+    assert report["Person.email"] == "emails:read and people:read"
+    assert report["Person.id"] == "people:read"
+    assert report["Thing.id"] == "public"
+    assert report["Owned.owner"] == "owned:read and owners:read"
+    assert report["Desk.owner"] == "owned:read and owners:read"
+    assert report["Desk.number"] == "owned:read"
+    assert report["Query.hits"] == "public"
+    assert not [name for name in report if "__" in name]
+
+
+def test_the_report_takes_the_schema_or_its_rules() -> None:
+    schema = library()
+    assert scope_report(schema) == scope_report(schema.rulebook)
+    assert scope_report(strawberry.Schema(root())) == {"Query.plain": "public"}
+    ruled = root(x=strawberry.field(resolver=lambda: "x", graphql_type=str, directives=[requires_scopes("a")]))
+    with pytest.raises(ConfigurationError, match=r"^Query\.x has a rule, and Schema enforces none"):
+        scope_report(strawberry.Schema(ruled))
+
+
+def test_the_report_is_the_same_for_a_sorted_schema() -> None:
+    @strawberry.type(directives=[requires_scopes("t")])
+    class Thing:
+        b: int = 1
+        a: int = strawberry.field(directives=[requires_scopes("a")], default=1)
+
+    @strawberry.type
+    class Query:
+        thing: Thing | None = None
+
+    plain = ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))
+    ordered = ScopedSchema(
+        Query, config=StrawberryConfig(sort_schema=True), scopes=ScopeEnforcement(fail_on_undeclared=False)
+    )
+    assert scope_report(ordered.rulebook) == scope_report(plain.rulebook)
+    assert scope_report(plain.rulebook)["Thing.a"] == "a and t"
+
 
 SCHEMA = library()
 
@@ -110,3 +168,32 @@ def test_too_many_combinations_are_refused_instead_of_counted() -> None:
         required_scopes(
             ScopedSchema(query, scopes=ScopeEnforcement(fail_on_undeclared=False)), "{ " + " ".join(fields) + " }"
         )
+
+
+LEVELS = 11
+
+
+def chain_of_types() -> ScopedSchema:
+    """Types in a chain: what lies below a level is looked at when one of the level's two scopes is held."""
+    below: Any = int
+    for number in reversed(range(LEVELS)):
+        field = strawberry.field(
+            resolver=lambda: None,
+            graphql_type=below,
+            directives=[requires_scopes(any_of(f"a:{number}", f"b:{number}"))],
+        )
+        name = f"Level{number}" if number else "Query"
+        below = strawberry.type(type(name, (), {"next": field}))
+    return ScopedSchema(below)
+
+
+def nested(levels: int) -> str:
+    return "{ next " * levels + "{ __typename }" * (levels < LEVELS) + "}" * levels
+
+
+def test_what_lies_behind_more_combinations_than_can_be_told_is_an_error_that_says_so() -> None:
+    schema = chain_of_types()
+    rule = required_scopes(schema, nested(3))
+    assert len(rule.alternatives) == 2**3
+    with pytest.raises(RuleError, match=f"more than {CANDIDATES_MAX} combinations"):
+        required_scopes(schema, nested(LEVELS))
