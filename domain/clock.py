@@ -1,10 +1,23 @@
-"""Time comes in as an argument."""
+"""The clocks, which are passed in wherever time matters."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
-Clock = Callable[[], datetime]
+WallClock = Callable[[], datetime]
 """Gives the current time, timezone-aware UTC."""
+
+MonotonicClock = Callable[[], float]
+"""Seconds since some fixed moment; never goes back and does not stop while the machine sleeps."""
+
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+boot_clock: MonotonicClock = time.monotonic if _BOOT_TIME is None else partial(time.clock_gettime, _BOOT_TIME)
+"""Seconds since the machine started, counting the time it was suspended, where the system can tell.
+
+A monotonic clock that stops during suspension would let a cache serve what it read before a night's sleep.
+"""
 
 EXAMPLE_MOMENT = "2030-01-31T12:00:00Z"
 """How a moment is written, in every message that says so."""

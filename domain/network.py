@@ -34,3 +34,8 @@ def network_of(address: str) -> str:
     if ":" not in known:
         return known
     return str(IPv6Address(int(IPv6Address(known)) >> IPV6_PREFIX_BITS << IPV6_PREFIX_BITS))
+
+
+def address_of(client: tuple[str, int] | None) -> str:
+    """Return the address of ``scope["client"]`` as ASGI has it; empty if the server did not say."""
+    return "" if client is None else client_address(client[0])

@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.digest import sha256_of
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.verifier import Verifier
 
-from .clock import Clock, WallClock, boot_clock, utc_now
 from .settings import is_being_cancelled
 
 ENTRIES_MAX = 10_000
@@ -56,7 +56,7 @@ class CachedVerifier(Verifier):
         self,
         read: Read,
         *,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
         now: WallClock = utc_now,
         entries_max: int = ENTRIES_MAX,
         unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
@@ -223,7 +223,7 @@ class ObservedCache(CachedVerifier):
         read: Read,
         observer: VerifierObserver,
         *,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
         now: WallClock = utc_now,
         entries_max: int = ENTRIES_MAX,
         unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
@@ -242,7 +242,7 @@ class ObservedCache(CachedVerifier):
         return await super()._read_or_join(secret, key)
 
 
-def observed_read(read: Read, observer: VerifierObserver, *, clock: Clock = boot_clock) -> Read:
+def observed_read(read: Read, observer: VerifierObserver, *, clock: MonotonicClock = boot_clock) -> Read:
     """The same read, which tells how long it took and which T came with it.
 
     Only a valid verdict brings T for certain: a remote Spacekey gives none with the others.
@@ -263,7 +263,7 @@ def observed_read(read: Read, observer: VerifierObserver, *, clock: Clock = boot
 
 
 def cache_over(
-    read: Read, observer: VerifierObserver | None, *, clock: Clock, now: WallClock, entries_max: int
+    read: Read, observer: VerifierObserver | None, *, clock: MonotonicClock, now: WallClock, entries_max: int
 ) -> CachedVerifier:
     """A cache over ``read``: the plain one where nobody listens."""
     if observer is None:

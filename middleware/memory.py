@@ -4,12 +4,11 @@ import secrets
 from dataclasses import replace
 from datetime import datetime
 
+from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Entropy, Secret, mint, parse
 from spacekey.domain.verifier import Verifier
-
-from .clock import WallClock, utc_now
 
 
 class MemoryVerifier(Verifier):

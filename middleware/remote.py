@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
@@ -23,7 +24,6 @@ from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.domain.verifier import Verifier
 
 from .cached import ENTRIES_MAX, Reading, VerifierObserver, cache_over
-from .clock import Clock, WallClock, boot_clock, utc_now
 from .sender import held_to_environment, sender, told_fields
 from .settings import check_environment, check_own_token, check_seconds
 from .usage import UsageCollector
@@ -67,7 +67,7 @@ class RemoteVerifier(Verifier):
         observer: VerifierObserver | None = None,
         allow_plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
         now: WallClock = utc_now,
     ) -> None:
         own = token if isinstance(token, Secret) else Secret(token)

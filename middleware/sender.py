@@ -14,9 +14,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
-from spacekey.domain.network import client_address
-
-from .tally import address_of
+from spacekey.domain.network import address_of, client_address
 
 USER_AGENT_LENGTH_MAX = 300
 

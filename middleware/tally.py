@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.network import client_address
+from spacekey.domain.network import address_of
 from spacekey.domain.usage import TokenUse
-
-from .clock import WallClock
 
 ENTRIES_MAX = 100_000
 ROW_SCOPES_MAX = 500
@@ -199,8 +198,3 @@ def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
     )
     for start in range(ROW_SCOPES_MAX, len(scopes), ROW_SCOPES_MAX):
         yield TokenUse(token_id, at, scopes=tuple(scopes[start : start + ROW_SCOPES_MAX]), used=False)
-
-
-def address_of(client: Client) -> str:
-    """The client's address; empty where the server told none."""
-    return "" if client is None else client_address(client[0])

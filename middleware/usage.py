@@ -18,10 +18,10 @@ from functools import cache
 from typing import Protocol
 from weakref import WeakSet
 
+from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
-from .clock import Clock, WallClock, boot_clock
 from .tally import ENTRIES_MAX, Tally
 
 log = logging.getLogger("spacekey.usage")
@@ -51,7 +51,7 @@ class UsageCollector(Tally):
         entries_max: int = ENTRIES_MAX,
         close_seconds: float = CLOSE_SECONDS,
         now: WallClock | None = None,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(now=now, entries_max=entries_max, wake=self._start)

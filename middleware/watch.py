@@ -26,11 +26,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, SpacekeyError
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
-
-from .clock import Clock, WallClock, boot_clock, utc_now
 
 RECHECK_SECONDS = 1.0
 CHECKS_MAX = 32
@@ -60,7 +59,7 @@ class Watch:
         *,
         deadline_seconds: float = 2.0,
         checks_max: int = CHECKS_MAX,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
         now: WallClock = utc_now,
     ) -> None:
         if not (recheck_seconds > 0 and deadline_seconds > 0 and checks_max > 0):
@@ -318,7 +317,7 @@ class Standing:
     """
 
     def __init__(
-        self, credential: Credential, phase: float, recheck_seconds: float, clock: Clock, now: WallClock
+        self, credential: Credential, phase: float, recheck_seconds: float, clock: MonotonicClock, now: WallClock
     ) -> None:
         self.credential = credential
         self.connections: dict[Connection, Credential] = {}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.clock import Clock, utc_now
+from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict
 from spacekey.domain.usage import TokenUse, UsageBatch
@@ -29,7 +29,7 @@ class StoreUsage:
     :param owned: whether closing the sink closes the store.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, owned: bool = False) -> None:
+    def __init__(self, store: Store, clock: WallClock, *, owned: bool = False) -> None:
         self._store = store
         self._clock = clock
         self._owned = owned

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from spacekey.domain.catalog import Catalog
-from spacekey.domain.clock import Clock
+from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.secret import Entropy
 from spacekey.models.store import Store
@@ -40,7 +40,7 @@ class System:
 
     store: Store
     catalogs: Mapping[str, Catalog]
-    clock: Clock
+    clock: WallClock
     entropy: Entropy
     passwords: Passwords
     attempts: Attempts

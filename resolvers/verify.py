@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from spacekey.domain.catalog import Catalog, Policy, effective_scopes
-from spacekey.domain.clock import Clock
+from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
@@ -50,7 +50,7 @@ class StoreVerifier(Verifier):
         self,
         lookup: TokenLookup,
         catalogs: Mapping[str, Catalog],
-        clock: Clock,
+        clock: WallClock,
         first_use: Callable[[str], Awaitable[None]],
         default_staleness_seconds: float = 0.0,
     ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalogs
-from spacekey.domain.clock import Clock, utc_now
+from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.suggest import known_instead
@@ -114,7 +114,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
 def build_verifier(
     store: Store,
     catalogs: Mapping[str, Catalog],
-    clock: Clock,
+    clock: WallClock,
     staleness_seconds: float,
     *,
     observer: VerifierObserver | None = None,
@@ -139,7 +139,7 @@ def build_lookup(store: Store, *, check_schema: bool = False) -> TokenLookup:
     return PostgresLookup(store.url, check_schema=check_schema)
 
 
-def first_use_recorder(store: Store, clock: Clock) -> Callable[[str], Awaitable[None]]:
+def first_use_recorder(store: Store, clock: WallClock) -> Callable[[str], Awaitable[None]]:
     """What writes down the first use of a successor that ends its predecessor by it."""
 
     async def record(token_id: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from spacekey.domain.catalog_file import load_catalogs
-from spacekey.domain.clock import Clock, utc_now
+from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
@@ -120,7 +120,7 @@ def store_verifier(
     environment: str | None = None,
     collect_usage: bool = True,
     observer: VerifierObserver | None = None,
-    clock: Clock = utc_now,
+    clock: WallClock = utc_now,
 ) -> EmbeddedVerifier:
     """A verifier over the database that a Spacekey server or command line manages.
 
@@ -173,7 +173,7 @@ def store_verifier(
     return EmbeddedVerifier(asking, cache, system, environment, usage)
 
 
-def store_usage(database_url: str, *, clock: Clock = utc_now) -> StoreUsage:
+def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
     """A sink over such a database, for a ``UsageCollector`` beside a verifier that is not the store's own::
 
         usage = UsageCollector(store_usage("sqlite:///data/spacekey.db"))
@@ -187,7 +187,11 @@ def store_usage(database_url: str, *, clock: Clock = utc_now) -> StoreUsage:
 
 
 def cached(
-    verifier: StoreVerifier, clock: Clock, observer: VerifierObserver | None = None, *, environment: str | None = None
+    verifier: StoreVerifier,
+    clock: WallClock,
+    observer: VerifierObserver | None = None,
+    *,
+    environment: str | None = None,
 ) -> CachedVerifier:
     """The one bounded cache of a process in front of its store; T comes with every reading.
 

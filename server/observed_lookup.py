@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.middleware.cached import VerifierObserver
-from spacekey.middleware.clock import Clock, boot_clock
 from spacekey.models.lookup import TokenFacts, TokenLookup
 
 
@@ -19,7 +19,7 @@ class ObservedLookup:
         observer: VerifierObserver,
         default_staleness_seconds: float,
         *,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
     ) -> None:
         self._inner = inner
         self._observer = observer

@@ -21,10 +21,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.network import network_of
 from spacekey.domain.principal import Limit, Principal
 from spacekey.middleware import problems
-from spacekey.middleware.clock import Clock, boot_clock
 
 from .budget import WorkBudget
 
@@ -54,7 +54,7 @@ class AnonymousBudget:
         addresses_max: int = 10_000,
         pause_seconds: float = 1.0,
         paused_max: int = 64,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
     ) -> None:
         self._accounts = WorkBudget(limit, keys_max=addresses_max, clock=clock)
         self.pause_seconds = pause_seconds

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.clock import Clock, boot_clock
 
 from .decision import SECOND_US
 
@@ -38,7 +38,7 @@ class WorkBudget:
         *,
         keys_max: int = 10_000,
         debt_seconds_max: float = DEBT_SECONDS_MAX,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
     ) -> None:
         if keys_max < 1:
             raise ConfigurationError("keys_max: must be 1 or more")

@@ -14,11 +14,11 @@ from math import ceil
 
 from starlette.types import Scope
 
+from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.network import network_of
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
-from spacekey.middleware.clock import Clock, boot_clock
 
 from .memory import MemoryLimiter
 
@@ -44,7 +44,7 @@ class RefusalFlood:
         *,
         addresses_max: int = ADDRESSES_MAX,
         good_max: int = GOOD_MAX,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
     ) -> None:
         self._limit = limit
         self._refused = MemoryLimiter(clock=clock, entries_max=addresses_max)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.clock import Clock, boot_clock
 
 from .decision import SECOND_US, Decision, burst_of, interval_us
 
@@ -32,7 +32,7 @@ class MemoryLimiter:
     def __init__(
         self,
         *,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
         entries_max: int = ENTRIES_MAX,
         share: int = 1,
         empty_at_seconds: float | None = None,

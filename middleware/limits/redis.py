@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
+from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.principal import Limit
-from spacekey.middleware.clock import Clock, boot_clock
 
 from .decision import SECOND_US, Decision, burst_of, interval_us
 from .memory import ENTRIES_MAX, MemoryLimiter
@@ -67,7 +67,7 @@ class RedisLimiter:
         prefix: str = "spacekey:limit:",
         on_fallback: Callable[[bool], None] | None = None,
         entries_max: int = ENTRIES_MAX,
-        clock: Clock = boot_clock,
+        clock: MonotonicClock = boot_clock,
     ) -> None:
         if processes < 1:
             raise ConfigurationError("processes: must be 1 or more")

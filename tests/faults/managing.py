@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from spacekey.middleware.clock import boot_clock
+from spacekey.domain.clock import boot_clock
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 

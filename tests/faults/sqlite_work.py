@@ -14,10 +14,10 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from spacekey.domain.clock import boot_clock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.secret import Secret
-from spacekey.middleware.clock import boot_clock
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.end_token import revoke_token
 from spacekey.resolvers.rotate_token import rotate_token

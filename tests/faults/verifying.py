@@ -20,13 +20,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from spacekey.domain.actor import Actor
-from spacekey.domain.clock import utc_now
+from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.clock import boot_clock
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.models.store import Store
 from spacekey.resolvers.caller import RequestFacts

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacekey.domain.clock import boot_clock
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier
 from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.clock import boot_clock
 
 T = 1.0
 MINT = MemoryVerifier()

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
 from spacekey.middleware.cached import Reading, cache_over
-from spacekey.middleware.clock import boot_clock, utc_now
 from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.limits.decision import CountedLimiter
 from spacekey.middleware.limits.flood import Flooded

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from starlette.types import Scope
 
+from spacekey.domain.clock import utc_now
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier
 from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, cache_over
-from spacekey.middleware.clock import utc_now
 from spacekey.middleware.remote import RemoteVerifier
 from support.asgi_calls import request_of
 from support.verifier_contract import principal

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
@@ -28,7 +29,6 @@ from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.cached import Reading, cache_over
-from spacekey.middleware.clock import boot_clock, utc_now
 from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.limits.decision import CountedLimiter
 from spacekey.middleware.otel import Telemetry

@@ -12,12 +12,12 @@ import httpx
 from sqlalchemy import text
 
 from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.clock import utc_now
 from spacekey.domain.ids import KEY, new_id
 from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.clock import utc_now
 from spacekey.middleware.remote import RemoteVerifier
 from spacekey.models.lookup import TokenFacts, TokenLookup
 from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT, Setting

@@ -7,13 +7,13 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Reason, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import BrandChain, MemoryVerifier
 from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, cache_over
-from spacekey.middleware.clock import utc_now
 from spacekey.middleware.metrics import AppMetrics
 from spacekey.middleware.otel import Telemetry, TracedVerifier
 from spacekey.middleware.remote import RemoteVerifier
