@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from spacekey.models.store import POSTGRESQL, SQLITE, Store
 from support.databases import TEMPLATE, migrate, migrate_postgres, postgres_database, sqlite_database
+from support.patience import wait_long
 from support.postgres import PostgresServer
 
 
@@ -60,6 +61,12 @@ def bare_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_pa
         return
     with postgres_database(request.getfixturevalue("postgres"), "template0") as url:
         yield url
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's stores wait for a busy machine, instead of answering 503 as they should."""
+    wait_long(monkeypatch)
 
 
 @pytest_asyncio.fixture

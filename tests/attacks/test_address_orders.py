@@ -13,12 +13,13 @@ import itertools
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from argon2 import PasswordHasher
@@ -43,7 +44,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import Secret
 from spacekey.models.invitation_queries import invitation_by_digest
-from spacekey.models.store import Store
+from spacekey.models.store import SQLITE, Store
 from spacekey.models.user import User, UserSession
 from spacekey.models.workspace import Member
 from spacekey.resolvers import passwords
@@ -53,6 +54,7 @@ from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.sessions import SignedIn, session_outcome
 from spacekey.schema.build import build_schema
 from spacekey.server.cli.app import build_app
+from support.databases import postgres_database, sqlite_database
 from support.world import OPERATOR, Jar, make_world
 
 SCHEMA = build_schema()
@@ -156,13 +158,13 @@ class Expected:
 class Orders(RuleBasedStateMachine):
     """One database, Bob's workspace in it, and everything that can be done."""
 
-    template: Path
+    fresh: ClassVar[Callable[[], AbstractContextManager[str]]]
+    """Gives the URL of a database of one's own."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        shutil.copyfile(self.template, self.folder / "people.db")
-        self.url = f"sqlite+aiosqlite:///{self.folder}/people.db"
+        self.database = ExitStack()
+        self.url = self.database.enter_context(type(self).fresh())
         self.app = build_app()
         self.opened: SignedIn | None = None
         self.done: set[str] = set()
@@ -178,7 +180,7 @@ class Orders(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.runner.run(self.world.system.store.aclose())
         self.runner.close()
-        shutil.rmtree(self.folder)
+        self.database.close()
 
     # what people and the operator have at hand
 
@@ -564,11 +566,22 @@ class Orders(RuleBasedStateMachine):
         return sum(place == workspace and role == "owner" for (place, _), role in self.expected.members.items())
 
 
+@contextmanager
+def sqlite_copy(template: Path) -> Iterator[str]:
+    """A database file that is removed afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield sqlite_database(Path(folder), template)
+
+
 def test_whoever_gains_something_presented_a_code_or_was_named(
-    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+    database_kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
     monkeypatch.setattr(passwords, "PasswordHasher", lambda: HASHER)
-    Orders.template = sqlite_template
+    if database_kind == SQLITE:
+        fresh = partial(sqlite_copy, request.getfixturevalue("sqlite_template"))
+    else:
+        fresh = partial(postgres_database, request.getfixturevalue("postgres"))
+    monkeypatch.setattr(Orders, "fresh", staticmethod(fresh), raising=False)
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(
         Orders,

@@ -223,7 +223,7 @@ class TestPostgresOutages:
             for _ in range(3):
                 assert await lookup.by_digest(bytes(32)) is None
                 postgres.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                     f"WHERE datname = '{url.split('/')[3].partition('?')[0]}'"
                 )
             assert await lookup.by_digest(bytes(32)) is None

@@ -170,7 +170,7 @@ async def test_a_read_only_primary_is_not_ready_and_answers_503(pair: Pair, worl
         _, own = await server.token(workspace.id, "tokens:revoke")
         pair.primary.execute(
             f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on",
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'",
+            f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{DATABASE}'",
         )
         ready = await server.client.get("/readyz")
         assert ready.status_code == 503

@@ -235,7 +235,7 @@ class TestGone:
         async def killed() -> None:
             async with store.changing() as session:
                 pid = (await (await session.connection()).execute(text("SELECT pg_backend_pid()"))).scalar_one()
-                postgres.execute(f"SELECT pg_terminate_backend({pid})")
+                postgres.execute(f"SELECT pg_terminate_backend({pid}, 10000)")
                 await (await session.connection()).execute(text("SELECT 1"))
 
         with pytest.raises(Unavailable):

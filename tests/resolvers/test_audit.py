@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ from spacekey.resolvers.sessions import change_password, sign_in, sign_out
 from spacekey.resolvers.spaces import create_space, delete_space, update_space
 from spacekey.resolvers.update_token import TokenChanges, update_token
 from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from support.patience import together
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
@@ -261,7 +262,7 @@ async def test_many_at_once_write_one_unbroken_chain(store: Store) -> None:
     before = len(await events(store, here.workspace.id))
     await update_workspace(here.system, OPERATOR, here.workspace.id, WorkspaceChanges(plan="enterprise"))
     asked = NewToken(here.workspace.id, "t", ("jobs:read",))
-    await asyncio.gather(*(create_token(here.system, OPERATOR, asked) for _ in range(40)))
+    await together(partial(create_token, here.system, OPERATOR, asked) for _ in range(40))
     (report,) = await verify_chains(here.system, [here.workspace.id])
     assert (report.broken_at, report.events) == (None, before + 41)
 
@@ -269,6 +270,6 @@ async def test_many_at_once_write_one_unbroken_chain(store: Store) -> None:
 async def test_many_beginnings_of_one_chain_are_one(store: Store) -> None:
     """Nothing is in the system's chain yet, and all want to write its first event."""
     world = make_world(store)
-    await asyncio.gather(*(world.user(f"u{number}@example.com") for number in range(8)))
+    await together(partial(world.user, f"u{number}@example.com") for number in range(8))
     (report,) = await verify_chains(world.system, [SYSTEM_CHAIN])
     assert (report.broken_at, report.events) == (None, 8)

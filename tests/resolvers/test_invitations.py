@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from argon2 import PasswordHasher
@@ -33,6 +34,7 @@ from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.sessions import sign_in
 from spacekey.resolvers.update_token import TokenChanges, update_token
 from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from support.patience import together
 from support.snapshot import snapshot
 from support.statements import counting
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
@@ -438,7 +440,7 @@ async def test_two_that_accept_one_code_at_once_are_one_member(store: Store) -> 
 async def test_two_workspaces_codes_for_one_address_accepted_at_once_make_two_accounts(store: Store) -> None:
     world = make_world(store)
     codes = [await invited(world, await world.workspace("teamspace"), "new@example.com") for _ in range(2)]
-    joined = await asyncio.gather(*(accept(world, code) for code in codes))
+    joined = await together(partial(accept, world, code) for code in codes)
     assert len({one.user.id for one in joined}) == 2
     assert sorted(str(one.user.sign_in_name) for one in joined) == ["None", "new@example.com"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from spacekey.domain.principal import Principal
 from spacekey.models.store import Store
 from spacekey.models.workspace import Workspace
@@ -17,6 +19,8 @@ from spacekey.schema.build import build_schema
 from support.principals import principal_of
 from support.statements import counting
 from support.world import OPERATOR, World, make_world
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 SCHEMA = build_schema()
 
