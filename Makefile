@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
-PACKAGES := $(addprefix build/house/spacekey/,$(FOLDERS))
+PACKAGES := $(addprefix spacekey/,$(FOLDERS))
 
 # Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -22,10 +22,12 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server,redis]' --group dev 2>&1 | { grep -v -e WARNING -e '^ ' || true; }
 	touch $@
 
-# The folders as the package they are: type checkers and import-linter see `spacekey.*` through these links.
+# The folders as the package they are: type checkers and import-linter see `spacekey.*` through these links. mypy starts
+# there, since beside the folders themselves it would take each for a second package of the same name.
 house:
 	@mkdir -p build/house/spacekey
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/house/spacekey/$$folder; done
+	@ln -sfn ../../bench build/house/bench
 
 serve: $(READY) ## start the server on SQLite with the four example systems
 	$(BIN)/spacekey demo --serve
@@ -42,7 +44,7 @@ guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES) tests bench
+	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests bench
 	PYTHONPATH=build/house $(BIN)/lint-imports
 	$(BIN)/vulture
 

@@ -24,10 +24,10 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import TokenMiddleware, public, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.fastapi import declare_docs
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 
 SECRET = mint("sk", "live", lambda length: bytes(range(length)))
 KNOWN = {SECRET.reveal(): ["jobs:read", "jobs:create"]}

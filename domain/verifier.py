@@ -27,7 +27,7 @@ class Verifier(VerifiesSecrets, Protocol):
     """A verifier with everything it may offer: the embedded store, a remote Spacekey, a chain of issuers, your own.
 
     Extend it and write ``verify``; each other member has a default that claims nothing. A class that wraps another
-    verifier extends :class:`spacekey.middleware.wrapper.VerifierWrapper`, which forwards all of them.
+    verifier extends :class:`spacekey.middleware.verifiers.wrapper.VerifierWrapper`, which forwards all of them.
     """
 
     known_scopes: frozenset[str] | None = None

@@ -10,13 +10,13 @@ More, each in its own module so that nothing is loaded unasked: ``remote`` (need
 """
 
 from spacekey.domain.rule import all_of, any_of
+from spacekey.middleware.routing.endpoints import optional, protect, public, requires
+from spacekey.middleware.rules.requirement import Declaration, Requirement
+from spacekey.middleware.verifiers.brands import BrandChain
+from spacekey.middleware.verifiers.memory import MemoryVerifier
 
-from .access import Declaration, Requirement
-from .chain import BrandChain
-from .enforce import optional, protect, public, requires
-from .memory import MemoryVerifier
+from .request_auth import RequestAuth, auth_of
 from .token_middleware import TokenMiddleware
-from .visit import RequestAuth, auth_of
 
 __all__ = [
     "BrandChain",

@@ -24,10 +24,11 @@ with extra("fastapi"):
     from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
 
-from .access import Declaration, access_from
-from .enforce import as_exception, decorator, requires
-from .marks import set_mark
-from .visit import auth_of
+from spacekey.middleware.routing.endpoints import as_exception, decorator, requires
+from spacekey.middleware.rules.marks import set_mark
+from spacekey.middleware.rules.requirement import Declaration, access_from
+
+from .request_auth import auth_of
 
 
 class _Bearer(SecurityBase):

@@ -16,12 +16,12 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
+from spacekey.middleware.auth.credentials import SUBPROTOCOL
+from spacekey.middleware.usage.meter import Metering
+from spacekey.middleware.verifiers.memory import MemoryVerifier
 
-from .credentials import SUBPROTOCOL
-from .memory import MemoryVerifier
-from .metered import Metering
-from .settings import checked_scopes
 from .token_middleware import TokenMiddleware
+from .validation import checked_scopes
 
 _MIDDLEWARE_DEPTH_MAX = 100
 

@@ -9,22 +9,22 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import VerifiesSecrets
+from spacekey.middleware.auth.authenticator import Authenticator, Fallback
+from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
+from spacekey.middleware.auth.origin import OriginCheck
+from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Watch
+from spacekey.middleware.long_lived.streams import OpenSocket
+from spacekey.middleware.routing.policy import Doors
+from spacekey.middleware.rules.requirement import PUBLIC, Declaration
+from spacekey.middleware.usage.meter import Metering
+from spacekey.middleware.verifiers.wrapper import as_verifier
 
-from .access import PUBLIC, Declaration
-from .credentials import SUBPROTOCOL, credentials_of
-from .doors import Doors
-from .gate import Authenticator, Fallback
 from .limits import Limiter
-from .line import OpenSocket
-from .metered import Metering
-from .origin import OriginCheck
-from .settings import check_async, check_environment, check_not_async, check_seconds, checked_scopes
-from .visit import KEY, Observer, RequestAuth, Settings, WorkspaceOf
-from .watch import RECHECK_SECONDS, ConnectionEnded, Watch
-from .wrapper import as_verifier
+from .request_auth import KEY, Observer, RequestAuth, Settings, WorkspaceOf
+from .validation import check_async, check_environment, check_not_async, check_seconds, checked_scopes
 
 if TYPE_CHECKING:
-    from .limits.flood import RefusalFlood
+    from spacekey.middleware.limits.flood import RefusalFlood
 
 
 class TokenMiddleware:

@@ -13,11 +13,11 @@ from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.suggest import known_instead
-from spacekey.middleware.cached import VerifierObserver
 from spacekey.middleware.limits.anonymous import AnonymousBudget
-from spacekey.middleware.limits.decision import CountedLimiter
 from spacekey.middleware.limits.flood import RefusalFlood
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.verifiers.cached import VerifierObserver
 from spacekey.models import token_queries
 from spacekey.models.lookup import TokenLookup
 from spacekey.models.postgres_lookup import PostgresLookup

@@ -30,7 +30,7 @@ from uvicorn.server import ServerState
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import network_of
-from spacekey.middleware.problems import problem
+from spacekey.middleware.responses import problem
 
 from .request_log import ANSWERED, BEGAN
 from .settings import Settings

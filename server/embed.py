@@ -16,10 +16,10 @@ from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
-from spacekey.middleware.sender import held_to_environment, sender
-from spacekey.middleware.settings import check_environment
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.auth.sender import held_to_environment, sender
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.validation import check_environment
+from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
 
 with extra("spacekey[server]"):
     from spacekey.models.store import SQLITE, Store

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from spacekey.middleware import public
-from spacekey.middleware.metrics import CONTENT_TYPE
+from spacekey.middleware.observability.metrics import CONTENT_TYPE
 
 from .parts import parts_of
 

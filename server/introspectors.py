@@ -18,7 +18,7 @@ from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Entropy, Secret, mint
 from spacekey.domain.suggest import known_instead
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.wrapper import VerifierWrapper
+from spacekey.middleware.verifiers.wrapper import VerifierWrapper
 from spacekey.resolvers.caller import IntrospectorCaller, RequestFacts
 
 BRAND = "spk"

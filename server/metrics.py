@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 
-from spacekey.middleware.metrics import AppMetrics, Family, Sample
+from spacekey.middleware.observability.metrics import AppMetrics, Family, Sample
 from spacekey.resolvers.refusal_log import RefusalLog
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))

@@ -14,7 +14,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
-from spacekey.middleware.sender import told_sender
+from spacekey.middleware.auth.sender import told_sender
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.end_token import revoke_secret
 from spacekey.resolvers.introspect import introspect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spacekey.domain.clock import MonotonicClock, boot_clock
-from spacekey.middleware.cached import VerifierObserver
+from spacekey.middleware.verifiers.cached import VerifierObserver
 from spacekey.models.lookup import TokenFacts, TokenLookup
 
 

@@ -12,7 +12,7 @@ from spacekey.domain.principal import Principal
 from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.resolvers.caller import IntrospectorCaller, MemberCaller, RequestFacts, TokenCaller, caller_of
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.resolvers.system import System

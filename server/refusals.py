@@ -22,8 +22,8 @@ from spacekey.domain.refusal import (
     SignInFailed,
     TooManyAttempts,
 )
-from spacekey.middleware import problems
-from spacekey.middleware.problems import problem
+from spacekey.middleware import responses
+from spacekey.middleware.responses import problem
 
 from .body import BadBody
 
@@ -45,7 +45,7 @@ def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False)
         case NotFound():
             return problem(404, "not_found", "Not found", str(error), headers=NO_STORE, what=error.what)
         case Forbidden():
-            return problems.scope_missing(REALM, error.missing, member=member)
+            return responses.scope_missing(REALM, error.missing, member=member)
         case InvalidInput():
             return _invalid(error)
         case ScopeNotAllowed():

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spacekey.middleware import problems
-from spacekey.middleware.credentials import credentials_of
-from spacekey.middleware.origin import OriginCheck, may_change
-from spacekey.middleware.problems import problem
+from spacekey.middleware import responses
+from spacekey.middleware.auth.credentials import credentials_of
+from spacekey.middleware.auth.origin import OriginCheck, may_change
+from spacekey.middleware.responses import problem
 
 from .body import JSON_TYPE, media_type
 from .refusals import NO_STORE, REALM
@@ -43,11 +43,11 @@ class SameOrigin:
         if not has_cookie(request):
             return None
         if credentials_of(request.scope) is not None:
-            return problems.request_malformed(REALM)
+            return responses.request_malformed(REALM)
         if not may_change(request.scope):
             return None
         if not self._origins.is_allowed(request.scope):
-            return problems.cross_origin()
+            return responses.cross_origin()
         if media_type(request) != JSON_TYPE and _has_body(request):
             detail = f"With a session, send the body as {JSON_TYPE}."
             return problem(415, "unsupported_media_type", "Unsupported media type", detail, headers=NO_STORE)

@@ -28,11 +28,11 @@ from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
-from spacekey.middleware import problems
-from spacekey.middleware.line import ON_PRINCIPAL_CHANGED, OpenSocket
-from spacekey.middleware.visit import KEY, RequestAuth
-from spacekey.middleware.watch import LACKING, UNAVAILABLE, Credential, Ending, Watch
-from spacekey.middleware.wrapper import as_verifier
+from spacekey.middleware import responses
+from spacekey.middleware.long_lived.recheck import LACKING, UNAVAILABLE, Credential, Ending, Watch
+from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, OpenSocket
+from spacekey.middleware.request_auth import KEY, RequestAuth
+from spacekey.middleware.verifiers.wrapper import as_verifier
 
 from .decision import INSUFFICIENT_SCOPE, UNAUTHENTICATED, DenialError
 from .schema import check_enforced
@@ -71,7 +71,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     A denial of scopes is an ``error`` message of its operation, and the socket stays open. The socket is closed with
     4403 for a refused credential, 4400 for a malformed or a second one, and 1013 if the verifier cannot tell.
 
-    The credential of an open socket is verified again and again (see :mod:`spacekey.middleware.watch`), whether it
+    The credential of an open socket is verified again and again (see docs/long-lived.md), whether it
     came with the handshake or later. If it is refused, the socket is closed with 4401; if the verifier cannot tell,
     with 1013; if it has lost a scope, the subscriptions that need the scope end with an ``error`` message each. Behind
     a TokenMiddleware, the middleware verifies, with its environment, deadline, observer and ``recheck_seconds``.
@@ -229,9 +229,9 @@ def challenge_of(errors: Iterable[GraphQLError], realm: str) -> str:
     """Return the challenge of RFC 6750 §3, for clients that look at status and headers first."""
     extensions = [error.extensions or {} for error in errors]
     if all(each.get("code") != INSUFFICIENT_SCOPE for each in extensions):
-        return problems.challenge(realm)
+        return responses.challenge(realm)
     missing = sorted({scope for each in extensions for scope in each.get("missingScopes") or ()})
-    return problems.challenge(realm, "insufficient_scope", None, missing)
+    return responses.challenge(realm, "insufficient_scope", None, missing)
 
 
 def response_type(accept: Sequence[str]) -> str | None:

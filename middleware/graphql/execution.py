@@ -19,8 +19,8 @@ from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.limits import Decision
-from spacekey.middleware.limits.decision import retry_after
-from spacekey.middleware.settings import places_of
+from spacekey.middleware.limits.limiter import retry_after
+from spacekey.middleware.validation import places_of
 
 from .decision import ERRORS_MAX, CheckedDocument, Decider, DenialError, Verdict, more_denials_error, refused_document
 from .operations import pick_operation

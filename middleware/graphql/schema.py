@@ -30,8 +30,8 @@ from strawberry.types.info import Info
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Principal
-from spacekey.middleware.access import Requirement
-from spacekey.middleware.marks import access_of
+from spacekey.middleware.rules.marks import access_of
+from spacekey.middleware.rules.requirement import Requirement
 
 from .analysis import Denial
 from .decision import ERRORS_MAX, Decider, DenialError, more_denials_error

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
 from spacekey.domain.suggest import did_you_mean
-from spacekey.middleware.visit import KEY, RequestAuth
+from spacekey.middleware.request_auth import KEY, RequestAuth
 
 from .analysis import Denial
 from .operations import Operation

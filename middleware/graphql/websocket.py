@@ -26,8 +26,8 @@ from spacekey.domain.outcome import Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.gate import asked_within, usable
-from spacekey.middleware.sender import SentBy
+from spacekey.middleware.auth.authenticator import asked_within, usable
+from spacekey.middleware.auth.sender import SentBy
 
 from .schema import ScopedSchema
 from .subscriptions import SubscriptionRequest

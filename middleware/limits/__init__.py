@@ -5,7 +5,7 @@
 For several processes there is ``RedisLimiter`` in ``spacekey.middleware.limits.redis`` (the ``redis`` extra).
 """
 
-from .decision import Decision, Limiter
+from .limiter import Decision, Limiter
 from .memory import MemoryLimiter
 
 __all__ = ["Decision", "Limiter", "MemoryLimiter"]

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.network import network_of
 from spacekey.domain.principal import Limit, Principal
-from spacekey.middleware import problems
+from spacekey.middleware import responses
 
 from .budget import WorkBudget
 
@@ -72,7 +72,7 @@ class AnonymousBudget:
                 await asyncio.sleep(self.pause_seconds)
             finally:
                 self._paused -= 1
-        return problems.work_limited(ceil(wait))
+        return responses.work_limited(ceil(wait))
 
     def charge(self, scope: Scope, cpu_seconds: float) -> None:
         """Charge CPU time that was spent for the address."""

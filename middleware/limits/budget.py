@@ -8,7 +8,7 @@ from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 
-from .decision import SECOND_US
+from .limiter import SECOND_US
 
 DEBT_SECONDS_MAX = 60.0
 _LOOKED_AT = 2

@@ -8,7 +8,7 @@ from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 
-from .decision import SECOND_US, Decision, burst_of, interval_us
+from .limiter import SECOND_US, Decision, burst_of, interval_us
 
 ENTRIES_MAX = 100_000
 _made = tuple.__new__

@@ -27,7 +27,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.principal import Limit
 
-from .decision import SECOND_US, Decision, burst_of, interval_us
+from .limiter import SECOND_US, Decision, burst_of, interval_us
 from .memory import ENTRIES_MAX, MemoryLimiter
 
 with extra("spacekey[redis]"):

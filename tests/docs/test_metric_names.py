@@ -11,9 +11,9 @@ from starlette.requests import HTTPConnection
 
 from spacekey.domain.outcome import Absent
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware.metrics import AppMetrics, Family
-from spacekey.middleware.otel import Telemetry
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.observability.metrics import AppMetrics, Family
+from spacekey.middleware.observability.opentelemetry import Telemetry
+from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.models.store import Store
 from spacekey.resolvers.refusal_log import RefusalLog
 from spacekey.server.metrics import Metrics

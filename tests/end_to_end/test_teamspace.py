@@ -10,7 +10,7 @@ import pytest
 
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalog
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.session_cookie import COOKIE
 from spacekey.server.settings import packaged_catalogs
 from support.every_scope_app import PATIENCE_SECONDS, every_scope_app, opened_by

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from spacekey.examples.jobs import __main__ as jobs
-from spacekey.middleware.usage import CLOSE_SECONDS
+from spacekey.middleware.usage.collector import CLOSE_SECONDS
 from spacekey.models.postgres_lookup import LOOKUP_POOL_SIZE
 from spacekey.models.store import POOL_SIZE
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX

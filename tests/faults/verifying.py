@@ -25,8 +25,8 @@ from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.store import Store
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.refusal_log import RefusalLog

@@ -27,9 +27,9 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.otel import Telemetry, TracedVerifier
-from spacekey.middleware.usage import UsageCollector
-from spacekey.middleware.wrapper import OPTIONAL, VerifierWrapper
+from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
 from spacekey.server.introspectors import WithIntrospectors
 from support.asgi_calls import bearer, call, start_up
 from support.stored_verifiers import STORED_BENCHES

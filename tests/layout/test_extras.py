@@ -8,10 +8,10 @@ import sys
 import pytest
 
 PARTS = {
-    "spacekey.middleware.remote": ("httpx", "spacekey[remote]"),
+    "spacekey.middleware.verifiers.remote": ("httpx", "spacekey[remote]"),
     "spacekey.middleware.graphql": ("strawberry", "spacekey[graphql]"),
     "spacekey.middleware.limits.redis": ("redis", "spacekey[redis]"),
-    "spacekey.middleware.otel": ("opentelemetry", "spacekey[otel]"),
+    "spacekey.middleware.observability.opentelemetry": ("opentelemetry", "spacekey[otel]"),
     "spacekey.middleware.fastapi": ("fastapi", "fastapi"),
     "spacekey.server.embed": ("sqlalchemy", "spacekey[server]"),
 }

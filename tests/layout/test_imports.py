@@ -22,12 +22,12 @@ PACKAGES: dict[str, frozenset[str]] = {
     "domain": frozenset(),
     "domain/digest.py": frozenset({DYNAMIC}),  # Python's own SHA-256, under the name that this version has for it
     "middleware": frozenset({"starlette"}),
-    "middleware/enforce.py": frozenset({"anyio"}),  # comes with Starlette
+    "middleware/routing/endpoints.py": frozenset({"anyio"}),  # comes with Starlette
     "middleware/fastapi.py": frozenset({"fastapi"}),
     "middleware/graphql": frozenset({"graphql", "strawberry", "typing_extensions"}),  # the last comes with Strawberry
     "middleware/limits/redis.py": frozenset({"redis"}),
-    "middleware/otel.py": frozenset({"opentelemetry"}),
-    "middleware/remote.py": frozenset({"httpx"}),
+    "middleware/observability/opentelemetry.py": frozenset({"opentelemetry"}),
+    "middleware/verifiers/remote.py": frozenset({"httpx"}),
     "models": frozenset({"sqlalchemy", "sqlmodel"}),
     "models/database_url.py": frozenset({"asyncpg"}),
     "models/migrate.py": frozenset({"alembic"}),
@@ -108,8 +108,8 @@ WRONG = [
     ("domain/rule.py", "import importlib\nimportlib.import_module('typer')", DYNAMIC),
     ("resolvers/roles.py", "def late():\n    from fastapi import Depends", "fastapi"),
     ("schema/node.py", "from starlette.requests import Request", "starlette"),
-    ("middleware/gate.py", "if TYPE_CHECKING:\n    import strawberry", "strawberry"),
-    ("middleware/gate.py", "import asyncio, httpx.URL", "httpx"),
+    ("middleware/request_auth.py", "if TYPE_CHECKING:\n    import strawberry", "strawberry"),
+    ("middleware/request_auth.py", "import asyncio, httpx.URL", "httpx"),
     ("middleware/limits/memory.py", "from redis.asyncio import Redis", "redis"),
     ("models/token.py", "from alembic import op", "alembic"),
     ("server/app.py", "from spacekey.examples import jobs", "spacekey.examples"),

@@ -14,7 +14,7 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier
-from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 
 T = 1.0
 MINT = MemoryVerifier()

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import call
 
 VERIFIER = MemoryVerifier()

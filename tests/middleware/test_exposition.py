@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.middleware.metrics import READ_SECONDS, Family, Histogram, Sample, exposition
+from spacekey.middleware.observability.metrics import READ_SECONDS, Family, Histogram, Sample, exposition
 
 
 def test_a_family_is_its_help_its_type_and_its_samples() -> None:

@@ -14,12 +14,12 @@ from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
-from spacekey.middleware.cached import Reading, cache_over
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.limits.decision import CountedLimiter
 from spacekey.middleware.limits.flood import Flooded
-from spacekey.middleware.metrics import AppMetrics, answer_of, metrics_endpoint
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.observability.metrics import AppMetrics, answer_of, metrics_endpoint
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.verifiers.cached import Reading, cache_over
 from support.asgi_calls import bearer, call
 from support.verifier_contract import principal
 

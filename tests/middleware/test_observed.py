@@ -14,8 +14,8 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, cache_over
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from support.asgi_calls import request_of
 from support.verifier_contract import principal
 

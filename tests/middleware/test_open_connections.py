@@ -22,7 +22,7 @@ from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid, Ver
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
-from spacekey.middleware.watch import ConnectionEnded
+from spacekey.middleware.long_lived.recheck import ConnectionEnded
 from support.open_connection import OpenConnection
 from support.virtual_time import VirtualLoop, in_virtual_time
 

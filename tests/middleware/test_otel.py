@@ -28,11 +28,11 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.cached import Reading, cache_over
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.limits.decision import CountedLimiter
-from spacekey.middleware.otel import Telemetry
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.observability.opentelemetry import Telemetry
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.verifiers.cached import Reading, cache_over
 from support.asgi_calls import bearer, call
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -267,7 +267,7 @@ def test_one_file_alone_imports_opentelemetry() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if _imports_opentelemetry(path)
     }
-    assert found == {"middleware/otel.py"}
+    assert found == {"middleware/observability/opentelemetry.py"}
 
 
 def _imports_opentelemetry(path: Path) -> bool:

@@ -19,7 +19,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Answer, bearer, call
 
 GOOD = Principal("key_1", Kind.WORKSPACE, frozenset({"a:b"}), "", "ws_1")

@@ -12,7 +12,7 @@ import pytest
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.middleware.remote import RemoteUsage, RemoteVerifier, UsageRejected
+from spacekey.middleware.verifiers.remote import RemoteUsage, RemoteVerifier, UsageRejected
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 BATCH = UsageBatch("r1", 7, (TokenUse("key_1", AT, "192.0.2.1", 2, 1, 0, ("a",)), TokenUse("key_2", AT, used=False)))

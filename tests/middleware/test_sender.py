@@ -12,8 +12,8 @@ import pytest
 from starlette.types import Scope
 
 from spacekey.domain.secret import mint
-from spacekey.middleware.sender import NOBODY, Sender, SentBy, sender
-from spacekey.middleware.tally import Tally
+from spacekey.middleware.auth.sender import NOBODY, Sender, SentBy, sender
+from spacekey.middleware.usage.counts import Tally
 from support.asgi_calls import bearer as bearer_of
 from support.asgi_calls import http_scope
 

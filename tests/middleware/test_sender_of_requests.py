@@ -18,8 +18,8 @@ from spacekey.domain.outcome import Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
-from spacekey.middleware.sender import Sender, SentBy, sender
+from spacekey.middleware.auth.sender import Sender, SentBy, sender
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Headers, call, http_scope
 from support.asgi_calls import bearer as bearer_of
 from support.open_connection import OpenConnection
@@ -140,7 +140,7 @@ async def test_the_warm_path_says_nobody_asks_and_pays_nothing_for_it(monkeypatc
             entered.append(scope)
             super().__init__(scope, environment)
 
-    monkeypatch.setattr("spacekey.middleware.gate.SentBy", Counted)
+    monkeypatch.setattr("spacekey.middleware.auth.authenticator.SentBy", Counted)
     for _ in range(3):
         assert await ask(app) == (200, b"")
     assert len(entered) == 1

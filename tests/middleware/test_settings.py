@@ -17,8 +17,8 @@ from spacekey.domain.outcome import Absent, Outcome
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, optional, public, requires
 from spacekey.middleware.fastapi import Scoped, declare_docs
-from spacekey.middleware.remote import RemoteVerifier
 from spacekey.middleware.testing import tokens, undeclared_routes
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from support.asgi_calls import bearer, call, http_scope
 
 ANY: Any = MemoryVerifier()

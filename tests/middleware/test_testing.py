@@ -13,7 +13,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.testing import TestToken, tokens, undeclared_routes
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.usage.collector import UsageCollector
 from support.asgi_calls import call, talk
 
 

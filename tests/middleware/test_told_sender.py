@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from spacekey.middleware.sender import NOBODY, Sender, told_fields, told_sender
+from spacekey.middleware.auth.sender import NOBODY, Sender, told_fields, told_sender
 
 GARBAGE_ADDRESSES = [
     "",

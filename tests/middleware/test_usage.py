@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.middleware.tally import ROW_SCOPES_MAX, SCOPES_CUT_MAX
-from spacekey.middleware.usage import BATCH_ENTRIES_MAX, UsageCollector
+from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
+from spacekey.middleware.usage.counts import ROW_SCOPES_MAX, SCOPES_CUT_MAX
 from support.world import StoppedClock
 
 CLIENT = ("192.0.2.7", 50_000)

@@ -35,7 +35,7 @@ from spacekey.middleware import (
 )
 from spacekey.middleware.graphql import Mode, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.limits.memory import MemoryLimiter
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.usage.collector import UsageCollector
 from support.asgi_calls import bearer, call, talk
 from support.world import StoppedClock
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware.usage import BATCH_ENTRIES_MAX, UsageCollector
+from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
 
 
 class Sink:

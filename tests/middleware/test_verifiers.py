@@ -14,7 +14,7 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from support.verifier_contract import VerifierContract, Workbench, principal
 from support.verifiers import BENCHES, OWN, introspection_of
 

@@ -19,7 +19,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import all_of, any_of
 from spacekey.domain.secret import Secret
 from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, optional, public, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Headers, bearer, call
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware.watch import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Standing, Watch
+from spacekey.middleware.long_lived.recheck import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Standing, Watch
 from support.virtual_time import VirtualLoop, in_virtual_time
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

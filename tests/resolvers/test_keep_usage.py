@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.models.store import POSTGRESQL, Store
 from spacekey.models.token import Token
 from spacekey.models.usage import UsageReporter

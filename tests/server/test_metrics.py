@@ -9,7 +9,7 @@ import pytest
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret
-from spacekey.middleware.metrics import AppMetrics
+from spacekey.middleware.observability.metrics import AppMetrics
 from spacekey.models.setting import MAX_STALENESS, Setting
 from spacekey.models.store import SQLITE
 from spacekey.resolvers.end_token import revoke_token

@@ -11,7 +11,7 @@ import pytest
 from spacekey.domain.outcome import Refused, Valid
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.secret import Secret
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models import usage_queries
 from spacekey.models.store import SQLITE
 from spacekey.resolvers.end_token import revoke_token

@@ -9,8 +9,8 @@ import pytest
 
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import mint
-from spacekey.middleware.remote import RemoteVerifier
-from spacekey.middleware.sender import SentBy
+from spacekey.middleware.auth.sender import SentBy
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.audit import AuditEvent
 from spacekey.resolvers.end_token import revoke_token
 from spacekey.resolvers.list_others import audit_list

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models import usage_queries
 from spacekey.models.usage import UsageReporter
 from spacekey.resolvers import report_usage

@@ -22,7 +22,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import BrandChain, TokenMiddleware, requires
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models import usage_queries
 from spacekey.models.audit import AuditEvent
 from spacekey.resolvers.caller import TokenCaller

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from spacekey.middleware import cached
+from spacekey.middleware.verifiers import cached
 from spacekey.resolvers import settle, staleness, verify
 
 from .virtual_database import STALENESS_LOCK, Session

@@ -15,7 +15,7 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware.remote import reading_of
+from spacekey.middleware.verifiers.remote import reading_of
 from spacekey.resolvers.system import System
 from spacekey.server.oauth import described
 from support.world import OPERATOR, example_catalogs

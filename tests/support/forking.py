@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.settings import packaged_catalogs
 

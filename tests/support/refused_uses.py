@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, optional, requires
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.store import Store
 from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import revoke_token

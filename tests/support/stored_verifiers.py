@@ -18,7 +18,7 @@ from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.lookup import TokenFacts, TokenLookup
 from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT, Setting
 from spacekey.models.store import Store

@@ -13,11 +13,11 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.cached import CachedVerifier, ObservedCache, Reading, cache_over
-from spacekey.middleware.metrics import AppMetrics
-from spacekey.middleware.otel import Telemetry, TracedVerifier
-from spacekey.middleware.remote import RemoteVerifier
-from spacekey.middleware.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
+from spacekey.middleware.observability.metrics import AppMetrics
+from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
+from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
+from spacekey.middleware.verifiers.remote import RemoteVerifier
+from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
 from spacekey.server.introspectors import WithIntrospectors, read_introspectors
 
 from .verifier_contract import Workbench

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spacekey.domain.principal import Limit
 from spacekey.middleware.limits import Decision, MemoryLimiter
-from spacekey.middleware.limits.decision import CountedLimiter
+from spacekey.middleware.limits.limiter import CountedLimiter
 
 LIMIT = Limit(per_minute=1, burst=1)
 

@@ -13,8 +13,8 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Answer, bearer, call
 
 LIMIT = Limit(per_minute=60, burst=5)

@@ -21,8 +21,8 @@ from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
-from spacekey.middleware.cached import CachedVerifier, Reading
 from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import bearer, call, talk
 
 LIMIT = Limit(per_minute=60, burst=3)
@@ -322,7 +322,7 @@ def test_two_declarations_cost_what_the_dearer_one_costs() -> None:
 
 
 async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
-    from spacekey.middleware.remote import reading_of
+    from spacekey.middleware.verifiers.remote import reading_of
 
     answered = reading_of(
         {

@@ -13,12 +13,20 @@ from starlette.types import ASGIApp, Message, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
+from spacekey.middleware.rules.marks import access_of
+from spacekey.middleware.rules.requirement import (
+    OPTIONAL,
+    PUBLIC,
+    Access,
+    Declaration,
+    Requirement,
+    accesses_from,
+    combined,
+)
+from spacekey.middleware.validation import check_event_loop
 
-from .access import OPTIONAL, PUBLIC, Access, Declaration, Requirement, accesses_from, combined
-from .guard import RouteGuard, guard_of, unguarded
-from .leaves import ANY, Extent, Holder, Leaf, Walk, own_middleware, routes_as_usual
-from .marks import access_of
-from .settings import check_event_loop
+from .guards import RouteGuard, guard_of, unguarded
+from .routes import ANY, Extent, Holder, Leaf, Walk, own_middleware, routes_as_usual
 
 Plan: TypeAlias = dict[str, Access | None]
 """Method → access; None where nothing is declared."""

@@ -24,12 +24,22 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import Rule
+from spacekey.middleware.request_auth import RequestAuth, auth_of
+from spacekey.middleware.responses import can_deny_with_response, close_code, refuse
+from spacekey.middleware.rules.marks import MARK, access_of, name_of, set_mark
+from spacekey.middleware.rules.requirement import (
+    OPTIONAL,
+    PUBLIC,
+    Access,
+    Declaration,
+    Openness,
+    Requirement,
+    access_from,
+    combined,
+    requirement_of,
+)
 
-from .access import OPTIONAL, PUBLIC, Access, Declaration, Openness, Requirement, access_from, combined, requirement_of
-from .guard import Guard
-from .marks import MARK, access_of, name_of, set_mark
-from .problems import can_deny_with_response, close_code, refuse
-from .visit import RequestAuth, auth_of
+from .guards import Guard
 
 CONNECTION = "spacekey_connection"
 """A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""

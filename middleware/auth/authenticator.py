@@ -15,11 +15,11 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.rules.evaluate import acts_in
+from spacekey.middleware.validation import flaw_in, is_being_cancelled, places_of
 
 from .origin import OriginCheck
-from .satisfying import acts_in
 from .sender import SentBy
-from .settings import flaw_in, is_being_cancelled, places_of
 
 log = logging.getLogger("spacekey.middleware")
 

@@ -7,7 +7,7 @@ import types
 
 from spacekey.domain.errors import RuleError
 
-from .access import Access, Openness, Requirement, combined
+from .requirement import Access, Openness, Requirement, combined
 
 MARK = "__spacekey_access__"
 

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Send
 from spacekey.domain.outcome import Outcome, Valid
 from spacekey.domain.principal import Principal
 
-from .watch import ConnectionEnded, Credential, Ending, Standing, Watch
+from .recheck import ConnectionEnded, Credential, Ending, Standing, Watch
 
 Consider = Callable[[Valid], Awaitable[Ending | None]]
 Ended = Callable[[Ending, Outcome], None]
@@ -70,11 +70,11 @@ class Line:
         self.forget()
 
     async def consider(self, valid: Valid) -> Ending | None:
-        """See :class:`~spacekey.middleware.watch.Connection`."""
+        """See :class:`~.recheck.Connection`."""
         return None if self._consider is None else await self._consider(valid)
 
     def end(self, ending: Ending, outcome: Outcome) -> None:
-        """See :class:`~spacekey.middleware.watch.Connection`: whoever receives or waits to send learns of it."""
+        """See :class:`~.recheck.Connection`: whoever receives or waits to send learns of it."""
         if self.ending is not None:
             return
         self.ending = ending
@@ -140,7 +140,7 @@ class OpenResponse(Line):
     """One response of several parts.
 
     An app that waits in ``receive`` is told of a disconnect, as Starlette's streams do; one that sends again gets
-    :class:`~spacekey.middleware.watch.ConnectionEnded`. One that does neither, or has not stopped some seconds
+    :class:`~.recheck.ConnectionEnded`. One that does neither, or has not stopped some seconds
     later, is cancelled where it sent last.
     """
 

@@ -18,9 +18,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
-
-from .limits.flood import Flooded
-from .usage import UsageCollector
+from spacekey.middleware.limits.flood import Flooded
+from spacekey.middleware.usage.collector import UsageCollector
 
 _ANSWERS = [
     ("absent", ""),

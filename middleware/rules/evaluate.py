@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from spacekey.domain.principal import Kind, Principal
 
-from .access import Requirement
+from .requirement import Requirement
 
 
 class DenialReason(Enum):

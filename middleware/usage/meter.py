@@ -9,10 +9,10 @@ from enum import Enum
 from spacekey.domain.outcome import Outcome, Refused, Valid
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import UsageCounter
+from spacekey.middleware.limits import Decision, Limiter
+from spacekey.middleware.rules.requirement import Access, Requirement
 
-from .access import Access, Requirement
-from .limits import Decision, Limiter
-from .tally import Client
+from .counts import Client
 
 log = logging.getLogger("spacekey.middleware")
 

@@ -17,23 +17,29 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
+from spacekey.middleware import responses
+from spacekey.middleware.auth.authenticator import FOREIGN, Authenticator, asked_within
+from spacekey.middleware.auth.credentials import (
+    NO_CREDENTIALS,
+    Malformed,
+    TokenCredentials,
+    credentials_of,
+    plain_authorization,
+)
+from spacekey.middleware.auth.origin import may_change
+from spacekey.middleware.limits.flood import Flooded
+from spacekey.middleware.limits.limiter import limit_headers, retry_after
+from spacekey.middleware.long_lived.recheck import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Watch
+from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, Line, OpenResponse, PrincipalChanged
+from spacekey.middleware.rules.evaluate import Allowed, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
+from spacekey.middleware.rules.requirement import OPTIONAL, PUBLIC, Access, Requirement
+from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
 
-from . import problems
-from .access import OPTIONAL, PUBLIC, Access, Requirement
-from .credentials import NO_CREDENTIALS, Malformed, TokenCredentials, credentials_of, plain_authorization
-from .gate import FOREIGN, Authenticator, asked_within
 from .limits import Decision
-from .limits.decision import limit_headers, retry_after
-from .limits.flood import Flooded
-from .line import ON_PRINCIPAL_CHANGED, Line, OpenResponse, PrincipalChanged
-from .metered import Counted, Metering, RequestMeter, cost_of
-from .origin import may_change
-from .problems import VARY, VARY_BY_COOKIE, VARY_BY_ORIGIN, Header, with_vary
-from .satisfying import Allowed, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
-from .watch import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Watch
+from .responses import VARY, VARY_BY_COOKIE, VARY_BY_ORIGIN, Header, with_vary
 
 if TYPE_CHECKING:
-    from .limits.flood import RefusalFlood
+    from spacekey.middleware.limits.flood import RefusalFlood
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -207,7 +213,7 @@ class RequestAuth:
         :returns: the response that refuses it; None admits it.
         """
         if access is None:
-            return problems.forbidden()
+            return responses.forbidden()
         if self.has_admitted(access) or access == PUBLIC:
             return None
         outcome = await self.authenticate()
@@ -215,7 +221,7 @@ class RequestAuth:
             return None if isinstance(outcome, Absent) and access == OPTIONAL else self._unauthenticated(outcome)
         meter = self.meter
         if not await meter.charge(outcome.principal, cost_of(access)):
-            return problems.rate_limited(None if meter.decision is None else retry_after(meter.decision))
+            return responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
         refusal = await self._denial(access, outcome.principal) if isinstance(access, Requirement) else None
         if refusal is None:
             self._admit(access)
@@ -357,16 +363,16 @@ class RequestAuth:
 
     def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
         if isinstance(outcome, Absent):
-            return problems.credentials_absent(self.realm)
+            return responses.credentials_absent(self.realm)
         if isinstance(outcome, Flooded):
-            return problems.refusals_limited(outcome.retry_after_seconds)
+            return responses.refusals_limited(outcome.retry_after_seconds)
         if isinstance(outcome, CannotTell):
-            return problems.cannot_tell(outcome.retry_after_seconds)
+            return responses.cannot_tell(outcome.retry_after_seconds)
         if outcome == FOREIGN:
-            return problems.cross_origin()
+            return responses.cross_origin()
         if isinstance(self._credentials(), Malformed):
-            return problems.request_malformed(self.realm)
-        return problems.token_refused(self.realm)
+            return responses.request_malformed(self.realm)
+        return responses.token_refused(self.realm)
 
     async def _denial(self, requirement: Requirement, principal: Principal) -> Response | None:
         """Return the response that refuses the principal; None if it satisfies the requirement.
@@ -382,18 +388,18 @@ class RequestAuth:
         is_member = principal.kind is Kind.MEMBER
         if decision.reason is DenialReason.ENVIRONMENT:
             self._settings.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
-            return problems.token_refused(self.realm)
+            return responses.token_refused(self.realm)
         if decision.reason is DenialReason.SCOPES:
-            return problems.scope_missing(self.realm, decision.missing, member=is_member)
-        return problems.forbidden(member=is_member)
+            return responses.scope_missing(self.realm, decision.missing, member=is_member)
+        return responses.forbidden(member=is_member)
 
     async def _denial_in_workspace(self, depends: DependsOnSpaces, principal: Principal) -> Response | None:
         for space_id in depends.space_ids:
             owner = None if space_id is None else await self._settings.workspace_of_space(space_id)
             if isinstance(owner, CannotTell):
-                return problems.cannot_tell(owner.retry_after_seconds)
+                return responses.cannot_tell(owner.retry_after_seconds)
             if owner is None or owner != principal.workspace_id:
-                return problems.forbidden()
+                return responses.forbidden()
         return None
 
     def _requirements(self) -> list[Requirement]:

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
-
-from .settings import check_environment, check_part
+from spacekey.middleware.validation import check_environment, check_part
 
 
 @dataclass(frozen=True, slots=True, eq=False)

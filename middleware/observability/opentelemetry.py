@@ -24,9 +24,10 @@ with extra("spacekey[otel]"):
     from opentelemetry.metrics import CallbackOptions, Observation
     from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.verifiers.wrapper import VerifierWrapper
+
 from .metrics import READ_SECONDS, answer_of
-from .usage import UsageCollector
-from .wrapper import VerifierWrapper
 
 SCOPE = "spacekey"
 """The instrumentation scope of all of it."""

@@ -17,10 +17,10 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRo
 from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.middleware.rules.marks import MARK, access_of
+from spacekey.middleware.rules.requirement import PUBLIC, Access, Openness, Requirement, combined, requirement_of
 
-from .access import PUBLIC, Access, Openness, Requirement, combined, requirement_of
-from .guard import WEBSOCKET, unguarded
-from .marks import MARK, access_of
+from .guards import WEBSOCKET, unguarded
 
 ANY = "*"
 """Any method."""

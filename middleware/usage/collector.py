@@ -22,7 +22,7 @@ from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
-from .tally import ENTRIES_MAX, Tally
+from .counts import ENTRIES_MAX, Tally
 
 log = logging.getLogger("spacekey.usage")
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .access import Access
-from .marks import set_mark
-from .problems import refuse
-from .visit import KEY, RequestAuth, auth_of
+from spacekey.middleware.request_auth import KEY, RequestAuth, auth_of
+from spacekey.middleware.responses import refuse
+from spacekey.middleware.rules.marks import set_mark
+from spacekey.middleware.rules.requirement import Access
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute

@@ -1,0 +1,1 @@
+"""Authentication: credentials from a request, and what a verifier says of them."""

@@ -1,0 +1,1 @@
+"""What a protected app tells of its tokens: Prometheus metrics and OpenTelemetry."""

@@ -1,0 +1,1 @@
+"""Put declarations on endpoints, find every route of an app, and guard each one."""

@@ -1,0 +1,1 @@
+"""What a route declares, and the pure decision whether a principal satisfies it."""

@@ -1,0 +1,1 @@
+"""Verifiers that turn secrets into principals: cached, in memory, several issuers, a remote Spacekey."""

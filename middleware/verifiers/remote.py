@@ -1,0 +1,341 @@
+"""Verification by a remote Spacekey: OAuth 2.0 token introspection (RFC 7662) over httpx.
+
+Needs the ``remote`` extra. The server's ``max_age`` is obeyed exactly, counted from before the request was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
+from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.extras import extra
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.secret import Secret
+from spacekey.domain.usage import TokenUse, UsageBatch
+from spacekey.domain.verifier import Verifier
+from spacekey.middleware.auth.sender import held_to_environment, sender, told_fields
+from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.validation import check_environment, check_own_token, check_seconds
+
+from .cached import ENTRIES_MAX, Reading, VerifierObserver, cache_over
+
+with extra("spacekey[remote]"):
+    import httpx
+
+
+log = logging.getLogger("spacekey.middleware")
+
+ANSWER_BYTES_MAX = 65_536
+_RETRY_AFTER_SECONDS_MAX = 60
+
+
+class RemoteVerifier(Verifier):
+    """Asks ``{url}/api/v1/introspect``, keeping connections open and answers for as long as the server allows.
+
+    :param url: the remote Spacekey, ``https://…``; plain ``http`` only to this machine unless ``allow_plain_http``.
+    :param token: this app's own token, which needs the scope ``tokens:introspect``.
+    :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused, and the remote
+        Spacekey tells their owner, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
+    :param deadline_seconds: for one verification, a retry included; then the answer is "cannot tell".
+    :param entries_max: how many principals are remembered.
+    :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in
+        batches (``usage``). Closing the verifier sends the last one.
+    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
+    :param transport: an httpx transport, for tests and for servers in the same process.
+    :raises ConfigurationError: for a URL that is none, or would send secrets in the clear, and for a token,
+        environment or deadline that cannot be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: Secret | str,
+        *,
+        environment: str | None = None,
+        deadline_seconds: float = 1.0,
+        entries_max: int = ENTRIES_MAX,
+        collect_usage: bool = True,
+        observer: VerifierObserver | None = None,
+        allow_plain_http: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: MonotonicClock = boot_clock,
+        now: WallClock = utc_now,
+    ) -> None:
+        own = token if isinstance(token, Secret) else Secret(token)
+        check_own_token(own.reveal())
+        check_environment(environment)
+        check_seconds("deadline_seconds", deadline_seconds)
+        api = _api(url, allow_plain_http)
+        self._url = f"{api}/introspect"
+        self._deadline_seconds = deadline_seconds
+        self._environment = environment
+        self._cache = cache_over(self._read, observer, clock=clock, now=now, entries_max=entries_max)
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {own.reveal()}", "Accept": "application/json"},
+            timeout=deadline_seconds,
+            transport=transport,
+            trust_env=False,  # a .netrc or proxy variable must not redirect secrets
+        )
+        reports = RemoteUsage(self._client, f"{api}/usage")
+        self.usage: UsageCollector | None = (
+            UsageCollector(reports, now=None if now is utc_now else now) if collect_usage else None
+        )
+
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return what the remote Spacekey said less than its ``max_age`` ago; None if it must be asked."""
+        return self._cache.peek(authorization)
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """What the remote Spacekey says, or said less than its ``max_age`` ago."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._cache.verify(secret)
+        except TimeoutError:
+            return CannotTell("introspection took too long")
+
+    async def aclose(self) -> None:
+        """Report what was counted, and close the connections."""
+        if self.usage is not None:
+            await self.usage.aclose()
+        await self._cache.aclose()
+        await self._client.aclose()
+
+    async def _read(self, secret: Secret) -> Reading:
+        """One introspection. Asking changes nothing, so a broken connection is tried once more on a new one.
+
+        It tells who sent the token, for its owner. Of several who wait for one answer that is the one who asked first.
+
+        :raises Unavailable: when there is no usable answer.
+        """
+        form = {"token": secret.reveal(), "token_type_hint": "access_token", **told_fields(sender())}
+        if self._environment is not None:
+            form["environment"] = self._environment
+        held_to = held_to_environment()
+        if held_to is not None:
+            form["used_in"] = held_to
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                try:
+                    status, headers, body = await self._post(form)
+                except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                    status, headers, body = await self._post(form)
+        except TimeoutError:
+            raise Unavailable("introspection took too long") from None
+        except httpx.HTTPError as error:
+            raise Unavailable(f"introspection failed with {type(error).__name__}") from None
+        if status == httpx.codes.OK:
+            return _parsed(body)
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            log.error("introspection refused this app's own token (%d); it needs the scope tokens:introspect", status)
+        raise Unavailable(f"introspection answered {status}", _retry_after_seconds(headers))
+
+    async def _post(self, form: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
+        async with self._client.stream("POST", self._url, data=form) as response:
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise Unavailable("introspection answered with too much")
+            return response.status_code, response.headers, body
+
+
+def _parsed(body: bytes) -> Reading:
+    try:
+        return reading_of(json.loads(body))
+    except (ValueError, RecursionError):
+        log.exception("introspection answered with garbage")
+        raise Unavailable("introspection answered with garbage") from None
+
+
+def _retry_after_seconds(headers: httpx.Headers) -> int:
+    """The server's ``Retry-After`` in seconds (RFC 9110 §10.2.3), bounded; its date form counts as 1."""
+    text = headers.get("retry-after", "")
+    return min(max(int(text), 1), _RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdigit() else 1
+
+
+def _api(url: str, allow_plain_http: bool) -> str:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ConfigurationError("url: write the remote Spacekey's address, such as 'https://keys.example.com'")
+    if parts.path.rstrip("/").endswith("/api/v1"):
+        raise ConfigurationError("url: write it without '/api/v1', which is added")
+    if parts.scheme == "http" and not allow_plain_http and not _is_this_machine(parts.hostname):
+        raise ConfigurationError("url: tokens would travel in the clear; use https, or set allow_plain_http=True")
+    return url.rstrip("/") + "/api/v1"
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+MAX_AGE_SECONDS_MAX = 60.0
+
+
+def reading_of(answer: object) -> Reading:
+    """The verdict of an answer, and for how long it may be relied on.
+
+    :raises ValueError: when the answer is not one that Spacekey gives; the text holds none of it.
+    """
+    if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
+        raise ValueError("no boolean 'active'")
+    if not answer["active"]:
+        return Reading(Refused(Reason.UNKNOWN))
+    max_age = _number(answer, "max_age", 0.0)
+    return Reading(Valid(_principal(answer)), min(max_age, MAX_AGE_SECONDS_MAX))
+
+
+def _principal(answer: dict[str, Any]) -> Principal:
+    kind = Kind(_text(answer, "kind"))
+    scope = answer.get("scope", "")
+    if not isinstance(scope, str):
+        raise ValueError("'scope' is not a string")
+    principal = Principal(
+        id=_text(answer, "sub"),
+        kind=kind,
+        scopes=frozenset(scope.split()),
+        name=_optional_text(answer, "name") or "",
+        workspace_id=_optional_text(answer, "workspace_id"),
+        space_id=_optional_text(answer, "space_id"),
+        environment=_optional_text(answer, "environment"),
+        limit=_limit(answer.get("limit")),
+        expires_at=_end(answer),
+        limit_key=_optional_text(answer, "limit_key") or "",
+    )
+    if (principal.space_id is None) == (kind is Kind.SPACE):
+        raise ValueError("'kind' and 'space_id' contradict each other")
+    return principal
+
+
+def _end(answer: dict[str, Any]) -> datetime | None:
+    """When it ends: Spacekey's own member is exact, RFC 7662's in whole seconds."""
+    text, seconds = _optional_text(answer, "expires_at"), _number(answer, "exp", None)
+    if text is None:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("'expires_at' has no time zone")
+    return moment.astimezone(UTC)
+
+
+def _limit(value: object) -> Limit | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("'limit' is not an object")
+    numbers = [value.get(name) for name in ("per_minute", "burst")]
+    if not all(type(number) is int and number > 0 for number in numbers):
+        raise ValueError("'limit' lacks whole positive numbers")
+    return Limit(per_minute=value["per_minute"], burst=value["burst"])
+
+
+def _text(answer: dict[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"'{name}' is not a string with something in it")
+    return value
+
+
+def _optional_text(answer: dict[str, Any], name: str) -> str | None:
+    return None if answer.get(name) is None else _text(answer, name)
+
+
+def _number(answer: dict[str, Any], name: str, default: Any) -> Any:
+    value = answer.get(name)
+    if value is None:
+        return default
+    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value < 1e11:
+        raise ValueError(f"'{name}' is not a sensible number")
+    return value
+
+
+log = logging.getLogger("spacekey.usage")
+
+REPORT_SECONDS = 10.0
+ANSWER_SHOWN_MAX = 300
+_AGAIN = frozenset((401, 403, 408, 425, 429))
+"""Refusals that may pass: of this app's own token, which somebody can mend, and of the moment."""
+
+
+class UsageRejected(SpacekeyError):
+    """The remote Spacekey will never keep this batch."""
+
+
+class RemoteUsage:
+    """Posts batches with a client that somebody else opened and closes.
+
+    :param client: carries this app's own token, which needs ``tokens:introspect``.
+    :param url: of the endpoint.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def send(self, batch: UsageBatch) -> int:
+        """Report a batch. Reporter and number make it safe to send again after a lost answer.
+
+        :returns: how many requests the server left out because they are too old.
+        :raises Unavailable: no answer, or one that may be another later.
+        :raises UsageRejected: the server does not take it.
+        """
+        report = {
+            "reporter": batch.reporter,
+            "number": batch.number,
+            "uses": [_row(use) for use in batch.uses],
+        }
+        try:
+            answer = await self._client.post(self._url, json=report, timeout=REPORT_SECONDS)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the report failed with {type(error).__name__}") from None
+        if answer.status_code == httpx.codes.OK:
+            return _left_out(answer)
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            log.error("usage refused this app's own token (%d); it needs tokens:introspect", answer.status_code)
+        if answer.status_code >= 500 or answer.status_code in _AGAIN:
+            raise Unavailable(f"the report was answered {answer.status_code}")
+        raise UsageRejected(f"the report was answered {answer.status_code}: {_detail(answer)}")
+
+    async def aclose(self) -> None:
+        """Nothing: the client is somebody else's."""
+
+
+def _row(use: TokenUse) -> dict[str, Any]:
+    row: dict[str, Any] = {"token_id": use.token_id, "at": use.at.isoformat(), "ip": use.ip}
+    counts = {"allowed": use.allowed, "denied": use.denied, "limited": use.limited}
+    row |= {name: count for name, count in counts.items() if count}
+    if use.scopes:
+        row["scopes"] = list(use.scopes)
+    return row if use.used else row | {"used": False}
+
+
+def _left_out(answer: httpx.Response) -> int:
+    count = (_object(answer) or {}).get("requests_too_old")
+    return count if type(count) is int and count > 0 else 0
+
+
+def _detail(answer: httpx.Response) -> str:
+    problem = _object(answer)
+    return "no problem document" if problem is None else str(problem.get("detail", ""))[:ANSWER_SHOWN_MAX]
+
+
+def _object(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        value = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
