@@ -32,7 +32,7 @@ from spacekey.middleware.limits.limiter import limit_headers, retry_after
 from spacekey.middleware.long_lived.recheck import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Watch
 from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, Line, OpenResponse, PrincipalChanged
 from spacekey.middleware.rules.evaluate import Allowed, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
-from spacekey.middleware.rules.requirement import OPTIONAL, PUBLIC, Access, Requirement
+from spacekey.middleware.rules.requirement import PUBLIC, Access, Requirement
 from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
 
 from .limits import Decision
@@ -45,9 +45,6 @@ log = logging.getLogger("spacekey.middleware")
 
 KEY = "spacekey"
 """The key of the :class:`RequestAuth` in the ASGI scope."""
-
-ALSO_ADMITTED = "spacekey.also_admitted"
-"""The key of what the connection satisfies besides the latest declaration, if it satisfies several."""
 
 NOT_READ = Malformed("not read yet")
 """Stands for credentials that were not read yet."""
@@ -70,7 +67,7 @@ class Settings:
     on_outcome: Observer | None = None
     workspace_of: WorkspaceOf | None = None
     flood: RefusalFlood | None = None
-    metering: Metering = field(default_factory=Metering)
+    metering: Metering | None = None
     watch: Watch = field(default_factory=Watch)
 
     async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
@@ -107,6 +104,8 @@ class RequestAuth:
     """
 
     __slots__ = (
+        "_admitted_at",
+        "_also_admitted",
         "_has_received",
         "_is_open",
         "_outcome",
@@ -135,12 +134,15 @@ class RequestAuth:
         self._send = send
         self._sent = sent
         self._outcome: Outcome | None = None
+        self._admitted_at: Mapping[str, Any] = {}  # the path parameters at which ``admitted`` was satisfied
+        self._also_admitted: tuple[tuple[Access, Mapping[str, Any]], ...] = ()
         self._vary: Header = VARY
         self._has_received = False
         self._is_open = False
         self.admitted: Access | None = None
         """The declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
-        self.meter = RequestMeter(settings.metering, scope.get("client"))
+        metering = settings.metering
+        self.meter = None if metering is None else RequestMeter(metering, scope.get("client"))
         self.stream: Line | None = None
         """What passes between server and app, if the connection lasts: a WebSocket, or a response of several parts."""
         if "user" not in scope or scope.get(KEY) is not None:  # another authentication's user stays, see _settle()
@@ -170,18 +172,38 @@ class RequestAuth:
         They replace what was there: a connection speaks for one principal at a time.
         """
         self._sent = secret
-        self.meter.restart()
+        meter = self.meter
+        if meter is None:
+            return self._settle(await self._verified())
+        meter.restart()
         outcome = self._settle(await self._verified())
         if not isinstance(outcome, Valid):
-            self.meter.count_another(outcome, Counted.DENIED)
-        elif not await self.meter.charge(outcome.principal, 1):
-            self.meter.count_another(outcome, Counted.LIMITED)
+            meter.count_another(outcome, Counted.DENIED)
+        elif not await meter.charge(outcome.principal, 1):
+            meter.count_another(outcome, Counted.LIMITED)
             return self._settle(CannotTell("the token's limit is used up"))
         return outcome
 
+    def enter(self, scope: Scope) -> None:
+        """Go on in this scope: a middleware may have handed on a copy of the one that the connection began with."""
+        self._scope = scope
+
+    def close(self) -> None:
+        """The app's call is over: count the connection if its answer never began, and let go of the scope.
+
+        The two refer to each other; apart they are freed at once, not by the garbage collector.
+        """
+        self.count()
+        self._scope[KEY] = None
+
     def has_admitted(self, access: Access) -> bool:
-        """Whether ``access`` is what the connection was last found to satisfy."""
-        return access is self.admitted
+        """Whether ``access`` is what the connection was last found to satisfy, at these path parameters if it has some.
+
+        Further down a path, the same rule may be bound to another parameter of the same name.
+        """
+        if access is not self.admitted:
+            return False
+        return not isinstance(access, Requirement) or not access.spaces or self._admitted_at == self._path_params
 
     def authorize_cached(self, access: Access) -> bool:
         """Whether the connection may enter, if that is known without waiting. After False, :meth:`authorize` decides.
@@ -195,10 +217,10 @@ class RequestAuth:
             return True
         outcome = self._outcome or self._peek()
         if isinstance(outcome, Valid):
-            if not self.meter.charge_at_once(outcome.principal, access):
+            if self.meter is not None and not self.meter.charge_at_once(outcome.principal, access):
                 return False
             if requirement is not None:
-                decision = evaluate(requirement, outcome.principal, self._scope.get("path_params") or {})
+                decision = evaluate(requirement, outcome.principal, self._path_params)
                 if not isinstance(decision, Allowed):
                     return False
         elif requirement is not None or not isinstance(outcome, Absent):
@@ -214,44 +236,49 @@ class RequestAuth:
         """
         if access is None:
             return responses.forbidden()
-        if self.has_admitted(access) or access == PUBLIC:
+        requirement = access if isinstance(access, Requirement) else None
+        if self.has_admitted(access) or (requirement is None and access == PUBLIC):
             return None
         outcome = await self.authenticate()
         if not isinstance(outcome, Valid):
-            return None if isinstance(outcome, Absent) and access == OPTIONAL else self._unauthenticated(outcome)
+            return None if requirement is None and isinstance(outcome, Absent) else self._unauthenticated(outcome)
         meter = self.meter
-        if not await meter.charge(outcome.principal, cost_of(access)):
+        if meter is not None and not await meter.charge(outcome.principal, cost_of(access)):
             return responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
-        refusal = await self._denial(access, outcome.principal) if isinstance(access, Requirement) else None
+        refusal = None
+        if requirement is not None:
+            refusal = await self._denial(requirement, outcome.principal, self._path_params)
         if refusal is None:
             self._admit(access)
-        else:
+        elif meter is not None:
             meter.refused(unavailable=refusal.status_code == 503)
         return refusal
 
     def record_operation(self, scopes: frozenset[str] | None) -> None:
         """Record a GraphQL operation that was admitted by these scopes, or refused (None)."""
-        self.meter.record_operation(scopes, self._outcome)
+        if self.meter is not None:
+            self.meter.record_operation(scopes, self._outcome)
 
     async def charge_operation(self, cost: int) -> Decision | None:
         """Charge what a GraphQL operation costs; None if there is nothing left to charge."""
         outcome, over_http = self._outcome, self._scope["type"] == "http"
-        if not isinstance(outcome, Valid):
+        if self.meter is None or not isinstance(outcome, Valid):
             return None
         return await self.meter.charge_operation(outcome.principal, cost, over_http=over_http)
 
     def count(self) -> None:
         """Count the connection as usage of its token, once: when its answer begins, or when it ended without one."""
-        self.meter.count(self._outcome, self.admitted)
+        if self.meter is not None and self.meter.pending is not None:
+            self.meter.count(self._outcome, self.admitted)
 
     def send(self, message: Message) -> Awaitable[None]:
         """The app's ``send`` over HTTP. A response that depends on credentials gets ``Vary`` and limit headers."""
         if self._outcome is not None:
             if message["type"] == "http.response.start":
                 self.count()
-                headers, decision = message.get("headers") or (), self.meter.decision
-                if decision is not None:
-                    headers = [*headers, *limit_headers(decision)]
+                headers = message.get("headers") or ()
+                if self.meter is not None and self.meter.decision is not None:
+                    headers = [*headers, *limit_headers(self.meter.decision)]
                 message["headers"] = with_vary(headers, self._vary)
             elif "more_body" in message or self.stream is not None:
                 return self._send_part(message)
@@ -332,9 +359,8 @@ class RequestAuth:
 
         Without credentials the user of another authentication middleware stays; refused ones are nobody's.
         """
-        if self.admitted is not None:
-            self._also_admit(self.admitted)
-            self.admitted = None
+        self._keep_admitted()
+        self.admitted = None
         before, self._outcome = self._outcome, outcome
         if isinstance(outcome, Valid):
             self._scope["user"] = outcome.principal
@@ -350,16 +376,20 @@ class RequestAuth:
 
     def _admit(self, access: Access) -> None:
         if self.admitted is not None:
-            if isinstance(self._outcome, Valid):
+            if self.meter is not None and isinstance(self._outcome, Valid):
                 self.meter.used(self.admitted, self._outcome.principal)
-            self._also_admit(self.admitted)
+            self._keep_admitted()
         self.admitted = access
+        self._admitted_at = self._path_params
 
-    def _also_admit(self, access: Access) -> None:
-        """Remember what was satisfied besides ``admitted``: a connection that lasts must go on satisfying it all."""
-        earlier: list[Access] = self._scope.setdefault(ALSO_ADMITTED, [])
-        if access not in earlier:
-            earlier.append(access)
+    def _keep_admitted(self) -> None:
+        """Remember what was satisfied before ``admitted``: a connection that lasts must go on satisfying it all."""
+        if self.admitted is not None and (kept := (self.admitted, self._admitted_at)) not in self._also_admitted:
+            self._also_admitted = (*self._also_admitted, kept)
+
+    @property
+    def _path_params(self) -> Mapping[str, Any]:
+        return self._scope.get("path_params") or {}
 
     def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
         if isinstance(outcome, Absent):
@@ -374,12 +404,13 @@ class RequestAuth:
             return responses.request_malformed(self.realm)
         return responses.token_refused(self.realm)
 
-    async def _denial(self, requirement: Requirement, principal: Principal) -> Response | None:
+    async def _denial(
+        self, requirement: Requirement, principal: Principal, path_params: Mapping[str, Any]
+    ) -> Response | None:
         """Return the response that refuses the principal; None if it satisfies the requirement.
 
         A space's token is good in its space; a workspace's where the app can tell which workspace owns the space.
         """
-        path_params: Mapping[str, Any] = self._scope.get("path_params") or {}
         decision = evaluate(requirement, principal, path_params)
         if isinstance(decision, DependsOnSpaces):
             return await self._denial_in_workspace(decision, principal)
@@ -402,9 +433,10 @@ class RequestAuth:
                 return responses.forbidden()
         return None
 
-    def _requirements(self) -> list[Requirement]:
-        every = [*self._scope.get(ALSO_ADMITTED, ()), self.admitted]
-        return [access for access in every if isinstance(access, Requirement)]
+    def _requirements(self) -> list[tuple[Requirement, Mapping[str, Any]]]:
+        """Return every requirement that the connection satisfied, with the path parameters at which it did."""
+        every = [*self._also_admitted, (self.admitted, self._admitted_at)]
+        return [(access, at) for access, at in every if isinstance(access, Requirement)]
 
     def _follow(self) -> None:
         """Have the credentials that count now verified again for as long as the connection lasts."""
@@ -416,8 +448,7 @@ class RequestAuth:
         if not isinstance(secret, Secret):  # what the fallback accepts is known to it alone, by the connection
             ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
             return Credential(id(self), ask_again, _unknown, principal)
-        path_params: Mapping[str, Any] = self._scope.get("path_params") or {}
-        spaces = frozenset(each for one in self._requirements() for each in space_ids_in(path_params, one))
+        spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
         # Where the app must be asked whose a space is, its answer concerns only the connections of that space.
         peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
         key = (id(authenticator), secret.digest(), spaces)
@@ -426,8 +457,8 @@ class RequestAuth:
     async def _review(self, valid: Valid) -> Ending | None:
         """Decide whether the connection may go on under a newer answer, whose principal it then has."""
         before = self._outcome
-        for requirement in self._requirements():
-            refusal = await self._denial(requirement, valid.principal)
+        for requirement, path_params in self._requirements():
+            refusal = await self._denial(requirement, valid.principal, path_params)
             if refusal is not None:
                 return _CLOSE_REASONS.get(refusal.status_code, LACKING)
         if before == valid:
@@ -453,6 +484,7 @@ def auth_of(scope: Scope) -> RequestAuth:
     """
     auth = scope.get(KEY)
     if isinstance(auth, RequestAuth):
+        auth.enter(scope)
         return auth
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
 

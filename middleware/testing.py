@@ -17,7 +17,6 @@ from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.auth.credentials import SUBPROTOCOL
-from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.memory import MemoryVerifier
 
 from .token_middleware import TokenMiddleware
@@ -93,7 +92,7 @@ def tokens(
     middleware.settings = replace(
         own,
         authenticator=replace(own.authenticator, verifier=verifier),
-        metering=Metering(own.metering.limits, own.metering.limit),
+        metering=None if own.metering is None else replace(own.metering, usage=None),
     )
     try:
         yield TestToken(secret, verifier)

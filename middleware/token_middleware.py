@@ -20,7 +20,7 @@ from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
 from .limits import Limiter
-from .request_auth import KEY, Observer, RequestAuth, Settings, WorkspaceOf
+from .request_auth import Observer, RequestAuth, Settings, WorkspaceOf
 from .validation import check_async, check_environment, check_not_async, check_seconds, checked_scopes
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ class TokenMiddleware:
         self.app = app
         if known_scopes is None and fallback is None:
             known_scopes = asked.known_scopes
+        usage = asked.usage if usage is None else usage
+        metering = None if limits is None and usage is None else Metering(limits, limit, usage)
         self.settings = Settings(
             Authenticator(
                 asked,
@@ -115,7 +117,7 @@ class TokenMiddleware:
             on_outcome,
             workspace_of,
             flood,
-            Metering(limits, limit, asked.usage if usage is None else usage),
+            metering,
             Watch(recheck_seconds, deadline_seconds=deadline_seconds),
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
@@ -132,8 +134,7 @@ class TokenMiddleware:
             try:
                 await self.app(scope, auth.receive, auth.send)
             finally:
-                auth.count()
-                scope[KEY] = None  # the two refer to each other; apart they are freed at once, not by the collector
+                auth.close()
                 if auth.stream is not None:
                     auth.stream.left()
         elif scope["type"] == "websocket":
@@ -157,8 +158,7 @@ class TokenMiddleware:
         except ConnectionEnded:
             pass  # an app that sent to a client that has gone
         finally:
-            auth.count()
-            scope[KEY] = None
+            auth.close()
             await stream.close_out()
 
 

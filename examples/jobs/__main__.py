@@ -90,7 +90,7 @@ def chosen_limits(asked: argparse.Namespace) -> Limiter | None:
 
 
 def _remote(asked: argparse.Namespace) -> Verifier:
-    from spacekey.middleware.verifiers.remote import RemoteVerifier
+    from spacekey.middleware.remote import RemoteVerifier
 
     return RemoteVerifier(
         asked.remote,

@@ -47,8 +47,10 @@ class Guard:
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
         auth = scope.get(KEY)
-        if isinstance(auth, RequestAuth) and access is not None and auth.authorize_cached(access):
-            return self.app(scope, receive, send)
+        if isinstance(auth, RequestAuth) and access is not None:
+            auth.enter(scope)
+            if auth.authorize_cached(access):
+                return self.app(scope, receive, send)
         return self._authorize(access, scope, receive, send)
 
     async def _authorize(self, access: Access | None, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,117 @@
+"""The shape that readers follow: how many modules of the middleware one request enters, and how often it goes back.
+
+A helper module more, or a call back up, is a step more for everyone who reads along; so the numbers are held, and
+docs/explanation/architecture.md names the way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from spacekey.domain.principal import Limit
+from spacekey.domain.secret import Secret
+from spacekey.domain.usage import UsageBatch
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
+from spacekey.middleware.limits import MemoryLimiter
+from spacekey.middleware.usage import UsageCollector
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from support.asgi_calls import bearer, call
+
+MIDDLEWARE = Path(sys.modules[TokenMiddleware.__module__].__file__ or "").resolve().parent
+_COROUTINE_OR_GENERATOR = 0x2A0
+_STARTS_AT = 4
+
+
+@dataclass
+class Trail:
+    """The modules that a request enters, in order; a module that calls itself counts once."""
+
+    steps: list[str] = field(default_factory=list)
+
+    @property
+    def modules(self) -> set[str]:
+        return set(self.steps)
+
+    @property
+    def returns(self) -> int:
+        return len(self.steps) - len(self.modules)
+
+
+@contextmanager
+def traced() -> Iterator[Trail]:
+    path = Trail()
+
+    def enter(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        resumed = code.co_flags & _COROUTINE_OR_GENERATOR and frame.f_lasti > _STARTS_AT
+        if event != "call" or resumed or not code.co_filename.startswith(f"{MIDDLEWARE}/"):
+            return
+        module = code.co_filename.removeprefix(f"{MIDDLEWARE}/")
+        if not path.steps or path.steps[-1] != module:
+            path.steps.append(module)
+
+    before = sys.getprofile()
+    sys.setprofile(enter)
+    try:
+        yield path
+    finally:
+        sys.setprofile(before)
+
+
+class Sink:
+    """Takes every batch."""
+
+    async def send(self, batch: UsageBatch) -> None:
+        del batch
+
+    async def aclose(self) -> None: ...
+
+
+@requires("jobs:read")
+async def jobs(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(request.user.identity)
+
+
+@pytest.mark.parametrize(("metered", "modules_max", "returns_max"), [(False, 11, 15), (True, 16, 21)])
+async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
+    metered: bool, modules_max: int, returns_max: int
+) -> None:
+    memory = MemoryVerifier()
+
+    async def read(secret: Secret) -> Reading:
+        return Reading(stored[secret.reveal()], 60.0)
+
+    limit = Limit(600, 100) if metered else None
+    first, uncached = (memory.issue("jobs:read", limit=limit).reveal() for _ in range(2))
+    stored = {text: await memory.verify(Secret(text)) for text in (first, uncached)}
+    collector = UsageCollector(Sink()) if metered else None
+    app = TokenMiddleware(
+        Starlette(routes=[Route("/jobs", jobs)]),
+        CachedVerifier(read),
+        limits=MemoryLimiter() if metered else None,
+        usage=collector,
+    )
+    assert (await call(app, "GET", "/jobs", bearer(first))).status == 200  # the routes are compiled
+    with traced() as path:
+        answer = await call(app, "GET", "/jobs", bearer(uncached))
+    if collector is not None:
+        await collector.aclose()
+    assert answer.status == 200
+    assert len(path.modules) <= modules_max, path.steps
+    assert path.returns <= returns_max, path.steps
+
+
+def test_the_counts_can_fail() -> None:
+    path = Trail(["a.py", "b.py", "a.py"])
+    assert (path.modules, path.returns) == ({"a.py", "b.py"}, 1)
