@@ -40,7 +40,7 @@ Element: TypeAlias = (
 """Part of a schema on which Strawberry accepts directives."""
 
 NOT_A_DIRECTIVE = (
-    "which is no schema directive: nothing would enforce it. "
+    "which is not a schema directive and would not be enforced. "
     "For a rule write directives=[requires_scopes('jobs:read')], with requires_scopes of spacekey.middleware.graphql"
 )
 
@@ -100,7 +100,7 @@ def read_rule(where: str, directives: Iterable[object], *, ignore_policy: bool) 
     for directive in directives:
         if isinstance(directive, RequiresScopes | federation.RequiresScopes):
             if type(directive) in scoped:
-                raise RuleError(f"{where}: @requiresScopes stands here twice; write one rule")
+                raise RuleError(f"{where}: @requiresScopes is declared twice; combine both into one rule")
             scoped.add(type(directive))
             rule = both(rule, _rule_of(where, directive.scopes))
         elif isinstance(directive, federation.Authenticated):

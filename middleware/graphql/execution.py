@@ -28,7 +28,7 @@ from .settings import ScopeEnforcement
 
 RATE_LIMITED = "RATE_LIMITED"
 COST_UNKNOWN = "COST_UNKNOWN"
-_COST_UNKNOWN_MESSAGE = "What this operation costs cannot be told, so it does not run. Look at its variables."
+_COST_UNKNOWN_MESSAGE = "The cost of this operation cannot be determined, so it was not run. Check its variables."
 
 _log = logging.getLogger("spacekey.middleware")
 

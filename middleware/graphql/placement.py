@@ -39,7 +39,7 @@ from .inheritance import fields_of, own_definition
 
 MISPLACED = "a rule cannot be enforced here; put it on a field, an object or an interface"
 UNREAD = (
-    "a rule stands here in an annotation, a default or metadata, where nothing reads it. Write "
+    "a rule in an annotation, a default or metadata is not read, and would not be enforced. Write "
     "strawberry.field(directives=[requires_scopes('jobs:read')]), for a plain attribute also as "
     "Annotated[str, strawberry.field(directives=[...])]"
 )
@@ -95,7 +95,7 @@ def check_duplicate_classes(schema: GraphQLSchema) -> None:
             if any(_rules_of(one) != _rules_of(cls) for one in same):
                 raise RuleError(
                     f"{where}: two classes are called {cls.__qualname__}, and only the rules of the first would hold; "
-                    "give the second one a name of its own, with strawberry.type(name='...') where a function makes it"
+                    "give the second one another name, with strawberry.type(name='...') if a function makes it"
                 )
 
 

@@ -257,14 +257,14 @@ def check_public(rulebook: Rulebook, public: Collection[str]) -> None:
     for name in sorted(public):
         if name not in rules and name not in types:
             names = {*rules, *types}
-            raise ConfigurationError(f"public names '{name}', which the schema lacks.{did_you_mean(name, names)}")
+            raise ConfigurationError(f"public names '{name}', which is not in the schema.{did_you_mean(name, names)}")
         if rules.get(name) is not None:
             raise ConfigurationError(
-                f"public names '{name}', which needs: {rules[name]}. Take it out of public, or the rule off the field, "
-                "its type, an interface, or the type it answers with"
+                f"public names '{name}', which needs: {rules[name]}. Remove it from public, or remove the rule from "
+                "the field, its type, an interface or the type that it returns"
             )
         if name in types - half_open:
-            raise ConfigurationError(f"public names '{name}', all of whose fields have a rule. Take it out of public")
+            raise ConfigurationError(f"public names '{name}', all of whose fields have a rule. Remove it from public")
 
 
 def check_undeclared(rulebook: Rulebook, public: Collection[str]) -> None:
@@ -318,7 +318,8 @@ def check_undeclared_roots(rulebook: Rulebook, public: Collection[str]) -> None:
                 if not _is_public(coordinate, public):
                     undeclared[coordinate] = f" (anyone can reach it through {through})"
     _refuse_open(
-        "fields that are open to everyone, and not declared", [one + undeclared[one] for one in sorted(undeclared)]
+        "fields that are open to every caller and not declared public",
+        [one + undeclared[one] for one in sorted(undeclared)],
     )
 
 

@@ -236,7 +236,7 @@ def check_enforced(schema: BaseSchema) -> None:
         if has_rule(directives) or any(isinstance(one, Policy) for one in directives):
             wanted = "ScopedFederationSchema" if isinstance(schema, federation.Schema) else "ScopedSchema"
             raise ConfigurationError(
-                f"{where} has a rule, and {type(schema).__name__} enforces none: build it with {wanted}"
+                f"{where} has a rule, and {type(schema).__name__} does not enforce it: build it with {wanted}"
             )
 
 

@@ -57,7 +57,7 @@ def test_a_directive_that_is_no_rule_stops_the_start_and_names_its_field(scopes:
 
 
 def test_two_rules_on_one_field_stop_the_start() -> None:
-    with pytest.raises(RuleError, match="stands here twice"):
+    with pytest.raises(RuleError, match="is declared twice"):
         schema_with(requires_scopes("a"), requires_scopes("b"))
 
 

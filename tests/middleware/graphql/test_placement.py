@@ -134,7 +134,7 @@ def test_a_rule_that_is_not_read_stops_the_start(place: str, rule: Any) -> None:
         return
     query = PLACES[place](rule)
     settings = ScopeEnforcement(fail_on_undeclared=False)
-    with pytest.raises(RuleError, match=r": (a rule stands here|a rule cannot be enforced here)"):
+    with pytest.raises(RuleError, match=r": (a rule in an annotation|a rule cannot be enforced here)"):
         ScopedSchema(query, scopes=settings)
 
 

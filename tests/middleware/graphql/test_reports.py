@@ -45,7 +45,7 @@ def test_the_report_takes_the_schema_or_its_rules() -> None:
     assert scope_report(schema) == scope_report(schema.rulebook)
     assert scope_report(strawberry.Schema(root())) == {"Query.plain": "public"}
     ruled = root(x=strawberry.field(resolver=lambda: "x", graphql_type=str, directives=[requires_scopes("a")]))
-    with pytest.raises(ConfigurationError, match=r"^Query\.x has a rule, and Schema enforces none"):
+    with pytest.raises(ConfigurationError, match=r"^Query\.x has a rule, and Schema does not enforce it"):
         scope_report(strawberry.Schema(ruled))
 
 

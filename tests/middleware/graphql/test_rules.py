@@ -228,7 +228,7 @@ def test_undeclared_fields_stop_the_start_all_at_once_when_asked_to() -> None:
     with pytest.raises(ConfigurationError, match=r"Page\.size$"):
         start("Query.health", "Query.page", "Page.number")
     with pytest.raises(
-        ConfigurationError, match=r"'Query\.helth', which the schema lacks\. Did you mean 'Query\.health'"
+        ConfigurationError, match=r"'Query\.helth', which is not in the schema\. Did you mean 'Query\.health'"
     ):
         start("Query.helth")
     assert start("Query.health", "Query.page", "Page")
@@ -261,13 +261,13 @@ def test_what_is_public_and_has_a_rule_stops_the_start(fail_on_undeclared: bool)
     with pytest.raises(ConfigurationError, match=r"'Query\.named', which needs: public\. "):
         start("Query", "Half", "Query.named")
     assert start("Query.health", "Query.half", "Half.open")
-    with pytest.raises(ConfigurationError, match=r"'Query\.secret', which needs: a and b\. Take it out of public"):
+    with pytest.raises(ConfigurationError, match=r"'Query\.secret', which needs: a and b\. Remove it from public"):
         start("Query", "Half", "Query.secret")
     with pytest.raises(ConfigurationError, match=r"'Query\.thing', which needs: t\. "):
         start("Query", "Half", "Query.thing")
     with pytest.raises(ConfigurationError, match=r"'Thing', all of whose fields have a rule"):
         start("Query", "Half", "Thing")
-    with pytest.raises(ConfigurationError, match=r"'Query\.helth', which the schema lacks"):
+    with pytest.raises(ConfigurationError, match=r"'Query\.helth', which is not in the schema"):
         start("Query", "Half", "Query.helth")
 
 
