@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tests-max", type=int, default=40, help="how many tests are asked about one guard")
     parser.add_argument("--root", type=Path, default=ROOT, help="what the folders lie in")
     parser.add_argument("--report", type=Path, help="write the findings as JSON")
+    parser.add_argument("--record", type=Path, help="keep what the tests saw here, and begin with it where it is there")
     given = parser.parse_args(arguments)
     found = survey(
         given.folders,
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         guard_seconds=given.guard_seconds,
         tests_max=given.tests_max,
         root=given.root,
+        record=given.record,
         tell=_tell,
     )
     if given.report is not None:

@@ -65,6 +65,7 @@ class _Finder(MetaPathFinder):
 
 _refused: dict[str, set[str]] = defaultdict(set)
 _seconds: dict[str, float] = defaultdict(float)
+_failed: set[str] = set()
 
 
 def _told(key: str, refuses: bool) -> None:
@@ -92,8 +93,10 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """How long each test takes, so that quick ones can be asked first."""
+    """How long each test takes, so that quick ones can be asked first, and which fail."""
     _seconds[report.nodeid] += report.duration
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
@@ -101,4 +104,4 @@ def pytest_sessionfinish() -> None:
     record = os.environ.get(RECORD)
     if record is not None:
         seen = {key: sorted(tests) for key, tests in _refused.items()}
-        Path(record).write_text(json.dumps({"refused": seen, "seconds": _seconds}))
+        Path(record).write_text(json.dumps({"refused": seen, "seconds": _seconds, "failed": sorted(_failed)}))

@@ -46,6 +46,18 @@ def _check_box(box, number):
         raise KeyError(number)
 """
 
+UNSTEADY = """
+
+def test_unsteady():
+    from pathlib import Path
+
+    there = Path(__file__).with_name("there")
+    first, _ = not there.exists(), there.touch()
+    with pytest.raises(ValueError):
+        taken(Box(True, [0]), 0, "ada")
+    assert not first and "{fails}" == "once"
+"""
+
 TOY_TESTS = """
 import asyncio
 
@@ -110,6 +122,29 @@ def test_the_tool_tells_held_guards_from_others(tmp_path: Path) -> None:
         "excused": set(),
         "untried": set(),
     }
+
+
+@pytest.mark.parametrize(("fails", "goes_on"), [("once", True), ("always", False)])
+def test_a_test_that_fails_once_is_asked_about_nothing_and_one_that_always_fails_ends_it(
+    tmp_path: Path, fails: str, goes_on: bool
+) -> None:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "__init__.py").touch()
+    (tmp_path / "toy" / "box.py").write_text(TOY)
+    (tmp_path / "test_box.py").write_text(TOY_TESTS + UNSTEADY.format(fails=fails))
+    record = tmp_path / "record.json"
+    report = tmp_path / "report.json"
+    for again in (False, True):  # the second time with what was kept of the first
+        given = ("toy", "--root", str(tmp_path), "--tests", "test_box.py", "--record", str(record))
+        done = run(*given, report=report)
+        assert ("run again: test_box.py::test_unsteady" in done.stdout) == (not again), done.stdout + done.stderr
+        assert record.exists() == goes_on
+        if not goes_on:
+            assert "the tests fail with all guards in place" in done.stderr
+            return
+        # It alone would notice that this guard is gone, if it were asked.
+        (survived,) = json.loads(report.read_text())["survived"]
+        assert survived.endswith("take [if] number < 1")
 
 
 def test_every_excuse_is_for_a_guard_that_is_there() -> None:

@@ -494,3 +494,42 @@ async def test_the_name_of_an_invited_person_is_checked(store: Store, name: str)
         await add_member(world.system, OPERATOR, workspace.id, email="a@example.com", role="viewer", name=name)
     assert refused.value.field == "name"
     assert await listed(world, OPERATOR, workspace) == []
+
+
+class Meanwhile(Passwords):
+    """Lets something happen while the new account's password is hashed."""
+
+    def __init__(self, happens: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self._happens = happens
+
+    async def hash(self, password: str, turn: Turn) -> str:
+        await self._happens()
+        return await super().hash(password, turn)
+
+
+@pytest.mark.parametrize("by", ["what ends it", "what makes it void"])
+async def test_what_ends_an_invitation_while_the_password_is_hashed_is_seen(store: Store, by: str) -> None:
+    """It was good when it was looked at; it is looked at again in the transaction that makes the account."""
+    world = make_world(store)
+    workspace = await world.workspace("teamspace", plan="business")
+    await world.member(workspace, "owner")
+    token = (await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("administrator",)))).view.token.id
+    code = await invited(
+        world, workspace, "new@example.com", "manager", by=TokenCaller(token, "t", workspace.id, FACTS)
+    )
+    before = {}
+
+    async def happens() -> None:
+        if by == "what ends it":
+            await revoke_token(world.system, OPERATOR, token)
+        else:
+            cut = WorkspaceChanges(scopes_allowed=("documents:read",))
+            await update_workspace(world.system, OPERATOR, workspace.id, cut)
+        before.update(await snapshot(store))
+
+    world.system = replace(world.system, passwords=Meanwhile(happens))
+    with pytest.raises(NotFound):
+        await accept_invitation(world.system, FACTS, None, code=code, password=FIRST)
+    assert before
+    assert await snapshot(store) == before
