@@ -18,7 +18,7 @@ from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import responses
-from spacekey.middleware.auth.authenticator import FOREIGN, Authenticator, asked_within
+from spacekey.middleware.auth.authenticator import FOREIGN, Authenticator, ask_within_deadline
 from spacekey.middleware.auth.credentials import (
     NO_CREDENTIALS,
     Malformed,
@@ -29,8 +29,20 @@ from spacekey.middleware.auth.credentials import (
 from spacekey.middleware.auth.origin import may_change
 from spacekey.middleware.limits.flood import Flooded
 from spacekey.middleware.limits.limiter import limit_headers, retry_after
-from spacekey.middleware.long_lived.recheck import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Watch
-from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, Line, OpenResponse, PrincipalChanged
+from spacekey.middleware.long_lived.recheck import (
+    FORBIDDEN,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    CloseReason,
+    Credential,
+    Rechecker,
+)
+from spacekey.middleware.long_lived.streams import (
+    ON_PRINCIPAL_CHANGED,
+    PrincipalChanged,
+    WatchedResponse,
+    WatchedStream,
+)
 from spacekey.middleware.rules.evaluate import Allowed, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
 from spacekey.middleware.rules.requirement import PUBLIC, Access, Requirement
 from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
@@ -55,7 +67,7 @@ ANONYMOUS = UnauthenticatedUser()
 Observer = Callable[[HTTPConnection, Outcome], None]
 WorkspaceOf = Callable[[str], Awaitable[str | None]]
 
-_CLOSE_REASONS = {401: REFUSED, 503: UNAVAILABLE}
+_CLOSE_REASONS = {401: UNAUTHORIZED, 503: UNAVAILABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +80,15 @@ class Settings:
     workspace_of: WorkspaceOf | None = None
     flood: RefusalFlood | None = None
     metering: Metering | None = None
-    watch: Watch = field(default_factory=Watch)
+    rechecker: Rechecker = field(default_factory=Rechecker)
 
     async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
         """Return the workspace that owns a space; None if the app does not say, or there is no such space."""
         if self.workspace_of is None:
             return None
-        answer = await asked_within(self.authenticator.deadline_seconds, self.workspace_of, space_id, "workspace_of")
+        answer = await ask_within_deadline(
+            self.authenticator.deadline_seconds, self.workspace_of, space_id, "workspace_of"
+        )
         return answer if isinstance(answer, str | CannotTell) else None
 
     def observe(self, scope: Scope, outcome: Outcome) -> None:
@@ -143,7 +157,7 @@ class RequestAuth:
         """The declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
         metering = settings.metering
         self.meter = None if metering is None else RequestMeter(metering, scope.get("client"))
-        self.stream: Line | None = None
+        self.stream: WatchedStream | None = None
         """What passes between server and app, if the connection lasts: a WebSocket, or a response of several parts."""
         if "user" not in scope or scope.get(KEY) is not None:  # another authentication's user stays, see _settle()
             scope["user"] = ANONYMOUS
@@ -308,9 +322,9 @@ class RequestAuth:
             self.open()
         return self._send(message) if self.stream is None else self.stream.send(message)
 
-    def _response_stream(self) -> Line:
+    def _response_stream(self) -> WatchedStream:
         if self.stream is None:
-            self.stream = OpenResponse(self._settings.watch, self._receive, self._send)
+            self.stream = WatchedResponse(self._settings.rechecker, self._receive, self._send)
         return self.stream
 
     def _credentials(self) -> Secret | Malformed | None:
@@ -454,13 +468,13 @@ class RequestAuth:
         key = (id(authenticator), secret.digest(), spaces)
         return Credential(key, partial(authenticator.authenticate, self._scope, secret), peek, principal)
 
-    async def _review(self, valid: Valid) -> Ending | None:
+    async def _review(self, valid: Valid) -> CloseReason | None:
         """Decide whether the connection may go on under a newer answer, whose principal it then has."""
         before = self._outcome
         for requirement, path_params in self._requirements():
             refusal = await self._denial(requirement, valid.principal, path_params)
             if refusal is not None:
-                return _CLOSE_REASONS.get(refusal.status_code, LACKING)
+                return _CLOSE_REASONS.get(refusal.status_code, FORBIDDEN)
         if before == valid:
             return None
         self._outcome = valid
@@ -469,7 +483,7 @@ class RequestAuth:
         changed: PrincipalChanged | None = self._scope.get(ON_PRINCIPAL_CHANGED)
         return changed(before.principal, valid.principal) if changed is not None and isinstance(before, Valid) else None
 
-    def _ended(self, ending: Ending, outcome: Outcome) -> None:
+    def _ended(self, ending: CloseReason, outcome: Outcome) -> None:
         """Log why the connection was ended."""
         token_id = outcome.principal.id if isinstance(outcome, Valid) else None
         log.info("an open connection was ended with %d %s, token %s", ending.code, ending.reason, token_id)

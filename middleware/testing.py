@@ -108,7 +108,7 @@ def undeclared_routes(app: ASGIApp) -> list[str]:
     :raises ConfigurationError: what else would keep the app from starting, such as a rule that names a scope wrongly;
         or there is no TokenMiddleware in ``app``.
     """
-    return _middleware_of(app).doors.compile({"type": "lifespan", "app": app})
+    return _middleware_of(app).policy.compile({"type": "lifespan", "app": app})
 
 
 def _middleware_of(app: ASGIApp) -> TokenMiddleware:

@@ -12,9 +12,9 @@ from spacekey.domain.verifier import VerifiesSecrets
 from spacekey.middleware.auth.authenticator import Authenticator, Fallback
 from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
 from spacekey.middleware.auth.origin import OriginCheck
-from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Watch
-from spacekey.middleware.long_lived.streams import OpenSocket
-from spacekey.middleware.routing.policy import Doors
+from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Rechecker
+from spacekey.middleware.long_lived.streams import WatchedWebSocket
+from spacekey.middleware.routing.policy import RoutePolicy
 from spacekey.middleware.rules.requirement import PUBLIC, Declaration
 from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
@@ -118,36 +118,36 @@ class TokenMiddleware:
             workspace_of,
             flood,
             metering,
-            Watch(recheck_seconds, deadline_seconds=deadline_seconds),
+            Rechecker(recheck_seconds, deadline_seconds=deadline_seconds),
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
-        self.doors = Doors(self, {} if rules is None else rules, deny_by_default, known)
+        self.policy = RoutePolicy(self, {} if rules is None else rules, deny_by_default, known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        doors = self.doors
+        policy = self.policy
         if scope["type"] == "http":
-            seen = doors.extent
+            seen = policy.snapshot
             router: Any = seen.router
-            if seen.unsure or router.routes is not seen.routes or router.default is not seen.default:
-                doors.keep(scope)
+            if seen.needs_check or router.routes is not seen.routes or router.default is not seen.default:
+                policy.refresh(scope)
             auth = RequestAuth(self.settings, scope, receive, send)
             try:
                 await self.app(scope, auth.receive, auth.send)
             finally:
                 auth.close()
                 if auth.stream is not None:
-                    auth.stream.left()
+                    auth.stream.finish()
         elif scope["type"] == "websocket":
-            doors.keep(scope)
+            policy.refresh(scope)
             await self._serve_socket(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, receive, doors.checked_at_startup(scope, send))
+            await self.app(scope, receive, policy.checked_at_startup(scope, send))
         else:
             await self.app(scope, receive, send)
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
-        stream = OpenSocket(self.settings.watch, receive, send)
+        stream = WatchedWebSocket(self.settings.rechecker, receive, send)
         # The subprotocols hold a secret that the app must not come across, so it is taken at once.
         auth = RequestAuth(self.settings, scope, stream.receive, stream.send, credentials_of(scope))
         auth.stream = stream
@@ -159,7 +159,7 @@ class TokenMiddleware:
             pass  # an app that sent to a client that has gone
         finally:
             auth.close()
-            await stream.close_out()
+            await stream.drain()
 
 
 def _answering_pair(send: Send) -> Send:

@@ -15,7 +15,7 @@ from spacekey.domain.principal import Limit
 from spacekey.domain.suggest import known_instead
 from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
-from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.limits.limiter import ObservedLimiter
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import VerifierObserver
 from spacekey.models import token_queries
@@ -103,7 +103,7 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         refusals=refusals,
         usage=usage,
         metrics=metrics,
-        limits=CountedLimiter(limiter, metrics),
+        limits=ObservedLimiter(limiter, metrics),
         budgets=limiter,
         flood=RefusalFlood(),
         sessions=SessionFlood(),

@@ -16,7 +16,7 @@ from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.auth.sender import held_to_environment, sender
+from spacekey.middleware.auth.sender import required_environment, sender
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.validation import check_environment
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
@@ -80,7 +80,7 @@ class EmbeddedVerifier(Verifier):
             self._writing = asyncio.create_task(self._refusals.run())
         if self._cache is not None:
             return self._noted(await self._cache.verify(secret))
-        reading = await self._asking.use(secret, self._environment, held_to_environment())
+        reading = await self._asking.use(secret, self._environment, required_environment())
         return self._noted(reading.verdict)
 
     async def aclose(self) -> None:
@@ -199,7 +199,7 @@ def cached(
     """
 
     async def read(secret: Secret) -> Reading:
-        reading = await verifier.use(secret, environment, held_to_environment())
+        reading = await verifier.use(secret, environment, required_environment())
         return Reading(reading.verdict, reading.max_age_seconds)
 
     return CachedVerifier(read, now=clock) if observer is None else ObservedCache(read, observer, now=clock)

@@ -14,7 +14,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
-from spacekey.middleware.auth.sender import told_sender
+from spacekey.middleware.auth.sender import sender_from_fields
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.end_token import revoke_secret
 from spacekey.resolvers.introspect import introspect
@@ -51,7 +51,7 @@ async def introspect_token(request: Request) -> JSONResponse:
     verdict = answer.verdict
     parts.metrics.verification(verdict)
     if isinstance(verdict, Refused):
-        by = told_sender(fields)
+        by = sender_from_fields(fields)
         facts = RequestFacts(by.ip, by.user_agent, request_id_of(request.scope))
         parts.refusals.note(verdict, facts, reported_by=caller.actor)
         if verdict.token_id is not None:

@@ -60,7 +60,7 @@ class Authenticator:
         An exception, a hang or an answer that is none of the three is "cannot tell".
         """
         with SentBy(scope, self.environment):
-            verdict = await asked_within(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
+            verdict = await ask_within_deadline(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
         return self._checked(verdict)
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
@@ -71,19 +71,19 @@ class Authenticator:
         if self.fallback is None:
             return Absent()
         with SentBy(connection.scope):  # it may have a verifier of its own
-            outcome = await asked_within(self.deadline_seconds, self.fallback, connection, "the fallback")
+            outcome = await ask_within_deadline(self.deadline_seconds, self.fallback, connection, "the fallback")
         if outcome is None:
             log.error("the fallback answered with None: return Absent() for a request without credentials")
             return CannotTell("the fallback answered with None")
         if isinstance(outcome, Absent):
             return outcome
-        verdict = usable(outcome, "the fallback")
+        verdict = checked_verdict(outcome, "the fallback")
         if isinstance(verdict, Valid) and self.origins is not None and not self.origins.passes(connection.scope):
             return FOREIGN
         return verdict
 
     def _checked(self, answer: object) -> Verdict:
-        verdict = usable(None if isinstance(answer, Absent) else answer, "the verifier")
+        verdict = checked_verdict(None if isinstance(answer, Absent) else answer, "the verifier")
         if self.environment is None or not isinstance(verdict, Valid):
             return verdict
         if acts_in(verdict.principal, (self.environment,)):
@@ -91,7 +91,7 @@ class Authenticator:
         return Refused(Reason.ENVIRONMENT, verdict.principal.id)
 
 
-async def asked_within(
+async def ask_within_deadline(
     deadline_seconds: float, ask: Callable[[Question], Awaitable[object]], question: Question, who: str
 ) -> object:
     """Return the answer, or "cannot tell" if asking raised or took too long. Cancelling the caller passes through."""
@@ -115,7 +115,7 @@ async def asked_within(
     return CannotTell(f"{who} failed")
 
 
-def usable(answer: object, who: str) -> Verdict:
+def checked_verdict(answer: object, who: str) -> Verdict:
     """Return the answer if it can be relied on; else "cannot tell", and log what is wrong with it."""
     if isinstance(answer, Valid):
         flaw = flaw_in(answer.principal)

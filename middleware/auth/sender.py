@@ -35,7 +35,7 @@ class Sender:
     request_id: str = ""
 
 
-NOBODY = Sender()
+UNKNOWN = Sender()
 """Verified outside of a request, or by whoever does not say for whom."""
 
 
@@ -66,7 +66,7 @@ class SentBy:
     @property
     def sender(self) -> Sender:
         """Nobody, when the verification is over."""
-        return NOBODY if self._scope is None else _sender_in(self._scope)
+        return UNKNOWN if self._scope is None else _sender_in(self._scope)
 
 
 _SENT_BY: ContextVar[SentBy | None] = ContextVar("spacekey.sent_by", default=None)
@@ -75,10 +75,10 @@ _SENT_BY: ContextVar[SentBy | None] = ContextVar("spacekey.sent_by", default=Non
 def sender() -> Sender:
     """Who sent what is being verified here and now; where several wait for one answer, each finds itself."""
     by = _SENT_BY.get()
-    return NOBODY if by is None else by.sender
+    return UNKNOWN if by is None else by.sender
 
 
-def held_to_environment() -> str | None:
+def required_environment() -> str | None:
     """The environment that the app will hold to what is being verified here and now; None for any.
 
     A verifier answers all the same: what it says may be kept for another app. But a token that will be refused is not
@@ -111,13 +111,13 @@ CLIENT_IP = "client_ip"
 CLIENT_USER_AGENT = "client_user_agent"
 
 
-def told_fields(sender: Sender) -> dict[str, str]:
+def sender_fields(sender: Sender) -> dict[str, str]:
     """The form fields that tell of ``sender``; none of what is not known."""
     told = {CLIENT_IP: client_address(sender.ip), CLIENT_USER_AGENT: _user_agent(sender.user_agent)}
     return {name: text for name, text in told.items() if text}
 
 
-def told_sender(fields: Mapping[str, str]) -> Sender:
+def sender_from_fields(fields: Mapping[str, str]) -> Sender:
     """Of whom these form fields tell; it is empty where they tell nothing, or no address and no user agent."""
     return Sender(client_address(fields.get(CLIENT_IP, "")), _user_agent(fields.get(CLIENT_USER_AGENT, "")))
 

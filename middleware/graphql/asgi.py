@@ -29,8 +29,8 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware import responses
-from spacekey.middleware.long_lived.recheck import LACKING, UNAVAILABLE, Credential, Ending, Watch
-from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, OpenSocket
+from spacekey.middleware.long_lived.recheck import FORBIDDEN, UNAVAILABLE, CloseReason, Credential, Rechecker
+from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, WatchedWebSocket
 from spacekey.middleware.request_auth import KEY, RequestAuth
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
@@ -101,18 +101,18 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
         self._verifier = None if verifier is None else as_verifier(verifier)
         self._deadline_seconds = deadline_seconds
-        self._watch = Watch(recheck_seconds, deadline_seconds=deadline_seconds)
+        self._watch = Rechecker(recheck_seconds, deadline_seconds=deadline_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket. Not behind a TokenMiddleware, the app itself watches a socket's credential."""
         if isinstance(scope.get(KEY), RequestAuth):
             scope[ON_PRINCIPAL_CHANGED] = partial(_on_principal_changed, scope)
         elif scope["type"] == "websocket":
-            socket = scope[_SOCKET_KEY] = OpenSocket(self._watch, receive, send)
+            socket = scope[_SOCKET_KEY] = WatchedWebSocket(self._watch, receive, send)
             try:
                 await super().__call__(scope, socket.receive, socket.send)
             finally:
-                await socket.close_out()
+                await socket.drain()
                 del scope[_SOCKET_KEY]
             return
         await super().__call__(scope, receive, send)
@@ -197,9 +197,9 @@ class ScopedGraphQL(GraphQL[Any, Any]):
 
     def _recheck(self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal) -> None:
         """Verify the credential again and again while the socket is open."""
-        socket: OpenSocket = websocket.scope[_SOCKET_KEY]
+        socket: WatchedWebSocket = websocket.scope[_SOCKET_KEY]
 
-        async def on_valid(valid: Valid) -> Ending | None:
+        async def on_valid(valid: Valid) -> CloseReason | None:
             before: Principal = websocket.scope["user"]
             set_caller(websocket, valid.principal)
             return _on_principal_changed(websocket.scope, before, valid.principal)
@@ -285,7 +285,7 @@ def _auth_of(websocket: WebSocket) -> RequestAuth | None:
     return auth if isinstance(auth, RequestAuth) else None
 
 
-def _on_principal_changed(scope: Scope, before: Principal, after: Principal) -> Ending | None:
+def _on_principal_changed(scope: Scope, before: Principal, after: Principal) -> CloseReason | None:
     """End the subscriptions that need a lost scope. Over HTTP the operation is not known, and the response ends.
 
     :returns: how to end the whole connection; None to leave it open.
@@ -293,13 +293,13 @@ def _on_principal_changed(scope: Scope, before: Principal, after: Principal) -> 
     if before.scopes <= after.scopes:
         return None
     if scope["type"] == "http":
-        return LACKING
+        return FORBIDDEN
     handler = handler_of(scope)
     if handler is not None:
         handler.recheck_subscriptions()
     return None
 
 
-def _log_ending(ending: Ending, outcome: Outcome) -> None:
+def _log_ending(ending: CloseReason, outcome: Outcome) -> None:
     token_id = outcome.token_id if isinstance(outcome, Refused) else None
     _log.info("a socket was closed with %d %s: token %s", ending.code, ending.reason, token_id)

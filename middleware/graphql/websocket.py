@@ -26,7 +26,7 @@ from spacekey.domain.outcome import Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.auth.authenticator import asked_within, usable
+from spacekey.middleware.auth.authenticator import ask_within_deadline, checked_verdict
 from spacekey.middleware.auth.sender import SentBy
 
 from .schema import ScopedSchema
@@ -59,8 +59,8 @@ def init_credential(payload: Mapping[str, object]) -> Secret | None:
 async def verify_within_deadline(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
     """Return the verifier's verdict; ``CannotTell`` if it is late, raises, or returns anything else."""
     with SentBy(scope):
-        answer = await asked_within(deadline_seconds, verifier.verify, secret, "the verifier")
-    return usable(answer, "the verifier")
+        answer = await ask_within_deadline(deadline_seconds, verifier.verify, secret, "the verifier")
+    return checked_verdict(answer, "the verifier")
 
 
 def set_caller(websocket: WebSocket, principal: Principal) -> None:

@@ -136,7 +136,7 @@ class LimitObserver(Protocol):
         ...
 
 
-class CountedLimiter:
+class ObservedLimiter:
     """Another limiter, whose decisions are told."""
 
     def __init__(self, inner: Limiter, observer: LimitObserver) -> None:

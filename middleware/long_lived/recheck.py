@@ -1,19 +1,19 @@
-"""Connections that stay open are asked again who they are: one timer for all of them.
+"""Verify the tokens of open connections again, with one timer for all of them.
 
-A WebSocket or a streaming response is let in on an answer and lives on after it. T, ``recheck_seconds``, is for how
-long an answer may be used from then on, counted from before it was asked for: the rule of the caches, for connections.
-Let s be the moment at which the last good answer about a connection's credentials was asked for or, until there is
-one, at which the connection began to be watched. Then
+A WebSocket or a streaming response is admitted on a verdict and outlives it. T, ``recheck_seconds``, is how long a
+verdict may be relied on, counted from before it was asked for: the rule of the caches, for connections. Let s be the
+moment at which the last valid verdict on a connection's credentials was asked for or, until there is one, at which the
+connection began to be watched. Then
 
-1. between s + T/2 and s + 3T/4 the credentials are verified anew, once for all connections that share them;
-2. "refused", or an answer that no longer satisfies what let the connection in, ends it at once;
-3. after "cannot tell" they are verified again until s + T, and only if nobody can tell by then the connection is ended;
-4. **from s + T on no message passes, in either direction,** before there is a new answer, however late the event loop
+1. between s + T/2 and s + 3T/4 the credentials are verified again, once for all connections that share them;
+2. "refused", or a verdict that no longer satisfies what admitted the connection, ends it at once;
+3. after "cannot tell" they are verified again until s + T; the connection is ended only if there is no verdict by then;
+4. **from s + T on no message passes, in either direction,** before there is a new verdict, however late the event loop
    or the machine may be; and without one the connection is ended by s + T + the deadline of a verification;
-5. from an expiry date on no message passes either, and the connection is ended without asking anybody.
+5. from an expiry date on no message passes either, and the connection is ended without another verification.
 
-So when a change that takes access away has been acknowledged, nothing passes on the connections it concerns after T
-more, and where the verifier answers they are closed by three quarters of T. (Steps are taken T/16 apart at the least.)
+So after a change that takes access away has been acknowledged, nothing passes on the connections it concerns after T
+more, and if the verifier answers they are closed by three quarters of T. (Steps are at least T/16 apart.)
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ CHECKS_MAX = 32
 STEP = 0.0625
 """The least time between two steps of the timer, in parts of T."""
 AT_ONCE_MAX = 100
-"""After so many connections others get a turn of the event loop."""
+"""After so many connections, other tasks get a turn of the event loop."""
 _GOLDEN = 0.6180339887498949
 
 
-class Watch:
+class Rechecker:
     """All long-lived connections of an app, and their timer, which runs while there are any.
 
-    Used from several event loops (a test client makes one for each connection), it has a timer in each.
+    If used from several event loops (a test client makes one for each connection), it has a timer in each.
 
     :param recheck_seconds: T, see above.
     :param deadline_seconds: how long one verification may take.
@@ -69,73 +69,73 @@ class Watch:
         self.checks_max = checks_max
         self.clock = clock
         self.now = now
-        self._rounds: dict[AbstractEventLoop, _Rounds] = {}
+        self._schedules: dict[AbstractEventLoop, _Schedule] = {}
 
-    def follow(self, connection: Connection, credential: Credential) -> Standing:
+    def follow(self, connection: Connection, credential: Credential) -> WatchedToken:
         """Watch a connection from now on, until it is ended or :meth:`leave` is called.
 
-        :returns: what it stands on; messages pass only while that is ``good``, see :meth:`settled`.
+        :returns: its token; messages pass only while that ``is_valid``, see :meth:`wait_until_valid`.
         """
         loop = asyncio.get_running_loop()
-        rounds = self._rounds.get(loop)
-        if rounds is None:
-            rounds = self._rounds[loop] = _Rounds(self, loop)
-        return rounds.follow(connection, credential)
+        schedule = self._schedules.get(loop)
+        if schedule is None:
+            schedule = self._schedules[loop] = _Schedule(self, loop)
+        return schedule.follow(connection, credential)
 
-    def leave(self, connection: Connection, standing: Standing) -> None:
-        """Watch a connection no longer. Doing it twice does nothing."""
-        standing.connections.pop(connection, None)
+    def leave(self, connection: Connection, token: WatchedToken) -> None:
+        """Stop watching a connection. A second call does nothing."""
+        token.connections.pop(connection, None)
         loop = asyncio.get_running_loop()
-        rounds = self._rounds.get(loop)
-        if rounds is not None and not standing.connections and rounds.drop(standing):
-            del self._rounds[loop]
+        schedule = self._schedules.get(loop)
+        if schedule is not None and not token.connections and schedule.drop(token):
+            del self._schedules[loop]
 
-    async def settled(self, standing: Standing) -> None:
-        """Wait until messages may pass again, or the standing is over, in which case they never will."""
-        while not (standing.over or standing.good):
-            rounds = self._rounds.get(asyncio.get_running_loop())
-            if rounds is not None:
-                rounds.hurry(standing)
-            await standing.turn()
+    async def wait_until_valid(self, token: WatchedToken) -> None:
+        """Wait until messages may pass again, or until the token is over and they never will."""
+        while not (token.is_over or token.is_valid):
+            schedule = self._schedules.get(asyncio.get_running_loop())
+            if schedule is not None:
+                schedule.recheck_now(token)
+            await token.changed()
 
     @property
     def watched(self) -> int:
-        """How many connections are being watched."""
-        return sum(len(each.connections) for rounds in self._rounds.values() for each in rounds.standings.values())
+        """The number of connections that are watched."""
+        return sum(len(each.connections) for schedule in self._schedules.values() for each in schedule.tokens.values())
 
 
-class _Rounds:
-    """The timer of one event loop: a handle while somebody is watched, and tasks only while somebody is asked."""
+class _Schedule:
+    """The timer of one event loop: a handle while there are connections, and tasks only during verifications."""
 
-    def __init__(self, watch: Watch, loop: AbstractEventLoop) -> None:
-        self.standings: dict[Hashable, Standing] = {}
-        self._watch = watch
+    def __init__(self, rechecker: Rechecker, loop: AbstractEventLoop) -> None:
+        self.tokens: dict[Hashable, WatchedToken] = {}
+        self._rechecker = rechecker
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._stepped_at = float("-inf")
-        self._queue: deque[Standing] = deque()
+        self._queue: deque[WatchedToken] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._askers = 0
         self._joined = 0
 
-    def follow(self, connection: Connection, credential: Credential) -> Standing:
-        watch = self._watch
-        standing = self.standings.get(credential.key)
-        if standing is None:
+    def follow(self, connection: Connection, credential: Credential) -> WatchedToken:
+        rechecker = self._rechecker
+        token = self.tokens.get(credential.key)
+        if token is None:
             self._joined += 1
             phase = self._joined * _GOLDEN % 1  # evenly spread, whatever the number
-            standing = Standing(credential, phase, watch.recheck_seconds, watch.clock, watch.now)
-            self.standings[credential.key] = standing
-        standing.connections[connection] = credential
-        self._wake_by(standing.due)
-        return standing
+            token = WatchedToken(credential, phase, rechecker.recheck_seconds, rechecker.clock, rechecker.now)
+            self.tokens[credential.key] = token
+        token.connections[connection] = credential
+        self._wake_by(token.due)
+        return token
 
-    def drop(self, standing: Standing) -> bool:
-        """Forget what nobody stands on; whether nothing is left."""
-        standing.finish()
-        if self.standings.get(standing.credential.key) is standing:
-            del self.standings[standing.credential.key]
-        if self.standings:
+    def drop(self, token: WatchedToken) -> bool:
+        """Forget a token without connections; whether none is left."""
+        token.finish()
+        if self.tokens.get(token.credential.key) is token:
+            del self.tokens[token.credential.key]
+        if self.tokens:
             return False
         if self._timer is not None:
             self._timer.cancel()
@@ -145,17 +145,17 @@ class _Rounds:
                 task.cancel()
         return True
 
-    def hurry(self, standing: Standing) -> None:
-        """Somebody waits: the clock is ahead of the timer."""
-        if not standing.checking and not standing.over:
-            standing.due = self._watch.clock()
+    def recheck_now(self, token: WatchedToken) -> None:
+        """Verify at the next step, since a message waits: the clock is ahead of the timer."""
+        if not token.checking and not token.is_over:
+            token.due = self._rechecker.clock()
             self._stepped_at = float("-inf")
-            self._wake_by(standing.due)
+            self._wake_by(token.due)
 
     def _wake_by(self, due: float) -> None:
-        """Have the timer run at ``due``, or as soon after it as steps may follow one another."""
-        now = self._watch.clock()
-        wait = max(due, self._stepped_at + STEP * self._watch.recheck_seconds) - now
+        """Have the timer run at ``due``, or as soon after it as the next step may be taken."""
+        now = self._rechecker.clock()
+        wait = max(due, self._stepped_at + STEP * self._rechecker.recheck_seconds) - now
         when = self._loop.time() + max(wait, 0.0)
         if self._timer is not None and not self._timer.cancelled():
             if self._timer.when() <= when:
@@ -164,29 +164,29 @@ class _Rounds:
         self._timer = self._loop.call_at(when, self._step)
 
     def _step(self) -> None:
-        """One run of the timer over everybody."""
+        """Run the timer once over all tokens."""
         self._timer = None
-        now = self._stepped_at = self._watch.clock()
-        known: list[tuple[Standing, Outcome]] = []
-        for standing in [each for each in self.standings.values() if each.due <= now]:
-            if standing.expired:
-                self._end(standing, REFUSED, Refused(Reason.EXPIRED, standing.credential.principal.id))
-            elif standing.checking:
-                self._end(standing, UNAVAILABLE, CannotTell("the verifier did not answer in time"))
+        now = self._stepped_at = self._rechecker.clock()
+        known: list[tuple[WatchedToken, Outcome]] = []
+        for token in [each for each in self.tokens.values() if each.due <= now]:
+            if token.is_expired:
+                self._end(token, UNAUTHORIZED, Refused(Reason.EXPIRED, token.credential.principal.id))
+            elif token.checking:
+                self._end(token, UNAVAILABLE, CannotTell("the verifier did not answer in time"))
             else:
-                standing.begin_check(self._watch.deadline_seconds)
-                outcome = standing.credential.peek()
+                token.begin_check(self._rechecker.deadline_seconds)
+                outcome = token.credential.peek()
                 if outcome is None:
-                    self._queue.append(standing)
+                    self._queue.append(token)
                 else:
-                    known.append((standing, outcome))
+                    known.append((token, outcome))
         if known:
             self._start(self._conclude_all(known, now))
-        for _ in range(min(len(self._queue), self._watch.checks_max - self._askers)):
+        for _ in range(min(len(self._queue), self._rechecker.checks_max - self._askers)):
             self._askers += 1
             self._start(self._ask_queued())
-        if self.standings:
-            self._wake_by(min(each.due for each in self.standings.values()))
+        if self.tokens:
+            self._wake_by(min(each.due for each in self.tokens.values()))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -194,63 +194,63 @@ class _Rounds:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask_queued(self) -> None:
-        """One of the askers: takes from the queue until it is empty."""
+        """Verify tokens from the queue until it is empty."""
         try:
             while self._queue:
-                standing = self._queue.popleft()
-                if not standing.over:
-                    asked = self._watch.clock()
-                    await self._conclude(standing, await standing.credential.ask(), asked)
+                token = self._queue.popleft()
+                if not token.is_over:
+                    asked = self._rechecker.clock()
+                    await self._conclude(token, await token.credential.ask(), asked)
         finally:
             self._askers -= 1
 
-    async def _conclude_all(self, known: list[tuple[Standing, Outcome]], asked: float) -> None:
-        for number, (standing, outcome) in enumerate(known, 1):
-            await self._conclude(standing, outcome, asked)
+    async def _conclude_all(self, known: list[tuple[WatchedToken, Outcome]], asked: float) -> None:
+        for number, (token, outcome) in enumerate(known, 1):
+            await self._conclude(token, outcome, asked)
             if number % AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)
 
-    async def _conclude(self, standing: Standing, outcome: Outcome, asked: float) -> None:
-        """What an answer means for everybody who stands on it."""
+    async def _conclude(self, token: WatchedToken, outcome: Outcome, asked: float) -> None:
+        """Apply a verdict to all connections of the token."""
         if isinstance(outcome, Valid):
-            if self._watch.clock() >= asked + self._watch.recheck_seconds:
+            if self._rechecker.clock() >= asked + self._rechecker.recheck_seconds:
                 outcome = CannotTell("the verification took longer than its answer may be relied on")
-            elif not await self._all_considered(standing, outcome):
+            elif not await self._all_reviewed(token, outcome):
                 outcome = CannotTell("nobody can tell whether a connection may go on")
-        if standing.over:
+        if token.is_over:
             return
         if isinstance(outcome, Valid):
-            standing.renew(outcome.principal, asked)
-            self._wake_by(standing.due)
+            token.renew(outcome.principal, asked)
+            self._wake_by(token.due)
         elif not isinstance(outcome, CannotTell):
-            self._end(standing, REFUSED, outcome)
-        elif standing.postpone():
-            self._wake_by(standing.due)
+            self._end(token, UNAUTHORIZED, outcome)
+        elif token.postpone():
+            self._wake_by(token.due)
         else:
-            self._end(standing, UNAVAILABLE, outcome)
+            self._end(token, UNAVAILABLE, outcome)
 
-    async def _all_considered(self, standing: Standing, valid: Valid) -> bool:
-        """End the connections that the answer no longer satisfies; False when that cannot be told of one."""
+    async def _all_reviewed(self, token: WatchedToken, valid: Valid) -> bool:
+        """End the connections that the verdict no longer satisfies; False if that cannot be told for one of them."""
         told = True
-        for number, connection in enumerate(list(standing.connections), 1):
-            ending = await connection.consider(valid)
+        for number, connection in enumerate(list(token.connections), 1):
+            ending = await connection.review(valid)
             if ending is UNAVAILABLE:
                 told = False
-            elif ending is not None and connection in standing.connections:
+            elif ending is not None and connection in token.connections:
                 connection.end(ending, valid)
             if number % AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)
         return told
 
-    def _end(self, standing: Standing, ending: Ending, outcome: Outcome) -> None:
-        connections = list(standing.connections)
-        self.drop(standing)
+    def _end(self, token: WatchedToken, ending: CloseReason, outcome: Outcome) -> None:
+        connections = list(token.connections)
+        self.drop(token)
         for connection in connections:
             connection.end(ending, outcome)
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CloseReason:
     """Why a connection is ended, as a WebSocket close code and its reason.
 
     4401 and 4403 are of the private range (RFC 6455 §7.4.2); 1013, "Try Again Later", is in IANA's registry of
@@ -261,35 +261,35 @@ class Ending:
     reason: str
 
 
-REFUSED = Ending(4401, "Unauthorized")
-LACKING = Ending(4403, "Forbidden")
-UNAVAILABLE = Ending(1013, "Try again later")
+UNAUTHORIZED = CloseReason(4401, "Unauthorized")
+FORBIDDEN = CloseReason(4403, "Forbidden")
+UNAVAILABLE = CloseReason(1013, "Try again later")
 
 
 class ConnectionEnded(SpacekeyError, OSError):
-    """The connection was ended because its credentials are no longer good for it.
+    """The connection was ended because its credentials are no longer valid for it.
 
-    An app meets it where it sends on such a connection. It is an OSError, as sending to a client that has gone is
-    (ASGI 2.4), so that frameworks treat both alike: Starlette raises WebSocketDisconnect or ClientDisconnect.
+    Raised where an app sends on such a connection. It is an OSError, as for a client that has disconnected (ASGI 2.4),
+    so that frameworks treat both alike: Starlette raises WebSocketDisconnect or ClientDisconnect.
     """
 
 
 FIRST = 0.5
-"""The earliest moment of a new verification, in parts of T after the last good answer was asked for."""
+"""The earliest moment of a new verification, in parts of T after the last valid verdict was asked for."""
 SPREAD = 0.25
-"""Over how much more of T the verifications of many connections are spread, so that they never come all at once."""
+"""The part of T over which the verifications of many connections are spread, so that they never come all at once."""
 RETRY = 0.125
-"""How long after "cannot tell" to ask again."""
+"""How long after "cannot tell" to verify again, in parts of T."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a connection shows for itself.
+    """The credential of a connection.
 
     :param key: equal for connections that are verified together.
     :param ask: verifies, within its deadline; never raises.
-    :param peek: the answer where it is known without waiting, else None; never raises.
-    :param principal: whom it was found to be.
+    :param peek: returns the verdict if it is known without waiting, else None; never raises.
+    :param principal: its principal so far.
     """
 
     key: Hashable
@@ -299,19 +299,19 @@ class Credential:
 
 
 class Connection(Protocol):
-    """One open connection, as the watch sees it."""
+    """One open connection, as the rechecker sees it."""
 
-    async def consider(self, valid: Valid) -> Ending | None:
-        """Whether it may go on under this answer; UNAVAILABLE says that it cannot be told. Never raises."""
+    async def review(self, valid: Valid) -> CloseReason | None:
+        """Return why it may not go on under this verdict; UNAVAILABLE if that cannot be told. Never raises."""
         ...
 
-    def end(self, ending: Ending, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: Outcome) -> None:
         """End it. Returns at once and never raises."""
         ...
 
 
-class Standing:
-    """The connections of one credential, and how they stand. Moments are readings of the watch's clock, in seconds.
+class WatchedToken:
+    """The connections of one credential, and until when they may go on. Moments are readings of the clock, in seconds.
 
     :param phase: 0 to 1, where in the spread this credential's verifications are.
     """
@@ -321,73 +321,70 @@ class Standing:
     ) -> None:
         self.credential = credential
         self.connections: dict[Connection, Credential] = {}
-        """Each with what it showed, the longest here first."""
-        self.over = False
+        """Each with its credential, the oldest first."""
+        self.is_over = False
         self.checking = False
         self.due = 0.0
-        """When the next step is to be taken; while a check is under way, when to wait for it no longer."""
+        """When the next step is due; during a verification, when to stop waiting for it."""
         self.until = 0.0
-        """From when on no message may pass."""
+        """The moment from which no message may pass."""
         self.relied_until = 0.0
-        """The same by the answer's age alone."""
+        """The same by the verdict's age alone."""
         self._expires_at: datetime | None = None
         self._interval = (FIRST + SPREAD * phase) * recheck_seconds
         self._recheck_seconds = recheck_seconds
         self._clock = clock
         self._now = now
-        self._turned = asyncio.Event()
+        self._changed_event = asyncio.Event()
         self.renew(credential.principal, clock())
 
     def renew(self, principal: Principal, asked: float) -> None:
-        """There is a good answer, which was asked for at this moment: messages pass again."""
+        """Take a valid verdict that was asked for at the moment ``asked``: messages pass again."""
         self.checking = False
         self._expires_at = principal.expires_at
         self.relied_until = asked + self._recheck_seconds
         self.until = min(self.relied_until, self._expiry())
         self.due = min(asked + self._interval, self.until)
-        self._turn()
+        self._signal_change()
 
     def begin_check(self, deadline_seconds: float) -> None:
-        """A verification is asked for. It may take its deadline, also when that is longer than T.
-
-        It is asked for by the connection that has stood here longest, and by none that has left.
-        """
+        """Begin a verification, for the oldest connection. It may take its deadline, even if that is longer than T."""
         self.credential = next(iter(self.connections.values()), self.credential)
         self.checking = True
         self.due = max(self.relied_until, self._clock()) + deadline_seconds
 
     def postpone(self) -> bool:
-        """Nobody could tell. False when the last good answer is too old to go on with."""
+        """Take "cannot tell". False if the last valid verdict is too old to go on with."""
         now = self._clock()
         self.checking = False
         self.due = min(now + RETRY * self._recheck_seconds, self.until)
         return now < self.relied_until
 
     def finish(self) -> None:
-        """Nobody stands on this any more; whoever is held may go and see."""
-        self.over = True
-        self._turn()
+        """Take leave of the last connection; messages that wait find that the token is over."""
+        self.is_over = True
+        self._signal_change()
 
     @property
-    def expired(self) -> bool:
-        """Whether the credential's own date has come."""
+    def is_expired(self) -> bool:
+        """Whether the credential has expired."""
         return self._expires_at is not None and self._expires_at <= self._now()
 
     @property
-    def good(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether messages may pass at this moment."""
         return self._clock() < self.until
 
-    async def turn(self) -> None:
-        """Wait until there is a new answer, or no hope of one."""
-        await self._turned.wait()
+    async def changed(self) -> None:
+        """Wait until there is a new verdict, or the token is over."""
+        await self._changed_event.wait()
 
-    def _turn(self) -> None:
-        self._turned.set()
-        self._turned = asyncio.Event()
+    def _signal_change(self) -> None:
+        self._changed_event.set()
+        self._changed_event = asyncio.Event()
 
     def _expiry(self) -> float:
-        """The expiry date on the clock, as far as can be said now; it is looked at again with every answer."""
+        """Return the expiry date as a reading of the clock; it is read again with every verdict."""
         if self._expires_at is None:
             return float("inf")
         return self._clock() + (self._expires_at - self._now()).total_seconds()

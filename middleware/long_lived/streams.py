@@ -1,4 +1,4 @@
-"""One open connection between the server and the app: it can be held while nobody knows, and ended under the app."""
+"""Streams of one open connection between server and app, which can be held back and ended."""
 
 from __future__ import annotations
 
@@ -11,86 +11,85 @@ from starlette.types import Message, Receive, Send
 from spacekey.domain.outcome import Outcome, Valid
 from spacekey.domain.principal import Principal
 
-from .recheck import ConnectionEnded, Credential, Ending, Standing, Watch
+from .recheck import CloseReason, ConnectionEnded, Credential, Rechecker, WatchedToken
 
-Consider = Callable[[Valid], Awaitable[Ending | None]]
-Ended = Callable[[Ending, Outcome], None]
+Review = Callable[[Valid], Awaitable[CloseReason | None]]
+Ended = Callable[[CloseReason, Outcome], None]
 
 ON_PRINCIPAL_CHANGED = "spacekey.on_principal_changed"
 """The key of a :data:`PrincipalChanged` in the ASGI scope."""
 
-PrincipalChanged = Callable[[Principal, Principal], Ending | None]
-"""What an app may leave in the scope to be told when the principal of its open connection has changed, with the one
-before and the one now; it may end the connection."""
+PrincipalChanged = Callable[[Principal, Principal], CloseReason | None]
+"""Called with the principal before and the one now when that of an open connection has changed. An app may leave one in
+the scope; what it returns ends the connection."""
 
 
-class Line:
-    """The part that WebSockets and streaming responses share. Before :meth:`follow` and after the end of the app's
-    call nobody watches, and everything passes.
+class WatchedStream:
+    """Base of WebSockets and streaming responses. Before :meth:`follow` and after the app's call everything passes.
 
     :param receive: the server's.
     :param send: the server's.
     """
 
-    def __init__(self, watch: Watch, receive: Receive, send: Send) -> None:
-        self.ending: Ending | None = None
-        self._watch = watch
+    def __init__(self, rechecker: Rechecker, receive: Receive, send: Send) -> None:
+        self.ending: CloseReason | None = None
+        self._rechecker = rechecker
         self._receive = receive
         self._send = send
-        self._standing: Standing | None = None
-        self._consider: Consider | None = None
+        self._token: WatchedToken | None = None
+        self._review: Review | None = None
         self._ended: Ended | None = None
         self._listening: list[asyncio.Timeout] = []
 
-    def follow(self, credential: Credential, consider: Consider, ended: Ended) -> None:
-        """Stand on this credential from now on, instead of an earlier one.
+    def follow(self, credential: Credential, review: Review, ended: Ended) -> None:
+        """Verify this credential from now on, instead of an earlier one.
 
-        :param consider: whether the connection may go on under a new answer.
-        :param ended: told when the connection is ended.
+        :param review: returns why the connection may not go on under a new verdict.
+        :param ended: called when the connection is ended.
         """
         self.unfollow()
-        self._consider = consider
+        self._review = review
         self._ended = ended
         if self.ending is None:
-            self._standing = self._watch.follow(self, credential)
+            self._token = self._rechecker.follow(self, credential)
 
     def unfollow(self) -> None:
-        """Be watched no longer."""
-        if self._standing is not None:
-            self._watch.leave(self, self._standing)
-            self._standing = None
+        """Stop verifying the credential."""
+        if self._token is not None:
+            self._rechecker.leave(self, self._token)
+            self._token = None
 
-    def forget(self) -> None:
-        """The app's call is over: nobody is watched and nobody told any more."""
+    def stop_watching(self) -> None:
+        """Stop verifying and reporting: the app's call is over."""
         self.unfollow()
-        self._consider = self._ended = None
+        self._review = self._ended = None
 
-    def left(self) -> None:
-        """The app's call is over; what that means is the kind's own business."""
-        self.forget()
+    def finish(self) -> None:
+        """Clean up: the app's call is over."""
+        self.stop_watching()
 
-    async def consider(self, valid: Valid) -> Ending | None:
+    async def review(self, valid: Valid) -> CloseReason | None:
         """See :class:`~.recheck.Connection`."""
-        return None if self._consider is None else await self._consider(valid)
+        return None if self._review is None else await self._review(valid)
 
-    def end(self, ending: Ending, outcome: Outcome) -> None:
-        """See :class:`~.recheck.Connection`: whoever receives or waits to send learns of it."""
+    def end(self, ending: CloseReason, outcome: Outcome) -> None:
+        """See :class:`~.recheck.Connection`. An app that receives or sends learns of it."""
         if self.ending is not None:
             return
         self.ending = ending
         self.unfollow()
-        self.interrupt(ending)
+        self._stop(ending)
         for waiting in self._listening:
             waiting.reschedule(0.0)
         if self._ended is not None:
             self._ended(ending, outcome)
 
-    def interrupt(self, ending: Ending) -> None:
-        """What ending means to the server and the app, besides what they learn when they send or receive."""
+    def _stop(self, ending: CloseReason) -> None:
+        """Act on the end at once, besides what the app learns when it sends or receives."""
         raise NotImplementedError
 
-    def farewell(self, ending: Ending) -> Message:
-        """What the app receives from then on."""
+    def disconnect_message(self, ending: CloseReason) -> Message:
+        """Return what the app receives from then on."""
         raise NotImplementedError
 
     async def receive(self) -> Message:
@@ -109,58 +108,58 @@ class Line:
                     raise  # the server's own
             else:
                 return message
-        return self.farewell(self.ending)
+        return self.disconnect_message(self.ending)
 
     async def send(self, message: Message) -> None:
         """The app's ``send``.
 
-        :raises ConnectionEnded: when the connection was ended.
+        :raises ConnectionEnded: if the connection was ended.
         """
         await self._may_pass()
         await self._send(message)
 
     @property
-    def listened_to(self) -> bool:
-        """Whether the app waits for a message, and so will learn of an end at once."""
+    def is_received_from(self) -> bool:
+        """Whether the app waits for a message, and so learns of an end at once."""
         return bool(self._listening)
 
     async def _may_pass(self) -> None:
-        standing = self._standing
-        if self.ending is None and standing is not None and not standing.good:
-            await self._watch.settled(standing)
+        token = self._token
+        if self.ending is None and token is not None and not token.is_valid:
+            await self._rechecker.wait_until_valid(token)
         if self.ending is not None:
             raise ConnectionEnded(self.ending.reason)
 
 
 END_SECONDS_MAX = 5.0
-"""How long an app that was told of the end may take to stop by itself."""
+"""How long an app that was told of the end may take to stop."""
 
 
-class OpenResponse(Line):
+class WatchedResponse(WatchedStream):
     """One response of several parts.
 
-    An app that waits in ``receive`` is told of a disconnect, as Starlette's streams do; one that sends again gets
-    :class:`~.recheck.ConnectionEnded`. One that does neither, or has not stopped some seconds
-    later, is cancelled where it sent last.
+    An app that waits in ``receive`` gets a disconnect, as Starlette's streams do; one that sends again gets
+    :class:`~.recheck.ConnectionEnded`. One that does neither, or has not stopped some seconds later, is cancelled where
+    it sent last.
     """
 
-    def __init__(self, watch: Watch, receive: Receive, send: Send) -> None:
-        super().__init__(watch, receive, send)
+    def __init__(self, rechecker: Rechecker, receive: Receive, send: Send) -> None:
+        super().__init__(rechecker, receive, send)
         self._complete = False
         self._sender: asyncio.Task[object] | None = None
         self._cancelled: asyncio.Task[object] | None = None
         self._patience: asyncio.TimerHandle | None = None
 
-    def interrupt(self, ending: Ending) -> None:
-        """Leave the app time when it is about to hear of the end."""
+    def _stop(self, ending: CloseReason) -> None:
+        """Give the app time if it is about to learn of the end, else cancel it."""
         del ending
-        if self.listened_to:
+        if self.is_received_from:
             self._patience = asyncio.get_running_loop().call_later(END_SECONDS_MAX, self._cancel)
         else:
             self._cancel()
 
-    def farewell(self, ending: Ending) -> Message:
-        """The app sees a client that has gone."""
+    def disconnect_message(self, ending: CloseReason) -> Message:
+        """Return a disconnect."""
         del ending
         return {"type": "http.disconnect"}
 
@@ -173,12 +172,12 @@ class OpenResponse(Line):
             self.unfollow()  # what runs after the response, in the background, is not cut
         await self._send(message)
 
-    def left(self) -> None:
-        """The app's call is over.
+    def finish(self) -> None:
+        """Clean up: the app's call is over.
 
-        :raises ConnectionEnded: when the response was cut, so that no server and no middleware takes it for complete.
+        :raises ConnectionEnded: if the response was cut, so that no server or middleware takes it for complete.
         """
-        self.forget()
+        self.stop_watching()
         if self._patience is not None:
             self._patience.cancel()
         here, others = asyncio.current_task(), 0
@@ -194,28 +193,28 @@ class OpenResponse(Line):
 
 
 CLOSE_SECONDS_MAX = 2.0
-"""For how long a client that does not read may keep its close code waiting."""
+"""How long a client that does not read may delay its close code."""
 
 log = logging.getLogger("spacekey.middleware")
 
 
-class OpenSocket(Line):
+class WatchedWebSocket(WatchedStream):
     """One WebSocket."""
 
     opened: Callable[[], None] | None = None
-    """Called just before the app's acceptance is passed on."""
+    """Called just before the app's acceptance is sent."""
     _closing: asyncio.Task[None] | None = None
 
-    def interrupt(self, ending: Ending) -> None:
-        """Close towards the client, whatever the app is doing; a message that is being sent goes before."""
+    def _stop(self, ending: CloseReason) -> None:
+        """Close the WebSocket; a message that is being sent goes first."""
         self._closing = asyncio.get_running_loop().create_task(self._close(ending))
 
-    def farewell(self, ending: Ending) -> Message:
-        """The app sees a client that left with our code."""
+    def disconnect_message(self, ending: CloseReason) -> Message:
+        """Return a disconnect with the close code."""
         return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
 
     async def send(self, message: Message) -> None:
-        """The app's ``send``; closing what is closed does nothing."""
+        """The app's ``send``; closing a closed WebSocket does nothing."""
         if message["type"] == "websocket.close":
             self.unfollow()
             if self.ending is None:
@@ -225,15 +224,15 @@ class OpenSocket(Line):
             self.opened()
         await super().send(message)
 
-    async def close_out(self) -> None:
-        """The app's call is over. A close code that is on its way is let out first."""
-        self.forget()
+    async def drain(self) -> None:
+        """Clean up: the app's call is over. A close code that is being sent goes out first."""
+        self.stop_watching()
         if self._closing is not None:
             await asyncio.wait({self._closing})
 
-    async def _close(self, ending: Ending) -> None:
+    async def _close(self, ending: CloseReason) -> None:
         try:
             async with asyncio.timeout(CLOSE_SECONDS_MAX):
                 await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
-        except Exception as error:  # noqa: BLE001 - the client has gone, or does not read; the app is told all the same
+        except Exception as error:  # noqa: BLE001 - the client has disconnected or does not read; the app is told anyway
             log.info("a WebSocket could not be closed: %s", type(error).__name__)

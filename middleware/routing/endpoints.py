@@ -1,6 +1,6 @@
 """Put a declaration on an endpoint: ``requires(…)``, ``public``, ``optional`` and ``protect``.
 
-A function that requires scopes enforces them by itself, wherever it is routed. The routes' guards (see ``doors.py``)
+A function that requires scopes enforces them by itself, wherever it is routed. The routes' guards (see ``policy.py``)
 decide earlier, before a body is read; the endpoint's own check is what holds when it is reached through an app whose
 routes the middleware cannot see.
 """

@@ -68,7 +68,7 @@ class Guard:
 
 
 class RouteGuard(Guard):
-    """A guard that a walk has put there, apart from those that people put."""
+    """A guard that a scan has put there, apart from those that people put."""
 
     def __init__(
         self,

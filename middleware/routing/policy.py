@@ -1,4 +1,4 @@
-"""Every route of an app with its rule: compiled at start-up, checked, and put before the endpoints as guards."""
+"""Compile the rule of every route of an app at start-up, check them, and put guards in front of the endpoints."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from spacekey.middleware.rules.requirement import (
 from spacekey.middleware.validation import check_event_loop
 
 from .guards import RouteGuard, guard_of, unguarded
-from .routes import ANY, Extent, Holder, Leaf, Walk, own_middleware, routes_as_usual
+from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual
 
 Plan: TypeAlias = dict[str, Access | None]
-"""Method → access; None where nothing is declared."""
+"""Method → access; None if nothing is declared."""
 
 log = logging.getLogger("spacekey.middleware")
 
 
-class Doors:
-    """The routes behind one TokenMiddleware.
+class RoutePolicy:
+    """The rules of the routes behind one TokenMiddleware.
 
-    :param holder: the middleware; what it wraps is its ``app``.
+    :param holder: the middleware; its ``app`` is the app behind it.
     :param rules: the rule table.
-    :param deny_by_default: what becomes of undeclared routes; see :class:`~spacekey.middleware.TokenMiddleware`.
+    :param deny_by_default: how undeclared routes are treated; see :class:`~spacekey.middleware.TokenMiddleware`.
     :param known_scopes: the only scopes that rules may name, or None.
     """
 
@@ -54,40 +54,40 @@ class Doors:
         self._rules = accesses_from(rules)
         self._undeclared: Access | None = None if deny_by_default else OPTIONAL
         self._known_scopes = known_scopes
-        self.extent = Extent()
-        """What was seen of the routes. Where it is unsure, or they are not what it says, call :meth:`keep`."""
-        self.extent.tell()  # nothing was seen yet
+        self.snapshot = RouteSnapshot()
+        """The routes as they were found. If it needs a check, or they differ from it, call :meth:`refresh`."""
+        self.snapshot.mark_stale()  # no route was found yet
 
-    def keep(self, scope: Scope) -> None:
-        """Put the guards in place at the first connection, and again when routes were added or exchanged since."""
-        if self.extent.changed():
+    def refresh(self, scope: Scope) -> None:
+        """Put the guards in place at the first connection, and again after routes were added or exchanged."""
+        if self.snapshot.is_stale():
             check_event_loop()
             for line in self.compile(scope):
                 log.error("no rule, answered with 403: %s", line)
 
     def compile(self, scope: Scope) -> list[str]:
-        """Put the guards in place; returns the undeclared routes, one line each.
+        """Put the guards in place, and return the undeclared routes, one line each.
 
         :raises RuleError: for an unknown scope, a table entry that matches no route, contradicting declarations,
             or a rule bound to a path parameter that its path lacks.
         """
-        walk = self._walked(scope)
-        plans: dict[int, tuple[Leaf, Plan]] = {}
+        scan = self._scanned(scope)
+        plans: dict[int, tuple[RouteTarget, Plan]] = {}
         undeclared: list[str] = []
         unused = set(self._rules)
-        for leaf in walk.leaves:
-            plan = self._planned(leaf, unused)
-            undeclared += [f"{method} {leaf.path}" for method in _undeclared_in(plan)]
-            earlier = plans.get(leaf.key)
-            plans[leaf.key] = (leaf, plan if earlier is None else _both(earlier[1], plan, leaf.path))
-        self._refuse_unused(unused, walk)
-        for leaf, plan in plans.values():
-            leaf.put(partial(self._guarded, plan, leaf.otherwise))
-        self.extent = walk.extent()
+        for target in scan.targets:
+            plan = self._planned(target, unused)
+            undeclared += [f"{method} {target.path}" for method in _undeclared_in(plan)]
+            earlier = plans.get(target.key)
+            plans[target.key] = (target, plan if earlier is None else _both(earlier[1], plan, target.path))
+        self._refuse_unused(unused, scan)
+        for target, plan in plans.values():
+            target.put(partial(self._guarded, plan, target.otherwise))
+        self.snapshot = scan.snapshot()
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
-        """The lifespan's ``send``, which lets start-up complete only on asyncio, and when every route is declared.
+        """Return the lifespan's ``send``, which completes start-up only on asyncio and if every route is declared.
 
         The check comes after the app's own start-up, which may add routes; raising there lets the app clean up.
         """
@@ -118,50 +118,50 @@ class Doors:
                 "Put requires(…), optional or public on each, or name them in TokenMiddleware(rules=…)."
             )
 
-    def _walked(self, scope: Scope) -> Walk:
-        """The routes behind the middleware; or, where they cannot be seen, all that is behind it as one leaf."""
+    def _scanned(self, scope: Scope) -> RouteScan:
+        """The routes behind the middleware; or, where they cannot be seen, all that is behind it as one target."""
         app = unguarded(self._holder.app)
         if own_middleware(app) is not None:
-            return Walk()
+            return RouteScan()
         around = scope.get("app")
         routed = "router" in scope and own_middleware(around) is None
         for candidate in (app, getattr(app, "__self__", None), None if routed else around):
             if isinstance(candidate, Router | Starlette) and routes_as_usual(candidate, entered=candidate is not app):
-                return Walk().router(candidate)
+                return RouteScan().router(candidate)
         access = access_of(app) or (access_of(scope.get("endpoint")) if routed else None)
-        walk = Walk()
-        walk.whole(self._holder, access)
-        return walk
+        scan = RouteScan()
+        scan.add_whole(self._holder, access)
+        return scan
 
-    def _planned(self, leaf: Leaf, unused: set[tuple[str, str]]) -> Plan:
-        """Method → access of one leaf: what its endpoint declares and what the table says, both."""
-        table = {method: access for (method, path), access in self._rules.items() if path == leaf.path}
-        open_ended = ANY in leaf.declared
-        methods = {*leaf.declared, *(table if open_ended else ())}
-        unused -= {(method, leaf.path) for method in table if method in methods or method == ANY}
+    def _planned(self, target: RouteTarget, unused: set[tuple[str, str]]) -> Plan:
+        """Return method → access of one target: what its endpoint declares and what the table says, together."""
+        table = {method: access for (method, path), access in self._rules.items() if path == target.path}
+        open_ended = ANY in target.declared
+        methods = {*target.declared, *(table if open_ended else ())}
+        unused -= {(method, target.path) for method in table if method in methods or method == ANY}
         if "GET" in methods and (open_ended or "HEAD" in methods):
             methods.add("HEAD")
             if "GET" in table:
                 table.setdefault("HEAD", table["GET"])
         plan: Plan = {}
         for method in sorted(methods):
-            where = f"{method} {leaf.path}"
-            declared = leaf.declared.get(method, leaf.declared.get(ANY))
+            where = f"{method} {target.path}"
+            declared = target.declared.get(method, target.declared.get(ANY))
             plan[method] = combined(declared, table.get(method, table.get(ANY)), where)
-            self._check_one(plan[method], leaf, where)
+            self._check_one(plan[method], target, where)
         return plan
 
-    def _check_one(self, access: Access | None, leaf: Leaf, where: str) -> None:
+    def _check_one(self, access: Access | None, target: RouteTarget, where: str) -> None:
         if not isinstance(access, Requirement):
             return
         if self._known_scopes is not None:
             access.rule.check_known(self._known_scopes, where)
-        for parameter in sorted(access.spaces - leaf.parameters):
-            near = did_you_mean(parameter, leaf.parameters)
+        for parameter in sorted(access.spaces - target.parameters):
+            near = did_you_mean(parameter, target.parameters)
             raise RuleError(f"{where}: the rule is bound to '{parameter}', which the path does not have.{near}")
 
-    def _refuse_unused(self, unused: set[tuple[str, str]], walk: Walk) -> None:
-        known = {f"{method} {leaf.path}" for leaf in walk.leaves for method in leaf.declared}
+    def _refuse_unused(self, unused: set[tuple[str, str]], scan: RouteScan) -> None:
+        known = {f"{method} {target.path}" for target in scan.targets for method in target.declared}
         for method, path in sorted(unused):
             entry = f"{method} {path}"
             raise RuleError(f"the rule table names '{entry}', which is no route.{did_you_mean(entry, known)}")
@@ -184,7 +184,7 @@ class Doors:
 
 
 def _undeclared_in(plan: Plan) -> list[str]:
-    """The methods nobody declared. HEAD goes with GET, and "any other" with the single methods declared beside it."""
+    """Return the undeclared methods. HEAD goes with GET, and "any other" with the single methods declared beside it."""
     open_ones = [method for method, access in plan.items() if access is None]
     return [
         method
@@ -194,7 +194,7 @@ def _undeclared_in(plan: Plan) -> list[str]:
 
 
 def _both(one: Plan, two: Plan, where: str) -> Plan:
-    """One object reached by two paths must satisfy the rules of both; undeclared on either is undeclared."""
+    """Return the rules of one object reached by two paths: both hold, and undeclared on either is undeclared."""
     return {
         method: None
         if (first := one.get(method)) is None or (second := two.get(method)) is None

@@ -1,7 +1,8 @@
-"""Walk an app's routes down to the places where a request leaves routing and enters somebody's code.
+"""Find every route of an app, and notice when routes are added, removed or exchanged.
 
-Every such place is a :class:`Leaf`. Routing itself (matching, methods, slashes, hosts) stays Starlette's: a guard is
-put where the matched route hands over, so nothing that routing does can lead around it.
+A route ends where a request leaves routing and enters an endpoint's code; each such place is a :class:`RouteTarget`.
+Routing itself (matching, methods, slashes, hosts) stays Starlette's: a guard is put where the matched route hands over,
+so nothing that routing does can lead around it.
 """
 
 from __future__ import annotations
@@ -33,21 +34,21 @@ Wrap = Callable[[ASGIApp], ASGIApp]
 
 
 class Holder(Protocol):
-    """What wraps an app and keeps it in ``app``."""
+    """Wrapper around an app, which it keeps in ``app``."""
 
     app: ASGIApp
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class RouteTarget:
     """One place to guard.
 
     :param path: the whole path template, mounts and host included.
-    :param declared: method → what its endpoint declares, None for nothing; :data:`ANY` for whatever method.
-    :param parameters: names of the path parameters known there.
-    :param key: the same for two leaves that are one object, reached by two paths.
+    :param declared: method → what its endpoint declares, None for nothing; :data:`ANY` for any method.
+    :param parameters: the names of the path parameters known there.
+    :param key: equal for two targets that are one object, reached by two paths.
     :param otherwise: for methods beyond the declared ones; openness where the endpoint itself answers them with 405.
-    :param put: puts a guard there: called with what makes the guarded app of the bare one.
+    :param put: puts a guard there; takes a function from the unguarded app to the guarded one.
     """
 
     path: str
@@ -59,26 +60,26 @@ class Leaf:
 
 
 @dataclass(slots=True)
-class Walk:
-    """A walk's result: the leaves, and what was read, so that later additions are noticed."""
+class RouteScan:
+    """The targets that were found in an app, and what was read to find them, so that later changes are noticed."""
 
-    leaves: list[Leaf] = field(default_factory=list)
+    targets: list[RouteTarget] = field(default_factory=list)
     routers: dict[int, Router] = field(default_factory=dict)
     lists: list[Sequence[object]] = field(default_factory=list)
     versions: list[Callable[[], int]] = field(default_factory=list)
 
-    def extent(self) -> Extent:
-        """What was read, watched from now on."""
-        return Extent(self.routers.values(), [*self.versions, *(routes.__len__ for routes in self.lists)])
+    def snapshot(self) -> RouteSnapshot:
+        """Return what was read; its changes are noticed from now on."""
+        return RouteSnapshot(self.routers.values(), [*self.versions, *(routes.__len__ for routes in self.lists)])
 
-    def whole(self, holder: Holder, access: Access | None) -> None:
-        """Add all that is behind a middleware, whose routes cannot be seen, as one leaf."""
+    def add_whole(self, holder: Holder, access: Access | None) -> None:
+        """Add everything behind a middleware, whose routes cannot be seen, as one target."""
         name = getattr(holder.app, "__qualname__", type(holder.app).__qualname__)
         self._add(
             f"/{{path:path}} (all of {name}, whose routes cannot be seen)", {ANY: access}, frozenset(), holder, "app"
         )
 
-    def router(self, app: Router | Starlette, prefix: str = "", parameters: frozenset[str] = frozenset()) -> Walk:
+    def router(self, app: Router | Starlette, prefix: str = "", parameters: frozenset[str] = frozenset()) -> RouteScan:
         """Add everything that a router leads to."""
         if prefix.count("/") > DEPTH_MAX:
             raise ConfigurationError(f"routes are nested more than {DEPTH_MAX} deep at {prefix[:80]}…")
@@ -111,7 +112,7 @@ class Walk:
             self._opaque_route(route, prefix, parameters)
 
     def _included(self, included: Any, prefix: str, parameters: frozenset[str]) -> None:
-        """FastAPI's ``include_router``: it makes its own copies of the routes, once for each inclusion."""
+        """Add FastAPI's ``include_router``, which makes its own copies of the routes, once for each inclusion."""
         self.lists.append(included.original_router.routes)
         self.versions.append(included.original_router._get_routes_version)
         for each in included.effective_candidates():
@@ -124,7 +125,7 @@ class Walk:
                 self._add(prefix + each.path, declared_by(each), known, each, "app")
 
     def _low_priority(self, router: Any, prefix: str, parameters: frozenset[str]) -> None:
-        """FastAPI's frontends: files that are served where no route matches."""
+        """Add FastAPI's frontends: files that are served where no route matches."""
         routes: list[BaseRoute] | None = getattr(router, "_low_priority_routes", None)
         if routes is not None:
             self.lists.append(routes)
@@ -145,7 +146,7 @@ class Walk:
             self._add(path, {ANY: access}, parameters, route, "app")
 
     def _opaque_route(self, route: BaseRoute, prefix: str, parameters: frozenset[str]) -> None:
-        """A route of a kind unknown here: guarded as a whole, before it does anything."""
+        """Add a route of an unknown kind, which is guarded as a whole."""
         path = prefix + str(getattr(route, "path", f"/<{type(route).__name__}>"))
         self._add(path, {ANY: access_of(route)}, parameters, route, "handle")
 
@@ -161,11 +162,11 @@ class Walk:
         def put(wrap: Wrap) -> None:
             setattr(holder, attribute, wrap(getattr(holder, attribute)))
 
-        self.leaves.append(Leaf(path, declared, parameters, id(holder), put, otherwise))
+        self.targets.append(RouteTarget(path, declared, parameters, id(holder), put, otherwise))
 
 
 def declared_by(route: Any) -> dict[str, Access | None]:
-    """What a route's endpoint and, in FastAPI, its dependencies declare, for each method that reaches it."""
+    """Return what a route's endpoint and, in FastAPI, its dependencies declare, for each method that reaches it."""
     access = combined(access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None)), route.path)
     methods = route_methods(route)
     if isinstance(route, WebSocketRoute):
@@ -179,12 +180,12 @@ def declared_by(route: Any) -> dict[str, Access | None]:
 
 
 def route_methods(route: Any) -> Collection[str] | None:
-    """The methods a route takes, None for whatever method."""
+    """Return the methods a route takes; None for any method."""
     return None if isinstance(route, WebSocketRoute) else cast("Collection[str] | None", route.methods)
 
 
 def _of_dependencies(dependant: Any) -> Requirement | None:
-    """The rules of a FastAPI route's dependencies, at whatever depth, with the scopes their ``Security`` adds."""
+    """Return the rules of a FastAPI route's dependencies at any depth, with the scopes that their ``Security`` adds."""
     found: Requirement | None = None
     for each in getattr(dependant, "dependencies", ()):
         declared = access_of(each.call)
@@ -207,16 +208,18 @@ def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:
 
 
 def own_middleware(app: object) -> Access | None:
-    """Open, for an app that has a TokenMiddleware of its own: that one keeps its routes."""
+    """Return the openness of an app that has a TokenMiddleware of its own, which guards its routes; else None."""
     middleware = app.user_middleware if isinstance(app, Starlette) else ()
     marks = (getattr(each.cls, MARK, None) for each in middleware)
     return next((mark for mark in marks if isinstance(mark, Openness)), None)
 
 
 def routes_as_usual(app: Router | Starlette, *, entered: bool = False) -> bool:
-    """Whether an app does what the frameworks' own do and nothing else: find a route and hand over to it.
+    """Whether an app only finds a route and hands over to it, as the frameworks' own classes do.
 
-    :param entered: whether its ``__call__`` has been passed already, so that it matters no more.
+    A subclass may do anything before, or instead of, what its routes declare. It is guarded as a whole then.
+
+    :param entered: whether its ``__call__`` has been entered already, so that it no longer matters.
     """
     router = app.router if isinstance(app, Starlette) else app
     asked = [type(router).app] if router is app and entered else [type(router).app, type(router).__call__]
@@ -224,12 +227,12 @@ def routes_as_usual(app: Router | Starlette, *, entered: bool = False) -> bool:
 
 
 def of_a_framework(method: object) -> bool:
-    """Whether a method is Starlette's or FastAPI's own, whose doings are known here."""
+    """Whether a method is Starlette's or FastAPI's own."""
     return getattr(method, "__module__", "") in _FRAMEWORKS
 
 
 def dispatches_as_usual(endpoint: type) -> bool:
-    """Whether a class's methods tell all that it does: it has not taken dispatching into its own hands."""
+    """Whether an endpoint class calls its methods and does nothing else: it does not override dispatching."""
     return (
         issubclass(endpoint, HTTPEndpoint)
         and endpoint.dispatch is HTTPEndpoint.dispatch
@@ -239,7 +242,7 @@ def dispatches_as_usual(endpoint: type) -> bool:
 
 
 def connects_as_usual(endpoint: object) -> bool:
-    """Whether a class of sockets runs its ``on_connect`` before anything else of its own."""
+    """Whether a WebSocket endpoint class runs its ``on_connect`` before any other code of its own."""
     return (
         isinstance(endpoint, type)
         and issubclass(endpoint, WebSocketEndpoint)
@@ -248,17 +251,17 @@ def connects_as_usual(endpoint: object) -> bool:
     )
 
 
-class Extent:
-    """The routes of an app as they are when this is made.
+class RouteSnapshot:
+    """The routes of an app at the moment the snapshot is taken.
 
-    It is asked at every request, so the usual case can be seen without a call: ``unsure`` is false, and ``router``
-    still has these ``routes`` and this ``default``. Else :meth:`changed` knows.
+    Read at every request. The common case needs no call: ``needs_check`` is false, and ``router`` still has these
+    ``routes`` and this ``default``. Otherwise, ask :meth:`is_stale`.
 
     :param routers: every router that leads to the routes; the outermost first.
-    :param facts: what else would answer with another number after a change.
+    :param facts: functions that return another number after any other change.
     """
 
-    __slots__ = ("__weakref__", "_facts", "_routers", "_told", "default", "router", "routes", "unsure")
+    __slots__ = ("__weakref__", "_facts", "_routers", "_stale", "default", "needs_check", "router", "routes")
 
     router: Router | None
     routes: list[BaseRoute] | None
@@ -267,44 +270,44 @@ class Extent:
     def __init__(self, routers: Iterable[Router] = (), facts: Iterable[Callable[[], int]] = ()) -> None:
         self._routers = [(router, _watched(router, self), router.default) for router in routers]
         self._facts = [(fact, fact()) for fact in facts]
-        self._told = False
-        self.unsure = bool(self._facts) or len(self._routers) != 1
+        self._stale = False
+        self.needs_check = bool(self._facts) or len(self._routers) != 1
         self.router, self.routes, self.default = self._routers[0] if self._routers else (None, None, None)
 
-    def tell(self) -> None:
-        """Items of a list of routes are being changed."""
-        self._told = self.unsure = True
+    def mark_stale(self) -> None:
+        """Note that a list of routes is being changed."""
+        self._stale = self.needs_check = True
 
-    def changed(self) -> bool:
-        """Whether the routes are others now."""
+    def is_stale(self) -> bool:
+        """Whether the routes have changed."""
         return (
-            self._told
+            self._stale
             or any(router.routes is not routes or router.default is not same for router, routes, same in self._routers)
             or any(fact() != known for fact, known in self._facts)
         )
 
 
 class _WatchedRoutes(list[BaseRoute]):
-    """A list that tells of every change of its items, whoever wants to know."""
+    """A list of routes that marks every snapshot of it as stale when it changes."""
 
     def __init__(self, routes: list[BaseRoute]) -> None:
         super().__init__(routes)
-        self.watchers: WeakSet[Extent] = WeakSet()
+        self.watchers: WeakSet[RouteSnapshot] = WeakSet()
 
-    def tell(self) -> None:
-        for extent in tuple(self.watchers):
-            extent.tell()
+    def mark_stale(self) -> None:
+        for snapshot in tuple(self.watchers):
+            snapshot.mark_stale()
 
 
-def _telling(name: str) -> Callable[..., Any]:
+def _marking(name: str) -> Callable[..., Any]:
     changing = getattr(list, name)
 
     def method(self: _WatchedRoutes, *args: Any, **kwargs: Any) -> Any:
-        self.tell()
+        self.mark_stale()
         try:
             return changing(self, *args, **kwargs)
         finally:
-            self.tell()  # again: another thread may have looked before the change
+            self.mark_stale()  # again: another thread may have looked before the change
 
     method.__name__ = name
     return method
@@ -312,13 +315,13 @@ def _telling(name: str) -> Callable[..., Any]:
 
 _CHANGING = ("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort")
 for _name in (*_CHANGING, "__delitem__", "__iadd__", "__imul__", "__setitem__"):
-    setattr(_WatchedRoutes, _name, _telling(_name))
+    setattr(_WatchedRoutes, _name, _marking(_name))
 
 
-def _watched(router: Router, extent: Extent) -> list[BaseRoute]:
-    """The router's list of routes, which tells ``extent`` of changes from now on."""
+def _watched(router: Router, snapshot: RouteSnapshot) -> list[BaseRoute]:
+    """Return the router's list of routes, which marks ``snapshot`` as stale when it changes."""
     found = router.routes
     routes = found if isinstance(found, _WatchedRoutes) else _WatchedRoutes(found)
-    routes.watchers.add(extent)
+    routes.watchers.add(snapshot)
     router.routes = routes
     return routes

@@ -22,7 +22,7 @@ from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
-from .counts import ENTRIES_MAX, Tally
+from .counts import ENTRIES_MAX, UsageCounts
 
 log = logging.getLogger("spacekey.usage")
 
@@ -31,7 +31,7 @@ BATCH_ENTRIES_MAX = 500
 CLOSE_SECONDS = 5.0
 
 
-class UsageCollector(Tally):
+class UsageCollector(UsageCounts):
     """Collects what requests do with their tokens and sends it on. Give it to ``TokenMiddleware(usage=…)``.
 
     :param sink: keeps the batches.
@@ -64,7 +64,7 @@ class UsageCollector(Tally):
         self._sleep = sleep
         self._closed = False
         self._begin()
-        in_forked_children(self)
+        reset_in_forked_children(self)
 
     def _begin(self) -> None:
         self._noted_since: float | None = None
@@ -75,7 +75,7 @@ class UsageCollector(Tally):
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
-    def start_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """In the child of a fork: count from nothing, under a name of its own. The parent sends what it counted."""
         self.forget()
         self._begin()
@@ -144,7 +144,7 @@ class UsageCollector(Tally):
             await self.flush()
 
     def _next(self) -> UsageBatch | None:
-        rows = self.cut(BATCH_ENTRIES_MAX)
+        rows = self.take(BATCH_ENTRIES_MAX)
         if not rows:
             return None
         self._in_doubt_since = self._noted_since
@@ -163,12 +163,12 @@ class UsageCollector(Tally):
 class Forked(Protocol):
     """Something that two processes must not both go on with."""
 
-    def start_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """Called in the child, before anything else of it runs; only its one thread is left there."""
         ...
 
 
-def in_forked_children(one: Forked) -> None:
+def reset_in_forked_children(one: Forked) -> None:
     """From now on, ``one`` starts anew in every child of this process, for as long as somebody holds it."""
     _known().add(one)
 
@@ -178,10 +178,10 @@ def _known() -> WeakSet[Forked]:
     """All of this process, under one registration: those that Python keeps are never given back."""
     known: WeakSet[Forked] = WeakSet()
 
-    def start_all_anew() -> None:
+    def reset_all() -> None:
         for one in list(known):
-            one.start_anew()
+            one.reset_after_fork()
 
     if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
-        os.register_at_fork(after_in_child=start_all_anew)
+        os.register_at_fork(after_in_child=reset_all)
     return known

@@ -17,7 +17,7 @@ from spacekey.domain.usage import TokenUse
 
 ENTRIES_MAX = 100_000
 ROW_SCOPES_MAX = 500
-SCOPES_CUT_MAX = 2_000
+SCOPES_TAKEN_MAX = 2_000
 """A cut ends with the entry that comes to so many scopes, so that a batch stays small on the wire."""
 
 ENTRY_SETS_MAX = 32
@@ -30,12 +30,12 @@ Client = tuple[str, int] | None
 """``scope["client"]`` as ASGI has it: address and port."""
 
 
-class Tally:
-    """Counts of each token in each hour, until they are cut.
+class UsageCounts:
+    """Counts of each token in each hour, until they are taken.
 
     :param now: wall time, for the hour and the last use. None reads the machine's, which costs less as plain seconds.
     :param entries_max: how many (token, hour) are held; what comes beyond it is only counted as lost.
-    :param wake: called when there is something to be cut.
+    :param wake: called when there is something to be taken.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Tally:
         self._since = self._until = 0.0
 
     def __len__(self) -> int:
-        """How many (token, hour) wait to be cut."""
+        """How many (token, hour) wait to be taken."""
         return len(self._entries) + self._past_entries
 
     def allowed(self, token_id: str, client: Client, scopes: frozenset[str] = _NO_SCOPE) -> None:
@@ -76,7 +76,7 @@ class Tally:
         if scopes is not entry.latest:
             entry.latest = scopes
             if scopes not in entry.scopes:
-                entry.hold(scopes)
+                entry.add(scopes)
 
     def denied(self, token_id: str, client: Client) -> None:
         """A good token lacked a scope."""
@@ -106,11 +106,11 @@ class Tally:
             entry.at = now
             entry.used = True
 
-    def cut(self, entries_max: int) -> list[TokenUse]:
+    def take(self, entries_max: int) -> list[TokenUse]:
         """Take out up to so many (token, hour), the oldest hours first; nobody but the caller has them then."""
         rows: list[TokenUse] = []
         scopes = 0
-        while entries_max > 0 and len(self) and scopes < SCOPES_CUT_MAX:
+        while entries_max > 0 and len(self) and scopes < SCOPES_TAKEN_MAX:
             token_id, entry = self._oldest().popitem()
             for row in _rows(token_id, entry):
                 rows.append(row)
@@ -130,7 +130,7 @@ class Tally:
     def _entry(self, token_id: str, now: float, *, requests: int = 1) -> _Entry | None:
         """The token's entry in this hour; None when there is no room for one."""
         if not self._since <= now < self._until:
-            self._turn(now)
+            self._start_hour(now)
         entry = self._entries.get(token_id)
         if entry is None:
             if len(self) >= self._entries_max:
@@ -147,7 +147,7 @@ class Tally:
         self._past_entries -= 1
         return self._past[0] if len(self._past[0]) > 1 else self._past.popleft()
 
-    def _turn(self, now: float) -> None:
+    def _start_hour(self, now: float) -> None:
         """Begin another hour: the next one, or an earlier one when the clock was set back."""
         if self._entries:
             self._past.append(self._entries)
@@ -172,7 +172,7 @@ class _Entry:
         self.others: set[str] | None = None
         self.latest: frozenset[str] | None = None
 
-    def hold(self, scopes: frozenset[str]) -> None:
+    def add(self, scopes: frozenset[str]) -> None:
         """Keep scopes that were not used together before."""
         if len(self.scopes) < ENTRY_SETS_MAX:
             self.scopes.add(scopes)

@@ -22,7 +22,7 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.auth.sender import held_to_environment, sender, told_fields
+from spacekey.middleware.auth.sender import required_environment, sender, sender_fields
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.validation import check_environment, check_own_token, check_seconds
 
@@ -116,10 +116,10 @@ class RemoteVerifier(Verifier):
 
         :raises Unavailable: when there is no usable answer.
         """
-        form = {"token": secret.reveal(), "token_type_hint": "access_token", **told_fields(sender())}
+        form = {"token": secret.reveal(), "token_type_hint": "access_token", **sender_fields(sender())}
         if self._environment is not None:
             form["environment"] = self._environment
-        held_to = held_to_environment()
+        held_to = required_environment()
         if held_to is not None:
             form["used_in"] = held_to
         try:

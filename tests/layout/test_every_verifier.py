@@ -165,7 +165,7 @@ async def test_requests_are_counted_through_every_wrapper(wrapped: Callable[[Ver
     app = TokenMiddleware(Starlette(routes=[Route("/jobs", requires("jobs:read")(jobs))]), wrapped(inner))
     try:
         assert (await call(app, "GET", "/jobs", bearer(inner.secret.reveal()))).status == 200
-        assert [(row.allowed, row.scopes) for row in inner.usage.cut(10)] == [(1, ("jobs:read",))]
+        assert [(row.allowed, row.scopes) for row in inner.usage.take(10)] == [(1, ("jobs:read",))]
     finally:
         await inner.usage.aclose()
 
@@ -186,7 +186,7 @@ async def test_a_chain_counts_each_token_with_its_own_issuer() -> None:
     try:
         for secret in (one.secret, two.secret, two.secret, uncounted):
             assert (await call(app, "GET", "/jobs", bearer(secret.reveal()))).status == 200
-        counts = [[(row.token_id, row.allowed) for row in each.usage.cut(10)] for each in (one, two)]
+        counts = [[(row.token_id, row.allowed) for row in each.usage.take(10)] for each in (one, two)]
         assert counts == [[("key_1", 1)], [("of_two", 2)]]
     finally:
         await chain.aclose()

@@ -16,7 +16,7 @@ from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
 from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.limits.flood import Flooded
-from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.limits.limiter import ObservedLimiter
 from spacekey.middleware.observability.metrics import AppMetrics, answer_of, metrics_endpoint
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import Reading, cache_over
@@ -57,7 +57,7 @@ async def test_an_app_shows_what_its_requests_did() -> None:
                 TokenMiddleware,
                 verifier=cache_over(read, metrics, clock=boot_clock, now=utc_now, entries_max=10),
                 on_outcome=metrics.outcome,
-                limits=CountedLimiter(MemoryLimiter(), metrics),
+                limits=ObservedLimiter(MemoryLimiter(), metrics),
                 usage=usage,
             )
         ],

@@ -94,7 +94,7 @@ class World:
             workspace_of=workspace_of,
             **settings,
         )
-        self.watch = self.app.settings.watch
+        self.watch = self.app.settings.rechecker
         self.watch.clock = loop.time
         self.watch.now = lambda: START + timedelta(seconds=loop.time())
 

@@ -29,7 +29,7 @@ from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.limits.limiter import ObservedLimiter
 from spacekey.middleware.observability.opentelemetry import Telemetry
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import Reading, cache_over
@@ -223,7 +223,7 @@ async def test_an_apps_requests_are_measured(sdk: Sdk) -> None:
                 TokenMiddleware,
                 verifier=telemetry.verifier(_cached(sdk, memory)),
                 on_outcome=telemetry.outcome,
-                limits=CountedLimiter(MemoryLimiter(), telemetry),
+                limits=ObservedLimiter(MemoryLimiter(), telemetry),
                 usage=usage,
             )
         ],

@@ -12,8 +12,8 @@ import pytest
 from starlette.types import Scope
 
 from spacekey.domain.secret import mint
-from spacekey.middleware.auth.sender import NOBODY, Sender, SentBy, sender
-from spacekey.middleware.usage.counts import Tally
+from spacekey.middleware.auth.sender import UNKNOWN, Sender, SentBy, sender
+from spacekey.middleware.usage.counts import UsageCounts
 from support.asgi_calls import bearer as bearer_of
 from support.asgi_calls import http_scope
 
@@ -32,7 +32,7 @@ def agent(text: str) -> tuple[bytes, bytes]:
 
 
 def test_outside_of_a_request_nobody_is_known() -> None:
-    assert sender() == NOBODY == Sender("", "", "")
+    assert sender() == UNKNOWN == Sender("", "", "")
 
 
 @pytest.mark.parametrize(
@@ -45,26 +45,26 @@ def test_outside_of_a_request_nobody_is_known() -> None:
             scope_of("192.0.2.7", (b"x-forwarded-for", b"10.0.0.1"), (b"forwarded", b"for=10.0.0.1")),
             Sender("192.0.2.7"),
         ),
-        (scope_of("a\nb"), NOBODY),
-        (scope_of("9" * 100), NOBODY),
-        (scope_of("unknown"), NOBODY),
+        (scope_of("a\nb"), UNKNOWN),
+        (scope_of("9" * 100), UNKNOWN),
+        (scope_of("unknown"), UNKNOWN),
         (scope_of("::ffff:192.0.2.7"), Sender("192.0.2.7")),
         (scope_of("192.0.2.7", agent("one"), agent("two")), Sender("192.0.2.7", "one")),
         (scope_of("192.0.2.7", agent("a\x00b\tc\x1b[31md\x7f\x9f\xad")), Sender("192.0.2.7", "abc[31md")),
         (scope_of("192.0.2.7", agent("Gr\xfc\xdfe/1")), Sender("192.0.2.7", "Gr\xfc\xdfe/1")),
         (scope_of("192.0.2.7", agent(LONG)), Sender("192.0.2.7", "x" * 300)),
         (scope_of(None, (b"x-request-id", b"req-12345")), Sender(request_id="req-12345")),
-        (scope_of(None, (b"x-request-id", b"short")), NOBODY),
-        (scope_of(None, (b"x-request-id", b"req 12345")), NOBODY),
-        (scope_of(None, (b"x-request-id", LONG.encode())), NOBODY),
-        (scope_of(None, (b"x-request-id", b"req-12345"), (b"x-request-id", b"req-12345")), NOBODY),
-        ({"type": "http", "headers": []}, NOBODY),
+        (scope_of(None, (b"x-request-id", b"short")), UNKNOWN),
+        (scope_of(None, (b"x-request-id", b"req 12345")), UNKNOWN),
+        (scope_of(None, (b"x-request-id", LONG.encode())), UNKNOWN),
+        (scope_of(None, (b"x-request-id", b"req-12345"), (b"x-request-id", b"req-12345")), UNKNOWN),
+        ({"type": "http", "headers": []}, UNKNOWN),
     ],
 )
 def test_a_request_tells_its_client_bounded_and_printable(scope: Scope, told: Sender) -> None:
     with SentBy(scope):
         assert sender() == told
-    assert sender() == NOBODY
+    assert sender() == UNKNOWN
 
 
 def test_no_secret_of_the_request_is_told() -> None:
@@ -100,21 +100,21 @@ async def test_a_task_started_meanwhile_knows_the_sender_until_the_answer_and_ke
     assert gone() is None
     over.set()
     await task
-    assert told == [Sender("192.0.2.7"), NOBODY]
-    assert kept.run(sender) == NOBODY
+    assert told == [Sender("192.0.2.7"), UNKNOWN]
+    assert kept.run(sender) == UNKNOWN
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.7", "2001:db8::7", "a name", "a\nb", "9" * 99, None])
 def test_the_address_is_the_one_that_usage_counts(ip: str | None) -> None:
     scope = scope_of(ip)
-    tally = Tally(wake=lambda: None)
+    tally = UsageCounts(wake=lambda: None)
     tally.allowed("key_1", scope["client"])
     with SentBy(scope):
-        assert sender().ip == tally.cut(1)[0].ip
+        assert sender().ip == tally.take(1)[0].ip
 
 
 @pytest.mark.parametrize("failure", [TimeoutError, asyncio.CancelledError, RuntimeError])
 async def test_after_a_verification_that_failed_nobody_is_known(failure: type[BaseException]) -> None:
     with pytest.raises(failure), SentBy(scope_of()):
         raise failure
-    assert sender() == NOBODY
+    assert sender() == UNKNOWN

@@ -156,7 +156,7 @@ def test_open_connections_are_asked_about_as_the_one_that_has_been_here_longest(
             await websocket.receive()
 
         app = TokenMiddleware(Starlette(routes=[WebSocketRoute("/", stays)]), verifier)
-        app.settings.watch.clock = loop.time
+        app.settings.rechecker.clock = loop.time
         sockets = [opened_by(app, f"192.0.2.{number}") for number in range(3)]
         await asyncio.sleep(5.0)
         assert {one.ip for one in verifier.told[3:]} == {"192.0.2.0"}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
-from spacekey.middleware.usage.counts import ROW_SCOPES_MAX, SCOPES_CUT_MAX
+from spacekey.middleware.usage.counts import ROW_SCOPES_MAX, SCOPES_TAKEN_MAX
 from support.world import StoppedClock
 
 CLIENT = ("192.0.2.7", 50_000)
@@ -205,7 +205,7 @@ async def test_a_batch_is_bounded_by_tokens_and_by_scopes() -> None:
 
     sink.sizes.clear()
     wide = frozenset(f"jobs:s{number}" for number in range(ROW_SCOPES_MAX * 2 + 1))
-    for number in range(SCOPES_CUT_MAX // len(wide) + 2):
+    for number in range(SCOPES_TAKEN_MAX // len(wide) + 2):
         usage.allowed(f"key_{number}", CLIENT, wide)
     rows_before = len(sink.rows)
     await usage.flush()

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware.long_lived.recheck import LACKING, REFUSED, UNAVAILABLE, Credential, Ending, Standing, Watch
+from spacekey.middleware.long_lived.recheck import (
+    FORBIDDEN,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    CloseReason,
+    Credential,
+    Rechecker,
+    WatchedToken,
+)
 from support.virtual_time import VirtualLoop, in_virtual_time
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,16 +42,16 @@ class Open:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.standing: Standing | None = None
-        self.ended: tuple[float, Ending, Outcome] | None = None
+        self.standing: WatchedToken | None = None
+        self.ended: tuple[float, CloseReason, Outcome] | None = None
         self.unsure = False
 
-    async def consider(self, valid: Valid) -> Ending | None:
+    async def review(self, valid: Valid) -> CloseReason | None:
         if self.unsure:
             return UNAVAILABLE
-        return None if "a" in valid.principal.scopes else LACKING
+        return None if "a" in valid.principal.scopes else FORBIDDEN
 
-    def end(self, ending: Ending, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: Outcome) -> None:
         assert self.ended is None, "ended twice"
         self.ended = (self.world.now, ending, outcome)
         self.leave()
@@ -54,7 +62,7 @@ class Open:
 
     def passes(self) -> bool:
         """Whether a message would pass at this moment."""
-        return self.ended is None and self.standing is not None and self.standing.good
+        return self.ended is None and self.standing is not None and self.standing.is_valid
 
 
 @dataclass
@@ -73,7 +81,7 @@ class World:
     failures: int = 0
 
     def __post_init__(self) -> None:
-        self.watch = Watch(
+        self.watch = Rechecker(
             T,
             deadline_seconds=DEADLINE,
             checks_max=self.checks_max,
@@ -135,7 +143,7 @@ def virtually(test: Test) -> Callable[[], None]:
     return wrapper
 
 
-def how(connection: Open) -> Ending | None:
+def how(connection: Open) -> CloseReason | None:
     return None if connection.ended is None else connection.ended[1]
 
 
@@ -151,9 +159,9 @@ async def test_a_good_credential_stays_open_and_is_asked_about_within_every_t(wo
     assert max(gaps) <= 0.75 * T + STEP + SLACK
 
 
-ENDS: list[tuple[Outcome, Ending]] = [
-    (Refused(Reason.REVOKED), REFUSED),
-    (Valid(principal("b")), LACKING),
+ENDS: list[tuple[Outcome, CloseReason]] = [
+    (Refused(Reason.REVOKED), UNAUTHORIZED),
+    (Valid(principal("b")), FORBIDDEN),
     (CannotTell("down"), UNAVAILABLE),
 ]
 
@@ -162,7 +170,7 @@ ENDS: list[tuple[Outcome, Ending]] = [
 @pytest.mark.parametrize("after", [0.0, 0.3, 0.51, 0.99, 7.77])
 @pytest.mark.parametrize("peeking", [False, True])
 def test_nothing_passes_t_after_access_was_taken_away_and_the_connection_is_ended(
-    answer: Outcome, ending: Ending, after: float, peeking: bool
+    answer: Outcome, ending: CloseReason, after: float, peeking: bool
 ) -> None:
     async def test(loop: VirtualLoop) -> None:
         world = World(loop, peeking=peeking)
@@ -247,7 +255,7 @@ async def test_an_expiry_date_ends_the_connection_at_its_moment_without_asking(w
         assert connection.passes() == (world.now < moment)
         await asyncio.sleep(0.01)
     assert moment <= connection.ended[0] <= moment + STEP + SLACK
-    assert connection.ended[1:] == (REFUSED, Refused(Reason.EXPIRED, "key_1"))
+    assert connection.ended[1:] == (UNAUTHORIZED, Refused(Reason.EXPIRED, "key_1"))
     assert max(world.asked_at) < moment
 
 
@@ -266,7 +274,7 @@ async def test_connections_of_one_credential_are_asked_about_once(world: World) 
     assert len(world.asked_at) <= 10.0 / (T / 2)
     world.answer = Refused(Reason.REVOKED)
     await asyncio.sleep(T)
-    assert all(how(each) is REFUSED for each in connections)
+    assert all(how(each) is UNAUTHORIZED for each in connections)
     assert world.watch.watched == 0
 
 
@@ -327,7 +335,7 @@ async def test_a_connection_that_has_left_is_not_ended(world: World) -> None:
     leaving.leave()
     world.answer = Refused(Reason.REVOKED)
     await asyncio.sleep(T)
-    assert how(staying) is REFUSED
+    assert how(staying) is UNAUTHORIZED
     assert leaving.ended is None
 
 
@@ -349,7 +357,7 @@ async def test_after_a_stall_nothing_passes_before_a_new_answer_and_nothing_is_e
     world.loop.stall(60.0)
     assert not connection.passes()
     assert connection.standing is not None
-    await world.watch.settled(connection.standing)
+    await world.watch.wait_until_valid(connection.standing)
     assert connection.passes()
     assert world.asked_at[-1] >= world.now - SLACK
 
@@ -362,7 +370,7 @@ async def test_a_clock_ahead_of_the_timers_holds_only_until_somebody_asks(world:
     before = world.loop.time()
     world.skipped += 28_800.0
     assert connection.standing is not None
-    await asyncio.gather(*(world.watch.settled(connection.standing) for _ in range(5)))
+    await asyncio.gather(*(world.watch.wait_until_valid(connection.standing) for _ in range(5)))
     assert connection.passes()
     assert world.loop.time() - before < STEP
 
@@ -373,46 +381,46 @@ async def test_who_is_held_when_the_connection_ends_is_let_go(world: World) -> N
     world.answer = Refused(Reason.REVOKED)
     world.loop.stall(60.0)
     assert connection.standing is not None
-    await world.watch.settled(connection.standing)
-    assert how(connection) is REFUSED
+    await world.watch.wait_until_valid(connection.standing)
+    assert how(connection) is UNAUTHORIZED
 
 
 class Plain:
     """A connection without a world."""
 
-    def __init__(self, watch: Watch, credential: Credential) -> None:
+    def __init__(self, watch: Rechecker, credential: Credential) -> None:
         self.watch = watch
         self.standing = watch.follow(self, credential)
-        self.ending: Ending | None = None
+        self.ending: CloseReason | None = None
 
-    async def consider(self, valid: Valid) -> Ending | None:
+    async def review(self, valid: Valid) -> CloseReason | None:
         raise NotImplementedError
 
-    def end(self, ending: Ending, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: Outcome) -> None:
         self.ending = ending
         self.watch.leave(self, self.standing)
 
 
 def test_each_event_loop_has_its_own_timer() -> None:
-    watch = Watch(T)
+    watch = Rechecker(T)
 
     async def refused() -> Outcome:
         return Refused(Reason.REVOKED)
 
-    async def test(loop: VirtualLoop) -> Ending | None:
+    async def test(loop: VirtualLoop) -> CloseReason | None:
         watch.clock = loop.time
         connection = Plain(watch, Credential("k", refused, lambda: None, principal()))
         await asyncio.sleep(T)
         return connection.ending
 
-    assert [in_virtual_time(test) for _ in range(3)] == [REFUSED] * 3
+    assert [in_virtual_time(test) for _ in range(3)] == [UNAUTHORIZED] * 3
     assert watch.watched == 0
 
 
 @pytest.mark.parametrize("bad", [{"recheck_seconds": 0}, {"deadline_seconds": -1}, {"checks_max": 0}])
 def test_numbers_that_make_no_sense_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        Watch(**bad)
+        Rechecker(**bad)
 
 
 STORIES = st.lists(

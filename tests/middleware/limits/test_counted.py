@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spacekey.domain.principal import Limit
 from spacekey.middleware.limits import Decision, MemoryLimiter
-from spacekey.middleware.limits.limiter import CountedLimiter
+from spacekey.middleware.limits.limiter import ObservedLimiter
 
 LIMIT = Limit(per_minute=1, burst=1)
 
@@ -40,14 +40,14 @@ class Waiting(MemoryLimiter):
 
 async def test_decisions_at_once_are_told() -> None:
     told, limiter = Told(), MemoryLimiter(clock=lambda: 1.0)
-    counted = CountedLimiter(limiter, told)
+    counted = ObservedLimiter(limiter, told)
     answers = [counted.charge_at_once("key_1", LIMIT) for _ in range(2)]
     assert [answer is not None and answer.allowed for answer in answers] == told.decisions == [True, False]
 
 
 async def test_decisions_that_are_waited_for_are_told_once() -> None:
     told, limiter = Told(), Waiting(clock=lambda: 1.0)
-    counted = CountedLimiter(limiter, told)
+    counted = ObservedLimiter(limiter, told)
     assert counted.charge_at_once("key_1", LIMIT) is None
     assert told.decisions == []
     answers = [await counted.charge("key_1", LIMIT) for _ in range(2)]
