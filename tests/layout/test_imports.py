@@ -35,6 +35,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "models/outage.py": frozenset({"asyncpg"}),
     "models/postgres_engine.py": frozenset({"asyncpg"}),
     "models/postgres_lookup.py": frozenset({"asyncpg"}),
+    "models/postgres_tls.py": frozenset({"asyncpg"}),
     "resolvers": frozenset({"sqlmodel"}),  # the type of a session, which they hand on
     "resolvers/addresses.py": frozenset({"email_validator", "idna"}),
     "resolvers/passwords.py": frozenset({"argon2"}),
