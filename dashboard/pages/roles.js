@@ -29,7 +29,7 @@ export async function rolesPage({ id }) {
   const tokens = workspace.catalog.tokenRoles.length
     ? " Tokens of this workspace hold roles too, and change with them."
     : "";
-  const text = `A role is what a member may do here. A change holds at once, for everybody who has the role.${tokens}`;
+  const text = `A role is what a member may do here. A change holds at once, for everyone who has the role.${tokens}`;
   const cards = workspace.roles.map((role) => card(workspace, role, writes));
   return {
     title: "Roles",
@@ -66,7 +66,7 @@ function card(workspace, role, writes) {
         )
       : null;
   const yours = workspace.myRole === role.name ? h("span", { class: "badge" }, "your role") : null;
-  const note = fixed ? " It cannot be changed: somebody must always be able to set things right." : "";
+  const note = fixed ? " It cannot be changed: an owner must always be able to set things right." : "";
   const scopes = h(
     "details",
     {},

@@ -12,16 +12,22 @@ const KINDS = {
   SYSTEM: "Spacekey itself",
 };
 
+/** Of these there is one each, so that the kind says who it is. */
+const ONLY_ONE = new Set(["OPERATOR", "SYSTEM"]);
+
 /** The name and the kind of an actor. The id shows on hover. */
 export function actorName({ kind, actorId, name, unproven }) {
+  const badge = h("span", { class: "badge" }, KINDS[kind] ?? kind);
+  if (ONLY_ONE.has(kind)) return h("span", { class: "actor", title: actorId }, badge);
   const shown = name || h("span", { class: "quiet" }, "erased");
   const named = kind === "TOKEN" ? h("a", { href: `/token/${actorId}` }, shown) : shown;
   const mark = unproven ? unprovenMark() : null;
-  return h("span", { class: "actor", title: actorId }, named, mark, " ", h("span", { class: "badge" }, KINDS[kind] ?? kind));
+  return h("span", { class: "actor", title: actorId }, named, mark, " ", badge);
 }
 
 /** The same with the id on a second line. */
 export function actorCell(actor) {
+  if (ONLY_ONE.has(actor.kind)) return actorName(actor);
   return [actorName(actor), h("div", { class: "quiet" }, h("code", {}, actor.actorId))];
 }
 

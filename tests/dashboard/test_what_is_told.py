@@ -79,3 +79,15 @@ async def test_spooled_why_a_key_has_ended_is_said_and_one_disabled_before_is_en
     await expect(page.get_by_role("button", name="Disable", exact=True)).to_be_visible()
     await expect(fact).to_have_count(0)
     await expect(page.get_by_role("heading", name="Expired")).to_be_visible()
+
+
+async def test_the_operator_is_named_once(visitor: NewVisitor) -> None:
+    owner = await visitor()
+    page, world = owner.page, owner.dashboard.world
+    await owner.sign_in(path=f"/workspace/{world.workspaces['guard']}/audit-log?action=token.revoke")
+    who = page.locator("tbody tr td[data-title='Who']").first
+    await expect(who).to_contain_text("command line")
+    assert (await who.inner_text()).split() == ["operator", "command", "line"]
+    await owner.go(f"/token/{world.tokens['guard Production server']}")
+    made = page.get_by_role("main").get_by_text(re.compile(r" by "))
+    assert (await made.first.inner_text()).rpartition(" by ")[2].split() == ["operator"]
