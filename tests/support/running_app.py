@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from starlette.types import ASGIApp
 from spacekey.server.connection import Connections, ServerConfig
 from spacekey.server.serve import address_of, listening_socket
 
-START_SECONDS_MAX = 20.0
+START_SECONDS_MAX = 120.0
+UNFINISHED = "ASGI callable returned without completing handshake."
 
 
 @contextmanager
@@ -26,6 +28,7 @@ def running(
     proxy_headers: bool = True,
     connections: Connections | None = None,
     loop: str = "auto",
+    ws: str = "websockets-sansio",
 ) -> Iterator[str]:
     """Serve ``app``; gives its address, stops it afterwards.
 
@@ -33,10 +36,11 @@ def running(
     :param proxy_headers: whether this machine's clients are believed what they say of the address they act for.
     :param connections: serve over the shipped server's connections, kept in this.
     :param loop: one of uvicorn's event loops.
+    :param ws: one of uvicorn's WebSocket protocols; the first is its default.
     """
     listening = listening_socket("127.0.0.1", 0)
     protocol = {"http": http} if connections is None else {}
-    with _running_on(listening, app, connections, proxy_headers=proxy_headers, loop=loop, **protocol):
+    with _running_on(listening, app, connections, proxy_headers=proxy_headers, loop=loop, ws=ws, **protocol):
         yield address_of(listening)
 
 
@@ -54,7 +58,7 @@ def _running_on(
     listening: socket.socket, app: ASGIApp, connections: Connections | None, **options: Any
 ) -> Iterator[None]:
     started = threading.Event()
-    options |= {"lifespan": "on", "log_config": None, "access_log": False, "ws": "websockets-sansio"}
+    options = {"ws": "websockets-sansio", **options, "lifespan": "on", "log_config": None, "access_log": False}
     served: Any = app
     config = uvicorn.Config(served, **options) if connections is None else ServerConfig(served, connections, **options)
 
@@ -65,6 +69,9 @@ def _running_on(
 
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    log = logging.getLogger("uvicorn.error")
+    if config.ws == "websockets-sansio":
+        log.addFilter(_is_no_denial)
     thread.start()
     try:
         assert started.wait(START_SECONDS_MAX), "the app did not start"
@@ -73,3 +80,10 @@ def _running_on(
         server.should_exit = True
         thread.join(START_SECONDS_MAX)
         listening.close()
+        log.removeFilter(_is_no_denial)
+
+
+def _is_no_denial(record: logging.LogRecord) -> bool:
+    """Whether it is not what uvicorn's default protocol says of every denial response, though it was sent whole
+    (https://github.com/Kludex/uvicorn/pull/3138)."""
+    return record.msg != UNFINISHED

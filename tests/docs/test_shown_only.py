@@ -1,0 +1,74 @@
+"""What the pages only show, and test_snippets.py does not run, is held to the program all the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from graphql import build_schema, parse, validate
+from typer.main import get_command
+
+from spacekey.server.cli.app import build_app
+from support.pages import blocks_of
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(page for page in (ROOT / "docs").glob("*.md") if page.name != "decisions.md")])
+RUN = {"python", "console"}
+SHOWN = {"graphql", "sh", "text"}
+
+_INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
+
+
+def names(pages: list[Path]) -> list[str]:
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_block_is_found_and_says_what_it_is(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    blocks = blocks_of(page)
+    assert text.count("```") == 2 * len(blocks), "a fence that stands inside something else is not run"
+    assert {block.language for block in blocks} <= RUN | SHOWN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_graphql_fits_the_schema(page: Path) -> None:
+    schema = build_schema((ROOT / "schema" / "schema.graphql").read_text(encoding="utf-8"))
+    for block in blocks_of(page):
+        if block.language == "graphql":
+            assert validate(schema, parse(block.text)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_files_of_shell_commands_are_there(page: Path) -> None:
+    for block in blocks_of(page):
+        if block.language == "sh":
+            for file in re.findall(r"examples/[\w./-]+", block.text):
+                assert (ROOT / file).exists() or (ROOT / f"{file}.example").exists() or file.endswith("/.env"), file
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_commands_and_options_in_the_text_exist(page: Path) -> None:
+    wrong = [line for line in _INLINE.findall(page.read_text(encoding="utf-8")) if list(_unknown(line))]
+    assert wrong == []
+
+
+def _unknown(line: str) -> Iterator[str]:
+    """What the command line does not know of a command as the text names it."""
+    command = get_command(build_app())
+    words = line.split()[1:]
+    while words and isinstance(command, typer.core.TyperGroup) and not words[0].startswith("-"):
+        name = words.pop(0)
+        if name in ("…", "..."):
+            return
+        found = command.commands.get(name)
+        if found is None:
+            yield name
+            return
+        command = found
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    options |= {"--help"}
+    yield from (word for word in words if word.startswith("--") and word.partition("=")[0] not in options)
