@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement
 from support.graphql_socket import Closed, GraphQLSocket, graphql_socket
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 120.0
 
 
 @strawberry.type

@@ -20,7 +20,7 @@ from support.processes import Installation, Running, started
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 CURL = ROOT / "tests" / "support" / "curl.py"
-SECONDS_MAX = 120.0
+SECONDS_MAX = 600.0
 
 SHOWN_ONLY = {
     "make serve": "tests/end_to_end start the same server; setting up an environment needs the network",

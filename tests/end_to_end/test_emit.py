@@ -19,7 +19,7 @@ from support.web_socket import web_socket
 
 pytestmark = pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 120.0
 
 WORKER = ALL_EMIT_SCOPES - {"jobs:create"}
 
@@ -55,7 +55,7 @@ def app(running: Running, owner: Person, space_id: str) -> Iterator[httpx.Client
     own = owner.create_token(name="Jobs app", grants=["tokens:introspect"], spaceId=space_id)
     with (
         running.installation.jobs_app(remote=running.url, token=own["secret"]) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         yield client
 
@@ -221,7 +221,7 @@ def test_what_was_never_used_can_be_found(running: Running, owner: Person, works
     assert before is not None
     assert before["lastUsedAt"] is None
     answer = httpx.post(
-        f"{running.url}/api/v1/usage", json=report, headers=bearer(reporter), trust_env=False, timeout=30
+        f"{running.url}/api/v1/usage", json=report, headers=bearer(reporter), trust_env=False, timeout=120
     )
     assert answer.json() == {"accepted": 1}
     oldest_use_first = """query L($id: ID!) { workspace(id: $id) {

@@ -20,7 +20,7 @@ def _allowed(installation: Installation, app_token: str, *secrets: str) -> list[
     with (
         installation.serving() as server,
         installation.jobs_app(remote=server, token=app_token) as app,
-        httpx.Client(base_url=app, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=app, trust_env=False, timeout=120) as client,
     ):
         return [allowed_of(client, secret) for secret in secrets]
 

@@ -40,7 +40,7 @@ def app(request: pytest.FixtureRequest, running: Running, owner: Person, workspa
         app = running.installation.jobs_app(
             remote=running.url, token=str(made["secret"]), limits=limits, fastapi=request.param == "fastapi"
         )
-        with httpx.Client(base_url=stack.enter_context(app), trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=stack.enter_context(app), trust_env=False, timeout=120) as client:
             yield client
 
 
@@ -80,7 +80,7 @@ def test_a_free_key_is_limited_in_an_app_and_admitted_again_when_told_to(
 
 def test_spacekeys_own_api_has_a_limit_of_its_own(running: Running, owner: Person, workspace_id: str) -> None:
     made = owner.create_token(name="Busy", grants=["tokens:read"], workspaceId=workspace_id)["secret"]
-    with httpx.Client(base_url=running.url, headers=bearer(made), trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=running.url, headers=bearer(made), trust_env=False, timeout=120) as client:
         for _ in range(BURST + 5):
             answer = client.get("/api/v1/api-keys")
             assert answer.status_code == 200, answer.text
@@ -94,7 +94,7 @@ def test_introspection_is_not_limited_by_the_plan_of_the_app_that_asks(
     running: Running, owner: Person, workspace_id: str
 ) -> None:
     made = owner.create_token(name="Asker", grants=["tokens:introspect"], workspaceId=workspace_id)["secret"]
-    with httpx.Client(base_url=running.url, headers=bearer(made), trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=running.url, headers=bearer(made), trust_env=False, timeout=120) as client:
         answers = [client.post("/api/v1/introspect", data={"token": made}) for _ in range(3 * BURST)]
     assert {(answer.status_code, answer.json()["active"]) for answer in answers} == {(200, True)}
     assert answers[-1].json()["limit"] == {"per_minute": 100, "burst": BURST}
@@ -105,7 +105,7 @@ def test_a_flood_of_made_up_secrets_is_cut_off_and_honest_work_goes_on(
 ) -> None:
     """From the very same address. The app that asks about made-up secrets by introspection is no flood of its own."""
     made = owner.create_token(name="Honest", grants=["tokens:introspect"], workspaceId=workspace_id)["secret"]
-    with httpx.Client(base_url=running.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=running.url, trust_env=False, timeout=120) as client:
         assert client.post("/api/v1/introspect", data={"token": made}, headers=bearer(made)).json()["active"]
         answers = [client.get("/api/v1/self", headers=bearer(f"sp_live_{number}")) for number in range(200)]
         assert {answer.status_code for answer in answers} == {401, 429}

@@ -101,7 +101,7 @@ def test_an_app_with_the_operators_credential_serves_keys_of_every_workspace_of_
     _, foreign = fleet.token("jobs:read")
     with (
         fleet.installation.jobs_app(remote=fleet.b, token=fleet.credentials["emit"]) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         for _, secret in keys:
             assert client.post("/jobs", json={"queue": "mail"}, headers=bearer(secret)).status_code == 201

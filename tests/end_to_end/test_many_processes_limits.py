@@ -60,7 +60,7 @@ def _hammer(addresses: list[str], secret: str) -> tuple[int, float]:
     """How many requests went through, of more than one process's limit to each address at once, in how many seconds."""
 
     def ask(address: str) -> int:
-        with httpx.Client(headers=bearer(secret), trust_env=False, timeout=30) as client:
+        with httpx.Client(headers=bearer(secret), trust_env=False, timeout=120) as client:
             return [client.get(address).status_code for _ in range(REQUESTS_EACH)].count(200)
 
     started = time.monotonic()

@@ -25,7 +25,7 @@ def test_a_killed_server_leaves_the_others_going_and_its_app_says_503_until_it_i
     (ended_id, ended), (_, kept) = fleet.token("queues:read"), fleet.token("queues:read")
     with serving_process(fleet.installation) as (url, process):
         asking = fleet.installation.jobs_app(remote=url, token=fleet.credentials["spooled"])
-        with asking as its_app, httpx.Client(base_url=its_app, trust_env=False, timeout=30) as app:
+        with asking as its_app, httpx.Client(base_url=its_app, trust_env=False, timeout=120) as app:
 
             def says(secret: str) -> int:
                 return app.get("/queues", headers=bearer(secret)).status_code
@@ -92,7 +92,7 @@ async def _connected(store: Store) -> AsyncConnection:
 
 def _refuses_connections(url: str) -> bool:
     try:
-        httpx.get(f"{url}/healthz", trust_env=False, timeout=30)
+        httpx.get(f"{url}/healthz", trust_env=False, timeout=120)
     except httpx.TransportError:
         return True
     return False
@@ -102,7 +102,7 @@ def test_a_running_server_outlives_a_newer_migration_and_a_starting_one_says_why
     _, secret = fleet.token("queues:read")
     _tables_are_of(fleet, "9999")
     try:
-        assert httpx.get(f"{fleet.b}/readyz", trust_env=False, timeout=30).status_code == 200
+        assert httpx.get(f"{fleet.b}/readyz", trust_env=False, timeout=120).status_code == 200
         assert fleet.statuses(secret) == {200}
         refused = fleet.installation.run("serve", "--port", "0")
         assert refused.returncode == 2

@@ -16,7 +16,7 @@ from support.jobs_requests import ALL_SPOOLED_PERMISSIONS, allowed_of, bearer, e
 from support.people import Person
 from support.processes import Installation, Running
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 120.0
 API = "/api/v1/api-keys"
 MANAGEMENT = [
     "tokens:read",
@@ -57,7 +57,7 @@ def reported(manager_made: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def api(running: Running, manager: str) -> Iterator[httpx.Client]:
     """The server's REST API, with that key."""
-    with httpx.Client(base_url=running.url, headers=bearer(manager), trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=running.url, headers=bearer(manager), trust_env=False, timeout=120) as client:
         yield client
 
 
@@ -76,7 +76,7 @@ def live_app(running: Running, manager: str) -> Iterator[httpx.Client]:
 def _app(running: Running, token: str, environment: str | None) -> Iterator[httpx.Client]:
     with (
         running.installation.jobs_app(remote=running.url, token=token, environment=environment) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         yield client
 
@@ -89,7 +89,7 @@ def _create(api: httpx.Client, name: str, *permissions: str, **more: Any) -> dic
 
 
 def test_the_documented_request_gets_the_documented_answer_to_the_letter(running: Running, manager: str) -> None:
-    connection = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=120)
     body = '{"name": "Production Server", "permissions": ["jobs:read", "jobs:write", "queues:read"]}'
     headers = {"Authorization": f"Bearer {manager}", "Content-Type": "application/json"}
     connection.request("POST", "/api/v1/api-keys", body, headers)
@@ -119,7 +119,7 @@ def test_a_permission_alone_opens_what_it_says_and_nothing_else(
 def test_a_key_that_may_not_create_keys_is_told_which_scope_it_lacks(running: Running, api: httpx.Client) -> None:
     plain = _create(api, "Plain", "jobs:read")["key"]
     body = {"name": "More", "permissions": ["jobs:read"]}
-    answer = httpx.post(running.url + API, json=body, headers=bearer(plain), trust_env=False, timeout=30)
+    answer = httpx.post(running.url + API, json=body, headers=bearer(plain), trust_env=False, timeout=120)
     assert answer.status_code == 403
     assert 'scope="tokens:create"' in answer.headers["www-authenticate"]
 
@@ -127,7 +127,7 @@ def test_a_key_that_may_not_create_keys_is_told_which_scope_it_lacks(running: Ru
 def test_nobody_hands_out_more_than_they_hold(running: Running, api: httpx.Client) -> None:
     limited = _create(api, "Limited", "tokens:create", "jobs:read")["key"]
     body = {"name": "More", "permissions": ["jobs:read", "dlq:write"]}
-    answer = httpx.post(running.url + API, json=body, headers=bearer(limited), trust_env=False, timeout=30)
+    answer = httpx.post(running.url + API, json=body, headers=bearer(limited), trust_env=False, timeout=120)
     assert answer.status_code == 403
     assert (answer.json()["code"], answer.json()["scopes"]) == ("scope_not_allowed", ["dlq:write"])
 
@@ -217,7 +217,7 @@ def test_limits_follow_the_plan_of_keys_that_exist(
     def limit() -> dict[str, int] | None:
         form = {"token": made}
         url = f"{running.url}/api/v1/introspect"
-        answer = httpx.post(url, data=form, headers=bearer(made), trust_env=False, timeout=30).json()
+        answer = httpx.post(url, data=form, headers=bearer(made), trust_env=False, timeout=120).json()
         found: dict[str, int] | None = answer.get("limit")
         return found
 

@@ -70,7 +70,7 @@ def app(running: Running, owner: Person, workspace_id: str, catalog: Catalog) ->
         running_app(
             every_scope_app(catalog, RemoteVerifier(running.url, own, deadline_seconds=PATIENCE_SECONDS))
         ) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         yield client
 
@@ -210,7 +210,7 @@ def test_a_token_signs_nobody_in(running: Running, owner: Person, workspace_id: 
         signIn(input: $input) { __typename ... on Refusal { message } }
     }"""
     body = {"query": sign_in, "variables": {"input": {"email": OWNER_EMAIL, "password": secret}}}
-    answer = httpx.post(f"{running.url}/graphql", json=body, trust_env=False, timeout=30)
+    answer = httpx.post(f"{running.url}/graphql", json=body, trust_env=False, timeout=120)
     assert answer.json()["data"]["signIn"] == {
         "__typename": "InvalidInput",
         "message": "password: This is an API token. Tokens are for programs and cannot sign in.",
@@ -219,7 +219,7 @@ def test_a_token_signs_nobody_in(running: Running, owner: Person, workspace_id: 
     with Person(running.url, secret) as with_token_as_cookie:
         assert with_token_as_cookie.ask("{ me { kind } }")["me"] is None
     body = {"query": "{ me { kind user { id } } }"}
-    me = httpx.post(f"{running.url}/graphql", json=body, headers=bearer(secret), trust_env=False, timeout=30)
+    me = httpx.post(f"{running.url}/graphql", json=body, headers=bearer(secret), trust_env=False, timeout=120)
     assert me.json()["data"]["me"] == {"kind": "workspace", "user": None}
     assert "set-cookie" not in me.headers
     both = {**bearer(secret), "Cookie": f"{COOKIE}={'a' * 43}"}

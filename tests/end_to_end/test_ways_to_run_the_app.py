@@ -26,7 +26,7 @@ def test_a_key_does_what_it_may_until_it_is_revoked(
     remote = None if embedded else running.url
     with (
         running.installation.jobs_app(remote=remote, token=own, fastapi=fastapi) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         assert allowed_of(client, made["secret"]) == expected({"jobs:write", "queues:read"}, "spooled")
         owner.change_token("update", made["token"]["id"], grants=["queues:read"])
@@ -40,7 +40,7 @@ def test_an_app_whose_server_is_gone_answers_503_and_never_401(running: Running,
     made = owner.create_token(name="Service", grants=["queues:read", "tokens:introspect"], workspaceId=home)["secret"]
     nobody = "http://127.0.0.1:9"
     with running.installation.jobs_app(remote=nobody, token=made) as url:
-        answer = httpx.get(f"{url}/queues", headers=bearer(made), trust_env=False, timeout=30)
+        answer = httpx.get(f"{url}/queues", headers=bearer(made), trust_env=False, timeout=120)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
 

@@ -87,7 +87,7 @@ def _variables(name: str) -> set[str]:
 def spacekeys_help() -> str:
     """What the command line says of itself."""
     command = [sys.executable, "-c", "from spacekey.server.cli import main; main()", "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
 
 
 def test_the_operators_credential_comes_in_two_halves_from_a_file_that_is_not_committed() -> None:
@@ -207,7 +207,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     ours = [line for line in done.stderr.splitlines() if str(tmp_path) in line or unit.name in line]

@@ -15,7 +15,7 @@ from support.jobs_requests import STREAMS, bearer
 from support.running_app import running
 from support.web_socket import web_socket
 
-ANSWER_SECONDS_MAX = 10.0
+ANSWER_SECONDS_MAX = 60.0
 
 
 class Jobs:

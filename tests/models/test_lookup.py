@@ -261,7 +261,7 @@ class TestPostgresOutages:
             process = lookup._idle[0].connection.get_server_pid()
             os.kill(process, signal.SIGSTOP)
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     with pytest.raises(Unavailable):
                         await lookup.by_digest(bytes(32))
             finally:

@@ -213,7 +213,7 @@ async def test_a_flush_gives_way_to_whoever_changes_tokens(world: World) -> None
 
 async def _waits_for_a_lock(store: Store) -> None:
     asked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             async with store.reading() as session:
                 if (await (await session.connection()).execute(asked)).scalar():

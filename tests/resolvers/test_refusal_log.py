@@ -104,7 +104,7 @@ async def test_the_task_writes_by_itself(store: Store) -> None:
     log = Telling(world.system)
     task = asyncio.create_task(log.run())
     log.note(Refused(Reason.REVOKED, token_id), FACTS)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await written.wait()
     assert len(await _refusals(world, chain)) == 1
     task.cancel()

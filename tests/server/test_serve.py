@@ -60,7 +60,7 @@ def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_databa
     code += "try: serve(Settings.from_environ(os.environ))\nexcept ConfigurationError as error: print(error)"
     environ = os.environ | {"SPACEKEY_DATABASE_URL": bare_database_url, "SPACEKEY_PORT": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=600, check=True
     )
     assert "run 'spacekey migrate'" in done.stdout
     assert "Traceback" not in done.stderr
@@ -76,7 +76,7 @@ def test_the_process_serves_logs_json_lines_and_stops_when_told(tmp_path: Path) 
         assert address.startswith("http://127.0.0.1:"), process.stderr.read() if process.stderr else ""
         assert httpx.get(f"{address}/healthz?q=hidden", trust_env=False).status_code == 200
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     finally:
         process.kill()
         process.wait()

@@ -37,7 +37,7 @@ async def test_a_revocation_that_waits_longer_than_other_requests_may_is_answere
         _, own = await beside.token(workspace.id, "tokens:read", "tokens:revoke")
         token_id, _ = await beside.token(workspace.id, "jobs:read")
         await set_staleness(beside.world.system, OPERATOR, T_SECONDS)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=300) as client:
             asking = client.delete(f"/api/v1/api-keys/{token_id}", headers=bearer(own))
             revoking = asyncio.create_task(asking)
             while (await token_view(beside.world.system, OPERATOR, token_id)).token.revoked_at is None:

@@ -28,7 +28,7 @@ def test_forked_workers_lose_nothing_and_count_the_past_once(tmp_path: Path, kin
         token_id, own = asyncio.run(_made(settings))
         where = [settings.database_url] if kind == "store" else [url, own]
         command = [sys.executable, forking.__file__, token_id, kind, *where]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
         assert asyncio.run(_counted(settings, token_id)) == forking.WORKERS * forking.EACH + forking.BEFORE
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Scope
 from spacekey.domain.secret import Secret
 
 Headers = Iterable[tuple[bytes, bytes]]
-SECONDS_MAX = 10.0
+SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True)

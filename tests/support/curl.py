@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 url = argument
     answer = httpx.request(
-        method or ("GET" if data is None else "POST"), url, headers=headers, content=data, trust_env=False, timeout=30
+        method or ("GET" if data is None else "POST"), url, headers=headers, content=data, trust_env=False, timeout=120
     )
     if with_head:
         lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]

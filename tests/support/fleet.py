@@ -103,7 +103,7 @@ def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[
         )
         at_a = stack.enter_context(sign_in(a, OWNER_EMAIL, OWNER_PASSWORD))
         at_b = stack.enter_context(Person(b, at_a.session))
-        apps = tuple(stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30)) for url in addresses)
+        apps = tuple(stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=120)) for url in addresses)
         yield Fleet(installation, a, b, apps, at_a, at_b, home["id"], home["slug"], credentials, redis)
 
 

@@ -22,7 +22,7 @@ class Person:
     def __init__(self, url: str, cookie: str) -> None:
         self.session = cookie
         headers = {"Cookie": f"{COOKIE}={cookie}", "Sec-Fetch-Site": "same-origin"}
-        self.client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30)
+        self.client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=120)
 
     def __enter__(self) -> Person:
         return self
@@ -100,7 +100,7 @@ def accept_invitation(url: str, code: str, password: str) -> Person:
 
 def _with_session(url: str, document: str, **values: str) -> Person:
     body = {"query": document, "variables": {"input": values}}
-    answer = httpx.post(f"{url}/graphql", json=body, trust_env=False, timeout=30)
+    answer = httpx.post(f"{url}/graphql", json=body, trust_env=False, timeout=120)
     [success] = answer.json()["data"].values()
     assert success["__typename"] in ("SignInSuccess", "AcceptInvitationSuccess"), answer.text
     return Person(url, answer.headers["set-cookie"].partition("=")[2].partition(";")[0])

@@ -17,8 +17,8 @@ from typing import Any
 
 import asyncpg
 
-START_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 20
+START_SECONDS_MAX = 300
+STOP_SECONDS_MAX = 60
 ADMIN = "postgres"
 UNPRIVILEGED = "nobody"
 

@@ -13,7 +13,7 @@ import pytest
 
 from spacekey.server.cli.program import program_called
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 600
 SYSTEM_PATH = "/usr/bin:/bin"
 """A shell in which no virtual environment was activated."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from support.cli import Cli
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 600
 
 
 def spacekey(cli: Cli, *args: str) -> subprocess.Popen[str]:
