@@ -1,4 +1,4 @@
-"""The packages that are listed for the build are the folders that are there: an editable install notices none missing."""
+"""The packages listed for the build are the folders that are there: an editable install notices none missing."""
 
 from __future__ import annotations
 
