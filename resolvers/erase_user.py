@@ -42,8 +42,6 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
     :raises NotFound: there is no such person.
     :raises Conflict: a workspace would lose its last owner; names it.
     """
-    if id_prefix(user_id) != USER:
-        raise NotFound("user")
     async with system.store.changing() as session:
         memberships = await _end_memberships(session, system, caller, user_id)
         user = await user_queries.lock_user(session, user_id)

@@ -167,4 +167,4 @@ async def _prove(session: AsyncSession, system: System, user: User) -> dict[str,
 
 def _has_proven(user: User, name: str) -> bool:
     """Whether the account has proven an address that is equal to the sign-in name."""
-    return user.email is not None and user.email_proven_at is not None and sign_in_name_of(user.email) == name
+    return user.email_proven_at is not None and sign_in_name_of(user.email or "") == name
