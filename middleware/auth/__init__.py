@@ -1,1 +1,1 @@
-"""Authentication: credentials from a request, and what a verifier says of them."""
+"""Authentication: read credentials from a request and verify them."""

@@ -1,4 +1,4 @@
-"""From credentials to one of the four outcomes, in bounded time. Nothing here raises, except on cancellation."""
+"""Verify credentials within a deadline, with one of four outcomes. Nothing here raises, except on cancellation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ log = logging.getLogger("spacekey.middleware")
 
 Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
 FOREIGN = Refused(Reason.CROSS_ORIGIN)
-"""The outcome of credentials that a browser attached to a request of another origin's page."""
+"""Outcome for credentials that a browser attached to a request from a page of another origin."""
 
 Question = TypeVar("Question")
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Verifies credentials and holds the answers to what the app's settings say.
+    """Verifies credentials and checks the verdict against the app's settings.
 
     The settings are those of :class:`~spacekey.middleware.TokenMiddleware`; see there.
     """
@@ -44,33 +44,33 @@ class Authenticator:
     origins: OriginCheck | None = None
 
     def peek(self, authorization: bytes) -> Verdict | None:
-        """Return what the verifier knows of an ``Authorization`` header without waiting; None if it must be asked."""
+        """Return the verdict on an ``Authorization`` header if the verifier knows it without waiting, else None."""
         if not authorization.startswith(b"Bearer "):
             return None
         try:
             verdict = self.verifier.peek(authorization)
-        except Exception as error:  # noqa: BLE001 - verify() asks again, and says "cannot tell"
+        except Exception as error:  # noqa: BLE001 - verify() tries again, and returns "cannot tell"
             log.error("the verifier failed with %s", places_of(error))
             return None
         return None if verdict is None else self._checked(verdict)
 
     async def authenticate(self, scope: Scope, secret: Secret) -> Verdict:
-        """Ask the verifier about the secret that this connection sent.
+        """Verify the secret that this connection sent.
 
-        An exception, a hang or an answer that is none of the three is "cannot tell".
+        An exception, a timeout, or an answer that is not a verdict becomes "cannot tell".
         """
         with SentBy(scope, self.environment):
             verdict = await ask_within_deadline(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
         return self._checked(verdict)
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
-        """Ask the app's other way of authentication; "absent" if it has none.
+        """Authenticate with the app's ``fallback``; "absent" if it has none.
 
-        What it accepts is refused where a page of another origin may have had the browser send it.
+        Credentials that it accepts are refused if a page of another origin may have had the browser send them.
         """
         if self.fallback is None:
             return Absent()
-        with SentBy(connection.scope):  # it may have a verifier of its own
+        with SentBy(connection.scope):  # the fallback may have a verifier of its own
             outcome = await ask_within_deadline(self.deadline_seconds, self.fallback, connection, "the fallback")
         if outcome is None:
             log.error("the fallback answered with None: return Absent() for a request without credentials")
@@ -94,7 +94,7 @@ class Authenticator:
 async def ask_within_deadline(
     deadline_seconds: float, ask: Callable[[Question], Awaitable[object]], question: Question, who: str
 ) -> object:
-    """Return the answer, or "cannot tell" if asking raised or took too long. Cancelling the caller passes through."""
+    """Return the answer, or "cannot tell" if asking raised or took too long. Cancellation of the caller propagates."""
     try:
         async with asyncio.timeout(deadline_seconds):
             asking: object = ask(question)
@@ -110,13 +110,13 @@ async def ask_within_deadline(
         if is_being_cancelled():
             raise
         log.error("%s failed with %s", who, places_of(cancelled))
-    except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing may be accepted or denied for it
+    except Exception as error:  # noqa: BLE001 - no failure may accept or deny credentials
         log.error("%s failed with %s", who, places_of(error))
     return CannotTell(f"{who} failed")
 
 
 def checked_verdict(answer: object, who: str) -> Verdict:
-    """Return the answer if it can be relied on; else "cannot tell", and log what is wrong with it."""
+    """Return the answer if it is a usable verdict; else "cannot tell", after logging what is wrong with it."""
     if isinstance(answer, Valid):
         flaw = flaw_in(answer.principal)
         if flaw is None:

@@ -1,9 +1,9 @@
-"""Credentials from a request, before any I/O.
+"""Credentials from a request, read before any I/O.
 
-Read from the ``Authorization`` header (RFC 6750 §2.1; the scheme is case-insensitive, RFC 9110 §11.1) and, for
-WebSockets, also from a subprotocol pair, because browsers cannot set headers there: the client offers
-``Sec-WebSocket-Protocol: spacekey.bearer, <secret>`` and may offer its own subprotocols besides. Never from the query
-string, a form or a cookie.
+They come from the ``Authorization`` header (RFC 6750 §2.1; the scheme is case-insensitive, RFC 9110 §11.1) and, for
+WebSockets, also from a pair of subprotocols, because browsers cannot set headers there: the client offers
+``Sec-WebSocket-Protocol: spacekey.bearer, <secret>``, and may offer its own subprotocols as well. They are never read
+from the query string, a form or a cookie.
 """
 
 import re
@@ -17,7 +17,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 
 SUBPROTOCOL = "spacekey.bearer"
-"""Offered before the secret, and what the server answers with: a secret is never echoed."""
+"""Subprotocol that the client offers before the secret, and that the server answers with: a secret is never echoed."""
 
 HEADER_BYTES_MAX = 16_384
 
@@ -28,7 +28,10 @@ _SCHEME = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: .*)?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The request is at fault, not a token: 400 ``invalid_request``. ``why`` is for the log and holds no input."""
+    """Malformed credentials: the request is at fault, not a token (400 ``invalid_request``).
+
+    :param why: the reason, for the log; holds no input.
+    """
 
     why: str
 
@@ -37,7 +40,7 @@ _MALFORMED_HEADER = Malformed("the Authorization header is not 'Bearer <token>'"
 
 
 def credentials_of(scope: Scope) -> Secret | Malformed | None:
-    """What an HTTP or WebSocket request sent; None when it sent nothing for us (another scheme counts as nothing)."""
+    """Return the credentials of an HTTP or WebSocket request; None if it has none, or only those of another scheme."""
     found = _from_header(scope)
     if isinstance(found, Secret) and token_in_query(scope.get("query_string", b"")):
         return Malformed("a token in the header and another in the query string")
@@ -47,9 +50,9 @@ def credentials_of(scope: Scope) -> Secret | Malformed | None:
 
 
 def plain_authorization(scope: Scope) -> bytes | None:
-    """Return the ``Authorization`` header of an HTTP request; None if there are none or several.
+    """Return the ``Authorization`` header of an HTTP request; None if there is none, or more than one.
 
-    None too if there is a token in the query string, so that a caller need not look there.
+    Also None if there is a token in the query string, so that the caller need not check for one.
     """
     found: bytes | None = None
     for name, value in scope["headers"]:
@@ -81,9 +84,10 @@ def _from_header(scope: Scope) -> Secret | Malformed | None:
 
 
 def token_in_query(query: bytes) -> bool:
-    """RFC 6750 §2: a client must not send its token in two ways. A token in the query alone is simply not read.
+    """Return whether there is a token in the query string.
 
-    Taken apart only where it may hold the name, in plain letters or percent-encoded.
+    A client must not send its token in two ways (RFC 6750 §2). A token in the query string alone is not read. The query
+    string is parsed only if it may contain the name, in plain letters or percent-encoded.
     """
     if b"access_token" not in query and b"%" not in query:
         return False
@@ -91,7 +95,12 @@ def token_in_query(query: bytes) -> bool:
 
 
 def take_subprotocol_pair(scope: Scope) -> Secret | Malformed | None:
-    """Take the pair out of a WebSocket's offered subprotocols and its header, so that no app can echo or log it."""
+    """Remove the pair from a WebSocket's offered subprotocols and its header, and return the secret.
+
+    The app can then neither echo nor log it.
+
+    :returns: None if the pair was not offered.
+    """
     offered: list[str] = list(scope.get("subprotocols") or ())
     if SUBPROTOCOL not in offered:
         return None
@@ -118,13 +127,13 @@ def _one_of(header: Secret | Malformed | None, subprotocol: Secret | Malformed |
 
 
 class TokenCredentials(AuthCredentials):
-    """Starlette's credentials, of a principal or of nobody. Made into a list only when somebody looks."""
+    """Starlette's credentials for a principal, or for an anonymous caller. The list is built only when it is read."""
 
     def __init__(self, principal: Principal | None) -> None:
         self._principal = principal
 
     @property
-    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; nobody needs to assign it
+    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; it is never assigned
         """The scopes, sorted, after "authenticated"; a new list each time, so that none is shared."""
         return [] if self._principal is None else ["authenticated", *sorted(self._principal.scopes)]
 

@@ -1,10 +1,10 @@
-"""The origin check: credentials that browsers attach by themselves act only for the pages of allowed origins.
+"""Origin check: credentials that browsers attach by themselves count only for pages of allowed origins.
 
 A browser sends cookies, Basic and Negotiate credentials with requests that any page makes (cross-site request forgery).
-So where an app's ``fallback`` accepted a request that may change something, the request must come from the app's own
-origin or an allowed one: by ``Sec-Fetch-Site`` (W3C, Fetch Metadata Request Headers §2.4), else by ``Origin`` (RFC 6454
-§7; OWASP, Cross-Site Request Forgery Prevention). A WebSocket may always change something, and browsers let any page
-open one (RFC 6455 §10.2). A Bearer token is attached by nothing but the page's own code and needs no check.
+So if an app's ``fallback`` accepts a request that may change something, the request must come from the app's own origin
+or an allowed one: by ``Sec-Fetch-Site`` (W3C, Fetch Metadata Request Headers §2.4), else by ``Origin`` (RFC 6454 §7;
+OWASP, Cross-Site Request Forgery Prevention). Every WebSocket may change something, and browsers let any page open one
+(RFC 6455 §10.2). A Bearer token is attached only by the page's own code and needs no check.
 """
 
 from collections.abc import Collection, Iterable
@@ -25,7 +25,7 @@ class OriginCheck:
 
     :param allowed: other origins whose pages may, such as ``https://app.example.com``.
     :param own: the app's own origin as browsers know it; None takes each request's ``Host``.
-    :raises ConfigurationError: for what is not an origin.
+    :raises ConfigurationError: for a value that is not an origin.
     """
 
     def __init__(self, allowed: Collection[str] = (), *, own: str | None = None) -> None:
@@ -60,7 +60,7 @@ def may_change(scope: Scope) -> bool:
 def checked_origins(origins: Iterable[str]) -> frozenset[str]:
     """Return the origins in lower case.
 
-    :raises ConfigurationError: for one string instead of several, and for what is not ``scheme://host[:port]``.
+    :raises ConfigurationError: for one string instead of several, and for a value that is not ``scheme://host[:port]``.
     """
     if isinstance(origins, str):
         raise ConfigurationError(f"allowed_origins={origins!r}: write a list, [{origins!r}]")
@@ -84,10 +84,10 @@ def _checked(origin: object) -> str:
 
 
 def _is_of_host(origin: str, scope: Scope) -> bool:
-    """Return whether an origin is the one that the request was sent to.
+    """Return whether an origin is the host that the request was sent to.
 
-    A request that came over TLS is only of a page that did. The other way round nothing can be said: behind a proxy
-    this side may be plain HTTP where the browser's is not.
+    A request over TLS can only come from a page over TLS. The reverse does not hold: behind a proxy, this side may use
+    plain HTTP where the browser does not.
     """
     hosts = _values(scope, b"host")
     try:

@@ -1,8 +1,8 @@
-"""Who sent the secret that is being verified, for verifiers that tell its owner of a refusal.
+"""The client that sent the secret being verified, for verifiers that tell its owner of a refusal.
 
-A verifier is given a secret and nothing else (:class:`spacekey.domain.verifier.Verifier`). One that has a refusal to
-tell of asks :func:`sender`, in the task that verifies or in one that it started meanwhile. Nothing is read of a request
-before that.
+A verifier is given a secret and nothing else (:class:`spacekey.domain.verifier.Verifier`). If it has a refusal to
+report, it calls :func:`sender`, in the task that verifies or in one that it started meanwhile. Nothing is read from a
+request before that.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Where a secret came from, as far as its request tells; empty where it does not. Headers are anybody's to write.
+    """The client that sent a secret, as far as its request tells; unknown fields are empty. Headers can be forged.
 
     :param ip: the client's address, the one that usage counts.
     :param user_agent: at most 300 characters, all of them printable.
-    :param request_id: the request's ``X-Request-Id``, where it has one that is well-formed.
+    :param request_id: the request's ``X-Request-Id``, if it has a well-formed one.
     """
 
     ip: str = ""
@@ -36,16 +36,16 @@ class Sender:
 
 
 UNKNOWN = Sender()
-"""Verified outside of a request, or by whoever does not say for whom."""
+"""Sender of a secret that is verified outside of a request, or by code that does not name one."""
 
 
 class SentBy:
-    """A context in which :func:`sender` tells of the request with this ASGI scope.
+    """Context in which :func:`sender` describes the request with this ASGI scope.
 
-    :param environment: the one that the app will hold the token to when the verifier has answered; None is any.
+    :param environment: the one that the app will require of the token once it is verified; None for any.
 
-    Tasks and connections that are made within keep a copy of the context for as long as they live; what they find in
-    it afterwards is nobody, so that they keep no request, and no secret of one, alive.
+    Tasks and connections that are created in the context keep a copy of it for as long as they live. After the
+    verification they find :data:`UNKNOWN` there, so that they keep no request, and no secret of one, alive.
     """
 
     __slots__ = ("_before", "_scope", "environment")
@@ -65,7 +65,7 @@ class SentBy:
 
     @property
     def sender(self) -> Sender:
-        """Nobody, when the verification is over."""
+        """The request's client; :data:`UNKNOWN` once the verification is over."""
         return UNKNOWN if self._scope is None else _sender_in(self._scope)
 
 
@@ -73,23 +73,26 @@ _SENT_BY: ContextVar[SentBy | None] = ContextVar("spacekey.sent_by", default=Non
 
 
 def sender() -> Sender:
-    """Who sent what is being verified here and now; where several wait for one answer, each finds itself."""
+    """Return the client that sent what this task verifies.
+
+    If several callers wait for one verdict, each task finds its own client.
+    """
     by = _SENT_BY.get()
     return UNKNOWN if by is None else by.sender
 
 
 def required_environment() -> str | None:
-    """The environment that the app will hold to what is being verified here and now; None for any.
+    """Return the environment that the app requires of the token that this task verifies; None for any.
 
-    A verifier answers all the same: what it says may be kept for another app. But a token that will be refused is not
-    used by that, and ends no other.
+    The verdict does not depend on it, since it may be cached for another app. But a token that will be refused does not
+    count as used, and ends no other token.
     """
     by = _SENT_BY.get()
     return None if by is None else by.environment
 
 
 def request_id_in(scope: Scope) -> str:
-    """The request's own ``X-Request-Id``: 8 to 64 of ``[A-Za-z0-9._-]``; empty without one, or with two."""
+    """Return the ``X-Request-Id``, 8 to 64 of ``[A-Za-z0-9._-]``; empty if it is missing, malformed or repeated."""
     sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
     text = sent[0].decode("latin-1") if len(sent) == 1 else ""
     return text if _WELL_FORMED.fullmatch(text) else ""
@@ -105,20 +108,20 @@ def _sender_in(scope: Scope) -> Sender:
     )
 
 
-# Two form fields that an app sends with an introspection, as RFC 7662 §2.1 allows. They are the app's word, for the
-# owner to read, and decide nothing: a value of the wrong form is left out by the sender and ignored by the receiver.
+# Form fields that an app sends with an introspection request, as RFC 7662 §2.1 allows. They are the app's claim, shown
+# to the owner, and decide nothing: a malformed value is left out by the app and ignored by the server.
 CLIENT_IP = "client_ip"
 CLIENT_USER_AGENT = "client_user_agent"
 
 
 def sender_fields(sender: Sender) -> dict[str, str]:
-    """The form fields that tell of ``sender``; none of what is not known."""
+    """Return the form fields that describe ``sender``, without unknown ones."""
     told = {CLIENT_IP: client_address(sender.ip), CLIENT_USER_AGENT: _user_agent(sender.user_agent)}
     return {name: text for name, text in told.items() if text}
 
 
 def sender_from_fields(fields: Mapping[str, str]) -> Sender:
-    """Of whom these form fields tell; it is empty where they tell nothing, or no address and no user agent."""
+    """Return the sender that form fields describe; its fields are empty if theirs are missing or malformed."""
     return Sender(client_address(fields.get(CLIENT_IP, "")), _user_agent(fields.get(CLIENT_USER_AGENT, "")))
 
 
