@@ -1,1 +1,1 @@
-"""What a route declares, and the pure decision whether a principal satisfies it."""
+"""Declarations of routes, and the pure decision about a principal."""

@@ -1,4 +1,4 @@
-"""The one decision about a route: whether a principal satisfies its requirement. Nothing is awaited, logged or sent."""
+"""Decide whether a principal satisfies a route's requirement. Nothing is awaited, logged or sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .requirement import Requirement
 
 
 class DenialReason(Enum):
-    """Why a principal does not satisfy a requirement."""
+    """Reason why a principal does not satisfy a requirement."""
 
     ENVIRONMENT = "environment"
     SCOPES = "scopes"
@@ -22,12 +22,12 @@ class DenialReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The principal satisfies the requirement."""
+    """Decision that the principal satisfies the requirement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The principal does not satisfy the requirement.
+    """Decision that the principal does not satisfy the requirement.
 
     :param missing: for ``SCOPES``, the smallest set of scopes to add, sorted; empty if no scope would help.
     """
@@ -38,7 +38,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class DependsOnSpaces:
-    """A workspace's principal satisfies everything but the path's spaces, which may belong to its workspace.
+    """Decision that a workspace's principal satisfies all but the path's spaces, which may be its workspace's.
 
     :param space_ids: the spaces; None for a path parameter that the path lacks.
     """
@@ -81,5 +81,5 @@ def space_ids_in(path_params: Mapping[str, object], requirement: Requirement) ->
 
 
 def acts_in(principal: Principal, environments: Collection[str]) -> bool:
-    """Whether a principal may act in one of the environments. A member belongs to none and may act in all."""
+    """Return whether a principal may act in one of the environments. A member belongs to none and may act in all."""
     return principal.environment in environments or principal.kind is Kind.MEMBER

@@ -1,4 +1,4 @@
-"""The mark on an endpoint that carries what it declares."""
+"""The mark on an endpoint that carries its declaration."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MARK = "__spacekey_access__"
 
 
 def access_of(endpoint: object) -> Access | None:
-    """Return what an endpoint was marked with, or None.
+    """Return the declaration that an endpoint is marked with, or None.
 
-    A class inherits a rule from its bases, never openness: a subclass may do more than its public base.
+    A class inherits a rule from its bases, but never openness: a subclass may do more than its public base.
     """
     while isinstance(endpoint, functools.partial) and MARK not in vars(endpoint):
         endpoint = endpoint.func
@@ -26,12 +26,12 @@ def access_of(endpoint: object) -> Access | None:
 
 
 def set_mark(endpoint: object, access: Access) -> None:
-    """Mark ``endpoint``, which must not be shared, with what it already declares and ``access`` together.
+    """Mark ``endpoint``, which must not be shared, with what it already declares and ``access`` combined.
 
-    :raises RuleError: when the two contradict each other, or the object cannot carry a mark.
+    :raises RuleError: if the two contradict each other, or the object cannot carry a mark.
     """
     both = combined(access_of(endpoint), access, name_of(endpoint))
-    target = endpoint.__func__ if isinstance(endpoint, types.MethodType) else endpoint  # a copy's own
+    target = endpoint.__func__ if isinstance(endpoint, types.MethodType) else endpoint  # the copy's own function
     try:
         setattr(target, MARK, both)
     except (AttributeError, TypeError):
@@ -39,5 +39,5 @@ def set_mark(endpoint: object, access: Access) -> None:
 
 
 def name_of(endpoint: object) -> str:
-    """Return how messages call an endpoint."""
+    """Return the name of an endpoint for messages."""
     return str(getattr(endpoint, "__qualname__", None) or type(endpoint).__qualname__)

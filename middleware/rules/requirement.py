@@ -1,4 +1,4 @@
-"""What a route declares about who may enter: data, its combination, and the rule table of an app."""
+"""Declarations of who may call a route: the data, how two combine, and the rule table of an app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spacekey.middleware.validation import check_environment, check_part
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Openness:
-    """A declaration that admits a caller without credentials. Equal to any other of the same value."""
+    """Declaration that admits a caller without credentials. Equal to any other of the same value."""
 
     value: str
 
@@ -25,20 +25,20 @@ class Openness:
 
 
 PUBLIC = Openness("public")
-"""Any caller; nothing is verified, whatever is sent."""
+"""Admits any caller; nothing is verified, even if credentials are sent."""
 
 OPTIONAL = Openness("optional")
-"""Any caller; credentials are verified when they are sent, and bad ones are refused."""
+"""Admits any caller; credentials are verified if they are sent, and invalid ones are refused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Requirement:
-    """A rule and what it is bound to. Equal to any other with the same values.
+    """Rule of a route, with its conditions. Equal to any other with the same values.
 
     :param rule: the scopes.
     :param spaces: path parameters that must hold the id of the token's space.
-    :param environments: when not None, the token's environment must be one of them.
-    :param cost: what a request costs of the token's limit, where it is not 1.
+    :param environments: if not None, the token's environment must be one of them.
+    :param cost: what a request costs of the token's limit; None for 1.
     """
 
     rule: Rule
@@ -47,7 +47,7 @@ class Requirement:
     cost: int | None = None
 
     def __and__(self, other: Requirement) -> Requirement:
-        """Both must hold. What results is of this requirement's class."""
+        """Return a requirement, of this one's class, that is satisfied if both are."""
         if other == _ANY_VALID:
             return self
         environments = self.environments
@@ -72,13 +72,13 @@ class Requirement:
 
 
 _ANY_VALID = Requirement(AUTHENTICATED)
-"""Adds nothing to another requirement."""
+"""Requirement that adds nothing to another one."""
 
 Access: TypeAlias = Requirement | Openness
-"""Everything an endpoint can declare."""
+"""Declaration that an endpoint can carry."""
 
 Declaration: TypeAlias = Access | Rule | str
-"""What tables and ``protect`` take: an access, or a rule or scope as a short form of ``requires``."""
+"""Anything that rule tables and ``protect`` accept: an access, or a rule or scope as a short form of ``requires``."""
 
 
 def requirement_of(
@@ -90,7 +90,7 @@ def requirement_of(
 ) -> Requirement:
     """Return the requirement that :func:`~spacekey.middleware.requires` makes of the same arguments; see there.
 
-    :param of: the class to make.
+    :param of: the class of the result.
     """
     for part in parts:
         check_part(part)
@@ -106,9 +106,9 @@ def requirement_of(
 
 
 def access_from(declaration: Declaration) -> Access:
-    """Return the access a declaration stands for.
+    """Return the access that a declaration stands for.
 
-    :raises RuleError: when it is none.
+    :raises RuleError: if it is not a declaration.
     """
     if isinstance(declaration, Requirement | Openness):
         return declaration
@@ -118,9 +118,9 @@ def access_from(declaration: Declaration) -> Access:
 
 
 def combined(one: Access | None, two: Access | None, where: str) -> Access | None:
-    """Return both declarations at once; None stands for "nothing declared".
+    """Return both declarations combined; None means that nothing is declared.
 
-    :raises RuleError: when one opens what the other closes.
+    :raises RuleError: if they contradict each other, as ``public`` and ``requires(…)`` do.
     """
     if one is None or two is None or one == two:
         return two if one is None else one
@@ -130,9 +130,9 @@ def combined(one: Access | None, two: Access | None, where: str) -> Access | Non
 
 
 def accesses_from(rules: object) -> dict[tuple[str, str], Access]:
-    """A rule table, its methods in capitals.
+    """Return a rule table with its methods in capitals.
 
-    :raises RuleError: for what is no mapping of (method, path) to declarations.
+    :raises RuleError: if it is not a mapping of (method, path) to declarations.
     """
     if not isinstance(rules, Mapping):
         raise RuleError("rules: write a mapping, such as {('GET', '/jobs'): requires('jobs:read')}")
