@@ -1,8 +1,8 @@
 """Put a declaration on an endpoint: ``requires(…)``, ``public``, ``optional`` and ``protect``.
 
 A function that requires scopes enforces them by itself, wherever it is routed. The routes' guards (see ``policy.py``)
-decide earlier, before a body is read; the endpoint's own check is what holds when it is reached through an app whose
-routes the middleware cannot see.
+decide earlier, before a body is read; the endpoint's own check holds even if it is reached through an app whose routes
+the middleware cannot see.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from spacekey.middleware.rules.requirement import (
 from .guards import Guard
 
 CONNECTION = "spacekey_connection"
-"""A keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
+"""Keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
 
 Endpoint = TypeVar("Endpoint")
 
 _HANDLERS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
-"""Where the frameworks' own handlers of HTTP exceptions are defined."""
+"""Modules of the frameworks' own handlers for HTTP exceptions."""
 
 _NOTHING = object()
 
@@ -55,14 +55,14 @@ _DESCRIPTORS = (staticmethod, classmethod, functools.partialmethod, property)
 
 
 class EndpointRequirement(Requirement):
-    """A requirement that is also a decorator; see :func:`requires`."""
+    """Requirement that is also a decorator; see :func:`requires`."""
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
         """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
 
         A function comes back wrapped, a class as a subclass, an ASGI app inside a guard.
 
-        :raises RuleError: for what cannot be an endpoint, or cannot be wrapped safely.
+        :raises RuleError: if the object cannot be an endpoint, or cannot be wrapped safely.
         """
         _refuse_unfit(endpoint, "requires(…)")
         if isinstance(endpoint, type):
@@ -73,15 +73,15 @@ class EndpointRequirement(Requirement):
 
 
 class EndpointOpenness(Openness):
-    """An openness that is also a decorator; see :data:`public` and :data:`optional`."""
+    """Openness that is also a decorator; see :data:`public` and :data:`optional`."""
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Declare an endpoint, which comes back as another one; the given one has declared nothing.
+        """Return a new endpoint with the declaration; the given one remains undeclared.
 
         A function or method comes back as a copy of itself, so that an open route costs no further call; a class as a
         subclass, an ASGI app inside a guard.
 
-        :raises RuleError: for what cannot be an endpoint, or already declares something else.
+        :raises RuleError: if the object cannot be an endpoint, or already declares something else.
         """
         _refuse_unfit(endpoint, self.value)
         combined(access_of(endpoint), self, name_of(endpoint))
@@ -95,10 +95,10 @@ class EndpointOpenness(Openness):
 
 
 public = EndpointOpenness(PUBLIC.value)
-"""Any caller; nothing is verified, whatever is sent."""
+"""Admits any caller; nothing is verified, even if credentials are sent."""
 
 optional = EndpointOpenness(OPTIONAL.value)
-"""Any caller; credentials are verified when they are sent, and bad ones are refused."""
+"""Admits any caller; credentials are verified if they are sent, and invalid ones are refused."""
 
 
 def requires(
@@ -109,11 +109,13 @@ def requires(
 ) -> EndpointRequirement:
     """Require all of ``parts``, each a scope or a rule; without parts, any valid principal.
 
-    :param space: the name of a path parameter; the token must belong to the space that is named there.
+    :param space: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
-    :param cost: what a request costs of the token's limit (see docs/limits.md); 1 unless said otherwise, 0 is free.
-    :raises RuleError: for a string that is not a scope name, for what is neither a scope nor a rule, for an
-        environment that cannot be, or a negative cost.
+    :param cost: what a request costs of the token's limit (see docs/limits.md): 1 by default, 0 for a free request.
+    :returns: a decorator for endpoints, also accepted by ``protect`` and in rule tables.
+    :raises RuleError: for a string that is not a scope name, a part that is neither a scope nor a rule, or a negative
+        cost.
+    :raises ConfigurationError: for an environment that does not exist.
     """
     made = requirement_of(*parts, space=space, environment=environment, cost=cost, of=EndpointRequirement)
     return cast("EndpointRequirement", made)
@@ -130,7 +132,7 @@ def protect(app: ASGIApp, declaration: Declaration) -> Guard:
     """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
 
     :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
-    :raises RuleError: when it is none of them, or ``app`` is a route or an endpoint function.
+    :raises RuleError: if it is none of these, or if ``app`` is a route or an endpoint function.
     """
     _refuse_no_app(app)
     return Guard(app, access_from(declaration))
@@ -190,7 +192,7 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
     def guarded(*args: Any, **kwargs: Any) -> object:
         connection = _connection(args, kwargs, handed_on)
         auth = auth_of(connection.scope)
-        # Starlette runs sync endpoints in a worker thread; what has to be awaited is awaited in the event loop.
+        # Starlette runs sync endpoints in a worker thread; anything to be awaited is awaited in the event loop.
         known = auth.outcome is not None and auth.authorize_cached(requirement)
         refusal = None if known else _refusal_from_thread(auth, requirement)
         if refusal is None:
@@ -201,16 +203,16 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
 
 
 def _refusal_from_thread(auth: RequestAuth, requirement: Requirement) -> Response | None:
-    from anyio import from_thread  # seldom needed, and a tenth of what importing the middleware would take
+    from anyio import from_thread  # rarely needed, and a tenth of the middleware's import time
 
     return from_thread.run(auth.authorize, requirement)
 
 
 class RefusalException(HTTPException):
-    """A refusal on its way to the exception handlers of the app that the endpoint is in.
+    """Refusal, raised to the exception handlers of the app that the endpoint is in.
 
-    ``detail`` is a sentence and ``headers`` has the challenge, for handlers of the app's own. ``response`` is the
-    refusal itself, which is sent where the app has none.
+    ``detail`` is a sentence and ``headers`` has the challenge, for the app's own handlers. ``response`` is the refusal
+    itself, which is sent if the app has none.
     """
 
     def __init__(self, refusal: Response) -> None:
@@ -220,10 +222,11 @@ class RefusalException(HTTPException):
 
 
 def as_exception(refusal: Response, scope: Scope) -> RefusalException:
-    """Return the refusal as an exception, for the caller to raise: used as a dependency, a guarded function must stop
-    the endpoint too.
+    """Return the refusal as an exception for the caller to raise.
 
-    The frameworks' own handlers would make a body of another shape from its ``detail``, so they are told what to send.
+    It is raised rather than returned because a guarded function that serves as a dependency must stop the endpoint too.
+    The frameworks' own handlers would make a body of another shape from its ``detail``, so a handler that sends the
+    refusal is registered beside them.
     """
     handlers: dict[type, object] = next(iter(scope.get("starlette.exception_handlers") or ()), {})
     first = next((handlers[kind] for kind in RefusalException.__mro__ if kind in handlers), None)
@@ -233,7 +236,7 @@ def as_exception(refusal: Response, scope: Scope) -> RefusalException:
 
 
 async def _send_refusal(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Starlette's exception handler for refusals."""
+    """Send a refusal, as an exception handler of Starlette."""
     if not isinstance(error, RefusalException):
         raise error
     if isinstance(connection, WebSocket):
@@ -243,13 +246,13 @@ async def _send_refusal(connection: HTTPConnection, error: Exception) -> Respons
 
 
 def _takes_connection(endpoint: Callable[..., object]) -> bool:
-    """Whether the endpoint is (or wraps) one that is already enforced and wants the connection too."""
+    """Return whether the endpoint is (or wraps) one that is already enforced and takes the connection too."""
     return CONNECTION in inspect.signature(endpoint).parameters
 
 
 def _connection(args: tuple[object, ...], kwargs: dict[str, Any], handed_on: bool) -> HTTPConnection:
     injected = kwargs.get(CONNECTION) if handed_on else kwargs.pop(CONNECTION, None)
-    if args and type(args[0]) in (Request, WebSocket):  # the usual case; isinstance is slow on abstract classes
+    if args and type(args[0]) in (Request, WebSocket):  # the common case; isinstance is slow on abstract classes
         return cast("HTTPConnection", args[0])
     for value in (injected, *args, *kwargs.values()):
         if isinstance(value, HTTPConnection):
@@ -258,7 +261,10 @@ def _connection(args: tuple[object, ...], kwargs: dict[str, Any], handed_on: boo
 
 
 async def _refuse_websocket(websocket: WebSocket, refusal: Response) -> None:
-    """Refuse a socket at whatever stage it is: a response before it was accepted, a close code after, then nothing."""
+    """Refuse a WebSocket, at any stage.
+
+    It gets a response or a close code before it is accepted, a close code after that, and nothing once it is closed.
+    """
     if websocket.application_state is not WebSocketState.CONNECTING:
         if WebSocketState.DISCONNECTED not in (websocket.application_state, websocket.client_state):
             await websocket.close(close_code(refusal))
@@ -269,7 +275,7 @@ async def _refuse_websocket(websocket: WebSocket, refusal: Response) -> None:
 
 
 def _with_connection(signature: inspect.Signature) -> inspect.Signature:
-    """The same signature with one more keyword, by which FastAPI hands over the connection."""
+    """Return the signature with one more keyword, through which FastAPI passes the connection."""
     parameters = [each for each in signature.parameters.values() if each.name != CONNECTION]
     last = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
     keyword = inspect.Parameter(CONNECTION, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
@@ -277,9 +283,9 @@ def _with_connection(signature: inspect.Signature) -> inspect.Signature:
 
 
 def _refuse_unfit(endpoint: object, word: str) -> None:
-    """Raise for what a declaration cannot go on.
+    """Raise if a declaration cannot be put on this endpoint.
 
-    :param word: the declaration as people write it, such as ``requires(…)``.
+    :param word: the declaration as written in code, such as ``requires(…)``.
     :raises RuleError: with what to write instead.
     """
     name = type(endpoint).__name__
@@ -304,9 +310,9 @@ def _refuse_unfit(endpoint: object, word: str) -> None:
 
 
 def _refuse_no_app(app: object) -> None:
-    """Raise for what is no ASGI app, with what to write instead.
+    """Raise if this is not an ASGI app.
 
-    :raises RuleError: for routes, endpoint functions and what cannot be called.
+    :raises RuleError: for routes, endpoint functions and objects that cannot be called, with what to write instead.
     """
     name = type(app).__name__
     if isinstance(app, Mount):
@@ -318,19 +324,19 @@ def _refuse_no_app(app: object) -> None:
 
 
 def _is_function(endpoint: object) -> bool:
-    """Whether routes take it for a function of a request, as Starlette decides it."""
+    """Return whether routes treat this as a function of a request, by Starlette's own test."""
     while isinstance(endpoint, functools.partial):
         endpoint = endpoint.func
     return inspect.isfunction(endpoint) or inspect.ismethod(endpoint)
 
 
 def _is_asgi_function(function: Callable[..., object]) -> bool:
-    """Whether a function calls its arguments what the arguments of an ASGI app are called."""
+    """Return whether a function's parameters have the names of an ASGI app's."""
     return [*inspect.signature(function).parameters][:3] == ["scope", "receive", "send"]
 
 
 def _copy_of(endpoint: Any) -> Any:
-    """A function, method or partial that does the same: what is set on one is not seen on the other."""
+    """Return a copy of a function, method or partial; attributes set on one are not seen on the other."""
     if isinstance(endpoint, types.MethodType):
         return types.MethodType(_copy_of(endpoint.__func__), endpoint.__self__)
     if isinstance(endpoint, functools.partial):
@@ -347,7 +353,7 @@ def _copy_of(endpoint: Any) -> Any:
 
 
 def _subclass_of(endpoint: type, members: Mapping[str, object]) -> type:
-    """A class that is called the same, with some members of its own."""
+    """Return a subclass of the same name, with some members of its own."""
     own = {"__module__": endpoint.__module__, "__qualname__": endpoint.__qualname__, "__doc__": endpoint.__doc__}
     return types.new_class(endpoint.__name__, (endpoint,), exec_body=lambda body: body.update({**own, **members}))
 
@@ -358,5 +364,5 @@ def _may_be_app(endpoint: Callable[..., object]) -> bool:
     except TypeError:
         return False
     except ValueError:
-        return True  # it does not tell
+        return True  # a callable without a signature
     return True

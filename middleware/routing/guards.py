@@ -1,4 +1,4 @@
-"""The guard in front of one endpoint: an ASGI app that hands a connection to another, or refuses it."""
+"""Guard in front of one endpoint: an ASGI app that passes a connection on to another, or refuses it."""
 
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 WEBSOCKET = "WEBSOCKET"
-"""Stands for WebSockets where a table or a guard speaks of methods."""
+"""Stands for WebSockets in tables and guards, in the place of a method."""
 
 
 class ByMethod(dict[str | None, Access | None]):
-    """Method → access. A WebSocket has no method, so no request passes for one; ``get`` counts as ``GET``."""
+    """Access by method. A WebSocket has no method, so no HTTP request can pass for one; ``get`` counts as ``GET``."""
 
     def __init__(self, by_method: Mapping[str, Access | None], otherwise: Access | None) -> None:
         super().__init__({None if method == WEBSOCKET else method: access for method, access in by_method.items()})
@@ -29,20 +29,20 @@ class ByMethod(dict[str | None, Access | None]):
 
 
 class Guard:
-    """Guards ``app``: by one access for every method, or by one a method with ``access`` for all others."""
+    """Guards ``app`` with one access for all methods, or with one for each method and ``access`` for all others."""
 
     def __init__(
         self, app: ASGIApp, access: Access | None, by_method: Mapping[str, Access | None] | None = None
     ) -> None:
         self.app = app
-        self.__name__ = str(getattr(app, "__name__", type(app).__name__))  # routes are called after their endpoints
+        self.__name__ = str(getattr(app, "__name__", type(app).__name__))  # routes take their endpoints' names
         self.access = access
         self._by_method = ByMethod(by_method, access) if by_method else None
         if access is not None:
             set_mark(self, access)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Hand the connection to the app, at once if that can be decided without waiting."""
+        """Pass the connection on to the app or refuse it; at once if it can be admitted without waiting."""
         access = self.access
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
@@ -68,7 +68,7 @@ class Guard:
 
 
 class RouteGuard(Guard):
-    """A guard that a scan has put there, apart from those that people put."""
+    """Guard that the middleware put in place after a scan, unlike those in an app's own code."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class RouteGuard(Guard):
 
 
 def guard_of(app: object) -> RouteGuard | None:
-    """Return ``app`` if it is a guard that the middleware has put there."""
+    """Return ``app`` if it is a guard that the middleware put in place, else None."""
     return app if isinstance(app, RouteGuard) else None
 
 
 def unguarded(app: ASGIApp) -> ASGIApp:
-    """Return the app without the guards that the middleware has put around it."""
+    """Return the app without the guards that the middleware put around it."""
     while (guard := guard_of(app)) is not None:
         app = guard.app
     return app

@@ -1,4 +1,4 @@
-"""Compile the rule of every route of an app at start-up, check them, and put guards in front of the endpoints."""
+"""Compile and check the rules of all routes of an app at start-up, and put guards in front of the endpoints."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from .guards import RouteGuard, guard_of, unguarded
 from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual
 
 Plan: TypeAlias = dict[str, Access | None]
-"""Method → access; None if nothing is declared."""
+"""Access by method; None if nothing is declared."""
 
 log = logging.getLogger("spacekey.middleware")
 
 
 class RoutePolicy:
-    """The rules of the routes behind one TokenMiddleware.
+    """Rules of the routes behind one TokenMiddleware.
 
     :param holder: the middleware; its ``app`` is the app behind it.
     :param rules: the rule table.
     :param deny_by_default: how undeclared routes are treated; see :class:`~spacekey.middleware.TokenMiddleware`.
-    :param known_scopes: the only scopes that rules may name, or None.
+    :param known_scopes: the only scopes that rules may name, or None for any.
     """
 
     def __init__(
@@ -55,21 +55,21 @@ class RoutePolicy:
         self._undeclared: Access | None = None if deny_by_default else OPTIONAL
         self._known_scopes = known_scopes
         self.snapshot = RouteSnapshot()
-        """The routes as they were found. If it needs a check, or they differ from it, call :meth:`refresh`."""
-        self.snapshot.mark_stale()  # no route was found yet
+        """Routes as they were found. If it needs a check, or they differ from it, call :meth:`refresh`."""
+        self.snapshot.mark_stale()  # no routes have been found yet
 
     def refresh(self, scope: Scope) -> None:
-        """Put the guards in place at the first connection, and again after routes were added or exchanged."""
+        """Put the guards in place at the first connection, and again after routes were added or replaced."""
         if self.snapshot.is_stale():
             check_event_loop()
             for line in self.compile(scope):
                 log.error("no rule, answered with 403: %s", line)
 
     def compile(self, scope: Scope) -> list[str]:
-        """Put the guards in place, and return the undeclared routes, one line each.
+        """Put the guards in place, and return the undeclared routes, one string each.
 
-        :raises RuleError: for an unknown scope, a table entry that matches no route, contradicting declarations,
-            or a rule bound to a path parameter that its path lacks.
+        :raises RuleError: for an unknown scope, a table entry that matches no route, contradictory declarations, or a
+            rule bound to a path parameter that its path lacks.
         """
         scan = self._scanned(scope)
         plans: dict[int, tuple[RouteTarget, Plan]] = {}
@@ -87,11 +87,11 @@ class RoutePolicy:
         return undeclared if self._undeclared is None else []
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
-        """Return the lifespan's ``send``, which completes start-up only on asyncio and if every route is declared.
+        """Return a ``send`` for the lifespan that completes start-up only on asyncio and if every route is declared.
 
         The check comes after the app's own start-up, which may add routes; raising there lets the app clean up.
         """
-        scope = dict(scope)  # as it is here: routers write into it while they start
+        scope = dict(scope)  # a copy, because routers write into it during start-up
         failed = False
 
         async def sending(message: Message) -> None:
@@ -119,7 +119,7 @@ class RoutePolicy:
             )
 
     def _scanned(self, scope: Scope) -> RouteScan:
-        """The routes behind the middleware; or, where they cannot be seen, all that is behind it as one target."""
+        """Return the routes behind the middleware or, if they cannot be seen, one target for all of them."""
         app = unguarded(self._holder.app)
         if own_middleware(app) is not None:
             return RouteScan()
@@ -134,7 +134,7 @@ class RoutePolicy:
         return scan
 
     def _planned(self, target: RouteTarget, unused: set[tuple[str, str]]) -> Plan:
-        """Return method → access of one target: what its endpoint declares and what the table says, together."""
+        """Return the access to one target by method: its endpoint's declaration and the table's, combined."""
         table = {method: access for (method, path), access in self._rules.items() if path == target.path}
         open_ended = ANY in target.declared
         methods = {*target.declared, *(table if open_ended else ())}
@@ -184,7 +184,10 @@ class RoutePolicy:
 
 
 def _undeclared_in(plan: Plan) -> list[str]:
-    """Return the undeclared methods. HEAD goes with GET, and "any other" with the single methods declared beside it."""
+    """Return the undeclared methods.
+
+    HEAD is left out if GET is undeclared too, and "any other" if single methods are declared beside it.
+    """
     open_ones = [method for method, access in plan.items() if access is None]
     return [
         method
@@ -194,7 +197,7 @@ def _undeclared_in(plan: Plan) -> list[str]:
 
 
 def _both(one: Plan, two: Plan, where: str) -> Plan:
-    """Return the rules of one object reached by two paths: both hold, and undeclared on either is undeclared."""
+    """Return the rules of one object reached by two paths: both apply, and undeclared on either is undeclared."""
     return {
         method: None
         if (first := one.get(method)) is None or (second := two.get(method)) is None

@@ -1,8 +1,8 @@
-"""Find every route of an app, and notice when routes are added, removed or exchanged.
+"""Find every route of an app, and notice when routes are added, removed or replaced.
 
 A route ends where a request leaves routing and enters an endpoint's code; each such place is a :class:`RouteTarget`.
-Routing itself (matching, methods, slashes, hosts) stays Starlette's: a guard is put where the matched route hands over,
-so nothing that routing does can lead around it.
+Routing itself (matching, methods, slashes, hosts) remains Starlette's: a guard is put where the matched route calls its
+endpoint, so routing cannot bypass it.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Holder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RouteTarget:
-    """One place to guard.
+    """Place in an app to put a guard.
 
     :param path: the whole path template, mounts and host included.
-    :param declared: method → what its endpoint declares, None for nothing; :data:`ANY` for any method.
+    :param declared: the endpoint's declaration by method, None for no declaration; :data:`ANY` for any method.
     :param parameters: the names of the path parameters known there.
     :param key: equal for two targets that are one object, reached by two paths.
-    :param otherwise: for methods beyond the declared ones; openness where the endpoint itself answers them with 405.
+    :param otherwise: the access for undeclared methods; openness if the endpoint itself answers them with 405.
     :param put: puts a guard there; takes a function from the unguarded app to the guarded one.
     """
 
@@ -61,7 +61,7 @@ class RouteTarget:
 
 @dataclass(slots=True)
 class RouteScan:
-    """The targets that were found in an app, and what was read to find them, so that later changes are noticed."""
+    """Targets found in an app, with the routes that were read to find them, so that later changes are noticed."""
 
     targets: list[RouteTarget] = field(default_factory=list)
     routers: dict[int, Router] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class RouteScan:
     versions: list[Callable[[], int]] = field(default_factory=list)
 
     def snapshot(self) -> RouteSnapshot:
-        """Return what was read; its changes are noticed from now on."""
+        """Return a snapshot of the routes that were read, which notices their changes from now on."""
         return RouteSnapshot(self.routers.values(), [*self.versions, *(routes.__len__ for routes in self.lists)])
 
     def add_whole(self, holder: Holder, access: Access | None) -> None:
@@ -80,7 +80,10 @@ class RouteScan:
         )
 
     def router(self, app: Router | Starlette, prefix: str = "", parameters: frozenset[str] = frozenset()) -> RouteScan:
-        """Add everything that a router leads to."""
+        """Add everything that a router leads to.
+
+        :raises ConfigurationError: if routes are nested too deep.
+        """
         if prefix.count("/") > DEPTH_MAX:
             raise ConfigurationError(f"routes are nested more than {DEPTH_MAX} deep at {prefix[:80]}…")
         router = app.router if isinstance(app, Starlette) else app
@@ -125,7 +128,7 @@ class RouteScan:
                 self._add(prefix + each.path, declared_by(each), known, each, "app")
 
     def _low_priority(self, router: Any, prefix: str, parameters: frozenset[str]) -> None:
-        """Add FastAPI's frontends: files that are served where no route matches."""
+        """Add FastAPI's frontends: files that are served if no route matches."""
         routes: list[BaseRoute] | None = getattr(router, "_low_priority_routes", None)
         if routes is not None:
             self.lists.append(routes)
@@ -146,7 +149,7 @@ class RouteScan:
             self._add(path, {ANY: access}, parameters, route, "app")
 
     def _opaque_route(self, route: BaseRoute, prefix: str, parameters: frozenset[str]) -> None:
-        """Add a route of an unknown kind, which is guarded as a whole."""
+        """Add a route of an unknown kind, to be guarded as a whole."""
         path = prefix + str(getattr(route, "path", f"/<{type(route).__name__}>"))
         self._add(path, {ANY: access_of(route)}, parameters, route, "handle")
 
@@ -166,7 +169,7 @@ class RouteScan:
 
 
 def declared_by(route: Any) -> dict[str, Access | None]:
-    """Return what a route's endpoint and, in FastAPI, its dependencies declare, for each method that reaches it."""
+    """Return the declarations of a route's endpoint and, in FastAPI, its dependencies, by method."""
     access = combined(access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None)), route.path)
     methods = route_methods(route)
     if isinstance(route, WebSocketRoute):
@@ -180,7 +183,7 @@ def declared_by(route: Any) -> dict[str, Access | None]:
 
 
 def route_methods(route: Any) -> Collection[str] | None:
-    """Return the methods a route takes; None for any method."""
+    """Return the methods that a route accepts; None for any method."""
     return None if isinstance(route, WebSocketRoute) else cast("Collection[str] | None", route.methods)
 
 
@@ -208,18 +211,18 @@ def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:
 
 
 def own_middleware(app: object) -> Access | None:
-    """Return the openness of an app that has a TokenMiddleware of its own, which guards its routes; else None."""
+    """Return the openness of an app with a TokenMiddleware of its own, which guards its routes; else None."""
     middleware = app.user_middleware if isinstance(app, Starlette) else ()
     marks = (getattr(each.cls, MARK, None) for each in middleware)
     return next((mark for mark in marks if isinstance(mark, Openness)), None)
 
 
 def routes_as_usual(app: Router | Starlette, *, entered: bool = False) -> bool:
-    """Whether an app only finds a route and hands over to it, as the frameworks' own classes do.
+    """Return whether an app only finds a route and calls it, as the frameworks' own classes do.
 
-    A subclass may do anything before, or instead of, what its routes declare. It is guarded as a whole then.
+    A subclass may do anything before, or instead of, what its routes declare, so it is guarded as a whole.
 
-    :param entered: whether its ``__call__`` has been entered already, so that it no longer matters.
+    :param entered: whether its ``__call__`` has been entered already, so that an override no longer matters.
     """
     router = app.router if isinstance(app, Starlette) else app
     asked = [type(router).app] if router is app and entered else [type(router).app, type(router).__call__]
@@ -227,12 +230,12 @@ def routes_as_usual(app: Router | Starlette, *, entered: bool = False) -> bool:
 
 
 def of_a_framework(method: object) -> bool:
-    """Whether a method is Starlette's or FastAPI's own."""
+    """Return whether a method is Starlette's or FastAPI's own."""
     return getattr(method, "__module__", "") in _FRAMEWORKS
 
 
 def dispatches_as_usual(endpoint: type) -> bool:
-    """Whether an endpoint class calls its methods and does nothing else: it does not override dispatching."""
+    """Return whether an endpoint class only calls its methods: it does not override dispatching."""
     return (
         issubclass(endpoint, HTTPEndpoint)
         and endpoint.dispatch is HTTPEndpoint.dispatch
@@ -242,7 +245,7 @@ def dispatches_as_usual(endpoint: type) -> bool:
 
 
 def connects_as_usual(endpoint: object) -> bool:
-    """Whether a WebSocket endpoint class runs its ``on_connect`` before any other code of its own."""
+    """Return whether a WebSocket endpoint class runs its ``on_connect`` before any other code of its own."""
     return (
         isinstance(endpoint, type)
         and issubclass(endpoint, WebSocketEndpoint)
@@ -252,10 +255,10 @@ def connects_as_usual(endpoint: object) -> bool:
 
 
 class RouteSnapshot:
-    """The routes of an app at the moment the snapshot is taken.
+    """Routes of an app at the moment the snapshot is taken.
 
     Read at every request. The common case needs no call: ``needs_check`` is false, and ``router`` still has these
-    ``routes`` and this ``default``. Otherwise, ask :meth:`is_stale`.
+    ``routes`` and this ``default``. Otherwise, call :meth:`is_stale`.
 
     :param routers: every router that leads to the routes; the outermost first.
     :param facts: functions that return another number after any other change.
@@ -279,7 +282,7 @@ class RouteSnapshot:
         self._stale = self.needs_check = True
 
     def is_stale(self) -> bool:
-        """Whether the routes have changed."""
+        """Return whether the routes have changed."""
         return (
             self._stale
             or any(router.routes is not routes or router.default is not same for router, routes, same in self._routers)
@@ -288,7 +291,7 @@ class RouteSnapshot:
 
 
 class _WatchedRoutes(list[BaseRoute]):
-    """A list of routes that marks every snapshot of it as stale when it changes."""
+    """List of routes that marks every snapshot of it as stale when it changes."""
 
     def __init__(self, routes: list[BaseRoute]) -> None:
         super().__init__(routes)
@@ -307,7 +310,7 @@ def _marking(name: str) -> Callable[..., Any]:
         try:
             return changing(self, *args, **kwargs)
         finally:
-            self.mark_stale()  # again: another thread may have looked before the change
+            self.mark_stale()  # again: another thread may have checked before the change
 
     method.__name__ = name
     return method
