@@ -1,4 +1,4 @@
-"""Several issuers behind one app, told apart by the brand a secret starts with."""
+"""Several issuers behind one app, selected by the brand that a secret starts with."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,20 +12,21 @@ from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from .wrapper import as_verifier
 
 COUNTED_TOKENS_MAX = 100_000
-"""How many tokens a chain remembers the issuer of, the latest verified. A request is counted right after that."""
+"""Tokens whose issuer a chain remembers, the most recently verified. A request is counted right after that."""
 
 
 class BrandChain(Verifier):
-    """Asks the verifier of a secret's brand; secrets of no known brand or shape go to ``otherwise``.
+    """Passes each secret to the verifier of its brand, and those of no known brand or shape to ``otherwise``.
 
-    A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is the place for an app's
-    older tokens, whatever they look like; without it such secrets are refused.
+    A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is for an app's older
+    tokens, in whatever format; without it such secrets are refused.
 
     The chain knows the scopes of all of its verifiers, unless one of them does not know its own. Requests are counted
     by the verifier of their token, and not at all if that one counts none.
 
     :param verifiers: brand → verifier.
-    :raises ConfigurationError: for a brand that cannot be one, or what is no verifier.
+    :param otherwise: the verifier for all other secrets, or None.
+    :raises ConfigurationError: for an invalid brand, or an object that is not a verifier.
     """
 
     def __init__(self, verifiers: Mapping[str, VerifiesSecrets], otherwise: VerifiesSecrets | None = None) -> None:
@@ -33,7 +34,7 @@ class BrandChain(Verifier):
             if not is_brand(brand):
                 raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
         given = (*verifiers.values(), *(() if otherwise is None else (otherwise,)))
-        adapted = {id(verifier): as_verifier(verifier) for verifier in given}  # one that is given twice is one verifier
+        adapted = {id(verifier): as_verifier(verifier) for verifier in given}  # an object given twice is one verifier
         self._verifiers = {brand: adapted[id(verifier)] for brand, verifier in verifiers.items()}
         self._otherwise = None if otherwise is None else adapted[id(otherwise)]
         self._everyone = list(adapted.values())
@@ -46,7 +47,7 @@ class BrandChain(Verifier):
         self.usage = self._usage if self._counts else None
 
     async def verify(self, secret: Secret) -> Verdict:
-        """The verdict of the one verifier that is responsible."""
+        """Return the verdict of the one verifier that is responsible."""
         facts = parse(secret)
         verifier = self._responsible(facts)
         if verifier is None:
@@ -54,16 +55,16 @@ class BrandChain(Verifier):
         return self._noted(verifier, await verifier.verify(secret))
 
     def peek(self, authorization: bytes) -> Verdict | None:
-        """Return what the responsible verifier knows without waiting; None if it must be asked.
+        """Return the verdict if the responsible verifier knows it without waiting, else None.
 
-        A secret of the right shape starts with its brand, so the header tells which one that is.
+        A secret of the right shape starts with its brand, so the header tells which verifier that is.
         """
         verifier = self._by_header.get(authorization.partition(b"_")[0], self._otherwise)
         verdict = None if verifier is None else verifier.peek(authorization)
         return verdict if verifier is None or verdict is None else self._noted(verifier, verdict)
 
     def _noted(self, verifier: Verifier, verdict: Verdict) -> Verdict:
-        """The verdict, after it was noted which verifier counts the token's requests."""
+        """Remember which verifier counts the token's requests, and return the verdict."""
         if self._counts:
             token_id = verdict.principal.id if isinstance(verdict, Valid) else None
             token_id = verdict.token_id if isinstance(verdict, Refused) else token_id
@@ -75,7 +76,10 @@ class BrandChain(Verifier):
         return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)
 
     async def aclose(self) -> None:
-        """Close every verifier, also when one of them fails to."""
+        """Close every verifier, even if one of them fails to close.
+
+        :raises ExceptionGroup: with the errors of those that failed.
+        """
         failures: list[Exception] = []
         for verifier in self._everyone:
             try:
@@ -87,15 +91,16 @@ class BrandChain(Verifier):
 
 
 class _UsageByIssuer(UsageCounter):
-    """Counts each token's requests with the counter of the verifier that knows the token, so that no issuer is told
-    of another one's.
+    """Counts each token's requests with the counter of the verifier that knows the token.
+
+    No issuer learns of another one's tokens.
     """
 
     def __init__(self) -> None:
         self._counters: OrderedDict[str, UsageCounter | None] = OrderedDict()
 
     def note(self, token_id: str, counter: UsageCounter | None) -> None:
-        """Count this token's requests there from now on."""
+        """Count this token's requests with ``counter`` from now on."""
         self._counters[token_id] = counter
         self._counters.move_to_end(token_id)
         if len(self._counters) > COUNTED_TOKENS_MAX:

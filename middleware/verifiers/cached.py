@@ -1,9 +1,9 @@
-"""A bounded cache under the rule of docs/revocation.md, over any way to read a verdict.
+"""Bounded cache under the rule of docs/revocation.md, over any way to read a verdict.
 
-An entry is (verdict, s): s is read from a clock **before** the read began, and the entry is served only while
-now < s + max_age. It is never renewed by use and never served stale, neither while a new read runs nor after an
-error. So an answer that is accepted at t was read after t - max_age, and whoever takes access away and then waits for
-max_age knows that nobody still accepts. Expiry is a date and is looked at on every hit.
+An entry is (verdict, s): s is read from a clock **before** the read began, and the entry is served only while now < s +
+max_age. Use never renews it, and it is never served stale, neither while a new read runs nor after an error. So a
+verdict that is accepted at t was read after t - max_age: once access is taken away and max_age has passed, no reader
+accepts the token. Expiry is a date and is checked on every hit.
 """
 
 from __future__ import annotations
@@ -28,27 +28,29 @@ UNKNOWN_ENTRIES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A verdict as it was read, and for how long it may be relied on, counted from before the read; 0: only now."""
+    """Verdict as it was read, and how long it may be relied on, counted from before the read; 0: only now."""
 
     verdict: Verdict
     max_age_seconds: float = 0.0
 
 
 Read = Callable[[Secret], Awaitable[Reading]]
-"""Asks the store. Raises ``Unavailable`` when it cannot be asked."""
+"""Reads a verdict from the store. Raises ``Unavailable`` if the store cannot be reached."""
 
 
 class CachedVerifier(Verifier):
-    """A verifier over ``read``: at most one read at a time for one secret, and a bounded memory of the answers.
+    """Verifier that caches the answers of ``read``, with at most one read at a time for each secret.
 
-    Kept are valid principals and unknown secrets, the latter fewer and apart, so that a flood of made-up secrets
-    cannot push out good ones. Concurrent misses for one secret share a read, unless its answer may not be kept.
+    Cached are valid principals and unknown secrets. The latter have a smaller cache of their own, so that a flood of
+    made-up secrets cannot evict valid ones. Concurrent misses for one secret share a read, unless its answer may not be
+    cached.
 
     :param read: asks the store or the remote Spacekey.
     :param clock: seconds, monotonic through suspension.
     :param now: wall time, for expiry.
-    :param entries_max: how many principals are kept, the least recently used go first.
-    :param unknown_entries_max: the same for secrets that are unknown; 0 keeps none.
+    :param entries_max: how many principals are cached; the least recently used are evicted first.
+    :param unknown_entries_max: the same for unknown secrets; 0 caches none.
+    :raises ConfigurationError: for a negative number of entries.
     """
 
     def __init__(
@@ -70,16 +72,16 @@ class CachedVerifier(Verifier):
         self._reads: dict[bytes, asyncio.Task[_Entry]] = {}
 
     def peek(self, authorization: bytes) -> Verdict | None:
-        """Return the verdict on an ``Authorization`` header from memory; None if it must be read.
+        """Return the cached verdict on an ``Authorization`` header; None if it must be read.
 
-        The key of an entry is the digest of the header as clients send it, so a header need not be taken apart here. In
-        any other form it has another digest and is not found.
+        The key of an entry is the digest of the header as clients send it, so that the header need not be parsed here.
+        In any other form it has another digest and is not found.
         """
         entry = self._remembered(sha256_of(authorization))
         return None if entry is None else self._unless_expired(entry.verdict)
 
     async def verify(self, secret: Secret) -> Verdict:
-        """The verdict on ``secret``, from memory or read anew."""
+        """Return the verdict on ``secret``, from the cache or read now."""
         key = sha256_of(secret.bearer())
         entry = self._remembered(key)
         if entry is None:
@@ -91,7 +93,7 @@ class CachedVerifier(Verifier):
         return self._unless_expired(entry.verdict)
 
     async def aclose(self) -> None:
-        """Forget everything and end the reads under way."""
+        """Clear the cache and cancel the reads in progress."""
         self._valid.clear()
         self._unknown.clear()
         reads = list(self._reads.values())
@@ -104,25 +106,25 @@ class CachedVerifier(Verifier):
         return self._valid.fresh(key, now) or self._unknown.fresh(key, now)
 
     async def _read_or_join(self, secret: Secret, key: bytes) -> _Entry:
-        """An answer that may be used now: one that may be kept, or one that was asked for after this call came."""
+        """Return an answer that may be used now: one that may be cached, or one whose read began after this call."""
         asked_since = False
         while True:
             task = self._reads.get(key)
-            # A read that has ended a moment ago is not joined: waiting for it would not let anything else run.
+            # A read that has just ended is not joined: waiting for it would not let anything else run.
             if task is None or task.done():
                 task, asked_since = self._start(secret, key), True
             try:
-                # Shielded: one caller's cancellation must not take the answer from the others who wait for it.
+                # Shielded: one caller's cancellation must not end the read for others that wait for it.
                 entry = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.cancelled() and not is_being_cancelled():
                     return _Entry(CannotTell("the verifier was closed"), 0.0, 0.0)
                 raise
             if isinstance(entry.verdict, CannotTell):
-                return entry  # it accepts nobody, so it may be shared; reading once more would wait as long again
+                return entry  # accepts no caller, so it may be shared; another read would wait as long again
             if entry.max_age_seconds > 0 or asked_since:
                 return entry
-            asked_since = True  # there is one read at a time: whichever comes next begins after this one
+            asked_since = True  # there is one read at a time, so the next one begins after this one
 
     def _start(self, secret: Secret, key: bytes) -> asyncio.Task[_Entry]:
         task = asyncio.get_running_loop().create_task(self._read_now(secret, key))
@@ -149,7 +151,7 @@ class CachedVerifier(Verifier):
         if self._reads.get(key) is done:
             del self._reads[key]
         if not done.cancelled():
-            done.exception()  # looked at, so that asyncio does not warn when every waiter has gone
+            done.exception()  # retrieved, so that asyncio does not warn if no caller waits any more
 
     def _unless_expired(self, verdict: Verdict) -> Verdict:
         if isinstance(verdict, Valid):
@@ -167,7 +169,7 @@ class _Entry:
 
 
 class _Entries(OrderedDict[bytes, _Entry]):
-    """At most ``most`` entries by key; the least recently used goes first. Looking at one never prolongs it."""
+    """At most ``most`` entries by key; the least recently used is evicted first. A look-up never prolongs an entry."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -191,30 +193,30 @@ class _Entries(OrderedDict[bytes, _Entry]):
 
 
 class VerifierObserver(Protocol):
-    """What is told of a verifier's work. Called on the request path: it must be quick, and must not raise."""
+    """Observer of a verifier's work. Called on the request path: it must be fast, and must not raise."""
 
     def hit(self) -> None:
-        """An answer came from memory."""
+        """Record a verdict from the cache."""
         ...
 
     def miss(self) -> None:
-        """It did not, and has to be read; callers who wait for the same read each count."""
+        """Record a verdict that is not cached and has to be read; callers that wait for the same read each count."""
         ...
 
     def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
-        """The store or the remote Spacekey was asked.
+        """Record a read of the store or the remote Spacekey.
 
         :param seconds: how long it took.
-        :param answered: False for an outage, a deadline and a cancellation.
-        :param staleness_seconds: T, where it came with the answer; None where it did not.
+        :param answered: False for an outage, a timeout or a cancellation.
+        :param staleness_seconds: T, if it came with the answer, else None.
         """
         ...
 
 
 class ObservedCache(CachedVerifier):
-    """A ``CachedVerifier`` that tells of hits and misses; see there. ``observed_read`` tells of its reads.
+    """``CachedVerifier`` that reports hits and misses to an observer; ``observed_read`` reports its reads.
 
-    A class of its own, so that the other one need not ask at each request whether there is an observer.
+    A class of its own, so that the plain one need not check at each request whether there is an observer.
     """
 
     def __init__(
@@ -242,9 +244,9 @@ class ObservedCache(CachedVerifier):
 
 
 def observed_read(read: Read, observer: VerifierObserver, *, clock: MonotonicClock = boot_clock) -> Read:
-    """The same read, which tells how long it took and which T came with it.
+    """Return the same read, which reports to the observer how long it took and which T came with it.
 
-    Only a valid verdict brings T for certain: a remote Spacekey gives none with the others.
+    Only a valid verdict is certain to carry T: a remote Spacekey sends none with the others.
     """
 
     async def reading(secret: Secret) -> Reading:
@@ -264,7 +266,7 @@ def observed_read(read: Read, observer: VerifierObserver, *, clock: MonotonicClo
 def cache_over(
     read: Read, observer: VerifierObserver | None, *, clock: MonotonicClock, now: WallClock, entries_max: int
 ) -> CachedVerifier:
-    """A cache over ``read``: the plain one where nobody listens."""
+    """Return a cache over ``read``, the plain one if there is no observer."""
     if observer is None:
         return CachedVerifier(read, clock=clock, now=now, entries_max=entries_max)
     told = observed_read(read, observer, clock=clock)

@@ -1,4 +1,4 @@
-"""A verifier that holds its tokens in memory: for tests, examples and trying things out."""
+"""In-memory verifier for tests, examples and experiments."""
 
 import secrets
 from dataclasses import replace
@@ -12,9 +12,9 @@ from spacekey.domain.verifier import Verifier
 
 
 class MemoryVerifier(Verifier):
-    """Knows the tokens that were issued to it, by their digests, like the real ones.
+    """Knows the tokens that were issued to it, by their digests, as the real verifiers do.
 
-    :param brand: the key prefix of the secrets it makes.
+    :param brand: the prefix of the secrets it makes.
     :param now: wall time, for expiry.
     :param entropy: random bytes for secrets.
     """
@@ -25,7 +25,7 @@ class MemoryVerifier(Verifier):
         self._entropy = entropy
         self._verdicts: dict[bytes, Verdict] = {}
         self.outage: str | None = None
-        """Set to a reason, it cannot tell anything about anybody until it is None again."""
+        """Reason to answer "cannot tell" about every well-formed secret; None to answer normally."""
 
     def issue(
         self,
@@ -37,7 +37,10 @@ class MemoryVerifier(Verifier):
         limit: Limit | None = None,
         expires_at: datetime | None = None,
     ) -> Secret:
-        """A new token with these scopes, of a space when ``space_id`` is given, else of the workspace."""
+        """Issue a token with these scopes, of a space if ``space_id`` is given, else of the workspace.
+
+        :returns: its secret.
+        """
         principal = Principal(
             id=f"key_{len(self._verdicts) + 1}",
             kind=Kind.WORKSPACE if space_id is None else Kind.SPACE,
@@ -52,25 +55,25 @@ class MemoryVerifier(Verifier):
         return self.issue_to(principal)
 
     def issue_to(self, principal: Principal) -> Secret:
-        """A new secret for a given principal."""
+        """Issue a secret for a given principal."""
         secret = mint(self._brand, principal.environment or "live", self._entropy)
         self._verdicts[secret.digest()] = Valid(principal)
         return secret
 
     def refuse(self, secret: Secret, reason: Reason = Reason.REVOKED) -> None:
-        """From now on the token is refused, for this reason."""
+        """Refuse the token from now on, for this reason."""
         known = self._verdicts.get(secret.digest())
         token_id = known.principal.id if isinstance(known, Valid) else None
         self._verdicts[secret.digest()] = Refused(reason, token_id)
 
     def grant(self, secret: Secret, *scopes: str) -> None:
-        """From now on a token that is good holds these scopes and no others."""
+        """Give a valid token these scopes, and no others, from now on."""
         known = self._verdicts.get(secret.digest())
         if isinstance(known, Valid):
             self._verdicts[secret.digest()] = Valid(replace(known.principal, scopes=frozenset(scopes)))
 
     async def verify(self, secret: Secret) -> Verdict:
-        """What is known of ``secret``."""
+        """Return the verdict on ``secret``."""
         if parse(secret) is None:
             return Refused(Reason.MALFORMED)
         if self.outage is not None:
@@ -83,4 +86,4 @@ class MemoryVerifier(Verifier):
         return verdict
 
     async def aclose(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to close."""

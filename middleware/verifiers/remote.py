@@ -39,20 +39,25 @@ _RETRY_AFTER_SECONDS_MAX = 60
 
 
 class RemoteVerifier(Verifier):
-    """Asks ``{url}/api/v1/introspect``, keeping connections open and answers for as long as the server allows.
+    """Verifies with ``{url}/api/v1/introspect``, and caches verdicts for as long as the server allows.
+
+    Connections are kept open.
 
     :param url: the remote Spacekey, ``https://…``; plain ``http`` only to this machine unless ``allow_plain_http``.
     :param token: this app's own token, which needs the scope ``tokens:introspect``.
     :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused, and the remote
         Spacekey tells their owner, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
-    :param deadline_seconds: for one verification, a retry included; then the answer is "cannot tell".
-    :param entries_max: how many principals are remembered.
-    :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in
-        batches (``usage``). Closing the verifier sends the last one.
-    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
+    :param deadline_seconds: how long one verification may take, a retry included; after that it is "cannot tell".
+    :param entries_max: how many principals are cached.
+    :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in batches
+        (``usage``). Closing the verifier sends the last one.
+    :param observer: records hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
+    :param allow_plain_http: whether secrets may be sent to another machine in the clear.
     :param transport: an httpx transport, for tests and for servers in the same process.
-    :raises ConfigurationError: for a URL that is none, or would send secrets in the clear, and for a token,
-        environment or deadline that cannot be.
+    :param clock: seconds, monotonic through suspension.
+    :param now: wall time, for expiry and usage.
+    :raises ConfigurationError: for a URL that is malformed or would send secrets in the clear, and for a malformed
+        token, an unknown environment or an invalid deadline.
     """
 
     def __init__(
@@ -91,11 +96,11 @@ class RemoteVerifier(Verifier):
         )
 
     def peek(self, authorization: bytes) -> Verdict | None:
-        """Return what the remote Spacekey said less than its ``max_age`` ago; None if it must be asked."""
+        """Return the verdict that the remote Spacekey gave less than its ``max_age`` ago; None if it must be asked."""
         return self._cache.peek(authorization)
 
     async def verify(self, secret: Secret) -> Verdict:
-        """What the remote Spacekey says, or said less than its ``max_age`` ago."""
+        """Return the remote Spacekey's verdict, which may be up to its ``max_age`` old."""
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 return await self._cache.verify(secret)
@@ -103,18 +108,19 @@ class RemoteVerifier(Verifier):
             return CannotTell("introspection took too long")
 
     async def aclose(self) -> None:
-        """Report what was counted, and close the connections."""
+        """Report the remaining usage, and close the connections."""
         if self.usage is not None:
             await self.usage.aclose()
         await self._cache.aclose()
         await self._client.aclose()
 
     async def _read(self, secret: Secret) -> Reading:
-        """One introspection. Asking changes nothing, so a broken connection is tried once more on a new one.
+        """Introspect once. This changes nothing, so after a broken connection it is tried once more on a new one.
 
-        It tells who sent the token, for its owner. Of several who wait for one answer that is the one who asked first.
+        The request tells who sent the token, for its owner. If several callers wait for one answer, it is the first of
+        them.
 
-        :raises Unavailable: when there is no usable answer.
+        :raises Unavailable: if there is no usable answer.
         """
         form = {"token": secret.reveal(), "token_type_hint": "access_token", **sender_fields(sender())}
         if self._environment is not None:
@@ -157,7 +163,7 @@ def _parsed(body: bytes) -> Reading:
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> int:
-    """The server's ``Retry-After`` in seconds (RFC 9110 §10.2.3), bounded; its date form counts as 1."""
+    """Return the server's ``Retry-After`` in seconds (RFC 9110 §10.2.3), bounded; its date form counts as 1."""
     text = headers.get("retry-after", "")
     return min(max(int(text), 1), _RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdigit() else 1
 
@@ -187,9 +193,9 @@ MAX_AGE_SECONDS_MAX = 60.0
 
 
 def reading_of(answer: object) -> Reading:
-    """The verdict of an answer, and for how long it may be relied on.
+    """Return the verdict of an answer, and how long it may be relied on.
 
-    :raises ValueError: when the answer is not one that Spacekey gives; the text holds none of it.
+    :raises ValueError: if Spacekey does not give such an answer; the text contains none of it.
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
         raise ValueError("no boolean 'active'")
@@ -222,7 +228,7 @@ def _principal(answer: dict[str, Any]) -> Principal:
 
 
 def _end(answer: dict[str, Any]) -> datetime | None:
-    """When it ends: Spacekey's own member is exact, RFC 7662's in whole seconds."""
+    """Return the expiry date: Spacekey's own member is exact, RFC 7662's is in whole seconds."""
     text, seconds = _optional_text(answer, "expires_at"), _number(answer, "exp", None)
     if text is None:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
@@ -268,18 +274,18 @@ log = logging.getLogger("spacekey.usage")
 REPORT_SECONDS = 10.0
 ANSWER_SHOWN_MAX = 300
 _AGAIN = frozenset((401, 403, 408, 425, 429))
-"""Refusals that may pass: of this app's own token, which somebody can mend, and of the moment."""
+"""Refusals that may pass: of this app's own token, which its operator can fix, and temporary ones."""
 
 
 class UsageRejected(SpacekeyError):
-    """The remote Spacekey will never keep this batch."""
+    """Error for a batch that the remote Spacekey will never accept."""
 
 
 class RemoteUsage:
-    """Posts batches with a client that somebody else opened and closes.
+    """Posts batches with a client that its caller opens and closes.
 
     :param client: carries this app's own token, which needs ``tokens:introspect``.
-    :param url: of the endpoint.
+    :param url: the endpoint's URL.
     """
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
@@ -290,8 +296,8 @@ class RemoteUsage:
         """Report a batch. Reporter and number make it safe to send again after a lost answer.
 
         :returns: how many requests the server left out because they are too old.
-        :raises Unavailable: no answer, or one that may be another later.
-        :raises UsageRejected: the server does not take it.
+        :raises Unavailable: for no answer, or one that may change later.
+        :raises UsageRejected: if the server does not accept it.
         """
         report = {
             "reporter": batch.reporter,
@@ -311,7 +317,7 @@ class RemoteUsage:
         raise UsageRejected(f"the report was answered {answer.status_code}: {_detail(answer)}")
 
     async def aclose(self) -> None:
-        """Nothing: the client is somebody else's."""
+        """Do nothing: the client belongs to the caller."""
 
 
 def _row(use: TokenUse) -> dict[str, Any]:
