@@ -1,4 +1,4 @@
-"""Limits by plan: so many requests a minute, so many at once, for each token.
+"""Limits by plan: a rate per minute and a burst, for each token.
 
     TokenMiddleware(app, verifier, limits=MemoryLimiter())
 

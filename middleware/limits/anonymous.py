@@ -1,13 +1,13 @@
-"""A budget of CPU time for callers without valid credentials, by the address they come from.
+"""Budget of CPU time for callers without valid credentials, by client address.
 
     budget = AnonymousBudget(Limit(per_minute=600, burst=2_000))
     Starlette(middleware=[Middleware(AnonymousWork, budget=budget), Middleware(TokenMiddleware, verifier=…)])
 
-A token has its plan's limit; a caller without one would have none, and parsing, validating and executing what it sends
-takes time from everyone else on the event loop. What a request costs is known when it is done: so its time is
-measured, charged to the address, and the address's next request without credentials is refused while the account is
-empty. A request that carries credentials is not refused here, because they may be good; an application that does
-work for callers whose credentials were none asks :meth:`AnonymousBudget.refusal` again before it begins.
+A token has its plan's limit; a caller without one would have none, and parsing, validating and executing its requests
+takes time from all others on the event loop. The cost of a request is known only when it is done: so its time is
+measured and charged to the address, and the address's next request without credentials is refused while the account is
+empty. A request with credentials is not refused here, because they may be valid; an application that does work for
+callers whose credentials were not calls :meth:`AnonymousBudget.refusal` again before it begins.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ CpuClock = Callable[[], float]
 
 
 class AnonymousBudget:
-    """How much CPU time callers without valid credentials may take, by address; an IPv6 address counts by its /64.
+    """CPU time that callers without valid credentials may use, by address; an IPv6 address counts by its /64.
 
     The address is the ASGI server's ``client``: behind a proxy, let the server take it from the proxy's header.
 
-    :param limit: milliseconds of CPU time, a minute and at once. Each process has a budget of its own.
-    :param addresses_max: how many addresses are told apart; all further ones share an account.
-    :param pause_seconds: how long a refusal is held back, so that a client that asks again as soon as it is answered
-        does not keep the process busy with refusals.
-    :param paused_max: how many refusals are held back at the same time; further ones are answered at once.
+    :param limit: milliseconds of CPU time, per minute and at once. Each process has a budget of its own.
+    :param addresses_max: how many addresses have an account of their own; all further ones share one.
+    :param pause_seconds: how long a refusal is delayed, so that a client that retries as soon as it is answered does
+        not keep the process busy with refusals.
+    :param paused_max: how many refusals are delayed at the same time; further ones are sent at once.
     :param clock: seconds, monotonic through suspension.
     """
 
@@ -62,7 +62,7 @@ class AnonymousBudget:
         self._paused = 0
 
     async def refusal(self, scope: Scope) -> Response | None:
-        """Return 429 with ``Retry-After`` where the address has used up its budget, after a pause; else None."""
+        """Return 429 with ``Retry-After``, after a pause, if the address has used up its budget; else None."""
         wait = self._accounts.wait_seconds(_address(scope))
         if not wait:
             return None
@@ -75,19 +75,20 @@ class AnonymousBudget:
         return responses.work_limited(ceil(wait))
 
     def charge(self, scope: Scope, cpu_seconds: float) -> None:
-        """Charge CPU time that was spent for the address."""
+        """Charge CPU time to the address."""
         self._accounts.charge(_address(scope), cpu_seconds * MILLISECONDS)
 
 
 class AnonymousWork:
     """ASGI middleware that charges a budget, and answers 429 to requests without credentials from empty accounts.
 
-    Stands outside of ``TokenMiddleware``. What is measured is the time that the event loop's thread spends in the
-    request's own task; waiting for others costs nothing. It is charged step by step, so that requests at the same
-    time are not all let in on the same account. Nothing is charged where the caller turns out to be authenticated.
+    Put it outside of ``TokenMiddleware``. It measures the time that the event loop's thread spends in the request's own
+    task; waiting for others costs nothing. Time is charged step by step, so that concurrent requests are not all
+    admitted on the same account. Nothing is charged if the caller turns out to be authenticated.
 
     :param app: the app behind it.
-    :param applies: whether a request is held to the budget; None is all of them. Probes and static files may be left
+    :param budget: the budget to charge.
+    :param applies: whether the budget applies to a request; None for all of them. Probes and static files may be left
         out.
     :param cpu_clock: seconds of CPU time of the current thread.
     """
@@ -124,7 +125,7 @@ class AnonymousWork:
 
 
 class _Work:
-    """An awaitable whose steps between two waits are measured."""
+    """Awaitable whose steps between two waits are measured."""
 
     on_step: Callable[[float], None] | None = None
 
@@ -150,7 +151,7 @@ class _Work:
                     self.on_step(step)
             try:
                 value, error = (yield awaited), None
-            except BaseException as raised:  # noqa: BLE001 - a cancellation, say: it is the work's own to handle
+            except BaseException as raised:  # noqa: BLE001 - such as a cancellation, which the work handles itself
                 value, error = None, raised
 
 

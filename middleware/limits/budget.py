@@ -1,4 +1,4 @@
-"""Budgets of work: accounts that are looked at before the work and charged after it, when its cost is known."""
+"""Budgets of work: accounts that are checked before the work and charged after it, when its cost is known."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from .limiter import SECOND_US
 
 DEBT_SECONDS_MAX = 60.0
 _LOOKED_AT = 2
-"""How many old accounts are looked at for each new one: full ones are dropped faster than new ones come."""
+"""How many old accounts are checked for each new one, so that full ones are dropped faster than new ones are added."""
 
 
 class WorkBudget:
     """Accounts by key, for work whose cost is known only when it is done.
 
     An account gains ``limit.per_minute`` units a minute and holds at most ``limit.burst``. Work may begin while the
-    account holds something, and is charged in full, so the account may be overdrawn. The next work then waits until
-    the debt is paid. On average a key gets no more than ``per_minute``; it is never refused before it has used
-    ``burst``. The unit is the caller's choice, such as a millisecond of CPU time or a point of a cost function.
+    account holds anything, and is charged in full, so the account may be overdrawn. The next work then waits until the
+    debt is paid. On average a key gets no more than ``per_minute``; it is never refused before it has used ``burst``.
+    The unit is the caller's choice, such as a millisecond of CPU time or a point of a cost function.
 
-    The memory is bounded: an account that is full again is dropped, and while ``keys_max`` accounts are in use,
-    further keys share one. For one process; not safe for threads.
+    Memory is bounded: an account that is full again is dropped, and while ``keys_max`` accounts are in use, further
+    keys share one. For one process; not thread-safe.
 
     :param keys_max: how many keys have an account of their own.
     :param debt_seconds_max: how long a key may have to wait at most, whatever its work cost.
     :param clock: seconds, monotonic through suspension.
-    :raises ConfigurationError: ``keys_max`` is below 1.
+    :raises ConfigurationError: if ``keys_max`` is below 1.
     """
 
     def __init__(
@@ -52,20 +52,20 @@ class WorkBudget:
         self._others_full_at = 0
 
     def __len__(self) -> int:
-        """How many keys have an account of their own."""
+        """Return the number of keys with an account of their own."""
         return len(self._full_at)
 
     def wait_seconds(self, key: str, units: float = 0.0) -> float:
-        """How long work of this key has to wait; 0.0 when it may begin now.
+        """Return how long work of this key has to wait; 0.0 if it may begin now.
 
-        :param units: what the work costs at least, where that is known before. A full account is enough for any.
+        :param units: the least that the work costs, if that is known beforehand. A full account is enough for any.
         """
         debt = self._full_at.get(key, self._others_full_at) - self._now()
         over = debt + int(units * self._interval_us) - self._span_us
         return max(0, min(over, debt)) / SECOND_US
 
     def charge(self, key: str, units: float) -> None:
-        """Charge work that was done, also when the account holds less."""
+        """Charge work that was done, even if the account holds less."""
         now = self._now()
         full_at = self._full_at.get(key)
         standing = max(now, self._others_full_at if full_at is None else full_at)

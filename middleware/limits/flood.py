@@ -1,9 +1,9 @@
-"""A bound on made-up secrets by the address they come from, so that a flood of them costs no reads.
+"""Bound on made-up secrets by client address, so that a flood of them costs no reads.
 
-Whoever sends secrets that turn out to be malformed or unknown too often is answered 429 for every further secret that
-would have to be looked up, before it is. Two kinds of secrets are never held up by it: one that a cache answers for,
-and one that was found valid not long ago. So a flood from behind the same address as honest clients does not end their
-work, also where nothing is cached; nobody can make up such a secret.
+An address that sends too many malformed or unknown secrets is answered 429 for every further secret that would have to
+be looked up, before it is. Two kinds of secrets are exempt: those whose verdict is cached, and those that were found
+valid recently. So a flood from the same address as honest clients does not disrupt them, even if nothing is cached;
+such a secret cannot be made up.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ _DEFAULT = Limit(per_minute=30, burst=30)
 
 
 class RefusalFlood:
-    """Counts refusals by address, an IPv6 address by its /64, and says who is to be held up.
+    """Counts refusals by address, an IPv6 address by its /64, and limits addresses with too many.
 
     The address is the ASGI server's ``client``: behind a proxy, let the server take it from the proxy's header.
 
     :param limit: how many malformed or unknown secrets an address may send.
-    :param addresses_max: how many addresses are told apart; all further ones share an account.
+    :param addresses_max: how many addresses have an account of their own; all further ones share one.
     :param good_max: how many secrets that were found valid are remembered, by their digests.
+    :param clock: seconds, monotonic through suspension.
     """
 
     def __init__(
@@ -52,14 +53,14 @@ class RefusalFlood:
         self._good_max = good_max
 
     def holds_up(self, scope: Scope, secret: Secret) -> Flooded | None:
-        """Whether this secret may not be looked up now; None when it may."""
+        """Return the outcome for a secret that may not be looked up now; None if it may."""
         decision = self._refused.charge_at_once(_address(scope), self._limit, 0)
         if decision.remaining or secret.digest() in self._good:
             return None
         return Flooded("too many refused secrets from this address", max(1, ceil(decision.reset_seconds)))
 
     def note(self, scope: Scope, secret: Secret, outcome: Outcome) -> None:
-        """Remember what became of a secret that was looked up."""
+        """Record the outcome of a secret that was looked up."""
         if isinstance(outcome, Valid):
             digest = secret.digest()
             self._good[digest] = None
@@ -79,4 +80,4 @@ def _address(scope: Scope) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flooded(CannotTell):
-    """Too many secrets from the same address were made up lately. Answered with 429 where a route is refused."""
+    """Outcome for an address that sent too many made-up secrets recently. Routes that refuse it answer 429."""

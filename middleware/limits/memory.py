@@ -1,4 +1,4 @@
-"""Limits in the memory of one process, answered at once."""
+"""Limits in the memory of one process, which decide without waiting."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .limiter import SECOND_US, Decision, burst_of, interval_us
 ENTRIES_MAX = 100_000
 _made = tuple.__new__
 _LOOKED_AT = 2
-"""How many old entries are looked at for each new one: the full ones go sooner than new ones come."""
+"""How many old entries are checked for each new one, so that full ones are dropped faster than new ones are added."""
 
 
 class MemoryLimiter:
-    """For one process. Whoever runs several either shares a Redis or gives each its part of the limit.
+    """Limiter for one process. Several processes either share a Redis, or each get a part of the limit.
 
-    The memory is bounded and never forgets a limited key: an entry goes when its account is full again, which is what
-    a key that was never seen has. While all ``entries_max`` entries are in use, further keys share one account.
+    Memory is bounded, and a limited key is never forgotten: an entry is dropped when its account is full again, as that
+    of a key that was never seen is. While all ``entries_max`` entries are in use, further keys share one account.
 
     :param clock: seconds, monotonic through suspension.
     :param entries_max: how many keys have an account of their own.
-    :param share: of how many equal parts of every limit this limiter hands out one.
-    :param empty_at_seconds: when given, every account was empty at that moment of the clock, not full.
+    :param share: the number of equal parts of every limit of which this limiter hands out one.
+    :param empty_at_seconds: if given, every account was empty, not full, at that moment of the clock.
     :raises ConfigurationError: for a number below 1.
     """
 
@@ -48,7 +48,7 @@ class MemoryLimiter:
         self._others_full_at = 0
 
     def __len__(self) -> int:
-        """How many keys have an entry."""
+        """Return the number of keys with an entry."""
         return len(self._full_at)
 
     def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision:
@@ -62,7 +62,7 @@ class MemoryLimiter:
         debt = (self._first_full_at(now, span) if full_at is None else full_at) - now
         if debt < 0:
             debt = 0
-        elif debt > span:  # never further ahead than a whole burst, also when the limit was a slower one before
+        elif debt > span:  # never further ahead than a whole burst, even if the limit was slower before
             debt = span
         after = debt + interval * cost
         if after > span:
@@ -75,19 +75,19 @@ class MemoryLimiter:
         return _made(Decision, (True, limit, after, interval, burst, cost))
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
-        """The same, for who can wait."""
+        """Charge as :meth:`charge_at_once` does, for callers that can wait."""
         return self.charge_at_once(key, limit, cost)
 
     async def aclose(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to close."""
 
     def _first_full_at(self, now: int, span: int) -> int:
-        """Where a key without an entry stands: full, or as the account that it shared may have been left."""
+        """Return when a new key's account is full: now, or later if all began empty or it may have shared one."""
         since = now if self._empty_at_us is None else max(now, self._empty_at_us + span)
         return max(since, self._others_full_at)
 
     def _keep(self, key: str, full_at: int, now: int) -> None:
-        """An entry for a key that has none, or what stands for all that cannot have one."""
+        """Add an entry for a new key; if there is no room for one, update the shared account."""
         self._forget_full(now)
         if len(self._full_at) >= self._entries_max:
             self._others_full_at = full_at
@@ -96,7 +96,7 @@ class MemoryLimiter:
         self._turns.append(key)
 
     def _forget_full(self, now: int) -> None:
-        """Look at the next entries in turn, and drop those whose account is full."""
+        """Check the next entries in turn, and drop those whose account is full."""
         for _ in range(min(_LOOKED_AT, len(self._turns))):
             key = self._turns.popleft()
             if self._full_at[key] <= now:

@@ -1,15 +1,15 @@
 """Limits that many processes share through one Redis or Valkey. Needs the ``redis`` extra.
 
-Every charge is one script on the server's clock. While Redis cannot be asked, or has only just started, this process
-hands out its own share of every limit; a task asks again and again, and no request waits for a Redis that hangs but
-those that find it out.
+Every charge is one script on the server's clock. While Redis is unavailable, or has only just started, this process
+hands out its own share of every limit. A task keeps asking Redis meanwhile, so that only the requests that discover the
+outage wait for a Redis that hangs.
 
-How the limit holds through a restart of Redis that forgets everything (docs/limits.md has the whole argument): when
-the connection is lost a share starts empty, so all shares together admit no more than the rate since then; Redis admits
-nothing before it has run for ``SETTLE_SECONDS``, and then starts from empty accounts itself; and a share takes in and
-hands out only until the moment before which, by what Redis last said or did not say, it cannot decide again. A Redis
-that only keeps one waiting has lost nothing. Then the share is what it has always been, so that a pause of a tenth of a
-second refuses nobody who has been quiet.
+How the limit holds through a restart in which Redis loses its data (docs/limits.md has the whole argument): when the
+connection is lost, a share starts empty, so all shares together admit no more than the rate since then; Redis admits
+nothing before it has run for ``SETTLE_SECONDS``, and then starts from empty accounts too; and a share accrues and hands
+out only up to the moment before which, judging by its last answer or silence, Redis cannot decide again. A Redis that
+is only slow has lost nothing. Then the share keeps its accounts, so that a pause of a tenth of a second refuses no
+caller that has been idle.
 """
 
 from __future__ import annotations
@@ -38,24 +38,26 @@ with extra("spacekey[redis]"):
     from redis.exceptions import RedisError, ResponseError
 
 PROBE_SECONDS = 0.25
-"""How often Redis is asked whether it is back."""
+"""How often an unavailable Redis is asked again."""
 _LOOK = Limit(1, 1)
 
 log = logging.getLogger("spacekey.middleware")
 
 
 class RedisLimiter:
-    """For many processes. Made once, when the app is; nothing connects before the first charge.
+    """Limiter for many processes. Make it once, together with the app; it does not connect before the first charge.
 
     The server must not evict keys (``maxmemory-policy noeviction``, the default): an evicted key is a full account.
 
     :param url: ``redis://host:6379/0``, ``rediss://…`` or ``unix://…``.
-    :param processes: how many processes share the limits; while Redis is down each hands out that part of them.
-    :param timeout_seconds: how long Redis may take to answer. What takes longer counts as an outage.
-    :param prefix: of every key; the same for all who share limits, and nobody else's.
-    :param on_fallback: told True when this process falls back to its share, and False when Redis is asked again.
-    :param entries_max: how many keys a share tells apart.
-    :raises ConfigurationError: for a URL that is none, or a number that cannot be.
+    :param processes: how many processes share the limits; while Redis is unavailable each hands out that part of them.
+    :param timeout_seconds: how long Redis may take to answer. A slower answer counts as an outage.
+    :param prefix: prefix of every key; the same for all processes that share limits, and used by nothing else.
+    :param on_fallback: called with True when this process falls back to its share, and with False when it uses Redis
+        again.
+    :param entries_max: how many keys have an account of their own in a share.
+    :param clock: seconds, monotonic through suspension.
+    :raises ConfigurationError: for a malformed URL, or a number out of range.
     """
 
     def __init__(
@@ -79,8 +81,8 @@ class RedisLimiter:
         self._entries_max = entries_max
         self._clock = clock
         self._falls_back = False
-        self._forgotten = False  # in this outage, and the share has begun from nothing
-        self._asked_at = self._until = 0.0  # what Redis was asked last was no answer, and speaks for so long
+        self._forgotten = False  # in this outage, and the share has started empty
+        self._asked_at = self._until = 0.0  # when Redis was last asked in vain, and how long that holds
         self._share = self._new_share(None)
         self._probing: asyncio.Task[None] | None = None
 
@@ -90,7 +92,7 @@ class RedisLimiter:
         return self._falls_back
 
     def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:
-        """The share's decision while Redis is known to be out of reach; else None, and :meth:`charge` asks it."""
+        """Charge the share while Redis is known to be unavailable; else return None, and :meth:`charge` asks Redis."""
         if not self._falls_back:
             return None
         decision = self._share.charge_at_once(key, limit, cost)
@@ -118,8 +120,8 @@ class RedisLimiter:
         await self._accounts.aclose()
 
     def _fall_back(self, silence: Silence, asked_at: float) -> None:
-        """Hand out this process's share from now on; from nothing on, where Redis has forgotten what was admitted."""
-        known = asked_at <= self._until  # that nobody has decided since the time before
+        """Hand out this process's share from now on; it starts empty if Redis has forgotten what was admitted."""
+        known = asked_at <= self._until  # that Redis has decided nothing since it was last asked
         if silence.forgetful and not (self._forgotten and known):
             self._forgotten = True
             self._share = self._new_share(self._clock())
@@ -173,9 +175,9 @@ _DATABASE = re.compile("/?|/[0-9]{1,9}")
 
 
 def check_redis_url(url: str) -> None:
-    """Take a URL such as ``redis://:password@host:6379/0``, ``rediss://…`` or ``unix:///path``.
+    """Check a URL such as ``redis://:password@host:6379/0``, ``rediss://…`` or ``unix:///path``.
 
-    :raises ConfigurationError: saying what is wrong, and showing nothing of the URL: any part may be a password.
+    :raises ConfigurationError: with what is wrong, but no part of the URL, since any part may be a password.
     """
     try:
         parts = urlsplit(url)
@@ -239,14 +241,18 @@ if cost > 0 then
 end
 return {1, after}
 """
-"""One key; interval and settle in microseconds, burst and cost in charges. Answers {1, debt after it} when the charge
-was taken, {0, debt} when not, {-1, microseconds} while the server has only just started."""
+"""Script for one key. Interval and settle are in microseconds, burst and cost in charges.
+
+It answers {1, debt after it} if the charge was taken, {0, debt} if not, and {-1, microseconds} while the server has
+only just started."""
 
 
 SETTLE_SECONDS = 1.0
-"""For how long a Redis that has started decides nothing; the same for all that share one."""
+"""How long a Redis that has started decides nothing; the same for all processes that share one."""
 AWAY_SECONDS = 0.95
-"""How long a process relies on nobody having listened: a little less, for clocks that do not run quite alike."""
+"""How long a process relies on no server having listened.
+
+A little less than :data:`SETTLE_SECONDS`, because clocks do not run at quite the same speed."""
 CONNECTIONS_MAX = 32
 
 Result = TypeVar("Result")
@@ -254,7 +260,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Why Redis did not decide; whether it must have lost its memory, or may have; and for how long it goes on so."""
+    """Reason why Redis did not decide.
+
+    :param why: the reason, for the log.
+    :param forgetful: whether Redis has lost its data, or may have.
+    :param seconds: how long that goes on, counted from when Redis was asked.
+    """
 
     why: str
     forgetful: bool
@@ -262,12 +273,12 @@ class Silence:
 
 
 class SharedAccounts:
-    """The accounts in one Redis. Nothing connects before the first charge.
+    """Accounts in one Redis. It does not connect before the first charge.
 
     :param url: ``redis://host:6379/0``, ``rediss://…`` or ``unix://…``.
     :param timeout_seconds: how long an answer may take.
-    :param prefix: of every key.
-    :raises ConfigurationError: for a URL that is none.
+    :param prefix: prefix of every key.
+    :raises ConfigurationError: for a malformed URL.
     """
 
     def __init__(self, url: str, timeout_seconds: float, prefix: str) -> None:
@@ -277,14 +288,14 @@ class SharedAccounts:
         self._prefix = prefix
 
     async def charge(self, key: str, limit: Limit, cost: int) -> tuple[bool, int] | Silence:
-        """Whether the charge was taken, and the debt in microseconds; or why Redis did not decide."""
+        """Charge, and return whether that was taken and the debt in microseconds; or why Redis did not decide."""
         arguments = [interval_us(limit), burst_of(limit), cost, int(SETTLE_SECONDS * SECOND_US)]
         try:
             answer = await _within(self._timeout_seconds, self._run([self._prefix + key], arguments))
             code, number = int(answer[0]), int(answer[1])
         except TimeoutError:
             return Silence("it did not answer in time", forgetful=False, seconds=SETTLE_SECONDS)
-        except (RedisError, OSError) as error:  # of its text nothing is told: it may hold the URL with its password
+        except (RedisError, OSError) as error:  # its text is not shown: it may hold the URL with its password
             return Silence(type(error).__name__, not isinstance(error, ResponseError), AWAY_SECONDS)
         except (TypeError, ValueError, LookupError):
             return Silence("it answered with something else", forgetful=False, seconds=SETTLE_SECONDS)
@@ -293,9 +304,11 @@ class SharedAccounts:
         return code == 1, number
 
     async def _run(self, keys: list[str], arguments: list[int]) -> list[int]:
-        """What the script says. A connection that was lost only says that some server is gone, perhaps long since;
-        so one that is new is tried. When that fails as well, nobody decides anything until ``SETTLE_SECONDS`` from now.
-        If it was the answer that was lost, the charge is taken twice.
+        """Return the script's answer, and try once more on a new connection if the first one was lost.
+
+        A lost connection only shows that some server is gone, perhaps since long ago. If the new one fails as well, no
+        server decides anything until ``SETTLE_SECONDS`` from now. If only the answer was lost, the charge is taken
+        twice.
         """
         try:
             return cast("list[int]", await self._script(keys=keys, args=arguments))
@@ -309,10 +322,10 @@ class SharedAccounts:
 
 
 async def _within(seconds: float, call: Awaitable[Result]) -> Result:
-    """The call's result.
+    """Return the call's result.
 
-    :raises TimeoutError: when it took longer. An event loop that was busy itself for that long does not count: an
-        answer that lay there meanwhile is read first.
+    :raises TimeoutError: if it took longer. Time in which the event loop itself was busy does not count: an answer that
+        arrived meanwhile is read first.
     """
     task = asyncio.ensure_future(call)
     try:
@@ -332,9 +345,9 @@ _TURNS = 4
 
 
 def _client(url: str) -> Redis:
-    """A client that asks once; when it is asked again is for the limiter to say.
+    """Return a client that tries once; the limiter decides when to try again.
 
-    :raises ConfigurationError: for a URL that is none.
+    :raises ConfigurationError: for a malformed URL.
     """
     try:
         check_redis_url(url)
@@ -350,7 +363,7 @@ def _client(url: str) -> Redis:
             socket_connect_timeout=SETTLE_SECONDS,
             protocol=2,
         )
-        pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but takes the options
+        pool.connection_class(**pool.connection_kwargs)  # does not connect, but checks the options
     except (ValueError, TypeError, AttributeError, RedisError):
         raise ConfigurationError("the Redis URL: an option after its ? is none, or has a wrong value") from None
     return Redis.from_pool(pool)
