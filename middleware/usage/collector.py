@@ -1,9 +1,9 @@
-"""Usage: noted on the request path, flushed in batches by a task of its own.
+"""Usage, counted on the request path and flushed in batches by a task of its own.
 
-A request never waits for a flush, and a flush that fails costs nothing: what was not sent stays in memory, within a
-bound, and goes on being added up. Only the one batch whose fate is not known is set aside, to be sent again under the
-same number, which adds it once. What a crash loses is what was not flushed yet. A process may make the
-collector before it forks: each child counts for itself.
+A request never waits for a flush, and a flush that fails loses nothing: what was not sent stays in memory, within a
+bound, and goes on being added up. Only the one batch whose outcome is not known is set aside, to be sent again under
+the same number, which adds it once. A crash loses what was not flushed yet. A process may make the collector before it
+forks: each child counts for itself.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ CLOSE_SECONDS = 5.0
 
 
 class UsageCollector(UsageCounts):
-    """Collects what requests do with their tokens and sends it on. Give it to ``TokenMiddleware(usage=…)``.
+    """Collects what requests do with their tokens and sends it on. Pass it to ``TokenMiddleware(usage=…)``.
 
-    :param sink: keeps the batches.
-    :param flush_seconds: how long notes wait; also the most that a crash loses.
-    :param entries_max: how many (token, hour) are held while the sink does not answer; more is counted as ``lost``.
+    :param sink: stores the batches.
+    :param flush_seconds: how long counts wait; also the most that a crash loses.
+    :param entries_max: how many (token, hour) entries are held while the sink does not answer; more is counted as
+        ``lost``.
     :param close_seconds: how long closing waits for the last flush.
-    :param now: wall time; None is the machine's.
+    :param now: wall time; None for the machine's.
     :param clock: seconds, for ``lag_seconds``.
-    :raises ConfigurationError: for a number that cannot be.
+    :param sleep: waits for so many seconds, between flushes.
+    :raises ConfigurationError: for a number that is too small.
     """
 
     def __init__(
@@ -76,25 +78,25 @@ class UsageCollector(UsageCounts):
         self._task: asyncio.Task[None] | None = None
 
     def reset_after_fork(self) -> None:
-        """In the child of a fork: count from nothing, under a name of its own. The parent sends what it counted."""
+        """Start from zero in the child of a fork, under another name. The parent sends what it counted."""
         self.forget()
         self._begin()
 
     @property
     def waiting(self) -> int:
-        """How many (token, hour) are not known to be kept."""
+        """Number of (token, hour) entries that are not known to be stored."""
         return len(self) + (0 if self._in_doubt is None else len(self._in_doubt.uses))
 
     @property
     def lag_seconds(self) -> float:
-        """How long the oldest note has waited that is not known to be kept; 0 when there is none."""
+        """Age of the oldest count that is not known to be stored; 0 if there is none."""
         since = [moment for moment in (self._noted_since, self._in_doubt_since) if moment is not None]
         return self._clock() - min(since) if since else 0.0
 
     async def flush(self) -> None:
-        """Send what has been noted. A sink that does not answer is asked again by the next flush."""
+        """Send what has been counted. If the sink does not answer, the next flush sends it again."""
         async with self._flushing:
-            batches_max = 2 + len(self) // BATCH_ENTRIES_MAX  # what is noted meanwhile is the next flush's
+            batches_max = 2 + len(self) // BATCH_ENTRIES_MAX  # what is counted meanwhile is left to the next flush
             for _ in range(batches_max):
                 batch = self._in_doubt = self._in_doubt or self._next()
                 if batch is None:
@@ -104,7 +106,7 @@ class UsageCollector(UsageCounts):
                 except Unavailable as error:
                     log.warning("usage waits, %d rows: %s", self.waiting, error)
                     return
-                except Exception as error:  # noqa: BLE001 - it would fail for ever, and hold up all that follow
+                except Exception as error:  # noqa: BLE001 - the batch would fail forever, and block all that follow
                     self._lose(sum(use.requests for use in batch.uses), f"{type(error).__name__}: {error}")
                 else:
                     if left_out:
@@ -112,7 +114,7 @@ class UsageCollector(UsageCounts):
                 self._in_doubt = self._in_doubt_since = None
 
     async def aclose(self) -> None:
-        """Flush once more, for a bounded time, and close the sink. What is noted after that is lost."""
+        """Flush once more, for a bounded time, and close the sink. What is counted after that is lost."""
         self._closed = True
         if self._task is not None and self._runs:
             self._task.cancel()
@@ -125,7 +127,7 @@ class UsageCollector(UsageCounts):
         await self._sink.aclose()
 
     def _start(self) -> None:
-        """The first note starts the task, so that a collector may be made outside of an event loop."""
+        """Start the task at the first count, so that a collector may be made outside of an event loop."""
         if self._noted_since is None:
             self._noted_since = self._clock()
         if not (self._runs or self._closed):
@@ -133,12 +135,12 @@ class UsageCollector(UsageCounts):
 
     @property
     def _runs(self) -> bool:
-        """Whether the task is there; one whose event loop was closed, as between two tests, never runs again."""
+        """Whether the task runs; one whose event loop was closed, as between two tests, never runs again."""
         task = self._task
         return task is not None and not task.done() and not task.get_loop().is_closed()
 
     async def _run(self) -> None:
-        """Flush every few seconds; end when there is nothing more. The next note starts another task."""
+        """Flush at intervals until nothing is left. The next count starts another task."""
         while self.waiting:
             await self._sleep(self._flush_seconds)
             await self.flush()
@@ -148,7 +150,7 @@ class UsageCollector(UsageCounts):
         if not rows:
             return None
         self._in_doubt_since = self._noted_since
-        if not len(self):  # else it may be the oldest that are left, and how old those are is not known
+        if not len(self):  # else the oldest may be among those left, whose age is not known
             self._noted_since = None
         if self._reporter is None:
             self._reporter = secrets.token_hex(16)
@@ -161,27 +163,27 @@ class UsageCollector(UsageCounts):
 
 
 class Forked(Protocol):
-    """Something that two processes must not both go on with."""
+    """Object that two processes must not both go on with."""
 
     def reset_after_fork(self) -> None:
-        """Called in the child, before anything else of it runs; only its one thread is left there."""
+        """Reset the object in the child, before any other code runs there; only one thread is left."""
         ...
 
 
 def reset_in_forked_children(one: Forked) -> None:
-    """From now on, ``one`` starts anew in every child of this process, for as long as somebody holds it."""
+    """Reset ``one`` in every forked child of this process, for as long as ``one`` is in use."""
     _known().add(one)
 
 
 @cache
 def _known() -> WeakSet[Forked]:
-    """All of this process, under one registration: those that Python keeps are never given back."""
+    """Return the objects to reset, under one registration for the process, because Python never removes any."""
     known: WeakSet[Forked] = WeakSet()
 
     def reset_all() -> None:
         for one in list(known):
             one.reset_after_fork()
 
-    if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
+    if hasattr(os, "register_at_fork"):  # a system without it does not fork
         os.register_at_fork(after_in_child=reset_all)
     return known

@@ -1,6 +1,6 @@
-"""What requests did with their tokens, counted in memory: a few dictionary operations a request, and a bound.
+"""Usage of tokens, counted in memory: a few dictionary operations a request, and a bound.
 
-It belongs to one event loop: every note is made there, and nothing in a note waits.
+It belongs to one event loop: every request is counted there, and counting never waits.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from spacekey.domain.usage import TokenUse
 ENTRIES_MAX = 100_000
 ROW_SCOPES_MAX = 500
 SCOPES_TAKEN_MAX = 2_000
-"""A cut ends with the entry that comes to so many scopes, so that a batch stays small on the wire."""
+"""Number of scopes after which no further entry is taken, so that a batch stays small on the wire."""
 
 ENTRY_SETS_MAX = 32
-"""How many sets of scopes an entry keeps as they are. What comes beyond that is kept in one, which says as much."""
+"""How many sets of scopes an entry keeps as they are. Any further ones are merged into one, which loses nothing."""
 
 _HOUR_SECONDS = 3_600.0
 _NO_SCOPE: frozenset[str] = frozenset()
@@ -34,8 +34,9 @@ class UsageCounts:
     """Counts of each token in each hour, until they are taken.
 
     :param now: wall time, for the hour and the last use. None reads the machine's, which costs less as plain seconds.
-    :param entries_max: how many (token, hour) are held; what comes beyond it is only counted as lost.
-    :param wake: called when there is something to be taken.
+    :param entries_max: how many (token, hour) entries are held; requests beyond that are only counted as lost.
+    :param wake: called when there is something to take.
+    :raises ConfigurationError: if ``entries_max`` is below 1.
     """
 
     def __init__(
@@ -49,20 +50,20 @@ class UsageCounts:
         self.forget()
 
     def forget(self) -> None:
-        """Begin again with nothing counted."""
+        """Start from zero."""
         self.lost = 0
-        """Requests that found no room, came too late or whose batch was given up. Nobody counts them any more."""
+        """Requests that found no room, came too late or whose batch was given up. They are not counted anywhere."""
         self._entries: dict[str, _Entry] = {}
         self._past: deque[dict[str, _Entry]] = deque()
         self._past_entries = 0
         self._since = self._until = 0.0
 
     def __len__(self) -> int:
-        """How many (token, hour) wait to be taken."""
+        """Return the number of (token, hour) entries that wait to be taken."""
         return len(self._entries) + self._past_entries
 
     def allowed(self, token_id: str, client: Client, scopes: frozenset[str] = _NO_SCOPE) -> None:
-        """A request was let through, by these scopes."""
+        """Count a request that was admitted by these scopes."""
         now = self._now()
         entry = self._entries.get(token_id) if self._since <= now < self._until else None
         if entry is None:
@@ -79,19 +80,19 @@ class UsageCounts:
                 entry.add(scopes)
 
     def denied(self, token_id: str, client: Client) -> None:
-        """A good token lacked a scope."""
+        """Count a request whose token is valid but lacks a scope."""
         entry = self._noted(token_id, client)
         if entry is not None:
             entry.denied += 1
 
     def limited(self, token_id: str, client: Client) -> None:
-        """A good token was over its limit."""
+        """Count a request whose token is valid but over its limit."""
         entry = self._noted(token_id, client)
         if entry is not None:
             entry.limited += 1
 
     def refused(self, token_id: str) -> None:
-        """A known token is not good any more. That is a denial and no use."""
+        """Count a request with a known token that is no longer valid: a denial, and not a use."""
         now = self._now()
         entry = self._entry(token_id, now)
         if entry is not None:
@@ -99,7 +100,7 @@ class UsageCounts:
             entry.at = entry.at if entry.used else now
 
     def seen(self, token_id: str) -> None:
-        """The token was good, in a request that is counted elsewhere."""
+        """Record that the token was valid in a request that is counted elsewhere."""
         now = self._now()
         entry = self._entry(token_id, now, requests=0)
         if entry is not None:
@@ -107,7 +108,10 @@ class UsageCounts:
             entry.used = True
 
     def take(self, entries_max: int) -> list[TokenUse]:
-        """Take out up to so many (token, hour), the oldest hours first; nobody but the caller has them then."""
+        """Remove and return up to ``entries_max`` (token, hour) entries, the oldest hours first.
+
+        The caller must keep them: they are stored nowhere else.
+        """
         rows: list[TokenUse] = []
         scopes = 0
         while entries_max > 0 and len(self) and scopes < SCOPES_TAKEN_MAX:
@@ -128,7 +132,7 @@ class UsageCounts:
         return entry
 
     def _entry(self, token_id: str, now: float, *, requests: int = 1) -> _Entry | None:
-        """The token's entry in this hour; None when there is no room for one."""
+        """Return the token's entry in this hour; None if there is no room for one."""
         if not self._since <= now < self._until:
             self._start_hour(now)
         entry = self._entries.get(token_id)
@@ -141,14 +145,14 @@ class UsageCounts:
         return entry
 
     def _oldest(self) -> dict[str, _Entry]:
-        """The oldest hour that holds something; what is about to be taken out of it is no longer counted."""
+        """Return the oldest hour that is not empty; the entry to be taken out of it is no longer counted."""
         if not self._past:
             return self._entries
         self._past_entries -= 1
         return self._past[0] if len(self._past[0]) > 1 else self._past.popleft()
 
     def _start_hour(self, now: float) -> None:
-        """Begin another hour: the next one, or an earlier one when the clock was set back."""
+        """Start another hour: the next one, or an earlier one if the clock was set back."""
         if self._entries:
             self._past.append(self._entries)
             self._past_entries += len(self._entries)
@@ -168,7 +172,7 @@ class _Entry:
         self.client: Client = None
         self.used = False
         self.scopes: set[frozenset[str]] = set()
-        """Sets as the rules have them: to find one of those again costs next to nothing, the latest not even that."""
+        """Sets as the rules have them: finding one of them again costs next to nothing, and the latest even less."""
         self.others: set[str] | None = None
         self.latest: frozenset[str] | None = None
 
@@ -183,7 +187,7 @@ class _Entry:
 
 
 def _rows(token_id: str, entry: _Entry) -> Iterator[TokenUse]:
-    """One row, and more without counts where the scopes are too many for it."""
+    """Yield one row, and more without counts if there are too many scopes for it."""
     at = datetime.fromtimestamp(entry.at, UTC)
     scopes = sorted(_NO_SCOPE.union(entry.others or (), *entry.scopes))
     yield TokenUse(

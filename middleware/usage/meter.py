@@ -1,4 +1,4 @@
-"""What one request costs its token's limit, and what it counts as in its token's usage: each once."""
+"""Charge one request to its token's limit, and count it in its token's usage: once each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEMBER = Kind.MEMBER
 
 
 class Counted(Enum):
-    """What a request of a good token counts as."""
+    """Category in which a request of a valid token is counted."""
 
     ALLOWED = "allowed"
     DENIED = "denied"
@@ -30,7 +30,7 @@ class Counted(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Metering:
-    """What an app charges and counts; the settings of :class:`~spacekey.middleware.TokenMiddleware`.
+    """Settings of :class:`~spacekey.middleware.TokenMiddleware` for what an app charges and counts.
 
     :param limits: charges limits; None charges nothing.
     :param limit: one limit for every caller, instead of the principal's own.
@@ -41,7 +41,7 @@ class Metering:
     limit: Limit | None = None
     usage: UsageCounter | None = None
     pending: Counted | None = field(init=False)
-    """What a request counts as before anything is known: ALLOWED, or None if nothing is counted."""
+    """Category of a request before anything is known: ALLOWED, or None if nothing is counted."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pending", None if self.usage is None else Counted.ALLOWED)
@@ -61,9 +61,9 @@ class RequestMeter:
         self._paid = 0
         self._scopes = NO_SCOPES
         self.decision: Decision | None = None
-        """The state of the token's limit; None before it was charged, and if there is none."""
+        """State of the token's limit; None before it was charged, and if there is none."""
         self.pending = metering.pending
-        """What the connection will count as, as far as is known; None when there is nothing left to count."""
+        """Category of the connection, as far as is known; None if nothing is left to count."""
 
     @property
     def limits(self) -> bool:
@@ -71,7 +71,10 @@ class RequestMeter:
         return self._metering.limits is not None
 
     def charge_at_once(self, principal: Principal, access: Access) -> bool:
-        """Charge the connection, once; whether its limit admits it. False may mean that :meth:`charge` must decide."""
+        """Charge the connection, once, and return whether its limit admits it.
+
+        False may mean that :meth:`charge` must decide.
+        """
         decision = self.decision
         if decision is None:
             limits, limit, cost = self._metering.limits, self._limit_of(principal), cost_of(access)
@@ -80,12 +83,15 @@ class RequestMeter:
             self._paid = cost
             try:
                 decision = self.decision = limits.charge_at_once(principal.limit_key, limit, cost)
-            except Exception as error:  # noqa: BLE001 - charge() tries again, and lets the request pass
+            except Exception as error:  # noqa: BLE001 - charge() tries again, and admits the request if that fails too
                 log.error("the limiter failed with %s", type(error).__name__)
         return decision is not None and decision.allowed
 
     async def charge(self, principal: Principal, cost: int) -> bool:
-        """Charge the connection, once; whether its limit admits it. A limiter that fails keeps out no caller."""
+        """Charge the connection, once, and return whether its limit admits it.
+
+        A limiter that fails refuses no caller.
+        """
         if self.decision is None and cost:
             self.decision = await self._charged(principal, cost)
             self._paid = cost
@@ -108,7 +114,7 @@ class RequestMeter:
         return decision
 
     def restart(self) -> None:
-        """Forget the charge: the connection has another caller now."""
+        """Forget the charge, because the connection has another caller now."""
         self.decision = None
 
     def used(self, access: Access, principal: Principal) -> None:
@@ -116,14 +122,15 @@ class RequestMeter:
         self._scopes |= scopes_used(access, principal)
 
     def refused(self, *, unavailable: bool) -> None:
-        """Note that the connection was refused by a rule, or could not be decided and does not count."""
+        """Record that a rule refused the connection, or that no decision was possible, which does not count."""
         uncounted = unavailable or self._metering.usage is None
         self.pending = None if uncounted else Counted.DENIED
 
     def record_operation(self, scopes: frozenset[str] | None, outcome: Outcome | None) -> None:
         """Record a GraphQL operation that was admitted by these scopes, or refused (None).
 
-        On a WebSocket, or after an answer that has begun, it is a request of its own; else the request's own purpose.
+        On a WebSocket, or after the response has begun, it counts as a request of its own; else it is what the request
+        is for.
         """
         counted = Counted.DENIED if scopes is None else Counted.ALLOWED
         if self.pending is None:
@@ -133,7 +140,7 @@ class RequestMeter:
             self._scopes |= scopes or NO_SCOPES
 
     def count(self, outcome: Outcome | None, admitted: Access | None) -> None:
-        """Count the connection, once: when its answer begins, or when it ended without one.
+        """Count the connection, once: when its response begins, or when it ended without one.
 
         :param admitted: the declaration that the connection satisfied last.
         """
@@ -169,7 +176,7 @@ class RequestMeter:
 
 
 def cost_of(access: Access) -> int:
-    """Return what a connection costs that is admitted by this declaration."""
+    """Return the cost of a connection that this declaration admits."""
     return 1 if not isinstance(access, Requirement) or access.cost is None else access.cost
 
 
