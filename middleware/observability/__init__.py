@@ -1,1 +1,1 @@
-"""What a protected app tells of its tokens: Prometheus metrics and OpenTelemetry."""
+"""Observability of a protected app: Prometheus metrics and OpenTelemetry."""

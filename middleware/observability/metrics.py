@@ -1,4 +1,4 @@
-"""What a protected app counts of its tokens, for Prometheus. Nothing per tenant or token: labels are closed sets.
+"""Prometheus metrics of a protected app. Nothing per tenant or token: labels are closed sets.
 
 metrics = AppMetrics()
 verifier = RemoteVerifier(url, token, observer=metrics)
@@ -28,11 +28,11 @@ _ANSWERS = [
     *(("refused", reason.value) for reason in Reason),
     ("valid", ""),
 ]
-"""Every series there can be. They begin at 0, so that a rate sees the first of each."""
+"""Every possible series. They begin at 0, so that a rate includes the first of each."""
 
 
 def answer_of(outcome: Outcome) -> tuple[str, str]:
-    """The words for an outcome: the answer, and the reason of a refusal, else nothing."""
+    """Return the labels of an outcome: the answer, and the reason of a refusal or an empty string."""
     match outcome:
         case Refused():
             return "refused", outcome.reason.value
@@ -42,14 +42,14 @@ def answer_of(outcome: Outcome) -> tuple[str, str]:
             return "absent", ""
         case Valid():
             return "valid", ""
-        case _:  # also what is no outcome at all: nobody may be counted as valid by mistake
+        case _:  # also for an object that is not an outcome: no caller may count as valid by mistake
             return "cannot_tell", ""
 
 
 class AppMetrics:
-    """The counts of one process. It observes verifiers, limiters and ``TokenMiddleware(on_outcome=…)``.
+    """Metrics of one process, which observe verifiers, limiters and ``TokenMiddleware(on_outcome=…)``.
 
-    :param caching: whether there is a cache to be told of.
+    :param caching: whether there is a cache to observe.
     """
 
     def __init__(self, *, caching: bool = True) -> None:
@@ -63,25 +63,25 @@ class AppMetrics:
         self._usage: UsageCollector | None = None
 
     def outcome(self, _connection: HTTPConnection, outcome: Outcome) -> None:
-        """Count one answer to credentials: this is ``TokenMiddleware``'s ``on_outcome``."""
+        """Count one outcome of credentials. This is ``TokenMiddleware``'s ``on_outcome``."""
         self.verification(outcome)
 
     def verification(self, outcome: Outcome) -> None:
-        """Count one answer to credentials."""
+        """Count one outcome of credentials."""
         self._verifications[answer_of(outcome)] += 1
 
     def hit(self) -> None:
-        """Count an answer from memory."""
+        """Count a verdict from the cache."""
         if self._lookups is not None:
             self._lookups["hit"] += 1
 
     def miss(self) -> None:
-        """Count one that had to be read."""
+        """Count a verdict that had to be read."""
         if self._lookups is not None:
             self._lookups["miss"] += 1
 
     def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
-        """Count a read, and keep T where it came with it."""
+        """Record a read, and T if it came with the answer."""
         self._reads.add(seconds)
         self._unanswered += not answered
         if staleness_seconds is not None:
@@ -92,19 +92,19 @@ class AppMetrics:
         self._decisions["allowed" if allowed else "limited"] += 1
 
     def limits_fall_back(self, fallen_back: bool) -> None:
-        """Redis cannot be asked, and this process hands out its own share; or it can be asked again."""
+        """Record that this process hands out its own share since Redis is unavailable, or uses Redis again."""
         self._limits_fallback = fallen_back
 
     def follow(self, usage: UsageCollector | None) -> None:
-        """Show what waits in this collector, and what it lost."""
+        """Report what waits in this collector, and what it has lost."""
         self._usage = usage
 
     def families(self) -> list[Family]:
-        """Everything, as it is now."""
+        """Return all metrics with their present values."""
         return [*self._of_verifications(), *self._of_limits(), *self._of_usage()]
 
     def text(self) -> str:
-        """Everything, in the exposition format."""
+        """Return all metrics in the exposition format."""
         return exposition(self.families())
 
     def _of_verifications(self) -> list[Family]:
@@ -166,7 +166,10 @@ class AppMetrics:
 
 
 def metrics_endpoint(metrics: AppMetrics) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that shows them. Say who may see it: ``Route("/metrics", public(metrics_endpoint(metrics)))``."""
+    """Return an endpoint that serves the metrics.
+
+    Declare who may read them: ``Route("/metrics", public(metrics_endpoint(metrics)))``.
+    """
 
     async def show(_request: Request) -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
@@ -177,13 +180,13 @@ def metrics_endpoint(metrics: AppMetrics) -> Callable[[Request], Awaitable[Respo
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 READ_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds for reads: a read of SQLite takes some ten microseconds, a deadline a second or two."""
+"""Upper bounds for reads: a read of SQLite takes some ten microseconds, a deadline is a second or two."""
 
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class Sample(NamedTuple):
-    """One line: a value, its labels, and what comes behind the family's name."""
+    """One line: a value, its labels, and the suffix of the family's name."""
 
     value: float
     labels: Mapping[str, str] = {}
@@ -191,7 +194,7 @@ class Sample(NamedTuple):
 
 
 class Family(NamedTuple):
-    """One metric with its help and all its samples. The unit is part of the name: seconds, or a plain number."""
+    """One metric with its help text and all its samples. The unit is part of the name: seconds, or a plain number."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -202,7 +205,7 @@ class Family(NamedTuple):
 class Histogram:
     """Counts values in seconds by fixed upper bounds.
 
-    :param bounds: in ascending order; what is above the last one counts too.
+    :param bounds: in ascending order; values above the last one are counted too.
     """
 
     def __init__(self, bounds: Sequence[float] = READ_SECONDS) -> None:
@@ -216,7 +219,7 @@ class Histogram:
         self._sum += seconds
 
     def samples(self) -> list[Sample]:
-        """Every bucket with all that lies at or below its bound, then the sum and the count."""
+        """Return every bucket with the number of values at or below its bound, then the sum and the count."""
         found, so_far = [], 0
         for bound, count in zip((*map(_number, self._bounds), "+Inf"), self._counts, strict=True):
             so_far += count
@@ -225,7 +228,7 @@ class Histogram:
 
 
 def exposition(families: Iterable[Family]) -> str:
-    """All families as text."""
+    """Return all families as text."""
     return "".join(f"{line}\n" for family in families for line in _lines(family))
 
 

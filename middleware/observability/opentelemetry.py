@@ -4,8 +4,8 @@
     verifier = telemetry.verifier(RemoteVerifier(url, token, observer=telemetry))
     Middleware(TokenMiddleware, verifier=verifier, on_outcome=telemetry.outcome)
 
-Where they go is the app's SDK's business; without one everything here does nothing. Token ids go into spans, never
-into metrics; secrets go nowhere.
+The app's SDK decides where they go; without an SDK nothing is recorded. Token ids are in spans, never in metrics;
+secrets are in neither.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from spacekey.middleware.verifiers.wrapper import VerifierWrapper
 from .metrics import READ_SECONDS, answer_of
 
 SCOPE = "spacekey"
-"""The instrumentation scope of all of it."""
+"""Instrumentation scope of all spans and metrics."""
 SPAN = "spacekey.verify"
 
 
 class Telemetry:
     """Observes verifiers, limiters and ``TokenMiddleware(on_outcome=…)``, as ``AppMetrics`` does.
 
-    :param tracer_provider: None takes the global one, also when that is set later.
+    :param tracer_provider: None for the global one, even if that is set later.
     :param meter_provider: the same.
     """
 
@@ -62,25 +62,25 @@ class Telemetry:
         self._fallback = meter.create_gauge("spacekey.limit.fallback", "1", "1 while Redis cannot be asked")
 
     def verifier(self, inner: VerifiesSecrets) -> TracedVerifier:
-        """Another verifier with a span around each verification that has to be waited for."""
+        """Return a verifier that adds a span to each verification of ``inner`` that has to be waited for."""
         return TracedVerifier(inner, self._tracer)
 
     def outcome(self, _connection: HTTPConnection, outcome: Outcome) -> None:
-        """Count one answer and write it on the current span: this is ``TokenMiddleware``'s ``on_outcome``."""
+        """Count one outcome and record it on the current span. This is ``TokenMiddleware``'s ``on_outcome``."""
         answer, reason = answer_of(outcome)
         self._verifications.add(1, {"answer": answer, "reason": reason})
         _describe(trace.get_current_span(), outcome)
 
     def hit(self) -> None:
-        """Count an answer from memory."""
+        """Count a verdict from the cache."""
         self._lookups.add(1, {"result": "hit"})
 
     def miss(self) -> None:
-        """Count one that had to be read."""
+        """Count a verdict that had to be read."""
         self._lookups.add(1, {"result": "miss"})
 
     def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
-        """Record a read, and T where it came with it."""
+        """Record a read, and T if it came with the answer."""
         self._reads.record(seconds, {"answered": answered})
         if staleness_seconds is not None:
             self._staleness.set(staleness_seconds)
@@ -90,11 +90,11 @@ class Telemetry:
         self._decisions.add(1, {"decision": "allowed" if allowed else "limited"})
 
     def limits_fall_back(self, fallen_back: bool) -> None:
-        """Redis cannot be asked, and this process hands out its own share; or it can be asked again."""
+        """Record that this process hands out its own share since Redis is unavailable, or uses Redis again."""
         self._fallback.set(int(fallen_back))
 
     def follow(self, usage: UsageCollector | None) -> None:
-        """Show what waits in this collector, and what it lost. Once: what is shown cannot be taken back."""
+        """Report what waits in this collector, and what it has lost. Call it once: instruments cannot be removed."""
         if usage is None:
             return
         meter = self._meter
@@ -104,7 +104,7 @@ class Telemetry:
 
 
 class TracedVerifier(VerifierWrapper):
-    """Another verifier, each of whose verifications is a span. What it says is passed on as it is.
+    """Wrapper around a verifier that makes a span of each verification and returns its verdict unchanged.
 
     ``peek`` makes none: it answers in less time than a span takes.
     """
@@ -114,7 +114,7 @@ class TracedVerifier(VerifierWrapper):
         self._tracer = tracer
 
     async def verify(self, secret: Secret) -> Verdict:
-        """See :class:`spacekey.domain.verifier.Verifier`."""
+        """Return the wrapped verifier's verdict, with a span around the verification."""
         # The exception's text stays out of the span: a driver may have put the secret into it.
         with self._tracer.start_as_current_span(SPAN, record_exception=False, set_status_on_exception=False) as span:
             known = self._known(secret)
@@ -133,7 +133,7 @@ class TracedVerifier(VerifierWrapper):
     def _known(self, secret: Secret) -> Verdict | None:
         try:
             return self.peek(secret.bearer())
-        except Exception:  # noqa: BLE001 - then it is verified, as without a span
+        except Exception:  # noqa: BLE001 - verify() is called instead, as without a span
             return None
 
 
