@@ -1,12 +1,12 @@
-"""API tokens for any Starlette or FastAPI app: who is calling, and may they.
+"""API tokens for any Starlette or FastAPI app: who is calling, and what they may do.
 
     app = Starlette(
         routes=[Route("/jobs", requires("jobs:read")(list_jobs)), Route("/health", public(health))],
         middleware=[Middleware(TokenMiddleware, verifier=verifier)],
     )
 
-More, each in its own module so that nothing is loaded unasked: ``remote`` (needs httpx), ``fastapi``, ``graphql``
-(needs strawberry), ``testing``.
+Each of these has a module of its own, so that it is loaded only if it is used: ``remote`` (needs httpx), ``fastapi``,
+``graphql`` (needs strawberry), ``testing``.
 """
 
 from spacekey.domain.rule import all_of, any_of

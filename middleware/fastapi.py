@@ -1,10 +1,10 @@
-"""The same rules as a FastAPI dependency, which shows its scopes in the OpenAPI document.
+"""Rules as FastAPI dependencies, which show their scopes in the OpenAPI document.
 
     @app.get("/jobs", dependencies=[Depends(Scoped("jobs:read"))])
     @app.get("/me")
     async def me(caller: Annotated[Principal, Security(Scoped("jobs:read"))]): …
 
-Where TokenMiddleware sees the route, it refuses before the body is read; the dependency itself enforces everywhere.
+If TokenMiddleware sees the route, it refuses before the body is read; the dependency itself enforces everywhere.
 """
 
 import inspect
@@ -32,22 +32,23 @@ from .request_auth import auth_of
 
 
 class _Bearer(SecurityBase):
-    """The security scheme of the OpenAPI document. Scopes beside an ``http`` scheme are allowed since OpenAPI 3.1."""
+    """Security scheme of the OpenAPI document. Scopes beside an ``http`` scheme are allowed since OpenAPI 3.1."""
 
     def __init__(self) -> None:
         self.scheme_name = "Spacekey"
         self.model = HTTPBearerModel(description="An API token, as `Authorization: Bearer …`.")
 
     async def __call__(self) -> None:
-        """Nothing to do: :class:`Scoped` decides."""
+        """Do nothing: :class:`Scoped` decides."""
 
 
 class Scoped:
-    """A dependency that requires scopes and answers with the principal; takes what ``requires`` takes.
+    """Dependency that requires scopes and returns the principal.
 
     ``Security(Scoped("a"), scopes=["b"])`` requires both. The OpenAPI document shows the scopes of the rule's first
     alternative, which always suffice.
 
+    :param parts: the same as for ``requires``, as are ``space`` and ``environment``.
     :raises RuleError: for a string that is not a scope name.
     """
 
@@ -66,7 +67,7 @@ class Scoped:
 
     @property
     def dependency(self) -> NoReturn:
-        """What FastAPI asks of what stands in ``dependencies=[…]``, where this cannot stand by itself.
+        """Refuse to be an item of ``dependencies=[…]``, where FastAPI reads this attribute.
 
         :raises ConfigurationError: always.
         """
@@ -75,12 +76,12 @@ class Scoped:
     async def __call__(
         self, connection: HTTPConnection, security_scopes: SecurityScopes, scheme: None = None
     ) -> Principal:
-        """The principal, when it satisfies the rule.
+        """Return the principal if it satisfies the rule.
 
-        :raises HTTPException: with the refusal's status, challenge and a sentence; where the app handles no HTTP
+        :raises HTTPException: with the refusal's status, challenge and a sentence; if the app does not handle HTTP
             exceptions itself, the refusal's problem document is sent.
         """
-        del scheme  # only there to be seen in the OpenAPI document
+        del scheme  # only for the OpenAPI document
         added = security_scopes.scopes
         requirement = self.requirement & requires(*added) if added else self.requirement
         auth = auth_of(connection.scope)
@@ -95,7 +96,7 @@ def declare_docs(app: FastAPI, declaration: Declaration) -> None:
     """Declare who may see FastAPI's own pages: the OpenAPI document and the pages that show it.
 
     :param declaration: ``public``, ``optional``, ``requires(…)``, or a scope or rule as a short form of ``requires``.
-    :raises RuleError: when it is none of them.
+    :raises RuleError: if it is none of these.
     """
     declare = decorator(access_from(declaration))
     paths = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}

@@ -1,4 +1,4 @@
-"""The caller of one request or WebSocket: who it is, what it may do, and what the app sends and receives meanwhile."""
+"""The caller of one request or WebSocket: authentication, authorization, and the messages between app and server."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("spacekey.middleware")
 
 KEY = "spacekey"
-"""The key of the :class:`RequestAuth` in the ASGI scope."""
+"""Key of the :class:`RequestAuth` in the ASGI scope."""
 
 NOT_READ = Malformed("not read yet")
-"""Stands for credentials that were not read yet."""
+"""Stands for credentials that have not been read yet."""
 
 ANONYMOUS = UnauthenticatedUser()
-"""Starlette's user without credentials; it has no state, so one will do."""
+"""Starlette's unauthenticated user; it has no state, so one instance is enough."""
 
 Observer = Callable[[HTTPConnection, Outcome], None]
 WorkspaceOf = Callable[[str], Awaitable[str | None]]
@@ -72,7 +72,7 @@ _CLOSE_REASONS = {401: UNAUTHORIZED, 503: UNAVAILABLE}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one :class:`~spacekey.middleware.TokenMiddleware` that requests need; see there."""
+    """Settings of one :class:`~spacekey.middleware.TokenMiddleware` that requests need; see there."""
 
     authenticator: Authenticator
     realm: str
@@ -92,7 +92,7 @@ class Settings:
         return answer if isinstance(answer, str | CannotTell) else None
 
     def observe(self, scope: Scope, outcome: Outcome) -> None:
-        """Log what the caller is not told, and tell the observer. Secrets reach neither."""
+        """Log what the caller is not told, and call the observer. Neither gets a secret."""
         if isinstance(outcome, Refused):
             log.info("credentials refused: %s, token %s", outcome.reason, outcome.token_id)
         elif isinstance(outcome, CannotTell) and not isinstance(outcome, Flooded):
@@ -108,13 +108,13 @@ class Settings:
 
 
 class RequestAuth:
-    """What is known of the caller of one request or WebSocket, and the one decision about each route it reaches.
+    """Authentication and authorization of one request or WebSocket.
 
     The middleware makes one for each connection and puts it into the scope. Credentials are verified at most once, when
     a route first needs them; until then ``scope["user"]`` is what another middleware has set, or else Starlette's
     unauthenticated user.
 
-    :param sent: the credentials of a WebSocket, which were taken out of its handshake already.
+    :param sent: the credentials of a WebSocket, which have already been taken out of its handshake.
     """
 
     __slots__ = (
@@ -154,12 +154,12 @@ class RequestAuth:
         self._has_received = False
         self._is_open = False
         self.admitted: Access | None = None
-        """The declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
+        """Declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
         metering = settings.metering
         self.meter = None if metering is None else RequestMeter(metering, scope.get("client"))
         self.stream: WatchedStream | None = None
-        """What passes between server and app, if the connection lasts: a WebSocket, or a response of several parts."""
-        if "user" not in scope or scope.get(KEY) is not None:  # another authentication's user stays, see _settle()
+        """Messages between server and app, if the connection lasts: a WebSocket, or a response in several parts."""
+        if "user" not in scope or scope.get(KEY) is not None:  # another middleware's user is kept, see _settle()
             scope["user"] = ANONYMOUS
             scope["auth"] = NO_CREDENTIALS
         elif "auth" not in scope:
@@ -168,12 +168,12 @@ class RequestAuth:
 
     @property
     def realm(self) -> str:
-        """The realm of challenges."""
+        """Realm of challenges."""
         return self._settings.realm
 
     @property
     def outcome(self) -> Outcome | None:
-        """What the credentials came to; None as long as they were not verified."""
+        """Outcome of the credentials; None as long as they have not been verified."""
         return self._outcome
 
     async def authenticate(self) -> Outcome:
@@ -183,7 +183,7 @@ class RequestAuth:
     async def authenticate_with(self, secret: Secret) -> Outcome:
         """Verify credentials that came later on the same connection, such as those of GraphQL's ``connection_init``.
 
-        They replace what was there: a connection speaks for one principal at a time.
+        They replace the earlier ones: a connection has one principal at a time.
         """
         self._sent = secret
         meter = self.meter
@@ -199,19 +199,22 @@ class RequestAuth:
         return outcome
 
     def enter(self, scope: Scope) -> None:
-        """Go on in this scope: a middleware may have handed on a copy of the one that the connection began with."""
+        """Continue with this scope.
+
+        A middleware may have passed on a copy of the one that the connection began with.
+        """
         self._scope = scope
 
     def close(self) -> None:
-        """The app's call is over: count the connection if its answer never began, and let go of the scope.
+        """Count the connection if its response never began, and release the scope. Called when the app's call is over.
 
-        The two refer to each other; apart they are freed at once, not by the garbage collector.
+        Scope and ``RequestAuth`` refer to each other; apart they are freed at once, not by the garbage collector.
         """
         self.count()
         self._scope[KEY] = None
 
     def has_admitted(self, access: Access) -> bool:
-        """Whether ``access`` is what the connection was last found to satisfy, at these path parameters if it has some.
+        """Return whether the connection was last found to satisfy ``access``, at these path parameters if it has some.
 
         Further down a path, the same rule may be bound to another parameter of the same name.
         """
@@ -220,9 +223,10 @@ class RequestAuth:
         return not isinstance(access, Requirement) or not access.spaces or self._admitted_at == self._path_params
 
     def authorize_cached(self, access: Access) -> bool:
-        """Whether the connection may enter, if that is known without waiting. After False, :meth:`authorize` decides.
+        """Return whether the connection is admitted, if that is known without waiting.
 
-        Runs for every request to a protected route, and so avoids calls that :meth:`authorize` can afford.
+        After False, :meth:`authorize` decides. Runs for every request to a protected route, and so avoids calls that
+        :meth:`authorize` can afford.
         """
         if self.has_admitted(access):
             return True
@@ -243,9 +247,9 @@ class RequestAuth:
         return True
 
     async def authorize(self, access: Access | None) -> Response | None:
-        """Decide whether the connection may enter what declares ``access``.
+        """Decide whether the connection is admitted to an endpoint that declares ``access``.
 
-        :param access: None if nothing was declared: refused without a look at credentials.
+        :param access: None if nothing is declared; the connection is then refused without a look at its credentials.
         :returns: the response that refuses it; None admits it.
         """
         if access is None:
@@ -274,19 +278,19 @@ class RequestAuth:
             self.meter.record_operation(scopes, self._outcome)
 
     async def charge_operation(self, cost: int) -> Decision | None:
-        """Charge what a GraphQL operation costs; None if there is nothing left to charge."""
+        """Charge the cost of a GraphQL operation; None if there is nothing left to charge."""
         outcome, over_http = self._outcome, self._scope["type"] == "http"
         if self.meter is None or not isinstance(outcome, Valid):
             return None
         return await self.meter.charge_operation(outcome.principal, cost, over_http=over_http)
 
     def count(self) -> None:
-        """Count the connection as usage of its token, once: when its answer begins, or when it ended without one."""
+        """Count the connection as usage of its token, once: when its response begins, or when it ended without one."""
         if self.meter is not None and self.meter.pending is not None:
             self.meter.count(self._outcome, self.admitted)
 
     def send(self, message: Message) -> Awaitable[None]:
-        """The app's ``send`` over HTTP. A response that depends on credentials gets ``Vary`` and limit headers."""
+        """Send a message over HTTP. A response that depends on credentials gets ``Vary`` and limit headers."""
         if self._outcome is not None:
             if message["type"] == "http.response.start":
                 self.count()
@@ -299,19 +303,22 @@ class RequestAuth:
         return self._send(message)
 
     def send_to_websocket(self, message: Message) -> Awaitable[None]:
-        """The app's ``send`` over a WebSocket, which is counted when it is accepted and not when it ends."""
+        """Send a message over a WebSocket, which is counted when it is accepted and not when it ends."""
         self.count()
         return self._send(message)
 
     def receive(self) -> Awaitable[Message]:
-        """The app's ``receive`` over HTTP. An app that listens on after the first message learns of the end."""
+        """Receive a message over HTTP.
+
+        An app that keeps receiving after the first message is told when the connection is ended.
+        """
         if self._has_received or self.stream is not None:
             return self._response_stream().receive()
         self._has_received = True
         return self._receive()
 
     def open(self) -> None:
-        """From now on the connection lasts, and its credentials are verified again and again."""
+        """Mark the connection as one that lasts: from now on its credentials are verified again at intervals."""
         if not self._is_open:
             self._is_open = True
             self._follow()
@@ -371,7 +378,8 @@ class RequestAuth:
     def _settle(self, outcome: Outcome) -> Outcome:
         """Keep the outcome, and make its principal the connection's user.
 
-        Without credentials the user of another authentication middleware stays; refused ones are nobody's.
+        Without credentials the user of another authentication middleware is kept; refused ones give an unauthenticated
+        user.
         """
         self._keep_admitted()
         self.admitted = None
@@ -423,7 +431,8 @@ class RequestAuth:
     ) -> Response | None:
         """Return the response that refuses the principal; None if it satisfies the requirement.
 
-        A space's token is good in its space; a workspace's where the app can tell which workspace owns the space.
+        A space's token is admitted to its own space; a workspace's token if the app can tell that the workspace owns
+        the space.
         """
         decision = evaluate(requirement, principal, path_params)
         if isinstance(decision, DependsOnSpaces):
@@ -448,28 +457,28 @@ class RequestAuth:
         return None
 
     def _requirements(self) -> list[tuple[Requirement, Mapping[str, Any]]]:
-        """Return every requirement that the connection satisfied, with the path parameters at which it did."""
+        """Return every requirement that the connection satisfied, with the path parameters at that time."""
         every = [*self._also_admitted, (self.admitted, self._admitted_at)]
         return [(access, at) for access, at in every if isinstance(access, Requirement)]
 
     def _follow(self) -> None:
-        """Have the credentials that count now verified again for as long as the connection lasts."""
+        """Have the current credentials verified again for as long as the connection lasts."""
         if self.stream is not None and isinstance(self._outcome, Valid):
             self.stream.follow(self._credential(self._outcome.principal), self._review, self._ended)
 
     def _credential(self, principal: Principal) -> Credential:
         authenticator, secret = self._settings.authenticator, self._credentials()
-        if not isinstance(secret, Secret):  # what the fallback accepts is known to it alone, by the connection
+        if not isinstance(secret, Secret):  # only the fallback knows what it accepts, from the connection
             ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
             return Credential(id(self), ask_again, _unknown, principal)
         spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
-        # Where the app must be asked whose a space is, its answer concerns only the connections of that space.
+        # If the app must be asked who owns a space, its answer concerns only the connections of that space.
         peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
         key = (id(authenticator), secret.digest(), spaces)
         return Credential(key, partial(authenticator.authenticate, self._scope, secret), peek, principal)
 
     async def _review(self, valid: Valid) -> CloseReason | None:
-        """Decide whether the connection may go on under a newer answer, whose principal it then has."""
+        """Decide whether the connection may go on under a newer verdict, and take over its principal."""
         before = self._outcome
         for requirement, path_params in self._requirements():
             refusal = await self._denial(requirement, valid.principal, path_params)
@@ -494,7 +503,7 @@ class RequestAuth:
 def auth_of(scope: Scope) -> RequestAuth:
     """Return the :class:`RequestAuth` of a connection.
 
-    :raises ConfigurationError: if no TokenMiddleware stands before the endpoint.
+    :raises ConfigurationError: if there is no TokenMiddleware in front of the endpoint.
     """
     auth = scope.get(KEY)
     if isinstance(auth, RequestAuth):
@@ -504,4 +513,4 @@ def auth_of(scope: Scope) -> RequestAuth:
 
 
 def _unknown() -> None:
-    """Know nothing without waiting."""
+    """Return no verdict: nothing is known without waiting."""

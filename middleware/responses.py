@@ -1,6 +1,6 @@
 """Refusals as responses: RFC 9457 problem details with the challenges of RFC 6750 §3, WebSocket close codes, ``Vary``.
 
-Every refusal of one sort is byte-identical whatever the reason was: reasons go to logs, never to callers.
+All refusals of one kind are byte-identical, whatever the reason: reasons go to logs, never to callers.
 """
 
 import json
@@ -18,18 +18,18 @@ WEBSOCKET_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 4503}
 Header = tuple[bytes, bytes]
 
 VARY = (b"vary", b"Authorization")
-"""For a response that was decided by a token, or by its absence."""
+"""For a response that depends on a token, or on its absence."""
 VARY_BY_COOKIE = (b"vary", b"Authorization, Cookie")
-"""For one that the app's ``fallback`` was asked about."""
+"""For a response that also depends on the app's ``fallback``."""
 VARY_BY_ORIGIN = (b"vary", b"Authorization, Cookie, Origin, Sec-Fetch-Site")
-"""For one that also needed an allowed origin."""
+"""For a response that also depends on an allowed origin."""
 
 _TOKEN_LACKS = ("The token lacks a scope.", "No token may do this.")
 _MEMBER_LACKS = ("Your role lacks a scope.", "Nobody may do this.")
 
 
 class ProblemResponse(Response):
-    """A response whose body is a problem document (RFC 9457 §3)."""
+    """Response whose body is a problem document (RFC 9457 §3)."""
 
     media_type = PROBLEM_TYPE
 
@@ -43,7 +43,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **members: object,
 ) -> ProblemResponse:
-    """A problem document.
+    """Return a problem document.
 
     :param code: a stable name such as ``invalid_token``; becomes the ``type`` URN and the ``code`` member.
     :param members: extension members (RFC 9457 §3.2), JSON values.
@@ -60,7 +60,7 @@ def problem(
 
 
 def challenge(realm: str, error: str | None = None, description: str | None = None, scopes: Sequence[str] = ()) -> str:
-    """The value of ``WWW-Authenticate`` (RFC 6750 §3): realm, then error, description and scope when given."""
+    """Return a ``WWW-Authenticate`` value (RFC 6750 §3): realm, then error, description and scope if given."""
     parts = [f"realm={_quoted(realm)}"]
     if error is not None:
         parts.append(f"error={_quoted(error)}")
@@ -72,7 +72,7 @@ def challenge(realm: str, error: str | None = None, description: str | None = No
 
 
 def credentials_absent(realm: str) -> ProblemResponse:
-    """401 without an error code: no credentials were sent (RFC 6750 §3.1, last paragraph)."""
+    """Return 401 without an error code: no credentials were sent (RFC 6750 §3.1, last paragraph)."""
     return problem(
         401,
         "unauthenticated",
@@ -83,7 +83,7 @@ def credentials_absent(realm: str) -> ProblemResponse:
 
 
 def token_refused(realm: str) -> ProblemResponse:
-    """401 ``invalid_token``, the same for every reason."""
+    """Return 401 ``invalid_token``, the same for every reason."""
     detail = "The token is not valid."
     return problem(
         401,
@@ -95,7 +95,7 @@ def token_refused(realm: str) -> ProblemResponse:
 
 
 def request_malformed(realm: str) -> ProblemResponse:
-    """400 ``invalid_request``: two credentials, or a header that is not one."""
+    """Return 400 ``invalid_request``: for two credentials, or a malformed header."""
     detail = "Send one token, as 'Authorization: Bearer <token>'."
     return problem(
         400,
@@ -107,10 +107,10 @@ def request_malformed(realm: str) -> ProblemResponse:
 
 
 def scope_missing(realm: str, missing: Sequence[str], *, member: bool = False) -> ProblemResponse:
-    """403 ``insufficient_scope``.
+    """Return 403 ``insufficient_scope``.
 
-    :param missing: the smallest set of scopes to add; empty when none would help.
-    :param member: it was a signed-in person who asked, and no token.
+    :param missing: the smallest set of scopes to add; empty if none would help.
+    :param member: whether the caller is a signed-in person and not a token.
     """
     lacking, never = _MEMBER_LACKS if member else _TOKEN_LACKS
     detail = lacking if missing else never
@@ -125,25 +125,27 @@ def scope_missing(realm: str, missing: Sequence[str], *, member: bool = False) -
 
 
 def forbidden(*, member: bool = False) -> ProblemResponse:
-    """403 where no scope would help: another space's path, or a route nobody declared a rule for.
+    """Return 403 for a refusal that no scope would change: another space's path, or a route without a declared rule.
 
-    :param member: it was a signed-in person who asked, and no token.
+    :param member: whether the caller is a signed-in person and not a token.
     """
     who = "You" if member else "The token"
     return problem(403, "forbidden", "Forbidden", f"{who} may not do this here.", headers=_headers())
 
 
 def cross_origin() -> ProblemResponse:
-    """403 ``cross_origin``: credentials that a browser attaches by itself, from a page that may not use them."""
+    """Return 403 ``cross_origin``: credentials that a browser attaches by itself, from a page that may not use them."""
     detail = "A signed-in browser may only do this from this server's own pages. Programs send a token."
     headers = {**_headers(), "Vary": "Authorization, Cookie, Origin, Sec-Fetch-Site"}
     return problem(403, "cross_origin", "Cross-origin request", detail, headers=headers)
 
 
 def rate_limited(retry_after_seconds: int | None) -> ProblemResponse:
-    """429 (RFC 6585 §4): the token's limit is used up. ``violated-policies`` as draft-ietf-httpapi-ratelimit-headers.
+    """Return 429 (RFC 6585 §4): the token's limit is used up.
 
-    :param retry_after_seconds: None when waiting would not help.
+    ``violated-policies`` is as in draft-ietf-httpapi-ratelimit-headers.
+
+    :param retry_after_seconds: None if waiting would not help.
     """
     if retry_after_seconds is None:
         detail, later = "This costs more at once than the token's limit allows.", {}
@@ -154,7 +156,7 @@ def rate_limited(retry_after_seconds: int | None) -> ProblemResponse:
 
 
 def refusals_limited(retry_after_seconds: int) -> ProblemResponse:
-    """429: too many secrets from this address were refused. Says nothing of the one that was sent."""
+    """Return 429: too many secrets from this address were refused. It tells nothing about the one that was sent."""
     return problem(
         429,
         "too_many_refusals",
@@ -165,7 +167,7 @@ def refusals_limited(retry_after_seconds: int) -> ProblemResponse:
 
 
 def work_limited(retry_after_seconds: int) -> ProblemResponse:
-    """429: too much work was done for callers without valid credentials at this address."""
+    """Return 429: too much work was done for callers without valid credentials at this address."""
     return problem(
         429,
         "too_much_work",
@@ -176,7 +178,7 @@ def work_limited(retry_after_seconds: int) -> ProblemResponse:
 
 
 def cannot_tell(retry_after_seconds: int = 1) -> ProblemResponse:
-    """503 with ``Retry-After``: the store could not be asked in time. Never a denial, never an acceptance."""
+    """Return 503 with ``Retry-After``: the store could not be asked in time. Never a denial, never an acceptance."""
     return problem(
         503,
         "unavailable",
@@ -187,7 +189,7 @@ def cannot_tell(retry_after_seconds: int = 1) -> ProblemResponse:
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
-    """Send ``response``; to a WebSocket as a denial response where the server can, else as a close code."""
+    """Send ``response``; to a WebSocket as a denial response if the server supports it, else as a close code."""
     if scope["type"] == "http" or can_deny_with_response(scope):
         await response(scope, receive, send)
         return
@@ -195,19 +197,20 @@ async def refuse(scope: Scope, receive: Receive, send: Send, response: Response)
 
 
 def can_deny_with_response(scope: Scope) -> bool:
-    """Whether the server speaks the ASGI extension "WebSocket Denial Response"."""
+    """Return whether the server supports the ASGI extension "WebSocket Denial Response"."""
     return "websocket.http.response" in (scope.get("extensions") or {})
 
 
 def close_code(response: Response) -> int:
-    """The WebSocket close code that stands for the response's status."""
+    """Return the WebSocket close code for the response's status."""
     return WEBSOCKET_CODES.get(response.status_code, 4403)
 
 
 def with_vary(headers: Sequence[Header], vary: Header) -> list[Header]:
-    """Return the headers with the names of ``vary`` in ``Vary``, those that are not there yet; none if it is ``*``.
+    """Return the headers with the names in ``vary`` added to ``Vary``; unchanged if they are there, or if it is ``*``.
 
-    A new list: an app may send the same response to others, who were let in without a look at credentials.
+    The list is a new one, because an app may send the same response to callers that were admitted without a look at
+    their credentials.
     """
     merged = list(headers)
     named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]

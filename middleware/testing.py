@@ -1,4 +1,4 @@
-"""Test a protected app without a Spacekey.
+"""Tests of a protected app without a Spacekey.
 
 with tokens(app, scopes=["jobs:read"]) as token:
     response = client.get("/jobs", headers=token.headers)
@@ -27,29 +27,29 @@ _MIDDLEWARE_DEPTH_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class TestToken:
-    """A token to test with, and the verifier that knows it."""
+    """Token to test with, and the verifier that knows it."""
 
-    __test__ = False  # no test itself, whatever pytest thinks of its name
+    __test__ = False  # not a test, although its name looks like one to pytest
 
     secret: Secret
     verifier: MemoryVerifier
 
     @property
     def headers(self) -> dict[str, str]:
-        """For HTTP requests."""
+        """Headers for HTTP requests."""
         return {"Authorization": f"Bearer {self.secret.reveal()}"}
 
     @property
     def subprotocols(self) -> list[str]:
-        """For WebSockets, where a browser cannot send headers."""
+        """Subprotocols for WebSockets, since browsers cannot send headers there."""
         return [SUBPROTOCOL, self.secret.reveal()]
 
     def revoke(self) -> None:
-        """From now on it is refused."""
+        """Revoke the token: it is refused from now on."""
         self.verifier.refuse(self.secret, Reason.REVOKED)
 
     def disable(self) -> None:
-        """From now on it is refused as disabled."""
+        """Disable the token: it is refused from now on."""
         self.verifier.refuse(self.secret, Reason.DISABLED)
 
 
@@ -65,14 +65,14 @@ def tokens(
     limit: Limit | None = None,
     expires_at: datetime | None = None,
 ) -> Iterator[TestToken]:
-    """A token with these scopes, which ``app`` accepts inside the ``with`` block.
+    """Yield a token with these scopes, which ``app`` accepts inside the ``with`` block.
 
-    With ``app``, its TokenMiddleware asks an in-memory verifier instead of its own until the block ends, and nothing is
-    reported as usage. Of several, one around another, that is the outermost; a mounted app that has one of its own is
-    given here itself. Without ``app``, build one with ``token.verifier``. More tokens:
+    With ``app``, its TokenMiddleware asks an in-memory verifier instead of its own until the block ends, and no usage
+    is reported. If there are several, one around another, that is the outermost; pass a mounted app with one of its own
+    here itself. Without ``app``, build one with ``token.verifier``. More tokens:
     ``token.verifier.issue("jobs:create")``.
 
-    :raises ConfigurationError: when no TokenMiddleware can be found in ``app``, or ``scopes`` is one string.
+    :raises ConfigurationError: if there is no TokenMiddleware in ``app``, or ``scopes`` is one string.
     """
     verifier = MemoryVerifier()
     secret = verifier.issue(
@@ -101,12 +101,12 @@ def tokens(
 
 
 def undeclared_routes(app: ASGIApp) -> list[str]:
-    """The routes for which the app would not start, one line each: ``["GET /jobs"]``; empty when all are declared.
+    """Return the routes for which the app would not start, such as ``["GET /jobs"]``; empty if all are declared.
 
-    For a test that nothing was forgotten: it needs no server, no lifespan and no verifier that answers.
+    For a test that no route was forgotten: it needs no server, no lifespan and no verifier that answers.
 
-    :raises ConfigurationError: what else would keep the app from starting, such as a rule that names a scope wrongly;
-        or there is no TokenMiddleware in ``app``.
+    :raises ConfigurationError: for anything else that would keep the app from starting, such as a rule that names a
+        scope wrongly, or if there is no TokenMiddleware in ``app``.
     """
     return _middleware_of(app).policy.compile({"type": "lifespan", "app": app})
 

@@ -1,4 +1,4 @@
-"""The middleware itself: raw ASGI, for HTTP and WebSockets."""
+"""The middleware itself, as raw ASGI for HTTP and WebSockets."""
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -28,46 +28,48 @@ if TYPE_CHECKING:
 
 
 class TokenMiddleware:
-    """Turns tokens into principals and keeps everybody out of routes that did not ask for them.
+    """Authenticates callers by their tokens, and admits them only where a route's declaration allows it.
 
-    Add it as ``Starlette(middleware=[Middleware(TokenMiddleware, verifier=…)])`` or wrap an app with it. The
-    principal sits in ``scope["user"]`` and its scopes, with "authenticated", in ``scope["auth"]``, once a rule has
-    asked; on public routes nothing is verified.
+    Add it as ``Starlette(middleware=[Middleware(TokenMiddleware, verifier=…)])`` or wrap an app with it. Once a rule
+    has needed the principal, it is in ``scope["user"]`` and its scopes, with "authenticated", are in ``scope["auth"]``;
+    on public routes nothing is verified.
 
     :param app: the app behind it.
-    :param verifier: says who a secret belongs to: a :class:`~spacekey.domain.verifier.Verifier`, or any object with an
+    :param verifier: turns secrets into principals: a :class:`~spacekey.domain.verifier.Verifier`, or any object with an
         async ``verify``.
     :param realm: named in every challenge (RFC 9110 §11.5); printable ASCII.
     :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
     :param deadline_seconds: how long a verification may take before the answer is 503.
-    :param fallback: asked when the request carries no Bearer credentials: session cookies, or an older scheme.
-        Browsers attach cookies, Basic and Negotiate by themselves, so what it accepts counts on requests that may
-        change something (every method but GET, HEAD and OPTIONS, and every WebSocket) only where they come from the
-        app's own origin; else the answer is 403 ``cross_origin``. It is async and returns ``Absent()`` when there is
-        nothing for it.
+    :param fallback: authenticates requests without Bearer credentials, such as by session cookies or an older scheme.
+        Browsers attach cookies, Basic and Negotiate by themselves, so for requests that may change something (every
+        method but GET, HEAD and OPTIONS, and every WebSocket) such credentials count only if the request comes from the
+        app's own origin; else the answer is 403 ``cross_origin``. It is async and returns ``Absent()`` if it finds no
+        credentials.
     :param allowed_origins: other origins whose pages may use it, such as ``https://app.example.com``. None turns the
         check off, for a fallback that reads nothing that browsers send by themselves.
-    :param on_outcome: told of every answer and its reason; gets the connection, never raises into the request.
-    :param workspace_of: the workspace id of a space id. With it, workspace tokens may pass rules that bind a path
-        parameter to a space; without it, only the space's own tokens do.
-    :param rules: (method, path template) → rule, for endpoints that cannot be touched. Method ``*`` is any,
+    :param on_outcome: called with the connection and every outcome, including its reason. An exception that it raises
+        is logged and does not affect the request.
+    :param workspace_of: returns the workspace id of a space id. With it, workspace tokens may satisfy rules that bind a
+        path parameter to a space; without it, only the space's own tokens do.
+    :param rules: (method, path template) → rule, for endpoints that cannot be edited. Method ``*`` is any,
         ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
     :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
-    :param known_scopes: a rule that names another scope fails start-up. None takes the verifier's own, where it has
-        some, as the embedded verifier has its catalogs', and no ``fallback`` may bring others.
-    :param limits: holds tokens to their plans' limits; each request with a valid token is charged once. See
-        docs/limits.md. Whoever made it closes it.
+    :param known_scopes: a rule that names any other scope fails start-up. None takes the verifier's own, if it has
+        some, as the embedded verifier has its catalogs', unless there is a ``fallback``, which may bring others.
+    :param limits: enforces the limits of tokens' plans; each request with a valid token is charged once. See
+        docs/limits.md. It is closed by the code that made it.
     :param limit: one limit for every caller of this app, people signed in by ``fallback`` included, instead of the
         limit of each token's plan; for an API that is not what plans pay for. Needs ``limits``.
-    :param flood: holds up secrets from addresses that send too many made-up ones.
-    :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, where
-        it has one, as the embedded and the remote verifier have. See docs/usage.md.
-    :param recheck_seconds: for how long an answer is relied on while a WebSocket or a streaming response is open; see
+    :param flood: answers 429 to addresses that send too many made-up secrets; see
+        :class:`~spacekey.middleware.limits.flood.RefusalFlood`.
+    :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, if it
+        has one, as the embedded and the remote verifier have. See docs/usage.md.
+    :param recheck_seconds: how long a verdict is relied on while a WebSocket or a streaming response is open; see
         docs/long-lived.md.
-    :raises ConfigurationError: for a setting that cannot be.
+    :raises ConfigurationError: for an invalid setting.
     """
 
-    __spacekey_access__ = PUBLIC  # to a TokenMiddleware around this one: it keeps its routes itself
+    __spacekey_access__ = PUBLIC  # for a TokenMiddleware around this one, which guards its own routes
 
     def __init__(
         self,
@@ -148,7 +150,7 @@ class TokenMiddleware:
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
         stream = WatchedWebSocket(self.settings.rechecker, receive, send)
-        # The subprotocols hold a secret that the app must not come across, so it is taken at once.
+        # The subprotocols hold a secret that the app must not see, so it is taken out at once.
         auth = RequestAuth(self.settings, scope, stream.receive, stream.send, credentials_of(scope))
         auth.stream = stream
         stream.opened = auth.open
@@ -156,14 +158,17 @@ class TokenMiddleware:
         try:
             await self.app(scope, stream.receive, _answering_pair(send) if paired else send)
         except ConnectionEnded:
-            pass  # an app that sent to a client that has gone
+            pass  # the app sent on a connection that was ended
         finally:
             auth.close()
             await stream.drain()
 
 
 def _answering_pair(send: Send) -> Send:
-    """A browser wants one of its offered subprotocols back: ours, unless the app chose one of its own."""
+    """Return a ``send`` that answers with our subprotocol, unless the app chose one of its own.
+
+    A browser expects one of its offered subprotocols back.
+    """
 
     async def sending(message: Message) -> None:
         if message["type"] == "websocket.accept" and message.get("subprotocol") is None:

@@ -1,4 +1,4 @@
-"""Settings that would start and then refuse everything: looked at when they are given, with what to write instead."""
+"""Checks of settings that would start and then refuse everything; errors say what to write instead."""
 
 import asyncio
 import functools
@@ -15,9 +15,9 @@ from spacekey.domain.secret import ENVIRONMENTS
 
 
 def check_environment(environment: object) -> None:
-    """An app's environment, None for all.
+    """Check an app's environment; None is any.
 
-    :raises ConfigurationError: for one that no token has.
+    :raises ConfigurationError: for an environment that no token has.
     """
     if environment is not None and environment not in ENVIRONMENTS:
         listed = " or ".join(repr(each) for each in ENVIRONMENTS)
@@ -25,9 +25,9 @@ def check_environment(environment: object) -> None:
 
 
 def check_part(part: object) -> None:
-    """One of the parts that ``requires`` takes.
+    """Check one of the parts that ``requires`` takes.
 
-    :raises RuleError: for what is neither a scope nor a rule.
+    :raises RuleError: if it is neither a scope nor a rule.
     """
     if isinstance(part, list | tuple | set | frozenset):
         listed = ", ".join(repr(each) for each in part)
@@ -40,9 +40,9 @@ def check_part(part: object) -> None:
 
 
 def check_verifier(verifier: object) -> None:
-    """What has an async ``verify``, and is no class.
+    """Check that an object has an async ``verify`` and is not a class.
 
-    :raises ConfigurationError: for anything else.
+    :raises ConfigurationError: if not.
     """
     if isinstance(verifier, type):
         raise ConfigurationError(f"verifier={verifier.__name__}: that is a class; write {verifier.__name__}(…)")
@@ -53,10 +53,10 @@ def check_verifier(verifier: object) -> None:
 
 
 def check_async(name: str, function: object, answers: str) -> None:
-    """An async function of the app's own that must answer something; None for none.
+    """Check an async function of the app's own that must return an answer; None if the app has none.
 
-    :param answers: what it answers, for the message.
-    :raises ConfigurationError: for anything else, and for one that is annotated to return None.
+    :param answers: what it returns, for the message.
+    :raises ConfigurationError: for anything else, and for a function that is annotated to return None.
     """
     if function is None:
         return
@@ -70,9 +70,9 @@ def check_async(name: str, function: object, answers: str) -> None:
 
 
 def check_not_async(name: str, function: object) -> None:
-    """A plain function of the app's own that is told something; None for none.
+    """Check a plain function of the app's own that observes events; None if the app has none.
 
-    :raises ConfigurationError: for an async one, which would never run, and for what cannot be called.
+    :raises ConfigurationError: for an async function, which would never run, and for an object that cannot be called.
     """
     if function is None:
         return
@@ -87,17 +87,17 @@ def check_not_async(name: str, function: object) -> None:
 
 
 def _called(function: Any) -> Any:
-    """The function that runs when this is called: behind a partial, or an object's own ``__call__``."""
+    """Return the function that a call runs: the one inside a partial, or an object's own ``__call__``."""
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) or inspect.iscoroutinefunction(function) else type(function).__call__
 
 
 def check_event_loop() -> None:
-    """What runs this.
+    """Check the event loop that runs this code.
 
-    :raises ConfigurationError: if it is not asyncio: deadlines, the cache's shared reads, the timer of open connections
-        and the database drivers need it.
+    :raises ConfigurationError: if it is not asyncio's: deadlines, the cache's shared reads, the timer of open
+        connections and the database drivers need it.
     """
     try:
         asyncio.get_running_loop()
@@ -118,9 +118,9 @@ def check_seconds(name: str, seconds: object) -> None:
 
 
 def checked_scopes(name: str, scopes: Iterable[str]) -> frozenset[str]:
-    """Several scopes; one string is a collection of its letters, which nobody means.
+    """Return several scopes as a set. One string is refused, because its letters would become the scopes.
 
-    :raises ConfigurationError: for a string, or for what holds no strings.
+    :raises ConfigurationError: for a string, or for a collection of anything but strings.
     """
     if isinstance(scopes, str | bytes):
         raise ConfigurationError(f"{name}={scopes!r}: write a list of scopes, [{scopes!r}]")
@@ -131,9 +131,9 @@ def checked_scopes(name: str, scopes: Iterable[str]) -> frozenset[str]:
 
 
 def check_own_token(token: object) -> None:
-    """The text of the token that an app sends in its own name.
+    """Check the text of the token that an app sends in its own name.
 
-    :raises ConfigurationError: when there is none, as where an environment variable is not set, or it cannot be sent.
+    :raises ConfigurationError: if it is missing, as when an environment variable is not set, or cannot be sent.
     """
     if not isinstance(token, str) or not token.strip():
         raise ConfigurationError("token: there is none; is the environment variable set that it comes from?")
@@ -142,10 +142,10 @@ def check_own_token(token: object) -> None:
 
 
 def flaw_in(principal: object) -> str | None:
-    """What is wrong with it, with what to write instead; None for a principal that can be relied on.
+    """Return what is wrong with a principal and what to write instead; None if it can be relied on.
 
-    A flaw would pass unseen where it counts: a string of scopes is a set of letters, and a kind that only looks like
-    one is held to none of the rules of its kind.
+    A flaw would go unnoticed in the decision that relies on it: a string of scopes is a set of letters, and a value
+    that only looks like a kind is subject to none of the rules of its kind.
     """
     if not isinstance(principal, Principal):
         return f"{type(principal).__name__} is no Principal"
@@ -198,7 +198,7 @@ CAUSES_MAX = 5
 
 
 def places_of(error: BaseException) -> str:
-    """The exception's type and the places it went through, innermost last; then the same of what led to it."""
+    """Return the exception's type and the places that raised it, innermost last; then the same for its causes."""
     lines: list[str] = []
     led: BaseException | None = error
     for _ in range(CAUSES_MAX):
@@ -219,6 +219,6 @@ def _places(traceback: TracebackType | None) -> list[str]:
 
 
 def is_being_cancelled() -> bool:
-    """Whether somebody cancelled the task that runs this, and not only something that it waited for."""
+    """Return whether the task that runs this was cancelled, and not only something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
