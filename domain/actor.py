@@ -1,4 +1,4 @@
-"""Who did something: one shape in the audit log, in lists and in every interface."""
+"""Actors: who did something, in one shape for the audit log, lists and every interface."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from enum import StrEnum
 from .ids import KEY, USER, id_prefix
 
 OPERATOR_ID = "operator"
-"""The id of the operator: the command line on the server itself."""
+"""Id of the operator: the command line on the server itself."""
 
 SYSTEM_ID = "system"
-"""The id of Spacekey itself, where it acts on its own account, such as writing a checkpoint."""
+"""Id of Spacekey itself, when it acts on its own account, such as to write a checkpoint."""
 
 UNKNOWN_PERSON_ID = "unknown"
-"""The id of a person who failed to sign in and whose account could not be told."""
+"""Id of a person who failed to sign in and whose account is not known."""
 
 _LEGACY_UNKNOWN_PERSON_ID = "nobody"
 
 
 class ActorKind(StrEnum):
-    """What an actor is."""
+    """Kind of an actor."""
 
     PERSON = "person"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
@@ -32,10 +32,10 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did something.
+    """Person, token, operator, service or system that did something.
 
-    ``kind`` and ``id`` identify; ``name`` is what they were called at that moment, is chosen by people, may equal
-    anyone else's, and is empty once a person was erased.
+    ``kind`` and ``id`` identify it. ``name`` is its name at that moment: people choose it, it need not be unique, and
+    it is empty once a person was erased.
     """
 
     kind: ActorKind
@@ -50,7 +50,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}", re.ASCII)
 
 
 def is_actor_id(text: str) -> bool:
-    """Whether an actor can have this id: a name with a blank, a capital letter or an ``@`` cannot be one."""
+    """Return whether an actor can have this id: a name with a blank, a capital letter or an ``@`` cannot be one."""
     return _ID.fullmatch(text) is not None
 
 

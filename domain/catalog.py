@@ -1,7 +1,7 @@
-"""One product's words: scopes, shorthands, presets, roles, plans and key prefix.
+"""Vocabulary of one product: scopes, shorthands, presets, roles, plans and key prefix.
 
 A catalog is data. What it allows is computed here: :func:`expand` turns grants into scopes, and
-:func:`effective_scopes` cuts them to what the workspace's plan, policy and roles allow now.
+:func:`effective_scopes` reduces them to those that the workspace's plan, policy and roles allow now.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES
 
 OWNER_ROLE = "owner"
-"""The role every catalog has and no workspace can change: somebody must always be able to set things right."""
+"""Role that every catalog has and no workspace can change, so that any other setting can always be corrected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shorthand:
-    """A name that expands to scopes when a request is authorized."""
+    """Name that expands to scopes when a request is authorized."""
 
     name: str
     title: str
@@ -28,7 +28,7 @@ class Shorthand:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A list the create form fills in; the token then holds the single scopes."""
+    """List that the create form fills in; the token then holds the single scopes."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class UseCase:
-    """A recommendation shown when choosing: who it is for, and what to grant or which preset to take."""
+    """Recommendation shown when choosing: who it is for, and what to grant or which preset to take."""
 
     title: str
     grants: tuple[str, ...]
@@ -47,7 +47,7 @@ class UseCase:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A shorthand that members and workspace tokens hold. ``grants`` are scopes, shorthands and management scopes."""
+    """Shorthand that members and workspace tokens hold. ``grants`` are scopes, shorthands and management scopes."""
 
     name: str
     title: str
@@ -57,11 +57,12 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a workspace has paid for.
+    """Plan that a workspace has paid for.
 
-    ``tokens_max`` bounds tokens that are not revoked or deleted: None is no bound, 0 means that tokens are no part
-    of the plan, and then tokens that exist have no scopes. ``scopes`` None allows all of the catalog's scopes.
-    ``self_service`` says that a member who may edit the workspace may choose the plan; others are the operator's.
+    ``tokens_max`` bounds the tokens that are not revoked or deleted. None is no bound; 0 means that the plan does not
+    include tokens, and existing tokens then have no scopes. ``scopes`` None allows all of the catalog's scopes.
+    ``self_service`` says that a member who may edit the workspace may choose the plan; others are the operator's to
+    give.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A workspace's own limits on its tokens. Lifetimes are whole seconds; None is no limit."""
+    """Limits that a workspace sets on its own tokens. Lifetimes are whole seconds; None is no limit."""
 
     lifetime_seconds_max: int | None = None
     lifetime_seconds_default: int | None = None
@@ -84,9 +85,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything one product differs in from another. Read it with :mod:`spacekey.domain.catalog_file`.
+    """Description of one product, with everything in which it differs from others.
 
-    ``one_role`` says that a token's grants are exactly one role: neither scopes nor shorthands, nor several roles.
+    Read it with :mod:`spacekey.domain.catalog_file`. ``one_role`` says that a token's grants are exactly one role:
+    neither scopes nor shorthands, nor several roles.
     """
 
     name: str
@@ -111,11 +113,11 @@ class Catalog:
 
 
 RoleTable = Mapping[str, Role]
-"""The roles that exist in one workspace: the catalog's, as the workspace configured them."""
+"""Roles that exist in one workspace: the catalog's, as the workspace configured them."""
 
 
 def role_table(catalog: Catalog, configured: Mapping[str, Role | None]) -> dict[str, Role]:
-    """The catalog's roles overlaid with a workspace's own. None removes a role; the owner role never changes."""
+    """Return the catalog's roles overlaid with a workspace's own. None removes a role; the owner role never changes."""
     table = dict(catalog.roles)
     for name, role in configured.items():
         if name == OWNER_ROLE:
@@ -128,7 +130,7 @@ def role_table(catalog: Catalog, configured: Mapping[str, Role | None]) -> dict[
 
 
 def grantable(catalog: Catalog, kind: Kind, roles: RoleTable) -> frozenset[str]:
-    """Every name that may stand in the grants of a token of this kind."""
+    """Return every name that the grants of a token of this kind may include."""
     names = frozenset() if catalog.one_role else catalog.known_scopes | frozenset(catalog.shorthands)
     if kind is not Kind.WORKSPACE:
         return names
@@ -137,7 +139,7 @@ def grantable(catalog: Catalog, kind: Kind, roles: RoleTable) -> frozenset[str]:
 
 
 def expand(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
-    """Grants → scopes, through roles and shorthands. Names that no longer exist expand to nothing."""
+    """Return the scopes of grants, through roles and shorthands. Names that no longer exist expand to nothing."""
     scopes: set[str] = set()
     for grant in grants:
         if grant in catalog.known_scopes:
@@ -145,15 +147,16 @@ def expand(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozens
         elif (shorthand := catalog.shorthands.get(grant)) is not None:
             scopes |= shorthand.scopes
         elif (role := roles.get(grant)) is not None:
-            # A role's grants are scopes and shorthands; a role inside a role would be a way round the ceiling rule.
+            # A role's grants are scopes and shorthands; a role inside a role would bypass the ceiling rule.
             scopes |= expand(catalog, role.grants, {})
     return frozenset(scopes)
 
 
 def unresolved(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
-    """The names among the grants that mean nothing now, those inside roles included.
+    """Return the names among the grants that mean nothing now, those inside roles included.
 
-    They are no longer scopes, shorthands or roles, and may be again: a role restored, a scope back in the catalog.
+    They are no longer scopes, shorthands or roles, but may become so again: if a role is restored, or a scope returns
+    to the catalog.
     """
     gone: set[str] = set()
     for grant in grants:
@@ -173,10 +176,11 @@ def effective_scopes(
     plan: Plan | None,
     policy: Policy,
 ) -> frozenset[str]:
-    """expand(grants) ∩ what plan, policy and roles allow now.
+    """Return the scopes of the grants that plan, policy and roles allow now.
 
-    The plan bounds the product's scopes for everybody; for tokens a plan without tokens leaves nothing at all, and
-    the policy's allowed scopes bound management scopes too. A plan the catalog no longer has leaves a token nothing.
+    The plan bounds the product's scopes for every principal. A plan without tokens leaves a token no scopes at all, and
+    the policy's allowed scopes bound a token's management scopes too. A plan that the catalog no longer has leaves a
+    token no scopes.
     """
     scopes = expand(catalog, grants, roles)
     product = frozenset(catalog.scopes)

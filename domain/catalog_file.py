@@ -30,9 +30,9 @@ CATALOGS_MAX = 100
 
 
 def load_catalogs(paths: Iterable[Path]) -> dict[str, Catalog]:
-    """Read several catalog files, by catalog name.
+    """Read several catalog files, and return the catalogs by name.
 
-    :raises CatalogError: for an unreadable or wrong file, for two files with one name or one brand, and for more than
+    :raises CatalogError: for an unreadable or wrong file, for two files with the same name or brand, and for more than
         100 files.
     """
     catalogs: dict[str, Catalog] = {}
@@ -51,7 +51,7 @@ def load_catalogs(paths: Iterable[Path]) -> dict[str, Catalog]:
 def load_catalog(path: Path) -> Catalog:
     """Read one catalog file.
 
-    :raises CatalogError: when it cannot be read or is wrong.
+    :raises CatalogError: if it cannot be read or is wrong.
     """
     try:
         text = read_file(path, "(file)", bytes_max=CATALOG_BYTES_MAX)
@@ -61,9 +61,9 @@ def load_catalog(path: Path) -> Catalog:
 
 
 def parse_catalog(text: str, file: str) -> Catalog:
-    """A catalog from TOML text; ``file`` is the name errors show.
+    """Return the catalog in a TOML text; ``file`` is the name that errors show.
 
-    :raises CatalogError: when the text is not TOML or not a catalog.
+    :raises CatalogError: if the text is not TOML or not a catalog.
     """
     root = Table(file, "", _toml(text, file))
     name = root.name("name")
@@ -113,7 +113,7 @@ def _toml(text: str, file: str) -> dict[str, object]:
 
 
 def _distinct(root: Table, scopes: Collection[str], shorthands: Collection[str], roles: Collection[str]) -> None:
-    """One name means one thing: grants are plain strings."""
+    """Check that one name means one thing, because grants are plain strings."""
     taken = {**dict.fromkeys(scopes, "a scope"), **dict.fromkeys(MANAGEMENT_SCOPES, "a management scope")}
     for section, names, what in (("shorthands", shorthands, "a shorthand"), ("roles", roles, "a role")):
         for name in names:

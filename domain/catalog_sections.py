@@ -1,4 +1,4 @@
-"""The tables of a catalog file, one function each: from checked TOML to the catalog's words."""
+"""Sections of a catalog file, one function each: from checked TOML to the parts of a catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .suggest import did_you_mean
 
 
 def read_scopes(table: Table) -> dict[str, str]:
-    """Scope → description, in the file's order."""
+    """Return the description of each scope, in the file's order."""
     scopes: dict[str, str] = {}
     for name in table.names():
         if not is_scope_name(name):
@@ -26,7 +26,7 @@ def read_scopes(table: Table) -> dict[str, str]:
 
 
 def read_shorthands(table: Table, scopes: Collection[str]) -> dict[str, Shorthand]:
-    """Shorthands of ``scopes``; ``every_scope = true`` stands for all of them, never for management scopes."""
+    """Return the shorthands of ``scopes``; ``every_scope = true`` means all of them, but no management scopes."""
     shorthands = {}
     for name, entry in table.entries():
         if not is_scope_name(name):
@@ -45,7 +45,7 @@ def read_shorthands(table: Table, scopes: Collection[str]) -> dict[str, Shorthan
 
 
 def read_presets(table: Table, scopes: Collection[str]) -> dict[str, Preset]:
-    """Presets of single scopes."""
+    """Return the presets of single scopes."""
     presets = {}
     for name, entry in table.entries():
         if not is_scope_name(name):
@@ -59,7 +59,10 @@ def read_presets(table: Table, scopes: Collection[str]) -> dict[str, Preset]:
 
 
 def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str]) -> dict[str, Role]:
-    """Roles; among them the owner, who holds every management scope so that nobody can be locked out."""
+    """Return the roles.
+
+    Among them must be the owner, who holds every management scope so that no workspace is locked out.
+    """
     roles = {}
     names = {*scopes, *shorthands, *MANAGEMENT_SCOPES}
     for name, entry in table.entries():
@@ -81,7 +84,7 @@ def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str
 
 
 def read_plans(table: Table, scopes: Collection[str]) -> dict[str, Plan]:
-    """Plans; numbers that are left out are no bound."""
+    """Return the plans; a number that is left out is no bound."""
     plans = {}
     for name, entry in table.entries():
         if not is_scope_name(name):
@@ -108,7 +111,7 @@ def read_plans(table: Table, scopes: Collection[str]) -> dict[str, Plan]:
 def read_one_role(
     tokens: Table, token_roles: Collection[str], kinds: Collection[str], presets: Collection[str]
 ) -> bool:
-    """Whether ``grants = "role"``: a token's grants are exactly one of its roles. ``"any"`` when left out."""
+    """Return whether ``grants = "role"``: a token's grants are exactly one of its roles. The default is ``"any"``."""
     grants = tokens.text("grants", default="any")
     if grants not in ("any", "role"):
         raise tokens.wrong("grants", 'write "role" when a token holds exactly one role, else "any" or nothing')
@@ -128,7 +131,7 @@ def read_one_role(
 def read_use_cases(
     entries: Iterable[Table], grantable: Collection[str], presets: Collection[str], *, one_role: bool = False
 ) -> list[UseCase]:
-    """Recommendations; each names either what to grant or the preset to take."""
+    """Return the recommendations; each names either grants or a preset."""
     cases = []
     for entry in entries:
         preset = entry.text("preset", default="") or None
@@ -146,7 +149,7 @@ def read_use_cases(
 
 
 def known(table: Table, key: str, names: Sequence[str], among: Collection[str], what: str) -> tuple[str, ...]:
-    """``names`` without repetitions, when all of them are ``among`` the known ones.
+    """Return ``names`` without repetitions, if all of them are ``among`` the known ones.
 
     :raises CatalogError: naming the first unknown one, with near matches.
     """

@@ -1,4 +1,4 @@
-"""One TOML table, read key by key: each read checks the type, and what nobody read is refused as unknown."""
+"""Reader for one TOML table, key by key: each read checks the type, and unread keys are refused as unknown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REQUIRED: Any = object()
 
 
 class Table:
-    """A typed view of one table of a catalog file."""
+    """Typed view of one table of a catalog file."""
 
     def __init__(self, file: str, path: str, data: dict[str, Any]) -> None:
         self._file = file
@@ -28,21 +28,21 @@ class Table:
             raise self.wrong("", f"has over {ENTRIES_MAX} entries")
 
     def wrong(self, key: str, remedy: str) -> CatalogError:
-        """The error for one key of this table, to be raised by the caller."""
+        """Return the error for one key of this table, for the caller to raise."""
         return CatalogError(self._file, ".".join(part for part in (self._path, key) if part) or "(file)", remedy)
 
     def names(self) -> list[str]:
-        """The keys as written, in order."""
+        """Return the keys as written, in order."""
         return list(self._data)
 
     def done(self) -> None:
-        """Refuse keys that nobody read: a mistyped key must not be silently ignored."""
+        """Refuse keys that were not read: a mistyped key must not be silently ignored."""
         for key in self._data:
             if key not in self._read:
                 raise self.wrong(key, f"unknown key.{did_you_mean(key, self._read)}")
 
     def text(self, key: str, default: str = _REQUIRED) -> str:
-        """A string without control characters."""
+        """Return a string without control characters."""
         value = self._get(key, default)
         if not isinstance(value, str) or len(value) > TEXT_LENGTH_MAX or not value.isprintable():
             raise self.wrong(key, f"write one line of text, at most {TEXT_LENGTH_MAX} characters")
@@ -51,21 +51,21 @@ class Table:
         return value
 
     def name(self, key: str) -> str:
-        """A lower-case name."""
+        """Return a lower-case name."""
         value = self.text(key)
         if not is_scope_name(value) or ":" in value:
             raise self.wrong(key, "write a lower-case word, like 'spooled'")
         return value
 
     def flag(self, key: str) -> bool:
-        """true or false; false when left out."""
+        """Return true or false; false if it is left out."""
         value = self._get(key, False)
         if not isinstance(value, bool):
             raise self.wrong(key, "write true or false")
         return value
 
     def count(self, key: str, default: T) -> int | T:
-        """A whole number, 0 or more."""
+        """Return a whole number, 0 or more."""
         value = self._get(key, default)
         if value is default:
             return default
@@ -74,7 +74,7 @@ class Table:
         return value
 
     def strings(self, key: str, default: T = _REQUIRED) -> tuple[str, ...] | T:
-        """A list of strings."""
+        """Return a list of strings."""
         value = self._get(key, default)
         if value is default:
             return default
@@ -85,7 +85,7 @@ class Table:
         return tuple(value)
 
     def choices(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
-        """A list, not empty, of some of the allowed words."""
+        """Return a list, not empty, of some of the allowed words."""
         value = self.strings(key)
         for one in value:
             if one not in allowed:
@@ -95,14 +95,14 @@ class Table:
         return tuple(dict.fromkeys(value))
 
     def table(self, key: str, *, optional: bool = False) -> Table:
-        """The table below ``key``; an empty one when it is optional and left out."""
+        """Return the table below ``key``; an empty one if it is optional and left out."""
         value = self._get(key, {} if optional else _REQUIRED)
         if not isinstance(value, dict):
             raise self.wrong(key, f"write a table, [{key}]")
         return Table(self._file, f"{self._path}.{key}".lstrip("."), value)
 
     def tables(self, key: str) -> list[Table]:
-        """The list of tables below ``key``, [[key]]; empty when left out."""
+        """Return the list of tables below ``key``, [[key]]; empty if it is left out."""
         value = self._get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
             raise self.wrong(key, f"write a list of tables, [[{key}]]")
@@ -111,7 +111,7 @@ class Table:
         return [Table(self._file, f"{key}[{number}]", one) for number, one in enumerate(value)]
 
     def entries(self) -> Iterator[tuple[str, Table]]:
-        """Each key with the table below it."""
+        """Yield each key with the table below it."""
         for key in self._data:
             yield key, self.table(key)
 

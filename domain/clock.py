@@ -1,4 +1,4 @@
-"""The clocks, which are passed in wherever time matters."""
+"""Clocks, which are passed in wherever time matters."""
 
 import time
 from collections.abc import Callable
@@ -6,28 +6,27 @@ from datetime import UTC, datetime
 from functools import partial
 
 WallClock = Callable[[], datetime]
-"""Gives the current time, timezone-aware UTC."""
+"""Returns the current time, timezone-aware UTC."""
 
 MonotonicClock = Callable[[], float]
-"""Seconds since some fixed moment; never goes back and does not stop while the machine sleeps."""
+"""Returns seconds since some fixed moment; never goes back and does not stop while the machine sleeps."""
 
 _BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 boot_clock: MonotonicClock = time.monotonic if _BOOT_TIME is None else partial(time.clock_gettime, _BOOT_TIME)
-"""Seconds since the machine started, counting the time it was suspended, where the system can tell.
+"""Clock of the seconds since the machine started, including suspension if the system can tell.
 
-A monotonic clock that stops during suspension would let a cache serve what it read before a night's sleep.
-"""
+A monotonic clock that stops during suspension would let a cache serve what it read before a night's sleep."""
 
 EXAMPLE_MOMENT = "2030-01-31T12:00:00Z"
-"""How a moment is written, in every message that says so."""
+"""Example of how to write a moment, for error messages."""
 
 
 def written_exactly(moment: datetime) -> str:
-    """``2026-11-22T03:05:41.123456Z``: to the microsecond, in UTC."""
+    """Return a moment as ``2026-11-22T03:05:41.123456Z``: to the microsecond, in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def utc_now() -> datetime:
-    """The system clock, for the wiring outside tests."""
+    """Return the system clock's time, for code outside tests."""
     return datetime.now(UTC)

@@ -9,19 +9,19 @@ SpacekeyError
 
 
 class SpacekeyError(Exception):
-    """Root of everything Spacekey raises on purpose."""
+    """Root of all errors that Spacekey raises on purpose."""
 
 
 class ConfigurationError(SpacekeyError):
-    """Something the operator or developer wrote is wrong. The message says what to change."""
+    """Error in something that the operator or developer wrote. The message says what to change."""
 
 
 class RuleError(ConfigurationError):
-    """A rule cannot be compiled, or names a scope that no catalog knows."""
+    """Error in a rule: it cannot be compiled, or names a scope that no catalog knows."""
 
 
 class CatalogError(ConfigurationError):
-    """A catalog file is wrong.
+    """Error in a catalog file.
 
     :param file: the file's name as given.
     :param key: dotted path of the offending key, such as ``roles.viewer.grants``.
@@ -38,8 +38,9 @@ class CatalogError(ConfigurationError):
 class Unavailable(SpacekeyError):
     """The store could not answer in time. ``retry_after_seconds`` is a hint for the caller.
 
-    :param message: why, for logs and the command line, never for callers: no secrets, and what to do about it.
-    :param may_have_changed: a change was begun before this that may have been made, whatever became of the rest.
+    :param message: the reason and what to do about it, for logs and the command line, never for callers; holds no
+        secrets.
+    :param may_have_changed: whether a change that was begun earlier may have been made, whatever became of the rest.
     """
 
     def __init__(self, message: str, retry_after_seconds: int = 1, *, may_have_changed: bool = False) -> None:
@@ -49,5 +50,5 @@ class Unavailable(SpacekeyError):
 
     @property
     def advice(self) -> str:
-        """What to do now, for callers."""
+        """Advice for callers on what to do now."""
         return "A change may have been made: look before you try again." if self.may_have_changed else "Try again."

@@ -1,4 +1,4 @@
-"""What to install when a part of Spacekey is imported without the packages that it stands on."""
+"""Advice on what to install if a part of Spacekey is imported without the packages that it needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def extra(requirement: str) -> Iterator[None]:
-    """Around imports of what only some installations have.
+    """Surround imports of packages that only some installations have.
 
-    :param requirement: what ``pip install`` is to be told, such as ``spacekey[remote]``.
-    :raises ModuleNotFoundError: the same, with what to do.
+    :param requirement: the argument of ``pip install``, such as ``spacekey[remote]``.
+    :raises ModuleNotFoundError: the original error, with what to install.
     """
     try:
         yield

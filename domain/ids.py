@@ -1,7 +1,7 @@
-"""Opaque ids: a prefix that says the kind, then 48 bits of time and 80 random bits, so that they sort by creation.
+"""Opaque ids: a prefix for the kind, then 48 bits of time and 80 random bits, so that they sort by creation.
 
-26 digits of Crockford's base 32 in lower case (the layout of ULID, github.com/ulid/spec). A member, who has no row id,
-is identified by the digits of the workspace and of the person.
+They are 26 digits of Crockford's base 32 in lower case (the layout of ULID, github.com/ulid/spec). A member, who has no
+row id, is identified by the digits of the workspace and of the person.
 """
 
 import re
@@ -23,7 +23,7 @@ _SHAPE = re.compile(r"(ws|space|key|usr|evt|ses|inv)_[0-9a-hjkmnp-tv-z]{26}", re
 
 
 def new_id(prefix: str, now: datetime, entropy: Entropy) -> str:
-    """A new id such as ``key_01k…``; ``now`` is timezone-aware."""
+    """Return a new id such as ``key_01k…``; ``now`` is timezone-aware."""
     number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(entropy(10), "big")
     digits = ""
     for _ in range(26):
@@ -50,6 +50,6 @@ def membership_of(text: str) -> tuple[str, str] | None:
 
 
 def id_prefix(text: str) -> str | None:
-    """The prefix of a well-formed id, else None."""
+    """Return the prefix of a well-formed id, else None."""
     match = _SHAPE.fullmatch(text) if len(text) < 40 else None
     return match[1] if match else None

@@ -1,4 +1,4 @@
-"""The four answers to a request's credentials. They are four types and are never turned into one another."""
+"""The four outcomes of a request's credentials: four types, which are never turned into one another."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from .principal import Principal
 
 
 class Reason(StrEnum):
-    """Why credentials were refused: for logs, metrics and the owner's audit log, never for the caller."""
+    """Reason why credentials were refused: for logs, metrics and the owner's audit log, never for the caller."""
 
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
@@ -24,12 +24,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """No credentials were sent."""
+    """Outcome without credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Credentials were sent and are not good. ``token_id`` is known when the secret belongs to a token."""
+    """Outcome of invalid credentials. ``token_id`` is known if the secret belongs to a token."""
 
     reason: Reason
     token_id: str | None = None
@@ -37,21 +37,21 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """Credentials are good, for this principal."""
+    """Outcome of valid credentials, with their principal."""
 
     principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
 class CannotTell:
-    """The store could not be asked in time: 503, never a denial and never an acceptance."""
+    """Outcome if the store could not be asked in time: 503, never a denial and never an acceptance."""
 
     why: str
     retry_after_seconds: int = 1
 
 
 Verdict: TypeAlias = Refused | Valid | CannotTell
-"""What a verifier answers for credentials that were sent."""
+"""A verifier's answer for credentials that were sent."""
 
 Outcome: TypeAlias = Absent | Refused | Valid | CannotTell
-"""What a request's credentials came to."""
+"""Result of authenticating a request."""

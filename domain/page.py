@@ -1,4 +1,4 @@
-"""A page of a list, as Relay's connections ask for it (relay.dev, GraphQL Cursor Connections Specification)."""
+"""Pages of a list, as Relay's connections ask for them (relay.dev, GraphQL Cursor Connections Specification)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE_SIZE_DEFAULT = 20
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """``size`` rows after and before these cursors: the first ones, or with ``backward`` the last ones."""
+    """Request for ``size`` rows after and before these cursors: the first ones, or with ``backward`` the last ones."""
 
     size: int
     after: str | None = None
@@ -26,7 +26,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Rows in the list's order, whichever way they were asked for; ``cursors`` runs parallel to ``rows``."""
+    """Rows in the list's order, in whichever direction they were requested; ``cursors`` runs parallel to ``rows``."""
 
     rows: list[T]
     cursors: list[str]
@@ -35,7 +35,7 @@ class Page(Generic[T]):
 
 
 class TokenOrder(StrEnum):
-    """What tokens are sorted by. No expiry sorts as the far future, never used as the far past."""
+    """Sort key for tokens. No expiry sorts as the far future, never used as the far past."""
 
     CREATED_AT = "created_at"
     NAME = "name"
@@ -52,7 +52,7 @@ def page_request(
     maximum: int = PAGE_SIZE_MAX,
     default: int = PAGE_SIZE_DEFAULT,
 ) -> PageRequest:
-    """Relay's four arguments, checked. Cursors are checked when they are used, against the list they are used on.
+    """Check Relay's four arguments. Cursors are checked when they are used, against the list that they are used on.
 
     :raises InvalidInput: for a negative size, one over ``maximum``, or both ``first`` and ``last``.
     """
@@ -68,10 +68,10 @@ def page_request(
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which events to list: every condition that is given must hold.
+    """Filter for events: every condition that is given must hold.
 
     :param actor_id: done by this person, token, service or operator.
-    :param target_id: done to this.
+    :param target_id: done to this object.
     :param action: of this kind, such as ``token.revoke``.
     """
 

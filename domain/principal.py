@@ -1,4 +1,4 @@
-"""Who a request turned out to be."""
+"""Principals: the callers of authenticated requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MINUTE_US = 60_000_000
 
 
 class Kind(StrEnum):
-    """What a principal stands for, and what a token belongs to."""
+    """Kind of a principal: what it acts for, and what a token belongs to."""
 
     SPACE = "space"
     WORKSPACE = "workspace"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A plan's rate: ``per_minute`` requests sustained, ``burst`` at once."""
+    """Rate of a plan: ``per_minute`` requests sustained, ``burst`` at once."""
 
     per_minute: int
     burst: int
@@ -32,11 +32,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Principal:
-    """A valid caller. Frozen: a change of scopes is a new principal.
+    """Valid caller. Frozen: a change of scopes is a new principal.
 
-    ``id`` is a token's ``key_…`` or, for a member, ``usr_…``. A member has no workspace of its own: its ``scopes``
-    are the union over the workspaces it belongs to, and resolvers decide for the workspace at hand.
-    It satisfies Starlette's ``BaseUser`` by shape, so it can sit in ``scope["user"]``.
+    ``id`` is a token's ``key_…`` or, for a member, ``usr_…``. A member has no workspace of its own: its ``scopes`` are
+    the union over the workspaces it belongs to, and resolvers decide for the workspace at hand. It satisfies
+    Starlette's ``BaseUser`` by shape, so it can be ``scope["user"]``.
     """
 
     id: str
@@ -49,8 +49,10 @@ class Principal:
     limit: Limit | None = None
     expires_at: datetime | None = None
     limit_key: str = ""
-    """What ``limit`` is charged to: the ``id``, or for a token made by rotation that of the first token of its chain,
-    so that rotating does not restart the limit."""
+    """Key that ``limit`` is charged to.
+
+    It is the ``id``, or for a token made by rotation that of the first token of its chain, so that rotating does not
+    restart the limit."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class Principal:
         expires_at: datetime | None = None,
         limit_key: str = "",
     ) -> None:
-        # One is made for every verification: straight into the slots takes half as long as a frozen dataclass does.
+        # One is made for every verification: setting the slots takes half as long as a frozen dataclass's own __init__.
         _put_id(self, id)
         _put_kind(self, kind)
         _put_scopes(self, scopes)
@@ -79,17 +81,17 @@ class Principal:
 
     @property
     def is_authenticated(self) -> bool:
-        """Always true: nobody gets a principal without valid credentials."""
+        """Always true: there is no principal without valid credentials."""
         return True
 
     @property
     def display_name(self) -> str:
-        """The token's or member's name."""
+        """Name of the token or member, or its ``id`` if it has none."""
         return self.name or self.id
 
     @property
     def identity(self) -> str:
-        """The same as ``id``, under Starlette's name."""
+        """The ``id``, under Starlette's name."""
         return self.id
 
 

@@ -1,4 +1,4 @@
-"""Expected refusals: what a resolver raises so that its transaction rolls back, and what doors turn into values.
+"""Expected refusals: resolvers raise them, so that transactions roll back, and interfaces turn them into values.
 
 Refusal
 ├── NotFound           unknown, or not the caller's to see: the two look the same
@@ -6,7 +6,8 @@ Refusal
 ├── InvalidInput       one field of the input, and what to do about it
 ├── ScopeNotAllowed    the grants go beyond the caller's own effective scopes
 ├── PlanLimit          the workspace's plan does not include it
-├── Conflict           the thing is not in a state that allows it
+├── Conflict           the object is not in a state that allows it
+├── SignInFailed       unknown name or wrong password: the two look the same
 └── TooManyAttempts    sign-in is rate-limited
 """
 
@@ -24,7 +25,7 @@ class Refusal(SpacekeyError):
 
 
 class NotFound(Refusal):
-    """There is no such thing, or it is not yours: nobody can tell which."""
+    """Refusal for an object that does not exist or is not the caller's to see: the two look the same."""
 
     code = "NOT_FOUND"
 
@@ -34,9 +35,9 @@ class NotFound(Refusal):
 
 
 class Forbidden(Refusal):
-    """The caller lacks ``missing``, the smallest set of management scopes to add, sorted.
+    """Refusal of a caller that lacks ``missing``, the smallest set of management scopes to add, sorted.
 
-    :param reason: why, when no scope would help.
+    :param reason: the reason, if no scope would help.
     """
 
     code = "INSUFFICIENT_SCOPE"
@@ -47,7 +48,7 @@ class Forbidden(Refusal):
 
 
 class InvalidInput(Refusal):
-    """``field`` is the input's field as the client knows it, ``reason`` says what to do."""
+    """Refusal of one field: ``field`` is its name as the client knows it, ``reason`` says what to do."""
 
     code = "INVALID_INPUT"
 
@@ -58,10 +59,10 @@ class InvalidInput(Refusal):
 
 
 class ScopeNotAllowed(Refusal):
-    """The caller tried to hand out ``scopes`` that it does not hold itself, sorted.
+    """Refusal of a caller that tried to grant ``scopes`` that it does not hold itself, sorted.
 
-    :param doing: what it tried with a token that holds them already, such as ``prolong``.
-    :param gone: the names mean nothing now, so that no one can tell what they will give when they come back.
+    :param doing: what it tried with a token that already holds them, such as ``prolong``.
+    :param gone: whether the names mean nothing now, so that it is not known what they will give if they come back.
     """
 
     code = "SCOPE_NOT_ALLOWED"
@@ -78,7 +79,7 @@ class ScopeNotAllowed(Refusal):
 
 
 class PlanLimit(Refusal):
-    """The plan does not include it."""
+    """Refusal of something that the plan does not include."""
 
     code = "PLAN_LIMIT"
 
@@ -88,7 +89,10 @@ class PlanLimit(Refusal):
 
 
 class Conflict(Refusal):
-    """The thing is in a state that does not allow this. ``successor_id`` names the token that replaced it, if so."""
+    """Refusal by an object whose state does not allow this.
+
+    ``successor_id`` is the id of the token that replaced it, if there is one.
+    """
 
     code = "CONFLICT"
 
@@ -98,7 +102,7 @@ class Conflict(Refusal):
 
 
 class SignInFailed(Refusal):
-    """Unknown name and wrong password look the same."""
+    """Refusal of a sign-in: an unknown name and a wrong password look the same."""
 
     code = "SIGN_IN_FAILED"
 
@@ -107,7 +111,7 @@ class SignInFailed(Refusal):
 
 
 class TooManyAttempts(Refusal):
-    """Wait ``retry_after_seconds`` and try again."""
+    """Refusal until ``retry_after_seconds`` have passed."""
 
     code = "TOO_MANY_ATTEMPTS"
 

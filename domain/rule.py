@@ -1,7 +1,7 @@
-"""What a route or field requires, as alternatives of scope sets.
+"""Rules: the scopes that a route or field requires, as alternatives of scope sets.
 
-The shape is that of Apollo's ``@requiresScopes(scopes: [["a", "b"], ["c"]])``: (a and b) or c. No alternative
-at all is never satisfied; an empty alternative is satisfied by every valid principal. Matching is exact.
+The shape is that of Apollo's ``@requiresScopes(scopes: [["a", "b"], ["c"]])``: (a and b) or c. A rule without
+alternatives is never satisfied; an empty alternative is satisfied by every valid principal. Matching is exact.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ ALTERNATIVES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One decision for routes, sockets and fields. Build it with :func:`all_of`, :func:`any_of` or :func:`rule_of`."""
+    """Rule for routes, sockets and fields. Build it with :func:`all_of`, :func:`any_of` or :func:`rule_of`."""
 
     alternatives: tuple[frozenset[str], ...]
 
     def allows(self, held: AbstractSet[str]) -> bool:
-        """Whether a principal that holds exactly ``held`` satisfies the rule."""
+        """Return whether a principal that holds exactly ``held`` satisfies the rule."""
         return self.enough_of(held) is not None
 
     def enough_of(self, held: AbstractSet[str]) -> frozenset[str] | None:
-        """The alternative that ``held`` satisfies, the first in the rule's own order; None when there is none."""
+        """Return the first alternative, in the rule's own order, that ``held`` satisfies; None if there is none."""
         for alternative in self.alternatives:
             if alternative <= held:
                 return alternative
         return None
 
     def missing(self, held: AbstractSet[str]) -> tuple[str, ...] | None:
-        """The smallest set of scopes to add to ``held``, sorted; ``()`` when allowed, None when nothing would help.
+        """Return the smallest set of scopes to add to ``held``, sorted; ``()`` if allowed, None if nothing would help.
 
-        Ties go to the alternative that comes first in the rule's own order. The answer names only what is
+        Ties go to the alternative that comes first in the rule's own order. The answer names only scopes that are
         lacking, so it never tells what the caller holds beyond what the rule itself shows.
         """
         lacking = [sorted(alternative - held) for alternative in self.alternatives]
@@ -47,27 +47,30 @@ class Rule:
         return tuple(shortest)
 
     def __and__(self, other: Rule) -> Rule:
-        """Both rules must hold."""
+        """Return the rule that is satisfied if both are."""
         if self is other or self == other:
             return self
         return _reduced(one | two for one in self.alternatives for two in other.alternatives)
 
     def __or__(self, other: Rule) -> Rule:
-        """Either rule suffices."""
+        """Return the rule that is satisfied if either is."""
         return _reduced((*self.alternatives, *other.alternatives))
 
     @property
     def scopes(self) -> frozenset[str]:
-        """Every scope the rule names."""
+        """All scopes that the rule names."""
         return frozenset().union(*self.alternatives)
 
     def check_known(self, known: AbstractSet[str], where: str) -> None:
-        """Raise :class:`RuleError`, with near matches, when the rule names a scope outside ``known``."""
+        """Check that the rule names no scope outside ``known``.
+
+        :raises RuleError: for one that it does, with near matches.
+        """
         for scope in sorted(self.scopes - known):
             raise RuleError(f"{where}: unknown scope '{scope}'.{did_you_mean(scope, known)}")
 
     def as_lists(self) -> list[list[str]]:
-        """The directive's argument: a list of sorted lists."""
+        """Return the directive's argument: a list of sorted lists."""
         return [sorted(alternative) for alternative in self.alternatives]
 
     def __str__(self) -> str:
@@ -78,7 +81,7 @@ class Rule:
 
 
 def _reduced(alternatives: Iterable[frozenset[str]]) -> Rule:
-    """Drop alternatives that another one makes needless; keep the order of the rest."""
+    """Return the rule without alternatives that another one makes redundant; the rest keep their order."""
     kept: list[frozenset[str]] = []
     for candidate in alternatives:
         if any(one <= candidate for one in kept):
@@ -91,10 +94,10 @@ def _reduced(alternatives: Iterable[frozenset[str]]) -> Rule:
 
 
 AUTHENTICATED = Rule((frozenset(),))
-"""Any valid principal, whatever it holds."""
+"""Rule that every valid principal satisfies, whatever it holds."""
 
 NEVER = Rule(())
-"""Nobody."""
+"""Rule that no principal satisfies."""
 
 
 def _term(part: str | Rule) -> Rule:
@@ -108,9 +111,9 @@ def _term(part: str | Rule) -> Rule:
 
 
 def all_of(*parts: str | Rule) -> Rule:
-    """Every one of the parts, each a scope or a rule. Without parts: any valid principal.
+    """Return a rule that requires all of the parts, each a scope or a rule. Without parts: any valid principal.
 
-    :raises RuleError: for a string that is not a scope name.
+    :raises RuleError: for a string that is not a scope name, and for a part that is neither a scope nor a rule.
     """
     rule = AUTHENTICATED
     for part in parts:
@@ -119,9 +122,9 @@ def all_of(*parts: str | Rule) -> Rule:
 
 
 def any_of(*parts: str | Rule) -> Rule:
-    """At least one of the parts, each a scope or a rule. Without parts: nobody.
+    """Return a rule that requires at least one of the parts, each a scope or a rule. Without parts: no principal.
 
-    :raises RuleError: for a string that is not a scope name.
+    :raises RuleError: for a string that is not a scope name, and for a part that is neither a scope nor a rule.
     """
     # One reduction for all parts: reducing after each would be cubic in their number.
     return _reduced(alternative for part in parts for alternative in _term(part).alternatives)
@@ -132,9 +135,9 @@ def _is_list(value: object) -> bool:
 
 
 def rule_of(lists: Sequence[Sequence[str]]) -> Rule:
-    """The rule of a directive's argument, ``[["a", "b"], ["c"]]`` = (a and b) or c.
+    """Return the rule of a directive's argument, ``[["a", "b"], ["c"]]`` = (a and b) or c.
 
-    :raises RuleError: when the value is not a list of lists of scope names.
+    :raises RuleError: if the value is not a list of lists of scope names.
     """
     if not _is_list(lists) or not all(map(_is_list, lists)):
         raise RuleError(f"{lists!r}: write a list of lists of scopes, like [['jobs:read']]")

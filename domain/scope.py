@@ -8,7 +8,7 @@ SCOPE_LENGTH_MAX = 100
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?::[a-z0-9_]+)*", re.ASCII)
 
 INTROSPECT = "tokens:introspect"
-"""What verifiers elsewhere need."""
+"""Scope that remote verifiers need."""
 
 MANAGEMENT_SCOPES = MappingProxyType(
     {
@@ -29,9 +29,12 @@ MANAGEMENT_SCOPES = MappingProxyType(
         "usage:read": "Read usage",
     }
 )
-"""Name → description. Catalogs may grant these, and never define them."""
+"""Description of each management scope. Catalogs may grant these, but never define them."""
 
 
 def is_scope_name(name: object) -> bool:
-    """Whether ``name`` may be a scope, shorthand or role: lower-case words joined by colons, RFC 6749 §3.3 safe."""
+    """Return whether ``name`` may be the name of a scope, shorthand or role.
+
+    It is made of lower-case words joined by colons, which RFC 6749 §3.3 allows.
+    """
     return isinstance(name, str) and len(name) <= SCOPE_LENGTH_MAX and _NAME.fullmatch(name) is not None

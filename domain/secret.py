@@ -1,9 +1,9 @@
-"""The string a client sends: its format, its checksum, and a type that keeps it out of logs.
+"""Secrets that clients send: their format, their checksum, and a type that keeps them out of logs.
 
-``<brand>_<env>_<32 base62 random><6 base62 checksum>``: 32 base62 digits are about 190 random bits; the checksum is
-the zero-padded base62 CRC-32 of all that stands before it. A checksum lets a server refuse typos and random
-guesses before any I/O, and lets secret scanners avoid false alarms (the idea is GitHub's, "Behind GitHub's new
-authentication token formats", 2021). A random secret of this length needs no slow hash: SHA-256 is stored.
+``<brand>_<env>_<32 base62 random><6 base62 checksum>``: 32 base62 digits are about 190 random bits; the checksum is the
+zero-padded base62 CRC-32 of everything before it. With a checksum, a server can refuse typos and random guesses before
+any I/O, and secret scanners can avoid false alarms (the idea is GitHub's, "Behind GitHub's new authentication token
+formats", 2021). A random secret of this length needs no slow hash: SHA-256 is stored.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _BRAND = re.compile(r"[a-z][a-z0-9]{1,15}", re.ASCII)
 _SHAPE = re.compile(r"([a-z][a-z0-9]{1,15})_(live|test)_[0-9A-Za-z]{32}[0-9A-Za-z]{6}", re.ASCII)
 
 Entropy = Callable[[int], bytes]
-"""Gives that many random bytes; ``secrets.token_bytes`` outside tests."""
+"""Returns that many random bytes; ``secrets.token_bytes`` outside tests."""
 
 
 class Secret:
-    """A string that must not be seen. ``repr`` and ``str`` are masked; :meth:`reveal` is the one way to the text."""
+    """String that must not be shown. ``repr`` and ``str`` are masked; only :meth:`reveal` returns the text."""
 
     __slots__ = ("_text",)
 
@@ -42,11 +42,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The whole secret. Call it where it is hashed, sent or returned once, nowhere else."""
+        """Return the whole secret. Call it where the secret is hashed, sent or returned once, nowhere else."""
         return self._text
 
     def digest(self) -> bytes:
-        """SHA-256 of the whole string, 32 bytes: what the database stores."""
+        """Return the SHA-256 of the whole string, 32 bytes, as the database stores it."""
         return sha256_of(self._text.encode("utf-8", "surrogatepass"))
 
     def bearer(self) -> bytes:
@@ -64,8 +64,10 @@ class Secret:
 
     @property
     def prefix(self) -> str:
-        """The first 12 characters: what lists may show. Empty when the text has not a secret's shape, since the
-        first 12 characters of something else, such as a password, may be all of it.
+        """The first 12 characters, which lists may show.
+
+        Empty if the text has not the shape of a secret, since the first 12 characters of something else, such as a
+        password, may be all of it.
         """
         return self._text[:PREFIX_LENGTH] if _SHAPE.fullmatch(self._text) else ""
 
@@ -88,23 +90,23 @@ class Secret:
 
 
 class SecretFacts(NamedTuple):
-    """What a well-formed secret tells by itself."""
+    """Facts that a well-formed secret tells by itself."""
 
     brand: str
     environment: str
 
 
 def is_brand(text: object) -> bool:
-    """Whether ``text`` may be a key prefix: a letter, then 1 to 15 lower-case letters or digits."""
+    """Return whether ``text`` may be a key prefix: a letter, then 1 to 15 lower-case letters or digits."""
     return isinstance(text, str) and _BRAND.fullmatch(text) is not None
 
 
 def mint(brand: str, environment: str, entropy: Entropy) -> Secret:
-    """A new random secret.
+    """Return a new random secret.
 
     :param brand: the catalog's key prefix, such as ``sp``.
     :param environment: ``live`` or ``test``.
-    :raises ValueError: when brand or environment are not of that shape, or ``entropy`` gives no usable bytes.
+    :raises ValueError: if brand or environment do not have that shape, or ``entropy`` gives no usable bytes.
     """
     if not is_brand(brand) or environment not in ENVIRONMENTS:
         raise ValueError("brand is 2 to 16 of [a-z0-9] starting with a letter, environment is 'live' or 'test'")
@@ -113,7 +115,7 @@ def mint(brand: str, environment: str, entropy: Entropy) -> Secret:
 
 
 def parse(secret: Secret) -> SecretFacts | None:
-    """Brand and environment of a well-formed secret with a good checksum, else None. No I/O."""
+    """Return the brand and environment of a well-formed secret with a correct checksum, else None. No I/O."""
     text = secret.reveal()
     if len(text) > SECRET_LENGTH_MAX:
         return None
@@ -122,23 +124,26 @@ def parse(secret: Secret) -> SecretFacts | None:
 
 
 def brand_of(secret: Secret) -> str | None:
-    """The brand of what may be a well-formed secret, for who is about to look it up: its checksum is good.
+    """Return the brand of a secret that may be well-formed, for code that is about to look it up; None if it is not.
 
-    It costs a third of :func:`parse`, which knows the rest; what is found by its digest has been minted and is of a
-    good shape.
+    Only the checksum is checked, at a third of the cost of :func:`parse`. A secret that is found by its digest has been
+    minted, and so has the right shape.
     """
     text = secret.reveal()
     return text.partition("_")[0] or None if len(text) <= SECRET_LENGTH_MAX and _adds_up(text) else None
 
 
 def checksum(head: str) -> str:
-    """Six base62 digits of the CRC-32 of ``head``, zero-padded."""
+    """Return six base62 digits of the CRC-32 of ``head``, zero-padded."""
     number = zlib.crc32(head.encode("ascii"))
     return "".join([_BASE62[number // place % 62] for place in _CHECKSUM_PLACES])
 
 
 def _adds_up(text: str) -> bool:
-    """Whether the last six characters are the checksum of those before. To read it costs a third of writing it."""
+    """Return whether the last six characters are the checksum of those before.
+
+    Reading the checksum costs a third of writing it.
+    """
     number = 0
     try:
         for digit in text[-_CHECKSUM_LENGTH:]:
@@ -149,12 +154,12 @@ def _adds_up(text: str) -> bool:
 
 
 def scanner_regex(brand: str) -> str:
-    """The regular expression secret scanners use to find this brand's secrets in text."""
+    """Return the regular expression with which secret scanners find this brand's secrets in text."""
     return rf"\b{re.escape(brand)}_(?:live|test)_[0-9A-Za-z]{{38}}\b"
 
 
 def _random_digits(entropy: Entropy) -> str:
-    """32 unbiased base62 digits: bytes of 248 and above are thrown away, the rest taken modulo 62."""
+    """Return 32 unbiased base62 digits: bytes of 248 and above are thrown away, the rest taken modulo 62."""
     digits = ""
     for _ in range(_ENTROPY_READS_MAX):
         digits += "".join(_BASE62[byte % 62] for byte in entropy(_RANDOM_LENGTH) if byte < 248)

@@ -1,7 +1,7 @@
-"""One reader for text that people hand over: files, standard input and environment variables.
+"""Reader for text that people supply: files, standard input and environment variables.
 
 Editors, shells and orchestrators add what the author never sees: a byte order mark, CR LF line ends, UTF-16 (``>`` in
-Windows PowerShell 5), a final line break, a NUL. All of them are either read as what was meant or refused with a
+Windows PowerShell 5), a final line break, a NUL. All of them are either read as they were meant or refused with a
 sentence that says how to save the text; nothing invisible ends up in a secret, a setting or a product file.
 """
 
@@ -44,10 +44,10 @@ def decode_text(raw: bytes, source: str) -> str:
 def one_line(text: str, source: str) -> str:
     """Return the one line in ``text``: a secret or a setting, without mark and line end.
 
-    Blanks at either end stay: a passphrase may begin with one.
+    Blanks at either end are kept: a passphrase may begin with one.
 
     :param source: what the text came from, for the error; the text itself is never shown.
-    :raises ConfigurationError: when there are several lines, or characters that no client could type or send.
+    :raises ConfigurationError: for several lines, or characters that no client could type or send.
     """
     line = _utf8(text).removeprefix(BYTE_ORDER_MARK)
     line = line.removesuffix("\n").removesuffix("\r")
@@ -59,7 +59,10 @@ def one_line(text: str, source: str) -> str:
 
 
 def _utf8(text: str) -> str:
-    """The text of bytes that the locale could not decode (PEP 383): environment variables under ``LC_ALL=POSIX``."""
+    """Return the text of bytes that the locale could not decode (PEP 383).
+
+    Environment variables hold such bytes under ``LC_ALL=POSIX``.
+    """
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
@@ -70,7 +73,7 @@ def read_file(path: Path, source: str, *, bytes_max: int = SETTING_BYTES_MAX) ->
     """Return the text of a file, read as :func:`decode_text` does.
 
     :param bytes_max: the largest file that is read, in bytes.
-    :raises ConfigurationError: when it cannot be read, is larger, or is no text.
+    :raises ConfigurationError: if it cannot be read, is larger, or is not text.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A token's status, from its dates alone."""
+"""Status of a token, from its dates alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from .outcome import Reason
 
 
 class Status(StrEnum):
-    """What lists show. Revoked is for good; expired comes by date, a rotation's grace included."""
+    """Status that lists show.
+
+    Revoked is permanent; expired comes by date, including the end of a rotation's grace period.
+    """
 
     ACTIVE = "active"
     DISABLED = "disabled"
@@ -25,7 +28,10 @@ def status_of(
     revoked_at: datetime | None,
     retires_at: datetime | None,
 ) -> Status:
-    """REVOKED before EXPIRED before DISABLED before ACTIVE. ``retires_at`` is the end of a rotation's grace."""
+    """Return the status: REVOKED before EXPIRED before DISABLED before ACTIVE.
+
+    :param retires_at: the end of a rotation's grace period.
+    """
     if revoked_at is not None:
         return Status.REVOKED
     if ended(now, expires_at) or ended(now, retires_at):
@@ -42,7 +48,10 @@ def refusal_reason(
     retires_at: datetime | None,
     deleted_at: datetime | None,
 ) -> Reason | None:
-    """Why a token with these dates is refused now, else None. A token is good strictly before its end."""
+    """Return the reason why a token with these dates is refused now, else None.
+
+    A token is valid strictly before its end.
+    """
     if deleted_at is not None:
         return Reason.DELETED
     if revoked_at is not None:
@@ -55,5 +64,5 @@ def refusal_reason(
 
 
 def ended(now: datetime, end: datetime | None) -> bool:
-    """Whether a moment given by ``end`` has come."""
+    """Return whether the moment ``end`` has come."""
     return end is not None and now >= end

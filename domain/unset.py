@@ -1,4 +1,4 @@
-"""Left out is not null: an edit keeps what is left out and clears what is null."""
+"""Value of a field that was left out. An edit keeps what is left out and clears what is null."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ class _Unset(Enum):
 
 
 UNSET: Final = _Unset.UNSET
-"""The field was left out."""
+"""Value of a field that was left out."""
 
 Unset: TypeAlias = Literal[_Unset.UNSET]

@@ -1,4 +1,4 @@
-"""What a process counted about its tokens, on its way into the store."""
+"""Usage of tokens that a process counted, on its way into the store."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """One token's requests within one UTC hour.
+    """Requests of one token within one UTC hour.
 
     :param at: the last of them; the counts belong to its hour.
-    :param ip: where that one came from; empty where nobody can tell.
-    :param allowed: requests that were let through.
-    :param denied: requests of a good token that lacked a scope, and of one that is not good any more.
+    :param ip: where that one came from; empty if it is not known.
+    :param allowed: requests that were admitted.
+    :param denied: requests of a valid token that lacked a scope, and of a token that is no longer valid.
     :param limited: requests over the token's limit (429).
-    :param scopes: the scopes that let requests through.
-    :param used: whether the token was good at ``at``. Knocking with a dead token is not a use of it.
+    :param scopes: the scopes that admitted requests.
+    :param used: whether the token was valid at ``at``. A request with a token that is no longer valid is not a use of
+        it.
     """
 
     token_id: str
@@ -31,7 +32,7 @@ class TokenUse:
 
     @property
     def requests(self) -> int:
-        """All of them, whatever came of them."""
+        """All requests, however they ended."""
         return self.allowed + self.denied + self.limited
 
 
@@ -39,7 +40,7 @@ class TokenUse:
 class UsageBatch:
     """Rows that are counted once, however often they are sent.
 
-    A reporter numbers its batches upwards and sends one at a time; a number at or below one that was kept is known
+    A reporter numbers its batches upwards and sends one at a time; a number at or below one that was stored is known
     already and adds nothing.
 
     :param reporter: one collector's name, random.
@@ -57,38 +58,38 @@ class UsageCounter(Protocol):
     """
 
     def allowed(self, token_id: str, client: tuple[str, int] | None, scopes: frozenset[str] = frozenset()) -> None:
-        """Count a request that was let through by these scopes."""
+        """Count a request that was admitted by these scopes."""
         ...
 
     def denied(self, token_id: str, client: tuple[str, int] | None) -> None:
-        """Count a request whose token is good and lacks a scope."""
+        """Count a request whose token is valid but lacks a scope."""
         ...
 
     def limited(self, token_id: str, client: tuple[str, int] | None) -> None:
-        """Count a request whose token is good and over its limit."""
+        """Count a request whose token is valid but over its limit."""
         ...
 
     def refused(self, token_id: str) -> None:
-        """Count a request with a known token that is no longer good: a denial, and no use."""
+        """Count a request with a known token that is no longer valid: a denial, and not a use."""
         ...
 
     def seen(self, token_id: str) -> None:
-        """Note that the token was good in a request that is counted elsewhere."""
+        """Record that the token was valid in a request that is counted elsewhere."""
         ...
 
 
 class UsageSink(Protocol):
-    """Where batches go: the store, or a remote Spacekey."""
+    """Destination of batches: the store, or a remote Spacekey."""
 
     async def send(self, batch: UsageBatch) -> int | None:
-        """Keep a batch, all of it or nothing, but for rows that can never be kept.
+        """Store a batch, all of it or nothing, except for rows that can never be stored.
 
-        :returns: how many requests were in such rows, if any: nobody counts them any more.
-        :raises Unavailable: it may or may not have been kept; the same batch must be sent again.
-        :raises SpacekeyError: it will never be kept.
+        :returns: how many requests were in such rows, if any; they are counted nowhere.
+        :raises Unavailable: if it may or may not have been stored; the same batch must be sent again.
+        :raises SpacekeyError: if it will never be stored.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give back what the sink opened itself."""
+        """Close what the sink opened itself."""
         ...

@@ -1,4 +1,4 @@
-"""The protocol for whatever turns a secret into a principal, and the optional capabilities of a verifier."""
+"""The protocol for objects that turn a secret into a principal, and the optional capabilities of a verifier."""
 
 from abc import abstractmethod
 from typing import Protocol, runtime_checkable
@@ -10,32 +10,33 @@ from .usage import UsageCounter
 
 @runtime_checkable
 class VerifiesSecrets(Protocol):
-    """The least a verifier can be: any object with an async ``verify``."""
+    """The least that a verifier can be: any object with an async ``verify``."""
 
     @abstractmethod
     async def verify(self, secret: Secret) -> Verdict:
-        """Return whether ``secret`` is good now, and for whom.
+        """Return whether ``secret`` is valid now, and for which principal.
 
-        Never raises for bad input and never raises for an outage: those are ``Refused`` and ``CannotTell``.
-        A string of the wrong shape is ``Refused(MALFORMED)`` before any I/O.
+        Never raises for bad input or for an outage: those are ``Refused`` and ``CannotTell``. A string of the wrong
+        shape is ``Refused(MALFORMED)`` before any I/O.
         """
         ...
 
 
 @runtime_checkable
 class Verifier(VerifiesSecrets, Protocol):
-    """A verifier with everything it may offer: the embedded store, a remote Spacekey, a chain of issuers, your own.
+    """Verifier with everything it may offer: the embedded store, a remote Spacekey, a chain of issuers, your own.
 
     Extend it and write ``verify``; each other member has a default that claims nothing. A class that wraps another
     verifier extends :class:`spacekey.middleware.verifiers.wrapper.VerifierWrapper`, which forwards all of them.
     """
 
     known_scopes: frozenset[str] | None = None
-    """Every scope that a principal of this verifier can hold, or None if that is unknown. ``TokenMiddleware`` refuses
-    to start with a rule that names any other scope."""
+    """Every scope that a principal of this verifier can hold, or None if that is unknown.
+
+    ``TokenMiddleware`` refuses to start with a rule that names any other scope."""
 
     usage: UsageCounter | None = None
-    """The counter for requests with this verifier's tokens, or None if it counts none."""
+    """Counter for requests with this verifier's tokens, or None if it counts none."""
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict if it is known without waiting, as ``verify`` would give it now; else None.
@@ -48,5 +49,5 @@ class Verifier(VerifiesSecrets, Protocol):
         return None
 
     async def aclose(self) -> None:
-        """Give back connections. A verifier is not used after that."""
+        """Close connections. A verifier is not used after that."""
         return
