@@ -35,7 +35,7 @@ from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import Reading, cache_over
 from support.asgi_calls import bearer, call
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Sdk:
