@@ -1,4 +1,4 @@
-"""Property: the warm path and the exact path come to the same, whatever the headers, scopes, rules and clocks."""
+"""Property: a cached verdict and a new verification answer alike, whatever the headers, scopes, rules and clocks."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -5,12 +5,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
-from support.asgi_calls import call
+from support.asgi_calls import bearer, call, talk
 
 VERIFIER = MemoryVerifier()
 GOOD = VERIFIER.issue("jobs:read").reveal()
@@ -39,8 +40,15 @@ async def health(request: Request) -> Response:
     return PlainTextResponse(str(request.user.is_authenticated))
 
 
+@requires("jobs:read")
+async def feed(websocket: WebSocket) -> None:
+    """The protected WebSocket."""
+    await websocket.accept()
+    await websocket.close()
+
+
 APP = Starlette(
-    routes=[Route("/jobs", jobs), Route("/health", health)],
+    routes=[Route("/jobs", jobs), Route("/health", health), WebSocketRoute("/feed", feed)],
     middleware=[Middleware(TokenMiddleware, verifier=VERIFIER, realm="jobs")],
 )
 
@@ -168,3 +176,30 @@ async def test_a_token_counts_only_in_the_header(
         answer = await call(app, "GET", "/jobs", headers, query)
         assert answer.status == (401 if status is None else status)
         assert answer.headers.get("www-authenticate") == (ABSENT if status is None else CHALLENGES[status])
+
+
+MALFORMED_PAIRS: list[list[str]] = [
+    ["spacekey.bearer"],
+    ["other", "spacekey.bearer"],
+    ["spacekey.bearer", "two words"],
+    ["spacekey.bearer", ""],
+    ["spacekey.bearer", "ü"],
+    ["spacekey.bearer", GOOD, "spacekey.bearer", OTHER],
+    ["spacekey.bearer", "spacekey.bearer"],
+]
+
+
+@pytest.mark.parametrize("offered", MALFORMED_PAIRS)
+async def test_a_malformed_pair_is_the_requests_fault(offered: list[str]) -> None:
+    result = await talk(APP, "/feed", subprotocols=offered)
+    assert result.denied_with in (4400, 4401)
+    assert result.denied_with == 4400 or offered == ["spacekey.bearer", "spacekey.bearer"]
+
+
+async def test_two_credentials_are_one_too_many() -> None:
+    assert (await talk(APP, "/feed", bearer(GOOD), ["spacekey.bearer", GOOD])).denied_with == 4400
+
+
+async def test_a_socket_reads_no_query_string() -> None:
+    assert (await talk(APP, f"/feed?access_token={GOOD}")).denied_with != 101
+    assert (await talk(APP, "/feed")).denied_with == 4401

@@ -1,10 +1,12 @@
-"""A token over its limit is answered 429, whatever it asks for; everybody else notices nothing."""
+"""What every limiter promises, an observed limiter, and an app with one: a token over its limit is answered 429."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,8 +24,11 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
+from spacekey.middleware.limits.limiter import ObservedLimiter
+from spacekey.middleware.limits.redis import RedisLimiter
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import bearer, call, talk
+from support.redis_server import RedisServer
 
 LIMIT = Limit(per_minute=60, burst=3)
 
@@ -353,3 +358,151 @@ async def test_one_limit_for_the_app_holds_whatever_a_token_s_own_is(
 def test_a_limit_that_nothing_charges_is_refused(memory: MemoryVerifier) -> None:
     with pytest.raises(ConfigurationError, match="limits="):
         TokenMiddleware(Starlette(), memory, limit=Limit(60, 2))
+
+
+# --- what every limiter promises
+
+
+SLOW = Limit(per_minute=30, burst=5)
+"""So slow that what a busy machine takes does not matter, and so fast that a young Redis is soon past its start."""
+FAST = Limit(per_minute=6_000, burst=5)
+
+_numbers = count()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
+    """Each limiter in turn."""
+    made: Limiter
+    if request.param == "memory":
+        made = MemoryLimiter()
+    else:
+        server: RedisServer = request.getfixturevalue("steady_redis")
+        made = RedisLimiter(server.url, timeout_seconds=0.9)  # the machine may be busy; outages are tested elsewhere
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def key() -> str:
+    """A key nobody has used."""
+    return f"key_{next(_numbers)}"
+
+
+async def test_a_burst_passes_and_no_more(limiter: Limiter, key: str) -> None:
+    decisions = [await limiter.charge(key, SLOW) for _ in range(8)]
+    assert [one.allowed for one in decisions] == [True] * 5 + [False] * 3
+    assert [one.remaining for one in decisions] == [4, 3, 2, 1, 0, 0, 0, 0]
+    assert all(one.limit is SLOW for one in decisions)
+
+
+async def test_charges_at_the_same_moment_do_not_slip_past_each_other(limiter: Limiter, key: str) -> None:
+    decisions = await asyncio.gather(*(limiter.charge(key, SLOW) for _ in range(40)))
+    assert sum(one.allowed for one in decisions) == 5
+
+
+async def test_a_refusal_costs_nothing_and_tells_when_to_come_again(limiter: Limiter, key: str) -> None:
+    for _ in range(5):
+        await limiter.charge(key, SLOW)
+    waits = [(await limiter.charge(key, SLOW)).retry_after_seconds for _ in range(5)]
+    assert waits == sorted(waits, key=lambda wait: -(wait or 0.0))  # it only comes nearer
+    assert 0 < (waits[0] or 0) <= 2
+
+
+async def test_who_comes_when_told_to_is_admitted(limiter: Limiter, key: str) -> None:
+    for _ in range(5):
+        await limiter.charge(key, FAST)
+    while (decision := await limiter.charge(key, FAST, 5)).allowed:
+        pass  # on a busy machine some of it has come back already
+    await asyncio.sleep((decision.retry_after_seconds or 0) + 0.001)
+    assert (await limiter.charge(key, FAST, 5)).allowed
+
+
+async def test_cost_is_charged_whole_or_not_at_all(limiter: Limiter, key: str) -> None:
+    assert (await limiter.charge(key, SLOW, 4)).remaining == 1
+    refused = await limiter.charge(key, SLOW, 2)
+    assert (refused.allowed, refused.remaining) == (False, 1)
+    assert (await limiter.charge(key, SLOW, 1)).allowed
+
+
+async def test_a_cost_above_the_burst_never_passes_and_says_so(limiter: Limiter, key: str) -> None:
+    decision = await limiter.charge(key, SLOW, 6)
+    assert (decision.allowed, decision.retry_after_seconds, decision.remaining) == (False, None, 5)
+
+
+async def test_looking_costs_nothing(limiter: Limiter, key: str) -> None:
+    looks = [await limiter.charge(key, SLOW, 0) for _ in range(20)]
+    assert {(one.allowed, one.remaining, one.reset_seconds) for one in looks} == {(True, 5, 0.0)}
+
+
+async def test_keys_do_not_share(limiter: Limiter, key: str) -> None:
+    for _ in range(6):
+        await limiter.charge(key, SLOW)
+    assert (await limiter.charge(f"{key} another", SLOW)).remaining == 4
+
+
+async def test_what_can_be_answered_at_once_is_not_charged_twice(limiter: Limiter, key: str) -> None:
+    at_once = limiter.charge_at_once(key, SLOW)
+    after = await limiter.charge(key, SLOW)
+    assert after.remaining == (4 if at_once is None else 3)
+
+
+async def test_a_changed_limit_holds_at_once(limiter: Limiter, key: str) -> None:
+    for _ in range(5):
+        await limiter.charge(key, SLOW)
+    faster = await limiter.charge(key, FAST)
+    assert faster.retry_after_seconds is not None
+    assert faster.retry_after_seconds <= 0.05
+
+
+# --- an observed limiter decides as the one inside, and each decision is told once
+
+
+ONE_A_MINUTE = Limit(per_minute=1, burst=1)
+
+
+class Told:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.decisions: list[bool] = []
+
+    def limit_decision(self, allowed: bool) -> None:
+        """Write it down."""
+        self.decisions.append(allowed)
+
+
+class AnsweringLater(MemoryLimiter):
+    """Never decides at once, as over Redis."""
+
+    closed = False
+
+    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision | None:  # type: ignore[override]
+        """Nothing yet."""
+        return None
+
+    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Memory's."""
+        return super().charge_at_once(key, limit, cost)
+
+    async def aclose(self) -> None:
+        """Noted."""
+        self.closed = True
+
+
+async def test_decisions_at_once_are_told() -> None:
+    told, limiter = Told(), MemoryLimiter(clock=lambda: 1.0)
+    counted = ObservedLimiter(limiter, told)
+    answers = [counted.charge_at_once("key_1", ONE_A_MINUTE) for _ in range(2)]
+    assert [answer is not None and answer.allowed for answer in answers] == told.decisions == [True, False]
+
+
+async def test_decisions_that_are_waited_for_are_told_once() -> None:
+    told, limiter = Told(), AnsweringLater(clock=lambda: 1.0)
+    counted = ObservedLimiter(limiter, told)
+    assert counted.charge_at_once("key_1", ONE_A_MINUTE) is None
+    assert told.decisions == []
+    answers = [await counted.charge("key_1", ONE_A_MINUTE) for _ in range(2)]
+    assert [answer.allowed for answer in answers] == told.decisions == [True, False]
+    await counted.aclose()
+    assert limiter.closed

@@ -1,4 +1,4 @@
-"""The watch over open connections, on a virtual clock: who is ended when, and what that costs."""
+"""The tokens of open connections verified again, on a virtual clock: which are ended when, and what that costs."""
 
 from __future__ import annotations
 

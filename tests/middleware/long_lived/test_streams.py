@@ -1,17 +1,21 @@
-"""What a TokenMiddleware does to connections that stay open, in virtual time: any app, nothing in its endpoints."""
+"""Connections that stay open under a TokenMiddleware, in virtual time and over HTTP: held, ended with their access."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.endpoints import WebSocketEndpoint
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -24,6 +28,7 @@ from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
 from spacekey.middleware.long_lived.recheck import ConnectionEnded
 from support.open_connection import OpenConnection
+from support.running_app import running
 from support.virtual_time import VirtualLoop, in_virtual_time
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -671,3 +676,83 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     app: ASGIApp = Starlette()
     with pytest.raises(ConfigurationError):
         TokenMiddleware(app, MemoryVerifier(), recheck_seconds=0)
+
+
+# --- streams cut over a real socket, with other middleware around the app
+
+
+ANSWER_SECONDS_MAX = 10.0
+
+
+async def ticks(request: Request) -> Response:
+    """Server-sent events, for ever."""
+
+    async def events() -> AsyncIterator[str]:
+        while True:
+            yield "data: tick\n\n"
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+async def quiet(request: Request) -> Response:
+    """One event, and then none."""
+
+    async def events() -> AsyncIterator[str]:
+        yield "data: tick\n\n"
+        await asyncio.Event().wait()
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+class Passing(BaseHTTPMiddleware):
+    """Starlette's own base class, which puts a stream of its own around the answer."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Nothing."""
+        return await call_next(request)
+
+
+@pytest.fixture(scope="module")
+def verifier() -> MemoryVerifier:
+    return MemoryVerifier()
+
+
+@pytest.fixture(scope="module", params=["alone", "around others", "inside compression"])
+def url(request: pytest.FixtureRequest, verifier: MemoryVerifier) -> Iterator[str]:
+    tokens = Middleware(TokenMiddleware, verifier=verifier, recheck_seconds=0.2)
+    stack = {
+        "alone": [tokens],
+        "around others": [tokens, Middleware(Passing)],
+        "inside compression": [Middleware(GZipMiddleware), tokens],
+    }[request.param]
+    routes = [Route("/ticks", requires("a")(ticks)), Route("/quiet", requires("a")(quiet))]
+    with running(Starlette(routes=routes, middleware=stack)) as address:
+        yield address
+
+
+def _take_scope(verifier: MemoryVerifier, secret: Secret) -> None:
+    verifier.grant(secret, "b")
+
+
+@pytest.mark.parametrize("take", [MemoryVerifier.refuse, _take_scope])
+@pytest.mark.parametrize("path", ["/ticks", "/quiet"])
+async def test_a_client_sees_a_broken_answer_and_never_a_complete_one(
+    url: str, verifier: MemoryVerifier, path: str, take: object
+) -> None:
+    assert callable(take)
+    secret = verifier.issue("a")
+    headers = {"Authorization": f"Bearer {secret.reveal()}"}
+    async with (
+        httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX, trust_env=False) as client,
+        client.stream("GET", url + path, headers=headers) as answer,
+    ):
+        assert answer.status_code == 200
+        parts = answer.aiter_raw()
+        assert await anext(parts)
+        take(verifier, secret)
+        with pytest.raises(httpx.RemoteProtocolError):
+            async for _ in parts:
+                pass
+        again = await client.get(url + path, headers=headers)
+        assert again.status_code in (401, 403)

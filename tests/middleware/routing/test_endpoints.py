@@ -1,24 +1,33 @@
-"""A declaration holds for what it gives back and for nothing else; what it cannot go on is refused with the cure."""
+"""Declarations on endpoints: what they hold for, mistakes refused with the cure, sockets, refusals in nested apps."""
 
 import functools
+import json
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security
+from fastapi import WebSocket as FastAPIWebSocket
+from httpx_ws import WebSocketDisconnect
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.principal import Principal
 from spacekey.domain.rule import any_of
 from spacekey.middleware import Declaration, MemoryVerifier, TokenMiddleware, optional, protect, public, requires
+from spacekey.middleware.fastapi import Scoped
 from spacekey.middleware.testing import undeclared_routes
-from support.asgi_calls import bearer, call, start_up, talk
+from support.asgi_calls import Answer, Talk, bearer, call, start_up, talk
+from support.running_app import running
+from support.web_socket import web_socket
 
 VERIFIER = MemoryVerifier()
 READER = VERIFIER.issue("a:b").reveal()
@@ -240,6 +249,31 @@ def test_a_declaration_that_cannot_work_says_at_once_what_to_write(mistake: str)
     assert cure in str(raised.value)
 
 
+def _generator(_request: Request) -> Any:
+    yield "x"
+
+
+IMPOSSIBLE: list[Callable[[], object]] = [
+    lambda: public(requires("a")(_async())),
+    lambda: requires("a")(public(_async())),
+    lambda: optional(public(_async())),
+    lambda: requires("a")(_generator),
+    lambda: requires("a")(3),
+    lambda: requires("a")(staticmethod(_async())),
+    lambda: requires("a")(dict),
+    lambda: requires("Not A Scope"),
+    lambda: protect(_answer, 3),  # type: ignore[arg-type]
+    lambda: public(3),
+    lambda: app_of(Route("/x", _async()), rules={("GET", "/x"): None}).build_middleware_stack(),
+]
+
+
+@pytest.mark.parametrize("make", IMPOSSIBLE)
+def test_a_declaration_that_contradicts_itself_is_refused_at_once(make: Callable[[], object]) -> None:
+    with pytest.raises(RuleError):
+        make()
+
+
 async def test_declared_open_an_asgi_function_is_still_mounted_as_before() -> None:
     app = app_of(Mount("/open", app=public(raw)), Mount("/x", app=raw), Mount("/r", app=protect(raw, any_of("a:b"))))
     assert undeclared_routes(app) == ["* /x"]
@@ -269,3 +303,314 @@ async def test_a_rule_table_can_be_a_variable() -> None:
     assert await start_up(app) is None
     statuses = [(await call(app, method, "/x", bearer(READER))).status for method in ("GET", "POST", "DELETE")]
     assert statuses == [200, 403, 200]
+
+
+# --- a class of sockets and its methods: before it is accepted a denial, afterwards a close code
+
+
+WRITER = VERIFIER.issue("a:b", "c:d").reveal()
+OTHER = VERIFIER.issue("e:f").reveal()
+RAN: list[str] = []
+
+
+class OnConnect(WebSocketEndpoint):
+    """Declares by the method that runs first."""
+
+    encoding = "text"
+
+    @requires("a:b")
+    async def on_connect(self, websocket: WebSocket) -> None:
+        """Accepts."""
+        RAN.append("connect")
+        await websocket.accept()
+
+    @requires("c:d")
+    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
+        """Answers."""
+        RAN.append(f"receive {data}")
+        await websocket.send_text(f"you said {data}")
+
+
+@requires("a:b")
+class OnClass(WebSocketEndpoint):
+    """Declares by the class, and more by a method."""
+
+    encoding = "text"
+    on_receive = OnConnect.on_receive
+
+
+class Inherits(OnConnect):
+    """Adds nothing."""
+
+
+class OnReceiveOnly(WebSocketEndpoint):
+    """Says nothing of who may connect."""
+
+    on_receive = OnConnect.on_receive
+
+
+class OwnDispatch(OnConnect):
+    """Its methods do not tell what it does."""
+
+    async def dispatch(self) -> None:
+        """Accepts whoever comes."""
+        await self.send({"type": "websocket.accept"})
+
+
+class OwnAwait(OnConnect):
+    """The same, a step further out."""
+
+    def __await__(self) -> Any:
+        return self.send({"type": "websocket.accept"}).__await__()
+
+
+class Leaving(WebSocketEndpoint):
+    """Has a rule on what runs when the client has gone."""
+
+    on_connect = OnConnect.on_connect
+
+    @requires("c:d")
+    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+        """Leaves a trace."""
+        RAN.append(f"disconnect {close_code}")
+
+
+def _hiding(route: WebSocketRoute) -> ASGIApp:
+    async def hidden(scope: Scope, receive: Receive, send: Send) -> None:
+        await route(scope, receive, send)
+
+    return hidden
+
+
+def socket_app(endpoint: Any) -> Starlette:
+    """The class, seen and unseen."""
+    hidden = Mount("/hidden", app=public(_hiding(WebSocketRoute("/x", endpoint))))
+    return Starlette(
+        routes=[WebSocketRoute("/x", endpoint), hidden], middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)]
+    )
+
+
+def closed_with(heard: Talk) -> list[int]:
+    """The close codes that came after the acceptance."""
+    return [message["code"] for message in heard.sent[1:] if message["type"] == "websocket.close"]
+
+
+@pytest.mark.parametrize("path", ["/x", "/hidden/x"])
+@pytest.mark.parametrize("endpoint", [OnConnect, OnClass, Inherits])
+async def test_each_method_of_a_socket_obeys_its_rule(endpoint: Any, path: str) -> None:
+    app = socket_app(endpoint)
+    assert await start_up(app) is None
+    RAN.clear()
+    for denial_response, codes in ((False, (4401, 4403)), (True, (401, 403))):
+        for headers, code in zip(([], bearer(OTHER)), codes, strict=True):
+            assert (await talk(app, path, headers, denial_response=denial_response, says=["hi"])).denied_with == code
+        lacking = await talk(app, path, bearer(READER), denial_response=denial_response, says=["hi"])
+        assert lacking.accepted
+        assert closed_with(lacking) == [4403]
+    assert not [line for line in RAN if line.startswith("receive")]
+    heard = await talk(app, path, bearer(WRITER), denial_response=True, says=["hi"])
+    assert (heard.texts, closed_with(heard)) == (["you said hi"], [])
+
+
+@pytest.mark.parametrize("endpoint", [OnReceiveOnly, OwnDispatch, OwnAwait])
+async def test_a_class_that_does_not_say_who_may_connect_is_undeclared(endpoint: Any) -> None:
+    app = Starlette(
+        routes=[WebSocketRoute("/x", endpoint)], middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)]
+    )
+    assert undeclared_routes(app) == ["WEBSOCKET /x"]
+    assert (await talk(app, "/x", bearer(WRITER))).denied_with == 4403
+
+
+async def test_a_rule_on_leaving_says_nothing_to_a_client_that_has_gone() -> None:
+    RAN.clear()
+    app = socket_app(Leaving)
+    for token in (READER, WRITER):
+        heard = await talk(app, "/x", bearer(token), denial_response=True)
+        assert [message["type"] for message in heard.sent] == ["websocket.accept"]
+    assert RAN == ["connect", "connect", "disconnect 1000"]
+
+
+async def test_over_a_real_server_a_refused_message_closes_with_4403() -> None:
+    with running(socket_app(OnClass)) as url:
+        async with web_socket(f"{url}/x", headers={"Authorization": f"Bearer {READER}"}) as socket:
+            await socket.send_text("hi")
+            with pytest.raises(WebSocketDisconnect) as closed:
+                await socket.receive_text()
+        assert closed.value.code == 4403
+
+
+# --- a refusal is one problem document, however deep the app is that the endpoint is in
+
+
+GOOD = bearer(VERIFIER.issue("a").reveal())
+LACKING = bearer(VERIFIER.issue("b").reveal())
+
+
+def fastapi_app(**settings: Any) -> FastAPI:
+    """Every way of FastAPI to declare a rule."""
+    app = FastAPI(**settings)
+
+    @app.get("/dependency", dependencies=[Depends(Scoped("a"))])
+    async def dependency() -> str:
+        return "ran"
+
+    @app.get("/security")
+    async def security(caller: Annotated[Principal, Security(Scoped(), scopes=["a"])]) -> str:
+        return caller.id
+
+    @app.get("/async")
+    @requires("a")
+    async def async_endpoint() -> str:
+        return "ran"
+
+    @app.get("/sync")
+    @requires("a")
+    def sync_endpoint() -> str:
+        return "ran"
+
+    router = APIRouter(dependencies=[Depends(Scoped("a"))])
+
+    @router.get("/routed")
+    async def routed() -> str:
+        return "ran"
+
+    @app.websocket("/socket", dependencies=[Depends(Scoped("a"))])
+    async def socket(websocket: FastAPIWebSocket) -> None:
+        await websocket.accept()
+        RAN.append("socket")
+
+    app.include_router(router)
+    return app
+
+
+def starlette_app(**settings: Any) -> Starlette:
+    """The same in Starlette, as far as it has them."""
+
+    async def async_endpoint(_: Request) -> Response:
+        return PlainTextResponse("ran")
+
+    def sync_endpoint(_: Request) -> Response:
+        return PlainTextResponse("ran")
+
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        RAN.append("socket")
+
+    routes = [
+        Route("/async", requires("a")(async_endpoint)),
+        Route("/sync", requires("a")(sync_endpoint)),
+        WebSocketRoute("/socket", requires("a")(socket)),
+    ]
+    return Starlette(routes=routes, **settings)
+
+
+PATHS = {fastapi_app: ["/dependency", "/security", "/async", "/sync", "/routed"], starlette_app: ["/async", "/sync"]}
+INSIDE: dict[str, Callable[[ASGIApp], tuple[Mount, str]]] = {
+    "a guarded mount": lambda app: (Mount("/m", app=protect(app, optional)), "/m"),
+    "a mount": lambda app: (Mount("/m", app=app), "/m"),
+    "a guard in a guard": lambda app: (Mount("/m", app=protect(protect(app, optional), optional)), "/m"),
+    "a guard with a rule": lambda app: (Mount("/m", app=protect(app, requires())), "/m"),
+    "a mount in a mount": lambda app: (Mount("/m", routes=[Mount("/n", app=protect(app, optional))]), "/m/n"),
+    "a guarded app with a mount": lambda app: (
+        Mount("/m", app=protect(Starlette(routes=[Mount("/n", app=app)]), optional)),
+        "/m/n",
+    ),
+    "a FastAPI app with a mount": lambda app: (Mount("/m", app=protect(_mounting(app), optional)), "/m/n"),
+    "an app that hides its routes": lambda app: (Mount("/m", app=optional(_Hiding(app))), "/m"),
+}
+
+
+def _mounting(app: ASGIApp) -> FastAPI:
+    outer = FastAPI()
+    outer.mount("/n", app)
+    return outer
+
+
+class _Hiding:
+    """An app whose routes the middleware cannot see."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._inner = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._inner(scope, receive, send)
+
+
+def around(inner: ASGIApp, how: str, outer: type[Starlette] = Starlette) -> tuple[ASGIApp, str]:
+    """The app inside another one, behind our middleware."""
+    route, prefix = INSIDE[how](inner)
+    middleware = [Middleware(TokenMiddleware, verifier=VERIFIER, deny_by_default=False)]
+    return outer(routes=[route], middleware=middleware), prefix
+
+
+def check_problem(answer: Answer, status: int, code: str) -> None:
+    """It is one document, and none in another one."""
+    assert answer.status == status
+    document = answer.problem
+    assert (document["type"], document["status"]) == (f"urn:spacekey:problem:{code}", status)
+    assert not [text for text in document.values() if isinstance(text, str) and text.startswith("{")]
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="api"')
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("outer", [Starlette, FastAPI])
+@pytest.mark.parametrize("inner", PATHS)
+@pytest.mark.parametrize("how", INSIDE)
+async def test_a_refusal_is_one_problem_document(
+    how: str, inner: Callable[[], ASGIApp], outer: type[Starlette]
+) -> None:
+    app, prefix = around(inner(), how, outer)
+    for path in PATHS[inner]:  # type: ignore[index]  # the functions are its keys
+        assert (await call(app, "GET", prefix + path, GOOD)).status == 200
+        check_problem(await call(app, "GET", prefix + path, LACKING), 403, "insufficient_scope")
+        check_problem(await call(app, "GET", prefix + path), 401, "unauthenticated")
+        check_problem(await call(app, "GET", prefix + path, bearer("x")), 401, "invalid_token")
+
+
+@pytest.mark.parametrize("inner", PATHS)
+@pytest.mark.parametrize("how", INSIDE)
+@pytest.mark.parametrize("denial_response", [False, True])
+async def test_a_socket_is_refused_before_it_is_accepted(
+    how: str, inner: Callable[[], ASGIApp], denial_response: bool
+) -> None:
+    RAN.clear()
+    app, prefix = around(inner(), how)
+    for headers, status in (([], 401), (LACKING, 403)):
+        talked = await talk(app, prefix + "/socket", headers, denial_response=denial_response)
+        assert talked.denied_with == (status if denial_response else 4000 + status)
+    assert RAN == []
+
+
+@pytest.mark.parametrize("inner", PATHS)
+@pytest.mark.parametrize("kind", [StarletteHTTPException, HTTPException, 403])
+async def test_an_apps_own_handler_gets_a_sentence_and_the_challenge(inner: Callable[..., ASGIApp], kind: Any) -> None:
+    async def own(_: Request, error: Any) -> Response:
+        return JSONResponse({"sorry": error.detail}, error.status_code, error.headers)
+
+    app, prefix = around(inner(exception_handlers={kind: own}), "an app that hides its routes")
+    for path in PATHS[inner]:  # type: ignore[index]  # the functions are its keys
+        answer = await call(app, "GET", prefix + path, LACKING)
+        if kind is HTTPException:  # FastAPI's class, which our exception is none of
+            check_problem(answer, 403, "insufficient_scope")
+            continue
+        assert (answer.status, json.loads(answer.body)) == (403, {"sorry": "The token lacks a scope."})
+        assert answer.headers["content-type"] == "application/json"
+        assert 'scope="a"' in answer.headers["www-authenticate"]
+
+
+async def test_a_caught_refusal_is_the_apps_own_business() -> None:
+    @requires("a")
+    async def inner(_: Request) -> Response:
+        return PlainTextResponse("ran")
+
+    async def outer(request: Request) -> Response:
+        try:
+            return await inner(request)
+        except StarletteHTTPException as error:
+            return PlainTextResponse(f"without it: {error.detail}")
+
+    routes = [Route("/", optional(outer))]
+    app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
+    assert (await call(app, "GET", "/", LACKING)).body == b"without it: The token lacks a scope."
+    assert (await call(app, "GET", "/", GOOD)).body == b"ran"

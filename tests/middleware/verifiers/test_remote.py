@@ -1,4 +1,6 @@
-"""The contract, over the verifiers that need no store; and what only one of them does."""
+"""A remote Spacekey that misbehaves, and usage reports to one."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -9,27 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
-from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.secret import Secret
-from spacekey.middleware import BrandChain, MemoryVerifier
-from spacekey.middleware.verifiers.remote import RemoteVerifier
-from support.verifier_contract import VerifierContract, Workbench, principal
-from support.verifiers import BENCHES, OWN, introspection_of
-
-
-@pytest.fixture(params=BENCHES, ids=lambda kind: kind.__name__)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Workbench]:
-    """Each verifier in turn."""
-    made: Workbench = request.param()
-    yield made
-    await made.verifier.aclose()
-
-
-class TestEveryVerifier(VerifierContract):
-    """All promises, for each."""
-
+from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.outcome import CannotTell, Valid
+from spacekey.domain.usage import TokenUse, UsageBatch
+from spacekey.middleware import MemoryVerifier
+from spacekey.middleware.verifiers.remote import RemoteUsage, RemoteVerifier, UsageRejected
+from support.verifier_contract import principal
+from support.verifiers import OWN, introspection_of
 
 # --- a remote Spacekey that misbehaves
 
@@ -241,69 +229,117 @@ async def test_secrets_travel_encrypted_or_not_at_all(url: str, good: bool) -> N
         await RemoteVerifier(url, OWN, allow_plain_http=True).aclose()
 
 
-# --- the chain
+# --- usage reports
 
 
-async def test_a_chain_shows_a_secret_to_one_verifier_only() -> None:
-    one, two, old = MemoryVerifier("sp"), MemoryVerifier("em"), Old()
-    chain = BrandChain({"sp": one, "em": two}, otherwise=old)
-    spooled, emit = one.issue("a"), two.issue("b")
-    third = MemoryVerifier("gg").issue("c")
-    legacy = Secret("legacy-token")
-    assert isinstance(await chain.verify(spooled), Valid)
-    assert isinstance(await chain.verify(emit), Valid)
-    assert old.seen == []
-    for secret in (third, legacy, Secret("sp_old_shape")):
-        assert await chain.verify(secret) == Valid(OLD)
-    assert old.seen == [third, legacy, Secret("sp_old_shape")]
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+BATCH = UsageBatch("r1", 7, (TokenUse("key_1", AT, "192.0.2.1", 2, 1, 0, ("a",)), TokenUse("key_2", AT, used=False)))
 
 
-async def test_a_chain_without_otherwise_refuses_strangers() -> None:
-    chain = BrandChain({"sp": MemoryVerifier("sp")})
-    assert await chain.verify(Secret("legacy-token")) == Refused(Reason.MALFORMED)
-    assert await chain.verify(MemoryVerifier("gg").issue("c")) == Refused(Reason.UNKNOWN)
-    assert chain.peek(Secret("legacy-token").bearer()) is None
+class Server:
+    """Answers as it is told, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.answers: list[int | Exception] = []
+        self.sent: list[tuple[str, str, Any]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.url.path.endswith("/usage") else None
+        self.sent.append((request.url.path, request.headers["authorization"], body))
+        answer = self.answers.pop(0) if self.answers else 200
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer, json={"accepted": 0, "detail": "at: too old"})
 
 
-async def test_a_chain_closes_everyone_even_when_one_fails() -> None:
-    first, last = Old(fails=True), Old()
-    with pytest.raises(ExceptionGroup):
-        await BrandChain({"sp": first, "em": first}, otherwise=last).aclose()
-    assert (first.closed, last.closed) == (1, 1)
+@pytest.fixture
+def server() -> Server:
+    return Server()
 
 
-def test_a_brand_that_cannot_be_one_is_refused() -> None:
-    with pytest.raises(ConfigurationError):
-        BrandChain({"SP_": MemoryVerifier()})
+@pytest.fixture
+async def sink(server: Server) -> AsyncIterator[RemoteUsage]:
+    headers = {"Authorization": "Bearer own"}
+    async with httpx.AsyncClient(transport=httpx.MockTransport(server), headers=headers) as client:
+        yield RemoteUsage(client, "https://keys.example.com/api/v1/usage")
 
 
-OLD = Principal("old", Kind.MEMBER, frozenset({"a"}))
+async def test_a_batch_is_one_report(sink: RemoteUsage, server: Server) -> None:
+    await sink.send(BATCH)
+    row = {"token_id": "key_1", "at": "2026-06-01T12:00:00+00:00", "ip": "192.0.2.1"}
+    knock = {"token_id": "key_2", "at": "2026-06-01T12:00:00+00:00", "ip": "", "used": False}
+    uses = [{**row, "allowed": 2, "denied": 1, "scopes": ["a"]}, knock]
+    assert server.sent == [("/api/v1/usage", "Bearer own", {"reporter": "r1", "number": 7, "uses": uses})]
 
 
-class Old:
-    """Somebody's own older authentication."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        401,
+        403,
+        408,
+        429,
+        500,
+        502,
+        503,
+        httpx.ConnectError("x"),
+        httpx.ReadTimeout("x"),
+        httpx.RemoteProtocolError("x"),
+    ],
+    ids=str,
+)
+async def test_what_may_pass_is_to_be_sent_again(sink: RemoteUsage, server: Server, answer: int | Exception) -> None:
+    server.answers = [answer]
+    with pytest.raises(Unavailable):
+        await sink.send(BATCH)
+    await sink.send(BATCH)
+    assert server.sent[0] == server.sent[1]
 
-    def __init__(self, fails: bool = False) -> None:
-        self.seen: list[Secret] = []
-        self.closed = 0
-        self._fails = fails
 
-    async def verify(self, secret: Secret) -> Verdict:
-        """Takes everything."""
-        self.seen.append(secret)
-        return Valid(OLD)
-
-    async def aclose(self) -> None:
-        """May fail."""
-        self.closed += 1
-        if self._fails:
-            raise RuntimeError("broken")
+@pytest.mark.parametrize("answer", [302, 400, 404, 413, 422])
+async def test_what_will_never_be_taken_says_why(sink: RemoteUsage, server: Server, answer: int) -> None:
+    server.answers = [answer]
+    with pytest.raises(UsageRejected, match=f"{answer}: at: too old"):
+        await sink.send(BATCH)
 
 
-async def test_expiry_in_memory_is_exact() -> None:
-    now = [datetime(2026, 1, 1, tzinfo=UTC)]
-    verifier = MemoryVerifier(now=lambda: now[0])
-    secret = verifier.issue("a", expires_at=datetime(2026, 1, 2, tzinfo=UTC))
-    assert isinstance(await verifier.verify(secret), Valid)
-    now[0] = datetime(2026, 1, 2, tzinfo=UTC)
-    assert await verifier.verify(secret) == Refused(Reason.EXPIRED, "key_1")
+@pytest.mark.parametrize(
+    ("answer", "lost"),
+    [
+        (b'{"accepted": 1, "requests_too_old": 7}', 7),
+        (b'{"accepted": 2}', 0),
+        (b'{"requests_too_old": -7}', 0),
+        (b'{"requests_too_old": true}', 0),
+        (b'{"requests_too_old": "7"}', 0),
+        (b"[]", 0),
+        (b"<html>", 0),
+    ],
+)
+async def test_what_the_server_left_out_is_passed_on(answer: bytes, lost: int) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answer))
+    async with httpx.AsyncClient(transport=transport) as client:
+        assert await RemoteUsage(client, "https://keys.example.com/api/v1/usage").send(BATCH) == lost
+
+
+async def test_an_answer_that_is_no_problem_document_is_told_as_such() -> None:
+    for content in (b"<html>", b"[]"):
+        transport = httpx.MockTransport(lambda _, content=content: httpx.Response(404, content=content))
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(UsageRejected, match="no problem document"):
+                await RemoteUsage(client, "https://keys.example.com/api/v1/usage").send(BATCH)
+
+
+async def test_the_remote_verifier_reports_with_its_own_token_when_it_is_closed(server: Server) -> None:
+    verifier = RemoteVerifier("https://keys.example.com", "own", transport=httpx.MockTransport(server))
+    assert verifier.usage is not None
+    verifier.usage.allowed("key_1", None)
+    await verifier.aclose()
+    assert [(path, token) for path, token, _ in server.sent] == [("/api/v1/usage", "Bearer own")]
+
+
+async def test_a_remote_verifier_that_shall_not_collect_does_not(server: Server) -> None:
+    transport = httpx.MockTransport(server)
+    verifier = RemoteVerifier("https://keys.example.com", "own", collect_usage=False, transport=transport)
+    assert verifier.usage is None
+    await verifier.aclose()
+    assert server.sent == []

@@ -1,0 +1,269 @@
+"""Undeclared routes and rules that cannot work fail start-up, and nothing undeclared runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Host, Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
+from support.asgi_calls import bearer, call, start_up
+
+VERIFIER = MemoryVerifier()
+READER = VERIFIER.issue("jobs:read", space_id="space_1").reveal()
+CREATOR = VERIFIER.issue("jobs:create", space_id="space_1").reveal()
+RAN: list[str] = []
+
+
+async def plain(request: Request) -> Response:
+    """An endpoint that leaves a trace, and no mark."""
+    RAN.append(request.url.path)
+    return PlainTextResponse("ok")
+
+
+def plain_sync(request: Request) -> Response:
+    """The same, run in a thread."""
+    RAN.append(request.url.path)
+    return PlainTextResponse("ok")
+
+
+async def opaque(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI app that nobody can look into."""
+    RAN.append(scope["path"])
+    await PlainTextResponse("ok")(scope, receive, send)
+
+
+class ByMethod(HTTPEndpoint):
+    """A class with a rule for each method."""
+
+    @requires("jobs:read")
+    async def get(self, request: Request) -> Response:
+        """GET and HEAD."""
+        return await plain(request)
+
+    @requires("jobs:create")
+    def post(self, request: Request) -> Response:
+        """POST."""
+        return plain_sync(request)
+
+
+def app_of(*routes: Any, **settings: Any) -> Starlette:
+    """An app with the middleware."""
+    settings.setdefault("verifier", VERIFIER)
+    return Starlette(routes=list(routes), middleware=[Middleware(TokenMiddleware, **settings)])
+
+
+READ = requires("jobs:read")
+
+
+class Hiding:
+    """Middleware that the walk cannot look through."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._hidden = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._hidden(scope, receive, send)
+
+
+async def get(app: ASGIApp, headers: list[tuple[bytes, bytes]], method: str = "GET") -> int:
+    """The status at /x, or behind the redirect to /x/."""
+    answer = await call(app, method, "/x", headers)
+    return (await call(app, method, "/x/", headers)).status if answer.status == 307 else answer.status
+
+
+UNDECLARED: dict[str, tuple[Callable[[], Starlette], list[str]]] = {
+    "function": (lambda: app_of(Route("/x", plain)), ["GET /x"]),
+    "methods": (lambda: app_of(Route("/x", plain, methods=["PUT", "POST"])), ["POST /x", "PUT /x"]),
+    "class": (lambda: app_of(Route("/x", Unmarked)), ["GET /x", "POST /x"]),
+    "class with half its methods declared": (lambda: app_of(Route("/x", Half)), ["POST /x"]),
+    "class that takes dispatching into its own hands": (lambda: app_of(Route("/x", OwnDispatch)), ["* /x"]),
+    "class that is awaited in a way of its own": (lambda: app_of(Route("/x", OwnAwait)), ["* /x"]),
+    "class whose base is public": (lambda: app_of(Route("/x", PublicHeir)), ["GET /x", "POST /x"]),
+    "mounted route": (lambda: app_of(Mount("/m", routes=[Route("/{id:int}", plain)])), ["GET /m/{id:int}"]),
+    "mounted app": (lambda: app_of(Mount("/x", app=opaque)), ["* /x"]),
+    "mounted middleware": (lambda: app_of(Mount("/x", app=Hiding(Router([Route("/", READ(plain))])))), ["* /x"]),
+    "host": (lambda: app_of(Host("api.test", app=Router([Route("/x", plain)]))), ["GET api.test/x"]),
+    "default": (lambda: app_of(Mount("/m", app=Router(default=opaque))), ["* /m/{path:path}"]),
+    "table for another method": (
+        lambda: app_of(Route("/x", plain, methods=["GET", "POST"]), rules={("GET", "/x"): READ}),
+        ["POST /x"],
+    ),
+}
+
+
+class Unmarked(HTTPEndpoint):
+    """Declares nothing."""
+
+    async def get(self, request: Request) -> Response:
+        """GET."""
+        return await plain(request)
+
+    post = get
+
+
+class Half(HTTPEndpoint):
+    """Forgot one."""
+
+    @READ
+    async def get(self, request: Request) -> Response:
+        """GET."""
+        return await plain(request)
+
+    async def post(self, request: Request) -> Response:
+        """POST, without a rule."""
+        return await plain(request)
+
+
+class OwnDispatch(ByMethod):
+    """Its methods do not tell what it does."""
+
+    async def dispatch(self) -> None:
+        """Something else."""
+        await opaque(self.scope, self.receive, self.send)
+
+
+class OwnAwait(ByMethod):
+    """The same, a step further out."""
+
+    def __await__(self) -> Any:
+        return opaque(self.scope, self.receive, self.send).__await__()
+
+
+@public
+class PublicBase(HTTPEndpoint):
+    """Anybody."""
+
+    async def get(self, request: Request) -> Response:
+        """GET."""
+        return await plain(request)
+
+
+class PublicHeir(PublicBase):
+    """Does more than its base, so it must say for itself."""
+
+    async def post(self, request: Request) -> Response:
+        """POST."""
+        return await plain(request)
+
+
+@pytest.mark.parametrize("name", UNDECLARED)
+async def test_an_undeclared_route_fails_start_up_with_the_list(name: str) -> None:
+    make, lines = UNDECLARED[name]
+    message = await start_up(make())
+    assert message is not None
+    assert [line.strip() for line in message.splitlines() if line.startswith("  ")] == lines
+
+
+@pytest.mark.parametrize("name", UNDECLARED)
+async def test_an_undeclared_route_is_403_before_anything_runs(name: str) -> None:
+    make, lines = UNDECLARED[name]
+    app = make()
+    RAN.clear()
+    for line in lines:
+        method, _, path = line.partition(" ")
+        host, slash, rest = path.partition("/")
+        path = (slash + rest).replace("{id:int}", "7").replace("{path:path}", "a")
+        for headers in ([], bearer(READER)):
+            answer = await call(app, method.replace("*", "GET"), path, headers, host=host or "testserver")
+            assert answer.status in (403, 307)
+    assert RAN == []
+
+
+async def test_undeclared_routes_count_as_optional_when_denial_is_off() -> None:
+    app = app_of(Route("/x", plain), deny_by_default=False)
+    assert await start_up(app) is None
+    assert [await get(app, []), await get(app, bearer(READER)), await get(app, bearer("x"))] == [200, 200, 401]
+
+
+async def test_a_route_added_later_is_denied_too() -> None:
+    inner = Router([Route("/x", READ(plain))])
+    app = app_of(Mount("/m", app=inner))
+    assert (await call(app, "GET", "/m/x", bearer(READER))).status == 200
+    app.router.routes.append(Route("/late", plain))
+    inner.routes.append(Route("/later", plain))
+    for path in ("/late", "/m/later"):
+        assert (await call(app, "GET", path, bearer(READER))).status == 403
+    assert (await call(app, "GET", "/m/x", bearer(READER))).status == 200
+
+
+async def test_routes_added_by_the_apps_own_start_up_are_checked() -> None:
+    import contextlib
+    from collections.abc import AsyncIterator
+
+    ended: list[bool] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.router.routes.append(Route("/late", plain))
+        yield
+        ended.append(True)
+
+    app = Starlette(lifespan=lifespan, middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
+    with pytest.raises(ConfigurationError):
+        raise_if(await start_up(app))
+
+
+def raise_if(message: str | None) -> None:
+    """Make a failed start-up an exception again."""
+    if message is not None:
+        raise ConfigurationError(message)
+
+
+BROKEN: list[tuple[str, Callable[[], Starlette], str]] = [
+    (
+        "unknown scope",
+        lambda: app_of(Route("/x", requires("jobs:raed")(plain)), known_scopes={"jobs:read", "jobs:create"}),
+        "GET /x: unknown scope 'jobs:raed'. Did you mean 'jobs:read'",
+    ),
+    (
+        "unknown scope in the table",
+        lambda: app_of(Route("/x", plain), known_scopes={"jobs:read"}, rules={("*", "/x"): "jobs:creat"}),
+        "unknown scope 'jobs:creat'",
+    ),
+    (
+        "table without its route",
+        lambda: app_of(Route("/jobs", READ(plain)), rules={("GET", "/job"): "jobs:read"}),
+        "'GET /job', which is no route. Did you mean 'GET /jobs'",
+    ),
+    (
+        "table for a method the route has not",
+        lambda: app_of(Route("/x", READ(plain)), rules={("POST", "/x"): "jobs:read"}),
+        "'POST /x', which is no route",
+    ),
+    (
+        "path parameter that is none",
+        lambda: app_of(Route("/s/{space}/x", requires("jobs:read", space="space_id")(plain))),
+        "bound to 'space_id', which the path does not have. Did you mean 'space'",
+    ),
+    (
+        "open and closed at once",
+        lambda: app_of(Route("/x", READ(plain)), rules={("GET", "/x"): public}),
+        "is declared requires(jobs:read) and public at once",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "says"), [one[1:] for one in BROKEN], ids=[one[0] for one in BROKEN])
+async def test_a_rule_that_cannot_work_fails_start_up(make: Callable[[], Starlette], says: str) -> None:
+    app = make()
+    assert says in str(await start_up(app))
+    with pytest.raises(RuleError):
+        await call(app, "GET", "/x", bearer(READER))
+
+
+async def test_one_route_object_at_two_paths_obeys_the_rules_of_both() -> None:
+    shared = Router([Route("/x", plain)])
+    rules = {("GET", "/a/x"): "jobs:read", ("GET", "/b/x"): "jobs:create"}
+    app = app_of(Mount("/a", app=shared), Mount("/b", app=shared), rules=rules)
+    both = VERIFIER.issue("jobs:read", "jobs:create").reveal()
+    for path in ("/a/x", "/b/x"):
+        answers = [(await call(app, "GET", path, bearer(token))).status for token in (READER, CREATOR, both)]
+        assert answers == [403, 403, 200]
