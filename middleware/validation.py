@@ -40,7 +40,7 @@ def check_part(part: object) -> None:
 
 
 def check_verifier(verifier: object) -> None:
-    """Check that an object has an async ``verify`` and is not a class.
+    """Check that an object has a ``verify`` and is not a class.
 
     :raises ConfigurationError: if not.
     """

@@ -1,6 +1,7 @@
 """Verification by a remote Spacekey: OAuth 2.0 token introspection (RFC 7662) over httpx.
 
-Needs the ``remote`` extra. The server's ``max_age`` is obeyed exactly, counted from before the request was sent.
+Needs the ``remote`` extra. The server's ``max_age`` is obeyed up to 60 seconds, counted from before the request was
+sent.
 """
 
 from __future__ import annotations
