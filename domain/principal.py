@@ -53,6 +53,8 @@ class Principal:
 
     It is the ``id``, or for a token made by rotation that of the first token of its chain, so that rotating does not
     restart the limit."""
+    is_well_formed: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether the types of all fields were checked; see :func:`spacekey.middleware.validation.flaw_in`."""
 
     def __init__(
         self,
@@ -78,6 +80,11 @@ class Principal:
         _put_limit(self, limit)
         _put_expires_at(self, expires_at)
         _put_limit_key(self, limit_key or id)
+        _put_is_well_formed(self, False)
+
+    def mark_well_formed(self) -> None:
+        """Note that the types of all fields were checked, which need not be done again: nothing can change them."""
+        _put_is_well_formed(self, True)
 
     @property
     def is_authenticated(self) -> bool:
@@ -106,4 +113,5 @@ class Principal:
     _put_limit,
     _put_expires_at,
     _put_limit_key,
+    _put_is_well_formed,
 ) = (vars(Principal)[each.name].__set__ for each in fields(Principal))

@@ -43,7 +43,7 @@ from spacekey.middleware.long_lived.streams import (
     WatchedResponse,
     WatchedStream,
 )
-from spacekey.middleware.rules.evaluate import Allowed, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
+from spacekey.middleware.rules.evaluate import ALLOWED, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
 from spacekey.middleware.rules.requirement import PUBLIC, Access, Requirement
 from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
 
@@ -124,13 +124,13 @@ class RequestAuth:
         "_is_open",
         "_outcome",
         "_receive",
-        "_scope",
         "_send",
         "_sent",
         "_settings",
         "_vary",
         "admitted",
         "meter",
+        "scope",
         "stream",
     )
 
@@ -143,7 +143,8 @@ class RequestAuth:
         sent: Secret | Malformed | None = NOT_READ,
     ) -> None:
         self._settings = settings
-        self._scope = scope
+        self.scope = scope
+        """The ASGI scope. Guards set it again, since a middleware may hand on a copy of the one it was given."""
         self._receive = receive
         self._send = send
         self._sent = sent
@@ -198,20 +199,14 @@ class RequestAuth:
             return self._settle(CannotTell("the token's limit is used up"))
         return outcome
 
-    def enter(self, scope: Scope) -> None:
-        """Continue with this scope.
-
-        A middleware may have passed on a copy of the one that the connection began with.
-        """
-        self._scope = scope
-
     def close(self) -> None:
         """Count the connection if its response never began, and release the scope. Called when the app's call is over.
 
         Scope and ``RequestAuth`` refer to each other; apart they are freed at once, not by the garbage collector.
         """
-        self.count()
-        self._scope[KEY] = None
+        if self.meter is not None:
+            self.count()
+        self.scope[KEY] = None
 
     def has_admitted(self, access: Access) -> bool:
         """Return whether the connection was last found to satisfy ``access``, at these path parameters if it has some.
@@ -228,7 +223,7 @@ class RequestAuth:
         After False, :meth:`authorize` decides. Runs for every request to a protected route, and so avoids calls that
         :meth:`authorize` can afford.
         """
-        if self.has_admitted(access):
+        if access is self.admitted and self.has_admitted(access):
             return True
         requirement = access if isinstance(access, Requirement) else None
         if requirement is None and access == PUBLIC:
@@ -237,10 +232,12 @@ class RequestAuth:
         if isinstance(outcome, Valid):
             if self.meter is not None and not self.meter.charge_at_once(outcome.principal, access):
                 return False
-            if requirement is not None:
-                decision = evaluate(requirement, outcome.principal, self._path_params)
-                if not isinstance(decision, Allowed):
-                    return False
+            path_params = self.scope.get("path_params") or {}
+            if requirement is not None and evaluate(requirement, outcome.principal, path_params) is not ALLOWED:
+                return False
+            if self.admitted is None:
+                self.admitted, self._admitted_at = access, path_params
+                return True
         elif requirement is not None or not isinstance(outcome, Absent):
             return False
         self._admit(access)
@@ -279,7 +276,7 @@ class RequestAuth:
 
     async def charge_operation(self, cost: int) -> Decision | None:
         """Charge the cost of a GraphQL operation; None if there is nothing left to charge."""
-        outcome, over_http = self._outcome, self._scope["type"] == "http"
+        outcome, over_http = self._outcome, self.scope["type"] == "http"
         if self.meter is None or not isinstance(outcome, Valid):
             return None
         return await self.meter.charge_operation(outcome.principal, cost, over_http=over_http)
@@ -293,10 +290,11 @@ class RequestAuth:
         """Send a message over HTTP. A response that depends on credentials gets ``Vary`` and limit headers."""
         if self._outcome is not None:
             if message["type"] == "http.response.start":
-                self.count()
                 headers = message.get("headers") or ()
-                if self.meter is not None and self.meter.decision is not None:
-                    headers = [*headers, *limit_headers(self.meter.decision)]
+                if self.meter is not None:
+                    self.count()
+                    if self.meter.decision is not None:
+                        headers = [*headers, *limit_headers(self.meter.decision)]
                 message["headers"] = with_vary(headers, self._vary)
             elif "more_body" in message or self.stream is not None:
                 return self._send_part(message)
@@ -336,22 +334,22 @@ class RequestAuth:
 
     def _credentials(self) -> Secret | Malformed | None:
         if self._sent is NOT_READ:
-            self._sent = credentials_of(self._scope)
+            self._sent = credentials_of(self.scope)
         return self._sent
 
     def _peek(self) -> Outcome | None:
         """Return the outcome if the verifier knows it without waiting."""
         sent = self._sent
-        header = plain_authorization(self._scope) if sent is NOT_READ else None
-        if header is None and isinstance(sent, Secret):
-            header = sent.bearer()
-        verdict = None if header is None else self._settings.authenticator.peek(header)
-        if verdict is None:
+        if sent is NOT_READ:
+            header = plain_authorization(self.scope)
+        else:
+            header = sent.bearer() if isinstance(sent, Secret) else None
+        if header is None or (verdict := self._settings.authenticator.peek(header)) is None:
             return None
         if self._settings.flood is not None and not isinstance(verdict, Valid):
             secret = self._credentials()
             if isinstance(secret, Secret):
-                self._settings.flood.note(self._scope, secret, verdict)
+                self._settings.flood.note(self.scope, secret, verdict)
         return self._settle(verdict)
 
     async def _verified(self) -> Outcome:
@@ -359,20 +357,20 @@ class RequestAuth:
         if isinstance(sent, Malformed):
             return Refused(Reason.MALFORMED)
         if sent is None:
-            outcome = await authenticator.ask_fallback(HTTPConnection(self._scope))
+            outcome = await authenticator.ask_fallback(HTTPConnection(self.scope))
             if authenticator.fallback is not None:
                 decided = isinstance(outcome, Valid) or outcome == FOREIGN
-                checked = decided and authenticator.origins is not None and may_change(self._scope)
+                checked = decided and authenticator.origins is not None and may_change(self.scope)
                 self._vary = VARY_BY_ORIGIN if checked else VARY_BY_COOKIE
             return outcome
         flood = self._settings.flood
         if flood is None:
-            return await authenticator.authenticate(self._scope, sent)
-        held_up = flood.holds_up(self._scope, sent)
+            return await authenticator.authenticate(self.scope, sent)
+        held_up = flood.holds_up(self.scope, sent)
         if held_up is not None:
             return held_up
-        verdict = await authenticator.authenticate(self._scope, sent)
-        flood.note(self._scope, sent, verdict)
+        verdict = await authenticator.authenticate(self.scope, sent)
+        flood.note(self.scope, sent, verdict)
         return verdict
 
     def _settle(self, outcome: Outcome) -> Outcome:
@@ -381,17 +379,18 @@ class RequestAuth:
         Without credentials the user of another authentication middleware is kept; refused ones give an unauthenticated
         user.
         """
-        self._keep_admitted()
-        self.admitted = None
+        if self.admitted is not None:
+            self._keep_admitted()
+            self.admitted = None
         before, self._outcome = self._outcome, outcome
         if isinstance(outcome, Valid):
-            self._scope["user"] = outcome.principal
-            self._scope["auth"] = TokenCredentials(outcome.principal)
+            self.scope["user"] = outcome.principal
+            self.scope["auth"] = TokenCredentials(outcome.principal)
         elif before is not None or not isinstance(outcome, Absent):
-            self._scope["user"] = ANONYMOUS
-            self._scope["auth"] = NO_CREDENTIALS
+            self.scope["user"] = ANONYMOUS
+            self.scope["auth"] = NO_CREDENTIALS
         if self._settings.on_outcome is not None or not isinstance(outcome, Valid):
-            self._settings.observe(self._scope, outcome)
+            self._settings.observe(self.scope, outcome)
         if self._is_open:
             self._follow()
         return outcome
@@ -411,7 +410,7 @@ class RequestAuth:
 
     @property
     def _path_params(self) -> Mapping[str, Any]:
-        return self._scope.get("path_params") or {}
+        return self.scope.get("path_params") or {}
 
     def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
         if isinstance(outcome, Absent):
@@ -441,7 +440,7 @@ class RequestAuth:
             return None
         is_member = principal.kind is Kind.MEMBER
         if decision.reason is DenialReason.ENVIRONMENT:
-            self._settings.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
+            self._settings.observe(self.scope, Refused(Reason.ENVIRONMENT, principal.id))
             return responses.token_refused(self.realm)
         if decision.reason is DenialReason.SCOPES:
             return responses.scope_missing(self.realm, decision.missing, member=is_member)
@@ -469,13 +468,13 @@ class RequestAuth:
     def _credential(self, principal: Principal) -> Credential:
         authenticator, secret = self._settings.authenticator, self._credentials()
         if not isinstance(secret, Secret):  # only the fallback knows what it accepts, from the connection
-            ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
+            ask_again = partial(authenticator.ask_fallback, HTTPConnection(self.scope))
             return Credential(id(self), ask_again, _unknown, principal)
         spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
         # If the app must be asked who owns a space, its answer concerns only the connections of that space.
         peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
         key = (id(authenticator), secret.digest(), spaces)
-        return Credential(key, partial(authenticator.authenticate, self._scope, secret), peek, principal)
+        return Credential(key, partial(authenticator.authenticate, self.scope, secret), peek, principal)
 
     async def _review(self, valid: Valid) -> CloseReason | None:
         """Decide whether the connection may go on under a newer verdict, and take over its principal."""
@@ -487,9 +486,9 @@ class RequestAuth:
         if before == valid:
             return None
         self._outcome = valid
-        self._scope["user"] = valid.principal
-        self._scope["auth"] = TokenCredentials(valid.principal)
-        changed: PrincipalChanged | None = self._scope.get(ON_PRINCIPAL_CHANGED)
+        self.scope["user"] = valid.principal
+        self.scope["auth"] = TokenCredentials(valid.principal)
+        changed: PrincipalChanged | None = self.scope.get(ON_PRINCIPAL_CHANGED)
         return changed(before.principal, valid.principal) if changed is not None and isinstance(before, Valid) else None
 
     def _ended(self, ending: CloseReason, outcome: Outcome) -> None:
@@ -497,7 +496,7 @@ class RequestAuth:
         token_id = outcome.principal.id if isinstance(outcome, Valid) else None
         log.info("an open connection was ended with %d %s, token %s", ending.code, ending.reason, token_id)
         if isinstance(outcome, Refused | CannotTell):
-            self._settings.observe(self._scope, outcome)
+            self._settings.observe(self.scope, outcome)
 
 
 def auth_of(scope: Scope) -> RequestAuth:
@@ -507,7 +506,7 @@ def auth_of(scope: Scope) -> RequestAuth:
     """
     auth = scope.get(KEY)
     if isinstance(auth, RequestAuth):
-        auth.enter(scope)
+        auth.scope = scope
         return auth
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
 

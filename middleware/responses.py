@@ -212,10 +212,13 @@ def with_vary(headers: Sequence[Header], vary: Header) -> list[Header]:
     The list is a new one, because an app may send the same response to callers that were admitted without a look at
     their credentials.
     """
+    for name, _ in headers:
+        if name == b"vary":
+            break
+    else:
+        return [*headers, vary]
     merged = list(headers)
     named = [(place, value) for place, (name, value) in enumerate(merged) if name == b"vary"]
-    if not named:
-        return [*merged, vary]
     present = {part.strip().lower() for _, value in named for part in value.split(b",")}
     missing = [name for name in vary[1].split(b", ") if name.lower() not in present]
     if b"*" in present or not missing:

@@ -147,9 +147,11 @@ def flaw_in(principal: object) -> str | None:
     A flaw would go unnoticed in the decision that relies on it: a string of scopes is a set of letters, and a value
     that only looks like a kind is subject to none of the rules of its kind.
     """
+    if type(principal) is Principal and principal.is_well_formed:
+        return None  # as for every request with a cached token
     if not isinstance(principal, Principal):
         return f"{type(principal).__name__} is no Principal"
-    return (
+    flaw = (
         _flaw_in_scopes(principal.scopes)
         or _flaw_in_kind(principal.kind)
         or _flaw_in_texts(
@@ -158,6 +160,9 @@ def flaw_in(principal: object) -> str | None:
         )
         or _flaw_in_bounds(principal.limit, principal.expires_at)
     )
+    if flaw is None:
+        principal.mark_well_formed()
+    return flaw
 
 
 def _flaw_in_scopes(scopes: object) -> str | None:

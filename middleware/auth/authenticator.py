@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.rules.evaluate import acts_in
@@ -52,6 +53,10 @@ class Authenticator:
         except Exception as error:  # noqa: BLE001 - verify() tries again, and returns "cannot tell"
             log.error("the verifier failed with %s", places_of(error))
             return None
+        if type(verdict) is Valid and self.environment is None:
+            principal = verdict.principal
+            if type(principal) is Principal and principal.is_well_formed:
+                return verdict  # as for most requests, without another call
         return None if verdict is None else self._checked(verdict)
 
     async def authenticate(self, scope: Scope, secret: Secret) -> Verdict:

@@ -48,7 +48,7 @@ class Guard:
             access = self._by_method[scope.get("method")]
         auth = scope.get(KEY)
         if isinstance(auth, RequestAuth) and access is not None:
-            auth.enter(scope)
+            auth.scope = scope
             if auth.authorize_cached(access):
                 return self.app(scope, receive, send)
         return self._authorize(access, scope, receive, send)

@@ -28,6 +28,10 @@ class Counted(Enum):
     LIMITED = "limited"
 
 
+ALLOWED = Counted.ALLOWED
+"""The same, since members of an enumeration are slow to reach."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metering:
     """Settings of :class:`~spacekey.middleware.TokenMiddleware` for what an app charges and counts.
@@ -77,8 +81,8 @@ class RequestMeter:
         """
         decision = self.decision
         if decision is None:
-            limits, limit, cost = self._metering.limits, self._limit_of(principal), cost_of(access)
-            if limits is None or limit is None or cost == 0:
+            limits, limit = self._metering.limits, self._metering.limit or principal.limit
+            if limits is None or limit is None or (cost := cost_of(access)) == 0:
                 return True
             self._paid = cost
             try:
@@ -151,21 +155,23 @@ class RequestMeter:
         if self.decision is not None and not self.decision.allowed:
             counted = Counted.LIMITED
         scopes = self._scopes
-        if counted is Counted.ALLOWED and isinstance(outcome, Valid) and admitted is not None:
-            used = scopes_used(admitted, outcome.principal)
+        if counted is not ALLOWED or not isinstance(outcome, Valid):
+            _count(usage, outcome, self._client, counted, scopes)
+            return
+        principal = outcome.principal
+        if admitted is not None:
+            used = scopes_used(admitted, principal)
             scopes = used | scopes if scopes else used
-        _count(usage, outcome, self._client, counted, scopes)
+        if principal.kind is not MEMBER:
+            usage.allowed(principal.id, self._client, scopes)
 
     def count_another(self, outcome: Outcome | None, counted: Counted, scopes: frozenset[str] = NO_SCOPES) -> None:
         """Count one more request on the same connection."""
         if self._metering.usage is not None:
             _count(self._metering.usage, outcome, self._client, counted, scopes)
 
-    def _limit_of(self, principal: Principal) -> Limit | None:
-        return self._metering.limit or principal.limit
-
     async def _charged(self, principal: Principal, cost: int) -> Decision | None:
-        limits, limit = self._metering.limits, self._limit_of(principal)
+        limits, limit = self._metering.limits, self._metering.limit or principal.limit
         if limits is None or limit is None:
             return None
         try:

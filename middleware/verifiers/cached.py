@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
-from spacekey.domain.digest import sha256_of
+from spacekey.domain.digest import new_sha256, sha256_of
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, parse
@@ -77,8 +77,14 @@ class CachedVerifier(Verifier):
         The key of an entry is the digest of the header as clients send it, so that the header need not be parsed here.
         In any other form it has another digest and is not found.
         """
-        entry = self._remembered(sha256_of(authorization))
-        return None if entry is None else self._unless_expired(entry.verdict)
+        key, now = new_sha256(authorization).digest(), self._clock()
+        entry = self._valid.fresh(key, now) or self._unknown.fresh(key, now)
+        if entry is None:
+            return None
+        verdict = entry.verdict
+        if isinstance(verdict, Valid) and verdict.principal.expires_at is None:
+            return verdict  # as for most tokens, without another call
+        return self._unless_expired(verdict)
 
     async def verify(self, secret: Secret) -> Verdict:
         """Return the verdict on ``secret``, from the cache or read now."""
@@ -231,6 +237,13 @@ class ObservedCache(CachedVerifier):
     ) -> None:
         super().__init__(read, clock=clock, now=now, entries_max=entries_max, unknown_entries_max=unknown_entries_max)
         self._observer = observer
+
+    def peek(self, authorization: bytes) -> Verdict | None:
+        """Return the verdict from memory, as ``CachedVerifier`` does; None is no miss, since ``verify`` follows."""
+        verdict = super().peek(authorization)
+        if verdict is not None:
+            self._observer.hit()
+        return verdict
 
     def _remembered(self, key: bytes) -> _Entry | None:
         entry = super()._remembered(key)
