@@ -54,7 +54,7 @@ class Principal:
     It is the ``id``, or for a token made by rotation that of the first token of its chain, so that rotating does not
     restart the limit."""
     is_well_formed: bool = field(default=False, init=False, repr=False, compare=False)
-    """Whether the types of all fields were checked; see :func:`spacekey.middleware.validation.flaw_in`."""
+    """Whether the types of all fields were checked; see :func:`spacekey.middleware.argument_checks.flaw_in`."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ Each of these has a module of its own, so that it is loaded only if it is used: 
 from spacekey.domain.rule import all_of, any_of
 from spacekey.middleware.routing.endpoints import optional, protect, public, requires
 from spacekey.middleware.rules.requirement import Declaration, Requirement
-from spacekey.middleware.verifiers.brands import BrandChain
+from spacekey.middleware.verifiers.brand_chain import BrandChain
 from spacekey.middleware.verifiers.memory import MemoryVerifier
 
 from .request_auth import RequestAuth, auth_of

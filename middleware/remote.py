@@ -1,5 +1,5 @@
 """The name under which the ``remote`` extra is documented; the verifier is in :mod:`~spacekey.middleware.verifiers`."""
 
-from .verifiers.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import RemoteVerifier
 
 __all__ = ["RemoteVerifier"]

@@ -19,8 +19,8 @@ from spacekey.domain.secret import Secret
 from spacekey.middleware.auth.credentials import SUBPROTOCOL
 from spacekey.middleware.verifiers.memory import MemoryVerifier
 
+from .argument_checks import checked_scopes
 from .token_middleware import TokenMiddleware
-from .validation import checked_scopes
 
 _MIDDLEWARE_DEPTH_MAX = 100
 

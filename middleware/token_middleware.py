@@ -19,9 +19,9 @@ from spacekey.middleware.rules.requirement import PUBLIC, Declaration
 from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
+from .argument_checks import check_async, check_environment, check_not_async, check_seconds, checked_scopes
 from .limits import Limiter
 from .request_auth import Observer, RequestAuth, Settings, WorkspaceOf
-from .validation import check_async, check_environment, check_not_async, check_seconds, checked_scopes
 
 if TYPE_CHECKING:
     from spacekey.middleware.limits.flood import RefusalFlood

@@ -16,9 +16,9 @@ from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.argument_checks import check_environment
 from spacekey.middleware.auth.sender import required_environment, sender
 from spacekey.middleware.usage.collector import UsageCollector
-from spacekey.middleware.validation import check_environment
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
 
 with extra("spacekey[server]"):

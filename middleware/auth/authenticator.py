@@ -16,8 +16,8 @@ from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.argument_checks import flaw_in, is_being_cancelled, places_of
 from spacekey.middleware.rules.evaluate import acts_in
-from spacekey.middleware.validation import flaw_in, is_being_cancelled, places_of
 
 from .origin import OriginCheck
 from .sender import SentBy

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.suggest import did_you_mean
+from spacekey.middleware.argument_checks import check_event_loop
 from spacekey.middleware.rules.marks import access_of
 from spacekey.middleware.rules.requirement import (
     OPTIONAL,
@@ -23,7 +24,6 @@ from spacekey.middleware.rules.requirement import (
     accesses_from,
     combined,
 )
-from spacekey.middleware.validation import check_event_loop
 
 from .guards import RouteGuard, guard_of, unguarded
 from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual

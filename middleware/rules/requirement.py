@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
-from spacekey.middleware.validation import check_environment, check_part
+from spacekey.middleware.argument_checks import check_environment, check_part
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,5 @@
 """Usage of tokens: charged and counted for each request, collected in memory, reported in batches."""
 
-from spacekey.middleware.usage.collector import UsageCollector
+from .collector import UsageCollector
 
 __all__ = ["UsageCollector"]

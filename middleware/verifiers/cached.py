@@ -20,7 +20,7 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.validation import is_being_cancelled
+from spacekey.middleware.argument_checks import is_being_cancelled
 
 ENTRIES_MAX = 10_000
 UNKNOWN_ENTRIES_MAX = 1_000

@@ -23,9 +23,9 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.domain.verifier import Verifier
+from spacekey.middleware.argument_checks import check_environment, check_own_token, check_seconds
 from spacekey.middleware.auth.sender import required_environment, sender, sender_fields
 from spacekey.middleware.usage.collector import UsageCollector
-from spacekey.middleware.validation import check_environment, check_own_token, check_seconds
 
 from .cached import ENTRIES_MAX, Reading, VerifierObserver, cache_over
 

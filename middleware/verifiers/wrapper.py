@@ -7,7 +7,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
-from spacekey.middleware.validation import check_verifier
+from spacekey.middleware.argument_checks import check_verifier
 
 OPTIONAL = ("known_scopes", "usage", "peek")
 """The optional members of a verifier."""

@@ -75,7 +75,7 @@ def test_no_capability_is_looked_for_by_its_name() -> None:
             for name in (*OPTIONAL, "verify"):
                 looked_for = f'"{name}"'
                 lines = [line for line in file.read_text().splitlines() if looked_for in line and "attr(" in line]
-                assert lines == [] or file.name == "validation.py", file
+                assert lines == [] or file.name == "argument_checks.py", file
 
 
 class Nowhere:
