@@ -42,7 +42,7 @@ class Forbidden(Refusal):
 
     code = "INSUFFICIENT_SCOPE"
 
-    def __init__(self, missing: Iterable[str], reason: str = "Nobody may do this.") -> None:
+    def __init__(self, missing: Iterable[str], reason: str = "No role may do this.") -> None:
         self.missing = tuple(sorted(missing))
         super().__init__(f"This needs more scopes: {', '.join(self.missing)}." if self.missing else reason)
 

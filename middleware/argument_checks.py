@@ -136,7 +136,7 @@ def check_own_token(token: object) -> None:
     :raises ConfigurationError: if it is missing, as when an environment variable is not set, or cannot be sent.
     """
     if not isinstance(token, str) or not token.strip():
-        raise ConfigurationError("token: there is none; is the environment variable set that it comes from?")
+        raise ConfigurationError("token: it is missing; is the environment variable set that it comes from?")
     if token != token.strip() or not (token.isascii() and token.isprintable()):
         raise ConfigurationError("token: it cannot be sent in a header; are there blanks or line ends around it?")
 
@@ -150,7 +150,7 @@ def flaw_in(principal: object) -> str | None:
     if type(principal) is Principal and principal.is_well_formed:
         return None  # as for every request with a cached token
     if not isinstance(principal, Principal):
-        return f"{type(principal).__name__} is no Principal"
+        return f"{type(principal).__name__} is not a Principal"
     flaw = (
         _flaw_in_scopes(principal.scopes)
         or _flaw_in_kind(principal.kind)

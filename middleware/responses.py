@@ -25,7 +25,7 @@ VARY_BY_ORIGIN = (b"vary", b"Authorization, Cookie, Origin, Sec-Fetch-Site")
 """For a response that also depends on an allowed origin."""
 
 _TOKEN_LACKS = ("The token lacks a scope.", "No token may do this.")
-_MEMBER_LACKS = ("Your role lacks a scope.", "Nobody may do this.")
+_MEMBER_LACKS = ("Your role lacks a scope.", "No role may do this.")
 
 
 class ProblemResponse(Response):

@@ -133,4 +133,4 @@ def checked_verdict(answer: object, who: str) -> Verdict:
     if isinstance(answer, CannotTell):
         return answer if isinstance(answer.retry_after_seconds, int) else CannotTell(answer.why)
     log.error("%s answered with %s", who, type(answer).__name__)
-    return CannotTell(f"{who}'s answer is none of those there are")
+    return CannotTell(f"{who}'s answer is not a Valid, Refused or CannotTell")

@@ -183,7 +183,7 @@ def check_redis_url(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ConfigurationError("write redis://host:6379/0; what stands for the host or the port is none") from None
+        raise ConfigurationError("write redis://host:6379/0; the host or the port cannot be read") from None
     wrong = _wrong(parts, port)
     if wrong is not None:
         raise ConfigurationError(wrong)
@@ -365,5 +365,5 @@ def _client(url: str) -> Redis:
         )
         pool.connection_class(**pool.connection_kwargs)  # does not connect, but checks the options
     except (ValueError, TypeError, AttributeError, RedisError):
-        raise ConfigurationError("the Redis URL: an option after its ? is none, or has a wrong value") from None
+        raise ConfigurationError("the Redis URL: an option after its ? is unknown, or has a wrong value") from None
     return Redis.from_pool(pool)

@@ -216,7 +216,7 @@ class _Schedule:
             if self._rechecker.clock() >= asked + self._rechecker.recheck_seconds:
                 outcome = CannotTell("the verification took longer than its answer may be relied on")
             elif not await self._all_reviewed(token, outcome):
-                outcome = CannotTell("nobody can tell whether a connection may go on")
+                outcome = CannotTell("it is unknown whether a connection may go on")
         if token.is_over:
             return
         if isinstance(outcome, Valid):

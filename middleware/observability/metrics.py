@@ -161,7 +161,12 @@ class AppMetrics:
             Family(
                 "spacekey_usage_lag_seconds", "gauge", "The age of the oldest of them.", [Sample(usage.lag_seconds)]
             ),
-            Family("spacekey_usage_lost_total", "counter", "Requests nobody counts any more.", [Sample(usage.lost)]),
+            Family(
+                "spacekey_usage_lost_total",
+                "counter",
+                "Requests that were lost and will not be counted.",
+                [Sample(usage.lost)],
+            ),
         ]
 
 

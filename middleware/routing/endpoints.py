@@ -305,12 +305,12 @@ def _refuse_unfit(endpoint: object, word: str) -> None:
     if isinstance(endpoint, type):
         if not issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint):
             raise RuleError(
-                f"{endpoint.__qualname__} is no HTTPEndpoint or WebSocketEndpoint; wrap the app: protect(app, …)"
+                f"{endpoint.__qualname__} is not an HTTPEndpoint or WebSocketEndpoint; wrap the app: protect(app, …)"
             )
     elif not callable(endpoint):
         raise RuleError(f"{word} cannot go on {endpoint!r:.60}: put it on a function, a class of endpoints or an app")
     elif not _is_function(endpoint) and not _may_be_app(endpoint):
-        raise RuleError(f"{word} cannot go on a {name}, which is no ASGI app: write a function that calls it")
+        raise RuleError(f"{word} cannot go on a {name}, which is not an ASGI app: write a function that calls it")
 
 
 def _refuse_no_app(app: object) -> None:
@@ -324,7 +324,7 @@ def _refuse_no_app(app: object) -> None:
     if isinstance(app, BaseRoute):
         raise RuleError(f"protect() cannot go around a {name}: write {name}(path, requires(…)(endpoint))")
     if not callable(app) or not _may_be_app(app):
-        raise RuleError(f"protect() is for ASGI apps, and {app!r:.60} is none; for a function write requires(…)")
+        raise RuleError(f"protect() is for ASGI apps, and {app!r:.60} is not one; for a function write requires(…)")
 
 
 def _is_function(endpoint: object) -> bool:

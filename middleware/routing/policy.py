@@ -164,7 +164,7 @@ class RoutePolicy:
         known = {f"{method} {target.path}" for target in scan.targets for method in target.declared}
         for method, path in sorted(unused):
             entry = f"{method} {path}"
-            raise RuleError(f"the rule table names '{entry}', which is no route.{did_you_mean(entry, known)}")
+            raise RuleError(f"the rule table names '{entry}', which is not a route.{did_you_mean(entry, known)}")
 
     def _guarded(self, plan: Plan, otherwise: Access | None, app: ASGIApp) -> ASGIApp:
         earlier = guard_of(app)

@@ -32,7 +32,7 @@ class BrandChain(Verifier):
     def __init__(self, verifiers: Mapping[str, VerifiesSecrets], otherwise: VerifiesSecrets | None = None) -> None:
         for brand in verifiers:
             if not is_brand(brand):
-                raise ConfigurationError(f"{brand!r} is no brand: write a letter, then 1 to 15 of [a-z0-9]")
+                raise ConfigurationError(f"{brand!r} is not a brand: write a letter, then 1 to 15 of [a-z0-9]")
         given = (*verifiers.values(), *(() if otherwise is None else (otherwise,)))
         adapted = {id(verifier): as_verifier(verifier) for verifier in given}  # an object given twice is one verifier
         self._verifiers = {brand: adapted[id(verifier)] for brand, verifier in verifiers.items()}

@@ -20,7 +20,7 @@ from spacekey.domain.refusal import (
     [
         (NotFound("token"), "NOT_FOUND", "There is no such token, or you have no access to it."),
         (Forbidden(["b", "a"]), "INSUFFICIENT_SCOPE", "This needs more scopes: a, b."),
-        (Forbidden([]), "INSUFFICIENT_SCOPE", "Nobody may do this."),
+        (Forbidden([]), "INSUFFICIENT_SCOPE", "No role may do this."),
         (InvalidInput("name", "must not be empty"), "INVALID_INPUT", "name: must not be empty"),
         (
             ScopeNotAllowed({"jobs:write", "jobs:read"}),

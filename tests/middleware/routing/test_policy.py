@@ -231,12 +231,12 @@ BROKEN: list[tuple[str, Callable[[], Starlette], str]] = [
     (
         "table without its route",
         lambda: app_of(Route("/jobs", READ(plain)), rules={("GET", "/job"): "jobs:read"}),
-        "'GET /job', which is no route. Did you mean 'GET /jobs'",
+        "'GET /job', which is not a route. Did you mean 'GET /jobs'",
     ),
     (
         "table for a method the route has not",
         lambda: app_of(Route("/x", READ(plain)), rules={("POST", "/x"): "jobs:read"}),
-        "'POST /x', which is no route",
+        "'POST /x', which is not a route",
     ),
     (
         "path parameter that is none",
