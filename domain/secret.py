@@ -27,6 +27,9 @@ LIVE = "live"
 ENVIRONMENTS = (LIVE, "test")
 
 _BRAND = re.compile(r"[a-z][a-z0-9]{1,15}", re.ASCII)
+BEARER_SHAPE = re.compile(rb"Bearer [a-z][a-z0-9]{1,15}_(?:live|test)_[0-9A-Za-z]{38}")
+"""Pattern of the ``Authorization`` header that :meth:`Secret.bearer` writes for a secret of the right shape."""
+
 _SHAPE = re.compile(r"([a-z][a-z0-9]{1,15})_(live|test)_[0-9A-Za-z]{32}[0-9A-Za-z]{6}", re.ASCII)
 
 Entropy = Callable[[int], bytes]

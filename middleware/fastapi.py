@@ -84,11 +84,12 @@ class Scoped:
         del scheme  # only for the OpenAPI document
         added = security_scopes.scopes
         requirement = self.requirement & requires(*added) if added else self.requirement
-        auth = auth_of(connection.scope)
-        refusal = None if auth.authorize_cached(requirement) else await auth.authorize(requirement)
+        scope = connection.scope
+        auth = auth_of(scope)
+        refusal = None if auth.authorize_cached(requirement, scope) else await auth.authorize(requirement, scope)
         if refusal is not None:
             raise as_exception(refusal, connection.scope)
-        principal: Principal = connection.scope["user"]
+        principal: Principal = scope["user"]
         return principal
 
 

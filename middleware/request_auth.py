@@ -58,6 +58,9 @@ log = logging.getLogger("spacekey.middleware")
 KEY = "spacekey"
 """Key of the :class:`RequestAuth` in the ASGI scope."""
 
+COPIES_MAX = 1_000
+"""How many copies of its scope a connection keeps up to date, as for the parts of a batch."""
+
 NOT_READ = Malformed("not read yet")
 """Stands for credentials that have not been read yet."""
 
@@ -120,17 +123,18 @@ class RequestAuth:
     __slots__ = (
         "_admitted_at",
         "_also_admitted",
+        "_copies",
         "_has_received",
         "_is_open",
         "_outcome",
         "_receive",
+        "_scope",
         "_send",
         "_sent",
         "_settings",
         "_vary",
         "admitted",
         "meter",
-        "scope",
         "stream",
     )
 
@@ -143,8 +147,8 @@ class RequestAuth:
         sent: Secret | Malformed | None = NOT_READ,
     ) -> None:
         self._settings = settings
-        self.scope = scope
-        """The ASGI scope. Guards set it again, since a middleware may hand on a copy of the one it was given."""
+        self._scope = scope
+        self._copies: list[Scope] = []
         self._receive = receive
         self._send = send
         self._sent = sent
@@ -157,10 +161,10 @@ class RequestAuth:
         self.admitted: Access | None = None
         """Declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
         metering = settings.metering
-        self.meter = None if metering is None else RequestMeter(metering, scope.get("client"))
+        self.meter = None if metering is None else RequestMeter(metering, scope)
         self.stream: WatchedStream | None = None
         """Messages between server and app, if the connection lasts: a WebSocket, or a response in several parts."""
-        if "user" not in scope or scope.get(KEY) is not None:  # another middleware's user is kept, see _settle()
+        if "user" not in scope or KEY in scope:  # another middleware's user is kept, see _settle()
             scope["user"] = ANONYMOUS
             scope["auth"] = NO_CREDENTIALS
         elif "auth" not in scope:
@@ -199,6 +203,16 @@ class RequestAuth:
             return self._settle(CannotTell("the token's limit is used up"))
         return outcome
 
+    def enter(self, scope: Scope) -> None:
+        """Give a copy of the connection's scope, which a middleware handed on, the connection's user, now and later."""
+        if scope is self._scope or (self._copies and self._copies[-1] is scope):
+            return
+        self._copies.append(scope)
+        if len(self._copies) > COPIES_MAX:
+            del self._copies[0]
+        if self._outcome is not None and not isinstance(self._outcome, Absent):
+            self._show_user(scope)
+
     def close(self) -> None:
         """Count the connection if its response never began, and release the scope. Called when the app's call is over.
 
@@ -206,24 +220,31 @@ class RequestAuth:
         """
         if self.meter is not None:
             self.count()
-        self.scope[KEY] = None
+        for scope in (self._scope, *self._copies):
+            if scope.get(KEY) is self:
+                scope[KEY] = None
 
-    def has_admitted(self, access: Access) -> bool:
+    def has_admitted(self, access: Access, path_params: Mapping[str, Any]) -> bool:
         """Return whether the connection was last found to satisfy ``access``, at these path parameters if it has some.
 
         Further down a path, the same rule may be bound to another parameter of the same name.
         """
         if access is not self.admitted:
             return False
-        return not isinstance(access, Requirement) or not access.spaces or self._admitted_at == self._path_params
+        return not isinstance(access, Requirement) or not access.spaces or self._admitted_at == path_params
 
-    def authorize_cached(self, access: Access) -> bool:
+    def authorize_cached(self, access: Access, scope: Scope | None = None) -> bool:
         """Return whether the connection is admitted, if that is known without waiting.
 
         After False, :meth:`authorize` decides. Runs for every request to a protected route, and so avoids calls that
         :meth:`authorize` can afford.
         """
-        if access is self.admitted and self.has_admitted(access):
+        if scope is None:
+            scope = self._scope
+        elif scope is not self._scope:
+            self.enter(scope)
+        path_params = scope.get("path_params") or {}
+        if access is self.admitted and self.has_admitted(access, path_params):
             return True
         requirement = access if isinstance(access, Requirement) else None
         if requirement is None and access == PUBLIC:
@@ -232,18 +253,14 @@ class RequestAuth:
         if isinstance(outcome, Valid):
             if self.meter is not None and not self.meter.charge_at_once(outcome.principal, access):
                 return False
-            path_params = self.scope.get("path_params") or {}
             if requirement is not None and evaluate(requirement, outcome.principal, path_params) is not ALLOWED:
                 return False
-            if self.admitted is None:
-                self.admitted, self._admitted_at = access, path_params
-                return True
         elif requirement is not None or not isinstance(outcome, Absent):
             return False
-        self._admit(access)
+        self._admit(access, path_params)
         return True
 
-    async def authorize(self, access: Access | None) -> Response | None:
+    async def authorize(self, access: Access | None, scope: Scope | None = None) -> Response | None:
         """Decide whether the connection is admitted to an endpoint that declares ``access``.
 
         :param access: None if nothing is declared; the connection is then refused without a look at its credentials.
@@ -252,7 +269,10 @@ class RequestAuth:
         if access is None:
             return responses.forbidden()
         requirement = access if isinstance(access, Requirement) else None
-        if self.has_admitted(access) or (requirement is None and access == PUBLIC):
+        scope = self._scope if scope is None else scope
+        path_params = dict(scope.get("path_params") or {})  # now, since others may be authorized during an await
+        self.enter(scope)
+        if self.has_admitted(access, path_params) or (requirement is None and access == PUBLIC):
             return None
         outcome = await self.authenticate()
         if not isinstance(outcome, Valid):
@@ -262,9 +282,9 @@ class RequestAuth:
             return responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
         refusal = None
         if requirement is not None:
-            refusal = await self._denial(requirement, outcome.principal, self._path_params)
+            refusal = await self._denial(requirement, outcome.principal, path_params)
         if refusal is None:
-            self._admit(access)
+            self._admit(access, path_params)
         elif meter is not None:
             meter.refused(unavailable=refusal.status_code == 503)
         return refusal
@@ -276,7 +296,7 @@ class RequestAuth:
 
     async def charge_operation(self, cost: int) -> Decision | None:
         """Charge the cost of a GraphQL operation; None if there is nothing left to charge."""
-        outcome, over_http = self._outcome, self.scope["type"] == "http"
+        outcome, over_http = self._outcome, self._scope["type"] == "http"
         if self.meter is None or not isinstance(outcome, Valid):
             return None
         return await self.meter.charge_operation(outcome.principal, cost, over_http=over_http)
@@ -334,14 +354,14 @@ class RequestAuth:
 
     def _credentials(self) -> Secret | Malformed | None:
         if self._sent is NOT_READ:
-            self._sent = credentials_of(self.scope)
+            self._sent = credentials_of(self._scope)
         return self._sent
 
     def _peek(self) -> Outcome | None:
         """Return the outcome if the verifier knows it without waiting."""
         sent = self._sent
         if sent is NOT_READ:
-            header = plain_authorization(self.scope)
+            header = plain_authorization(self._scope)
         else:
             header = sent.bearer() if isinstance(sent, Secret) else None
         if header is None or (verdict := self._settings.authenticator.peek(header)) is None:
@@ -349,7 +369,7 @@ class RequestAuth:
         if self._settings.flood is not None and not isinstance(verdict, Valid):
             secret = self._credentials()
             if isinstance(secret, Secret):
-                self._settings.flood.note(self.scope, secret, verdict)
+                self._settings.flood.note(self._scope, secret, verdict)
         return self._settle(verdict)
 
     async def _verified(self) -> Outcome:
@@ -357,20 +377,20 @@ class RequestAuth:
         if isinstance(sent, Malformed):
             return Refused(Reason.MALFORMED)
         if sent is None:
-            outcome = await authenticator.ask_fallback(HTTPConnection(self.scope))
+            outcome = await authenticator.ask_fallback(HTTPConnection(self._scope))
             if authenticator.fallback is not None:
                 decided = isinstance(outcome, Valid) or outcome == FOREIGN
-                checked = decided and authenticator.origins is not None and may_change(self.scope)
+                checked = decided and authenticator.origins is not None and may_change(self._scope)
                 self._vary = VARY_BY_ORIGIN if checked else VARY_BY_COOKIE
             return outcome
         flood = self._settings.flood
         if flood is None:
-            return await authenticator.authenticate(self.scope, sent)
-        held_up = flood.holds_up(self.scope, sent)
+            return await authenticator.authenticate(self._scope, sent)
+        held_up = flood.holds_up(self._scope, sent)
         if held_up is not None:
             return held_up
-        verdict = await authenticator.authenticate(self.scope, sent)
-        flood.note(self.scope, sent, verdict)
+        verdict = await authenticator.authenticate(self._scope, sent)
+        flood.note(self._scope, sent, verdict)
         return verdict
 
     def _settle(self, outcome: Outcome) -> Outcome:
@@ -383,34 +403,39 @@ class RequestAuth:
             self._keep_admitted()
             self.admitted = None
         before, self._outcome = self._outcome, outcome
-        if isinstance(outcome, Valid):
-            self.scope["user"] = outcome.principal
-            self.scope["auth"] = TokenCredentials(outcome.principal)
-        elif before is not None or not isinstance(outcome, Absent):
-            self.scope["user"] = ANONYMOUS
-            self.scope["auth"] = NO_CREDENTIALS
+        if before is not None or not isinstance(outcome, Absent):
+            self._show_user(self._scope, *self._copies)
         if self._settings.on_outcome is not None or not isinstance(outcome, Valid):
-            self._settings.observe(self.scope, outcome)
+            self._settings.observe(self._scope, outcome)
         if self._is_open:
             self._follow()
         return outcome
 
-    def _admit(self, access: Access) -> None:
+    def _show_user(self, *scopes: Scope) -> None:
+        """Write the user into these scopes, except where another TokenMiddleware has taken over."""
+        outcome = self._outcome
+        user: Principal | UnauthenticatedUser = ANONYMOUS
+        credentials = NO_CREDENTIALS
+        if isinstance(outcome, Valid):
+            user, credentials = outcome.principal, TokenCredentials(outcome.principal)
+        for scope in scopes:
+            if scope.get(KEY) is self:
+                scope["user"] = user
+                scope["auth"] = credentials
+
+    def _admit(self, access: Access, path_params: Mapping[str, Any]) -> None:
         if self.admitted is not None:
             if self.meter is not None and isinstance(self._outcome, Valid):
                 self.meter.used(self.admitted, self._outcome.principal)
             self._keep_admitted()
         self.admitted = access
-        self._admitted_at = self._path_params
+        bound = isinstance(access, Requirement) and access.spaces
+        self._admitted_at = dict(path_params) if bound else {}  # a copy, since an app may change its own
 
     def _keep_admitted(self) -> None:
         """Remember what was satisfied before ``admitted``: a connection that lasts must go on satisfying it all."""
         if self.admitted is not None and (kept := (self.admitted, self._admitted_at)) not in self._also_admitted:
             self._also_admitted = (*self._also_admitted, kept)
-
-    @property
-    def _path_params(self) -> Mapping[str, Any]:
-        return self.scope.get("path_params") or {}
 
     def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
         if isinstance(outcome, Absent):
@@ -440,7 +465,7 @@ class RequestAuth:
             return None
         is_member = principal.kind is Kind.MEMBER
         if decision.reason is DenialReason.ENVIRONMENT:
-            self._settings.observe(self.scope, Refused(Reason.ENVIRONMENT, principal.id))
+            self._settings.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
             return responses.token_refused(self.realm)
         if decision.reason is DenialReason.SCOPES:
             return responses.scope_missing(self.realm, decision.missing, member=is_member)
@@ -462,19 +487,23 @@ class RequestAuth:
 
     def _follow(self) -> None:
         """Have the current credentials verified again for as long as the connection lasts."""
-        if self.stream is not None and isinstance(self._outcome, Valid):
+        if self.stream is None:
+            return
+        if isinstance(self._outcome, Valid):
             self.stream.follow(self._credential(self._outcome.principal), self._review, self._ended)
+        else:
+            self.stream.unfollow()
 
     def _credential(self, principal: Principal) -> Credential:
         authenticator, secret = self._settings.authenticator, self._credentials()
         if not isinstance(secret, Secret):  # only the fallback knows what it accepts, from the connection
-            ask_again = partial(authenticator.ask_fallback, HTTPConnection(self.scope))
+            ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
             return Credential(id(self), ask_again, _unknown, principal)
         spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
         # If the app must be asked who owns a space, its answer concerns only the connections of that space.
         peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
         key = (id(authenticator), secret.digest(), spaces)
-        return Credential(key, partial(authenticator.authenticate, self.scope, secret), peek, principal)
+        return Credential(key, partial(authenticator.authenticate, self._scope, secret), peek, principal)
 
     async def _review(self, valid: Valid) -> CloseReason | None:
         """Decide whether the connection may go on under a newer verdict, and take over its principal."""
@@ -483,12 +512,13 @@ class RequestAuth:
             refusal = await self._denial(requirement, valid.principal, path_params)
             if refusal is not None:
                 return _CLOSE_REASONS.get(refusal.status_code, FORBIDDEN)
-        if before == valid:
+        if before == valid or self._outcome is not before:  # or other credentials were presented meanwhile
             return None
         self._outcome = valid
-        self.scope["user"] = valid.principal
-        self.scope["auth"] = TokenCredentials(valid.principal)
-        changed: PrincipalChanged | None = self.scope.get(ON_PRINCIPAL_CHANGED)
+        scopes = (self._scope, *self._copies)
+        self._show_user(*scopes)
+        found = (scope.get(ON_PRINCIPAL_CHANGED) for scope in scopes if scope.get(KEY) is self)
+        changed: PrincipalChanged | None = next((each for each in found if each is not None), None)
         return changed(before.principal, valid.principal) if changed is not None and isinstance(before, Valid) else None
 
     def _ended(self, ending: CloseReason, outcome: Outcome) -> None:
@@ -496,7 +526,7 @@ class RequestAuth:
         token_id = outcome.principal.id if isinstance(outcome, Valid) else None
         log.info("an open connection was ended with %d %s, token %s", ending.code, ending.reason, token_id)
         if isinstance(outcome, Refused | CannotTell):
-            self._settings.observe(self.scope, outcome)
+            self._settings.observe(self._scope, outcome)
 
 
 def auth_of(scope: Scope) -> RequestAuth:
@@ -506,7 +536,7 @@ def auth_of(scope: Scope) -> RequestAuth:
     """
     auth = scope.get(KEY)
     if isinstance(auth, RequestAuth):
-        auth.scope = scope
+        auth.enter(scope)
         return auth
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
 

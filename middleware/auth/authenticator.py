@@ -14,7 +14,7 @@ from starlette.types import Scope
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Principal
-from spacekey.domain.secret import Secret
+from spacekey.domain.secret import BEARER_SHAPE, Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.argument_checks import flaw_in, is_being_cancelled, places_of
 from spacekey.middleware.rules.evaluate import acts_in
@@ -46,8 +46,8 @@ class Authenticator:
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict on an ``Authorization`` header if the verifier knows it without waiting, else None."""
-        if not authorization.startswith(b"Bearer "):
-            return None
+        if BEARER_SHAPE.fullmatch(authorization) is None:
+            return None  # in any other form, the header has to be read first
         try:
             verdict = self.verifier.peek(authorization)
         except Exception as error:  # noqa: BLE001 - verify() tries again, and returns "cannot tell"

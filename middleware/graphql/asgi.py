@@ -105,7 +105,9 @@ class ScopedGraphQL(GraphQL[Any, Any]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket. Not behind a TokenMiddleware, the app itself watches a socket's credential."""
-        if isinstance(scope.get(KEY), RequestAuth):
+        auth = scope.get(KEY)
+        if isinstance(auth, RequestAuth):
+            auth.enter(scope)
             scope[ON_PRINCIPAL_CHANGED] = partial(_on_principal_changed, scope)
         elif scope["type"] == "websocket":
             socket = scope[_SOCKET_KEY] = WatchedWebSocket(self._watch, receive, send)

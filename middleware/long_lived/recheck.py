@@ -233,6 +233,8 @@ class _Schedule:
         """End the connections that the verdict no longer satisfies; False if that cannot be told for one of them."""
         told = True
         for number, connection in enumerate(list(token.connections), 1):
+            if connection not in token.connections:
+                continue  # it has left, or shows other credentials
             ending = await connection.review(valid)
             if ending is UNAVAILABLE:
                 told = False

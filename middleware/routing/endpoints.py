@@ -143,7 +143,7 @@ def _class(endpoint: type, requirement: Requirement) -> type:
 
     @functools.wraps(inner)
     async def dispatch(self: HTTPEndpoint | WebSocketEndpoint) -> None:
-        refusal = await auth_of(self.scope).authorize(requirement)
+        refusal = await auth_of(self.scope).authorize(requirement, self.scope)
         if refusal is None:
             await inner(self)
         else:
@@ -178,8 +178,9 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
                 return await endpoint(request)
         args = rest if request is _NOTHING else (request, *rest)  # FastAPI passes everything by name
         connection = _connection(args, kwargs, handed_on)
-        auth = auth_of(connection.scope)
-        refusal = None if auth.authorize_cached(requirement) else await auth.authorize(requirement)
+        scope = connection.scope
+        auth = auth_of(scope)
+        refusal = None if auth.authorize_cached(requirement, scope) else await auth.authorize(requirement, scope)
         if refusal is None:
             return await endpoint(*args, **kwargs)
         if isinstance(connection, WebSocket):
@@ -197,8 +198,8 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
         connection = _connection(args, kwargs, handed_on)
         auth = auth_of(connection.scope)
         # Starlette runs sync endpoints in a worker thread; anything to be awaited is awaited in the event loop.
-        known = auth.outcome is not None and auth.authorize_cached(requirement)
-        refusal = None if known else _refusal_from_thread(auth, requirement)
+        known = auth.outcome is not None and auth.authorize_cached(requirement, connection.scope)
+        refusal = None if known else _refusal_from_thread(auth, requirement, connection.scope)
         if refusal is None:
             return endpoint(*args, **kwargs)
         raise as_exception(refusal, connection.scope)
@@ -206,10 +207,10 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
     return guarded
 
 
-def _refusal_from_thread(auth: RequestAuth, requirement: Requirement) -> Response | None:
+def _refusal_from_thread(auth: RequestAuth, requirement: Requirement, scope: Scope) -> Response | None:
     from anyio import from_thread  # rarely needed, and a tenth of the middleware's import time
 
-    return from_thread.run(auth.authorize, requirement)
+    return from_thread.run(auth.authorize, requirement, scope)
 
 
 class RefusalException(HTTPException):

@@ -47,15 +47,13 @@ class Guard:
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
         auth = scope.get(KEY)
-        if isinstance(auth, RequestAuth) and access is not None:
-            auth.scope = scope
-            if auth.authorize_cached(access):
-                return self.app(scope, receive, send)
+        if isinstance(auth, RequestAuth) and access is not None and auth.authorize_cached(access, scope):
+            return self.app(scope, receive, send)
         return self._authorize(access, scope, receive, send)
 
     async def _authorize(self, access: Access | None, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            refusal = await auth_of(scope).authorize(access)
+            refusal = await auth_of(scope).authorize(access, scope)
             if refusal is not None:
                 await refuse(scope, receive, send, refusal)
                 return

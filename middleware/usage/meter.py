@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass, field
 from enum import Enum
 
+from starlette.types import Scope
+
 from spacekey.domain.outcome import Outcome, Refused, Valid
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import UsageCounter
@@ -54,14 +56,14 @@ class Metering:
 class RequestMeter:
     """Charges and counts one connection.
 
-    :param client: ``scope["client"]``.
+    :param scope: the ASGI scope; its ``client`` is read when the connection is counted.
     """
 
-    __slots__ = ("_client", "_metering", "_paid", "_scopes", "decision", "pending")
+    __slots__ = ("_metering", "_paid", "_scope", "_scopes", "decision", "pending")
 
-    def __init__(self, metering: Metering, client: Client) -> None:
+    def __init__(self, metering: Metering, scope: Scope) -> None:
         self._metering = metering
-        self._client = client
+        self._scope = scope
         self._paid = 0
         self._scopes = NO_SCOPES
         self.decision: Decision | None = None
@@ -156,19 +158,19 @@ class RequestMeter:
             counted = Counted.LIMITED
         scopes = self._scopes
         if counted is not ALLOWED or not isinstance(outcome, Valid):
-            _count(usage, outcome, self._client, counted, scopes)
+            _count(usage, outcome, self._scope.get("client"), counted, scopes)
             return
         principal = outcome.principal
         if admitted is not None:
             used = scopes_used(admitted, principal)
             scopes = used | scopes if scopes else used
         if principal.kind is not MEMBER:
-            usage.allowed(principal.id, self._client, scopes)
+            usage.allowed(principal.id, self._scope.get("client"), scopes)
 
     def count_another(self, outcome: Outcome | None, counted: Counted, scopes: frozenset[str] = NO_SCOPES) -> None:
         """Count one more request on the same connection."""
         if self._metering.usage is not None:
-            _count(self._metering.usage, outcome, self._client, counted, scopes)
+            _count(self._metering.usage, outcome, self._scope.get("client"), counted, scopes)
 
     async def _charged(self, principal: Principal, cost: int) -> Decision | None:
         limits, limit = self._metering.limits, self._metering.limit or principal.limit

@@ -38,7 +38,6 @@ class BrandChain(Verifier):
         self._verifiers = {brand: adapted[id(verifier)] for brand, verifier in verifiers.items()}
         self._otherwise = None if otherwise is None else adapted[id(otherwise)]
         self._everyone = list(adapted.values())
-        self._by_header = {Secret(brand).bearer(): verifier for brand, verifier in self._verifiers.items()}
         scopes = [verifier.known_scopes for verifier in self._everyone]
         known = [each for each in scopes if each is not None]
         self.known_scopes = frozenset[str]().union(*known) if len(known) == len(scopes) else None
@@ -57,9 +56,11 @@ class BrandChain(Verifier):
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict if the responsible verifier knows it without waiting, else None.
 
-        A secret of the right shape starts with its brand, so the header tells which verifier that is.
+        No other verifier is shown the secret.
         """
-        verifier = self._by_header.get(authorization.partition(b"_")[0], self._otherwise)
+        secret = Secret.from_bearer(authorization)
+        facts = None if secret is None else parse(secret)
+        verifier = None if facts is None else self._responsible(facts)
         verdict = None if verifier is None else verifier.peek(authorization)
         return verdict if verifier is None or verdict is None else self._noted(verifier, verdict)
 

@@ -100,7 +100,7 @@ OPEN_FIELDS: dict[str, Open] = {
         " requestId hash actorErased targetErased",
         "audit:read",
     ),
-    "Actor": _open("kind actorId name", CALLER),
+    "Actor": _open("kind actorId name unproven", CALLER),
     "AuditEventConnection": _open(_PAGE, "audit:read"),
     "AuditEventEdge": _open(_ROW, "audit:read"),
     # what a ruled mutation answers
