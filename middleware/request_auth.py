@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.authentication import UnauthenticatedUser
+from starlette.authentication import AuthCredentials, UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -20,9 +20,7 @@ from spacekey.domain.secret import Secret
 from spacekey.middleware import responses
 from spacekey.middleware.auth.authenticator import FOREIGN, Authenticator, ask_within_deadline
 from spacekey.middleware.auth.credentials import (
-    NO_CREDENTIALS,
     Malformed,
-    TokenCredentials,
     credentials_of,
     plain_authorization,
 )
@@ -108,6 +106,21 @@ class Settings:
                     log.error("on_outcome is async, and never runs: write a plain function")
             except Exception:
                 log.exception("the observer failed")
+
+
+class TokenCredentials(AuthCredentials):
+    """Starlette's credentials for a principal, or for an anonymous caller. The list is built only when it is read."""
+
+    def __init__(self, principal: Principal | None) -> None:
+        self._principal = principal
+
+    @property
+    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; it is never assigned
+        """The scopes, sorted, after "authenticated"; a new list each time, so that none is shared."""
+        return [] if self._principal is None else ["authenticated", *sorted(self._principal.scopes)]
+
+
+NO_CREDENTIALS = TokenCredentials(None)
 
 
 class RequestAuth:
@@ -257,7 +270,10 @@ class RequestAuth:
                 return False
         elif requirement is not None or not isinstance(outcome, Absent):
             return False
-        self._admit(access, path_params)
+        if self.admitted is None and (requirement is None or not requirement.spaces):
+            self.admitted = access  # as for most requests, without another call
+        else:
+            self._admit(access, path_params)
         return True
 
     async def authorize(self, access: Access | None, scope: Scope | None = None) -> Response | None:
@@ -283,7 +299,9 @@ class RequestAuth:
         refusal = None
         if requirement is not None:
             refusal = await self._denial(requirement, outcome.principal, path_params)
-        if refusal is None:
+        if refusal is None and self.admitted is None and (requirement is None or not requirement.spaces):
+            self.admitted = access
+        elif refusal is None:
             self._admit(access, path_params)
         elif meter is not None:
             meter.refused(unavailable=refusal.status_code == 503)

@@ -10,10 +10,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from starlette.authentication import AuthCredentials
 from starlette.types import Scope
 
-from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 
 SUBPROTOCOL = "spacekey.bearer"
@@ -124,18 +122,3 @@ def _one_of(header: Secret | Malformed | None, subprotocol: Secret | Malformed |
     if header is None or subprotocol is None:
         return header if subprotocol is None else subprotocol
     return Malformed("credentials in the header and in the subprotocols")
-
-
-class TokenCredentials(AuthCredentials):
-    """Starlette's credentials for a principal, or for an anonymous caller. The list is built only when it is read."""
-
-    def __init__(self, principal: Principal | None) -> None:
-        self._principal = principal
-
-    @property
-    def scopes(self) -> list[str]:  # type: ignore[override]  # an attribute there; it is never assigned
-        """The scopes, sorted, after "authenticated"; a new list each time, so that none is shared."""
-        return [] if self._principal is None else ["authenticated", *sorted(self._principal.scopes)]
-
-
-NO_CREDENTIALS = TokenCredentials(None)

@@ -83,7 +83,7 @@ async def jobs(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.user.identity)
 
 
-@pytest.mark.parametrize(("metered", "modules_max", "returns_max"), [(False, 11, 15), (True, 16, 21)])
+@pytest.mark.parametrize(("metered", "modules_max", "returns_max"), [(False, 11, 12), (True, 16, 19)])
 async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
     metered: bool, modules_max: int, returns_max: int
 ) -> None:

@@ -123,12 +123,14 @@ def test_the_example_app_has_it_off_too(tmp_path: Path) -> None:
 def test_clients_that_send_nothing_more_are_not_held(impatient: tuple[str, Path]) -> None:
     url, folder = impatient
     with ExitStack() as stack:
-        unsent = {
-            name: [stack.enter_context(connected(url)) for _ in range(20)] for name in (*UNSENT, "a second request")
-        }
-        for name, connections in unsent.items():
-            for connection in connections:
-                connection.sendall(UNSENT.get(name, GET))
+        unsent: dict[str, list[socket.socket]] = {}
+        for name in (*UNSENT, "a second request"):
+            for _ in range(20):
+                connection = stack.enter_context(connected(url))
+                connection.sendall(
+                    UNSENT.get(name, GET)
+                )  # at once: one that has sent nothing yet is closed without a word
+                unsent.setdefault(name, []).append(connection)
         said = {name: {answer(connection)[:13] for connection in found} for name, found in unsent.items()}
     assert said == {
         "nothing": {b""},
