@@ -421,7 +421,10 @@ class RequestAuth:
             self._keep_admitted()
             self.admitted = None
         before, self._outcome = self._outcome, outcome
-        if before is not None or not isinstance(outcome, Absent):
+        if isinstance(outcome, Valid) and before is None and not self._copies:  # as for most requests
+            self._scope["user"] = outcome.principal
+            self._scope["auth"] = TokenCredentials(outcome.principal)
+        elif before is not None or not isinstance(outcome, Absent):
             self._show_user(self._scope, *self._copies)
         if self._settings.on_outcome is not None or not isinstance(outcome, Valid):
             self._settings.observe(self._scope, outcome)
