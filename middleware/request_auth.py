@@ -251,6 +251,8 @@ class RequestAuth:
 
         After False, :meth:`authorize` decides. Runs for every request to a protected route, and so avoids calls that
         :meth:`authorize` can afford.
+
+        :param scope: as for :meth:`authorize`.
         """
         if scope is None:
             scope = self._scope
@@ -280,6 +282,7 @@ class RequestAuth:
         """Decide whether the connection is admitted to an endpoint that declares ``access``.
 
         :param access: None if nothing is declared; the connection is then refused without a look at its credentials.
+        :param scope: the endpoint's ASGI scope, with its path parameters; None if it is the connection's own.
         :returns: the response that refuses it; None admits it.
         """
         if access is None:
