@@ -3,7 +3,8 @@
 /** A row of the table. */
 export const TOKEN_ROW = `fragment TokenRow on Token {
   id tokenId name description kind environment prefix maskedToken role grants scopes status
-  createdAt createdBy { kind actorId name unproven } expiresAt retiresAt disabledAt lastUsedAt lastUsedIp space { id name } }`;
+  createdAt createdBy { kind actorId name unproven } expiresAt retiresAt disabledAt lastUsedAt lastUsedIp
+  space { id name } }`;
 
 /** The page of one token. */
 export const TOKEN_WHOLE = `fragment TokenWhole on Token {
