@@ -69,6 +69,17 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_long(monkeypatch)
 
 
+PATIENT_FOLDERS = ("attacks", "schema")
+ASK_ABOUT_OUTAGES = ("test_faults.py", "test_copied_scopes.py")
+
+
+@pytest.fixture(autouse=True)
+def _patient_unless_outages_are_asked_about(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``patient``, for folders of which nearly every test asks a server about something else than outages."""
+    if request.path.parent.name in PATIENT_FOLDERS and request.path.name not in ASK_ABOUT_OUTAGES:
+        wait_long(monkeypatch)
+
+
 @pytest_asyncio.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     """A store on a fresh, migrated, empty database."""

@@ -433,17 +433,18 @@ class Orders(RuleBasedStateMachine):
             return
         rank, before = self.expected.rank(workspace, actor), self.expected.members[workspace, other]
         mutation, more = ("changeMemberRole", {"role": role}) if role else ("removeMember", {})
+        success = "MemberSuccess" if role else "RemoveMemberSuccess"
         answer = self.ask(
             mutation,
             self.expected.accounts[actor],
-            "MemberSuccess { invitation }",
+            f"{success} {{ effectiveAt }}",
             workspaceId=workspace,
             userId=other,
             **more,
         )
         allowed = rank >= max(ROLES.index(before), ROLES.index(role or "viewer"))
         lasting = before != "owner" or role == "owner" or self.owners(workspace) > 1
-        assert (answer["__typename"] == "MemberSuccess") == (allowed and lasting), answer
+        assert (answer["__typename"] == success) == (allowed and lasting), answer
         if allowed and lasting:
             self.changed(workspace, other, role)
 

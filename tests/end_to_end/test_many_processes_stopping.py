@@ -79,11 +79,18 @@ def _locked(database_url: str, token_id: str) -> Iterator[Callable[[], bool]]:
         try:
             row = sa.text("SELECT 1 FROM spacekey_tokens WHERE id = :id FOR UPDATE").bindparams(id=token_id)
             runner.run(holding.execute(row))
-            yield lambda: int(runner.run(looking.execute(sa.text(WAITING))).scalar_one()) > 0
+            yield lambda: runner.run(_somebody_waits(looking))
         finally:
             for one in (holding, looking):
                 runner.run(one.close())
             runner.run(store.aclose())
+
+
+async def _somebody_waits(looking: AsyncConnection) -> bool:
+    """Look in a transaction of its own: within one, PostgreSQL shows the activity as it was at the first look."""
+    found = await looking.execute(sa.text(WAITING))
+    await looking.rollback()
+    return int(found.scalar_one()) > 0
 
 
 async def _connected(store: Store) -> AsyncConnection:
