@@ -259,7 +259,7 @@ class RequestAuth:
         elif scope is not self._scope:
             self.enter(scope)
         path_params = scope.get("path_params") or {}
-        if access is self.admitted and self.has_admitted(access, path_params):
+        if self.has_admitted(access, path_params):
             return True
         requirement = access if isinstance(access, Requirement) else None
         if requirement is None and access == PUBLIC:

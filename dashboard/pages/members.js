@@ -100,7 +100,7 @@ function showInvitation({ invitation, member }) {
   const next = h(
     "p",
     {},
-    `Send it to ${member.email} in a way you trust: whoever has the code can become the member, with an account of `,
+    `Send it to ${member.email} in a way you trust: anyone with the code can become the member, with an account of `,
     "their own or a new one. It is accepted at ",
     h("code", { class: "breakable" }, page),
     " within 7 days.",

@@ -215,7 +215,7 @@ local debt = 0
 
 local about = redis.call('INFO', 'server')
 local uptime = tonumber(string.match(about, 'uptime_in_seconds:(%-?%d+)'))
-if uptime >= 0 then -- below 0: somebody has set the clock back beyond the start, which then says nothing
+if uptime >= 0 then -- below 0: the clock was set back beyond the start, which then says nothing
     -- Both in whole seconds of one look at the clock, so that the start is the same in every answer: a process that is
     -- told to wait and one that is served must mean the same moment. It may lie up to a second after what they say.
     local seen = math.floor(tonumber(string.match(about, 'server_time_usec:(%d+)') or time[1] * 1000000) / 1000000)

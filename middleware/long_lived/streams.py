@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from starlette.types import Message, Receive, Send
@@ -24,7 +25,7 @@ PrincipalChanged = Callable[[Principal, Principal], CloseReason | None]
 the scope; what it returns ends the connection."""
 
 
-class WatchedStream:
+class WatchedStream(ABC):
     """Base of WebSockets and streaming responses. Before :meth:`follow` and after the app's call everything passes.
 
     :param receive: the server's.
@@ -84,13 +85,13 @@ class WatchedStream:
         if self._ended is not None:
             self._ended(ending, outcome)
 
+    @abstractmethod
     def _stop(self, ending: CloseReason) -> None:
         """Act on the end at once, besides what the app learns when it sends or receives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def disconnect_message(self, ending: CloseReason) -> Message:
         """Return what the app receives from then on."""
-        raise NotImplementedError
 
     async def receive(self) -> Message:
         """The app's ``receive``."""

@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import Rule
-from spacekey.middleware.request_auth import KEY, RequestAuth, auth_of
+from spacekey.middleware.request_auth import RequestAuth, auth_of
 from spacekey.middleware.responses import can_deny_with_response, close_code, refuse
 from spacekey.middleware.rules.marks import MARK, access_of, name_of, set_mark
 from spacekey.middleware.rules.requirement import (
@@ -173,8 +173,8 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
 
     async def guarded(request: Any = _NOTHING, /, *rest: Any, **kwargs: Any) -> object:
         if type(request) is Request and not rest and not kwargs:  # as Starlette's routes call their endpoints
-            admitted = request.scope.get(KEY)
-            if isinstance(admitted, RequestAuth) and admitted.admitted is requirement and not requirement.spaces:
+            auth = auth_of(request.scope)
+            if auth.has_admitted(requirement, request.scope.get("path_params") or {}):
                 return await endpoint(request)
         args = rest if request is _NOTHING else (request, *rest)  # FastAPI passes everything by name
         connection = _connection(args, kwargs, handed_on)

@@ -385,7 +385,7 @@ async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
 
 @pytest.fixture
 def key() -> str:
-    """A key nobody has used."""
+    """An unused key."""
     return f"key_{next(_numbers)}"
 
 

@@ -173,7 +173,7 @@ async def test_a_socket_that_is_open_on_one_route_is_undeclared_on_another() -> 
         await websocket.accept()
 
     class Feed(WebSocketEndpoint):
-        """Accepts whoever comes."""
+        """Accepts every client."""
 
     routes = [
         WebSocketRoute("/f/open", public(serve)),
@@ -353,7 +353,7 @@ class OwnDispatch(OnConnect):
     """Its methods do not tell what it does."""
 
     async def dispatch(self) -> None:
-        """Accepts whoever comes."""
+        """Accepts every client."""
         await self.send({"type": "websocket.accept"})
 
 

@@ -35,7 +35,7 @@ def plain_sync(request: Request) -> Response:
 
 
 async def opaque(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI app that nobody can look into."""
+    """An ASGI app whose routes cannot be seen."""
     RAN.append(scope["path"])
     await PlainTextResponse("ok")(scope, receive, send)
 
@@ -139,7 +139,7 @@ class OwnAwait(ByMethod):
 
 @public
 class PublicBase(HTTPEndpoint):
-    """Anybody."""
+    """Any caller."""
 
     async def get(self, request: Request) -> Response:
         """GET."""

@@ -36,7 +36,7 @@ def plain_sync(request: Request) -> Response:
 
 
 async def opaque(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI app that nobody can look into."""
+    """An ASGI app whose routes cannot be seen."""
     RAN.append(scope["path"])
     await PlainTextResponse("ok")(scope, receive, send)
 
