@@ -14,7 +14,6 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
-from spacekey.middleware.limits.redis import check_redis_url
 from spacekey.models.store import database_url
 
 from .introspectors import Introspector, read_introspectors
@@ -280,6 +279,10 @@ _READ: dict[str, Callable[[str], Any]] = {
 
 
 def _check_redis_url(url: str) -> None:
+    try:
+        from spacekey.middleware.limits.redis import check_redis_url  # needs the redis extra
+    except ModuleNotFoundError:
+        raise _wrong("redis_url", "this needs a client; pip install 'spacekey[redis]'") from None
     try:
         check_redis_url(url)
     except ConfigurationError as error:
