@@ -1,6 +1,7 @@
 """Run every benchmark here and write ``RESULTS.md``: ``python -m bench``.
 
-Only some, printed and not written: ``python -m bench flood over_http``.
+Only some, printed and not written: ``python -m bench flood over_http``. One with options of its own:
+``python -m bench served --short --only page-graphql,me``.
 
 Each runs in a process of its own, within a bound on its time and on that of all together.
 """
@@ -151,6 +152,8 @@ def main(chosen: list[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == [ROWS]:
         print(json.dumps(importlib.import_module(f"bench.{sys.argv[2]}").measure()))
+    elif any(argument.startswith("-") for argument in sys.argv[2:]):
+        importlib.import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:])
     else:
         unknown = sorted(set(sys.argv[1:]) - set(names()))
         if unknown:

@@ -35,4 +35,4 @@ def show(rows: list[dict[str, object]]) -> None:
         facts = (
             f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key != "name" and value is not None
         )
-        print(f"{row['name']:<72} {' · '.join(facts)}")
+        print(f"{row['name']:<72} {' · '.join(facts)}", flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.__main__ import Measured, measured, missed, names, report
+from bench.served import Durations
 
 TINY: dict[str, dict[str, Any]] = {
     "first_verification": {"rounds": 1},
@@ -20,6 +21,7 @@ TINY: dict[str, dict[str, Any]] = {
     "kept_alive": {"rounds": 1, "requests": 5},
     "over_http": {"rounds": 1, "processes": 1},
     "protected_route": {"rounds": 1, "processes": 1},
+    "served": {"durations": Durations(rounds=1, seconds=0.02, warm_up_seconds=0.02, at_once=(1, 2))},
     "token_page": {"rounds": 1, "many": 2_000},
 }
 NEEDS_POSTGRES = {"token_page"}
