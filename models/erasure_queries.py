@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from .audit import AuditChain, AuditEvent
+from .audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from .token import Token
 from .user import Invitation, User, UserSession
 from .workspace import Member
@@ -25,10 +27,81 @@ ABOUT_PEOPLE = (
 """The actions whose target is a person or an invitation, with an address."""
 
 
-async def targets_with_address(session: AsyncSession, email: str) -> list[str]:
-    """The ids of invitations and people that the audit log knows by this address, in every workspace."""
+PROOFS = ("user.create", "user.prove_email")
+"""The actions that prove an account's address; their target's name is that address."""
+
+CHANGE = "user.update"
+PROVEN_BEFORE = "proven_email_before"
+"""Where the target's facts of a changed account keep the proven address that was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenAddress:
+    """An address that an account had proven at the event with this number of the system's chain.
+
+    :param shown: whether ``address`` is in the form for people, or as it is stored.
+    """
+
+    sequence: int
+    address: str
+    shown: bool
+
+
+async def addresses_proven_by(session: AsyncSession, user_id: str) -> list[ProvenAddress]:
+    """The addresses that an account has proven, as far as the audit log has them, in order."""
+    event = AuditEvent.__table__.c
+    statement = (
+        select(event.sequence, event.action, event.target_name, event.target_facts)
+        .where(
+            event.chain == SYSTEM_CHAIN,
+            event.target_id == user_id,
+            event.action.in_((*PROOFS, CHANGE)),
+            event.outcome == "success",
+        )
+        .order_by(event.sequence)
+    )
+    connection = await session.connection()
+    found = []
+    for row in await connection.execute(statement):
+        before = (row.target_facts or {}).get(PROVEN_BEFORE)
+        if row.action in PROOFS and row.target_name:
+            found.append(ProvenAddress(row.sequence, row.target_name, shown=True))
+        elif before:
+            found.append(ProvenAddress(row.sequence, before, shown=False))
+    return found
+
+
+async def proven_by_another_at(session: AsyncSession, shown: str, user_id: str, after: int) -> datetime | None:
+    """When another account first proved an address after this event of the system's chain; None where none has.
+
+    :param shown: the address in the form for people.
+    """
+    event = AuditEvent.__table__.c
+    statement = (
+        select(event.at)
+        .where(
+            event.chain == SYSTEM_CHAIN,
+            event.action.in_(PROOFS),
+            event.target_name == shown,
+            event.target_id != user_id,
+            event.sequence > after,
+        )
+        .order_by(event.sequence)
+        .limit(1)
+    )
+    connection = await session.connection()
+    found: datetime | None = (await connection.execute(statement)).scalar()
+    return found
+
+
+async def targets_with_address(session: AsyncSession, email: str, before: datetime | None) -> list[str]:
+    """The ids of invitations and people that the audit log knows by this address, in every workspace.
+
+    :param before: only events before this moment; None for all.
+    """
     statement = select(col(AuditEvent.target_id)).where(
         _in_any_chain(),
+        *(() if before is None else (col(AuditEvent.at) < before,)),
         col(AuditEvent.action).in_(ABOUT_PEOPLE),
         or_(
             col(AuditEvent.target_name) == email,
@@ -87,17 +160,21 @@ async def erase_creator(session: AsyncSession, user_id: str) -> int:
     return (await session.exec(statement.values(created_by_name=""))).rowcount
 
 
-async def delete_account(session: AsyncSession, user: User, accepted: Iterable[str]) -> None:
+async def delete_account(
+    session: AsyncSession, user: User, accepted: Iterable[str], addresses: Mapping[str, datetime | None]
+) -> None:
     """Delete the person's row, memberships and sessions, the invitations that they accepted or made, and those for the
-    address that they have proven.
+    addresses that they have proven.
 
     Their name is taken out of invitations of theirs that were accepted.
 
     :param accepted: the ids of the invitations that they accepted.
+    :param addresses: address → the moment from which it is another person's, or None.
     """
     theirs: ColumnElement[bool] = col(Invitation.id).in_(list(accepted))
-    if user.email_proven_at is not None:
-        theirs = or_(theirs, col(Invitation.email) == user.email)
+    for address, until in addresses.items():
+        for_it: ColumnElement[bool] = col(Invitation.email) == address
+        theirs = or_(theirs, for_it if until is None else and_(for_it, col(Invitation.created_at) < until))
     made = col(Invitation.inviter_id) == user.id
     for statement in (
         delete(Member).where(col(Member.user_id) == user.id),

@@ -26,6 +26,12 @@ async def lock_user(session: AsyncSession, user_id: str) -> User | None:
     return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
 
 
+async def hold_user(session: AsyncSession, user_id: str) -> bool:
+    """Whether the account exists. If it does, it is not deleted before this transaction ends."""
+    statement = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
+    return (await session.exec(statement)).one_or_none() is not None
+
+
 async def users_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[User]:
     """Those of them that exist, in no order."""
     return list((await session.exec(select(User).where(col(User.id).in_(set(ids))))).all())

@@ -13,8 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.actor import SYSTEM_ACTOR, Actor
 from spacekey.domain.clock import written_exactly
-from spacekey.domain.ids import EVENT, new_id
-from spacekey.models import audit_queries
+from spacekey.domain.ids import EVENT, USER, id_prefix, new_id
+from spacekey.domain.refusal import NotFound
+from spacekey.models import audit_queries, user_queries
 from spacekey.models.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 
 from .addresses import plain_name
@@ -108,6 +109,9 @@ async def record(
 ) -> AuditEvent:
     """Append one event to a chain, inside the caller's transaction.
 
+    A person who acts is held until the transaction ends, so that an erasure comes before it, and the change is refused,
+    or after it, and takes what it wrote of them. People are locked before chains, and after workspaces.
+
     What names a person belongs into ``target_name`` and ``target_facts``, never into ``before`` and ``after``: those
     stay for as long as the log does.
 
@@ -117,7 +121,10 @@ async def record(
     :param target_facts: further facts about that person, such as an address before and after.
     :param before: the changed facts as they were; JSON values only, never a secret.
     :param after: the same facts as they are now.
+    :raises NotFound: the person who acts was erased meanwhile.
     """
+    if id_prefix(by.actor.id) == USER and not await user_queries.hold_user(session, by.actor.id):
+        raise NotFound("account")
     head = await audit_queries.lock_chain(session, chain)
     event = AuditEvent(
         id=new_id(EVENT, system.clock(), system.entropy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,11 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
-from spacekey.domain.refusal import Conflict, NotFound
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.models import erasure_queries, user_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User
+from spacekey.models.workspace import Member, Workspace
 
+from .addresses import clean_email, shown_email
 from .audit import ERASE, ERASED_WITH, actor_of, record
 from .caller import Operator
 from .settle import settle, staleness_seconds, takes_access_away
@@ -37,21 +40,24 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
 
     The audit log keeps ids, actions and times, and every chain still verifies; the erasure itself is on record in the
     system's chain. An erasure cannot be undone. Invitations are the person's where they accepted or made them, or have
-    proven the address that they are for.
+    proven the address that they are for, also where they gave that address up later.
 
     :raises NotFound: there is no such person.
-    :raises Conflict: a workspace would lose its last owner; names it.
+    :raises Conflict: a workspace would lose its last owner (names it), or the person joined one at this moment.
     """
     async with system.store.changing() as session:
-        memberships = await _end_memberships(session, system, caller, user_id)
+        workspaces = await _lock_workspaces(session, user_id)
+        # Whatever writes the person's name holds their row until it commits: from here on nothing does.
         user = await user_queries.lock_user(session, user_id)
         if user is None:
             raise NotFound("user")
+        memberships = await _end_memberships(session, system, caller, user, workspaces)
+        addresses = await _addresses(session, user)
         accepted = await erasure_queries.invitations_accepted_by(session, user.id)
-        ids = sorted({*await _known_by_address(session, user), *accepted, user.id})
+        ids = sorted({*await _known_by_address(session, addresses), *accepted, user.id})
         tokens = await erasure_queries.erase_creator(session, user.id)
         events = await erasure_queries.erase_actor(session, user.id) + await erasure_queries.erase_target(session, ids)
-        await erasure_queries.delete_account(session, user, accepted)
+        await erasure_queries.delete_account(session, user, accepted, addresses)
         session.expunge(user)
         await record(
             session,
@@ -71,23 +77,67 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
     return Erased(user_id, memberships, tokens, events, await settle(system, staleness, wait=wait))
 
 
-async def _known_by_address(session: AsyncSession, user: User) -> list[str]:
-    """What the log knows by the address that the person has proven: invitations, never another person.
+async def _addresses(session: AsyncSession, user: User) -> dict[str, datetime | None]:
+    """The addresses that the person has proven at some time → the moment from which another account has proven it.
 
-    An address that they only claim may be someone else's, whose invitations and traces they must not take away.
+    An address that they only claim may be someone else's, whose invitations and traces they must not take away; one
+    that they had proven stays theirs until another account proves it.
     """
-    if not user.email or user.email_proven_at is None:
-        return []
-    found = await erasure_queries.targets_with_address(session, user.email)
-    return [one for one in found if id_prefix(one) != USER]
+    proven: dict[str, int] = {}
+    for one in await erasure_queries.addresses_proven_by(session, user.id):
+        proven[_stored(one.address) if one.shown else one.address] = one.sequence
+    addresses: dict[str, datetime | None] = {}
+    for address, sequence in proven.items():
+        until = await erasure_queries.proven_by_another_at(session, shown_email(address), user.id, sequence)
+        if until is None:  # an account from before proofs were on record
+            other = await user_queries.user_by_proven_email(session, address)
+            until = other.email_proven_at if other is not None and other.id != user.id else None
+        addresses[address] = until
+    if user.email is not None and user.email_proven_at is not None:
+        addresses[user.email] = None
+    return addresses
 
 
-async def _end_memberships(session: AsyncSession, system: System, caller: Operator, user_id: str) -> int:
-    """Lock the person's workspaces in one order, refuse a last owner, and write down that they left."""
-    members = sorted(await workspace_queries.members_of_user(session, user_id), key=lambda one: one.workspace_id)
+def _stored(shown: str) -> str:
+    """An address that is shown to people in the form in which it is stored."""
+    try:
+        return clean_email("email", shown)
+    except InvalidInput:  # one from before there were rules
+        return shown
+
+
+async def _known_by_address(session: AsyncSession, addresses: Mapping[str, datetime | None]) -> set[str]:
+    """What the log knows by these addresses: invitations, never another person."""
+    found: set[str] = set()
+    for address, until in addresses.items():
+        found.update(await erasure_queries.targets_with_address(session, address, until))
+    return {one for one in found if id_prefix(one) != USER}
+
+
+async def _lock_workspaces(session: AsyncSession, user_id: str) -> dict[str, Workspace]:
+    """Lock the person's workspaces in one order; their roles there are read afterwards.
+
+    Everything that changes members locks the workspace first, then people, then the audit log's chains.
+    """
+    members = await workspace_queries.members_of_user(session, user_id)
+    session.expunge_all()
+    found = {one: await workspace_queries.lock_workspace(session, one) for one in sorted(_homes(members))}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+async def _end_memberships(
+    session: AsyncSession, system: System, caller: Operator, user: User, workspaces: Mapping[str, Workspace]
+) -> int:
+    """Write down that the person left their workspaces, which are locked; how many those were.
+
+    :raises Conflict: one would lose its last owner, or they joined another since.
+    """
+    members = sorted(await workspace_queries.members_of_user(session, user.id), key=lambda one: one.workspace_id)
+    if _homes(members) - workspaces.keys():
+        raise Conflict("This person joined a workspace at this moment; erase them again.")
     for one in members:
-        workspace = await workspace_queries.lock_workspace(session, one.workspace_id)
-        if workspace is None or workspace.deleted_at is not None or one.role != OWNER_ROLE:
+        workspace = workspaces[one.workspace_id]
+        if workspace.deleted_at is not None or one.role != OWNER_ROLE:
             continue
         if await workspace_queries.count_members_with_role(session, one.workspace_id, OWNER_ROLE) <= 1:
             raise Conflict(
@@ -101,7 +151,11 @@ async def _end_memberships(session: AsyncSession, system: System, caller: Operat
             actor_of(caller),
             chain=one.workspace_id,
             action="member.remove",
-            target_id=user_id,
+            target_id=user.id,
             before={"role": one.role},
         )
     return len(members)
+
+
+def _homes(members: list[Member]) -> set[str]:
+    return {one.workspace_id for one in members}

@@ -8,10 +8,11 @@ from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models import user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.erasure_queries import PROVEN_BEFORE
 from spacekey.models.user import User
 
 from .addresses import clean_email, clean_sign_in_name, shown_account
-from .audit import actor_of, record
+from .audit import Facts, actor_of, record
 from .caller import MemberCaller
 from .system import System
 from .validate import clean_name
@@ -57,10 +58,13 @@ async def update_account(
         if user is None:
             raise NotFound("account")
         changed = []
+        given_up: Facts | None = None
         if wanted is not UNSET and wanted != user.name:
             user.name = wanted
             changed.append("name")
         if address is not UNSET and address != user.email:
+            if user.email_proven_at is not None:
+                given_up = {PROVEN_BEFORE: user.email}
             user.email, user.email_proven_at = address, None
             changed.append("email")
         if calling is not UNSET and calling != user.sign_in_name:
@@ -80,6 +84,7 @@ async def update_account(
                 action="user.update",
                 target_id=user.id,
                 target_name=shown_account(user),
+                target_facts=given_up,
                 after={"changed": changed},
             )
     return user

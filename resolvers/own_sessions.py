@@ -52,6 +52,7 @@ async def end_session(system: System, caller: MemberCaller, session_id: str, pre
     :raises NotFound: there is no such session, it is somebody else's, or it is over.
     """
     async with system.store.changing() as session:
+        await _hold(session, caller)
         ended = await user_queries.session_by_id(session, session_id)
         if ended is None or ended.user_id != caller.id:
             raise NotFound("session")
@@ -61,12 +62,25 @@ async def end_session(system: System, caller: MemberCaller, session_id: str, pre
 
 
 async def end_other_sessions(system: System, caller: MemberCaller, present: Secret | None) -> list[str]:
-    """End all of the caller's sessions but the present one; return the ids of those that ended."""
+    """End all of the caller's sessions but the present one; return the ids of those that ended.
+
+    :raises NotFound: the caller was erased meanwhile.
+    """
     async with system.store.changing() as session:
+        await _hold(session, caller)
         keep = None if present is None else present.digest()
         ended = await user_queries.delete_sessions_of_user(session, caller.id, keep=keep)
         await _record(session, system, caller, "session.end_others", caller.id, len(ended))
     return ended
+
+
+async def _hold(session: AsyncSession, caller: MemberCaller) -> None:
+    """Hold the caller's row before those of their sessions, in the order in which an erasure takes them.
+
+    :raises NotFound: they were erased meanwhile, and their sessions with them.
+    """
+    if not await user_queries.hold_user(session, caller.id):
+        raise NotFound("session")
 
 
 async def _record(

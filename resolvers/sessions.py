@@ -85,8 +85,10 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
 
 
 async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None:
-    """End the session the cookie stands for. Ending an ended one is fine."""
+    """End the session the cookie stands for. Ending an ended one is fine, also for someone who was erased meanwhile."""
     async with system.store.changing() as session:
+        if not await user_queries.hold_user(session, caller.id):
+            return  # their sessions went with them
         await user_queries.delete_session(session, secret.digest())
         await record(
             session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="session.sign_out", target_id=caller.id
@@ -227,9 +229,10 @@ async def _record_failure(
     system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
 ) -> None:
     """The address as typed is not kept: people type passwords into the wrong field."""
-    person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None else UNKNOWN_PERSON
-    actor, target = Attribution(person, "password", request), person.id
     async with system.store.changing() as session:
+        known = user is not None and await user_queries.hold_user(session, user.id)
+        person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None and known else UNKNOWN_PERSON
+        actor, target = Attribution(person, "password", request), person.id
         await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
 
 

@@ -69,7 +69,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_long(monkeypatch)
 
 
-PATIENT_FOLDERS = ("attacks", "schema")
+PATIENT_FOLDERS = ("attacks", "resolvers", "schema")
 ASK_ABOUT_OUTAGES = ("test_faults.py", "test_copied_scopes.py")
 
 

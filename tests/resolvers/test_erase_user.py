@@ -10,6 +10,7 @@ from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.audit_queries import audit_events
 from spacekey.models.store import SQLITE, Store
 from spacekey.models.user import User
+from spacekey.models.workspace import Workspace
 from spacekey.resolvers.accept_invitation import accept_invitation
 from spacekey.resolvers.addresses import shown_account
 from spacekey.resolvers.audit_check import verify_chains
@@ -147,3 +148,84 @@ async def test_erased_people_come_back_as_others(store: Store) -> None:
     again = await world.user(ADDRESS)
     assert again.id != eve.id
     assert await problems(world.system) == {None}
+
+
+CHANGES: dict[str, dict[str, str | None]] = {
+    "another address": {"email": "eve@elsewhere.example"},
+    "no address": {"email": None},
+    "back and forth": {"email": "eve@elsewhere.example", "then": ADDRESS},
+}
+
+
+async def moved(world: World, eve: MemberCaller, change: str) -> None:
+    """Give up a proven address; "back and forth" claims it again without proving it."""
+    steps = CHANGES[change]
+    await update_account(world.system, eve, email=steps["email"])
+    if "then" in steps:
+        await update_account(world.system, eve, email=steps["then"])
+    await update_account(world.system, eve, sign_in_name="eve")
+    world.clock.forward(minutes=1)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_proven_address_goes_after_it_was_changed(store: Store, change: str) -> None:
+    world = make_world(store)
+    eve, _, _ = await busy(world)
+    home = await world.workspace("spooled")
+    inviter = await world.member(home, "owner")
+    made = await add_member(world.system, inviter, home.id, email=ADDRESS, role="member")
+    assert isinstance(made, Invited)
+    await moved(world, MemberCaller(eve, ADDRESS, FACTS), change)
+    await erase_user(world.system, OPERATOR, eve)
+    after = repr(await snapshot(store))
+    assert ADDRESS not in after
+    assert "eve@elsewhere.example" not in after
+    assert await problems(world.system) == {None}
+    with pytest.raises(NotFound):
+        await accept_invitation(
+            world.system, FACTS, None, code=made.invitation.reveal(), password=PASSWORD, name="Stranger"
+        )
+
+
+@pytest.mark.parametrize("spelled", ["Eve@Bücher.example", "EVE.ADAMS@example.com", "eve@xn--80ak6aa92e.com"])
+async def test_a_former_address_is_found_however_it_is_shown(store: Store, spelled: str) -> None:
+    world = make_world(store)
+    eve = await world.user(spelled)
+    home = await world.workspace("spooled")
+    inviter = await world.member(home, "owner")
+    made = await add_member(world.system, inviter, home.id, email=spelled, role="member")
+    assert isinstance(made, Invited)
+    await update_account(world.system, eve, email=None, sign_in_name="eve")
+    await erase_user(world.system, OPERATOR, eve.id)
+    assert made.pending.email not in repr(await snapshot(store))
+    assert await problems(world.system) == {None}
+
+
+async def test_what_came_after_another_person_proved_a_former_address_is_that_persons(store: Store) -> None:
+    world = make_world(store)
+    eve = await world.user(ADDRESS)
+    home, other = await world.workspace("spooled"), await world.workspace("spooled")
+    early = await invite_only(world, home)
+    await moved(world, eve, "another address")
+    next_one = await world.user(ADDRESS)
+    world.clock.forward(minutes=1)
+    late = await invite_only(world, other)
+    await erase_user(world.system, OPERATOR, eve.id)
+    async with store.reading() as session:
+        first = [event.target_name async for event in audit_events(session, home.id, "member.invite")]
+        second = [event.target_name async for event in audit_events(session, other.id, "member.invite")]
+    assert (first, second) == ([""], [ADDRESS])
+    with pytest.raises(NotFound):
+        await accept_invitation(world.system, FACTS, next_one, code=early)
+    assert (await accept_invitation(world.system, FACTS, next_one, code=late)).user.id == next_one.id
+    await erase_user(world.system, OPERATOR, next_one.id)
+    assert ADDRESS not in repr(await snapshot(store))
+    assert await problems(world.system) == {None}
+
+
+async def invite_only(world: World, workspace: Workspace) -> str:
+    """The code of an owner's invitation, which adds no account at once."""
+    owner = await world.member(workspace, "owner")
+    made = await add_member(world.system, owner, workspace.id, email=ADDRESS, role="member")
+    assert isinstance(made, Invited)
+    return made.invitation.reveal()
