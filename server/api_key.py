@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from spacekey.resolvers.audit import actor_facts
@@ -44,11 +44,10 @@ def shown(view: TokenView) -> dict[str, Any]:
     }
 
 
-def created(issued: Issued, asked: Iterable[str]) -> dict[str, Any]:
+def created(issued: Issued, asked: Collection[str]) -> dict[str, Any]:
     """A new key with its secret, shown here and never again; beside the five usual fields, those that were asked for.
 
     :param asked: names of the request's fields, and of further facts to show.
     """
     facts = shown(issued.view) | {"key": issued.secret.reveal()}
-    names = [*CREATED, *(name for name in asked if name not in CREATED and name in facts)]
-    return {name: facts[name] for name in names}
+    return {name: facts[name] for name in CREATED} | {name: facts[name] for name in facts if name in asked}

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.unset import UNSET
 from spacekey.domain.usage import TokenUse
 from spacekey.middleware import requires
-from spacekey.resolvers.report_usage import COUNT_MAX, NUMBER_MAX, REPORT_ROWS_MAX, BatchName, report_usage
+from spacekey.resolvers.report_usage import BatchName, report_usage
 
-from .body import json_object
-from .fields import flag, only_known, optional_text, strings, text, whole
-from .moments import read_moment
 from .parts import known_caller, parts_of
+from .request_models import Usage, Use
+from .requests import json_body
 
 USAGE_BYTES_MAX = 1_048_576
-REPORT = ("uses", "reporter", "number")
-USE = ("token_id", "at", "ip", "allowed", "denied", "limited", "scopes", "used")
 
 
 @requires("tokens:introspect", cost=0)
@@ -29,34 +25,31 @@ async def add_usage(request: Request) -> JSONResponse:
     So are rows of more than 7 days ago, whose requests are told as ``requests_too_old`` when there are any.
     With ``reporter`` and ``number``, a batch that is sent again after a lost answer is not counted again.
     """
-    body = await json_object(request, bytes_max=USAGE_BYTES_MAX)
-    only_known(body, REPORT)
-    rows = body.get("uses")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InvalidInput("uses", "Must be a list of objects.")
-    if len(rows) > REPORT_ROWS_MAX:
-        raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
-    uses = [_use(row) for row in rows]
+    body = await json_body(request, Usage, bytes_max=USAGE_BYTES_MAX)
+    uses = [_use(row) for row in body.uses]
     done = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
     too_old = {"requests_too_old": done.requests_too_old} if done.requests_too_old else {}
     return JSONResponse({"accepted": done.kept_rows, **too_old})
 
 
-def _name(body: dict[str, Any]) -> BatchName | None:
-    if "reporter" not in body and "number" not in body:
+def _name(body: Usage) -> BatchName | None:
+    if body.reporter is UNSET and body.number is UNSET:
         return None
-    return BatchName(text(body, "reporter"), whole(body, "number", most=NUMBER_MAX))
+    if body.reporter is UNSET:
+        raise InvalidInput("reporter", "Is required beside 'number'.")
+    if body.number is UNSET:
+        raise InvalidInput("number", "Is required beside 'reporter'.")
+    return BatchName(body.reporter, body.number)
 
 
-def _use(row: dict[str, Any]) -> TokenUse:
-    only_known(row, USE)
+def _use(row: Use) -> TokenUse:
     return TokenUse(
-        token_id=text(row, "token_id"),
-        at=read_moment("at", row.get("at")),
-        ip=optional_text(row, "ip") or "",
-        allowed=whole(row, "allowed", 0, most=COUNT_MAX),
-        denied=whole(row, "denied", 0, most=COUNT_MAX),
-        limited=whole(row, "limited", 0, most=COUNT_MAX),
-        scopes=strings(row, "scopes"),
-        used=flag(row, "used", True),
+        token_id=row.token_id,
+        at=row.at,
+        ip=row.ip or "",
+        allowed=row.allowed,
+        denied=row.denied,
+        limited=row.limited,
+        scopes=tuple(row.scopes),
+        used=row.used,
     )

@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 from spacekey.models.store import SQLITE
 from spacekey.schema.build import build_schema
-from spacekey.server import api_key_list, api_keys, usage_route
 from spacekey.server.openapi import document
 from spacekey.server.openapi_schemas import SCHEMAS
+from spacekey.server.request_models import ChangeApiKey, CreateApiKey, ListApiKeys, RotateApiKey, Usage, Use
 from spacekey.server.routes import build_routes
 from support.server import bearer, served
 
@@ -40,12 +40,11 @@ def test_operations_are_named_once_and_every_reference_leads_somewhere() -> None
 
 
 def test_the_documented_fields_are_those_the_routes_take() -> None:
-    assert set(SCHEMAS["CreateApiKey"]["properties"]) == set(api_keys.CREATE)
-    assert set(SCHEMAS["ChangeApiKey"]["properties"]) == set(api_keys.CHANGE)
-    assert set(SCHEMAS["RotateApiKey"]["properties"]) == set(api_keys.ROTATE)
-    assert set(SCHEMAS["Usage"]["properties"]["uses"]["items"]["properties"]) == set(usage_route.USE)
+    for model in (CreateApiKey, ChangeApiKey, RotateApiKey, Usage):
+        assert set(SCHEMAS[model.__name__]["properties"]) == set(model.model_fields)
+    assert set(SCHEMAS["Usage"]["properties"]["uses"]["items"]["properties"]) == set(Use.model_fields)
     parameters = document()["paths"]["/api/v1/api-keys"]["get"]["parameters"]
-    assert [one["name"] for one in parameters] == list(api_key_list.QUERY)
+    assert [one["name"] for one in parameters] == list(ListApiKeys.model_fields)
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)

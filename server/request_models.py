@@ -1,0 +1,177 @@
+"""What clients send to the REST API: one model for each body, form and query.
+
+A model is what its route reads and what the OpenAPI document shows. What a field means together with others, and the
+lengths and characters of texts, the resolvers check for all interfaces.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, WithJsonSchema
+
+from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.secret import ENVIRONMENTS
+from spacekey.domain.suggest import did_you_mean
+from spacekey.domain.token_state import Status
+from spacekey.domain.unset import UNSET
+from spacekey.resolvers.report_usage import COUNT_MAX, NUMBER_MAX, REPORT_ROWS_MAX, REPORTER_LENGTH_MAX
+from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX
+from spacekey.resolvers.validate import (
+    DESCRIPTION_LENGTH_MAX,
+    GRANTS_MAX,
+    LIFETIME_SECONDS_MAX,
+    NAME_LENGTH_MAX,
+    unknown,
+)
+
+from .requests import LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable
+
+USED_SCOPES_MAX = 1_000
+IP_LENGTH_MAX = 64
+ONE_ENVIRONMENT: dict[str, Any] = {"type": "string", "enum": list(ENVIRONMENTS)}
+
+
+def _environment(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput("environment", "Must be a string.")
+    if value not in ENVIRONMENTS:
+        raise InvalidInput("environment", unknown("environment", value, ENVIRONMENTS))
+    return value
+
+
+def _statuses(value: Any) -> frozenset[Status]:
+    try:
+        return frozenset(Status(one) for one in value.split(","))
+    except ValueError:
+        known = [status.value for status in Status]
+        raise InvalidInput("status", f"Write any of {', '.join(known)}.{did_you_mean(value, known)}") from None
+
+
+def _number(text: Any) -> object:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else text
+
+
+def _truth(text: Any) -> object:
+    return {"true": True, "false": False}.get(text, text)
+
+
+Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH_MAX})]
+Description = Annotated[str, Field(json_schema_extra={"maxLength": DESCRIPTION_LENGTH_MAX})]
+Grants = Annotated[
+    list[str],
+    Field(max_length=GRANTS_MAX, description="Scopes, shorthands or roles."),
+    Reason(f"Must be a list of at most {GRANTS_MAX} strings."),
+]
+Environment = Annotated[str, BeforeValidator(refusable(_environment)), WithJsonSchema(ONE_ENVIRONMENT)]
+Lifetime = Annotated[
+    int,
+    WholeNumber(1, LIFETIME_SECONDS_MAX),
+    Field(description="A lifetime in seconds, counted by the server's clock; give either this or expires_at."),
+]
+Count = Annotated[int, WholeNumber(0, COUNT_MAX)]
+
+
+class CreateApiKey(RequestModel):
+    """A new key."""
+
+    name: Name
+    permissions: Grants = Field(default_factory=list)
+    preset: str | None = None
+    description: Description | None = None
+    environment: Environment | None = None
+    expires_at: LeftOut[Moment | None] = UNSET
+    expires_in: Lifetime | None = None
+    space_id: str | None = None
+    workspace_id: str | None = None
+
+
+class ChangeApiKey(RequestModel):
+    """What to change of a key: what is left out stays, null clears. ``disabled`` comes alone."""
+
+    name: LeftOut[Name] = UNSET
+    permissions: LeftOut[Grants] = UNSET
+    description: LeftOut[Description | None] = UNSET
+    expires_at: LeftOut[Moment | None] = UNSET
+    expires_in: Lifetime | None = None
+    disabled: LeftOut[bool] = UNSET
+
+
+class RotateApiKey(RequestModel):
+    """How to rotate a key. The body may be left out."""
+
+    grace_seconds: Annotated[int, WholeNumber(0, GRACE_SECONDS_MAX)] = GRACE_SECONDS_DEFAULT
+    retire_on_first_use: bool = False
+    expires_at: LeftOut[Moment | None] = UNSET
+    expires_in: Lifetime | None = None
+
+
+class ListApiKeys(RequestModel):
+    """Which keys to list."""
+
+    workspace_id: str | None = None
+    space_id: str | None = None
+    status: Annotated[
+        frozenset[Status] | None,
+        PlainValidator(refusable(_statuses)),
+        WithJsonSchema({"type": "array", "items": {"type": "string", "enum": [status.value for status in Status]}}),
+    ] = None
+    environment: Environment | None = None
+    created_by: Annotated[str | None, Field(description="The id of the person or token that made them.")] = None
+    limit: Annotated[
+        int,
+        Field(ge=1, le=PAGE_SIZE_MAX),
+        BeforeValidator(_number),
+        Reason(f"Write a whole number from 1 to {PAGE_SIZE_MAX}."),
+    ] = PAGE_SIZE_DEFAULT
+    after: Annotated[str | None, Field(description="The 'next' of the page before.")] = None
+
+
+class Waiting(RequestModel):
+    """Whether a change waits until it holds in every process."""
+
+    wait: Annotated[
+        bool,
+        BeforeValidator(_truth),
+        Reason("Write true or false."),
+        Field(description="false answers at once, with effective_at in the future where other processes may cache."),
+    ] = True
+
+
+class NoQuery(RequestModel):
+    """No parameters."""
+
+
+class Use(RequestModel):
+    """Requests of one token within one hour."""
+
+    token_id: str
+    at: Annotated[Moment, Field(description="The last of them; the counts belong to its hour.")]
+    ip: Annotated[str | None, Field(json_schema_extra={"maxLength": IP_LENGTH_MAX})] = None
+    allowed: Count = 0
+    denied: Count = 0
+    limited: Count = 0
+    scopes: Annotated[
+        list[str],
+        Field(max_length=USED_SCOPES_MAX),
+        Reason(f"Must be a list of at most {USED_SCOPES_MAX} strings."),
+    ] = Field(default_factory=list)
+    used: bool = True
+
+
+class Usage(RequestModel):
+    """Usage that was counted elsewhere.
+
+    A batch with ``reporter`` and ``number`` that is sent again after a lost answer is not counted again.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"reporter": ["number"], "number": ["reporter"]}},
+    )
+
+    uses: Annotated[list[Use], FailFast(), Field(max_length=REPORT_ROWS_MAX)]
+    reporter: LeftOut[
+        Annotated[str, Field(json_schema_extra={"pattern": f"^[0-9A-Za-z]{{1,{REPORTER_LENGTH_MAX}}}$"})]
+    ] = UNSET
+    number: LeftOut[Annotated[int, WholeNumber(1, NUMBER_MAX)]] = UNSET
