@@ -32,11 +32,13 @@ class StoreReading(NamedTuple):
     :param max_age_seconds: for how long it may be relied on, counted from before the reading; 0: only now.
     :param first_use_due: whether the token is good and its first use, which ends the token that it replaced, has not
         been recorded: to be done when everything has accepted it (:meth:`StoreVerifier.accept`).
+    :param facts: the row that the verdict was made from; None if the secret belongs to no token.
     """
 
     verdict: Verdict
     max_age_seconds: float = 0.0
     first_use_due: bool = False
+    facts: TokenFacts | None = None
 
 
 class StoreVerifier(Verifier):
@@ -98,7 +100,7 @@ class StoreVerifier(Verifier):
         verdict = self.judge(facts)
         due = facts.first_use_retires and not facts.first_used and isinstance(verdict, Valid)
         staleness = facts.max_staleness_seconds
-        return StoreReading(verdict, self._default_staleness if staleness is None else staleness, due)
+        return StoreReading(verdict, self._default_staleness if staleness is None else staleness, due, facts)
 
     async def accept(self, reading: StoreReading) -> StoreReading:
         """Record the first use of a token that everything has accepted, where one is due.

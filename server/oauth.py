@@ -21,7 +21,7 @@ from spacekey.resolvers.introspect import introspect
 
 from .body import BadBody, form_fields
 from .client_auth import check_client
-from .parts import known_caller, parts_of
+from .parts import known_caller, known_principal, parts_of
 from .request_log import request_id_of
 
 INACTIVE = {"active": False}
@@ -44,7 +44,13 @@ async def introspect_token(request: Request) -> JSONResponse:
     parts, caller = parts_of(request), known_caller(request)
     try:
         answer = await introspect(
-            parts.system, parts.verifier, caller, secret, environment=environment, used_in=used_in
+            parts.system,
+            parts.verifier,
+            caller,
+            known_principal(request),
+            secret,
+            environment=environment,
+            used_in=used_in,
         )
     except InvalidInput as error:
         raise BadBody(400, "invalid_request", str(error)) from None

@@ -48,6 +48,17 @@ async def test_good_tokens_are_answered_503_and_never_401(database_url: str, cap
     assert "SPACEKEY_CATALOGS" in told
 
 
+async def test_a_token_of_another_workspace_is_inactive_as_an_unknown_one_is(database_url: str) -> None:
+    """Whether its catalog is loaded is not the business of a caller who may not see it."""
+    async with served(database_url) as server:
+        spooled, guard = await server.world.workspace("spooled"), await server.world.workspace("guard", plan="paid")
+        _, stranger = await server.token(spooled.id, "jobs:read")
+        _, own = await server.token(guard.id, "tokens:introspect")
+        async with served_without("spooled", database_url) as client:
+            answer = await client.post("/api/v1/introspect", data={"token": stranger}, headers=bearer(own))
+    assert (answer.status_code, answer.json()) == (200, {"active": False})
+
+
 async def test_a_person_still_sees_the_other_workspaces(database_url: str) -> None:
     async with served(database_url) as server:
         spooled, emit = await server.world.workspace("spooled"), await server.world.workspace("emit")

@@ -1,0 +1,51 @@
+"""What one introspection reads and writes."""
+
+from __future__ import annotations
+
+import secrets
+
+from spacekey.resolvers.end_token import revoke_token
+from spacekey.server.introspectors import new_introspector
+from spacekey.server.settings import Settings
+from support.server import Served, bearer, served
+from support.statements import counting
+from support.stored_verifiers import Counting
+from support.world import OPERATOR
+
+APP, APP_SECRET = new_introspector("api", "spooled", secrets.token_bytes)
+PATH = "/api/v1/introspect"
+
+
+def with_app(database_url: str) -> Settings:
+    return Settings(database_url=database_url, introspectors=(APP,), anonymous_cpu_ms_burst=60_000)
+
+
+def counted(server: Served) -> Counting:
+    """Count what the server's verifier reads."""
+    lookup = server.parts.verifier._lookup = Counting(server.parts.verifier._lookup)
+    return lookup
+
+
+async def test_each_credential_is_read_once_and_nothing_else_is_read_or_written(database_url: str) -> None:
+    async with served(database_url, settings=with_app(database_url)) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        foreign = await server.world.workspace("spooled")
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        _, in_space = await server.token(workspace.id, "tokens:introspect", space_id=space.id)
+        _, good = await server.token(workspace.id, "jobs:read")
+        revoked_id, revoked = await server.token(workspace.id, "jobs:read")
+        await revoke_token(server.world.system, OPERATOR, revoked_id)
+        _, stranger = await server.token(foreign.id, "jobs:read")
+        await server.client.post(PATH, data={"token": revoked}, headers=bearer(own))
+        await server.parts.refusals.flush()  # it is noted once an hour
+        lookup = counted(server)
+        for asker, reads in ((own, 2), (in_space, 2), (APP_SECRET.reveal(), 1)):
+            for secret in (good, revoked, stranger, "sp_live_" + "0" * 38, good):
+                before = lookup.reads
+                with counting(server.world.system.store) as statements:
+                    answer = await server.client.post(PATH, data={"token": secret}, headers=bearer(asker))
+                assert answer.status_code == 200
+                assert statements == []
+                assert lookup.reads - before <= reads
+
