@@ -66,12 +66,24 @@ NO_MOMENTS = (None,) * (len(TokenFacts._fields) - FIRST_MOMENT)
 """What the facts from :data:`FIRST_MOMENT` on are for nearly every token in use."""
 
 
+BATCH_MAX = 1_001
+"""How many tokens are read by one statement: a batch of 1,000, and the token of the caller that asks about them."""
+
+
 class TokenLookup(Protocol):
     """One protocol for both databases, and for caches in front of them."""
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """The facts of the token whose secret has this SHA-256, in any state; None when there is none.
 
+        :raises Unavailable: when the database does not answer in time.
+        """
+        ...
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """The facts of all tokens whose secrets have these SHA-256s, by digest, from one statement.
+
+        :param digests: at most :data:`BATCH_MAX`. Those of no token are left out of the answer.
         :raises Unavailable: when the database does not answer in time.
         """
         ...
@@ -104,6 +116,28 @@ def primary_lookup_sql(digest: str) -> str:
     server = "(SELECT pg_is_in_recovery() AS standby) server"
     joined = f"{server} LEFT JOIN ({_TABLES}) ON t.digest = {digest}"
     return f"SELECT server.standby, {_COLUMNS} FROM {joined}"  # noqa: S608 - the placeholder is ours
+
+
+def batch_sql() -> str:
+    """The statement for SQLite that reads many tokens: their number, and their digests as one blob.
+
+    The first column is the digest. The text is the same for every number, so it is compiled once.
+    """
+    places = "WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n + 1 < ?1)"
+    digest = "substr(?2, n * 32 + 1, 32)"
+    return f"{places} SELECT t.digest, {_COLUMNS} FROM place CROSS JOIN {_TABLES} WHERE t.digest = {digest}"  # noqa: S608
+
+
+def primary_batch_sql(digests: str) -> str:
+    """The statement for PostgreSQL that reads many tokens; first whether the server is a standby, then the digest.
+
+    There is always one row, whose digest is null if no token was found.
+
+    :param digests: the driver's placeholder for an array.
+    """
+    server = "(SELECT pg_is_in_recovery() AS standby) server"
+    joined = f"{server} LEFT JOIN ({_TABLES}) ON t.digest = ANY({digests}::bytea[])"
+    return f"SELECT server.standby, t.digest, {_COLUMNS} FROM {joined}"  # noqa: S608 - the placeholder is ours
 
 
 def refuse_schema(revisions: Sequence[str] | None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
@@ -13,7 +14,7 @@ from sqlalchemy import URL
 from spacekey.domain.errors import Unavailable
 
 from .database_url import database_url, postgres_target
-from .lookup import TokenFacts, facts_of, primary_lookup_sql, refuse_schema
+from .lookup import TokenFacts, facts_of, primary_batch_sql, primary_lookup_sql, refuse_schema
 from .outage import BARE, lost
 from .postgres_engine import refuse_standby
 from .schema_version import REVISION_SQL, VERSION_TABLE
@@ -22,6 +23,9 @@ LOOKUP_POOL_SIZE = 4
 LOOKUP_DEADLINE_SECONDS = 1.0
 
 _SQL = primary_lookup_sql("$1")
+_BATCH_SQL = primary_batch_sql("$1")
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,19 @@ class _Line:
                 row = await self.connection.fetchrow(_SQL, digest)
         refuse_standby(row[0])
         return row
+
+    async def ask_many(self, digests: Sequence[bytes]) -> list[Any]:
+        """The rows, from the primary; at least one.
+
+        :raises Unavailable: the server is a standby.
+        """
+        if self.statement is not None:
+            rows = await self.connection.fetch(_BATCH_SQL, digests)  # the driver keeps it prepared
+        else:
+            async with self.connection.transaction():
+                rows = await self.connection.fetch(_BATCH_SQL, digests)
+        refuse_standby(rows[0][0])
+        return list(rows)
 
 
 class PostgresLookup:
@@ -75,13 +92,13 @@ class PostgresLookup:
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """See :class:`spacekey.models.lookup.TokenLookup`."""
-        try:
-            async with asyncio.timeout(self._deadline_seconds), self._places:
-                row = await self._ask(digest)
-        except (*BARE, OSError) as error:
-            # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
-            raise Unavailable(lost(error)) from None
+        row = await self._answer(lambda line: line.ask(digest))
         return None if row[1] is None else facts_of(row[1:])
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """See :class:`spacekey.models.lookup.TokenLookup`."""
+        rows = await self._answer(lambda line: line.ask_many(digests)) if digests else []
+        return {row[1]: facts_of(row[2:]) for row in rows if row[1] is not None}
 
     async def aclose(self) -> None:
         """Close the connections that are not in use. A later lookup opens others."""
@@ -92,26 +109,34 @@ class PostgresLookup:
             except (*BARE, OSError):
                 line.connection.terminate()
 
-    async def _ask(self, digest: bytes) -> Any:
+    async def _answer(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
+        try:
+            async with asyncio.timeout(self._deadline_seconds), self._places:
+                return await self._ask(ask)
+        except (*BARE, OSError) as error:
+            # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
+            raise Unavailable(lost(error)) from None
+
+    async def _ask(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
         while self._idle:
             line = self._idle.pop()
             if line.connection.is_closed():
                 continue
             try:
-                return await self._ask_on(line, digest)
+                return await self._ask_on(line, ask)
             except (*BARE, ConnectionError):
                 # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
                 continue
-        return await self._ask_on(await self._connect(), digest)
+        return await self._ask_on(await self._connect(), ask)
 
-    async def _ask_on(self, line: _Line, digest: bytes) -> Any:
+    async def _ask_on(self, line: _Line, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
         try:
-            row = await line.ask(digest)
+            answer = await ask(line)
         except BaseException:
             line.connection.terminate()
             raise
         self._idle.append(line)
-        return row
+        return answer
 
     async def _connect(self) -> _Line:
         connection = await self._target.connect(seconds=self._deadline_seconds)

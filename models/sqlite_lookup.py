@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from spacekey.domain.errors import Unavailable
 
-from .lookup import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, facts_of, lookup_sql, refuse_schema
+from .lookup import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, batch_sql, facts_of, lookup_sql, refuse_schema
 from .outage import lost
 from .schema_version import REVISION_SQL, VERSION_TABLE
 from .sqlite_file import SqliteFile
@@ -21,7 +23,14 @@ SQLITE_LOOKUP_BUSY_SECONDS = 0.05
 LOOK_EVERY_SECONDS = 1.0
 """How long a file that was moved, deleted or replaced may go unnoticed; looking costs a tenth of a read."""
 
+ON_LOOP_MAX = 20
+"""How many tokens are read on the event loop. Reading more takes longer than handing the statement to a thread."""
+
+BATCH_SECONDS_MAX = 1.0
+"""How long a read in a thread is waited for."""
+
 _SQL = lookup_sql("?")
+_BATCH_SQL = batch_sql()
 _USUAL_FACTS = (False, False, *NO_MOMENTS)
 """The facts from ``PLAIN_COLUMNS`` on for nearly every token in use: no truths and no moments."""
 
@@ -34,6 +43,8 @@ _made = tuple.__new__
 class SqliteLookup:
     """One read-only connection, opened at the first use. Handing the read to a thread would cost more than it takes.
 
+    Batches are read in threads, each on a connection of its own, which the next batch uses again.
+
     :param path: the database file.
     :param check_schema: refuse a schema that is not this version's. It is looked at until it fits, then no more: a
         process that runs while another version migrates the database goes on, as a server does.
@@ -45,6 +56,7 @@ class SqliteLookup:
         self._uri = f"{Path(path).absolute().as_uri()}?mode=ro"
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
+        self._of_batches: list[sqlite3.Connection] = []
         self._file = SqliteFile(path)
         self._look_at = 0.0
         self._schema_fits = not check_schema
@@ -62,30 +74,74 @@ class SqliteLookup:
             raise Unavailable(lost(error)) from None
         return _facts(rows[0]) if rows else None
 
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """See :class:`spacekey.models.lookup.TokenLookup`."""
+        if len(digests) > ON_LOOP_MAX:
+            try:
+                async with asyncio.timeout(BATCH_SECONDS_MAX):
+                    return await asyncio.to_thread(self._read_in_thread, digests)
+            except (sqlite3.Error, TimeoutError) as error:
+                raise Unavailable(lost(error)) from None
+        try:
+            found = _read_batch(self._connection or self._open(), digests)
+            self._file.check()
+        except sqlite3.Error as error:
+            self._close()
+            raise Unavailable(lost(error)) from None
+        return found
+
     async def aclose(self) -> None:
-        """Close the connection. A later lookup opens another."""
+        """Close the connections. A later lookup opens others."""
         self._close()
+        while self._of_batches:
+            self._of_batches.pop().close()
+
+    def _read_in_thread(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """Read on a connection that no other thread uses meanwhile. It is not used again after an error."""
+        try:
+            connection = self._of_batches.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            found = _read_batch(connection, digests)
+            self._file.check()
+        except BaseException:
+            connection.close()
+            raise
+        self._of_batches.append(connection)
+        return found
 
     def _open(self) -> sqlite3.Connection:
         # One call at a time, on the loop's thread; only closing may come from another.
-        self._connection = sqlite3.connect(
+        self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
             self._uri, uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
-        self._connection.execute("PRAGMA query_only=ON")
-        self._file.opened()
-        if not self._schema_fits:
-            try:
-                refuse_schema(_revisions(self._connection))
-            except Unavailable:
-                self._close()  # the next call looks again
-                raise
-            self._schema_fits = True
-        return self._connection
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            self._file.opened()
+            if not self._schema_fits:
+                refuse_schema(_revisions(connection))  # until it fits, each connection looks again
+                self._schema_fits = True
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _read_batch(connection: sqlite3.Connection, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+    if not digests:
+        return {}
+    rows = connection.execute(_BATCH_SQL, (len(digests), b"".join(digests))).fetchall()
+    return {row[0]: _facts(row[1:]) for row in rows}
 
 
 def _revisions(connection: sqlite3.Connection) -> list[str] | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from spacekey.domain.catalog import Catalog
@@ -13,11 +16,11 @@ from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
 from spacekey.models.lookup import TokenFacts
 
-from .authority import authority_in
+from .authority import Authority, authority_in
 from .caller import Caller, IntrospectorCaller, TokenCaller
 from .system import System
 from .validate import unknown
-from .verify import StoreVerifier
+from .verify import AT_ONCE_MAX, StoreReading, StoreVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +55,132 @@ async def introspect(
     :raises InvalidInput: the token's catalog has no such environment, so that each of its tokens would be refused.
     :raises Unavailable: the store does not answer.
     """
-    reading = await verifier.read(secret)
+    reach = _Reach(system, caller, principal)
+    answer = await _answer(verifier, reach, await verifier.read(secret), environment, used_in)
+    if isinstance(answer, Introspection):
+        return answer
+    raise answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One token that a batch asks about; see :func:`introspect`."""
+
+    secret: Secret
+    environment: str | None = None
+    used_in: str | None = None
+
+
+async def introspect_many(
+    system: System,
+    verifier: StoreVerifier,
+    caller: Caller,
+    principal: Principal,
+    own: Secret | None,
+    asked: Sequence[Asked],
+) -> list[Introspection | InvalidInput | Unavailable]:
+    """Return for each token what :func:`introspect` would return or raise, in their order, from one statement.
+
+    Between the caller's verification and this call the request's body was read, which a client can draw out. So the
+    caller's own token is read once more, by the same statement.
+
+    :param own: the secret of the caller's token; None for other callers.
+    :param asked: at most 1,000.
+    :raises Forbidden: the caller does not hold ``tokens:introspect`` any more.
+    :raises Unavailable: the store does not answer.
+    """
+    secrets = [each.secret for each in asked]
+    if own is not None and isinstance(caller, TokenCaller):
+        *readings, reading = await verifier.read_many([*secrets, own])
+        if isinstance(reading.verdict, CannotTell):
+            raise Unavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
+        if not isinstance(reading.verdict, Valid):
+            raise Forbidden(frozenset({INTROSPECT}))
+        principal = reading.verdict.principal
+    else:
+        readings = await verifier.read_many(secrets)
+    reach = _Reach(system, caller, principal)
+    answers: list[Introspection | InvalidInput | Unavailable] = []
+    for number, (each, reading) in enumerate(zip(asked, readings, strict=True), 1):
+        if reading.facts is None and isinstance(reading.verdict, CannotTell):
+            raise Unavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
+        answers.append(await _answer(verifier, reach, reading, each.environment, each.used_in))
+        if number % AT_ONCE_MAX == 0:
+            await asyncio.sleep(0)
+    return answers
+
+
+async def _answer(
+    verifier: StoreVerifier, reach: _Reach, reading: StoreReading, environment: str | None, used_in: str | None
+) -> Introspection | InvalidInput | Unavailable:
+    """Return what the caller may know of a reading, and record the token's first use if one is due.
+
+    :raises Forbidden: the caller does not hold ``tokens:introspect`` there.
+    """
     verdict, facts, max_age = reading.verdict, reading.facts, reading.max_age_seconds
-    if facts is not None and not await _may_ask(system, caller, principal, facts):
+    if facts is not None and not await reach.covers(facts):
         return Introspection(Refused(Reason.UNKNOWN), max_age)
     if isinstance(verdict, CannotTell):
-        raise Unavailable(verdict.why, verdict.retry_after_seconds)
+        return Unavailable(verdict.why, verdict.retry_after_seconds)
     if facts is None:
         return Introspection(Refused(Reason.UNKNOWN), max_age)
-    _check_environments(system.catalog(facts.catalog), environment, used_in)
-    held = in_environment(verdict, environment)
+    held = verdict
+    if environment is not None or used_in is not None:
+        try:
+            _check_environments(reach.system.catalog(facts.catalog), environment, used_in)
+        except (InvalidInput, Unavailable) as error:
+            return error
+        held = in_environment(verdict, environment)
     if reading.first_use_due and isinstance(held, Valid) and in_environment(held, used_in) is held:
         recorded = (await verifier.accept(reading)).verdict
         if isinstance(recorded, CannotTell):
-            raise Unavailable(recorded.why, recorded.retry_after_seconds)
+            return Unavailable(recorded.why, recorded.retry_after_seconds)
     return Introspection(held, max_age)
 
 
-async def _may_ask(system: System, caller: Caller, principal: Principal, facts: TokenFacts) -> bool:
-    """Return whether the token lies within the caller's authority.
+class _Reach:
+    """Which tokens a caller may ask about.
 
     An introspector or a token has been read from the store for this request, with everything that its authority
-    depends on. What a member may do differs from workspace to workspace, so that is read here.
-
-    :raises Forbidden: it does, and the caller may not introspect there.
+    depends on. What a member may do differs from workspace to workspace, so that is read here, once for each.
     """
-    if facts.workspace_deleted_at is not None:
-        return False
-    if isinstance(caller, IntrospectorCaller):
-        return facts.catalog == caller.catalog
-    if isinstance(caller, TokenCaller):
-        in_reach = facts.workspace_id == principal.workspace_id and principal.space_id in (None, facts.space_id)
-        if in_reach and INTROSPECT not in principal.scopes:
-            raise Forbidden(frozenset({INTROSPECT}))
-        return in_reach
-    try:
-        async with system.store.reading() as session:
-            authority = await authority_in(session, system, caller, facts.workspace_id)
-    except NotFound:
-        return False
-    authority.require(INTROSPECT)
-    return True
+
+    def __init__(self, system: System, caller: Caller, principal: Principal) -> None:
+        self.system = system
+        self._caller = caller
+        self._principal = principal
+        self._of_member: dict[str, Authority | None] = {}
+
+    async def covers(self, facts: TokenFacts) -> bool:
+        """Return whether the token lies within the caller's authority.
+
+        :raises Forbidden: it does, and the caller may not introspect there.
+        """
+        if facts.workspace_deleted_at is not None:
+            return False
+        if isinstance(self._caller, IntrospectorCaller):
+            return facts.catalog == self._caller.catalog
+        if isinstance(self._caller, TokenCaller):
+            own = self._principal
+            if facts.workspace_id != own.workspace_id or own.space_id not in (None, facts.space_id):
+                return False
+            if INTROSPECT not in own.scopes:
+                raise Forbidden(frozenset({INTROSPECT}))
+            return True
+        authority = await self._authority_in(facts.workspace_id)
+        if authority is None:
+            return False
+        authority.require(INTROSPECT)
+        return True
+
+    async def _authority_in(self, workspace_id: str) -> Authority | None:
+        if workspace_id not in self._of_member:
+            found: Authority | None = None
+            with suppress(NotFound):
+                async with self.system.store.reading() as session:
+                    found = await authority_in(session, self.system, self._caller, workspace_id)
+            self._of_member[workspace_id] = found
+        return self._of_member[workspace_id]
 
 
 def _check_environments(catalog: Catalog, environment: str | None, used_in: str | None) -> None:

@@ -32,7 +32,7 @@ from .parts import facts_of, parts_of
 from .refusals import NO_STORE, response_to
 
 REVOKE_PATH = "/api/v1/revoke"
-OAUTH_PATHS = frozenset({"/api/v1/introspect", REVOKE_PATH})
+OAUTH_PATHS = frozenset({"/api/v1/introspect", "/api/v1/introspect/batch", REVOKE_PATH})
 CLIENT_ID = "spacekey.client_id"
 
 _ERRORS = {400: "invalid_request", 401: "invalid_client", 403: "insufficient_scope", 500: "server_error"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC
 from typing import Any
@@ -9,15 +10,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from spacekey.domain.outcome import Refused
+from spacekey.domain.outcome import Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
 from spacekey.middleware.auth.sender import sender_from_fields
-from spacekey.resolvers.caller import RequestFacts
+from spacekey.resolvers.caller import Caller, RequestFacts
 from spacekey.resolvers.end_token import revoke_secret
-from spacekey.resolvers.introspect import introspect
+from spacekey.resolvers.introspect import Introspection, introspect
 
 from .body import BadBody, form_fields
 from .client_auth import check_client
@@ -54,17 +55,31 @@ async def introspect_token(request: Request) -> JSONResponse:
         )
     except InvalidInput as error:
         raise BadBody(400, "invalid_request", str(error)) from None
-    verdict = answer.verdict
+    note(request, caller, answer.verdict, fields)
+    return JSONResponse(INACTIVE if isinstance(answer.verdict, Refused) else active(answer))
+
+
+def note(request: Request, caller: Caller, verdict: Valid | Refused, fields: Mapping[str, str]) -> None:
+    """Note in metrics, usage and the owner's audit log that a token was asked about.
+
+    :param fields: what the caller tells of the client that sent it the token.
+    """
+    parts = parts_of(request)
     parts.metrics.verification(verdict)
-    if isinstance(verdict, Refused):
+    if isinstance(verdict, Valid):
+        parts.usage.seen(verdict.principal.id)  # the asking app counts the request, if it reports usage
+    elif verdict.token_id is not None:
         by = sender_from_fields(fields)
         facts = RequestFacts(by.ip, by.user_agent, request_id_of(request.scope))
         parts.refusals.note(verdict, facts, reported_by=caller.actor)
-        if verdict.token_id is not None:
-            parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
-        return JSONResponse(INACTIVE)
-    parts.usage.seen(verdict.principal.id)  # the asking app counts the request, if it reports usage
-    return JSONResponse(described(verdict.principal) | {"active": True, "max_age": answer.max_age_seconds})
+        parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
+
+
+def active(answer: Introspection) -> dict[str, Any]:
+    """Return the answer about a valid token."""
+    if isinstance(answer.verdict, Refused):
+        raise TypeError("a refused token has no principal")
+    return described(answer.verdict.principal) | {"active": True, "max_age": answer.max_age_seconds}
 
 
 @requires()
@@ -104,7 +119,7 @@ def described(principal: Principal) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _environment(fields: dict[str, str], field: str) -> str | None:
+def _environment(fields: Mapping[str, str], field: str) -> str | None:
     """The environment that the asking app runs in; None when it does not say.
 
     :raises BadBody: there is no such environment, so that every good token would be inactive.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.middleware.verifiers.cached import VerifierObserver
 from spacekey.models.lookup import TokenFacts, TokenLookup
@@ -40,6 +42,18 @@ class ObservedLookup:
             return facts
         finally:
             self._observer.read(self._clock() - began, answered=answered, staleness_seconds=staleness)
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """See :class:`~spacekey.models.lookup.TokenLookup`. A batch is one read."""
+        began = self._clock()
+        found: dict[bytes, TokenFacts] | None = None
+        try:
+            found = await self._inner.by_digests(digests)
+            return found
+        finally:
+            own = next((facts.max_staleness_seconds for facts in (found or {}).values()), None)
+            staleness = (self._default_staleness_seconds if own is None else own) if found else None
+            self._observer.read(self._clock() - began, answered=found is not None, staleness_seconds=staleness)
 
     async def aclose(self) -> None:
         """Close the inner one."""

@@ -33,6 +33,7 @@ def document() -> Json:
             "/api/v1/api-keys/{id}": {"get": _show(), "patch": _change(), "delete": _revoke()},
             "/api/v1/api-keys/{id}/rotate": {"post": _rotate()},
             "/api/v1/introspect": {"post": _introspect()},
+            "/api/v1/introspect/batch": {"post": _introspect_batch()},
             "/api/v1/revoke": {"post": _revoke_presented()},
             "/api/v1/self": {"get": _operation("self", "Who the caller is", {"200": _json("Principal")}, (401,))},
             "/api/v1/usage": {"post": _usage()},
@@ -127,6 +128,16 @@ def _introspect() -> Json:
         (400, 401, 403, 415),
     )
     return _for_oauth_clients(operation | {"requestBody": _form("IntrospectionForm")})
+
+
+def _introspect_batch() -> Json:
+    operation = _operation(
+        "introspectBatch",
+        "Whether each of up to 1,000 tokens is valid, and what changed since a version; needs tokens:introspect",
+        {"200": _json("IntrospectionResults")},
+        (400, 401, 403, 413, 415, 422, 503),
+    )
+    return _for_oauth_clients(operation | {"requestBody": _body("IntrospectionBatch")})
 
 
 def _revoke_presented() -> Json:

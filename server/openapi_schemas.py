@@ -144,6 +144,63 @@ SCHEMAS: Json = {
         },
         ("token",),
     ),
+    "IntrospectionBatch": _object(
+        {
+            "environment": {"enum": ["live", "test"], "description": "Where the asking app runs."},
+            "tokens": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 1000,
+                "items": _object(
+                    {
+                        "token": {"type": "string", "minLength": 1},
+                        "version": {**_TEXT, "description": "Of the answer that the asking app holds."},
+                        "used_in": {
+                            "enum": ["live", "test"],
+                            "description": "The environment, of an app that refuses tokens of another one by itself.",
+                        },
+                        "client_ip": {**_TEXT, "description": "Who sent the token to the asking app, by its word."},
+                        "client_user_agent": _TEXT,
+                    },
+                    ("token",),
+                ),
+            },
+        },
+        ("tokens",),
+    ),
+    "IntrospectionResults": _object(
+        {
+            "results": {
+                "type": "array",
+                "description": "One for each token, in the same order.",
+                "items": {"$ref": "#/components/schemas/IntrospectionResult"},
+            }
+        }
+    ),
+    "IntrospectionResult": {
+        "description": "What introspection of the token alone would answer, or why it cannot be answered about now.",
+        "oneOf": [
+            {
+                "allOf": [{"$ref": "#/components/schemas/Introspection"}],
+                "properties": {"version": {**_TEXT, "description": "Of this answer; only if it is active."}},
+                "required": ["active"],
+            },
+            _object(
+                {
+                    "active": {"const": True},
+                    "unchanged": {"const": True, "description": "The answer is the one whose version was sent."},
+                }
+            ),
+            _object(
+                {
+                    "error": {"enum": ["temporarily_unavailable", "invalid_request"]},
+                    "error_description": _TEXT,
+                    "retry_after": {**_COUNT, "description": "Seconds."},
+                },
+                ("error",),
+            ),
+        ],
+    },
     "Introspection": _object(
         {
             "active": {"type": "boolean"},

@@ -30,6 +30,7 @@ from .requests import LeftOut, Moment, Reason, RequestModel, WholeNumber, refusa
 
 USED_SCOPES_MAX = 1_000
 IP_LENGTH_MAX = 64
+INTROSPECTED_MAX = 1_000
 ONE_ENVIRONMENT: dict[str, Any] = {"type": "string", "enum": list(ENVIRONMENTS)}
 
 
@@ -175,3 +176,24 @@ class Usage(RequestModel):
         Annotated[str, Field(json_schema_extra={"pattern": f"^[0-9A-Za-z]{{1,{REPORTER_LENGTH_MAX}}}$"})]
     ] = UNSET
     number: LeftOut[Annotated[int, WholeNumber(1, NUMBER_MAX)]] = UNSET
+
+
+class AskedToken(RequestModel):
+    """One token that a batch asks about."""
+
+    token: Annotated[str, Field(min_length=1), Reason("Must be a string with something in it.")]
+    version: Annotated[str | None, Field(description="Of the answer that the asking app holds.")] = None
+    used_in: Environment | None = None
+    client_ip: Annotated[str | None, Field(description="Who sent the token to the asking app, by its word.")] = None
+    client_user_agent: str | None = None
+
+
+class IntrospectionBatch(RequestModel):
+    """Tokens to ask about. The entries are validated one by one, so that a fault can be told with its place."""
+
+    tokens: Annotated[
+        list[Any],
+        Field(min_length=1, max_length=INTROSPECTED_MAX),
+        Reason(f"Must be a list of 1 to {INTROSPECTED_MAX} objects."),
+    ]
+    environment: Annotated[Environment | None, Field(description="Where the asking app runs.")] = None

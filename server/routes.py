@@ -9,6 +9,7 @@ from .api_key_list import list_api_keys
 from .api_keys import change_api_key, create_api_key, revoke_api_key, rotate_api_key, show_api_key
 from .graphql_http import graphql_endpoint
 from .health import healthz, metrics, readyz
+from .introspect_batch import introspect_tokens
 from .oauth import introspect_token, revoke_presented
 from .openapi_route import openapi
 from .self_route import show_self
@@ -29,6 +30,7 @@ def build_routes(schema: strawberry.Schema) -> list[BaseRoute]:
         Route(f"{API}/api-keys/{{id}}", revoke_api_key, methods=["DELETE"]),
         Route(f"{API}/api-keys/{{id}}/rotate", rotate_api_key, methods=["POST"]),
         Route(f"{API}/introspect", introspect_token, methods=["POST"]),
+        Route(f"{API}/introspect/batch", introspect_tokens, methods=["POST"]),
         Route(f"{API}/revoke", revoke_presented, methods=["POST"]),
         Route(f"{API}/self", show_self, methods=["GET"]),
         Route(f"{API}/usage", add_usage, methods=["POST"]),

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.lookup import TokenFacts, TokenLookup
+from spacekey.models.lookup import BATCH_MAX, TokenFacts, TokenLookup
 from spacekey.models.postgres_lookup import PostgresLookup
 from spacekey.models.sqlite_lookup import SqliteLookup
 from spacekey.models.store import SQLITE, Store
@@ -81,6 +81,41 @@ async def test_a_lookup_equals_the_rows(store: Store, lookup: TokenLookup) -> No
     await add(store, plain, full, space, gone, *tokens)
     for token in tokens:
         check(await lookup.by_digest(token.digest), *await facts_by_orm(store, token.digest))
+
+
+async def test_a_batch_finds_what_single_lookups_find(store: Store, lookup: TokenLookup) -> None:
+    workspace = a_workspace()
+    tokens = [a_token(workspace, name=str(number), expires_at=ahead(hours=1)) for number in range(300)]
+    await add(store, workspace, *tokens)
+    digests = [token.digest for token in tokens]
+    for asked in (
+        [],
+        digests[:1],
+        digests[:20],
+        digests[:21],
+        digests,
+        [*digests, *digests[:9], bytes(32)],
+        [bytes(32)],
+    ):
+        found = await lookup.by_digests(asked)
+        assert set(found) == set(asked) & set(digests)
+        for digest in list(found)[:30]:
+            assert found[digest] == await lookup.by_digest(digest)
+    assert len(await lookup.by_digests([os.urandom(32) for _ in range(BATCH_MAX - 1)] + digests[:1])) == 1
+
+
+async def test_batches_of_many_callers_do_not_meet(store: Store, lookup: TokenLookup) -> None:
+    workspace = a_workspace()
+    tokens = [a_token(workspace, name=str(number)) for number in range(60)]
+    await add(store, workspace, *tokens)
+    digests = [token.digest for token in tokens]
+    several = [lookup.by_digests(digests[first : first + 30]) for first in range(30)]
+    for first, found in enumerate(await asyncio.gather(*several)):
+        assert set(found) == set(digests[first : first + 30])
+    cut_off = asyncio.create_task(lookup.by_digests(digests))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    assert len(await lookup.by_digests(digests)) == 60
 
 
 async def test_an_unknown_digest_is_none(store: Store, lookup: TokenLookup) -> None:

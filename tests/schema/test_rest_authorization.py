@@ -55,6 +55,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", f"{KEYS}/{{id}}"): Row(200, frozenset({"tokens:revoke"}), "token"),
     ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
     ("POST", "/api/v1/introspect"): Row(200, frozenset({"tokens:introspect"}), "secret", missing=200),
+    ("POST", "/api/v1/introspect/batch"): Row(
+        200, frozenset({"tokens:introspect"}), json={"tokens": [{"token": "unknown"}]}
+    ),
     ("POST", "/api/v1/revoke"): Row(200, frozenset({"tokens:revoke"}), "secret", missing=200),
     ("POST", "/api/v1/usage"): Row(200, frozenset({"tokens:introspect"}), json={"uses": []}),
     ("GET", "/api/v1/self"): Row(200),

@@ -50,6 +50,7 @@ async def ask(client: httpx.AsyncClient, document: str = "{ __typename }", **hea
         ("POST", "/graphql", {"Cookie": "other=1"}),
         ("POST", "/graphql", {"Cookie": f"{COOKIE}={'q' * 43}", "Sec-Fetch-Site": "same-origin"}),
         ("POST", "/api/v1/introspect", {}),
+        ("POST", "/api/v1/introspect/batch", {}),
         ("POST", "/api/v1/revoke", {}),
         ("GET", "/api/v1/api-keys", {}),
         ("GET", "/api/v1/openapi.json", {}),

@@ -48,4 +48,3 @@ async def test_each_credential_is_read_once_and_nothing_else_is_read_or_written(
                 assert answer.status_code == 200
                 assert statements == []
                 assert lookup.reads - before <= reads
-

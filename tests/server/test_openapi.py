@@ -12,7 +12,17 @@ from spacekey.models.store import SQLITE
 from spacekey.schema.build import build_schema
 from spacekey.server.openapi import document
 from spacekey.server.openapi_schemas import SCHEMAS
-from spacekey.server.request_models import ChangeApiKey, CreateApiKey, ListApiKeys, RotateApiKey, Usage, Use
+from spacekey.server.request_models import (
+    INTROSPECTED_MAX,
+    AskedToken,
+    ChangeApiKey,
+    CreateApiKey,
+    IntrospectionBatch,
+    ListApiKeys,
+    RotateApiKey,
+    Usage,
+    Use,
+)
 from spacekey.server.routes import build_routes
 from support.server import bearer, served
 
@@ -43,6 +53,10 @@ def test_the_documented_fields_are_those_the_routes_take() -> None:
     for model in (CreateApiKey, ChangeApiKey, RotateApiKey, Usage):
         assert set(SCHEMAS[model.__name__]["properties"]) == set(model.model_fields)
     assert set(SCHEMAS["Usage"]["properties"]["uses"]["items"]["properties"]) == set(Use.model_fields)
+    asked = SCHEMAS["IntrospectionBatch"]["properties"]
+    assert set(asked) == set(IntrospectionBatch.model_fields)
+    assert set(asked["tokens"]["items"]["properties"]) == set(AskedToken.model_fields)
+    assert asked["tokens"]["maxItems"] == INTROSPECTED_MAX
     parameters = document()["paths"]["/api/v1/api-keys"]["get"]["parameters"]
     assert [one["name"] for one in parameters] == list(ListApiKeys.model_fields)
 

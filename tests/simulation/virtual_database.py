@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -246,6 +246,11 @@ class VirtualLookup:
             later: Any = await self._process.ask(lambda: self._database.settings.get(MAX_STALENESS))
             return facts._replace(max_staleness_seconds=later)
         return facts
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """See :class:`spacekey.models.lookup.TokenLookup`."""
+        found = {digest: await self.by_digest(digest) for digest in digests}
+        return {digest: facts for digest, facts in found.items() if facts is not None}
 
     async def aclose(self) -> None:
         """Nothing to give back."""

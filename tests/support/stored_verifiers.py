@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +78,11 @@ class Counting:
         """The lookup's own."""
         self.reads += 1
         return await self._lookup.by_digest(digest)
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """The lookup's own."""
+        self.reads += 1
+        return await self._lookup.by_digests(digests)
 
     async def aclose(self) -> None:
         """The lookup's own."""
