@@ -23,6 +23,19 @@ GIVE_WAY_SECONDS = 0.5
 """How long a flush waits for a row that somebody changes: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""
 
 
+class HourCounts(NamedTuple):
+    """Requests of one token to add to the hour that a moment lies in.
+
+    A tuple and not a row of the table: a flush makes hundreds on the event loop, at a tenth of the row's cost.
+    """
+
+    token_id: str
+    hour: datetime
+    allowed: int = 0
+    denied: int = 0
+    limited: int = 0
+
+
 class UsageDay(NamedTuple):
     """One token's requests on one UTC day."""
 
@@ -32,7 +45,7 @@ class UsageDay(NamedTuple):
     limited: int
 
 
-async def add_usage(session: AsyncSession, rows: Iterable[UsageHour]) -> None:
+async def add_usage(session: AsyncSession, rows: Iterable[HourCounts]) -> None:
     """Add counts to each token's hour. Rows of tokens that do not exist are left out; minutes count for their hour."""
     counts: dict[tuple[str, datetime], list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:

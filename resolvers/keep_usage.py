@@ -14,7 +14,6 @@ from spacekey.domain.refusal import Conflict
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models import token_queries, usage_queries
 from spacekey.models.store import Store
-from spacekey.models.usage import UsageHour
 
 REPORTED_BEHIND_MAX = timedelta(days=7)
 """How old a row of a report may be."""
@@ -71,7 +70,8 @@ async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) ->
         there, since last uses only move forwards.
     """
     uses = [use if use.at <= now else replace(use, at=now) for use in uses]
-    await usage_queries.add_usage(session, [_hour(use) for use in uses])
+    hours = [usage_queries.HourCounts(use.token_id, use.at, use.allowed, use.denied, use.limited) for use in uses]
+    await usage_queries.add_usage(session, hours)
     last: dict[str, tuple[datetime, str]] = {}
     scopes: dict[tuple[str, str], datetime] = {}
     for use in uses:
@@ -82,7 +82,3 @@ async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) ->
     await token_queries.touch_last_used(session, last)
     if scopes:
         await usage_queries.touch_scopes(session, scopes)
-
-
-def _hour(use: TokenUse) -> UsageHour:
-    return UsageHour(token_id=use.token_id, hour=use.at, allowed=use.allowed, denied=use.denied, limited=use.limited)

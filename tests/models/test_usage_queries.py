@@ -9,8 +9,7 @@ import pytest
 
 from spacekey.models.store import Store
 from spacekey.models.token import Token
-from spacekey.models.usage import UsageHour
-from spacekey.models.usage_queries import add_usage, scopes_used, touch_scopes, usage_by_day
+from spacekey.models.usage_queries import HourCounts, add_usage, scopes_used, touch_scopes, usage_by_day
 from support.rows import NOW, a_token, a_workspace, add, ago, ahead
 
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=UTC)
@@ -24,11 +23,11 @@ async def tokens(store: Store) -> list[Token]:
     return made
 
 
-def an_hour(token: str, hour: datetime, allowed: int = 0, denied: int = 0, limited: int = 0) -> UsageHour:
-    return UsageHour(token_id=token, hour=hour, allowed=allowed, denied=denied, limited=limited)
+def an_hour(token: str, hour: datetime, allowed: int = 0, denied: int = 0, limited: int = 0) -> HourCounts:
+    return HourCounts(token, hour, allowed, denied, limited)
 
 
-async def flush(store: Store, *rows: UsageHour) -> None:
+async def flush(store: Store, *rows: HourCounts) -> None:
     async with store.changing() as session:
         await add_usage(session, rows)
 

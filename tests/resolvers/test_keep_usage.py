@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from sqlmodel import select
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
 from spacekey.models.store import POSTGRESQL, Store
 from spacekey.models.token import Token
 from spacekey.models.usage import UsageReporter
@@ -65,6 +66,38 @@ async def test_a_flush_writes_counts_last_use_and_scopes(world: World) -> None:
     token = await _token(world, token_id)
     assert (token.last_used_at, token.last_used_ip) == (world.clock.now, "192.0.2.9")
     assert await _counts(world, token_id) == (1, 1, 1)
+
+
+async def test_a_flush_holds_up_the_event_loop_in_short_steps_alone(world: World) -> None:
+    """Between two turns of the loop it makes few calls for each row: requests wait for every one of them."""
+    token_ids = await _tokens(world, 2)
+    now = world.clock()
+    use = TokenUse(token_ids[0], now, allowed=1, used=True, scopes=("tokens:read",))
+    rows = [use, *(TokenUse(f"key_{n:026}", now, allowed=1, used=True) for n in range(BATCH_ENTRIES_MAX - 1))]
+    sink = _sink(world)
+    await sink.send(UsageBatch("a" * 32, 1, (use,)))  # statements are compiled once
+
+    calls, steps = 0, [0]
+    turning = asyncio.get_running_loop()
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    def turn() -> None:
+        nonlocal calls
+        steps.append(calls)
+        calls = 0
+        following[0] = turning.call_soon(turn)
+
+    following = [turning.call_soon(turn)]
+    sys.setprofile(count)
+    try:
+        await sink.send(UsageBatch("a" * 32, 2, tuple(rows)))
+    finally:
+        sys.setprofile(None)
+        following[0].cancel()
+    assert max(steps) < 40 * BATCH_ENTRIES_MAX
 
 
 async def test_a_batch_counts_once_however_often_it_is_sent(world: World) -> None:

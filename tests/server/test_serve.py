@@ -28,6 +28,28 @@ serve(Settings.from_environ(os.environ), on_start=lambda address: print(address,
 """
 
 
+HEAP = """
+import gc, json, os, signal
+from spacekey.server.serve import serve
+from spacekey.server.settings import Settings
+
+def started(address):
+    print(json.dumps({"frozen": gc.get_freeze_count(), "looked_at": len(gc.get_objects())}), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+serve(Settings.from_environ(os.environ), on_start=started)
+"""
+
+
+def test_a_full_garbage_collection_looks_at_nothing_that_was_made_at_the_start(tmp_path: Path) -> None:
+    """Else each one stops every request for as long as it takes to look at 150,000 objects."""
+    environ = {**os.environ, "SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SPACEKEY_PORT": "0"}
+    done = subprocess.run([sys.executable, "-c", HEAP], env=environ, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["frozen"] > 50_000
+    assert told["looked_at"] < told["frozen"] / 50
+
+
 def test_the_server_answers_on_a_socket(tmp_path: Path) -> None:
     with on_a_socket(Settings(database_url=f"sqlite:///{tmp_path}/x.db")) as address:
         answer = httpx.get(f"{address}/readyz", trust_env=False)

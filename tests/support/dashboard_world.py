@@ -11,7 +11,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.outcome import Reason, Refused
 from spacekey.models import token_queries, usage_queries
 from spacekey.models.token import Token
-from spacekey.models.usage import UsageHour
 from spacekey.resolvers.caller import RequestFacts
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.end_token import disable_token, revoke_token
@@ -178,9 +177,9 @@ async def _use(session: AsyncSession, token: Token, production: str) -> None:
             "denied": 25 * (days % 5 == 2),
             "limited": 60 * (days % 6 == 4),
         }
-        hours.append(UsageHour(token_id=production, hour=at, **counts))
+        hours.append(usage_queries.HourCounts(token_id=production, hour=at, **counts))
         if days < 5:
-            hours.append(UsageHour(token_id=token.id, hour=at, allowed=90, denied=3))
+            hours.append(usage_queries.HourCounts(token_id=token.id, hour=at, allowed=90, denied=3))
     await usage_queries.add_usage(session, hours)
     scopes = sorted(set(token.grants) & {"jobs:create", "jobs:read"})
     await usage_queries.touch_scopes(session, {(production, scope): token.created_at for scope in scopes})
