@@ -65,8 +65,7 @@ async def accept_invitation(
     :raises InvalidInput: the password or name are not usable, or the caller is a member already.
     """
     by_network = f"invitations from {network_of(request.ip)}"
-    system.attempts.check(system.clock(), by_network)
-    system.attempts.failed(system.clock(), by_network)
+    system.attempts.count(system.clock(), {by_network: 1.0})
     digest = Secret(code.strip()).digest()
     async with system.store.reading() as session:
         invitation, workspace = await _good_invitation(session, system, digest)
@@ -74,14 +73,14 @@ async def accept_invitation(
         if password is not None:
             raise InvalidInput("password", "You are signed in and join with this account; leave the password out.")
         joined = await _join_signed_in(system, request, caller, digest)
-        system.attempts.take_back(by_network)
+        system.attempts.take_back(system.clock(), {by_network: 1.0})
         return joined
     account = await _new_account(system, invitation, workspace, password, name, Turn(network_of(request.ip)))
     try:
         joined = await _join_as(system, request, account, digest)
     except Conflict:  # another account got the same sign-in name at this moment
         joined = await _join_as(system, request, account, digest)
-    system.attempts.take_back(by_network, weight=1 - NEW_ACCOUNT_WEIGHT)
+    system.attempts.take_back(system.clock(), {by_network: 1 - NEW_ACCOUNT_WEIGHT})
     return joined
 
 

@@ -70,7 +70,7 @@ async def update_account(
         if calling is not UNSET and calling != user.sign_in_name:
             typed = clean_email("sign_in_name", str(sign_in_name)) if "@" in calling else calling
             if not await is_free(session, calling, typed, user.id):
-                system.attempts.failed(system.clock(), asking)
+                system.attempts.count(system.clock(), {asking: 1.0})
                 raise Conflict(TAKEN)
             user.sign_in_name = calling
             changed.append("sign_in_name")

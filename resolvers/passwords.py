@@ -16,6 +16,7 @@ from functools import cached_property
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from spacekey.domain.bounds import MemoryPlaces, MemoryRemembered, Places, Release, Remembered
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import InvalidInput
 
@@ -44,6 +45,9 @@ NETWORK_WAITING_MAX = 4
 NETWORKS_KNOWN_MAX = 10_000
 RETRY_AFTER_SECONDS = 2
 
+LOOK_SECONDS = 0.01
+"""How often a process looks for a turn that another one has given back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -69,7 +73,12 @@ class Passwords:
     a network from which someone signed in lately, go first; within both groups the networks take turns. So a crowd of
     strangers makes each other wait, and hardly anyone else.
 
+    Several processes that share ``places`` hash no more together than one does, and as many wait for it. Each calls its
+    own in turn.
+
     :param waiting_max, strangers_waiting_max, network_waiting_max: bounds on those who wait; see the constants.
+    :param places: what those who hash and those who wait take; None for this process alone.
+    :param known: the networks from which someone signed in lately; None for this process's memory.
     """
 
     def __init__(
@@ -79,15 +88,18 @@ class Passwords:
         waiting_max: int = WAITING_MAX,
         strangers_waiting_max: int = STRANGERS_WAITING_MAX,
         network_waiting_max: int = NETWORK_WAITING_MAX,
+        places: Places | None = None,
+        known: Remembered | None = None,
     ) -> None:
         self._hasher = hasher or PasswordHasher()
         self._waiting_max = waiting_max
         self._strangers_waiting_max = strangers_waiting_max
         self._network_waiting_max = network_waiting_max
-        self._running = 0
+        self._places = places or MemoryPlaces()
+        self._known = known or MemoryRemembered(NETWORKS_KNOWN_MAX)
         self._first = _Line()
         self._strangers = _Line()
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._looking: asyncio.Task[None] | None = None
 
     @cached_property
     def _dummy(self) -> str:
@@ -109,44 +121,60 @@ class Passwords:
         async with self._in_turn(turn):
             good = await asyncio.to_thread(self._verify, stored, _bytes(password))
         if good and stored is not None and turn.network:
-            self._known[turn.network] = None
-            self._known.move_to_end(turn.network)
-            if len(self._known) > NETWORKS_KNOWN_MAX:
-                self._known.popitem(last=False)
+            self._known.add(turn.network.encode())
         return good and stored is not None
 
     @asynccontextmanager
     async def _in_turn(self, turn: Turn) -> AsyncIterator[None]:
-        if self._running < AT_ONCE:  # whoever ends a turn gives it to one who waits, so no one does
-            self._running += 1
-        else:
-            await self._wait(turn)
+        waiting = len(self._first) + len(self._strangers)
+        end = None if waiting else self._places.take("hashing", AT_ONCE)
+        if end is None:
+            end = await self._wait(turn)
         try:
             yield
         finally:
-            self._pass_on()
+            self._pass_on(end)
 
-    async def _wait(self, turn: Turn) -> None:
-        goes_first = turn.signed_in or turn.network in self._known
-        line = self._first if goes_first else self._strangers
-        if (
-            len(self._first) + len(self._strangers) >= self._waiting_max
-            or (not goes_first and len(line) >= self._strangers_waiting_max)
-            or (turn.network is not None and line.of(turn.network) >= self._network_waiting_max)
-        ):
-            raise Unavailable("too many passwords wait to be hashed", RETRY_AFTER_SECONDS)
-        place = line.join(turn.network)
+    async def _wait(self, turn: Turn) -> Release:
+        goes_first = turn.signed_in or (turn.network is not None and turn.network.encode() in self._known)
+        line, name = (self._first, "first") if goes_first else (self._strangers, "strangers")
+        bounds = [("passwords waiting", self._waiting_max)]
+        if not goes_first:
+            bounds.append(("strangers waiting", self._strangers_waiting_max))
+        if turn.network is not None:
+            bounds.append((f"{name} waiting from {turn.network}", self._network_waiting_max))
+        taken: list[Release] = []
+        for what, most in bounds:
+            release = self._places.take(what, most)
+            if release is None:
+                _release(taken)
+                raise Unavailable("too many passwords wait to be hashed", RETRY_AFTER_SECONDS)
+            taken.append(release)
+        place = line.join(turn.network, taken)
+        if self._places.shared and self._looking is None:
+            self._looking = asyncio.create_task(self._look())
         try:
-            await place
+            return await place
         except asyncio.CancelledError:
             if not line.leave(turn.network, place):
-                self._pass_on()  # the turn had come already
+                self._pass_on(place.result())  # the turn had come already
             raise
 
-    def _pass_on(self) -> None:
-        """Give the turn that has ended to the next who waits, if there is one."""
-        if not (self._first.call() or self._strangers.call()):
-            self._running -= 1
+    def _pass_on(self, end: Release) -> None:
+        """Give a turn that has ended to the next who waits here, or back: always, where other processes wait too."""
+        if self._places.shared or not (self._first.call(end) or self._strangers.call(end)):
+            end()
+
+    async def _look(self) -> None:
+        """Take turns that other processes give back, while someone waits here."""
+        try:
+            while len(self._first) + len(self._strangers):
+                end = self._places.take("hashing", AT_ONCE)
+                if end is not None and not (self._first.call(end) or self._strangers.call(end)):
+                    end()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._looking = None
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
@@ -160,47 +188,58 @@ class Passwords:
 
 
 class _Line:
-    """Those who wait, by network; the networks are called in turn."""
+    """Those who wait, by network; the networks are called in turn. What each holds while waiting is released then."""
 
     def __init__(self) -> None:
-        self._places: OrderedDict[str | None, deque[asyncio.Future[None]]] = OrderedDict()
+        self._places: OrderedDict[str | None, deque[_Waiting]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(map(len, self._places.values()))
 
-    def of(self, network: str | None) -> int:
-        """How many of this network wait."""
-        return len(self._places.get(network, ()))
-
-    def join(self, network: str | None) -> asyncio.Future[None]:
-        """A place at the end of the network's line; it is done when the turn has come."""
-        place = asyncio.get_running_loop().create_future()
-        self._places.setdefault(network, deque()).append(place)
+    def join(self, network: str | None, held: list[Release]) -> asyncio.Future[Release]:
+        """A place at the end of the network's line; when the turn has come, its result ends the turn."""
+        place: asyncio.Future[Release] = asyncio.get_running_loop().create_future()
+        self._places.setdefault(network, deque()).append(_Waiting(place, held))
         return place
 
-    def leave(self, network: str | None, place: asyncio.Future[None]) -> bool:
+    def leave(self, network: str | None, place: asyncio.Future[Release]) -> bool:
         """Give up a place; False when its turn has come already."""
-        places = self._places.get(network)
-        if places is None or place not in places:
-            return False
-        places.remove(place)
-        if not places:
-            del self._places[network]
-        return True
+        waiting = self._places.get(network, deque())
+        for one in waiting:
+            if one.place is place:
+                waiting.remove(one)
+                if not waiting:
+                    del self._places[network]
+                _release(one.held)
+                return True
+        return False
 
-    def call(self) -> bool:
+    def call(self, end: Release) -> bool:
         """Call the first of the network whose turn it is; False when no one waits."""
         if not self._places:
             return False
-        network, places = next(iter(self._places.items()))
-        place = places.popleft()
+        network, waiting = next(iter(self._places.items()))
+        one = waiting.popleft()
         self._places.move_to_end(network)
-        if not places:
+        if not waiting:
             del self._places[network]
-        if not place.done():
-            place.set_result(None)
+        _release(one.held)
+        if not one.place.done():
+            one.place.set_result(end)
             return True
-        return self.call()  # this one was cancelled, and has not noticed yet
+        return self.call(end)  # this one was cancelled, and has not noticed yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    place: asyncio.Future[Release]
+    held: list[Release]
+
+
+def _release(held: list[Release]) -> None:
+    for release in held:
+        release()
+    held.clear()
 
 
 async def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> None:

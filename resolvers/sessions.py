@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +34,12 @@ from .workspace_facts import scopes_of
 IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=14)
 TOUCH_EVERY = timedelta(minutes=1)
+EVERYWHERE_WEIGHT = 0.1
+"""What a failure counts against an account over all networks.
+
+That bound is ten times looser, so that a stranger cannot lock its owner out with a few wrong passwords; about 100
+failures in a row are what NIST SP 800-63B-4 §3.2.2 allows.
+"""
 UNKNOWN_PERSON = Actor(ActorKind.PERSON, UNKNOWN_PERSON_ID, "")
 
 
@@ -64,18 +70,19 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     # An account has one bound, whichever of its names is typed.
     account = user.id if user is not None else email.strip().casefold()[:254]
     by_account = f"account {account} from {network}"
-    # Nothing is awaited between looking and counting, so that parallel guesses cannot slip past the bound.
-    _count(system, by_account, by_network, account=account)
+    # Counted before it is tried, and taken back when it succeeds.
+    counted = {by_account: 1.0, by_network: 1.0, _everywhere(account): EVERYWHERE_WEIGHT}
+    system.attempts.count(system.clock(), counted)
     stored = user.password_hash if user is not None else None
     turn = Turn(network)
-    with _not_counted_when_turned_away(system, by_account, by_network, account=account):
+    with _not_counted_when_turned_away(system, counted):
         good = await system.passwords.matches(stored, password, turn)
     if not good or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
     # Only the account starts anew: a good account of one's own must not pay for guesses at others.
-    system.attempts.succeeded(by_account, _everywhere(account))
-    system.attempts.take_back(by_network)
+    system.attempts.succeeded(system.clock(), by_account, _everywhere(account))
+    system.attempts.take_back(system.clock(), {by_network: 1.0})
     rehashed = await system.passwords.hash(password, turn) if system.passwords.is_outdated(stored) else None
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)
@@ -123,19 +130,20 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     :raises TooManyAttempts, InvalidInput: as for signing in, and for weak passwords.
     """
     key = f"account {caller.id} from {network_of(caller.request.ip)}"
-    _count(system, key, account=caller.id)
+    counted = {key: 1.0, _everywhere(caller.id): EVERYWHERE_WEIGHT}
+    system.attempts.count(system.clock(), counted)
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, caller.id)
     if user is None:
         raise SignInFailed
     stored = user.password_hash
     turn = Turn(network_of(caller.request.ip), signed_in=True)
-    with _not_counted_when_turned_away(system, key, account=caller.id):
+    with _not_counted_when_turned_away(system, counted):
         good = await system.passwords.matches(stored, current, turn)
     if stored is None or not good:
         await _record_failure(system, caller.request, user, "user.change_password")
         raise SignInFailed
-    system.attempts.succeeded(key, _everywhere(caller.id))
+    system.attempts.succeeded(system.clock(), key, _everywhere(caller.id))
     await check_password("new", new, about=await words_around(system, user))
     hashed = await system.passwords.hash(new, turn)
     async with system.store.changing() as session:
@@ -145,28 +153,13 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         return await open_session(session, system, user, caller.request, "user.change_password")
 
 
-def _count(system: System, *keys: str, account: str) -> None:
-    """Count an attempt, to be taken back when it succeeds.
-
-    An account's bound over all networks is ten times looser, so that a stranger cannot lock its owner out with a few
-    wrong passwords; about 100 failures in a row are what NIST SP 800-63B-4 §3.2.2 allows.
-
-    :raises TooManyAttempts: one of the bounds is reached.
-    """
-    now = system.clock()
-    system.attempts.check(now, *keys, _everywhere(account))
-    system.attempts.failed(now, *keys)
-    system.attempts.failed(now, _everywhere(account), weight=0.1)
-
-
 @contextmanager
-def _not_counted_when_turned_away(system: System, *keys: str, account: str) -> Iterator[None]:
+def _not_counted_when_turned_away(system: System, counted: Mapping[str, float]) -> Iterator[None]:
     """Within, take an attempt back that was counted and did not get as far as being checked."""
     try:
         yield
     except Unavailable:
-        system.attempts.take_back(*keys)
-        system.attempts.take_back(_everywhere(account), weight=0.1)
+        system.attempts.take_back(system.clock(), counted)
         raise
 
 

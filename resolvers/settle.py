@@ -20,7 +20,7 @@ from .caller import Caller, Operator
 from .system import System
 
 WAITING_MAX = 100
-"""How many changes that take access away one caller may have under way in this process, those that wait included."""
+"""How many changes that take access away one caller may have under way in one server, those that wait included."""
 
 WAITING_BY_ADDRESS_MAX = 20
 """The same for one address that revokes tokens with themselves."""
@@ -86,17 +86,17 @@ def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
 
     :raises Unavailable: it has ``most`` already.
     """
-    waiting = system.waiting
-    if key and waiting[key] >= most:
+    if not key:
+        yield
+        return
+    release = system.places.take(f"waiting {key}", most)
+    if release is None:
         seconds = max(1, ceil(system.default_staleness_seconds))
         raise Unavailable(f"{key} has {most} changes under way that wait to take effect; wait for some", seconds)
-    waiting[key] += 1
     try:
         yield
     finally:
-        waiting[key] -= 1
-        if waiting[key] <= 0:
-            del waiting[key]
+        release()
 
 
 def takes_access_away(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from spacekey.domain.bounds import MemoryPlaces, Places
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
@@ -35,7 +35,7 @@ class WorkspaceCreation:
 class System:
     """The parts resolvers work with. ``default_staleness_seconds`` is T where the database holds no other.
 
-    ``waiting`` counts, by caller, the changes under way that take access away.
+    ``places`` bounds, by caller, the changes under way that take access away.
     """
 
     store: Store
@@ -48,7 +48,7 @@ class System:
     default_staleness_seconds: float
     last_seen: LastSeen = field(default_factory=LastSeen)
     workspace_creation: WorkspaceCreation = WorkspaceCreation()
-    waiting: Counter[str] = field(default_factory=Counter)
+    places: Places = field(default_factory=MemoryPlaces)
 
     def catalog(self, name: str) -> Catalog:
         """The catalog of a stored workspace.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from starlette.types import Scope
 
+from spacekey.domain.bounds import MemoryRemembered, Remembered
 from spacekey.domain.outcome import Outcome, Reason, Refused
 from spacekey.domain.secret import Secret
 from spacekey.middleware.limits.flood import RefusalFlood
@@ -24,12 +24,18 @@ class SessionFlood:
 
     :param flood: the accounts of the addresses, apart from those of tokens.
     :param unknown_max: how many unknown cookies are remembered.
+    :param unknown: the unknown cookies, for several processes that share them; it takes the place of ``unknown_max``.
     """
 
-    def __init__(self, flood: RefusalFlood | None = None, *, unknown_max: int = UNKNOWN_MAX) -> None:
+    def __init__(
+        self,
+        flood: RefusalFlood | None = None,
+        *,
+        unknown_max: int = UNKNOWN_MAX,
+        unknown: Remembered | None = None,
+    ) -> None:
         self._flood = flood or RefusalFlood()
-        self._unknown: OrderedDict[bytes, None] = OrderedDict()
-        self._unknown_max = unknown_max
+        self._unknown = MemoryRemembered(unknown_max) if unknown is None else unknown
 
     async def outcome(self, scope: Scope, secret: Secret, look_up: Callable[[Secret], Awaitable[Outcome]]) -> Outcome:
         """Return what a session's secret stands for; ``Flooded`` where it may not be looked up now.
@@ -38,7 +44,7 @@ class SessionFlood:
         """
         digest = secret.digest()
         if digest in self._unknown:
-            self._unknown.move_to_end(digest)
+            self._unknown.add(digest)
             return Refused(Reason.UNKNOWN)
         held_up = self._flood.holds_up(scope, secret)
         if held_up is not None:
@@ -46,7 +52,5 @@ class SessionFlood:
         found = await look_up(secret)
         self._flood.note(scope, secret, found)
         if isinstance(found, Refused) and found.reason is Reason.UNKNOWN:
-            self._unknown[digest] = None
-            if len(self._unknown) > self._unknown_max:
-                self._unknown.popitem(last=False)
+            self._unknown.add(digest)
         return found

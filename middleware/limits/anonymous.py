@@ -26,7 +26,7 @@ from spacekey.domain.network import network_of
 from spacekey.domain.principal import Limit, Principal
 from spacekey.middleware import responses
 
-from .budget import WorkBudget
+from .budget import WorkAccounts, WorkBudget
 
 MILLISECONDS = 1_000.0
 CREDENTIALS = (b"authorization", b"cookie")
@@ -39,12 +39,14 @@ class AnonymousBudget:
 
     The address is the ASGI server's ``client``: behind a proxy, let the server take it from the proxy's header.
 
-    :param limit: milliseconds of CPU time, per minute and at once. Each process has a budget of its own.
+    :param limit: milliseconds of CPU time, per minute and at once.
     :param addresses_max: how many addresses have an account of their own; all further ones share one.
     :param pause_seconds: how long a refusal is delayed, so that a client that retries as soon as it is answered does
         not keep the process busy with refusals.
     :param paused_max: how many refusals are delayed at the same time; further ones are sent at once.
     :param clock: seconds, monotonic through suspension.
+    :param accounts: the addresses' accounts, for several processes that share one budget; it takes the place of
+        ``limit``, ``addresses_max`` and ``clock``. Without it each process has a budget of its own.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class AnonymousBudget:
         pause_seconds: float = 1.0,
         paused_max: int = 64,
         clock: MonotonicClock = boot_clock,
+        accounts: WorkAccounts | None = None,
     ) -> None:
-        self._accounts = WorkBudget(limit, keys_max=addresses_max, clock=clock)
+        self._accounts = accounts or WorkBudget(limit, keys_max=addresses_max, clock=clock)
         self.pause_seconds = pause_seconds
         self._paused_max = paused_max
         self._paused = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.errors import ConfigurationError
@@ -13,6 +14,18 @@ from .limiter import SECOND_US
 DEBT_SECONDS_MAX = 60.0
 _LOOKED_AT = 2
 """How many old accounts are checked for each new one, so that full ones are dropped faster than new ones are added."""
+
+
+class WorkAccounts(Protocol):
+    """Accounts by key for work whose cost is known only when it is done."""
+
+    def wait_seconds(self, key: str, units: float = 0.0) -> float:
+        """Return how long work of this key has to wait; 0.0 if it may begin now."""
+        ...
+
+    def charge(self, key: str, units: float) -> None:
+        """Charge work that was done, even if the account holds less."""
+        ...
 
 
 class WorkBudget:

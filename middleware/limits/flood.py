@@ -8,24 +8,34 @@ such a secret cannot be made up.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 
 from starlette.types import Scope
 
+from spacekey.domain.bounds import MemoryRemembered, Remembered
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.network import network_of
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 
+from .limiter import Decision
 from .memory import MemoryLimiter
 
 ADDRESSES_MAX = 10_000
 GOOD_MAX = 10_000
 _COUNTED = (Reason.MALFORMED, Reason.UNKNOWN)
 _DEFAULT = Limit(per_minute=30, burst=30)
+
+
+class ImmediateLimiter(Protocol):
+    """Limiter that always decides without waiting."""
+
+    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
+        ...
 
 
 class RefusalFlood:
@@ -37,6 +47,9 @@ class RefusalFlood:
     :param addresses_max: how many addresses have an account of their own; all further ones share one.
     :param good_max: how many secrets that were found valid are remembered, by their digests.
     :param clock: seconds, monotonic through suspension.
+    :param accounts: the addresses' accounts, for several processes that share them; it takes the place of
+        ``addresses_max`` and ``clock``.
+    :param good: the secrets that were found valid, likewise; it takes the place of ``good_max``.
     """
 
     def __init__(
@@ -46,11 +59,12 @@ class RefusalFlood:
         addresses_max: int = ADDRESSES_MAX,
         good_max: int = GOOD_MAX,
         clock: MonotonicClock = boot_clock,
+        accounts: ImmediateLimiter | None = None,
+        good: Remembered | None = None,
     ) -> None:
         self._limit = limit
-        self._refused = MemoryLimiter(clock=clock, entries_max=addresses_max)
-        self._good: OrderedDict[bytes, None] = OrderedDict()
-        self._good_max = good_max
+        self._refused = accounts or MemoryLimiter(clock=clock, entries_max=addresses_max)
+        self._good = MemoryRemembered(good_max) if good is None else good
 
     def holds_up(self, scope: Scope, secret: Secret) -> Flooded | None:
         """Return the outcome for a secret that may not be looked up now; None if it may."""
@@ -62,13 +76,9 @@ class RefusalFlood:
     def note(self, scope: Scope, secret: Secret, outcome: Outcome) -> None:
         """Record the outcome of a secret that was looked up."""
         if isinstance(outcome, Valid):
-            digest = secret.digest()
-            self._good[digest] = None
-            self._good.move_to_end(digest)
-            if len(self._good) > self._good_max:
-                self._good.popitem(last=False)
+            self._good.add(secret.digest())
         elif isinstance(outcome, Refused):
-            self._good.pop(secret.digest(), None)
+            self._good.discard(secret.digest())
             if outcome.reason in _COUNTED:
                 self._refused.charge_at_once(_address(scope), self._limit)
 

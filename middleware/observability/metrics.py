@@ -21,7 +21,7 @@ from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
 from spacekey.middleware.limits.flood import Flooded
 from spacekey.middleware.usage.collector import UsageCollector
 
-_ANSWERS = [
+ANSWERS = [
     ("absent", ""),
     ("cannot_tell", ""),
     ("held_up", ""),
@@ -53,7 +53,7 @@ class AppMetrics:
     """
 
     def __init__(self, *, caching: bool = True) -> None:
-        self._verifications: Counter[tuple[str, str]] = Counter(dict.fromkeys(_ANSWERS, 0))
+        self._verifications: Counter[tuple[str, str]] = Counter(dict.fromkeys(ANSWERS, 0))
         self._lookups: Counter[str] | None = Counter(hit=0, miss=0) if caching else None
         self._reads = Histogram()
         self._unanswered = 0

@@ -153,21 +153,26 @@ async def test_one_caller_has_a_bound_and_nothing_is_changed_beyond_it(world: Wo
     caller = await world.member(workspace, "owner")
     other = await world.member(workspace, "owner")
     token_id, _ = await a_token(world, workspace.id)
-    world.system.waiting[caller.id] = WAITING_MAX
+    places = world.system.places
+    taken = [places.take(f"waiting {caller.id}", WAITING_MAX) for _ in range(WAITING_MAX)]
     with pytest.raises(Unavailable) as refused:
         await revoke_token(world.system, caller, token_id)
     assert not refused.value.may_have_changed
     assert (await revoke_token(world.system, other, token_id)).view.token.revoked_at is not None
-    world.system.waiting[caller.id] = WAITING_MAX - 1
+    release = taken.pop()
+    assert release is not None
+    release()
     with pytest.raises(NotFound):
         await delete_token(world.system, caller, unknown(world, KEY))
-    assert world.system.waiting[caller.id] == WAITING_MAX - 1
-    assert other.id not in world.system.waiting
+    assert places.take(f"waiting {caller.id}", WAITING_MAX) is not None, "the place was not given back"
+    assert places.take(f"waiting {caller.id}", WAITING_MAX) is None
+    assert places.take(f"waiting {other.id}", 1) is not None, "the place was not given back"
 
 
 async def test_one_address_has_a_bound_for_tokens_that_revoke_themselves(world: World) -> None:
     secret = mint("sp", "live", world.system.entropy)
-    world.system.waiting[f"address {FACTS.ip}"] = WAITING_BY_ADDRESS_MAX
+    for _ in range(WAITING_BY_ADDRESS_MAX):
+        assert world.system.places.take(f"waiting address {FACTS.ip}", WAITING_BY_ADDRESS_MAX) is not None
     with pytest.raises(Unavailable):
         await revoke_own(world.system, FACTS, secret)
 

@@ -145,8 +145,7 @@ async def test_who_is_cancelled_when_the_turn_has_come_passes_it_on() -> None:
     await settled()
     await hasher.came(AT_ONCE)
     # As if a turn ended and the one who waits were cancelled before it could take it.
-    passwords._running += 1
-    passwords._pass_on()
+    passwords._pass_on(lambda: None)
     cancelled.cancel()
     await settled()
     order = await ended(hasher, [*blocking, next_one])
