@@ -159,20 +159,24 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     try:
         await prepare_store(parts.system.store)
-        for name, workspaces in (await missing_catalogs(parts.system)).items():
-            log.warning("the catalog '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
         last_seen = parts.system.last_seen
-        looking = asyncio.create_task(_warn_of_lost_names(parts.system))
+        looking = None
+        if parts.warns:
+            for name, workspaces in (await missing_catalogs(parts.system)).items():
+                log.warning("the catalog '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
+            looking = asyncio.create_task(_warn_of_lost_names(parts.system))
         writing = [
             asyncio.create_task(parts.refusals.run()),
             asyncio.create_task(last_seen.run(parts.system.store)),
             asyncio.create_task(keep_writing_checkpoints(parts.system)),
+            asyncio.create_task(parts.metrics.keep_fresh()),
         ]
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)  # it gives its connection back first
+            if looking is not None:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)  # it gives its connection back first
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WRITES_SECONDS):
                     await parts.refusals.flush()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from spacekey.domain.bounds import MemoryPlaces
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import WallClock, utc_now
@@ -37,6 +39,7 @@ from .observed_lookup import ObservedLookup
 from .parts import Parts
 from .session_flood import SessionFlood
 from .settings import Settings
+from .shared_memory import SharedArrivals, SharedLimiter, SharedMemory, SharedRemembered, SharedWork
 
 
 def default_staleness(store: Store) -> float:
@@ -44,9 +47,24 @@ def default_staleness(store: Store) -> float:
     return 0.0 if store.dialect == SQLITE else 1.0
 
 
-def build_system(settings: Settings) -> System:
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What one worker of several shares with the others.
+
+    :param memory: accounts, places and digests.
+    :param metrics: the folder of what is counted; see :func:`~spacekey.server.metrics.share_metrics`.
+    :param warns: whether this is the worker that says at the start what is amiss.
+    """
+
+    memory: SharedMemory
+    metrics: Path
+    warns: bool
+
+
+def build_system(settings: Settings, memory: SharedMemory | None = None) -> System:
     """The system with its store and catalogs.
 
+    :param memory: what several workers share; None for one process.
     :raises ConfigurationError: a catalog is wrong, the database is a folder, or its folder cannot be made.
     """
     catalogs = load_catalogs(settings.catalogs)
@@ -58,12 +76,17 @@ def build_system(settings: Settings) -> System:
         catalogs=catalogs,
         clock=utc_now,
         entropy=secrets.token_bytes,
-        passwords=Passwords(),
-        attempts=Attempts(),
+        passwords=Passwords() if memory is None else _shared_passwords(memory),
+        attempts=Attempts() if memory is None else Attempts(arrivals=SharedArrivals(memory.table("attempts"))),
         sleep=asyncio.sleep,
         default_staleness_seconds=default_staleness(store),
         workspace_creation=creation,
+        places=MemoryPlaces() if memory is None else memory.places,
     )
+
+
+def _shared_passwords(memory: SharedMemory) -> Passwords:
+    return Passwords(places=memory.places, known=SharedRemembered(memory.table("networks")))
 
 
 def workspace_creation(settings: Settings, catalogs: Collection[str]) -> WorkspaceCreation:
@@ -84,13 +107,19 @@ def workspace_creation(settings: Settings, catalogs: Collection[str]) -> Workspa
     )
 
 
-def build_parts(settings: Settings, system: System | None = None) -> Parts:
-    """Everything a server needs. ``system`` is given by tests that bring their own clock."""
-    system = system if system is not None else build_system(settings)
+def build_parts(settings: Settings, system: System | None = None, among: Among | None = None) -> Parts:
+    """Everything a server needs.
+
+    :param system: given by tests that bring their own clock.
+    :param among: what this process shares with other workers; None for the only one.
+    """
+    memory = None if among is None else among.memory
+    system = system if system is not None else build_system(settings, memory)
     check_catalogs(settings.introspectors, system.catalogs)
-    metrics = Metrics()
+    metrics = Metrics(None if among is None else among.metrics)
     refusals = RefusalLog(system)
-    limiter = build_limiter(settings, metrics)
+    limiter = build_limiter(settings, metrics, memory)
+    anonymous = Limit(settings.anonymous_cpu_ms, settings.anonymous_cpu_ms_burst)
     usage = UsageCollector(StoreUsage(system.store, system.clock), now=system.clock)
     metrics.follow(usage)
     metrics.follow_refusals(refusals)
@@ -105,10 +134,27 @@ def build_parts(settings: Settings, system: System | None = None) -> Parts:
         metrics=metrics,
         limits=ObservedLimiter(limiter, metrics),
         budgets=limiter,
-        flood=RefusalFlood(),
-        sessions=SessionFlood(),
-        anonymous=AnonymousBudget(Limit(settings.anonymous_cpu_ms, settings.anonymous_cpu_ms_burst)),
+        flood=_flood(memory, "tokens"),
+        sessions=_session_flood(memory),
+        anonymous=AnonymousBudget(
+            anonymous, accounts=None if memory is None else SharedWork(memory.table("anonymous work"), anonymous)
+        ),
+        warns=among is None or among.warns,
     )
+
+
+def _flood(memory: SharedMemory | None, what: str) -> RefusalFlood:
+    if memory is None:
+        return RefusalFlood()
+    good = SharedRemembered(memory.table(f"good {what}"))
+    return RefusalFlood(accounts=SharedLimiter(memory.table(f"refused {what}")), good=good)
+
+
+def _session_flood(memory: SharedMemory | None) -> SessionFlood:
+    flood = _flood(memory, "sessions")
+    if memory is None:
+        return SessionFlood(flood)
+    return SessionFlood(flood, unknown=SharedRemembered(memory.table("unknown sessions")))
 
 
 def build_verifier(

@@ -47,6 +47,8 @@ OVERHEAD_A_BODY_BYTE = 8
 DISCARDED_BYTES_MAX = 1_048_576
 """How much of a body is read after its request was answered, so that the client sees the answer."""
 LOOK_SECONDS_MAX = 1.0
+DRAIN_SECONDS = 3.0
+"""How long a stopping server waits for a request over a connection that is idle: it may be on its way already."""
 _NO_STORE = {"Cache-Control": "no-store", "Connection": "close"}
 
 log = logging.getLogger("spacekey.connections")
@@ -115,6 +117,8 @@ class Connections:
     def __init__(self, limits: ConnectionLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self.clock = clock
+        self.draining = False
+        """Whether the server stops: each connection is closed after its next answer, or when none is asked for."""
         self._open: dict[BoundedConnection, str] = {}
         self._of_network: Counter[str] = Counter()
         self._looking: asyncio.TimerHandle | None = None
@@ -223,6 +227,8 @@ class BoundedConnection(HttpToolsProtocol):
             with suppress(OSError):  # it is closed already
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.opened(self)
+        if self._connections.draining:  # accepted before the server stopped, and seen only now
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -259,6 +265,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._part = _Part.BODY
         self._since = self._read_at
         super().on_headers_complete()
+        if self._connections.draining and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Part of the body was read. When the request is answered already, only so much more is read."""
@@ -279,6 +287,22 @@ class BoundedConnection(HttpToolsProtocol):
         if self._part is _Part.NOTHING:
             self._since = self._connections.clock()
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """Close after the answer under way, or after the one to a request that is on its way.
+
+        Both sides may speak at any time: an idle connection that is closed at once takes the request with it that its
+        client has just sent (RFC 9112 §9.6).
+        """
+        self._connections.draining = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(DRAIN_SECONDS, self._close_idle)
+        else:
+            super().shutdown()
+
+    def _close_idle(self) -> None:
+        if self._part is _Part.NOTHING and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
 
     def awaited_since(self) -> float | None:
         """Since when the client keeps the server waiting; None while it does not."""

@@ -12,6 +12,7 @@ from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
 
 from .metrics import Metrics
 from .settings import Settings
+from .shared_memory import SharedLimiter, SharedMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,22 @@ def budget_of(limiter: Limiter, settings: Settings, principal: Principal | None,
     return CallerBudget(limiter, f"cost:{key}", Limit(per_minute, per_minute))
 
 
-def build_limiter(settings: Settings, metrics: Metrics) -> Limiter:
-    """Over Redis where one is set; else in memory, and with several processes each hands out its part.
+def build_limiter(settings: Settings, metrics: Metrics, memory: SharedMemory | None = None) -> Limiter:
+    """Over Redis where one is set; else in memory, and with several servers each hands out its part.
 
+    :param memory: what the workers of this server share; while Redis is unavailable each hands out its own part.
     :raises ConfigurationError: for a Redis URL that cannot be, or without the ``redis`` extra.
     """
     if settings.redis_url is None:
+        if memory is not None:
+            return SharedLimiter(memory.table("limits"), share=settings.processes)
         return MemoryLimiter(share=settings.processes)
     try:
         from spacekey.middleware.limits.redis import RedisLimiter  # needs the redis extra
     except ModuleNotFoundError as error:
         raise ConfigurationError("SPACEKEY_REDIS_URL: this needs a client; pip install 'spacekey[redis]'") from error
     try:
-        return RedisLimiter(settings.redis_url, processes=settings.processes, on_fallback=metrics.limits_fall_back)
+        processes = settings.processes * settings.workers
+        return RedisLimiter(settings.redis_url, processes=processes, on_fallback=metrics.limits_fall_back)
     except ConfigurationError as error:
         raise ConfigurationError(f"SPACEKEY_REDIS_URL: {str(error).removeprefix('the Redis URL: ')}") from None

@@ -44,6 +44,7 @@ class JsonLines(logging.Formatter):
             "at": written(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "pid": record.process,
             "message": redacted(record.getMessage())[:LINE_LENGTH_MAX],
         }
         facts = getattr(record, "facts", None)

@@ -1,54 +1,213 @@
-"""What the server counts for Prometheus: what every protected app does, its own requests, and which build this is."""
+"""What the server counts for Prometheus: what every protected app does, its own requests, and which build this is.
+
+With several workers each keeps its numbers in files of a folder that all of them read (prometheus_client's
+multiprocess mode), so ``/metrics`` shows the same whichever worker answers. The files are named by the worker's number
+and not by its process id: a worker that takes the place of another one goes on with its counters.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+import os
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, TypeAlias
 
-from spacekey.middleware.observability.metrics import AppMetrics, Family, Sample
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from spacekey.domain.outcome import Outcome
+from spacekey.middleware.observability.metrics import ANSWERS, READ_SECONDS, answer_of
+from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.resolvers.refusal_log import RefusalLog
 
+GaugeMode: TypeAlias = Literal["livemax", "livesum", "livemostrecent"]
+"""How a gauge's values of several workers become one; those of workers that have ended do not count."""
+
+REFRESH_SECONDS = 1.0
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class Metrics(AppMetrics):
-    """Counters of one process. Labels come from closed sets: route templates, methods, statuses, answers, reasons."""
+def share_metrics(folder: Path, number: int) -> None:
+    """Keep what this process counts in files that other workers read. Call it before the first metric is made.
 
-    def __init__(self) -> None:
-        super().__init__(caching=False)  # the server asks the store at every call
-        self._requests: Counter[tuple[str, str, int]] = Counter()
-        self._refusals: RefusalLog | None = None
+    :param folder: the same for all workers of one server; it begins empty.
+    :param number: this worker's own among those that run now.
+    """
+    os.environ[_FOLDER_VARIABLE] = str(folder)
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: number)  # type: ignore[no-untyped-call]
+
+
+def forget_gauges(folder: Path, number: int) -> None:
+    """Remove what a worker that has ended said of its present state. Its counters stay."""
+    mark_process_dead(number, str(folder))  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """Counters of one server. Labels come from closed sets: route templates, methods, statuses, answers, reasons.
+
+    An observer of verifiers and limiters, see :class:`~spacekey.middleware.verifiers.cached.VerifierObserver`.
+
+    :param folder: where all workers keep what they count; see :func:`share_metrics`. None for a single process.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._registry = CollectorRegistry()
+        build = self._gauge("spacekey_build_info", "The version that runs.", "livemax", ["version"])
+        build.labels(build_version()).set(1)
+        self._requests = self._counter(
+            "spacekey_requests", "HTTP requests by route template.", ["method", "route", "status"]
+        )
+        verifications = self._counter(
+            "spacekey_verifications", "Answers to credentials, with the reason of refusals.", ["answer", "reason"]
+        )
+        self._verifications = {labels: verifications.labels(*labels) for labels in ANSWERS}
+        self._reads = Histogram(
+            "spacekey_read_seconds", "Reads of the store or server.", registry=self._registry, buckets=READ_SECONDS
+        )
+        self._unanswered = self._counter(
+            "spacekey_reads_unanswered", "Reads that an outage, a deadline or a cancellation ended."
+        )
+        self._staleness: Gauge | None = None
+        decisions = self._counter("spacekey_limit_decisions", "Charges against the limits of tokens.", ["decision"])
+        self._allowed, self._limited = decisions.labels("allowed"), decisions.labels("limited")
+        self._fallback = self._gauge(
+            "spacekey_limits_fallback", "1 while Redis cannot be asked and each process hands out its share.", "livemax"
+        )
+        self._states: list[Callable[[], None]] = []
 
     def request(self, method: str, route: str, status: int) -> None:
         """Count one answered request."""
-        self._requests[method if method in _METHODS else "other", route, status] += 1
+        self._requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
+
+    def verification(self, outcome: Outcome) -> None:
+        """Count one outcome of credentials."""
+        self._verifications[answer_of(outcome)].inc()
+
+    def hit(self) -> None:
+        """Do nothing: the server asks the store at every call."""
+
+    def miss(self) -> None:
+        """Do nothing, as for a hit."""
+
+    def read(self, seconds: float, *, answered: bool, staleness_seconds: float | None) -> None:
+        """Record a read, and T if it came with the answer."""
+        self._reads.observe(seconds)
+        if not answered:
+            self._unanswered.inc()
+        if staleness_seconds is not None:
+            if self._staleness is None:  # not shown before it is known
+                self._staleness = self._gauge(
+                    "spacekey_staleness_seconds",
+                    "T: for how long an answer may be relied on, as the last good one said.",
+                    "livemostrecent",
+                )
+            self._staleness.set(staleness_seconds)
+
+    def limit_decision(self, allowed: bool) -> None:
+        """Count one charge against a token's limit."""
+        (self._allowed if allowed else self._limited).inc()
+
+    def limits_fall_back(self, fallen_back: bool) -> None:
+        """Record that this process hands out its own share since Redis is unavailable, or uses Redis again."""
+        self._fallback.set(fallen_back)
+
+    def follow(self, usage: UsageCollector) -> None:
+        """Show what waits in this collector, and what it has lost."""
+        waiting = self._gauge("spacekey_usage_waiting", "Counts by token and hour not kept yet.", "livesum")
+        lag = self._gauge("spacekey_usage_lag_seconds", "The age of the oldest of them.", "livemax")
+        lost = _Total(self._counter("spacekey_usage_lost", "Requests that were lost and will not be counted."))
+
+        def state() -> None:
+            waiting.set(usage.waiting)
+            lag.set(usage.lag_seconds)
+            lost.reach(usage.lost)
+
+        self._states.append(state)
 
     def follow_refusals(self, refusals: RefusalLog) -> None:
         """Show what waits to be written to the audit log, and what never will be."""
-        self._refusals = refusals
+        waiting = self._gauge("spacekey_refusals_waiting", "Refusals not in the audit log yet.", "livesum")
+        lost = _Total(self._counter("spacekey_refusals_lost", "Refusals not written."))
 
-    def families(self) -> list[Family]:
-        """Everything, as it is now."""
-        build = [Sample(1, {"version": build_version()})]
-        requests = [
-            Sample(count, {"method": method, "route": route, "status": str(status)})
-            for (method, route, status), count in sorted(self._requests.items())
-        ]
-        return [
-            Family("spacekey_build_info", "gauge", "The version that runs.", build),
-            Family("spacekey_requests_total", "counter", "HTTP requests by route template.", requests),
-            *super().families(),
-            *self._of_refusals(),
-        ]
+        def state() -> None:
+            waiting.set(refusals.waiting)
+            lost.reach(refusals.lost)
 
-    def _of_refusals(self) -> list[Family]:
-        log = self._refusals
-        if log is None:
-            return []
-        return [
-            Family("spacekey_refusals_waiting", "gauge", "Refusals not in the audit log yet.", [Sample(log.waiting)]),
-            Family("spacekey_refusals_lost_total", "counter", "Refusals not written.", [Sample(log.lost)]),
-        ]
+        self._states.append(state)
+
+    def refresh(self) -> None:
+        """Read the state of what is followed."""
+        for state in self._states:
+            state()
+
+    async def keep_fresh(self) -> None:
+        """Read that state every second, where other workers show it, until cancelled."""
+        while self._folder is not None:
+            self.refresh()
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def text(self) -> str:
+        """Return all metrics, of all workers, in Prometheus' text format."""
+        self.refresh()
+        return generate_latest(_Shown(self._registry if self._folder is None else _Files(self._folder))).decode()
+
+    def _counter(self, name: str, documentation: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(name, documentation, labels, registry=self._registry)
+
+    def _gauge(self, name: str, documentation: str, mode: GaugeMode, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self._registry, multiprocess_mode=mode)
+
+
+class _Total:
+    """A counter of what another object counts."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._reached = 0
+
+    def reach(self, total: int) -> None:
+        """Count up to what the other object says since it was made."""
+        self._counter.inc(max(0, total - self._reached))
+        self._reached = total
+
+
+class _Files(Collector):
+    """What all workers have written. A file that a worker has opened this instant is still empty, and left out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric, summed over the workers."""
+        files = [str(file) for file in sorted(self._folder.glob("*.db")) if _size(file)]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
+class _Shown(Collector):
+    """Everything but the times at which series were made, which OpenMetrics alone has a place for."""
+
+    def __init__(self, source: Collector | CollectorRegistry) -> None:
+        self._source = source
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics to show."""
+        for metric in self._source.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # the gauges of a worker that has ended
+        return 0
 
 
 def build_version() -> str:

@@ -30,7 +30,7 @@ class Parts:
     """One server's parts. ``verifier`` asks the store at every call: nothing here is served from a cache.
 
     ``limits`` are charged requests by plan, ``budgets`` the cost of GraphQL operations by caller; both keep their
-    accounts in the same place.
+    accounts in the same place. ``warns`` is false where another worker says at the start what is amiss.
     """
 
     settings: Settings
@@ -44,6 +44,7 @@ class Parts:
     flood: RefusalFlood
     sessions: SessionFlood
     anonymous: AnonymousBudget
+    warns: bool = True
 
     async def aclose(self) -> None:
         """Give back every connection."""

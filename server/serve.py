@@ -21,11 +21,12 @@ from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, current_stalenes
 from spacekey.resolvers.system import System
 
 from .app import build_app
-from .build import build_parts
+from .build import Among, build_parts
 from .connection import BACKLOG_MAX, ConnectionLimits, Connections, ServerConfig, connection_limits
 from .logs import configure_logging
 from .migration import prepare_store
 from .settings import Settings
+from .workers import supervise
 
 GRACEFUL_SECONDS = 10
 """How long requests under way may take when the server is told to stop, besides T: a revocation waits for that."""
@@ -48,9 +49,11 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.grace is not None:
-            for listening in self.servers:  # nobody else is let in while this looks
+            for listening in self.servers:  # no other connection is let in while this looks
                 listening.close()
             self.config.timeout_graceful_shutdown = ceil(await self.grace())
+        if isinstance(self.config, ServerConfig):
+            self.config.connections.draining = True
         await super().shutdown(sockets)
 
     @contextmanager
@@ -78,17 +81,26 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) 
     """
     configure_logging(settings.log_level)
     limits = connection_limits(settings)
-    with (
-        closing(listening_socket(settings.host, settings.port, backlog=limits.backlog)) as listening,
-        asyncio.Runner(loop_factory=auto_loop_factory()) as runner,
-    ):
-        runner.run(_serve(settings, limits, listening, on_start))
+    with closing(listening_socket(settings.host, settings.port, backlog=limits.backlog)) as listening:
+        if settings.workers > 1:
+            supervise(settings, listening, None if on_start is None else lambda: on_start(address_of(listening)))
+            return
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            runner.run(serve_on(settings, limits, listening, on_start))
 
 
-async def _serve(
-    settings: Settings, limits: ConnectionLimits, listening: socket.socket, on_start: Callable[[str], None] | None
+async def serve_on(
+    settings: Settings,
+    limits: ConnectionLimits,
+    listening: socket.socket,
+    on_start: Callable[[str], None] | None,
+    among: Among | None = None,
 ) -> None:
-    parts = build_parts(settings)
+    """Serve on a socket until a signal comes, as one process.
+
+    :param among: what it shares with other workers.
+    """
+    parts = build_parts(settings, among=among)
     try:
         # Before the server starts, so that its message stands alone and not under a traceback.
         await prepare_store(parts.system.store)

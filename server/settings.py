@@ -20,6 +20,7 @@ from .introspectors import Introspector, read_introspectors
 
 PREFIX = "SPACEKEY_"
 PROCESSES_MAX = 1_000
+WORKERS_MAX = 256
 WHOLE_DIGITS_MAX = 9
 SECONDS = ("header_seconds", "body_seconds", "idle_seconds")
 SECONDS_MAX = 3_600
@@ -80,6 +81,7 @@ class Settings:
     idle_seconds: float = 75.0
     anonymous_cpu_ms: int = 600
     anonymous_cpu_ms_burst: int = 2_000
+    workers: int = 1
 
     def __post_init__(self) -> None:
         try:
@@ -100,6 +102,8 @@ class Settings:
             _check_redis_url(self.redis_url)
         if not 1 <= self.processes <= PROCESSES_MAX:
             raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
+        if not 1 <= self.workers <= WORKERS_MAX:
+            raise _wrong("workers", _WORKERS)
         if self.connections is not None and self.connections < 1:
             raise _wrong("connections", _CONNECTIONS)
         for name in ("anonymous_cpu_ms", "anonymous_cpu_ms_burst"):
@@ -251,6 +255,7 @@ def _introspectors(text: str) -> tuple[Introspector, ...]:
         raise _wrong("introspectors", str(error)) from None
 
 
+_WORKERS = f"write a number from 1 to {WORKERS_MAX}; one per core is a good start"
 _CONNECTIONS = "write how many connections there may be, at least 1, or leave it out"
 _CPU_MS = f"write a number of milliseconds from 1 to {CPU_MS_MAX}"
 _SECONDS = f"write a number of seconds above 0 and up to {SECONDS_MAX}, such as 10 or 0.5"
@@ -259,6 +264,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "catalogs": _paths,
     "port": _port,
     "processes": _processes,
+    "workers": lambda text: _whole(text, "workers", _WORKERS),
     "workspace_creation": lambda text: text.strip().lower(),
     "workspaces_owned_max": _up_to("workspaces_owned_max", OWNED_MAX),
     "api_per_minute": _up_to("api_per_minute", API_LIMIT_MAX),

@@ -20,11 +20,17 @@ Host: TypeAlias = Annotated[str | None, typer.Option("--host", help="Address to 
 Port: TypeAlias = Annotated[
     int | None, typer.Option("--port", min=0, max=65_535, help="Port, before SPACEKEY_PORT; 0 for any free one.")
 ]
+Workers: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=256, help="Processes on the port, before SPACEKEY_WORKERS; for PostgreSQL."),
+]
 
 
-def serve(host: Host = None, port: Port = None) -> None:
+def serve(host: Host = None, port: Port = None, workers: Workers = None) -> None:
     """Serve until stopped: GraphQL, REST and the dashboard. SQLite is migrated first."""
     settings = _settings(host, port)
+    if workers is not None:
+        settings = replace(settings, workers=workers)
 
     from spacekey.server.serve import serve as serve_until_stopped
 

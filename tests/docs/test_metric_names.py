@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricReader, Metric, Sum
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import HTTPConnection
 
 from spacekey.domain.outcome import Absent
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware.observability.metrics import AppMetrics, Family
+from spacekey.middleware.observability.metrics import AppMetrics, Family, Sample
 from spacekey.middleware.observability.opentelemetry import Telemetry
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.models.store import Store
@@ -21,6 +23,11 @@ from support.world import make_world
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 NONE = "–"
+KINDS: dict[str, Literal["counter", "gauge", "histogram"]] = {
+    "counter": "counter",
+    "gauge": "gauge",
+    "histogram": "histogram",
+}
 
 
 def rows() -> list[list[str]]:
@@ -50,9 +57,16 @@ def families(metrics: AppMetrics) -> dict[str, Family]:
 def of_the_server(store: Store) -> dict[str, Family]:
     """All that the server can show."""
     metrics = Metrics()
+    metrics.follow(UsageCollector(Nowhere()))
     metrics.follow_refusals(RefusalLog(make_world(store).system))
     metrics.request("GET", "/", 200)
-    return families(metrics)
+    metrics.read(0.1, answered=True, staleness_seconds=1.0)
+    shown = {}
+    for metric in text_string_to_metric_families(metrics.text()):
+        samples = [Sample(one.value, one.labels) for one in metric.samples]
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        shown[name] = Family(name, KINDS[metric.type], metric.documentation, samples)
+    return shown
 
 
 def of_telemetry() -> dict[str, Metric]:

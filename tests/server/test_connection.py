@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from spacekey.server.metrics import Metrics
 from spacekey.server.request_log import RequestLog
 from spacekey.server.settings import Settings
 from support.running_app import running, running_on_unix
+from support.waiting import until
 
 SECONDS_MAX = 300.0
 LONG = 1_000.0
@@ -379,3 +381,45 @@ def test_the_bound_leaves_room_below_the_descriptor_limit(
 def test_too_few_descriptors_are_said(descriptors: int, asked: int | None) -> None:
     with pytest.raises(ConfigurationError, match="LimitNOFILE="):
         connection_limits(Settings(connections=asked), descriptors)
+
+
+def read_answer(connection: socket.socket) -> None:
+    """The whole answer to ``GET``, after which the connection is idle."""
+    received = b""
+    while not received.endswith(b"\r\n\r\nok"):
+        part = connection.recv(1_048_576)
+        assert part, received
+        received += part
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_stopping_server_answers_requests_that_are_on_their_way(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a connection that was answered before, and over one that has sent nothing yet; then each is closed."""
+    monkeypatch.setattr("spacekey.server.connection.DRAIN_SECONDS", LONG)
+    made = World()
+    connections = made.connections()
+    with ExitStack() as server, ThreadPoolExecutor(1) as beside:
+        made.url = server.enter_context(running(made.app(), connections=connections, loop=loop))
+        with made.open(GET) as kept, made.open() as fresh:
+            read_answer(kept)
+            until(lambda: len(connections) == 2)
+            stopping = beside.submit(server.close)
+            until(lambda: connections.draining)
+            assert not stopping.done()
+            for one in (kept, fresh):
+                one.sendall(GET)
+                answer = read_all(one)
+                assert answer.startswith(b"HTTP/1.1 200 ")
+                assert b"\r\nconnection: close\r\n" in answer
+            stopping.result()
+
+
+def test_a_stopping_server_closes_a_connection_over_which_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spacekey.server.connection.DRAIN_SECONDS", 0.1)
+    made = World()
+    with ExitStack() as server:
+        made.url = server.enter_context(running(made.app(), connections=made.connections()))
+        with made.open(GET) as kept:
+            read_answer(kept)
+            server.close()
+            assert read_all(kept) == b""

@@ -62,6 +62,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_ANONYMOUS_CPU_MS", "0", "60000"),
     ("SPACEKEY_ANONYMOUS_CPU_MS_BURST", "60001", "60000"),
     ("SPACEKEY_IDLE_SECONDS", ".", "such as 10 or 0.5"),
+    ("SPACEKEY_WORKERS", "0", "from 1 to 256"),
+    ("SPACEKEY_WORKERS", "auto", "from 1 to 256"),
 ]
 
 
@@ -228,6 +230,7 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_GRAPHQL_COST_PER_MINUTE": "5000",
         "SPACEKEY_ANONYMOUS_COST_PER_MINUTE": "3000",
         "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "5000",
+        "SPACEKEY_WORKERS": "4",
         "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
     }
     file = tmp_path / "value"

@@ -1,0 +1,300 @@
+"""Memory that the workers of one server share: accounts, places and digests, so that no bound grows with the workers.
+
+The process that starts the workers makes one file in memory and hands its descriptor to each. In it are tables of
+fixed size; each maps a key to one number, a time. A worker reads and changes a number while it holds a lock on its
+part of the table: a POSIX record lock, which the system releases when its holder dies, however it dies. Places, such
+as that of a password that is being hashed, are nothing but such locks, so a worker that is killed gives them back.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import blake2b
+
+from spacekey.domain.bounds import Release
+from spacekey.domain.clock import MonotonicClock, boot_clock
+from spacekey.domain.principal import Limit
+from spacekey.middleware.limits import Decision
+from spacekey.middleware.limits.budget import DEBT_SECONDS_MAX
+from spacekey.middleware.limits.limiter import SECOND_US, burst_of, interval_us
+
+if sys.platform != "win32":  # where there is one worker, and no shared memory is made
+    import fcntl
+
+NAMES = (
+    "attempts",
+    "limits",
+    "anonymous work",
+    "refused tokens",
+    "refused sessions",
+    "good tokens",
+    "good sessions",
+    "unknown sessions",
+    "networks",
+)
+SETS = 16_384
+WAYS = 8
+"""How many keys there is room for in each set of a table, in the set that their digest chooses."""
+DAY_SECONDS = 86_400
+REMEMBERED_SECONDS = 30 * DAY_SECONDS
+
+_ENTRY = struct.Struct("=16sq")
+_NUMBER = struct.Struct("=q")
+_SET_BYTES = _ENTRY.size * WAYS + _NUMBER.size
+_TABLE_BYTES = _SET_BYTES * SETS
+_NO_KEY = bytes(16)
+_SECRET_AT = _TABLE_BYTES * len(NAMES)
+_SECRET_BYTES = 32
+_PLACES_FROM = 1 << 60
+"""Where the locks of places are: far beyond the end of the file, which locks may be."""
+_PLACES_MAX = 128
+
+
+class SharedMemory:
+    """The tables and places of one server's workers.
+
+    :param descriptor: of the file; it stays open as long as this process lives. Closing any descriptor of the file
+        would release every lock that this process holds.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, _SECRET_AT + _SECRET_BYTES)
+        self._secret = self._memory[_SECRET_AT:]
+        self.places = SharedPlaces(descriptor, self._secret)
+
+    @classmethod
+    def create(cls) -> SharedMemory:
+        """Make the file, for the process that starts the workers. It has no name, and goes with the last of them."""
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("spacekey")
+        else:
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
+        os.ftruncate(descriptor, _SECRET_AT)
+        os.pwrite(descriptor, os.urandom(_SECRET_BYTES), _SECRET_AT)
+        return cls(descriptor)
+
+    def table(self, name: str) -> SharedTable:
+        """Return the table with this name, one of :data:`NAMES`."""
+        return SharedTable(self._memory, self.descriptor, NAMES.index(name) * _TABLE_BYTES, self._secret)
+
+
+class SharedTable:
+    """A number of microseconds by key. One that lies in the past is as good as none, and gives its room to others.
+
+    Each key belongs to a set of :data:`WAYS`. While all of a set are in use, further keys share one number; so none is
+    forgotten that has an effect.
+    """
+
+    def __init__(self, memory: mmap.mmap, descriptor: int, start: int, secret: bytes) -> None:
+        self._memory = memory
+        self._descriptor = descriptor
+        self._start = start
+        self._secret = secret
+
+    def digest(self, key: str | bytes) -> bytes:
+        """Return what a key is called in the table. Which keys share a set can't be told without the secret."""
+        return _digest(key, self._secret)
+
+    @contextmanager
+    def locked(self, key: bytes | None = None) -> Iterator[None]:
+        """Keep other processes out of a key's set, or out of the whole table. Contexts are not nested."""
+        start, length = (self._start, _TABLE_BYTES) if key is None else (self._set_of(key), 1)
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX, length, start)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, start)
+
+    def read(self, key: bytes) -> int:
+        """Return the number of a key; that of all keys without room if it has none; 0 at first."""
+        at = self._set_of(key)
+        for where in range(at, at + _ENTRY.size * WAYS, _ENTRY.size):
+            held, number = _ENTRY.unpack_from(self._memory, where)
+            if held == key:
+                return int(number)
+        return int(_NUMBER.unpack_from(self._memory, at + _ENTRY.size * WAYS)[0])
+
+    def write(self, key: bytes, number: int, now: int, *, evict: bool = False) -> None:
+        """Set the number of a key.
+
+        :param now: numbers up to this one may be forgotten.
+        :param evict: where there is no room, forget the smallest number.
+        """
+        at = self._set_of(key)
+        free = smallest = -1
+        least = 0
+        for where in range(at, at + _ENTRY.size * WAYS, _ENTRY.size):
+            held, found = _ENTRY.unpack_from(self._memory, where)
+            if held == key:
+                _ENTRY.pack_into(self._memory, where, key, number)
+                return
+            if free < 0 and (held == _NO_KEY or found <= now):
+                free = where
+            if smallest < 0 or found < least:
+                smallest, least = where, found
+        where = smallest if free < 0 and evict else free
+        if where >= 0:
+            _ENTRY.pack_into(self._memory, where, key, number)
+        else:
+            others = int(_NUMBER.unpack_from(self._memory, at + _ENTRY.size * WAYS)[0])
+            _NUMBER.pack_into(self._memory, at + _ENTRY.size * WAYS, max(number, others))  # it is others' number too
+
+    def _set_of(self, key: bytes) -> int:
+        return self._start + int.from_bytes(key[:4], "big") % SETS * _SET_BYTES
+
+
+def _digest(key: str | bytes, secret: bytes) -> bytes:
+    data = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+    return blake2b(data, digest_size=16, key=secret).digest()
+
+
+class SharedPlaces:
+    """Places that all workers take from; see :class:`~spacekey.domain.bounds.Places`."""
+
+    shared = True
+
+    def __init__(self, descriptor: int, secret: bytes) -> None:
+        self._descriptor = descriptor
+        self._secret = secret
+        self._held: set[int] = set()
+
+    def take(self, what: str, most: int) -> Release | None:
+        """Take one of the ``most`` places for something, at most 128; None if all are taken."""
+        number = int.from_bytes(_digest(what, self._secret)[:6], "big")
+        first = _PLACES_FROM + number * _PLACES_MAX
+        for place in range(first, first + min(most, _PLACES_MAX)):
+            if place not in self._held and self._lock(place):
+                self._held.add(place)
+                return lambda taken=place: self._give_back(taken)  # type: ignore[misc]
+        return None
+
+    def _lock(self, place: int) -> bool:
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _give_back(self, place: int) -> None:
+        self._held.remove(place)
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+
+
+class SharedArrivals:
+    """See :class:`~spacekey.domain.bounds.Arrivals`; in seconds of the system's time of day."""
+
+    def __init__(self, table: SharedTable) -> None:
+        self._table = table
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a context within which no other process reads or writes."""
+        return self._table.locked()
+
+    def read(self, key: str) -> float:
+        """Return the arrival time of a key."""
+        return self._table.read(self._table.digest(key)) / SECOND_US
+
+    def write(self, key: str, arrival: float, now: float) -> None:
+        """Set the arrival time of a key; 0 forgets it."""
+        self._table.write(self._table.digest(key), round(arrival * SECOND_US), int(now * SECOND_US))
+
+
+class SharedRemembered:
+    """See :class:`~spacekey.domain.bounds.Remembered`. What was not added again for 30 days is forgotten too."""
+
+    def __init__(self, table: SharedTable, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._clock = clock
+
+    def __contains__(self, item: bytes) -> bool:
+        key = self._table.digest(item)
+        with self._table.locked(key):
+            return self._table.read(key) > self._now()
+
+    def add(self, item: bytes) -> None:
+        """Remember an item as the newest."""
+        key, now = self._table.digest(item), self._now()
+        with self._table.locked(key):
+            self._table.write(key, now + REMEMBERED_SECONDS * SECOND_US, now, evict=True)
+
+    def discard(self, item: bytes) -> None:
+        """Forget an item, if it is remembered."""
+        key, now = self._table.digest(item), self._now()
+        with self._table.locked(key):
+            if self._table.read(key) > now:
+                self._table.write(key, 0, now)
+
+    def _now(self) -> int:
+        return int(self._clock() * SECOND_US)
+
+
+class SharedLimiter:
+    """Limiter of several workers, which decides without waiting and as ``MemoryLimiter`` does for one process.
+
+    :param share: the number of equal parts of every limit of which these workers hand out one.
+    :param clock: seconds, monotonic through suspension, and the same in every process of the machine.
+    """
+
+    def __init__(self, table: SharedTable, *, share: int = 1, clock: MonotonicClock = boot_clock) -> None:
+        self._table = table
+        self._share = share
+        self._clock = clock
+
+    def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
+        interval, burst = interval_us(limit, self._share), burst_of(limit, self._share)
+        span = interval * burst
+        digest = self._table.digest(key)
+        with self._table.locked(digest):
+            now = int(self._clock() * SECOND_US + 0.5)
+            # Never further ahead than a whole burst, even if the limit was slower before.
+            debt = min(max(self._table.read(digest) - now, 0), span)
+            after = debt + interval * cost
+            if after > span:
+                return Decision(False, limit, debt, interval, burst, cost)
+            if cost:
+                self._table.write(digest, now + after, now)
+        return Decision(True, limit, after, interval, burst, cost)
+
+    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Charge as :meth:`charge_at_once` does, for callers that can wait."""
+        return self.charge_at_once(key, limit, cost)
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+
+class SharedWork:
+    """Budget of work of several workers; see :class:`~spacekey.middleware.limits.budget.WorkBudget`."""
+
+    def __init__(self, table: SharedTable, limit: Limit, *, clock: MonotonicClock = boot_clock) -> None:
+        self._table = table
+        self._interval_us = limit.interval_us
+        self._span_us = limit.interval_us * limit.burst
+        self._debt_us_max = int(DEBT_SECONDS_MAX * SECOND_US)
+        self._clock = clock
+
+    def wait_seconds(self, key: str, units: float = 0.0) -> float:
+        """Return how long work of this key has to wait; 0.0 if it may begin now."""
+        digest = self._table.digest(key)
+        with self._table.locked(digest):
+            debt = self._table.read(digest) - int(self._clock() * SECOND_US)
+        over = debt + int(units * self._interval_us) - self._span_us
+        return max(0, min(over, debt)) / SECOND_US
+
+    def charge(self, key: str, units: float) -> None:
+        """Charge work that was done, even if the account holds less."""
+        digest = self._table.digest(key)
+        with self._table.locked(digest):
+            now = int(self._clock() * SECOND_US)
+            after = max(now, self._table.read(digest)) + int(units * self._interval_us)
+            self._table.write(digest, min(after, now + self._span_us + self._debt_us_max), now)
