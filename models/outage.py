@@ -60,6 +60,14 @@ _POSTGRES = {
 }
 """SQLSTATE, or the class its first two characters are (PostgreSQL, Appendix A) → what is wrong, and what to do."""
 
+_POOLER = {
+    "ssl required": ("the pooler answers, and lets in over TLS only", "write sslmode=require, or verify-full"),
+    "authentication failed": _POSTGRES["28P01"],
+    "no such user": _POSTGRES["28P01"],
+    "no such database": _POSTGRES["3D"],
+}
+"""What a message of PgBouncer's contains → what is wrong, and what to do: it gives them all the SQLSTATE 08P01."""
+
 _SQLITE = {
     "locked": ("another program has locked the SQLite file", "let it end, or close it"),
     "busy": ("another program has locked the SQLite file", "let it end, or close it"),
@@ -126,6 +134,9 @@ def _told(error: BaseException | None) -> tuple[str, str] | None:
     state = getattr(error, "sqlstate", None)
     if state == "22021" and "0x00" in str(error):
         return None  # a NUL, which no encoding of PostgreSQL's can hold: the input is at fault, not the database
+    if state == "08P01":
+        message = str(error).lower()
+        return next((told for words, told in _POOLER.items() if words in message), _NO_ANSWER)
     if state is not None:
         return _POSTGRES.get(str(state)) or _POSTGRES.get(str(state)[:2])
     if isinstance(error, sqlite3.Error):

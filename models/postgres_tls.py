@@ -50,6 +50,10 @@ _DIRECT = (
     "PostgreSQL closed the connection at once",
     "leave out sslnegotiation=direct, which needs PostgreSQL 17 or newer",
 )
+_CLOSED = (
+    "PostgreSQL closed the connection while TLS began",
+    "look at its log: it may want a client certificate (sslcert, sslkey) or TLS from the start (sslnegotiation=direct)",
+)
 _FAILED = (
     "the TLS connection to PostgreSQL failed",
     "compare ssl_min_protocol_version and ssl_max_protocol_version with what it takes, and look at its log",
@@ -105,12 +109,19 @@ def explain(error: Exception, given: Mapping[str, str]) -> tuple[str, str] | Non
         return _CLIENT_CERTIFICATE if refused and given.get("sslcert") else _FAILED
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
         return _NO_TLS
-    if isinstance(error, ConnectionResetError | asyncpg.ConnectionDoesNotExistError | EOFError):
+    if isinstance(error, ConnectionResetError | asyncpg.ConnectionDoesNotExistError | EOFError) or _lost(error):
         if given.get("sslnegotiation") == "direct":
             return _DIRECT
         if given.get("sslcert"):
             return _CLIENT_CERTIFICATE
+        if given.get("sslmode") in MODES[MODES.index("require") :]:
+            return _CLOSED
     return None
+
+
+def _lost(error: Exception) -> bool:
+    """Whether the server went away instead of answering the driver's question for TLS."""
+    return isinstance(error, ConnectionError) and "connection_lost" in str(error)
 
 
 def _check_versions(given: Mapping[str, str]) -> None:

