@@ -15,7 +15,8 @@ from spacekey.domain.principal import Limit
 from spacekey.server.shared_memory import SETS, WAYS, SharedMemory, SharedRemembered, SharedTable, SharedWork
 
 PROCESSES = 4
-TRIES = 400
+TRIES = 4_000
+"""Of each process: enough that all of them are at it at the same time."""
 BEFORE = """
 import sys
 from datetime import UTC, datetime
@@ -28,7 +29,8 @@ print("ready", flush=True)
 sys.stdin.readline()
 """
 ATTEMPTS = """
-attempts, now, passed = Attempts(arrivals=SharedArrivals(memory.table("attempts"))), datetime(2030, 1, 1, tzinfo=UTC), 0
+attempts = Attempts(burst=6_000, arrivals=SharedArrivals(memory.table("attempts")))
+now, passed = datetime(2030, 1, 1, tzinfo=UTC), 0
 for number in range(TRIES):
     try:
         attempts.count(now, {"account": 1.0, f"network {number % 3}": 0.01})
@@ -39,7 +41,7 @@ print(passed)
 """
 LIMITS = """
 limiter = SharedLimiter(memory.table("limits"), clock=lambda: 1_000.0)
-print(sum(limiter.charge_at_once("token", Limit(60, 100)).allowed for _ in range(TRIES)))
+print(sum(limiter.charge_at_once("token", Limit(60, 12_000)).allowed for _ in range(TRIES)))
 """
 WORK = """
 work = SharedWork(memory.table("anonymous work"), Limit(60_000, 100_000), clock=lambda: 1_000.0)
@@ -88,7 +90,7 @@ def memory() -> Iterator[SharedMemory]:
     os.close(made.descriptor)
 
 
-@pytest.mark.parametrize(("program", "budget"), [(ATTEMPTS, 10), (LIMITS, 100)])
+@pytest.mark.parametrize(("program", "budget"), [(ATTEMPTS, 6_000), (LIMITS, 12_000)])
 def test_exactly_the_budget_passes(memory: SharedMemory, program: str, budget: int) -> None:
     with processes(memory, program) as started:
         passed = [int(said(one)) for one in started]
