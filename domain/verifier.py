@@ -38,6 +38,11 @@ class Verifier(VerifiesSecrets, Protocol):
     usage: UsageCounter | None = None
     """Counter for requests with this verifier's tokens, or None if it counts none."""
 
+    peek_checks_form: bool = False
+    """Whether :meth:`peek` itself answers None to every header in another form, as a cache by the header's digest does.
+
+    Otherwise ``TokenMiddleware`` checks the form of a header before it asks."""
+
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict if it is known without waiting, as ``verify`` would give it now; else None.
 

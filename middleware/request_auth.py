@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,15 @@ from spacekey.middleware.long_lived.streams import (
     WatchedResponse,
     WatchedStream,
 )
-from spacekey.middleware.rules.evaluate import ALLOWED, DenialReason, Denied, DependsOnSpaces, evaluate, space_ids_in
+from spacekey.middleware.rules.evaluate import (
+    ALLOWED,
+    Allowed,
+    DenialReason,
+    Denied,
+    DependsOnSpaces,
+    evaluate,
+    space_ids_in,
+)
 from spacekey.middleware.rules.requirement import PUBLIC, Access, Requirement
 from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
 
@@ -139,6 +148,7 @@ class RequestAuth:
         "_copies",
         "_has_received",
         "_is_open",
+        "_lock",
         "_outcome",
         "_receive",
         "_scope",
@@ -171,10 +181,11 @@ class RequestAuth:
         self._vary: Header = VARY
         self._has_received = False
         self._is_open = False
+        self._lock: asyncio.Lock | None = None
         self.admitted: Access | None = None
         """Declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
-        metering = settings.metering
-        self.meter = None if metering is None else RequestMeter(metering, scope)
+        self.meter: RequestMeter | None = None
+        """Charges and counts the connection; None until its credentials are verified, and if nothing is metered."""
         self.stream: WatchedStream | None = None
         """Messages between server and app, if the connection lasts: a WebSocket, or a response in several parts."""
         if "user" not in scope or KEY in scope:  # another middleware's user is kept, see _settle()
@@ -196,25 +207,30 @@ class RequestAuth:
 
     async def authenticate(self) -> Outcome:
         """Verify the credentials, at most once, and make their principal the connection's user."""
-        return self._outcome or self._settle(await self._verified())
+        if self._outcome is not None:
+            return self._outcome
+        async with self._verifying():
+            return self._outcome or self._settle(await self._verified())
 
     async def authenticate_with(self, secret: Secret) -> Outcome:
         """Verify credentials that came later on the same connection, such as those of GraphQL's ``connection_init``.
 
         They replace the earlier ones: a connection has one principal at a time.
         """
-        self._sent = secret
-        meter = self.meter
-        if meter is None:
-            return self._settle(await self._verified())
-        meter.restart()
-        outcome = self._settle(await self._verified())
-        if not isinstance(outcome, Valid):
-            meter.count_another(outcome, Counted.DENIED)
-        elif not await meter.charge(outcome.principal, 1):
-            meter.count_another(outcome, Counted.LIMITED)
-            return self._settle(CannotTell("the token's limit is used up"))
-        return outcome
+        async with self._verifying():
+            self._sent = secret
+            if self.meter is not None:
+                self.meter.restart()
+            outcome = self._settle(await self._verified())
+            meter = self.meter
+            if meter is None:
+                return outcome
+            if not isinstance(outcome, Valid):
+                meter.count_another(outcome, Counted.DENIED)
+            elif not await meter.charge(outcome.principal, 1):
+                meter.count_another(outcome, Counted.LIMITED)
+                return self._settle(CannotTell("the token's limit is used up"))
+            return outcome
 
     def enter(self, scope: Scope) -> None:
         """Give a copy of the connection's scope, which a middleware handed on, the connection's user, now and later."""
@@ -231,26 +247,21 @@ class RequestAuth:
 
         Scope and ``RequestAuth`` refer to each other; apart they are freed at once, not by the garbage collector.
         """
-        if self.meter is not None:
-            self.count()
-        for scope in (self._scope, *self._copies):
+        meter = self.meter
+        if meter is not None and meter.pending is not None:
+            meter.count(self._outcome, self.admitted)
+        scope = self._scope
+        if scope.get(KEY) is self:
+            scope[KEY] = None
+        for scope in self._copies:
             if scope.get(KEY) is self:
                 scope[KEY] = None
-
-    def has_admitted(self, access: Access, path_params: Mapping[str, Any]) -> bool:
-        """Return whether the connection was last found to satisfy ``access``, at these path parameters if it has some.
-
-        Further down a path, the same rule may be bound to another parameter of the same name.
-        """
-        if access is not self.admitted:
-            return False
-        return not isinstance(access, Requirement) or not access.spaces or self._admitted_at == path_params
 
     def authorize_cached(self, access: Access, scope: Scope | None = None) -> bool:
         """Return whether the connection is admitted, if that is known without waiting.
 
-        After False, :meth:`authorize` decides. Runs for every request to a protected route, and so avoids calls that
-        :meth:`authorize` can afford.
+        After False, :meth:`authorize` decides. Runs twice for every request to a protected route, for the route's guard
+        and for the endpoint, and so avoids calls that :meth:`authorize` can afford.
 
         :param scope: as for :meth:`authorize`.
         """
@@ -258,24 +269,26 @@ class RequestAuth:
             scope = self._scope
         elif scope is not self._scope:
             self.enter(scope)
-        path_params = scope.get("path_params") or {}
-        if self.has_admitted(access, path_params):
+        if access is self.admitted and (not access.spaces or self._admitted_at == scope.get("path_params")):
             return True
         requirement = access if isinstance(access, Requirement) else None
         if requirement is None and access == PUBLIC:
             return True
         outcome = self._outcome or self._peek()
         if isinstance(outcome, Valid):
-            if self.meter is not None and not self.meter.charge_at_once(outcome.principal, access):
+            principal, meter = outcome.principal, self.meter
+            if meter is not None and not meter.charge_at_once(principal, access):
                 return False
-            if requirement is not None and evaluate(requirement, outcome.principal, path_params) is not ALLOWED:
-                return False
+            if requirement is not None:
+                path_params = scope.get("path_params") or {}
+                if evaluate(requirement, principal, path_params) is not ALLOWED:
+                    return False
         elif requirement is not None or not isinstance(outcome, Absent):
             return False
-        if self.admitted is None and (requirement is None or not requirement.spaces):
+        if self.admitted is None and not access.spaces:
             self.admitted = access  # as for most requests, without another call
         else:
-            self._admit(access, path_params)
+            self._admit(access, scope.get("path_params") or {})
         return True
 
     async def authorize(self, access: Access | None, scope: Scope | None = None) -> Response | None:
@@ -291,24 +304,33 @@ class RequestAuth:
         scope = self._scope if scope is None else scope
         path_params = dict(scope.get("path_params") or {})  # now, since others may be authorized during an await
         self.enter(scope)
-        if self.has_admitted(access, path_params) or (requirement is None and access == PUBLIC):
+        if access is self.admitted and (not access.spaces or self._admitted_at == path_params):
             return None
-        outcome = await self.authenticate()
-        if not isinstance(outcome, Valid):
-            return None if requirement is None and isinstance(outcome, Absent) else self._unauthenticated(outcome)
-        meter = self.meter
-        if meter is not None and not await meter.charge(outcome.principal, cost_of(access)):
-            return responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
-        refusal = None
-        if requirement is not None:
-            refusal = await self._denial(requirement, outcome.principal, path_params)
-        if refusal is None and self.admitted is None and (requirement is None or not requirement.spaces):
+        if requirement is None and access == PUBLIC:
+            return None
+        while True:
+            outcome = await self.authenticate()
+            if not isinstance(outcome, Valid):
+                return None if requirement is None and isinstance(outcome, Absent) else self._unauthenticated(outcome)
+            principal, meter = outcome.principal, self.meter
+            refusal: Response | None = None
+            if meter is not None and not await meter.charge(principal, cost_of(access)):
+                refusal = responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
+            elif requirement is not None:
+                decision = evaluate(requirement, principal, path_params)
+                if not isinstance(decision, Allowed):
+                    refusal = await self._denial(decision, principal)
+            if self._outcome is outcome:
+                break  # else another caller has replaced this one meanwhile, and is decided about
+        if refusal is not None:
+            if meter is not None:
+                meter.refused(unavailable=refusal.status_code == 503)
+            return refusal
+        if self.admitted is None and not access.spaces:
             self.admitted = access
-        elif refusal is None:
+        else:
             self._admit(access, path_params)
-        elif meter is not None:
-            meter.refused(unavailable=refusal.status_code == 503)
-        return refusal
+        return None
 
     def record_operation(self, scopes: frozenset[str] | None) -> None:
         """Record a GraphQL operation that was admitted by these scopes, or refused (None)."""
@@ -324,6 +346,8 @@ class RequestAuth:
 
     def count(self) -> None:
         """Count the connection as usage of its token, once: when its response begins, or when it ended without one."""
+        if self.meter is None and self._settings.metering is not None:
+            self.meter = RequestMeter(self._settings.metering, self._scope)
         if self.meter is not None and self.meter.pending is not None:
             self.meter.count(self._outcome, self.admitted)
 
@@ -331,12 +355,14 @@ class RequestAuth:
         """Send a message over HTTP. A response that depends on credentials gets ``Vary`` and limit headers."""
         if self._outcome is not None:
             if message["type"] == "http.response.start":
-                headers = message.get("headers") or ()
-                if self.meter is not None:
-                    self.count()
-                    if self.meter.decision is not None:
-                        headers = [*headers, *limit_headers(self.meter.decision)]
-                message["headers"] = with_vary(headers, self._vary)
+                headers = with_vary(message.get("headers") or (), self._vary)
+                meter = self.meter
+                if meter is not None:
+                    if meter.pending is not None:
+                        meter.count(self._outcome, self.admitted)
+                    if meter.decision is not None:
+                        headers += limit_headers(meter.decision)
+                message["headers"] = headers
             elif "more_body" in message or self.stream is not None:
                 return self._send_part(message)
         return self._send(message)
@@ -373,24 +399,32 @@ class RequestAuth:
             self.stream = WatchedResponse(self._settings.rechecker, self._receive, self._send)
         return self.stream
 
+    def _verifying(self) -> asyncio.Lock:
+        """Return the lock under which credentials are verified, so that parts of a batch wait for one verification."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
     def _credentials(self) -> Secret | Malformed | None:
         if self._sent is NOT_READ:
             self._sent = credentials_of(self._scope)
         return self._sent
 
     def _peek(self) -> Outcome | None:
-        """Return the outcome if the verifier knows it without waiting."""
-        sent = self._sent
+        """Return the outcome if the verifier knows it without waiting, and is not being asked already."""
+        if self._lock is not None and self._lock.locked():
+            return None
+        sent, settings = self._sent, self._settings
         if sent is NOT_READ:
             header = plain_authorization(self._scope)
         else:
             header = sent.bearer() if isinstance(sent, Secret) else None
-        if header is None or (verdict := self._settings.authenticator.peek(header)) is None:
+        if header is None or (verdict := settings.authenticator.peek(header)) is None:
             return None
-        if self._settings.flood is not None and not isinstance(verdict, Valid):
+        if not isinstance(verdict, Valid) and settings.flood is not None:
             secret = self._credentials()
             if isinstance(secret, Secret):
-                self._settings.flood.note(self._scope, secret, verdict)
+                settings.flood.note(self._scope, secret, verdict)
         return self._settle(verdict)
 
     async def _verified(self) -> Outcome:
@@ -420,17 +454,23 @@ class RequestAuth:
         Without credentials the user of another authentication middleware is kept; refused ones give an unauthenticated
         user.
         """
+        settings, scope, before = self._settings, self._scope, self._outcome
+        self._outcome = outcome
         if self.admitted is not None:
             self._keep_admitted()
             self.admitted = None
-        before, self._outcome = self._outcome, outcome
-        if isinstance(outcome, Valid) and before is None and not self._copies:  # as for most requests
-            self._scope["user"] = outcome.principal
-            self._scope["auth"] = TokenCredentials(outcome.principal)
-        elif before is not None or not isinstance(outcome, Absent):
-            self._show_user(self._scope, *self._copies)
-        if self._settings.on_outcome is not None or not isinstance(outcome, Valid):
-            self._settings.observe(self._scope, outcome)
+        observed = settings.on_outcome is not None
+        if before is None and isinstance(outcome, Valid) and not self._copies:  # as for most requests
+            scope["user"] = outcome.principal
+            scope["auth"] = TokenCredentials(outcome.principal)
+        else:
+            observed = observed or not isinstance(outcome, Valid)
+            if before is not None or not isinstance(outcome, Absent):
+                self._show_user(scope, *self._copies)
+        if settings.metering is not None and self.meter is None:
+            self.meter = RequestMeter(settings.metering, scope)
+        if observed:
+            settings.observe(scope, outcome)
         if self._is_open:
             self._follow()
         return outcome
@@ -453,8 +493,7 @@ class RequestAuth:
                 self.meter.used(self.admitted, self._outcome.principal)
             self._keep_admitted()
         self.admitted = access
-        bound = isinstance(access, Requirement) and access.spaces
-        self._admitted_at = dict(path_params) if bound else {}  # a copy, since an app may change its own
+        self._admitted_at = dict(path_params) if access.spaces else {}  # a copy, since an app may change its own
 
     def _keep_admitted(self) -> None:
         """Remember what was satisfied before ``admitted``: a connection that lasts must go on satisfying it all."""
@@ -474,19 +513,10 @@ class RequestAuth:
             return responses.request_malformed(self.realm)
         return responses.token_refused(self.realm)
 
-    async def _denial(
-        self, requirement: Requirement, principal: Principal, path_params: Mapping[str, Any]
-    ) -> Response | None:
-        """Return the response that refuses the principal; None if it satisfies the requirement.
-
-        A space's token is admitted to its own space; a workspace's token if the app can tell that the workspace owns
-        the space.
-        """
-        decision = evaluate(requirement, principal, path_params)
+    async def _denial(self, decision: Denied | DependsOnSpaces, principal: Principal) -> Response | None:
+        """Return the response that refuses the principal; None if its workspace owns the spaces in the path."""
         if isinstance(decision, DependsOnSpaces):
             return await self._denial_in_workspace(decision, principal)
-        if not isinstance(decision, Denied):
-            return None
         is_member = principal.kind is Kind.MEMBER
         if decision.reason is DenialReason.ENVIRONMENT:
             self._settings.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
@@ -533,7 +563,8 @@ class RequestAuth:
         """Decide whether the connection may go on under a newer verdict, and take over its principal."""
         before = self._outcome
         for requirement, path_params in self._requirements():
-            refusal = await self._denial(requirement, valid.principal, path_params)
+            decision = evaluate(requirement, valid.principal, path_params)
+            refusal = None if isinstance(decision, Allowed) else await self._denial(decision, valid.principal)
             if refusal is not None:
                 return _CLOSE_REASONS.get(refusal.status_code, FORBIDDEN)
         if before == valid or self._outcome is not before:  # or other credentials were presented meanwhile
@@ -560,7 +591,8 @@ def auth_of(scope: Scope) -> RequestAuth:
     """
     auth = scope.get(KEY)
     if isinstance(auth, RequestAuth):
-        auth.enter(scope)
+        if scope is not auth._scope:
+            auth.enter(scope)
         return auth
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
 

@@ -63,6 +63,8 @@ class EmbeddedVerifier(Verifier):
         self.known_scopes = asking.known_scopes
         """All that a token can hold: ``TokenMiddleware`` refuses to start on a rule that names anything else."""
 
+    peek_checks_form = True  # as its cache does
+
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the cache's answer; None if :meth:`verify` must be asked.
 

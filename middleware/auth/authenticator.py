@@ -46,10 +46,11 @@ class Authenticator:
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict on an ``Authorization`` header if the verifier knows it without waiting, else None."""
-        if BEARER_SHAPE.fullmatch(authorization) is None:
+        verifier = self.verifier
+        if not verifier.peek_checks_form and BEARER_SHAPE.fullmatch(authorization) is None:
             return None  # in any other form, the header has to be read first
         try:
-            verdict = self.verifier.peek(authorization)
+            verdict = verifier.peek(authorization)
         except Exception as error:  # noqa: BLE001 - verify() tries again, and returns "cannot tell"
             log.error("the verifier failed with %s", places_of(error))
             return None
@@ -64,8 +65,9 @@ class Authenticator:
 
         An exception, a timeout, or an answer that is not a verdict becomes "cannot tell".
         """
-        with SentBy(scope, self.environment):
-            verdict = await ask_within_deadline(self.deadline_seconds, self.verifier.verify, secret, "the verifier")
+        verdict = await ask_within_deadline(
+            self.deadline_seconds, self.verifier.verify, secret, "the verifier", scope, self.environment
+        )
         return self._checked(verdict)
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
@@ -75,8 +77,9 @@ class Authenticator:
         """
         if self.fallback is None:
             return Absent()
-        with SentBy(connection.scope):  # the fallback may have a verifier of its own
-            outcome = await ask_within_deadline(self.deadline_seconds, self.fallback, connection, "the fallback")
+        outcome = await ask_within_deadline(
+            self.deadline_seconds, self.fallback, connection, "the fallback", connection.scope
+        )
         if outcome is None:
             log.error("the fallback answered with None: return Absent() for a request without credentials")
             return CannotTell("the fallback answered with None")
@@ -97,16 +100,27 @@ class Authenticator:
 
 
 async def ask_within_deadline(
-    deadline_seconds: float, ask: Callable[[Question], Awaitable[object]], question: Question, who: str
+    deadline_seconds: float,
+    ask: Callable[[Question], Awaitable[object]],
+    question: Question,
+    who: str,
+    scope: Scope | None = None,
+    environment: str | None = None,
 ) -> object:
-    """Return the answer, or "cannot tell" if asking raised or took too long. Cancellation of the caller propagates."""
+    """Return the answer, or "cannot tell" if asking raised or took too long. Cancellation of the caller propagates.
+
+    :param scope: the connection that the question is about, which ``ask`` finds as
+        :func:`~spacekey.middleware.auth.sender.sender`.
+    :param environment: the one that the app requires of the token; None for any.
+    """
     try:
-        async with asyncio.timeout(deadline_seconds):
-            asking: object = ask(question)
-            if not isinstance(asking, Awaitable):
-                log.error("%s is not async, and answered with %s: write 'async def'", who, type(asking).__name__)
-                return CannotTell(f"{who} is not async")
-            return await asking
+        with SentBy(scope, environment):
+            async with asyncio.timeout(deadline_seconds):
+                asking: object = ask(question)
+                if not isinstance(asking, Awaitable):
+                    log.error("%s is not async, and answered with %s: write 'async def'", who, type(asking).__name__)
+                    return CannotTell(f"{who} is not async")
+                return await asking
     except TimeoutError:
         return CannotTell(f"{who} took longer than {deadline_seconds} s")
     except Unavailable as unavailable:

@@ -50,7 +50,7 @@ def credentials_of(scope: Scope) -> Secret | Malformed | None:
 def plain_authorization(scope: Scope) -> bytes | None:
     """Return the ``Authorization`` header of an HTTP request; None if there is none, or more than one.
 
-    Also None if there is a token in the query string, so that the caller need not check for one.
+    Also None if it is too long or if there is a token in the query string, so that the caller need not check for that.
     """
     found: bytes | None = None
     for name, value in scope["headers"]:
@@ -58,8 +58,10 @@ def plain_authorization(scope: Scope) -> bytes | None:
             if found is not None:
                 return None
             found = value
+    if found is None or len(found) > HEADER_BYTES_MAX:
+        return None
     query = scope.get("query_string", b"")
-    return None if query and found is not None and token_in_query(query) else found
+    return None if query and token_in_query(query) else found
 
 
 def _from_header(scope: Scope) -> Secret | Malformed | None:

@@ -42,6 +42,7 @@ UNKNOWN = Sender()
 class SentBy:
     """Context in which :func:`sender` describes the request with this ASGI scope.
 
+    :param scope: None if what is verified was not sent by a client.
     :param environment: the one that the app will require of the token once it is verified; None for any.
 
     Tasks and connections that are created in the context keep a copy of it for as long as they live. After the
@@ -52,8 +53,8 @@ class SentBy:
 
     _before: Token[SentBy | None]
 
-    def __init__(self, scope: Scope, environment: str | None = None) -> None:
-        self._scope: Scope | None = scope
+    def __init__(self, scope: Scope | None, environment: str | None = None) -> None:
+        self._scope = scope
         self.environment = environment
 
     def __enter__(self) -> None:

@@ -27,7 +27,6 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.auth.authenticator import ask_within_deadline, checked_verdict
-from spacekey.middleware.auth.sender import SentBy
 
 from .schema import ScopedSchema
 from .subscriptions import SubscriptionRequest
@@ -58,8 +57,7 @@ def init_credential(payload: Mapping[str, object]) -> Secret | None:
 
 async def verify_within_deadline(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
     """Return the verifier's verdict; ``CannotTell`` if it is late, raises, or returns anything else."""
-    with SentBy(scope):
-        answer = await ask_within_deadline(deadline_seconds, verifier.verify, secret, "the verifier")
+    answer = await ask_within_deadline(deadline_seconds, verifier.verify, secret, "the verifier", scope)
     return checked_verdict(answer, "the verifier")
 
 

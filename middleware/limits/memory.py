@@ -54,9 +54,10 @@ class MemoryLimiter:
     def charge_at_once(self, key: str, limit: Limit, cost: int = 1) -> Decision:
         """Charge ``cost`` to ``key``; see :class:`~spacekey.middleware.limits.Limiter`."""
         now = int(self._clock() * SECOND_US + 0.5)
-        share = self._share
-        interval = limit.interval_us if share == 1 else interval_us(limit, share)
-        burst = limit.burst if share == 1 else burst_of(limit, share)
+        if self._share == 1:
+            interval, burst = limit.interval_us, limit.burst
+        else:
+            interval, burst = interval_us(limit, self._share), burst_of(limit, self._share)
         span = interval * burst
         full_at = self._full_at.get(key)
         debt = (self._first_full_at(now, span) if full_at is None else full_at) - now

@@ -49,8 +49,6 @@ Endpoint = TypeVar("Endpoint")
 _HANDLERS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
 """Modules of the frameworks' own handlers for HTTP exceptions."""
 
-_NOTHING = object()
-
 _DESCRIPTORS = (staticmethod, classmethod, functools.partialmethod, property)
 
 
@@ -171,13 +169,9 @@ def _function(endpoint: Any, requirement: Requirement) -> object:
 def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement) -> Callable[..., Awaitable[object]]:
     handed_on = _takes_connection(endpoint)
 
-    async def guarded(request: Any = _NOTHING, /, *rest: Any, **kwargs: Any) -> object:
-        if type(request) is Request and not rest and not kwargs:  # as Starlette's routes call their endpoints
-            auth = auth_of(request.scope)
-            if auth.has_admitted(requirement, request.scope.get("path_params") or {}):
-                return await endpoint(request)
-        args = rest if request is _NOTHING else (request, *rest)  # FastAPI passes everything by name
-        connection = _connection(args, kwargs, handed_on)
+    async def guarded(*args: Any, **kwargs: Any) -> object:
+        as_usual = args and not kwargs and type(args[0]) is Request  # FastAPI passes everything by name
+        connection = args[0] if as_usual else _connection(args, kwargs, handed_on)
         scope = connection.scope
         auth = auth_of(scope)
         refusal = None if auth.authorize_cached(requirement, scope) else await auth.authorize(requirement, scope)

@@ -47,7 +47,7 @@ class Guard:
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
         auth = scope.get(KEY)
-        if isinstance(auth, RequestAuth) and access is not None and auth.authorize_cached(access, scope):
+        if access is not None and isinstance(auth, RequestAuth) and auth.authorize_cached(access, scope):
             return self.app(scope, receive, send)
         return self._authorize(access, scope, receive, send)
 

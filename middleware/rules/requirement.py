@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
@@ -14,6 +14,11 @@ from spacekey.middleware.argument_checks import check_environment, check_part
 @dataclass(frozen=True, slots=True, eq=False)
 class Openness:
     """Declaration that admits a caller without credentials. Equal to any other of the same value."""
+
+    spaces: ClassVar[frozenset[str]] = frozenset()
+    """No path parameters, as for a requirement that binds none."""
+    cost: ClassVar[int | None] = None
+    """What a request costs of the token's limit: 1."""
 
     value: str
 

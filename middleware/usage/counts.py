@@ -77,7 +77,10 @@ class UsageCounts:
         if scopes is not entry.latest:
             entry.latest = scopes
             if scopes not in entry.scopes:
-                entry.add(scopes)
+                if len(entry.scopes) < ENTRY_SETS_MAX:
+                    entry.scopes.add(scopes)
+                else:
+                    entry.merge(scopes)
 
     def denied(self, token_id: str, client: Client) -> None:
         """Count a request whose token is valid but lacks a scope."""
@@ -176,11 +179,9 @@ class _Entry:
         self.others: set[str] | None = None
         self.latest: frozenset[str] | None = None
 
-    def add(self, scopes: frozenset[str]) -> None:
-        """Keep scopes that were not used together before."""
-        if len(self.scopes) < ENTRY_SETS_MAX:
-            self.scopes.add(scopes)
-        elif self.others is None:
+    def merge(self, scopes: frozenset[str]) -> None:
+        """Keep scopes for which there is no further set."""
+        if self.others is None:
             self.others = set(scopes)
         else:
             self.others.update(scopes)

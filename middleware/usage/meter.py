@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
@@ -59,12 +60,13 @@ class RequestMeter:
     :param scope: the ASGI scope; its ``client`` is read when the connection is counted.
     """
 
-    __slots__ = ("_metering", "_paid", "_scope", "_scopes", "decision", "pending")
+    __slots__ = ("_charging", "_metering", "_paid", "_scope", "_scopes", "decision", "pending")
 
     def __init__(self, metering: Metering, scope: Scope) -> None:
         self._metering = metering
         self._scope = scope
         self._paid = 0
+        self._charging: asyncio.Lock | None = None  # one charge at a time, since the parts of a batch share it
         self._scopes = NO_SCOPES
         self.decision: Decision | None = None
         """State of the token's limit; None before it was charged, and if there is none."""
@@ -83,9 +85,13 @@ class RequestMeter:
         """
         decision = self.decision
         if decision is None:
-            limits, limit = self._metering.limits, self._metering.limit or principal.limit
-            if limits is None or limit is None or (cost := cost_of(access)) == 0:
+            metering = self._metering
+            limits, limit = metering.limits, metering.limit or principal.limit
+            cost = 1 if access.cost is None else access.cost
+            if limits is None or limit is None or cost == 0:
                 return True
+            if self._charging is not None:
+                return False  # charge() is at it
             self._paid = cost
             try:
                 decision = self.decision = limits.charge_at_once(principal.limit_key, limit, cost)
@@ -99,8 +105,13 @@ class RequestMeter:
         A limiter that fails refuses no caller.
         """
         if self.decision is None and cost:
-            self.decision = await self._charged(principal, cost)
-            self._paid = cost
+            lock = self._charging = self._charging or asyncio.Lock()
+            async with lock:
+                if self.decision is None and self._charging is lock:
+                    decision = await self._charged(principal, cost)
+                    if self._charging is not lock:  # restarted meanwhile: the charge was the earlier caller's
+                        return decision is None or decision.allowed
+                    self.decision, self._paid = decision, cost
         return self.decision is None or self.decision.allowed
 
     async def charge_operation(self, principal: Principal, cost: int, *, over_http: bool) -> Decision | None:
@@ -121,7 +132,7 @@ class RequestMeter:
 
     def restart(self) -> None:
         """Forget the charge, because the connection has another caller now."""
-        self.decision = None
+        self.decision = self._charging = None
 
     def used(self, access: Access, principal: Principal) -> None:
         """Note the scopes by which ``access`` admitted the principal, besides those of the latest one."""
@@ -154,18 +165,19 @@ class RequestMeter:
         if usage is None or counted is None:
             return
         self.pending = None
-        if self.decision is not None and not self.decision.allowed:
+        decision = self.decision
+        if decision is not None and not decision.allowed:
             counted = Counted.LIMITED
-        scopes = self._scopes
+        client, scopes = self._scope.get("client"), self._scopes
         if counted is not ALLOWED or not isinstance(outcome, Valid):
-            _count(usage, outcome, self._scope.get("client"), counted, scopes)
+            _count(usage, outcome, client, counted, scopes)
             return
         principal = outcome.principal
-        if admitted is not None:
-            used = scopes_used(admitted, principal)
+        if isinstance(admitted, Requirement):
+            used = admitted.rule.enough_of(principal.scopes) or NO_SCOPES
             scopes = used | scopes if scopes else used
         if principal.kind is not MEMBER:
-            usage.allowed(principal.id, self._scope.get("client"), scopes)
+            usage.allowed(principal.id, client, scopes)
 
     def count_another(self, outcome: Outcome | None, counted: Counted, scopes: frozenset[str] = NO_SCOPES) -> None:
         """Count one more request on the same connection."""
@@ -185,7 +197,7 @@ class RequestMeter:
 
 def cost_of(access: Access) -> int:
     """Return the cost of a connection that this declaration admits."""
-    return 1 if not isinstance(access, Requirement) or access.cost is None else access.cost
+    return 1 if access.cost is None else access.cost
 
 
 def scopes_used(access: Access, principal: Principal) -> frozenset[str]:
@@ -203,7 +215,7 @@ def _count(
         principal = outcome.principal
         if principal.kind is MEMBER:
             return
-        if counted is Counted.ALLOWED:
+        if counted is ALLOWED:
             usage.allowed(principal.id, client, scopes)
         elif counted is Counted.DENIED:
             usage.denied(principal.id, client)

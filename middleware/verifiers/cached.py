@@ -53,6 +53,8 @@ class CachedVerifier(Verifier):
     :raises ConfigurationError: for a negative number of entries.
     """
 
+    peek_checks_form = True  # what is cached was parsed by verify(), and any other form has another digest
+
     def __init__(
         self,
         read: Read,

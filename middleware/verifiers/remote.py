@@ -96,6 +96,8 @@ class RemoteVerifier(Verifier):
             UsageCollector(reports, now=None if now is utc_now else now) if collect_usage else None
         )
 
+    peek_checks_form = True  # as its cache does
+
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict that the remote Spacekey gave less than its ``max_age`` ago; None if it must be asked."""
         return self._cache.peek(authorization)

@@ -9,7 +9,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.argument_checks import check_verifier
 
-OPTIONAL = ("known_scopes", "usage", "peek")
+OPTIONAL = ("known_scopes", "usage", "peek", "peek_checks_form")
 """The optional members of a verifier."""
 
 
@@ -24,6 +24,7 @@ class VerifierWrapper(Verifier):
         self.inner = as_verifier(inner)
         self.known_scopes = self.inner.known_scopes
         self.usage = self.inner.usage
+        self.peek_checks_form = self.inner.peek_checks_form
 
     async def verify(self, secret: Secret) -> Verdict:
         """Return the wrapped verifier's verdict."""

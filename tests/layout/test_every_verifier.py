@@ -144,6 +144,16 @@ async def test_a_wrapper_forwards_what_the_wrapped_verifier_offers(wrapped: Call
     assert inner.asked.count("aclose") >= 1
 
 
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("checks", [False, True])
+def test_a_wrapper_checks_the_form_of_a_header_only_if_the_wrapped_verifier_does(
+    wrapper: type[Verifier], checks: bool
+) -> None:
+    inner = Able()
+    inner.peek_checks_form = checks
+    assert WRAPPERS[wrapper](inner).peek_checks_form in (False, checks)
+
+
 @pytest.mark.parametrize("wrapped", NESTED.values(), ids=NESTED)
 async def test_known_scopes_stop_the_start_through_every_wrapper(wrapped: Callable[[Verifier], Verifier]) -> None:
     async def jobs(_: Request) -> Response:

@@ -6,6 +6,7 @@ docs/explanation/architecture.md names the way.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,6 @@ from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import bearer, call
 
 MIDDLEWARE = Path(sys.modules[TokenMiddleware.__module__].__file__ or "").resolve().parent
-_COROUTINE_OR_GENERATOR = 0x2A0
-_STARTS_AT = 4
 
 
 @dataclass
@@ -51,13 +50,14 @@ class Trail:
 @contextmanager
 def traced() -> Iterator[Trail]:
     path = Trail()
+    entered: dict[int, FrameType] = {}  # a coroutine that is resumed was entered before; kept, since ids recur
 
     def enter(frame: FrameType, event: str, _: object) -> None:
-        code = frame.f_code
-        resumed = code.co_flags & _COROUTINE_OR_GENERATOR and frame.f_lasti > _STARTS_AT
-        if event != "call" or resumed or not code.co_filename.startswith(f"{MIDDLEWARE}/"):
+        file = frame.f_code.co_filename
+        if event != "call" or id(frame) in entered or not file.startswith(f"{MIDDLEWARE}/"):
             return
-        module = code.co_filename.removeprefix(f"{MIDDLEWARE}/")
+        entered[id(frame)] = frame
+        module = file.removeprefix(f"{MIDDLEWARE}/")
         if not path.steps or path.steps[-1] != module:
             path.steps.append(module)
 
@@ -83,7 +83,7 @@ async def jobs(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.user.identity)
 
 
-@pytest.mark.parametrize(("metered", "modules_max", "returns_max"), [(False, 11, 12), (True, 16, 19)])
+@pytest.mark.parametrize(("metered", "modules_max", "returns_max"), [(False, 11, 11), (True, 16, 12)])
 async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
     metered: bool, modules_max: int, returns_max: int
 ) -> None:
@@ -103,6 +103,7 @@ async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
         usage=collector,
     )
     assert (await call(app, "GET", "/jobs", bearer(first))).status == 200  # the routes are compiled
+    await asyncio.sleep(0)  # the collector's task, which is not part of a request, has begun to wait
     with traced() as path:
         answer = await call(app, "GET", "/jobs", bearer(uncached))
     if collector is not None:

@@ -167,6 +167,11 @@ class VerifierContract:
             header.replace(b" ", b"  "),
             header + b" ",
             b"Basic " + text,
+            b"Bearer a b",
+            b"Bearer \xff",
+            header + b"\x00",
+            header + b", " + header,
+            b"Bearer " + b"a" * 20_000,
         ):
             assert bench.verifier.peek(other) is None, other
 
