@@ -441,9 +441,9 @@ class RequestAuth:
         flood = self._settings.flood
         if flood is None:
             return await authenticator.authenticate(self._scope, sent)
-        held_up = flood.holds_up(self._scope, sent)
-        if held_up is not None:
-            return held_up
+        rate_limited = flood.rate_limited(self._scope, sent)
+        if rate_limited is not None:
+            return rate_limited
         verdict = await authenticator.authenticate(self._scope, sent)
         flood.note(self._scope, sent, verdict)
         return verdict

@@ -46,9 +46,9 @@ class SessionFlood:
         if digest in self._unknown:
             self._unknown.add(digest)
             return Refused(Reason.UNKNOWN)
-        held_up = self._flood.holds_up(scope, secret)
-        if held_up is not None:
-            return held_up
+        rate_limited = self._flood.rate_limited(scope, secret)
+        if rate_limited is not None:
+            return rate_limited
         found = await look_up(secret)
         self._flood.note(scope, secret, found)
         if isinstance(found, Refused) and found.reason is Reason.UNKNOWN:

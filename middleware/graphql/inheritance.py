@@ -113,7 +113,7 @@ class _Class:
         if own is None:
             return name in vars(self._cls)  # a Pydantic model, or the specialization of a generic type
         inherited = (getattr(base, "__dataclass_fields__", {}).get(name) for base in self._cls.__mro__[1:])
-        return name in own and all(own[name] is not one for one in inherited)
+        return all(own[name] is not one for one in inherited)
 
 
 def own_definition(cls: type) -> StrawberryObjectDefinition | None:

@@ -19,7 +19,7 @@ from .operations import Operation
 SELECTIONS_MAX = 20_000
 """Default bound on the work of one analysis, in selections looked at."""
 
-_log = logging.getLogger("spacekey.middleware.graphql.enforcement")  # logs carry this name
+_log = logging.getLogger(__name__)
 
 
 class Mode(StrEnum):

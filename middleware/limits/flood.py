@@ -66,7 +66,7 @@ class RefusalFlood:
         self._refused = accounts or MemoryLimiter(clock=clock, entries_max=addresses_max)
         self._good = MemoryRemembered(good_max) if good is None else good
 
-    def holds_up(self, scope: Scope, secret: Secret) -> Flooded | None:
+    def rate_limited(self, scope: Scope, secret: Secret) -> Flooded | None:
         """Return the outcome for a secret that may not be looked up now; None if it may."""
         decision = self._refused.charge_at_once(_address(scope), self._limit, 0)
         if decision.remaining or secret.digest() in self._good:

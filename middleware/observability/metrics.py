@@ -24,7 +24,7 @@ from spacekey.middleware.usage.collector import UsageCollector
 ANSWERS = [
     ("absent", ""),
     ("cannot_tell", ""),
-    ("held_up", ""),
+    ("rate_limited", ""),
     *(("refused", reason.value) for reason in Reason),
     ("valid", ""),
 ]
@@ -37,7 +37,7 @@ def answer_of(outcome: Outcome) -> tuple[str, str]:
         case Refused():
             return "refused", outcome.reason.value
         case Flooded():
-            return "held_up", ""
+            return "rate_limited", ""
         case Absent():
             return "absent", ""
         case Valid():

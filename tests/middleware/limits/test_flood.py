@@ -87,12 +87,12 @@ async def test_after_a_burst_of_refusals_nobody_is_asked_any_more_until_time_has
     world = World()
     await world.flooded()
     reads = world.reads
-    held_up = [await world.send(world.forged()) for _ in range(50)]
-    assert {one.status for one in held_up} == {429}
+    limited = [await world.send(world.forged()) for _ in range(50)]
+    assert {one.status for one in limited} == {429}
     assert world.reads == reads
-    assert held_up[0].problem["code"] == "too_many_refusals"
-    assert len({one.body for one in held_up}) == 1
-    world.clock.now += int(held_up[0].headers["retry-after"])
+    assert limited[0].problem["code"] == "too_many_refusals"
+    assert len({one.body for one in limited}) == 1
+    world.clock.now += int(limited[0].headers["retry-after"])
     assert (await world.send(world.forged())).status == 401
     assert (await world.send(world.forged())).status == 429
 
@@ -142,7 +142,7 @@ async def test_an_outage_counts_for_nothing() -> None:
     assert (await world.send(world.forged())).status == 401
 
 
-async def test_other_addresses_are_not_held_up() -> None:
+async def test_other_addresses_are_not_rate_limited() -> None:
     world = World()
     await world.flooded("192.0.2.1")
     assert (await world.send(world.forged(), "192.0.2.2")).status == 401
@@ -179,4 +179,4 @@ def test_a_server_that_knows_no_address_counts_all_as_one() -> None:
     flood = RefusalFlood(LIMIT)
     for number in range(LIMIT.burst):
         flood.note({}, Secret(f"secret {number}"), Refused(Reason.UNKNOWN))
-    assert flood.holds_up({"client": None}, Secret("another")) is not None
+    assert flood.rate_limited({"client": None}, Secret("another")) is not None

@@ -143,7 +143,7 @@ def test_each_answer_has_its_own_word_and_every_series_is_there_from_the_start()
         Absent(): "absent",
         Valid(principal()): "valid",
         CannotTell("x"): "cannot_tell",
-        Flooded("x"): "held_up",
+        Flooded("x"): "rate_limited",
         **{Refused(reason, "key_1"): "refused" for reason in Reason},
     }
     metrics = AppMetrics()
