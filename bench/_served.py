@@ -1,15 +1,15 @@
-"""Apps in processes of their own, served by uvicorn on 127.0.0.1, and plain sockets to ask them over."""
+"""Apps in processes of their own, served by ``uvicorn`` on 127.0.0.1, and plain sockets to ask them over."""
 
 import os
 import re
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from ._turns import ROOT
+from ._turns import ROOT, borrow_from_tests
 
 START_SECONDS_MAX = 60
 END_OF_HEAD = b"\r\n\r\n"
@@ -17,41 +17,24 @@ END_OF_HEAD = b"\r\n\r\n"
 
 @contextmanager
 def served(factory: str, **environ: str) -> Iterator[tuple[str, int]]:
-    """The address of the app that ``factory`` (``module:name``) makes; it ends with the block.
+    """The address of the app that ``factory`` (``module:name``) makes, run by ``uvicorn`` as users run it.
 
     :param environ: variables for its process, besides this one's.
     """
-    with served_together([factory], **environ) as addresses:
-        yield addresses[0]
+    borrow_from_tests()
+    from support.processes import started
 
-
-@contextmanager
-def served_together(factories: Sequence[str], **environ: str) -> Iterator[list[tuple[str, int]]]:
-    """The addresses of several apps, all served by one process."""
-    with ExitStack() as open_ones:
-        listeners = [open_ones.enter_context(_listener()) for _ in factories]
-        descriptors = [listener.fileno() for listener in listeners]
-        command = [sys.executable, "-m", "bench._together"]
-        command += [f"{number}={factory}" for number, factory in zip(descriptors, factories, strict=True)]
-        process = subprocess.Popen(command, cwd=ROOT, pass_fds=descriptors, env={**os.environ, **environ})
-        try:
-            yield [listener.getsockname() for listener in listeners]
-        finally:
-            process.terminate()
-            process.wait(START_SECONDS_MAX)
-
-
-def _listener() -> socket.socket:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(256)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+    command = (sys.executable, "-m", "uvicorn", "--factory", "--host", "127.0.0.1", "--port", "0", factory)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        started(command, {**os.environ, **environ}, Path(folder), r"running on (http://\S+)", cwd=ROOT) as url,
+    ):
+        yield address_of(url)
 
 
 @contextmanager
 def connected(address: tuple[str, int], count: int, source: str | None = None) -> Iterator[list[socket.socket]]:
-    """So many kept-open connections. The listener queues them until the server is up.
+    """So many kept-open connections.
 
     :param source: the address they come from.
     """
@@ -98,21 +81,6 @@ def status_of_response(connection: socket.socket) -> int:
     while len(body) < length:
         body += _more(connection)
     return int(head[9:12])
-
-
-def requests_a_second(connections: list[socket.socket], request: bytes, end: bytes, times: int) -> float:
-    """How many requests a second are answered with one in flight on each connection; every answer is looked at."""
-    started = time.perf_counter()
-    for _ in range(times // len(connections)):
-        for connection in connections:
-            connection.sendall(request)
-        for connection in connections:
-            answer = b""
-            while not answer.endswith(end):
-                answer += _more(connection)
-            if answer[9:12] != b"200":
-                raise RuntimeError(f"a benchmark that measures refusals: {answer[:12]!r}")
-    return times // len(connections) * len(connections) / (time.perf_counter() - started)
 
 
 def _more(connection: socket.socket) -> bytes:

@@ -201,7 +201,7 @@ class Round:
         return median(self.spell.latencies)
 
 
-def _round(one: Contestant, load: Load, at_once: int, seconds: float) -> Round:
+def taken(one: Contestant, load: Load, at_once: int, seconds: float) -> Round:
     before, database_before = cpu_seconds(one.pid), _database_cpu(one)
     spell = load.spell(at_once, seconds)
     return Round(spell, cpu_seconds(one.pid) - before, _database_cpu(one) - database_before)
@@ -227,7 +227,7 @@ def compared(
         _check_alike_on(call, world, ours, twin)
     else:
         twin, sides = ours, {"ours": call.request, "twin": CALLS[call.over].request}
-    requests = [_requests(call, asking, world, side, turns) for side, asking in sides.items()]
+    requests = [requests_of(call, asking, world, side, turns) for side, asking in sides.items()]
     rounds: dict[int, tuple[list[Round], list[Round]]] = {at_once: ([], []) for at_once in durations.at_once}
     with ExitStack() as open_ones:
         loads = [
@@ -239,12 +239,12 @@ def compared(
         for at_once, (of_ours, of_twin) in rounds.items():
             for turn in range(durations.rounds if at_once == 1 else max(1, durations.rounds // 3)):
                 pair = [(ours, loads[0], of_ours), (twin, loads[1], of_twin)]
-                for one, load, taken in pair[:: 1 if turn % 2 else -1]:
-                    taken.append(_round(one, load, at_once, durations.seconds))
+                for one, load, rounds_of_one in pair[:: 1 if turn % 2 else -1]:
+                    rounds_of_one.append(taken(one, load, at_once, durations.seconds))
     return _row(call, rounds)
 
 
-def _requests(
+def requests_of(
     call: Call, asking: Callable[[World, str], bytes], world: World, side: str, turns: Turns
 ) -> Iterator[bytes]:
     """The bytes of one request after the other, prepared once for each caller."""

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import Measured, measured, missed, names, report
+from bench.__main__ import Measured, measured, merged, missed, names, report
 from bench.served import Durations
 
 TINY: dict[str, dict[str, Any]] = {
+    "capacity": {"tokens": (20, 30), "calls": ("introspect", "page-rest"), "rounds": 1},
     "first_verification": {"rounds": 1},
     "flood": {"rounds": 1, "requests": 20},
     "graphql_fields": {"rounds": {10: 1}},
     "graphql_walk": {"counts": (10,), "rounds": 1},
     "import_time": {"rounds": 1},
-    "over_http": {"rounds": 1, "processes": 1},
+    "memory": {"seconds": 0.05, "warm_up_seconds": 0.05},
+    "over_http": {"rounds": 1, "processes": 1, "seconds": 0.02},
     "protected_route": {"rounds": 1, "processes": 1},
     "served": {"durations": Durations(rounds=1, seconds=0.02, warm_up_seconds=0.02, at_once=(1, 2))},
     "token_page": {"rounds": 1, "many": 2_000},
@@ -55,6 +57,17 @@ def test_a_budget_that_is_missed_is_said() -> None:
     assert written.count("**Over budget:**") == 2
     assert "`python -m bench.one`" in written
     assert "**Not measured:** it broke" in written
+
+
+def test_sections_that_were_not_measured_again_stay_and_those_of_no_benchmark_go() -> None:
+    first = report({"flood": Measured([{"name": "a", "ratio": 1.0}]), "served": Measured()}, [1.0], datetime.now(UTC))
+    again = report({"served": Measured([{"name": "new", "ratio": 2.0}])}, [2.0], datetime.now(UTC))
+    whole = merged(first + "\n## gone\n\nold\n", again)
+    assert whole.count("# Measured\n") == 1
+    assert [line for line in whole.splitlines() if line.startswith("## ")] == ["## flood", "## served"]
+    assert "| a | 1.0 |" in whole
+    assert "| new | 2.0 |" in whole
+    assert merged(whole, again) == whole
 
 
 def test_one_that_takes_too_long_is_ended_and_said() -> None:
