@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from spacekey.resolvers.audit import actor_facts
 from spacekey.resolvers.create_token import Issued
 from spacekey.resolvers.token_view import TokenView
 
 from .moments import written
+from .response_models import Actor, ApiKey, NewApiKey
 
 CREATED = ("id", "name", "key", "permissions", "created_at")
 """What creating answers, exactly, when nothing but name and permissions is asked for."""
 
 
-def shown(view: TokenView) -> dict[str, Any]:
+def shown(view: TokenView) -> ApiKey:
     """Everything lists and pages show. There is no secret in it."""
     token = view.token
     return {
@@ -32,7 +33,7 @@ def shown(view: TokenView) -> dict[str, Any]:
         "workspace_id": token.workspace_id,
         "space_id": token.space_id,
         "created_at": written(token.created_at),
-        "created_by": actor_facts(token.created_by),
+        "created_by": cast("Actor", actor_facts(token.created_by)),
         "expires_at": written(token.expires_at),
         "last_used_at": written(token.last_used_at),
         "disabled_at": written(token.disabled_at),
@@ -44,10 +45,13 @@ def shown(view: TokenView) -> dict[str, Any]:
     }
 
 
-def created(issued: Issued, asked: Collection[str]) -> dict[str, Any]:
+def created(issued: Issued, asked: Collection[str]) -> NewApiKey:
     """A new key with its secret, shown here and never again; beside the five usual fields, those that were asked for.
 
     :param asked: names of the request's fields, and of further facts to show.
     """
-    facts = shown(issued.view) | {"key": issued.secret.reveal()}
-    return {name: facts[name] for name in CREATED} | {name: facts[name] for name in facts if name in asked}
+    facts: dict[str, Any] = {**shown(issued.view), "key": issued.secret.reveal()}
+    return cast(
+        "NewApiKey",
+        {name: facts[name] for name in CREATED} | {name: value for name, value in facts.items() if name in asked},
+    )

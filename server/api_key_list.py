@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from spacekey.domain.ids import SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest, TokenOrder
@@ -15,10 +15,11 @@ from .api_key import shown
 from .parts import known_caller, known_principal, parts_of
 from .request_models import ListApiKeys
 from .requests import an_id, query_of
+from .response_models import API_KEY_PAGE
 
 
 @requires("tokens:read")
-async def list_api_keys(request: Request) -> JSONResponse:
+async def list_api_keys(request: Request) -> Response:
     """``{"api_keys": […], "next": cursor or null}``; pass ``next`` as ``after`` for the following page."""
     query = query_of(request, ListApiKeys)
     workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
@@ -39,4 +40,4 @@ async def list_api_keys(request: Request) -> JSONResponse:
         space_id=None if query.space_id is None else an_id(query.space_id, SPACE, "space"),
     )
     following = page.cursors[-1] if page.has_next and page.cursors else None
-    return JSONResponse({"api_keys": [shown(view) for view in page.rows], "next": following})
+    return API_KEY_PAGE.response({"api_keys": [shown(view) for view in page.rows], "next": following})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
 from spacekey.domain.principal import Kind
@@ -24,28 +24,27 @@ from .moments import written
 from .parts import known_caller, known_principal, parts_of
 from .request_models import ChangeApiKey, CreateApiKey, NoQuery, RotateApiKey, Waiting
 from .requests import an_id, json_body, query_of
+from .response_models import API_KEY, CHANGED_API_KEY, NEW_API_KEY, NewApiKey
 
 
 @requires("tokens:create")
-async def create_api_key(request: Request) -> JSONResponse:
+async def create_api_key(request: Request) -> Response:
     """POST /api-keys → 201 with the secret, once."""
     body = await json_body(request, CreateApiKey)
     issued = await _create(request, body)
-    return JSONResponse(
-        created(issued, body.model_fields_set), 201, headers={"Location": f"/api/v1/api-keys/{issued.view.token.id}"}
-    )
+    return _issued(issued, created(issued, body.model_fields_set))
 
 
 @requires("tokens:read")
-async def show_api_key(request: Request) -> JSONResponse:
+async def show_api_key(request: Request) -> Response:
     """GET /api-keys/{id}"""
     query_of(request, NoQuery)
     view = await token_view(parts_of(request).system, known_caller(request), _key_id(request))
-    return JSONResponse(shown(view))
+    return API_KEY.response(shown(view))
 
 
 @requires(any_of("tokens:update", "tokens:disable"))
-async def change_api_key(request: Request) -> JSONResponse:
+async def change_api_key(request: Request) -> Response:
     """PATCH /api-keys/{id}: what is left out stays, null clears. ``disabled`` comes alone."""
     body = await json_body(request, ChangeApiKey)
     system, caller, wait = parts_of(request).system, known_caller(request), query_of(request, Waiting).wait
@@ -59,14 +58,14 @@ async def change_api_key(request: Request) -> JSONResponse:
 
 
 @requires("tokens:revoke")
-async def revoke_api_key(request: Request) -> JSONResponse:
+async def revoke_api_key(request: Request) -> Response:
     """DELETE /api-keys/{id}: revokes for good; the key stays in lists as revoked."""
     wait = query_of(request, Waiting).wait
     return _changed(await revoke_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
 
 
 @requires(*ROTATING)
-async def rotate_api_key(request: Request) -> JSONResponse:
+async def rotate_api_key(request: Request) -> Response:
     """POST /api-keys/{id}/rotate → 201 with the successor's secret, once. The body may be left out."""
     body = await json_body(request, RotateApiKey, optional=True)
     issued = await rotate_token(
@@ -78,8 +77,9 @@ async def rotate_api_key(request: Request) -> JSONResponse:
         expires_at=_expiry(request, body),
         wait=query_of(request, Waiting).wait,
     )
-    answer = created(issued, ("rotated_from", "expires_at")) | {"effective_at": written(issued.effective_at)}
-    return JSONResponse(answer, 201, headers={"Location": f"/api/v1/api-keys/{issued.view.token.id}"})
+    answer = created(issued, ("rotated_from", "expires_at"))
+    answer["effective_at"] = written(issued.effective_at)
+    return _issued(issued, answer)
 
 
 async def _create(request: Request, body: CreateApiKey) -> Issued:
@@ -120,8 +120,12 @@ def _expiry(request: Request, body: CreateApiKey | ChangeApiKey | RotateApiKey) 
     return asked_expiry(parts_of(request).system.clock(), body.expires_at, body.expires_in)
 
 
-def _changed(changed: Changed) -> JSONResponse:
-    return JSONResponse(shown(changed.view) | {"effective_at": written(changed.effective_at)})
+def _issued(issued: Issued, answer: NewApiKey) -> Response:
+    return NEW_API_KEY.response(answer, 201, {"Location": f"/api/v1/api-keys/{issued.view.token.id}"})
+
+
+def _changed(changed: Changed) -> Response:
+    return CHANGED_API_KEY.response({**shown(changed.view), "effective_at": written(changed.effective_at)})
 
 
 def _key_id(request: Request) -> str:

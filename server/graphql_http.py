@@ -26,10 +26,11 @@ from spacekey.schema.context import context_of
 from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, rate_limited
 
 from .body import JSON_TYPE, BadBody
-from .graphql_request import GraphQLRequest, graphql_request
+from .graphql_request import graphql_request
 from .limits import budget_of
 from .parts import facts_of, parts_of, principal_of
 from .refusals import REALM
+from .request_models import GraphQLRequest
 from .session_cookie import CookieSession
 
 ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))

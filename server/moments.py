@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import overload
 
 from spacekey.resolvers.validate import parse_moment, unreadable_moment
 
 
+@overload
+def written(moment: datetime) -> str: ...
+
+
+@overload
+def written(moment: datetime | None) -> str | None: ...
+
+
 def written(moment: datetime | None) -> str | None:
-    """``2026-11-22T03:05:41.123Z``."""
+    """Return a time as ``2026-11-22T03:05:41.123Z``."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def read_moment(field: str, value: object) -> datetime:

@@ -24,6 +24,8 @@ from .body import BadBody, form_fields
 from .client_auth import check_client
 from .parts import known_caller, known_principal, parts_of
 from .request_log import request_id_of
+from .request_models import IntrospectionForm, TokenForm
+from .requests import validated
 
 INACTIVE = {"active": False}
 """All that is said of whatever is not good or not the caller's business (RFC 7662 §2.2)."""
@@ -40,7 +42,7 @@ async def introspect_token(request: Request) -> JSONResponse:
     them the sender is unknown, and never the asking app. Only refusals of tokens within the app's authority are noted.
     (RFC 7662 §2.1 lets a server take parameters of its own.)
     """
-    secret, fields = await _token(request)
+    secret, fields = await _token(request, IntrospectionForm)
     environment, used_in = _environment(fields, "environment"), _environment(fields, "used_in")
     parts, caller = parts_of(request), known_caller(request)
     try:
@@ -88,7 +90,7 @@ async def revoke_presented(request: Request) -> Response:
 
     One that is refused and revokes itself is :class:`~spacekey.server.client_auth.ClientAuthentication`'s to answer.
     """
-    secret, _ = await _token(request)
+    secret, _ = await _token(request, TokenForm)
     if parse(secret) is not None:
         with suppress(NotFound):  # after T, as long as a revocation takes
             await revoke_secret(parts_of(request).system, known_caller(request), secret)
@@ -131,10 +133,12 @@ def _environment(fields: Mapping[str, str], field: str) -> str | None:
     return environment
 
 
-async def _token(request: Request) -> tuple[Secret, dict[str, str]]:
+async def _token(request: Request, form: type[TokenForm]) -> tuple[Secret, dict[str, str]]:
     """The ``token`` of the form, and the form. The hint is not needed; other fields are ignored, as the RFCs ask."""
     check_client(request)
     fields = await form_fields(request)
-    if not fields.get("token"):
-        raise BadBody(400, "invalid_request", "The form needs the field 'token'.")
-    return Secret(fields["token"]), fields
+    try:
+        return Secret(validated(form, fields).token), fields
+    except InvalidInput as error:
+        reason = "The form needs the field 'token'." if error.field == "token" else error.reason
+        raise BadBody(400, "invalid_request", reason) from None

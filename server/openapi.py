@@ -1,25 +1,98 @@
-"""The REST API described for machines (OpenAPI 3.1): written by hand, held against the routes by a test."""
+"""The REST API described for machines (OpenAPI 3.1), from the operations that the app routes and their models."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
 
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, NoDefault
+from pydantic_core import core_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from spacekey.domain.unset import UNSET
+from spacekey.middleware import public
+
+from .body import JSON_TYPE
 from .metrics import build_version
-from .openapi_schemas import SCHEMAS, reference
+from .request_models import NoQuery
+from .requests import RequestModel
+from .response_models import Answer, GraphQLResult, OAuthError, Problem
 
 Json = dict[str, Any]
+Callers = Literal["tokens and people", "oauth clients", "graphql", "everyone"]
+PROBLEM_TYPE = "application/problem+json"
+GRAPHQL_TYPES = (JSON_TYPE, "application/graphql-response+json")
 
-_WAIT: Json = {
-    "name": "wait",
-    "in": "query",
-    "description": "false answers at once, with effective_at in the future where other processes may cache.",
-    "schema": {"type": "boolean", "default": True},
-}
+_REFERENCE = "#/components/schemas/{model}"
 _ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^key_"}}
+_SECURITY: dict[Callers, list[Json]] = {
+    "oauth clients": [{"token": []}, {"client": []}, {}],
+    "graphql": [{}, {"token": []}, {"session": []}],
+    "everyone": [],
+}
+_ERRORS: dict[Callers, str] = {"oauth clients": "OAuthError", "graphql": "GraphQLError"}
 
 
-def document() -> Json:
-    """The OpenAPI document."""
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one address: what the app routes and the document describes.
+
+    :param name: the operation's id, such as ``createApiKey``.
+    :param endpoint: None for an endpoint that is made with the app.
+    :param answer: what is answered if all is well, in one of ``media``; None for an answer without a body.
+    :param refusals: the statuses of errors that clients should expect; others may come as the same kind of document.
+    :param body: what is read from the body, of type ``body_media``.
+    :param callers: who may call it, which also decides what errors look like.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    endpoint: Callable[..., Any] | None
+    answer: Answer[Any] | None
+    status: int = 200
+    media: Sequence[str] = (JSON_TYPE,)
+    refusals: Sequence[int] = ()
+    query: type[RequestModel] = NoQuery
+    body: type[RequestModel] | None = None
+    body_media: str = JSON_TYPE
+    body_required: bool = True
+    callers: Callers = "tokens and people"
+
+
+@dataclass(frozen=True, slots=True)
+class _Schemas:
+    """The JSON schemas of all models, with a reference for each."""
+
+    components: Json
+    references: Mapping[Any, Json]
+
+
+class _Generator(GenerateJsonSchema):
+    """Names without titles, and no defaults that only stand for "left out"."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Say no: a title that repeats the name tells nothing."""
+        return False
+
+    def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
+        """Return the default that clients see."""
+        default = super().get_default_value(schema)
+        return NoDefault if default is None or default is UNSET else default
+
+
+def document(operations: Sequence[Operation]) -> Json:
+    """Return the OpenAPI document of these operations."""
+    schemas = _schemas(operations)
+    paths: Json = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -28,23 +101,9 @@ def document() -> Json:
             "description": "Create, edit, rotate and revoke API tokens, and ask whether a token is valid.",
         },
         "security": [{"token": []}, {"session": []}],
-        "paths": {
-            "/api/v1/api-keys": {"get": _list(), "post": _create()},
-            "/api/v1/api-keys/{id}": {"get": _show(), "patch": _change(), "delete": _revoke()},
-            "/api/v1/api-keys/{id}/rotate": {"post": _rotate()},
-            "/api/v1/introspect": {"post": _introspect()},
-            "/api/v1/introspect/batch": {"post": _introspect_batch()},
-            "/api/v1/revoke": {"post": _revoke_presented()},
-            "/api/v1/self": {"get": _operation("self", "Who the caller is", {"200": _json("Principal")}, (401,))},
-            "/api/v1/usage": {"post": _usage()},
-            "/api/v1/openapi.json": {"get": _open("openapi", "This document", "application/json")},
-            "/graphql": {"post": _graphql()},
-            "/healthz": {"get": _open("healthz", "Whether the process lives", "application/json")},
-            "/readyz": {"get": _open("readyz", "Whether the store answers", "application/json", 503)},
-            "/metrics": {"get": _open("metrics", "Counters for Prometheus", "text/plain")},
-        },
+        "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": schemas.components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token, such as sp_live_…"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "__Host-spacekey"},
@@ -55,156 +114,93 @@ def document() -> Json:
                 },
             },
             "responses": {
-                "Problem": {"description": "What is wrong (RFC 9457).", "content": _problem()},
-                "OAuthError": {"description": "What is wrong (RFC 6749 §5.2).", "content": _oauth_error()},
+                "Problem": {
+                    "description": "What is wrong (RFC 9457).",
+                    "content": {PROBLEM_TYPE: {"schema": schemas.references[Problem]}},
+                },
+                "OAuthError": {
+                    "description": "What is wrong (RFC 6749 §5.2).",
+                    "content": {JSON_TYPE: {"schema": schemas.references[OAuthError]}},
+                },
+                "GraphQLError": {
+                    "description": "What is wrong, by GraphQL or before it.",
+                    "content": {
+                        PROBLEM_TYPE: {"schema": schemas.references[Problem]},
+                        **{media: {"schema": schemas.references[GraphQLResult]} for media in GRAPHQL_TYPES},
+                    },
+                },
             },
         },
     }
 
 
-def _list() -> Json:
-    parameters = [
-        {"name": name, "in": "query", "schema": schema}
-        for name, schema in (
-            ("workspace_id", {"type": "string"}),
-            ("space_id", {"type": "string"}),
-            ("status", {"type": "string", "description": "Any of active, disabled, expired, revoked, by commas."}),
-            ("environment", {"enum": ["live", "test"]}),
-            ("created_by", {"type": "string", "description": "The id of the person or token that made them."}),
-            ("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
-            ("after", {"type": "string", "description": "The 'next' of the page before."}),
-        )
-    ]
-    answer = {"200": _json("ApiKeyPage")}
-    return _operation("listApiKeys", "A page of keys, newest first", answer, (400, 401, 403, 404, 422), parameters)
+def openapi_endpoint(operations: Sequence[Operation]) -> Callable[[Request], Any]:
+    """Return the endpoint of ``GET /api/v1/openapi.json``; the document is made when it is first asked for."""
+
+    @cache
+    def text() -> str:
+        return json.dumps(document(operations), ensure_ascii=False, separators=(",", ":"))
+
+    @public
+    async def openapi(_request: Request) -> Response:
+        return Response(text(), media_type=JSON_TYPE)
+
+    return openapi
 
 
-def _create() -> Json:
-    operation = _operation(
-        "createApiKey",
-        "Create a key; its secret is shown here only",
-        {"201": _json("NewApiKey")},
-        (400, 401, 403, 404, 413, 415, 422),
+def _schemas(operations: Sequence[Operation]) -> _Schemas:
+    read = {one.body for one in operations if one.body is not None}
+    written: dict[Any, TypeAdapter[Any]] = {
+        one.answer.kind: one.answer.adapter for one in operations if one.answer is not None
+    } | {kind: TypeAdapter(kind) for kind in (Problem, OAuthError, GraphQLResult)}
+    found, definitions = TypeAdapter.json_schemas(
+        [
+            *((model, "validation", TypeAdapter(model)) for model in sorted(read, key=lambda model: model.__name__)),
+            *((kind, "serialization", adapter) for kind, adapter in written.items()),
+        ],
+        ref_template=_REFERENCE,
+        schema_generator=_Generator,
     )
-    return operation | {"requestBody": _body("CreateApiKey")}
+    return _Schemas(definitions["$defs"], {kind: schema for (kind, _), schema in found.items()})
 
 
-def _show() -> Json:
-    return _operation("showApiKey", "One key", {"200": _json("ApiKey")}, (400, 401, 403, 404), [_ID])
-
-
-def _change() -> Json:
-    operation = _operation(
-        "changeApiKey",
-        "Edit a key, or disable or enable it",
-        {"200": _json("ApiKey")},
-        (400, 401, 403, 404, 409, 413, 415, 422),
-        [_ID, _WAIT],
-    )
-    return operation | {"requestBody": _body("ChangeApiKey")}
-
-
-def _revoke() -> Json:
-    summary = "Revoke a key for good; it stays in lists as revoked"
-    return _operation("revokeApiKey", summary, {"200": _json("ApiKey")}, (400, 401, 403, 404), [_ID, _WAIT])
-
-
-def _rotate() -> Json:
-    operation = _operation(
-        "rotateApiKey",
-        "Make a successor; the old key ends after a grace; needs tokens:create and tokens:revoke",
-        {"201": _json("NewApiKey")},
-        (400, 401, 403, 404, 409, 415, 422),
-        [_ID, _WAIT],
-    )
-    return operation | {"requestBody": _body("RotateApiKey", required=False)}
-
-
-def _introspect() -> Json:
-    operation = _operation(
-        "introspect",
-        "Whether a token is valid (RFC 7662); needs tokens:introspect",
-        {"200": _json("Introspection")},
-        (400, 401, 403, 415),
-    )
-    return _for_oauth_clients(operation | {"requestBody": _form("IntrospectionForm")})
-
-
-def _introspect_batch() -> Json:
-    operation = _operation(
-        "introspectBatch",
-        "Whether each of up to 1,000 tokens is valid, and what changed since a version; needs tokens:introspect",
-        {"200": _json("IntrospectionResults")},
-        (400, 401, 403, 413, 415, 422, 503),
-    )
-    return _for_oauth_clients(operation | {"requestBody": _body("IntrospectionBatch")})
-
-
-def _revoke_presented() -> Json:
-    done = {"200": {"description": "It is not valid any more, or never was."}}
-    operation = _operation(
-        "revoke", "Revoke a token by its secret (RFC 7009); a token can revoke itself", done, (400, 401, 403, 415)
-    )
-    return _for_oauth_clients(operation | {"requestBody": _form("TokenForm")})
-
-
-def _for_oauth_clients(operation: Json) -> Json:
-    """An OAuth endpoint: its clients authenticate in three ways and read their own kind of error."""
-    error = {"$ref": "#/components/responses/OAuthError"}
-    responses = {status: answer if status == "200" else error for status, answer in operation["responses"].items()}
-    return operation | {"responses": responses, "security": [{"token": []}, {"client": []}, {}]}
-
-
-def _usage() -> Json:
-    operation = _operation(
-        "addUsage",
-        "Report usage counted elsewhere; needs tokens:introspect",
-        {"200": _json("Accepted")},
-        (400, 401, 403, 413, 415, 422),
-    )
-    return operation | {"requestBody": _body("Usage")}
-
-
-def _graphql() -> Json:
-    content = {
-        media: {"schema": {"type": "object"}} for media in ("application/json", "application/graphql-response+json")
+def _described(operation: Operation, schemas: _Schemas) -> Json:
+    error = {"$ref": f"#/components/responses/{_ERRORS.get(operation.callers, 'Problem')}"}
+    answer: Json = {"description": "Done."}
+    if operation.answer is not None:
+        schema = schemas.references[operation.answer.kind]
+        answer["content"] = {media: {"schema": schema} for media in operation.media}
+    described: Json = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [*([_ID] if "{id}" in operation.path else []), *_parameters(operation.query)],
+        "responses": {
+            str(operation.status): answer,
+            **{str(status): error for status in operation.refusals},
+            "default": error,
+        },
     }
-    answers: Json = {"200": {"description": "The result.", "content": content}}
-    operation = _operation("graphql", "The GraphQL API", answers, (401,))
-    return operation | {"requestBody": _body("GraphQLRequest"), "security": [{}, {"token": []}, {"session": []}]}
+    if operation.body is not None:
+        content = {operation.body_media: {"schema": schemas.references[operation.body]}}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
+    if operation.callers in _SECURITY:
+        described["security"] = _SECURITY[operation.callers]
+    return described
 
 
-def _open(name: str, summary: str, media: str, *refusals: int) -> Json:
-    schema = {"type": "string"} if media == "text/plain" else {"type": "object"}
-    answer: Json = {"200": {"description": summary, "content": {media: {"schema": schema}}}}
-    operation = _operation(name, summary, answer, refusals) | {"security": []}
-    del operation["responses"]["default"]
-    return operation
-
-
-def _operation(
-    name: str, summary: str, answers: Json, refusals: tuple[int, ...], parameters: list[Json] | None = None
-) -> Json:
-    problem = {"$ref": "#/components/responses/Problem"}
-    responses = answers | {str(status): problem for status in refusals} | {"default": problem}
-    return {"operationId": name, "summary": summary, "parameters": parameters or [], "responses": responses}
-
-
-def _json(name: str) -> Json:
-    return {"description": "Done.", "content": {"application/json": {"schema": reference(name)}}}
-
-
-def _problem() -> Json:
-    return {"application/problem+json": {"schema": reference("Problem")}}
-
-
-def _oauth_error() -> Json:
-    return {"application/json": {"schema": reference("OAuthError")}}
-
-
-def _body(name: str, *, required: bool = True) -> Json:
-    return {"required": required, "content": {"application/json": {"schema": reference(name)}}}
-
-
-def _form(name: str) -> Json:
-    return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": reference(name)}}}
+def _parameters(query: type[RequestModel]) -> list[Json]:
+    """Return the parameters of a query; lists are written with commas (``style: form`` without ``explode``)."""
+    shape = query.model_json_schema(schema_generator=_Generator)
+    parameters: list[Json] = []
+    for name, schema in shape.get("properties", {}).items():
+        text = {key: value for key, value in schema.items() if key not in ("anyOf", "description")}
+        given = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+        parameter: Json = {"name": name, "in": "query", "schema": text if not given else text | given[0]}
+        if name in shape.get("required", ()):
+            parameter["required"] = True
+        if "description" in schema:
+            parameter["description"] = schema["description"]
+        if parameter["schema"].get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+        parameters.append(parameter)
+    return parameters

@@ -26,7 +26,7 @@ from spacekey.resolvers.validate import (
     unknown,
 )
 
-from .requests import LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable
+from .requests import FormModel, LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable
 
 USED_SCOPES_MAX = 1_000
 IP_LENGTH_MAX = 64
@@ -40,6 +40,13 @@ def _environment(value: object) -> str:
     if value not in ENVIRONMENTS:
         raise InvalidInput("environment", unknown("environment", value, ENVIRONMENTS))
     return value
+
+
+def _app_environment(value: object) -> str:
+    if value not in ENVIRONMENTS:
+        known = " or ".join(f"'{one}'" for one in ENVIRONMENTS)
+        raise InvalidInput("environment", f"There is no such environment; write {known}, or leave it out.")
+    return str(value)
 
 
 def _statuses(value: Any) -> frozenset[Status]:
@@ -189,11 +196,50 @@ class AskedToken(RequestModel):
 
 
 class IntrospectionBatch(RequestModel):
-    """Tokens to ask about. The entries are validated one by one, so that a fault can be told with its place."""
+    """Tokens to ask about."""
 
-    tokens: Annotated[
-        list[Any],
-        Field(min_length=1, max_length=INTROSPECTED_MAX),
-        Reason(f"Must be a list of 1 to {INTROSPECTED_MAX} objects."),
-    ]
+    tokens: Annotated[list[AskedToken], FailFast(), Field(min_length=1, max_length=INTROSPECTED_MAX)]
     environment: Annotated[Environment | None, Field(description="Where the asking app runs.")] = None
+
+
+ClientId = Annotated[
+    str, Field(description="The token's id, or the introspector's name, that authenticates the caller.")
+]
+ClientSecret = Annotated[str, Field(description="Its secret, where it is not sent in a header.")]
+AppEnvironment = Annotated[
+    str,
+    BeforeValidator(refusable(_app_environment)),
+    WithJsonSchema(ONE_ENVIRONMENT),
+]
+
+
+class TokenForm(FormModel):
+    """A token, by its secret."""
+
+    token: Annotated[str, Field(min_length=1)]
+    token_type_hint: LeftOut[str] = UNSET
+    client_id: LeftOut[ClientId] = UNSET
+    client_secret: LeftOut[ClientSecret] = UNSET
+
+
+class IntrospectionForm(TokenForm):
+    """A token, by its secret, and where it was presented."""
+
+    environment: Annotated[LeftOut[AppEnvironment], Field(description="Where the asking app runs.")] = UNSET
+    used_in: Annotated[
+        LeftOut[AppEnvironment],
+        Field(description="The same, of an app that refuses tokens of another environment by itself."),
+    ] = UNSET
+    client_ip: Annotated[LeftOut[str], Field(description="Who sent the token to the asking app, by its word.")] = UNSET
+    client_user_agent: LeftOut[str] = UNSET
+
+
+class GraphQLRequest(RequestModel):
+    """One operation (GraphQL over HTTP, "Request Parameters")."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: Annotated[str | None, Field(alias="operationName")] = None
+    extensions: dict[str, Any] | None = None

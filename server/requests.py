@@ -38,8 +38,10 @@ _REASONS = {
     "missing": "Is required.",
     "string_type": "Must be a string.",
     "bool_type": "Must be true or false.",
+    "dict_type": "Must be an object.",
     "list_type": "Must be a list of objects.",
-    "model_type": "Must be a list of objects.",
+    "model_type": "Must be an object.",
+    "too_short": "Send at least {min_length}.",
     "too_long": "Send at most {max_length} at once.",
 }
 """Pydantic's error types → our words; every other type has its reason from where it was raised."""
@@ -143,9 +145,9 @@ def an_id(value: str, prefix: str, what: str) -> str:
 def _invalid_input(error: ValidationError) -> InvalidInput:
     first = error.errors(include_url=False, include_input=False)[0]
     context = first.get("ctx", {})
-    field = context.get("field") or next((one for one in reversed(first["loc"]) if isinstance(one, str)), "")
+    place = [str(one) for one in first["loc"]] + ([context["field"]] if "field" in context else [])
     reason = _REASONS.get(first["type"], first["msg"])
-    return InvalidInput(str(field), reason.format_map(context) if first["type"] in _REASONS else reason)
+    return InvalidInput(".".join(place), reason.format_map(context) if first["type"] in _REASONS else reason)
 
 
 @dataclass(frozen=True, slots=True)

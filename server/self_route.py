@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from spacekey.middleware import requires
 from spacekey.resolvers.addresses import plain_name
@@ -11,15 +11,16 @@ from spacekey.resolvers.caller import RequestFacts, caller_of
 
 from .moments import written
 from .parts import known_principal
+from .response_models import PRINCIPAL
 
 
 @requires()
-async def show_self(request: Request) -> JSONResponse:
+async def show_self(request: Request) -> Response:
     """A token's own facts, or a member's with the union of scopes over their workspaces."""
     principal = known_principal(request)
     name, _ = plain_name(caller_of(principal, RequestFacts()).actor)
     limit = principal.limit
-    return JSONResponse(
+    return PRINCIPAL.response(
         {
             "id": principal.id,
             "kind": principal.kind.value,

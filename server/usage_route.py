@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET
@@ -14,12 +14,13 @@ from spacekey.resolvers.report_usage import BatchName, report_usage
 from .parts import known_caller, parts_of
 from .request_models import Usage, Use
 from .requests import json_body
+from .response_models import ACCEPTED, Accepted
 
 USAGE_BYTES_MAX = 1_048_576
 
 
 @requires("tokens:introspect", cost=0)
-async def add_usage(request: Request) -> JSONResponse:
+async def add_usage(request: Request) -> Response:
     """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out.
 
     So are rows of more than 7 days ago, whose requests are told as ``requests_too_old`` when there are any.
@@ -28,8 +29,10 @@ async def add_usage(request: Request) -> JSONResponse:
     body = await json_body(request, Usage, bytes_max=USAGE_BYTES_MAX)
     uses = [_use(row) for row in body.uses]
     done = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
-    too_old = {"requests_too_old": done.requests_too_old} if done.requests_too_old else {}
-    return JSONResponse({"accepted": done.kept_rows, **too_old})
+    answer: Accepted = {"accepted": done.kept_rows}
+    if done.requests_too_old:
+        answer["requests_too_old"] = done.requests_too_old
+    return ACCEPTED.response(answer)
 
 
 def _name(body: Usage) -> BatchName | None:

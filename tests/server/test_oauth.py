@@ -160,13 +160,13 @@ async def test_reported_usage_is_added_to_own_tokens_and_left_out_for_others(dat
 
 BAD_USE: list[tuple[Any, str]] = [
     ({"uses": "x"}, "uses"),
-    ({"uses": [1]}, "uses"),
+    ({"uses": [1]}, "uses.0"),
     ({}, "uses"),
-    ({"uses": [{"at": "2026-06-01T11:30:00Z"}]}, "token_id"),
-    ({"uses": [{"token_id": "key_1"}]}, "at"),
-    ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z", "allowed": -1}]}, "allowed"),
-    ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z", "allowed": True}]}, "allowed"),
-    ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z", "alowed": 1}]}, "alowed"),
+    ({"uses": [{"at": "2026-06-01T11:30:00Z"}]}, "uses.0.token_id"),
+    ({"uses": [{"token_id": "key_1"}]}, "uses.0.at"),
+    ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z", "allowed": -1}]}, "uses.0.allowed"),
+    ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z", "allowed": True}]}, "uses.0.allowed"),
+    ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z", "alowed": 1}]}, "uses.0.alowed"),
     ({"uses": [{"token_id": "key_1", "at": "2026-06-01T11:30:00Z"}] * 1_001}, "uses"),
 ]
 

@@ -1,90 +1,121 @@
-"""The OpenAPI document is about the routes there are, and the answers are what it says."""
+"""The OpenAPI document is about the operations there are, and what it says of requests is what is read.
+
+That every answer is as declared, :func:`support.openapi.check_answer` holds for each request of the suite.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from spacekey.models.store import SQLITE
-from spacekey.schema.build import build_schema
-from spacekey.server.openapi import document
-from spacekey.server.openapi_schemas import SCHEMAS
-from spacekey.server.request_models import (
-    INTROSPECTED_MAX,
-    AskedToken,
-    ChangeApiKey,
-    CreateApiKey,
-    IntrospectionBatch,
-    ListApiKeys,
-    RotateApiKey,
-    Usage,
-    Use,
-)
-from spacekey.server.routes import build_routes
-from support.server import bearer, served
+from spacekey.domain.refusal import InvalidInput
+from spacekey.server.app import build_app
+from spacekey.server.body import FORM_TYPE, JSON_TYPE
+from spacekey.server.dashboard import dashboard_routes
+from spacekey.server.graphiql import graphiql_routes
+from spacekey.server.openapi import Operation
+from spacekey.server.requests import validated
+from spacekey.server.routes import OPERATIONS
+from spacekey.server.settings import Settings
+from support.openapi import api_document, check_answer, validator, values
+
+BODIES = [one for one in OPERATIONS if one.body is not None]
 
 
-def test_every_route_is_described_and_nothing_else_is() -> None:
-    routes = {
+def test_every_operation_of_the_app_is_described_and_nothing_else_is(tmp_path: Any) -> None:
+    app = build_app(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/s.db", graphiql=True))
+    pages = {route.path for route in [*dashboard_routes(), *graphiql_routes()] if isinstance(route, Route)}
+    routed = {
         (method.lower(), route.path)
-        for route in build_routes(build_schema())
-        if isinstance(route, Route) and route.path.startswith(("/api/", "/graphql", "/healthz", "/readyz", "/metrics"))
+        for route in app.routes
+        if isinstance(route, Route) and route.path not in pages
         for method in route.methods or ()
         if method != "HEAD"
     }
-    described = {(method, path) for path, item in document()["paths"].items() for method in item}
-    assert described == routes
+    described = {(method, path) for path, item in api_document()["paths"].items() for method in item}
+    assert described == routed
+
+
+def test_the_document_is_openapi_3_1() -> None:
+    assert list(OpenAPIV31SpecValidator(api_document()).iter_errors()) == []
 
 
 def test_operations_are_named_once_and_every_reference_leads_somewhere() -> None:
-    text = repr(document())
+    text = repr(api_document())
     for reference in re.findall(r"#/components/([a-z]+)/(\w+)", text, re.IGNORECASE):
-        assert reference[1] in document()["components"][reference[0]], reference
-    names = [operation["operationId"] for item in document()["paths"].values() for operation in item.values()]
+        assert reference[1] in api_document()["components"][reference[0]], reference
+    names = [one.name for one in OPERATIONS]
     assert len(names) == len(set(names))
-    unused = {name for name in SCHEMAS if f"schemas/{name}'" not in text}
+    unused = {name for name in api_document()["components"]["schemas"] if f"schemas/{name}'" not in text}
     assert unused == set()
 
 
-def test_the_documented_fields_are_those_the_routes_take() -> None:
-    for model in (CreateApiKey, ChangeApiKey, RotateApiKey, Usage):
-        assert set(SCHEMAS[model.__name__]["properties"]) == set(model.model_fields)
-    assert set(SCHEMAS["Usage"]["properties"]["uses"]["items"]["properties"]) == set(Use.model_fields)
-    asked = SCHEMAS["IntrospectionBatch"]["properties"]
-    assert set(asked) == set(IntrospectionBatch.model_fields)
-    assert set(asked["tokens"]["items"]["properties"]) == set(AskedToken.model_fields)
-    assert asked["tokens"]["maxItems"] == INTROSPECTED_MAX
-    parameters = document()["paths"]["/api/v1/api-keys"]["get"]["parameters"]
-    assert [one["name"] for one in parameters] == list(ListApiKeys.model_fields)
+@pytest.mark.parametrize("operation", BODIES, ids=lambda one: one.name)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_every_body_of_the_schema_is_taken_by_the_model(operation: Operation, data: st.DataObject) -> None:
+    assert operation.body is not None
+    body = data.draw(values({"$ref": _reference(operation)}))
+    assert validator({"$ref": _reference(operation)}, closed=False).is_valid(body)
+    validated(operation.body, body)
 
 
-@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
-async def test_answers_have_exactly_the_documented_members(database_url: str) -> None:
-    async with served(database_url) as server:
-        workspace = await server.world.workspace("spooled")
-        scopes = ("jobs:read", "tokens:read", "tokens:create", "tokens:introspect", "tokens:update", "tokens:revoke")
-        token_id, admin = await server.token(workspace.id, *scopes)
-        client, who = server.client, bearer(admin)
-        key = (await client.get(f"/api/v1/api-keys/{token_id}", headers=who)).json()
-        _matches("ApiKey", key)
-        page = (await client.get("/api/v1/api-keys", headers=who)).json()
-        _matches("ApiKeyPage", page)
-        edited = await client.patch(f"/api/v1/api-keys/{token_id}", json={"name": "n"}, headers=who)
-        _matches("ApiKey", edited.json())
-        rotated = await client.post(f"/api/v1/api-keys/{token_id}/rotate", headers=who)
-        _matches("NewApiKey", rotated.json())
-        _matches("Principal", (await client.get("/api/v1/self", headers=who)).json())
-        _matches("Problem", (await client.get("/api/v1/self")).json())
-        _matches("Problem", (await client.get("/api/v1/api-keys?limit=0", headers=who)).json())
-        told = await client.post("/api/v1/introspect", data={"token": admin}, headers=who)
-        _matches("Introspection", told.json())
-        used = await client.post("/api/v1/usage", json={"uses": []}, headers=who)
-        _matches("Accepted", used.json())
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-2, 3),
+        st.sampled_from([2**31 - 1, 2**31, 604_800, 604_801, 10**9, 10**9 + 1, 2**53, 10**30]),
+        st.sampled_from([0.5, -1e300]),
+        st.sampled_from(["", "a", "live", "Live", "true", "2030-01-31T12:00:00Z", "2030-01-31", "30000"]),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "at", "token_id"]), inner),
+    max_leaves=4,
+)
 
 
-def _matches(name: str, answer: dict[str, Any]) -> None:
-    schema = SCHEMAS[name]
-    assert set(schema.get("required", ())) <= set(answer) <= set(schema["properties"]), (name, answer)
+@pytest.mark.parametrize("operation", BODIES, ids=lambda one: one.name)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_the_model_takes_what_the_schema_allows_and_nothing_else(operation: Operation, data: st.DataObject) -> None:
+    assert operation.body is not None
+    known = [field.alias or name for name, field in operation.body.model_fields.items()]
+    sent = st.text(max_size=3) if operation.body_media == FORM_TYPE else VALUES
+    body = data.draw(st.dictionaries(st.sampled_from([*known, *known, "unheard"]), sent, max_size=5))
+    try:
+        validated(operation.body, body)
+    except InvalidInput:
+        taken = False
+    else:
+        taken = True
+    assert validator({"$ref": _reference(operation)}, closed=False).is_valid(body) is taken, body
+
+
+@pytest.mark.parametrize(
+    ("media", "status", "body"),
+    [
+        (JSON_TYPE, 200, b'{"api_keys": []}'),
+        (JSON_TYPE, 200, b'{"api_keys": [], "next": null, "more": 1}'),
+        (JSON_TYPE, 200, b'{"api_keys": [{"id": "key_1"}], "next": null}'),
+        ("text/html", 200, b"{}"),
+        (JSON_TYPE, 422, b'{"error": "x"}'),
+        ("application/problem+json", 422, b'{"detail": "x"}'),
+    ],
+)
+async def test_an_answer_that_is_not_declared_is_seen(media: str, status: int, body: bytes) -> None:
+    request = httpx.Request("GET", "http://testserver/api/v1/api-keys")
+    with pytest.raises(AssertionError, match="api-keys"):
+        await check_answer(httpx.Response(status, headers={"content-type": media}, content=body, request=request))
+
+
+def _reference(operation: Operation) -> str:
+    item = api_document()["paths"][operation.path][operation.method.lower()]
+    found: str = item["requestBody"]["content"][operation.body_media]["schema"]["$ref"]
+    return found

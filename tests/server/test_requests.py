@@ -13,6 +13,7 @@ from spacekey.domain.unset import UNSET
 from spacekey.server.request_models import (
     ChangeApiKey,
     CreateApiKey,
+    IntrospectionBatch,
     ListApiKeys,
     NoQuery,
     RotateApiKey,
@@ -67,11 +68,12 @@ REFUSED: list[tuple[type[RequestModel], dict[str, Any], str, str]] = [
     (NoQuery, {"wait": "true"}, "wait", "There is no such field."),
     (Usage, {}, "uses", "Is required."),
     (Usage, {"uses": {}}, "uses", "Must be a list of objects."),
-    (Usage, {"uses": [USE, 1]}, "uses", "Must be a list of objects."),
+    (Usage, {"uses": [USE, 1]}, "uses.1", "Must be an object."),
     (Usage, {"uses": [USE] * 1_001}, "uses", "Send at most 1000 at once."),
-    (Usage, {"uses": [USE, {"at": AT}]}, "token_id", "Is required."),
-    (Usage, {"uses": [USE, USE | {"alowed": 1}]}, "alowed", "There is no such field. Did you mean 'allowed'?"),
-    (Usage, {"uses": [USE | {"scopes": None}]}, "scopes", "Must be a list of at most 1000 strings."),
+    (Usage, {"uses": [USE, {"at": AT}]}, "uses.1.token_id", "Is required."),
+    (Usage, {"uses": [USE, USE | {"alowed": 1}]}, "uses.1.alowed", "There is no such field. Did you mean 'allowed'?"),
+    (Usage, {"uses": [USE | {"scopes": None}]}, "uses.0.scopes", "Must be a list of at most 1000 strings."),
+    (IntrospectionBatch, {"tokens": []}, "tokens", "Send at least 1."),
     (Usage, {"uses": [], "number": None}, "number", "Must be a whole number from 1 to 9007199254740991."),
 ]
 

@@ -24,6 +24,7 @@ from spacekey.server.serve import address_of, listening_socket, server_config
 from spacekey.server.session_cookie import COOKIE
 from spacekey.server.settings import Settings
 
+from .openapi import check_answer
 from .world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 ORIGIN = "http://testserver"
@@ -71,14 +72,18 @@ def bearer(secret: str | Secret) -> dict[str, str]:
 async def served(
     database_url: str, *, settings: Settings | None = None, schema: strawberry.Schema | None = None
 ) -> AsyncIterator[Served]:
-    """The app with its lifespan run, over ASGI."""
+    """The app with its lifespan run, over ASGI. Every answer is held to the OpenAPI document."""
     chosen = settings or Settings(database_url=database_url, anonymous_cpu_ms_burst=60_000)
     store = Store(database_url)
     world = make_world(store, staleness_seconds=default_staleness(store))
     parts = build_parts(chosen, world.system)
     app = build_app(chosen, parts=parts, schema=schema)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+    hooks = {"response": [check_answer]}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=ORIGIN, event_hooks=hooks) as client,
+    ):
         yield Served(client, world, parts, app)
 
 

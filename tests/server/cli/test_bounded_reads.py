@@ -22,8 +22,8 @@ from spacekey.models.store import SQLITE, Store
 from spacekey.models.user import User
 from spacekey.models.workspace import Member
 from spacekey.server.cli.app import build_app
-from spacekey.server.openapi import document
 from support.cli import Cli
+from support.openapi import api_document
 from support.rows import NOW, a_space, a_token, a_user, a_workspace, add
 from support.server import bearer, served
 
@@ -113,12 +113,12 @@ async def test_the_command_line_reads_every_list_in_pages(database_url: str) -> 
 async def test_rest_has_one_list_and_its_page_is_bounded(database_url: str) -> None:
     lists = {
         path
-        for path, methods in document()["paths"].items()
+        for path, methods in api_document()["paths"].items()
         if "get" in methods and '"limit"' in json.dumps(methods["get"].get("parameters", []))
     }
     arrays = {
         path
-        for path, methods in document()["paths"].items()
+        for path, methods in api_document()["paths"].items()
         if "get" in methods and "Page" in json.dumps(methods["get"]["responses"])
     }
     assert lists == arrays == {"/api/v1/api-keys"}

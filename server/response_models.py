@@ -1,0 +1,259 @@
+"""What the REST API answers: one typed dictionary for each answer.
+
+A route builds the dictionary, :class:`Answer` writes it as JSON, and the OpenAPI document shows it. Times stand in it
+as text, so that writing a page calls no Python function for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypeVar
+
+from pydantic import Field, TypeAdapter, WithJsonSchema
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from spacekey.domain.actor import ActorKind
+from spacekey.domain.principal import Kind
+from spacekey.domain.secret import ENVIRONMENTS
+from spacekey.domain.token_state import Status
+
+T = TypeVar("T")
+
+
+class Answer(Generic[T]):
+    """Writes one kind of answer. Its serializer is built when the first is written."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self.kind = kind
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[T]:
+        """The serializer, and the source of the JSON schema."""
+        return TypeAdapter(self.kind)
+
+    def response(self, value: T, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the answer, without the serializer's warnings: they would repeat a value, which may be a secret."""
+        body = self.adapter.dump_json(value, warnings=False)
+        return Response(body, status, headers, media_type="application/json")
+
+
+def _one_of(names: Iterable[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(names)})
+
+
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""RFC 3339 in UTC with milliseconds, ending in Z."""
+Environment = Annotated[str, _one_of(ENVIRONMENTS)]
+TokenKind = Annotated[str, _one_of((Kind.SPACE, Kind.WORKSPACE))]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Actor(TypedDict):
+    """Who did something."""
+
+    kind: Annotated[str, _one_of(ActorKind)]
+    id: str
+    name: Annotated[str, Field(description="What they were called at that moment; kind and id identify.")]
+    unproven: Annotated[
+        bool,
+        Field(description="Whether the name is an e-mail address that was not known to be theirs at that moment."),
+    ]
+
+
+class ApiKey(TypedDict):
+    """A key. There is no secret in it."""
+
+    id: str
+    name: str
+    description: str
+    kind: TokenKind
+    environment: Environment
+    prefix: Annotated[str, Field(description="The first 12 characters and an ellipsis.")]
+    permissions: Annotated[list[str], Field(description="What was given.")]
+    scopes: Annotated[list[str], Field(description="What it comes to now.")]
+    role: str | None
+    status: Annotated[str, _one_of(Status)]
+    workspace_id: str
+    space_id: str | None
+    created_at: Time
+    created_by: Actor
+    expires_at: Time | None
+    last_used_at: Time | None
+    disabled_at: Time | None
+    revoked_at: Time | None
+    revoked_reason: str | None
+    retires_at: Annotated[Time | None, Field(description="When the grace after a rotation ends.")]
+    rotated_from: str | None
+    rotated_to: str | None
+
+
+class ChangedApiKey(ApiKey):
+    """A key after a change."""
+
+    effective_at: Annotated[Time, Field(description="From when the change holds in every process.")]
+
+
+class NewApiKey(TypedDict, total=False):
+    """A new key with its secret, shown here only: the five required members, and what the request named."""
+
+    id: Required[str]
+    name: Required[str]
+    key: Required[Annotated[str, Field(description="The secret.")]]
+    permissions: Required[list[str]]
+    created_at: Required[Time]
+    description: str
+    environment: Environment
+    expires_at: Time | None
+    workspace_id: str
+    space_id: str | None
+    rotated_from: str
+    effective_at: Time
+
+
+class ApiKeyPage(TypedDict):
+    """A page of keys, newest first."""
+
+    api_keys: list[ApiKey]
+    next: Annotated[str | None, Field(description="Give it as 'after' for the following page; null on the last.")]
+
+
+class RateLimit(TypedDict):
+    """Requests that are admitted."""
+
+    per_minute: Count
+    burst: Count
+
+
+class Principal(TypedDict):
+    """Who the caller is and what it may do."""
+
+    id: str
+    kind: Annotated[str, _one_of(Kind)]
+    name: str
+    workspace_id: str | None
+    space_id: str | None
+    environment: Environment | None
+    scopes: list[str]
+    expires_at: Time | None
+    limit: RateLimit | None
+
+
+class Introspection(TypedDict):
+    """What a token is (RFC 7662 §2.2); exactly ``{"active": false}`` if it is not good or not the caller's business."""
+
+    active: bool
+    sub: NotRequired[str]
+    token_type: NotRequired[str]
+    kind: NotRequired[TokenKind]
+    name: NotRequired[str]
+    scope: NotRequired[str]
+    workspace_id: NotRequired[str]
+    space_id: NotRequired[str]
+    environment: NotRequired[Environment]
+    exp: NotRequired[Annotated[int, Field(description="Seconds since 1970, rounded down.")]]
+    expires_at: NotRequired[Annotated[Time, Field(description="The same moment, exactly.")]]
+    limit: NotRequired[RateLimit]
+    limit_key: NotRequired[Annotated[str, Field(description="What the limit is charged to, where it is not sub.")]]
+    max_age: NotRequired[
+        Annotated[float, Field(description="Seconds the answer may be relied on, from before asking.")]
+    ]
+
+
+class DescribedToken(Introspection):
+    """What introspection of the token alone would answer."""
+
+    version: NotRequired[Annotated[str, Field(description="Of this answer; only if it is active.")]]
+
+
+class UnchangedToken(TypedDict):
+    """The answer is the one whose version was sent."""
+
+    active: Literal[True]
+    unchanged: Literal[True]
+
+
+class UnansweredToken(TypedDict):
+    """Why nothing can be said of the token now."""
+
+    error: Annotated[str, _one_of(("temporarily_unavailable", "invalid_request"))]
+    error_description: NotRequired[str]
+    retry_after: NotRequired[Annotated[Count, Field(description="Seconds.")]]
+
+
+class IntrospectionResults(TypedDict):
+    """One result for each token, in the same order."""
+
+    results: list[DescribedToken | UnchangedToken | UnansweredToken]
+
+
+class Accepted(TypedDict):
+    """How many rows of a usage report were kept."""
+
+    accepted: Count
+    requests_too_old: NotRequired[
+        Annotated[Count, Field(description="Requests in rows of more than 7 days ago, which are counted nowhere.")]
+    ]
+
+
+class GraphQLResult(TypedDict, total=False):
+    """The result of an operation (GraphQL specification §7.1)."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]]
+    extensions: dict[str, Any]
+
+
+class Health(TypedDict):
+    """The server answers."""
+
+    status: Annotated[str, _one_of(("ok",))]
+
+
+class Readiness(Health):
+    """The server can serve."""
+
+    failover: NotRequired[
+        Annotated[str, Field(description="Where PostgreSQL has a standby: what promoting it may bring back.")]
+    ]
+
+
+class Problem(TypedDict):
+    """What is wrong (RFC 9457), with members of its own for some codes."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: Annotated[str, Field(description="A stable word for programs.")]
+    field: NotRequired[Annotated[str, Field(description="The field at fault; code invalid_input.")]]
+    reason: NotRequired[Annotated[str, Field(description="What to do about it; code invalid_input.")]]
+    what: NotRequired[Annotated[str, Field(description="What was not found; code not_found.")]]
+    scopes: NotRequired[Annotated[list[str], Field(description="What cannot be granted; code scope_not_allowed.")]]
+    missing_scopes: NotRequired[Annotated[list[str], Field(description="The smallest set to add.")]]
+    plan: NotRequired[Annotated[str, Field(description="The workspace's plan; code plan_limit.")]]
+    successor_id: NotRequired[Annotated[str, Field(description="The key that replaced this one; code conflict.")]]
+    request_id: NotRequired[Annotated[str, Field(description="Under which the log has the rest; code internal.")]]
+
+
+class OAuthError(Problem):
+    """What is wrong, as OAuth clients read it (RFC 6749 §5.2)."""
+
+    error: str
+    error_description: str
+
+
+API_KEY = Answer(ApiKey)
+API_KEY_PAGE = Answer(ApiKeyPage)
+CHANGED_API_KEY = Answer(ChangedApiKey)
+NEW_API_KEY = Answer(NewApiKey)
+PRINCIPAL = Answer(Principal)
+INTROSPECTION = Answer(Introspection)
+INTROSPECTION_RESULTS = Answer(IntrospectionResults)
+ACCEPTED = Answer(Accepted)
+GRAPHQL_RESULT = Answer(GraphQLResult)
+HEALTH = Answer(Health)
+READINESS = Answer(Readiness)
+OPENAPI = Answer(dict[str, Any])
+METRICS = Answer(str)
