@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar, Union, get_args
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    PlainValidator,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -59,7 +59,9 @@ class RequestModel(BaseModel):
 
         Before anything else is looked at, so that a body of unknown fields costs one error and not one for each.
         """
-        unknown = unknown_field(cls, given) if isinstance(given, dict) else None
+        if not isinstance(given, dict) or given.keys() <= cls.__pydantic_fields__.keys():
+            return given
+        unknown = unknown_field(cls, given)
         if unknown is not None:
             raise PydanticCustomError("refused", "{reason}", {"reason": unknown.reason, "field": unknown.field})
         return given
@@ -205,9 +207,16 @@ def refusable(check: Callable[[Any], T]) -> Callable[[Any], T]:
     return run
 
 
+def _moment(value: object) -> datetime:
+    try:
+        return read_moment("", value)
+    except InvalidInput as error:
+        raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
+
+
 Moment = Annotated[
     datetime,
-    BeforeValidator(refusable(lambda value: read_moment("", value))),
+    PlainValidator(_moment),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """An RFC 3339 time with its zone, read by the one parser of all interfaces."""
