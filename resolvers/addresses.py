@@ -44,8 +44,8 @@ def clean_email(field: str, text: str) -> str:
     :raises InvalidInput: the text is no address, or holds characters that cannot be seen.
     """
     trimmed = unicodedata.normalize("NFC", text).strip()
-    local, at, domain = trimmed.rpartition("@")
-    if not at or len(trimmed) > ADDRESS_LENGTH_MAX:
+    local, _, domain = trimmed.rpartition("@")
+    if len(trimmed) > ADDRESS_LENGTH_MAX:
         raise InvalidInput(field, _WRITE)
     hidden = hidden_character(trimmed)
     if hidden is not None:

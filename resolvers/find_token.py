@@ -38,7 +38,7 @@ async def find_token(
     :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
     """
     token = await token_queries.token_by_id(session, token_id) if id_prefix(token_id) == KEY else None
-    if token is None or token.deleted_at is not None:
+    if token is None:
         raise NotFound("token")
     if lock:
         # Read before the lock, so perhaps old by now; and it may be the caller's own, whose authority hangs on it.
