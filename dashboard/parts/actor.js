@@ -36,9 +36,7 @@ export function actorLinks(workspace, { id, name }) {
   const of = new URLSearchParams({ by: id });
   const link = (path, text) =>
     h("a", { href: `/workspace/${workspace.id}/${path}?${of}`, "aria-label": `${text} of ${name || id}` }, text);
-  return [
-    may(workspace, "tokens:read") ? link("access-tokens", "Tokens made") : null,
-    " ",
-    may(workspace, "audit:read") ? link("audit-log", "Log") : null,
-  ];
+  const made = may(workspace, "tokens:read") ? link("access-tokens", "Tokens made") : null;
+  const did = may(workspace, "audit:read") ? link("audit-log", "Log") : null;
+  return made && did ? [made, " · ", did] : [made, did];
 }
