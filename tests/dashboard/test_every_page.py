@@ -91,10 +91,22 @@ async def test_no_dialog_has_an_accessibility_fault(visitor: NewVisitor) -> None
         assert await faults(reader) == [], button
 
 
-async def test_no_page_is_wider_than_a_phone(visitor: NewVisitor) -> None:
+TITLES_OF_NOTHING = """() => [...document.querySelectorAll("main td[data-title]")]
+    .filter((one) => one.checkVisibility() && !one.textContent.trim() && !one.children.length)
+    .map((one) => one.dataset.title)"""
+LINKS_RUN_TOGETHER = """() => [...document.querySelectorAll("main a + a")]
+    .filter((one) => one.previousSibling.nodeType === 1 || !one.previousSibling.textContent.trim())
+    .filter((one) => !one.closest("nav, .tabs"))
+    .filter((one) => getComputedStyle(one).display === "inline")
+    .map((one) => one.textContent)"""
+
+
+async def test_on_a_phone_no_page_is_too_wide_and_no_cell_has_a_title_only(visitor: NewVisitor) -> None:
     reader = await visitor(viewport={"width": 360, "height": 740})
     await reader.sign_in()
     for name, path in dashboard_pages(reader.dashboard.world).items():
         await reader.go(path)
         await settled(reader.page)
         assert await reader.page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        assert await reader.page.evaluate(TITLES_OF_NOTHING) == [], name
+        assert await reader.page.evaluate(LINKS_RUN_TOGETHER) == [], name
