@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from functools import partial
 
-import sqlalchemy as sa
-from sqlalchemy import Select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 
 from .audit import SYSTEM_CHAIN, AuditChain, AuditEvent
-from .keyset import Ordering, fetch_page, the_row
-from .many_pages import fetch_pages
+from .keyset import Ordering, fetch_pages, listing_of
+from .reading import Reader
+from .records import AuditRecord
 from .upsert import insert
+from .values import Values
 
 AUDIT_BATCH_ROWS = 500
 
 _NO_HASH = bytes(32)
+_NEWEST_FIRST = Ordering("audit.sequence", "e.sequence", int, descending=True)
 
 
 async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
@@ -73,37 +74,34 @@ async def audit_chains(session: AsyncSession) -> list[str]:
 
 
 async def audit_page(
-    session: AsyncSession, chain: str, request: PageRequest, where: AuditFilter = EVERYTHING
-) -> Page[AuditEvent]:
+    reader: Reader, chain: str, request: PageRequest, where: AuditFilter = EVERYTHING
+) -> Page[AuditRecord]:
     """One page of the chain's events, newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    return await fetch_page(session, _events(chain, where), _newest_first(), request, the_row)
+    return (await audit_pages(reader, [chain], request, where))[0]
 
 
 async def audit_pages(
-    session: AsyncSession, chains: Sequence[str], request: PageRequest, where: AuditFilter = EVERYTHING
-) -> list[Page[AuditEvent]]:
+    reader: Reader, chains: Sequence[str], request: PageRequest, where: AuditFilter = EVERYTHING
+) -> list[Page[AuditRecord]]:
     """:func:`audit_page` of each chain, in one statement."""
-    statements = [_events(chain, where) for chain in chains]
-    return await fetch_pages(session, AuditEvent, statements, _newest_first(), request, the_row)
+    listing = listing_of(AuditRecord, "spacekey_audit_events e", "e", reader.dialect)
+    asked = [partial(_events, chain=chain, where=where) for chain in chains]
+    return await fetch_pages(reader, listing, asked, _NEWEST_FIRST, request)
 
 
-def _events(chain: str, where: AuditFilter) -> Select[Any]:
-    statement = sa.select(AuditEvent).where(col(AuditEvent.chain) == chain)
+def _events(values: Values, *, chain: str, where: AuditFilter) -> list[str]:
+    found = [f"e.chain = {values.bind(chain)}"]
     for column, value in (
-        (col(AuditEvent.actor_id), where.actor_id),
-        (col(AuditEvent.target_id), where.target_id),
-        (col(AuditEvent.action), where.action),
+        ("e.actor_id", where.actor_id),
+        ("e.target_id", where.target_id),
+        ("e.action", where.action),
     ):
         if value is not None:
-            statement = statement.where(column == value)
-    return statement
-
-
-def _newest_first() -> Ordering:
-    return Ordering("audit.sequence", col(AuditEvent.sequence), int, descending=True)
+            found.append(f"{column} = {values.bind(value)}")
+    return found
 
 
 async def audit_events(session: AsyncSession, chain: str, action: str | None = None) -> AsyncIterator[AuditEvent]:

@@ -14,6 +14,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .columns import UtcDateTime
+from .database_url import POSTGRESQL, SQLITE
+
+FAR_PAST = {SQLITE: "'0002-01-01 00:00:00.000000'", POSTGRESQL: "'0002-01-01 00:00:00+00'::timestamptz"}
+FAR_FUTURE = {SQLITE: "'9999-12-31 00:00:00.000000'", POSTGRESQL: "'9999-12-31 00:00:00+00'::timestamptz"}
+"""The same in the text of a statement, by dialect."""
 
 
 class FarPast(ColumnElement[Any]):
@@ -32,19 +37,19 @@ class FarFuture(ColumnElement[Any]):
 
 @compiles(FarPast)
 def _past_in_sqlite(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
-    return "'0002-01-01 00:00:00.000000'"
+    return FAR_PAST[SQLITE]
 
 
 @compiles(FarPast, "postgresql")
 def _past_in_postgresql(_edge: FarPast, _compiler: SQLCompiler, **_: object) -> str:
-    return "'0002-01-01 00:00:00+00'::timestamptz"
+    return FAR_PAST[POSTGRESQL]
 
 
 @compiles(FarFuture)
 def _future_in_sqlite(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> str:
-    return "'9999-12-31 00:00:00.000000'"
+    return FAR_FUTURE[SQLITE]
 
 
 @compiles(FarFuture, "postgresql")
 def _future_in_postgresql(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> str:
-    return "'9999-12-31 00:00:00+00'::timestamptz"
+    return FAR_FUTURE[POSTGRESQL]

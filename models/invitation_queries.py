@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import delete, func, update
 from sqlmodel import col, select
@@ -11,9 +12,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 
-from .keyset import Ordering, the_row
-from .many_pages import fetch_pages
+from .keyset import Ordering, fetch_pages, listing_of
+from .reading import Reader
+from .records import InvitationRecord
 from .user import Invitation
+from .values import Values
+
+_NEWEST_FIRST = Ordering("invitations.created", "i.created_at", datetime, "i.id", descending=True)
 
 
 async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
@@ -27,20 +32,20 @@ async def invitation_by_id(session: AsyncSession, invitation_id: str) -> Invitat
 
 
 async def pending_invitation_pages(
-    session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest, now: datetime
-) -> list[Page[Invitation]]:
+    reader: Reader, workspace_ids: Sequence[str], request: PageRequest, now: datetime
+) -> list[Page[InvitationRecord]]:
     """The invitations of each workspace that can still be accepted, the newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    statements = [
-        select(Invitation).where(
-            Invitation.workspace_id == one, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
-        )
-        for one in workspace_ids
-    ]
-    newest = Ordering("invitations.created", col(Invitation.created_at), datetime, col(Invitation.id), descending=True)
-    return await fetch_pages(session, Invitation, statements, newest, request, the_row)
+    listing = listing_of(InvitationRecord, "spacekey_invitations i", "i", reader.dialect)
+    asked = [partial(_pending, workspace_id=one, now=now) for one in workspace_ids]
+    return await fetch_pages(reader, listing, asked, _NEWEST_FIRST, request)
+
+
+def _pending(values: Values, *, workspace_id: str, now: datetime) -> list[str]:
+    of_workspace = f"i.workspace_id = {values.bind(workspace_id)}"
+    return [of_workspace, "i.used_at IS NULL", f"i.expires_at > {values.bind(now)}"]
 
 
 async def pending_invitations(

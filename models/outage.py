@@ -119,7 +119,7 @@ def lost(error: Exception) -> str:
     return outage_of(error) or outage_text(_NO_ANSWER, error)
 
 
-def is_bad_input(error: Exception) -> bool:
+def is_bad_input(error: BaseException) -> bool:
     """Whether PostgreSQL refuses a value (SQLSTATE class 22, data exception)."""
     at_fault = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(at_fault, "sqlstate", None) or "").startswith("22")

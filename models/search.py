@@ -9,10 +9,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement
-from sqlalchemy.orm import Mapped
-
 from spacekey.domain.refusal import InvalidInput
+
+from .values import Values
 
 SEPARATOR = "\x1f"
 """Stands between the fields of a row; no field can hold it, so no match spans two of them."""
@@ -28,15 +27,16 @@ def search_text(*fields: str) -> str:
     return SEPARATOR.join(folded(one) for one in fields)
 
 
-def contains(field: str, text: str, column: Mapped[str]) -> ColumnElement[bool]:
-    """Return whether the column, made by :func:`search_text`, holds ``text``; ``%`` and ``_`` mean themselves.
+def contains(values: Values, field: str, text: str, column: str) -> str:
+    """Return the condition that a column made by :func:`search_text` holds ``text``; ``%`` and ``_`` mean themselves.
 
     :param field: the argument the text came in, for the error.
     :raises InvalidInput: for text that no database could hold.
     """
     if "\0" in text or not _encodable(text):
         raise InvalidInput(field, "Holds characters that no text can hold.")
-    return column.contains(folded(text), autoescape=True)
+    plain = folded(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
+    return f"{column} LIKE {values.bind(f'%{plain}%')} ESCAPE '/'"
 
 
 def fields_of(row: object, names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -18,17 +19,23 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
 
 from .changes import change_begun, note_change
-from .database_url import POSTGRESQL, SQLITE, database_url
+from .database_url import POSTGRESQL, SQLITE, database_url, postgres_target
 from .outage import BARE, is_bad_input, is_busy, outage_of
 from .postgres_engine import postgres_engine, refuse_standby
+from .postgres_reads import PostgresReads
+from .reading import Reading
 from .sqlite_engine import begin_immediate, sqlite_engine
 from .sqlite_file import SqliteFile
+from .sqlite_reads import SqliteReads
 from .uncut import uncut
 
 __all__ = ["POSTGRESQL", "SQLITE", "Store", "answering", "database_url"]
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 3.0
-POOL_SIZE = 10
+POOL_SIZE = 6
+READ_POOL_SIZE = 4
 POOL_WAIT_SECONDS = 5.0
 READ_WAIT_SECONDS = 1.5
 """How long a read waits for its connection: less than whoever waits for a verification or for ``/readyz``."""
@@ -53,8 +60,17 @@ class Store:
         self._busy_seconds = busy_seconds
         self._file = SqliteFile(self.url.database or "") if self.dialect == SQLITE else None
         self.engine = _engine(self.url, self._file, busy_seconds)
+        self._reads = _reads(self.url, self._file, busy_seconds)
         # SQLite has one writer: waiting here is fair and cheap, waiting inside SQLite is a spin.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
+
+    async def read(self, function: Reading[T]) -> T:
+        """Run a function of queries on the raw driver, in one hop.
+
+        :raises Unavailable: when the database does not answer.
+        """
+        async with answering():
+            return await self._reads.run(function)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -160,6 +176,7 @@ class Store:
 
     async def aclose(self) -> None:
         """Give back all connections."""
+        await self._reads.aclose()
         await self.engine.dispose()
 
 
@@ -179,6 +196,12 @@ def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngi
     return postgres_engine(url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS)
 
 
+def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteReads | PostgresReads:
+    if file is not None:
+        return SqliteReads(url.database or "", file, busy_seconds=busy_seconds, wait_seconds=READ_WAIT_SECONDS)
+    return PostgresReads(postgres_target(url), pool_size=READ_POOL_SIZE, wait_seconds=READ_WAIT_SECONDS)
+
+
 @asynccontextmanager
 async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     """Turn every way of "the database did not answer" into one error; its text may name hosts, so it is not kept.
@@ -194,7 +217,7 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
         raise Conflict("Somebody changed this at the same moment. Look again, then repeat what is still needed.") from (
             error.orig if isinstance(error.orig, sqlite3.Error) else None
         )
-    except (DBAPIError, *BARE, PoolTimeoutError, OSError) as error:
+    except (DBAPIError, sqlite3.Error, *BARE, PoolTimeoutError, OSError) as error:
         # TimeoutError and ConnectionError are OSErrors.
         outage = outage_of(error)
         if outage is None:

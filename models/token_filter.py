@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_
+from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
@@ -13,6 +13,7 @@ from spacekey.domain.token_state import Status
 
 from .search import contains
 from .token import Token, TokenFirstUse
+from .values import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +39,54 @@ class TokenFilter:
     created_by_id: str | None = None
 
 
-def conditions(where: TokenFilter, now: datetime) -> list[ColumnElement[bool]]:
-    """The filter in SQL; a token is good strictly before its end.
+def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str]:
+    """Return the conditions in SQL, about a table called ``t``; a token is good strictly before its end.
 
+    :param values: of the statement; what is looked for is added.
     :raises InvalidInput: with field ``text``, when no token can hold that text.
     """
-    found: list[ColumnElement[bool]] = [col(Token.deleted_at).is_(None)]
+    found = ["t.deleted_at IS NULL"]
     for column, value in (
-        (col(Token.workspace_id), where.workspace_id),
-        (col(Token.space_id), where.space_id),
-        (col(Token.environment), where.environment),
-        (col(Token.kind), where.kind),
-        (col(Token.created_by_id), where.created_by_id),
+        ("t.workspace_id", where.workspace_id),
+        ("t.space_id", where.space_id),
+        ("t.environment", where.environment),
+        ("t.kind", where.kind),
+        ("t.created_by_id", where.created_by_id),
     ):
         if value is not None:
-            found.append(column == value)
+            found.append(f"{column} = {values.bind(value)}")
     if where.statuses is not None:
-        found.append(or_(false(), *(_has(status, now) for status in sorted(where.statuses))))
+        held = [_has(status, _over(values.bind(now))) for status in sorted(where.statuses)]
+        found.append(f"({' OR '.join(held) or 'FALSE'})")
     if where.text:
-        found.append(contains("text", where.text, col(Token.search_text)))
+        found.append(contains(values, "text", where.text, "t.search_text"))
     if where.unused_since is not None:
-        found.append(func.coalesce(Token.last_used_at, Token.created_at) < where.unused_since)
+        found.append(f"COALESCE(t.last_used_at, t.created_at) < {values.bind(where.unused_since)}")
     if where.expires_before is not None:
-        revoked = col(Token.revoked_at).is_not(None)
-        found += [not_(revoked), not_(is_over(now)), _ends_before(where.expires_before)]
+        end = values.bind(where.expires_before)
+        found += [
+            "t.revoked_at IS NULL",
+            f"NOT {_over(values.bind(now))}",
+            f"(t.expires_at < {end} OR t.retires_at < {end})",
+        ]
     return found
+
+
+def _has(status: Status, over: str) -> str:
+    if status is Status.REVOKED:
+        return "t.revoked_at IS NOT NULL"
+    if status is Status.EXPIRED:
+        return f"(t.revoked_at IS NULL AND {over})"
+    disabled = "IS NOT NULL" if status is Status.DISABLED else "IS NULL"
+    return f"(t.revoked_at IS NULL AND NOT {over} AND t.disabled_at {disabled})"
+
+
+def _over(now: str) -> str:
+    """:func:`is_over` in the text of a statement."""
+    # Said twice, so that it is false rather than NULL without an end, and may be negated.
+    ends = " OR ".join(f"({end} IS NOT NULL AND {end} <= {now})" for end in ("t.expires_at", "t.retires_at"))
+    used = f"SELECT 1 FROM spacekey_token_first_uses u WHERE u.token_id = t.rotated_to_id AND u.at <= {now}"
+    return f"({ends} OR EXISTS ({used}))"
 
 
 def is_over(now: datetime) -> ColumnElement[bool]:
@@ -75,17 +99,6 @@ def is_replaced(now: datetime) -> ColumnElement[bool]:
     return or_(_come(col(Token.retires_at), now), _succeeded(now))
 
 
-def _has(status: Status, now: datetime) -> ColumnElement[bool]:
-    revoked = col(Token.revoked_at).is_not(None)
-    disabled = col(Token.disabled_at).is_not(None)
-    if status is Status.REVOKED:
-        return revoked
-    if status is Status.EXPIRED:
-        return and_(not_(revoked), is_over(now))
-    good = and_(not_(revoked), not_(is_over(now)))
-    return and_(good, disabled) if status is Status.DISABLED else and_(good, not_(disabled))
-
-
 def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
     # Said twice, so that it is false rather than NULL without an end, and may be negated.
     return and_(end.is_not(None), end <= now)
@@ -93,7 +106,3 @@ def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
 
 def _succeeded(now: datetime) -> ColumnElement[bool]:
     return exists().where(col(TokenFirstUse.token_id) == Token.rotated_to_id, col(TokenFirstUse.at) <= now)
-
-
-def _ends_before(moment: datetime) -> ColumnElement[bool]:
-    return or_(col(Token.expires_at) < moment, col(Token.retires_at) < moment)

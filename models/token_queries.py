@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from sqlalchemy import String, Text, bindparam, case, cast, func, not_, or_, update
 from sqlmodel import col, select
@@ -13,12 +13,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 
-from .edge import FarFuture, FarPast
-from .keyset import Ordering, fetch_page, the_row
-from .many_pages import fetch_pages
+from .edge import FAR_FUTURE, FAR_PAST
+from .keyset import Listing, Ordering, fetch_pages
+from .reading import Reader
+from .records import TokenRecord, WorkspaceRecord, columns, decoder, width
 from .token import Token, TokenFirstUse
 from .token_filter import TokenFilter, conditions, is_over, is_replaced
 from .upsert import insert
+
+_COLUMNS = ", ".join("u.at" if name == "successor_used_at" else f"t.{name}" for name in TokenRecord._fields)
+_TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id = t.rotated_to_id"
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
@@ -34,12 +38,6 @@ async def tokens_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Token
 async def token_by_digest(session: AsyncSession, digest: bytes) -> Token | None:
     """The token whose secret has this SHA-256, in any state."""
     return (await session.exec(select(Token).where(Token.digest == digest))).one_or_none()
-
-
-async def tokens_of_space(session: AsyncSession, space_id: str) -> list[Token]:
-    """The space's tokens that are not deleted, oldest first."""
-    statement = select(Token).where(Token.space_id == space_id, col(Token.deleted_at).is_(None))
-    return list((await session.exec(statement.order_by(col(Token.created_at), col(Token.id)))).all())
 
 
 async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datetime, reason: str) -> int:
@@ -94,47 +92,73 @@ async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[st
 
 
 async def token_page(
-    session: AsyncSession,
+    reader: Reader,
     where: TokenFilter,
     order: TokenOrder,
     descending: bool,
     request: PageRequest,
     now: datetime,
-) -> Page[Token]:
+) -> Page[TokenRecord]:
     """One page of the tokens that match.
 
     :raises InvalidInput: for a cursor of another list, or text that no token can hold.
     """
-    statement = select(Token).where(*conditions(where, now))
-    return await fetch_page(session, statement, _ordering(order, descending), request, the_row)
+    return (await token_pages(reader, [where], order, descending, request, now))[0]
 
 
 async def token_pages(
-    session: AsyncSession,
+    reader: Reader,
     wheres: Sequence[TokenFilter],
     order: TokenOrder,
     descending: bool,
     request: PageRequest,
     now: datetime,
-) -> list[Page[Token]]:
+) -> list[Page[TokenRecord]]:
     """The same page for each of these filters, in one statement.
 
     :raises InvalidInput: as :func:`token_page`.
     """
-    statements = [select(Token).where(*conditions(where, now)) for where in wheres]
-    return await fetch_pages(session, Token, statements, _ordering(order, descending), request, the_row)
+    listing = Listing(_COLUMNS, _TABLES, decoder(TokenRecord, reader.dialect), width(TokenRecord))
+    asked = [partial(conditions, where=where, now=now) for where in wheres]
+    return await fetch_pages(reader, listing, asked, _ordering(order, descending, reader.dialect), request)
 
 
-def _ordering(order: TokenOrder, descending: bool) -> Ordering:
-    keys: dict[TokenOrder, tuple[Any, type[str] | type[datetime]]] = {
-        TokenOrder.CREATED_AT: (col(Token.created_at), datetime),
-        TokenOrder.NAME: (func.lower(Token.name), str),
-        TokenOrder.LAST_USED_AT: (func.coalesce(Token.last_used_at, FarPast()), datetime),
-        TokenOrder.EXPIRES_AT: (func.coalesce(Token.expires_at, FarFuture()), datetime),
+async def token_records(reader: Reader, ids: Iterable[str]) -> list[TokenRecord]:
+    """Those of them that exist and are not deleted, in no order."""
+    values = reader.values()
+    statement = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {values.among('t.id', ids)} AND t.deleted_at IS NULL"
+    return await reader.records(TokenRecord, statement, values)
+
+
+async def token_with_workspace(reader: Reader, token_id: str) -> tuple[TokenRecord, WorkspaceRecord, bool] | None:
+    """The token in any state with its workspace, and whether it lies in a space that is not there any more."""
+    values = reader.values()
+    rows = await reader.rows(
+        f"SELECT {_COLUMNS}, {columns(WorkspaceRecord, 'w')}, "
+        "t.space_id IS NOT NULL AND (s.id IS NULL OR s.deleted_at IS NOT NULL) "
+        f"FROM {_TABLES} JOIN spacekey_workspaces w ON w.id = t.workspace_id "
+        f"LEFT JOIN spacekey_spaces s ON s.id = t.space_id WHERE t.id = {values.bind(token_id)}",
+        values,
+    )
+    if not rows:
+        return None
+    token, workspace = (
+        decoder(TokenRecord, reader.dialect),
+        decoder(WorkspaceRecord, reader.dialect, width(TokenRecord)),
+    )
+    return token(rows[0]), workspace(rows[0]), bool(rows[0][-1])
+
+
+def _ordering(order: TokenOrder, descending: bool, dialect: str) -> Ordering:
+    keys: dict[TokenOrder, tuple[str, type[str] | type[datetime]]] = {
+        TokenOrder.CREATED_AT: ("t.created_at", datetime),
+        TokenOrder.NAME: ("lower(t.name)", str),
+        TokenOrder.LAST_USED_AT: (f"coalesce(t.last_used_at, {FAR_PAST[dialect]})", datetime),
+        TokenOrder.EXPIRES_AT: (f"coalesce(t.expires_at, {FAR_FUTURE[dialect]})", datetime),
     }
     key, kind = keys[order]
     name = f"tokens.{order}.{'desc' if descending else 'asc'}"
-    return Ordering(name=name, key=key, kind=kind, identity=col(Token.id), descending=descending)
+    return Ordering(name=name, key=key, kind=kind, identity="t.id", descending=descending)
 
 
 async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[datetime, str]]) -> None:

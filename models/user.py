@@ -38,6 +38,11 @@ class User(Row, table=True):
     password_hash: str | None = Field(default=None, sa_column=words(200, nullable=True))
     created_at: datetime = Field(sa_column=moment(nullable=False))
 
+    @property
+    def has_password(self) -> bool:
+        """Whether the account can sign in with a password."""
+        return self.password_hash is not None
+
 
 class UserSession(Row, table=True):
     """A signed-in browser. The cookie's random string is stored as SHA-256 only; ``id`` is made from neither."""

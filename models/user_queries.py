@@ -11,8 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 
-from .keyset import Ordering, fetch_page, the_row
+from .keyset import Ordering, fetch_page, listing_of
+from .reading import Reader
+from .records import UserRecord
 from .user import User, UserSession
+from .values import Values
+
+_NEWEST_FIRST = Ordering("users.created", "u.created_at", datetime, "u.id", descending=True)
 
 
 async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
@@ -69,14 +74,17 @@ async def user_by_sign_in_name(session: AsyncSession, names: Sequence[str]) -> U
     return min(found, key=lambda user: names.index(user.sign_in_name or ""), default=None)
 
 
-async def user_page(session: AsyncSession, request: PageRequest, email: str | None = None) -> Page[User]:
+async def user_page(reader: Reader, request: PageRequest, email: str | None = None) -> Page[UserRecord]:
     """All accounts, or those with this address, proven or not; the newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    statement = select(User) if email is None else select(User).where(User.email == email)
-    newest = Ordering("users.created", col(User.created_at), datetime, col(User.id), descending=True)
-    return await fetch_page(session, statement, newest, request, the_row)
+
+    def claiming(values: Values) -> list[str]:
+        return [] if email is None else [f"u.email = {values.bind(email)}"]
+
+    listing = listing_of(UserRecord, "spacekey_users u", "u", reader.dialect)
+    return await fetch_page(reader, listing, claiming, _NEWEST_FIRST, request)
 
 
 async def session_by_digest(session: AsyncSession, digest: bytes) -> tuple[UserSession, User] | None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
 
 from spacekey.domain.page import Page, PageRequest
 
-from .keyset import Ordering, fetch_page, the_row
-from .many_pages import fetch_pages
+from .keyset import Ordering, fetch_page, fetch_pages, listing_of, listing_of_pairs
+from .reading import Reader
+from .records import MemberRecord, SpaceRecord, UserRecord, WorkspaceRecord, columns, decoder
 from .search import contains
 from .upsert import insert
 from .user import User
+from .values import Values
 from .workspace import Member, ReleasedSlug, Space, Workspace
+
+_MEMBERSHIPS = "spacekey_members m JOIN spacekey_workspaces w ON w.id = m.workspace_id"
+_MEMBERS = "spacekey_members m JOIN spacekey_users u ON u.id = m.user_id"
+_WORKSPACES_BY_NAME = Ordering("workspaces.name", "lower(w.name)", str, "w.id")
+_SPACES_BY_NAME = Ordering("spaces.name", "lower(s.name)", str, "s.id")
+_MEMBERS_BY_NAME = Ordering("members.name", "lower(coalesce(nullif(u.name, ''), u.email, u.id))", str, "u.id")
 
 
 async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
@@ -81,13 +89,13 @@ async def all_workspaces(session: AsyncSession) -> list[Workspace]:
     return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
 
 
-async def workspace_page(session: AsyncSession, request: PageRequest) -> Page[Workspace]:
+async def workspace_page(reader: Reader, request: PageRequest) -> Page[WorkspaceRecord]:
     """One page of all workspaces that are not deleted, by name: for the operator's lists.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    statement = select(Workspace).where(col(Workspace.deleted_at).is_(None))
-    return await fetch_page(session, statement, _workspaces_by_name(), request, the_row)
+    listing = listing_of(WorkspaceRecord, "spacekey_workspaces w", "w", reader.dialect)
+    return await fetch_page(reader, listing, lambda _: ["w.deleted_at IS NULL"], _WORKSPACES_BY_NAME, request)
 
 
 async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
@@ -97,15 +105,40 @@ async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
     return dict(rows.all())
 
 
-async def workspaces_of_user_page(session: AsyncSession, user_id: str, request: PageRequest) -> Page[Workspace]:
-    """The workspaces a user is a member of, by name.
+async def workspaces_of_user_page(
+    reader: Reader, user_id: str, request: PageRequest
+) -> Page[tuple[WorkspaceRecord, MemberRecord]]:
+    """The workspaces a user is a member of, with the memberships, by name.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    statement = (
-        select(Workspace).join(Member, col(Member.workspace_id) == Workspace.id).where(Member.user_id == user_id)
+    listing = listing_of_pairs((WorkspaceRecord, "w"), (MemberRecord, "m"), _MEMBERSHIPS, reader.dialect)
+    return await fetch_page(
+        reader, listing, lambda values: [f"m.user_id = {values.bind(user_id)}"], _WORKSPACES_BY_NAME, request
     )
-    return await fetch_page(session, statement, _workspaces_by_name(), request, the_row)
+
+
+async def workspace_records(reader: Reader, ids: Iterable[str]) -> list[WorkspaceRecord]:
+    """Those of them that exist and are not deleted, in no order."""
+    values = reader.values()
+    return await reader.records(
+        WorkspaceRecord,
+        f"SELECT {columns(WorkspaceRecord, 'w')} FROM spacekey_workspaces w "
+        f"WHERE {values.among('w.id', ids)} AND w.deleted_at IS NULL",
+        values,
+    )
+
+
+async def memberships(reader: Reader, user_id: str, ids: Iterable[str]) -> list[tuple[WorkspaceRecord, str]]:
+    """Those of the workspaces that the user is a member of and that are not deleted, with the role, in no order."""
+    values = reader.values()
+    take = decoder(WorkspaceRecord, reader.dialect)
+    rows = await reader.rows(
+        f"SELECT {columns(WorkspaceRecord, 'w')}, m.role FROM {_MEMBERSHIPS} "
+        f"WHERE m.user_id = {values.bind(user_id)} AND {values.among('w.id', ids)} AND w.deleted_at IS NULL",
+        values,
+    )
+    return [(take(row), row[-1]) for row in rows]
 
 
 async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
@@ -126,28 +159,36 @@ async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> 
     return (await session.exec(statement)).one_or_none()
 
 
+async def space_records(reader: Reader, ids: Iterable[str]) -> list[SpaceRecord]:
+    """Those of them that exist, deleted ones included, in no order."""
+    values = reader.values()
+    statement = f"SELECT {columns(SpaceRecord, 's')} FROM spacekey_spaces s WHERE {values.among('s.id', ids)}"
+    return await reader.records(SpaceRecord, statement, values)
+
+
 async def space_page(
-    session: AsyncSession, workspace_id: str, request: PageRequest, text: str | None = None
-) -> Page[Space]:
+    reader: Reader, workspace_id: str, request: PageRequest, text: str | None = None
+) -> Page[SpaceRecord]:
     """The workspace's spaces that are not deleted, by name.
 
     :param text: part of the name or the slug, in either case.
     :raises InvalidInput: for a cursor of another list, or with field ``text``, for what no space can be called.
     """
-    return await fetch_page(session, _spaces(workspace_id, text), _spaces_by_name(), request, the_row)
+    return (await space_pages(reader, [workspace_id], request, text))[0]
 
 
 async def space_pages(
-    session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest, text: str | None = None
-) -> list[Page[Space]]:
+    reader: Reader, workspace_ids: Sequence[str], request: PageRequest, text: str | None = None
+) -> list[Page[SpaceRecord]]:
     """:func:`space_page` of each workspace, in one statement."""
-    statements = [_spaces(one, text) for one in workspace_ids]
-    return await fetch_pages(session, Space, statements, _spaces_by_name(), request, the_row)
+    listing = listing_of(SpaceRecord, "spacekey_spaces s", "s", reader.dialect)
+    asked = [partial(_spaces, workspace_id=one, text=text) for one in workspace_ids]
+    return await fetch_pages(reader, listing, asked, _SPACES_BY_NAME, request)
 
 
-def _spaces(workspace_id: str, text: str | None) -> SelectOfScalar[Space]:
-    statement = select(Space).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
-    return statement.where(contains("text", text, col(Space.search_text))) if text else statement
+def _spaces(values: Values, *, workspace_id: str, text: str | None) -> list[str]:
+    found = [f"s.workspace_id = {values.bind(workspace_id)}", "s.deleted_at IS NULL"]
+    return [*found, contains(values, "text", text, "s.search_text")] if text else found
 
 
 async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:
@@ -189,34 +230,37 @@ async def count_owned_workspaces(session: AsyncSession, user_id: str, role: str)
     return (await session.exec(statement)).one()
 
 
-async def member_page(session: AsyncSession, workspace_id: str, request: PageRequest) -> Page[tuple[Member, User]]:
+async def member_page(reader: Reader, workspace_id: str, request: PageRequest) -> Page[tuple[MemberRecord, UserRecord]]:
     """The workspace's members with who they are, by name, or by e-mail address or id for those without one.
 
     :raises InvalidInput: for a cursor of another list.
     """
-    statement = (
-        select(Member, User).join(User, col(User.id) == Member.user_id).where(Member.workspace_id == workspace_id)
-    )
-    return await fetch_page(session, statement, _members_by_name(), request, lambda row: (row[0], row[1]))
+    return (await member_pages(reader, [workspace_id], request))[0]
 
 
 async def member_pages(
-    session: AsyncSession, workspace_ids: Sequence[str], request: PageRequest
-) -> list[Page[tuple[Member, User]]]:
+    reader: Reader, workspace_ids: Sequence[str], request: PageRequest
+) -> list[Page[tuple[MemberRecord, UserRecord]]]:
     """:func:`member_page` of each workspace, in one statement."""
-    statements = [
-        select(Member).join(User, col(User.id) == Member.user_id).where(Member.workspace_id == one)
-        for one in workspace_ids
-    ]
-    return await fetch_pages(
-        session,
-        Member,
-        statements,
-        _members_by_name(),
-        request,
-        lambda row: (row[0], row[1]),
-        also=(User, "user_id"),
+    listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
+    asked = [partial(_members, workspace_id=one) for one in workspace_ids]
+    return await fetch_pages(reader, listing, asked, _MEMBERS_BY_NAME, request)
+
+
+async def member_record(reader: Reader, workspace_id: str, user_id: str) -> tuple[MemberRecord, UserRecord] | None:
+    """The user's membership of the workspace with who they are, or None."""
+    values = reader.values()
+    listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
+    rows = await reader.rows(
+        f"SELECT {listing.columns} FROM {listing.tables} "
+        f"WHERE m.workspace_id = {values.bind(workspace_id)} AND m.user_id = {values.bind(user_id)}",
+        values,
     )
+    return listing.take(rows[0]) if rows else None
+
+
+def _members(values: Values, *, workspace_id: str) -> list[str]:
+    return [f"m.workspace_id = {values.bind(workspace_id)}"]
 
 
 async def delete_members_of_workspace(session: AsyncSession, workspace_id: str) -> int:
@@ -228,16 +272,3 @@ async def count_members_with_role(session: AsyncSession, workspace_id: str, role
     """How many members of the workspace hold the role."""
     statement = select(func.count()).where(Member.workspace_id == workspace_id, Member.role == role)
     return (await session.exec(statement)).one()
-
-
-def _workspaces_by_name() -> Ordering:
-    return Ordering("workspaces.name", func.lower(Workspace.name), str, col(Workspace.id))
-
-
-def _spaces_by_name() -> Ordering:
-    return Ordering("spaces.name", func.lower(Space.name), str, col(Space.id))
-
-
-def _members_by_name() -> Ordering:
-    shown = func.lower(func.coalesce(func.nullif(User.name, ""), User.email, User.id))
-    return Ordering("members.name", shown, str, col(User.id))

@@ -17,6 +17,7 @@ from spacekey.domain.ids import EVENT, USER, id_prefix, new_id
 from spacekey.domain.refusal import NotFound
 from spacekey.models import audit_queries, user_queries
 from spacekey.models.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
+from spacekey.models.records import AnyEvent, AuditRecord
 
 from .addresses import plain_name
 from .caller import Caller, RequestFacts
@@ -220,12 +221,14 @@ async def export_chain(system: System, chain: str) -> AsyncIterator[str]:
             yield json.dumps(event_facts(event), sort_keys=True, ensure_ascii=False)
 
 
-def event_facts(event: AuditEvent) -> Facts:
+def event_facts(event: AnyEvent) -> Facts:
     """An event in JSON values: its time as RFC 3339 in UTC, hashes and salts in hexadecimal.
 
     The actor's name is as it was recorded, which is what its digest is of.
     """
-    facts = event.model_dump(exclude={"actor_kind", "actor_id", "actor_name"})
+    facts = event._asdict() if isinstance(event, AuditRecord) else event.model_dump()
+    for part in ("actor_kind", "actor_id", "actor_name"):
+        del facts[part]
     facts["at"] = written_exactly(event.at)
     facts["actor"] = {"kind": event.actor.kind.value, "id": event.actor.id, "name": event.actor.name}
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in facts.items()}

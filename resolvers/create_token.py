@@ -118,7 +118,7 @@ async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
             target_id=token.id,
             after=audit_facts(token),
         )
-        view = view_of(token, authority.workspace, authority.catalog, system.clock())
+        view = view_of(token, authority, system.clock())
     return Issued(view, secret, system.clock())
 
 

@@ -11,7 +11,7 @@ from spacekey.domain.refusal import NotFound
 from spacekey.models import token_queries
 from spacekey.models.token import Token
 
-from .authority import Authority, authority_in
+from .authority import SessionAuthority, authority_in
 from .caller import Caller
 from .system import System
 from .token_view import TokenView, view_of
@@ -22,11 +22,11 @@ class FoundToken:
     """A token and what the caller may do in its workspace."""
 
     token: Token
-    authority: Authority
+    authority: SessionAuthority
 
     def view(self, system: System) -> TokenView:
         """The token as it may be shown, right after a change: no successor has been used yet."""
-        return view_of(self.token, self.authority.workspace, self.authority.catalog, system.clock())
+        return view_of(self.token, self.authority, system.clock())
 
 
 async def find_token(

@@ -6,22 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
+from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
 from spacekey.models import token_queries
-from spacekey.models.token import Token
+from spacekey.models.reading import Reader
+from spacekey.models.records import TokenRecord
 from spacekey.models.token_filter import TokenFilter
 
-from .authorities import authorities
-from .authority import Authority, authority_in
+from .authority import Authority, authorities, authority_to_read
 from .caller import Caller
-from .find_token import find_token
 from .system import System
-from .token_view import TokenView, view_of
+from .token_view import TokenView, effective, view_of
 from .validate import NAME_LENGTH_MAX, clean_actor_id
 
 DAYS_MAX = 3_660
@@ -56,16 +54,19 @@ async def token_list(
     :raises NotFound, Forbidden: not the caller's workspace or space, or without ``tokens:read`` there.
     :raises InvalidInput: a filter or cursor that cannot be.
     """
-    async with system.store.reading() as session:
-        authority = await authority_in(session, system, caller, workspace_id)
+
+    async def read(reader: Reader) -> Page[TokenView]:
+        authority = await authority_to_read(reader, system, caller, workspace_id)
         if authority.space_id is not None and space_id not in {None, authority.space_id}:
             raise NotFound("space")
         authority.require("tokens:read")
         now = system.clock()
         where = search_filter(search, workspace_id, authority.space_id or space_id, now)
-        page = await token_queries.token_page(session, where, order, descending, request, now)
-        views = await views_of(session, system, [(authority, token) for token in page.rows])
-    return Page(views, page.cursors, page.has_next, page.has_previous)
+        page = await token_queries.token_page(reader, where, order, descending, request, now)
+        views = views_of([(authority, token) for token in page.rows], now)
+        return Page(views, page.cursors, page.has_next, page.has_previous)
+
+    return await system.store.read(read)
 
 
 def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
@@ -94,18 +95,35 @@ async def token_view(system: System, caller: Caller, token_id: str) -> TokenView
 
     :raises NotFound, Forbidden: not the caller's to see, or without ``tokens:read``.
     """
-    async with system.store.reading() as session:
-        found = await find_token(session, system, caller, token_id)
-        found.authority.require("tokens:read")
-        return (await views_of(session, system, [(found.authority, found.token)]))[0]
+
+    async def read(reader: Reader) -> TokenView:
+        token, authority = await token_to_read(reader, system, caller, token_id)
+        authority.require("tokens:read")
+        return view_of(token, authority, system.clock())
+
+    return await system.store.read(read)
+
+
+async def token_to_read(reader: Reader, system: System, caller: Caller, token_id: str) -> tuple[TokenRecord, Authority]:
+    """The token, when it exists, is not deleted and lies within what the caller may see.
+
+    :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
+    """
+    found = await token_queries.token_records(reader, [token_id]) if id_prefix(token_id) == KEY else []
+    for token in found:
+        authority = (await authorities(reader, system, caller, [token.workspace_id])).get(token.workspace_id)
+        if authority is not None and authority.covers(token):
+            return token, authority
+    raise NotFound("token")
 
 
 async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) -> dict[str, TokenView]:
     """Several tokens by id; those the caller may not see, and deleted ones, are left out."""
-    async with system.store.reading() as session:
-        tokens = await token_queries.tokens_by_ids(session, list(token_ids))
-        tokens = [token for token in tokens if token.deleted_at is None]
-        held = await authorities(system, caller, {token.workspace_id for token in tokens})
+    wanted = list(token_ids)
+
+    async def read(reader: Reader) -> dict[str, TokenView]:
+        tokens = await token_queries.token_records(reader, wanted)
+        held = await authorities(reader, system, caller, {token.workspace_id for token in tokens})
         seen = [
             (authority, token)
             for token in tokens
@@ -113,19 +131,22 @@ async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) 
             and authority.covers(token)
             and "tokens:read" in authority.scopes
         ]
-        return {view.token.id: view for view in await views_of(session, system, seen)}
+        return {view.token.id: view for view in views_of(seen, system.clock())}
+
+    return await system.store.read(read)
 
 
-async def views_of(session: AsyncSession, system: System, tokens: Iterable[tuple[Authority, Token]]) -> list[TokenView]:
-    """Views of tokens, each with the caller's authority over it; one statement for all their successors' first uses."""
-    pairs = list(tokens)
-    successors = [token.rotated_to_id for _, token in pairs if token.rotated_to_id is not None]
-    used = await token_queries.first_uses(session, successors) if successors else {}
-    now = system.clock()
-    return [
-        view_of(token, authority.workspace, authority.catalog, now, used.get(token.rotated_to_id or ""))
-        for authority, token in pairs
-    ]
+def views_of(tokens: Iterable[tuple[Authority, TokenRecord]], now: datetime) -> list[TokenView]:
+    """Views of tokens, each with the caller's authority over it."""
+    known: dict[tuple[str, str, tuple[str, ...]], frozenset[str]] = {}
+    views = []
+    for authority, token in tokens:
+        granted = (token.workspace_id, token.kind, tuple(token.grants))
+        scopes = known.get(granted)
+        if scopes is None:
+            scopes = known[granted] = effective(token, authority)
+        views.append(view_of(token, authority, now, scopes=scopes))
+    return views
 
 
 def _text(text: str | None) -> str | None:

@@ -85,7 +85,7 @@ async def rotate_token(
         # A cache that read the old token just before knows no end of it: a grace shorter than T is as long as T.
         staleness = await staleness_seconds(session, system)
         staleness = staleness if grace_seconds < staleness else 0.0
-        view = view_of(successor, authority.workspace, authority.catalog, system.clock())
+        view = view_of(successor, authority, system.clock())
     return Issued(view, secret, await settle(system, staleness, wait=wait))
 
 
@@ -147,9 +147,7 @@ async def _needs_room(session: AsyncSession, system: System, authority: Authorit
         return True
     before = await token_queries.token_by_id(session, old.rotated_from_id) if old.rotated_from_id else None
     return (
-        before is not None
-        and before.deleted_at is None
-        and view_of(before, authority.workspace, authority.catalog, system.clock()).status in LIVE
+        before is not None and before.deleted_at is None and view_of(before, authority, system.clock()).status in LIVE
     )
 
 

@@ -14,7 +14,7 @@ from spacekey.models import token_queries, workspace_queries
 from spacekey.models.workspace import Space
 
 from .audit import actor_of, record
-from .authority import Authority, authority_in
+from .authority import SessionAuthority, authority_in
 from .caller import Caller
 from .room import check_room_for_space
 from .settle import settle, staleness_seconds, takes_access_away
@@ -34,7 +34,7 @@ class ChangedSpace:
 
 async def find_space(
     session: AsyncSession, system: System, caller: Caller, space_id: str, *, lock: bool = False
-) -> tuple[Space, Authority]:
+) -> tuple[Space, SessionAuthority]:
     """The space, when it exists, is not deleted and lies within what the caller may see.
 
     :raises NotFound: otherwise.

@@ -10,12 +10,12 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.principal import Kind
 from spacekey.domain.token_state import Status, status_of
-from spacekey.models.token import Token
-from spacekey.models.workspace import Workspace
+from spacekey.models.records import AnyToken, TokenRecord
 
 from .addresses import plain_name
 from .audit import Facts
-from .workspace_facts import roles_from, scopes_of
+from .authority import Authority
+from .workspace_facts import scopes_of
 
 MASKED_LENGTH = 10
 
@@ -24,7 +24,7 @@ MASKED_LENGTH = 10
 class TokenView:
     """What lists and pages show of a token. There is no secret in it to leak."""
 
-    token: Token
+    token: AnyToken
     catalog: Catalog
     status: Status
     scopes: frozenset[str]
@@ -48,18 +48,18 @@ class TokenView:
         return f"{name}_{self.token.id}" if name else self.token.id
 
 
-def view_of(
-    token: Token, workspace: Workspace, catalog: Catalog, now: datetime, successor_first_use: datetime | None = None
-) -> TokenView:
-    """The view of a token. ``successor_first_use`` ends a token that was rotated with retire-on-first-use."""
-    ends = [moment for moment in (token.retires_at, successor_first_use) if moment is not None]
-    retires_at = min(ends, default=None)
-    role = (
-        token.grants[0] if len(token.grants) == 1 and token.grants[0] in roles_from(catalog, workspace.roles) else None
-    )
+def view_of(token: AnyToken, authority: Authority, now: datetime, *, scopes: frozenset[str] | None = None) -> TokenView:
+    """The view of a token.
+
+    :param authority: the caller's, in the token's workspace.
+    :param scopes: the effective ones, where they are known already.
+    """
+    ends = [token.retires_at, token.successor_used_at if isinstance(token, TokenRecord) else None]
+    retires_at = min((moment for moment in ends if moment is not None), default=None)
+    role = token.grants[0] if len(token.grants) == 1 and token.grants[0] in authority.roles else None
     return TokenView(
         token=token,
-        catalog=catalog,
+        catalog=authority.catalog,
         status=status_of(
             now,
             expires_at=token.expires_at,
@@ -67,13 +67,18 @@ def view_of(
             revoked_at=token.revoked_at,
             retires_at=retires_at,
         ),
-        scopes=scopes_of(catalog, workspace, token.grants, Kind(token.kind)),
+        scopes=effective(token, authority) if scopes is None else scopes,
         role=role,
         retires_at=retires_at,
     )
 
 
-def audit_facts(token: Token) -> Facts:
+def effective(token: AnyToken, authority: Authority) -> frozenset[str]:
+    """What a token's grants come to in its workspace now."""
+    return scopes_of(authority.catalog, authority.workspace, token.grants, Kind(token.kind))
+
+
+def audit_facts(token: AnyToken) -> Facts:
     """What the audit log keeps of a token before and after a change."""
     facts: dict[str, Any] = {
         "name": token.name,

@@ -9,6 +9,7 @@ from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.models import user_queries
 from spacekey.models.audit import SYSTEM_CHAIN
+from spacekey.models.records import UserRecord
 from spacekey.models.user import User
 
 from .addresses import clean_email, shown_account, shown_email, sign_in_name_of
@@ -110,14 +111,15 @@ async def reset_password(system: System, caller: Operator, user_id: str, *, pass
     return user
 
 
-async def user_list(system: System, caller: Operator, request: PageRequest, email: str | None = None) -> Page[User]:
+async def user_list(
+    system: System, caller: Operator, request: PageRequest, email: str | None = None
+) -> Page[UserRecord]:
     """Return a page of all accounts, the newest first, or of those with this address, proven or not.
 
     :raises InvalidInput: the address cannot be one, or the cursor is of another list.
     """
     address = None if email is None else clean_email("email", email)
-    async with system.store.reading() as session:
-        return await user_queries.user_page(session, request, address)
+    return await system.store.read(lambda reader: user_queries.user_page(reader, request, address))
 
 
 def _provable(email: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from spacekey.domain.catalog import Catalog, Plan, Policy, Role, RoleTable, effective_scopes, role_table
 from spacekey.domain.principal import Kind, Limit
-from spacekey.models.workspace import Workspace
+from spacekey.models.records import AnyWorkspace
 
 
 def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
@@ -23,12 +23,12 @@ def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
     )
 
 
-def plan_of(catalog: Catalog, workspace: Workspace) -> Plan | None:
+def plan_of(catalog: Catalog, workspace: AnyWorkspace) -> Plan | None:
     """The plan, or None when the catalog no longer has it."""
     return catalog.plans.get(workspace.plan)
 
 
-def policy_of(workspace: Workspace) -> Policy:
+def policy_of(workspace: AnyWorkspace) -> Policy:
     """The workspace's own limits on its tokens."""
     return Policy(
         lifetime_seconds_max=workspace.lifetime_seconds_max,
@@ -45,7 +45,7 @@ def limit_of(plan: Plan | None, per_minute: int | None, burst: int | None) -> Li
     return None if plan is None else plan.limit
 
 
-def scopes_of(catalog: Catalog, workspace: Workspace, grants: Iterable[str], kind: Kind) -> frozenset[str]:
+def scopes_of(catalog: Catalog, workspace: AnyWorkspace, grants: Iterable[str], kind: Kind) -> frozenset[str]:
     """What grants come to in this workspace now."""
     return effective_scopes(
         catalog,

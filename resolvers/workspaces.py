@@ -20,7 +20,7 @@ from spacekey.models.workspace import Member, Workspace
 
 from .addresses import clean_email
 from .audit import Facts, actor_of, record
-from .authority import Authority, authority_in
+from .authority import SessionAuthority, authority_in
 from .caller import Caller, MemberCaller, Operator
 from .invitations import invite
 from .members import Invited
@@ -364,7 +364,7 @@ def _apply_names(workspace: Workspace, changes: WorkspaceChanges) -> None:
         workspace.slug = clean_slug("slug", changes.slug)
 
 
-def _apply_plan(authority: Authority, changes: WorkspaceChanges, now: datetime) -> None:
+def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
     if changes.plan is UNSET or changes.plan == authority.workspace.plan:
         return
     plans = authority.catalog.plans
@@ -387,7 +387,7 @@ def _included(catalog: Catalog, plan: Plan | None) -> frozenset[str]:
     return frozenset(catalog.scopes) if plan.scopes is None else plan.scopes
 
 
-def _apply_policy(authority: Authority, changes: WorkspaceChanges, now: datetime) -> None:
+def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
     workspace = authority.workspace
     if changes.expiry_required is not UNSET:
         workspace.expiry_required = changes.expiry_required
@@ -402,7 +402,7 @@ def _apply_policy(authority: Authority, changes: WorkspaceChanges, now: datetime
         _apply_scopes_allowed(authority, changes.scopes_allowed, now)
 
 
-def _apply_scopes_allowed(authority: Authority, scopes: tuple[str, ...] | None, now: datetime) -> None:
+def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] | None, now: datetime) -> None:
     workspace, known = authority.workspace, authority.catalog.known_scopes
     for scope in scopes or ():
         if scope not in known:
@@ -419,7 +419,7 @@ def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset
     return known if scopes is None else frozenset(scopes)
 
 
-def _apply_operator(system: System, authority: Authority, changes: WorkspaceChanges) -> None:
+def _apply_operator(system: System, authority: SessionAuthority, changes: WorkspaceChanges) -> None:
     if changes.per_minute is UNSET and changes.burst is UNSET and changes.suspended is UNSET:
         return
     if not isinstance(authority.caller, Operator):

@@ -9,7 +9,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from spacekey.domain.page import AuditFilter as EventFilter
-from spacekey.models.audit import AuditEvent as AuditRow
+from spacekey.models.records import AnyEvent
 
 from .actor_types import Actor, actor_type
 
@@ -59,7 +59,7 @@ def audit_filter(where: AuditFilter | None) -> EventFilter:
     return EventFilter(actor_id=where.actor_id, target_id=where.target_id, action=where.action)
 
 
-def event_type(row: AuditRow) -> AuditEvent:
+def event_type(row: AnyEvent) -> AuditEvent:
     """The GraphQL face of an event."""
     return AuditEvent(
         id=strawberry.ID(row.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +10,9 @@ from strawberry.dataloader import DataLoader
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import NotFound, Refusal
-from spacekey.models.audit import AuditEvent
+from spacekey.models.records import AuditRecord, InvitationRecord, MemberRecord, SpaceRecord, UserRecord
 from spacekey.models.usage_queries import UsageDay
-from spacekey.models.user import Invitation, User
-from spacekey.models.workspace import Member, Space
-from spacekey.resolvers.authorities import authorities
+from spacekey.resolvers.authorities import authorities_in
 from spacekey.resolvers.authority import Authority
 from spacekey.resolvers.caller import Caller
 from spacekey.resolvers.list_many import audit_lists, invitation_lists, member_lists, space_lists, token_lists
@@ -61,10 +59,10 @@ class Loaders:
         self._unused: dict[int, DataLoader[str, list[str]]] = {}
         self._views: dict[str, TokenView] = {}
         self._tokens: dict[AskedTokens, DataLoader[tuple[str, str | None], Page[TokenView]]] = {}
-        self._spaces: dict[AskedSpaces, DataLoader[str, Page[Space]]] = {}
-        self._members: dict[PageRequest, DataLoader[str, Page[tuple[Member, User]]]] = {}
-        self._invitations: dict[PageRequest, DataLoader[str, Page[Invitation]]] = {}
-        self._events: dict[AskedEvents, DataLoader[str, Page[AuditEvent]]] = {}
+        self._spaces: dict[AskedSpaces, DataLoader[str, Page[SpaceRecord]]] = {}
+        self._members: dict[PageRequest, DataLoader[str, Page[tuple[MemberRecord, UserRecord]]]] = {}
+        self._invitations: dict[PageRequest, DataLoader[str, Page[InvitationRecord]]] = {}
+        self._events: dict[AskedEvents, DataLoader[str, Page[AuditRecord]]] = {}
 
     def forget(self) -> None:
         """Start anew: an operation may hold several mutations, and each shows what is true after it."""
@@ -87,7 +85,7 @@ class Loaders:
         """Workspace id → the caller's authority there, None where the caller does not belong."""
 
         async def load(keys: Sequence[str]) -> list[Authority | None]:
-            found = {} if self._caller is None else await authorities(self._system, self._caller, keys)
+            found = {} if self._caller is None else await authorities_in(self._system, self._caller, keys)
             return [found.get(key) for key in keys]
 
         return DataLoader(load)
@@ -103,10 +101,10 @@ class Loaders:
         return DataLoader(load)
 
     @cached_property
-    def space(self) -> DataLoader[str, Space | None]:
+    def space(self) -> DataLoader[str, SpaceRecord | None]:
         """Space id → the space, None where the caller may not see it."""
 
-        async def load(keys: Sequence[str]) -> list[Space | None]:
+        async def load(keys: Sequence[str]) -> list[SpaceRecord | None]:
             found = {} if self._caller is None else await spaces_seen(self._system, self._caller, keys)
             return [found.get(key) for key in keys]
 
@@ -124,41 +122,52 @@ class Loaders:
                 order=asked.order,
                 descending=asked.descending,
                 request=asked.request,
+                held=await self._held([workspace_id for workspace_id, _ in places]),
             )
 
         return self._tokens.setdefault(asked, DataLoader(load))
 
-    def spaces(self, asked: AskedSpaces) -> DataLoader[str, Page[Space]]:
+    def spaces(self, asked: AskedSpaces) -> DataLoader[str, Page[SpaceRecord]]:
         """Workspace id → that page of its spaces."""
 
-        async def load(keys: list[str]) -> Sequence[Page[Space] | Refusal]:
-            return await space_lists(self._system, self._known, keys, asked.request, asked.text)
+        async def load(keys: list[str]) -> Sequence[Page[SpaceRecord] | Refusal]:
+            return await space_lists(self._system, self._known, keys, asked.request, asked.text, await self._held(keys))
 
         return self._spaces.setdefault(asked, DataLoader(load))
 
-    def members(self, request: PageRequest) -> DataLoader[str, Page[tuple[Member, User]]]:
+    def members(self, request: PageRequest) -> DataLoader[str, Page[tuple[MemberRecord, UserRecord]]]:
         """Workspace id → that page of its members."""
 
-        async def load(keys: list[str]) -> Sequence[Page[tuple[Member, User]] | Refusal]:
-            return await member_lists(self._system, self._known, keys, request)
+        async def load(keys: list[str]) -> Sequence[Page[tuple[MemberRecord, UserRecord]] | Refusal]:
+            return await member_lists(self._system, self._known, keys, request, await self._held(keys))
 
         return self._members.setdefault(request, DataLoader(load))
 
-    def invitations(self, request: PageRequest) -> DataLoader[str, Page[Invitation]]:
+    def invitations(self, request: PageRequest) -> DataLoader[str, Page[InvitationRecord]]:
         """Workspace id → that page of its invitations."""
 
-        async def load(keys: list[str]) -> Sequence[Page[Invitation] | Refusal]:
-            return await invitation_lists(self._system, self._known, keys, request)
+        async def load(keys: list[str]) -> Sequence[Page[InvitationRecord] | Refusal]:
+            return await invitation_lists(self._system, self._known, keys, request, await self._held(keys))
 
         return self._invitations.setdefault(request, DataLoader(load))
 
-    def events(self, asked: AskedEvents) -> DataLoader[str, Page[AuditEvent]]:
+    def events(self, asked: AskedEvents) -> DataLoader[str, Page[AuditRecord]]:
         """Workspace id → that page of its audit log."""
 
-        async def load(keys: list[str]) -> Sequence[Page[AuditEvent] | Refusal]:
-            return await audit_lists(self._system, self._known, keys, asked.request, asked.where)
+        async def load(keys: list[str]) -> Sequence[Page[AuditRecord] | Refusal]:
+            return await audit_lists(
+                self._system, self._known, keys, asked.request, asked.where, await self._held(keys)
+            )
 
         return self._events.setdefault(asked, DataLoader(load))
+
+    def knows(self, authority: Authority) -> None:
+        """Keep an authority that was read already: what lies below its workspace reads it no second time."""
+        self.authority.prime(authority.workspace.id, authority)
+
+    async def _held(self, workspace_ids: Iterable[str]) -> dict[str, Authority | None]:
+        ids = sorted(set(workspace_ids))
+        return dict(zip(ids, await self.authority.load_many(ids), strict=True))
 
     @property
     def _known(self) -> Caller:

@@ -8,9 +8,7 @@ import strawberry
 
 from spacekey.domain.actor import actor_from
 from spacekey.domain.ids import member_id
-from spacekey.models.user import Invitation as InvitationRow
-from spacekey.models.user import User
-from spacekey.models.workspace import Member as MemberRow
+from spacekey.models.records import AnyInvitation, AnyMember, AnyUser
 from spacekey.resolvers.addresses import shown_email
 
 from .actor_types import Actor, actor_type
@@ -52,7 +50,7 @@ class Invitation:
     invited_by: Actor = strawberry.field(description="Who made it. It ends when they may no longer invite to the role.")
 
 
-def member_type(member: MemberRow, user: User) -> Member:
+def member_type(member: AnyMember, user: AnyUser) -> Member:
     """The GraphQL face of a member."""
     return Member(
         id=strawberry.ID(member_id(member.workspace_id, user.id)),
@@ -65,7 +63,7 @@ def member_type(member: MemberRow, user: User) -> Member:
     )
 
 
-def invitation_type(row: InvitationRow) -> Invitation:
+def invitation_type(row: AnyInvitation) -> Invitation:
     """The GraphQL face of an invitation."""
     return Invitation(
         id=strawberry.ID(row.id),
@@ -79,7 +77,7 @@ def invitation_type(row: InvitationRow) -> Invitation:
     )
 
 
-def invited_type(row: InvitationRow) -> Member:
+def invited_type(row: AnyInvitation) -> Member:
     """The member that the invited person would be, under the invitation's id."""
     email = shown_email(row.email)
     return Member(

@@ -124,6 +124,8 @@ class Query:
         context = info.context
         with answering():
             page = await workspace_list(context.system, context.known_caller, page_request(first, after, last, before))
+            for authority in page.rows:
+                context.loaders.knows(authority)
             return connection_of(page, workspace_type)
 
     @strawberry.field(directives=[requires_scopes("workspace:read")])

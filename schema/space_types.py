@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.workspace import Space as SpaceRow
+from spacekey.models.records import AnySpace
 
 from .answering import answering
 from .connection import After, Before, Connection, First, Last
@@ -28,27 +28,14 @@ WorkspaceRef = Annotated["Workspace", strawberry.lazy("spacekey.schema.workspace
 class Space(Node):
     """A space."""
 
-    row: strawberry.Private[SpaceRow]
+    row: strawberry.Private[AnySpace]
 
-    @strawberry.field
-    def name(self) -> str:
-        """What people call it."""
-        return self.row.name
-
-    @strawberry.field
-    def slug(self) -> str:
-        """What stands in addresses; unique in the workspace."""
-        return self.row.slug
-
-    @strawberry.field
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self.row.created_at
-
-    @strawberry.field(description="Null unless the space was deleted; its tokens are refused since then.")
-    def deleted_at(self) -> datetime | None:
-        """When it was deleted."""
-        return self.row.deleted_at
+    name: str
+    slug: str
+    created_at: datetime
+    deleted_at: datetime | None = strawberry.field(
+        description="Null unless the space was deleted; its tokens are refused since then."
+    )
 
     @strawberry.field(directives=[requires_scopes("workspace:read")])
     async def workspace(self, info: SpacekeyInfo) -> WorkspaceRef | None:
@@ -76,6 +63,13 @@ class Space(Node):
         )
 
 
-def space_type(row: SpaceRow) -> Space:
+def space_type(row: AnySpace) -> Space:
     """The GraphQL face of a space."""
-    return Space(id=strawberry.ID(row.id), row=row)
+    return Space(
+        id=strawberry.ID(row.id),
+        row=row,
+        name=row.name,
+        slug=row.slug,
+        created_at=row.created_at,
+        deleted_at=row.deleted_at,
+    )

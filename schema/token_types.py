@@ -72,114 +72,36 @@ class Token(Node):
     """A token's record."""
 
     view: strawberry.Private[TokenView]
-
-    @strawberry.field(
+    token_id: str = strawberry.field(
         description="The creator's name then (a member's e-mail address), an underscore, and the id: for display."
     )
-    def token_id(self) -> str:
-        """The id people quote."""
-        return self.view.public_id
-
-    @strawberry.field
-    def name(self) -> str:
-        """The label."""
-        return self.view.token.name
-
-    @strawberry.field
-    def description(self) -> str:
-        """What it is for."""
-        return self.view.token.description
-
-    @strawberry.field
-    def kind(self) -> TokenKind:
-        """What it belongs to."""
-        return TokenKind(self.view.token.kind)
-
-    @strawberry.field
-    def environment(self) -> Environment:
-        """Where it is for."""
-        return Environment(self.view.token.environment)
-
-    @strawberry.field(description="The secret's first 12 characters and an ellipsis.")
-    def prefix(self) -> str:
-        """What tells tokens apart."""
-        return self.view.shown_prefix
-
-    @strawberry.field(description="The secret's first 10 characters, the rest masked.")
-    def masked_token(self) -> str:
-        """What may still be shown and copied."""
-        return self.view.masked
-
-    @strawberry.field(description="The role, when the token was given one instead of scopes.")
-    def role(self) -> str | None:
-        """The role."""
-        return self.view.role
-
-    @strawberry.field(description="What was given, as given.", directives=[at_most(GRANTS_MAX)])
-    def grants(self) -> list[str]:
-        """Grants."""
-        return list(self.view.token.grants)
-
-    @strawberry.field(
+    name: str
+    description: str
+    kind: TokenKind
+    environment: Environment
+    prefix: str = strawberry.field(description="The secret's first 12 characters and an ellipsis.")
+    masked_token: str = strawberry.field(description="The secret's first 10 characters, the rest masked.")
+    role: str | None = strawberry.field(description="The role, when the token was given one instead of scopes.")
+    grants: list[str] = strawberry.field(description="What was given, as given.", directives=[at_most(GRANTS_MAX)])
+    scopes: list[str] = strawberry.field(
         description="What the grants come to now: cut to the plan, the policy and the roles.",
         directives=[at_most(SCOPES_MAX)],
     )
-    def scopes(self) -> list[str]:
-        """Effective scopes, sorted."""
-        return sorted(self.view.scopes)
-
-    @strawberry.field
-    def status(self) -> TokenStatus:
-        """The status now."""
-        return TokenStatus(self.view.status.value)
-
-    @strawberry.field
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self.view.token.created_at
-
-    @strawberry.field(description="Who made it, by the name of that moment.")
-    def created_by(self) -> Actor:
-        """The creator."""
-        return actor_type(self.view.token.created_by)
-
-    @strawberry.field(description="Null: no expiry.")
-    def expires_at(self) -> datetime | None:
-        """The expiry date."""
-        return self.view.token.expires_at
-
-    @strawberry.field(description="When a rotated token's grace ends, or ended by its successor's first use.")
-    def retires_at(self) -> datetime | None:
-        """The end by rotation."""
-        return self.view.retires_at
-
-    @strawberry.field
-    def disabled_at(self) -> datetime | None:
-        """Since when it is disabled."""
-        return self.view.token.disabled_at
-
-    @strawberry.field
-    def revoked_at(self) -> datetime | None:
-        """When it was revoked."""
-        return self.view.token.revoked_at
-
-    @strawberry.field
-    def revoked_reason(self) -> str | None:
-        """Why it was revoked, in somebody's words."""
-        return self.view.token.revoked_reason
-
-    @strawberry.field(description="Null: never used.")
-    def last_used_at(self) -> datetime | None:
-        """The last use, up to one flush interval late."""
-        return self.view.token.last_used_at
-
-    @strawberry.field(
+    status: TokenStatus
+    created_at: datetime
+    created_by: Actor = strawberry.field(description="Who made it, by the name of that moment.")
+    expires_at: datetime | None = strawberry.field(description="Null: no expiry.")
+    retires_at: datetime | None = strawberry.field(
+        description="When a rotated token's grace ends, or ended by its successor's first use."
+    )
+    disabled_at: datetime | None
+    revoked_at: datetime | None
+    revoked_reason: str | None
+    last_used_at: datetime | None = strawberry.field(description="Null: never used.")
+    last_used_ip: str | None = strawberry.field(
         description="Where the last use came from, in the words of the app that accepted it: an app elsewhere reports "
         "it, and nothing proves it. Null: not told."
     )
-    def last_used_ip(self) -> str | None:
-        """The address of the last use."""
-        return self.view.token.last_used_ip or None
 
     @strawberry.field(description="The token this one replaced.")
     async def rotated_from(self, info: SpacekeyInfo) -> Token | None:
@@ -252,7 +174,36 @@ class Token(Node):
 
 def token_type(view: TokenView) -> Token:
     """The GraphQL face of a token."""
-    return Token(id=strawberry.ID(view.token.id), view=view)
+    token = view.token
+    return Token(
+        id=strawberry.ID(token.id),
+        view=view,
+        token_id=view.public_id,
+        name=token.name,
+        description=token.description,
+        kind=_KINDS[token.kind],
+        environment=_ENVIRONMENTS[token.environment],
+        prefix=view.shown_prefix,
+        masked_token=view.masked,
+        role=view.role,
+        grants=token.grants,
+        scopes=sorted(view.scopes),
+        status=_STATUSES[view.status],
+        created_at=token.created_at,
+        created_by=actor_type(token.created_by),
+        expires_at=token.expires_at,
+        retires_at=view.retires_at,
+        disabled_at=token.disabled_at,
+        revoked_at=token.revoked_at,
+        revoked_reason=token.revoked_reason,
+        last_used_at=token.last_used_at,
+        last_used_ip=token.last_used_ip or None,
+    )
+
+
+_KINDS = {one.value: one for one in TokenKind}
+_ENVIRONMENTS = {one.value: one for one in Environment}
+_STATUSES = {one: TokenStatus(one.value) for one in Status}
 
 
 @strawberry.input(description="Which tokens to list; what is left out does not narrow.")

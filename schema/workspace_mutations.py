@@ -18,7 +18,7 @@ from .answering import answering
 from .context import Context, SpacekeyInfo
 from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 from .workspace_inputs import CreateWorkspaceInput, DeleteWorkspaceInput, SetRoleInput, UpdateWorkspaceInput
-from .workspace_types import Workspace
+from .workspace_types import Workspace, shown_workspace
 
 
 @strawberry.type(description="The workspace as it is now.")
@@ -133,5 +133,4 @@ async def _workspace_success(context: Context, changed: ChangedWorkspace) -> Wor
     if authority is None:
         return NotFound(message="There is no such workspace, or you have no access to it.")
     # Whoever may edit it is shown what was edited, with or without ``workspace:read``: it is done already.
-    workspace = Workspace(id=strawberry.ID(authority.workspace.id), authority=authority)
-    return WorkspaceSuccess(workspace=workspace, effective_at=changed.effective_at)
+    return WorkspaceSuccess(workspace=shown_workspace(authority), effective_at=changed.effective_at)

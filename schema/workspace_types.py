@@ -36,25 +36,12 @@ class Workspace(Node):
 
     authority: strawberry.Private[Authority]
 
-    @strawberry.field
-    def name(self) -> str:
-        """What people call it."""
-        return self.authority.workspace.name
-
-    @strawberry.field
-    def slug(self) -> str:
-        """What stands in addresses; unique."""
-        return self.authority.workspace.slug
-
-    @strawberry.field
-    def created_at(self) -> datetime:
-        """When it was made."""
-        return self.authority.workspace.created_at
-
-    @strawberry.field(description="Since when all of its tokens are refused; null: it is in good standing.")
-    def suspended_at(self) -> datetime | None:
-        """The suspension."""
-        return self.authority.workspace.suspended_at
+    name: str
+    slug: str
+    created_at: datetime
+    suspended_at: datetime | None = strawberry.field(
+        description="Since when all of its tokens are refused; null: it is in good standing."
+    )
 
     @strawberry.field(description="Null when the catalog no longer has the plan: nothing can be granted then.")
     def plan(self) -> Plan | None:
@@ -179,4 +166,17 @@ def workspace_type(authority: Authority) -> Workspace:
     :raises Forbidden: the caller may not read it.
     """
     authority.require("workspace:read")
-    return Workspace(id=strawberry.ID(authority.workspace.id), authority=authority)
+    return shown_workspace(authority)
+
+
+def shown_workspace(authority: Authority) -> Workspace:
+    """The GraphQL face of a workspace for a caller who is known to be allowed to see it."""
+    workspace = authority.workspace
+    return Workspace(
+        id=strawberry.ID(workspace.id),
+        authority=authority,
+        name=workspace.name,
+        slug=workspace.slug,
+        created_at=workspace.created_at,
+        suspended_at=workspace.suspended_at,
+    )

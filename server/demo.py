@@ -12,8 +12,9 @@ from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Entropy, Secret
 from spacekey.models import user_queries, workspace_queries
+from spacekey.models.records import AnySpace
 from spacekey.models.user import User
-from spacekey.models.workspace import Space, Workspace
+from spacekey.models.workspace import Workspace
 from spacekey.resolvers.addresses import clean_email, shown_email
 from spacekey.resolvers.caller import Operator
 from spacekey.resolvers.create_token import Issued, NewToken, create_token
@@ -51,7 +52,7 @@ class DemoWorkspace:
     """A catalog's workspace with its spaces."""
 
     workspace: Workspace
-    spaces: tuple[Space, ...]
+    spaces: tuple[AnySpace, ...]
     is_new: bool
 
 

@@ -40,8 +40,9 @@ def list_(
     async def work(system: System) -> None:
         from functools import partial
 
-        from spacekey.domain.page import AuditFilter
+        from spacekey.domain.page import AuditFilter, Page, PageRequest
         from spacekey.models.audit_queries import audit_page
+        from spacekey.models.records import AuditRecord
         from spacekey.resolvers.audit import event_facts
         from spacekey.resolvers.list_others import check_audit_conditions
 
@@ -51,12 +52,14 @@ def list_(
         where = AuditFilter(actor_id=actor, target_id=target, action=action)
         check_audit_conditions(where)
         columns = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
-        async with system.store.reading() as session:
-            fetch = partial(audit_page, session, name, where=where)
-            with Listing(as_json, *columns, limit=limit) as listing:
-                async for event in every(fetch):
-                    if not listing.add(event_facts(event)):
-                        return
+
+        async def page(request: PageRequest) -> Page[AuditRecord]:
+            return await system.store.read(partial(audit_page, chain=name, request=request, where=where))
+
+        with Listing(as_json, *columns, limit=limit) as listing:
+            async for event in every(page):
+                if not listing.add(event_facts(event)):
+                    return
 
     run(work)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from spacekey.domain.catalog_file import load_catalog, load_catalogs
@@ -172,8 +173,7 @@ async def _names(system: System) -> Finding:
 
 async def _clock(system: System) -> Finding:
     """A clock that was set back lets expired tokens live again; what was written already gives it away."""
-    async with system.store.reading() as session:
-        page = await audit_queries.audit_page(session, SYSTEM_CHAIN, PageRequest(1))
+    page = await system.store.read(partial(audit_queries.audit_page, chain=SYSTEM_CHAIN, request=PageRequest(1)))
     now = system.clock()
     if page.rows and page.rows[0].at > now + CLOCK_TOLERANCE:
         behind = int((page.rows[0].at - now).total_seconds())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from spacekey.domain.actor import actor_from
-from spacekey.models.user import Invitation, User
-from spacekey.models.workspace import Member, Space, Workspace
+from spacekey.models.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
 from spacekey.resolvers.addresses import shown_email
 from spacekey.resolvers.audit import actor_facts
 from spacekey.resolvers.token_view import TokenView
@@ -44,7 +43,7 @@ def token_facts(view: TokenView) -> Facts:
     }
 
 
-def workspace_facts(workspace: Workspace) -> Facts:
+def workspace_facts(workspace: AnyWorkspace) -> Facts:
     """A workspace."""
     return {
         "id": workspace.id,
@@ -65,13 +64,13 @@ def workspace_facts(workspace: Workspace) -> Facts:
     }
 
 
-def _status(workspace: Workspace) -> str:
+def _status(workspace: AnyWorkspace) -> str:
     if workspace.deleted_at is not None:
         return "deleted"
     return "active" if workspace.suspended_at is None else "suspended"
 
 
-def space_facts(space: Space) -> Facts:
+def space_facts(space: AnySpace) -> Facts:
     """A space."""
     return {
         "id": space.id,
@@ -82,7 +81,7 @@ def space_facts(space: Space) -> Facts:
     }
 
 
-def member_facts(member: Member, user: User) -> Facts:
+def member_facts(member: AnyMember, user: AnyUser) -> Facts:
     """A member, with their account."""
     return {
         "user_id": user.id,
@@ -91,12 +90,12 @@ def member_facts(member: Member, user: User) -> Facts:
         "name": user.name,
         "role": member.role,
         "workspace_id": member.workspace_id,
-        "can_sign_in": user.password_hash is not None,
+        "can_sign_in": user.has_password,
         "created_at": written(member.created_at),
     }
 
 
-def invitation_facts(invitation: Invitation) -> Facts:
+def invitation_facts(invitation: AnyInvitation) -> Facts:
     """An invitation, with what its maker says of the invited person. Its code is kept nowhere."""
     return {
         "id": invitation.id,
@@ -111,12 +110,12 @@ def invitation_facts(invitation: Invitation) -> Facts:
     }
 
 
-def invited_facts(invitation: Invitation) -> Facts:
+def invited_facts(invitation: AnyInvitation) -> Facts:
     """An invitation that was just made, where a member's facts would be: there is no account yet."""
     return {"user_id": None, **invitation_facts(invitation)}
 
 
-def user_facts(user: User) -> Facts:
+def user_facts(user: AnyUser) -> Facts:
     """An account. Without a sign-in name it signs in by its id."""
     return {
         "id": user.id,

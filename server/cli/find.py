@@ -13,6 +13,7 @@ from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean
 from spacekey.models import user_queries, workspace_queries
+from spacekey.models.records import WorkspaceRecord
 from spacekey.models.user import User
 from spacekey.models.workspace import Space, Workspace
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
@@ -178,12 +179,11 @@ def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
     raise Failure(f"There is no catalog '{name}'.{hint}")
 
 
-async def every_workspace(system: System) -> AsyncIterator[Workspace]:
+async def every_workspace(system: System) -> AsyncIterator[WorkspaceRecord]:
     """All workspaces by name, page by page."""
 
-    async def page(request: PageRequest) -> Page[Workspace]:
-        async with system.store.reading() as session:
-            return await workspace_queries.workspace_page(session, request)
+    async def page(request: PageRequest) -> Page[WorkspaceRecord]:
+        return await system.store.read(lambda reader: workspace_queries.workspace_page(reader, request))
 
     async for one in every(page):
         yield one

@@ -15,7 +15,7 @@ from .run import operator, run
 from .show import Facts, Listing, say
 
 if TYPE_CHECKING:
-    from spacekey.models.workspace import Workspace
+    from spacekey.models.records import AnyWorkspace
     from spacekey.resolvers.inactive import Activity
     from spacekey.resolvers.system import System
 
@@ -51,7 +51,7 @@ def inactive(
     run(work)
 
 
-async def _workspaces(system: System, name: str | None) -> AsyncIterator[Workspace]:
+async def _workspaces(system: System, name: str | None) -> AsyncIterator[AnyWorkspace]:
     from .find import every_workspace, workspace_called
 
     if name is not None:
@@ -81,7 +81,7 @@ async def _active(system: System, workspace_id: str, span: timedelta) -> AsyncIt
         after = page.cursors[-1]
 
 
-def _facts(home: Workspace, activity: Activity) -> Facts:
+def _facts(home: AnyWorkspace, activity: Activity) -> Facts:
     from .facts import token_facts
 
     return {

@@ -15,7 +15,8 @@ from .show import Facts, Listing, show_one, shown
 
 if TYPE_CHECKING:
     from spacekey.domain.page import Page, PageRequest
-    from spacekey.models.user import Invitation, User
+    from spacekey.models.records import AnyInvitation, InvitationRecord
+    from spacekey.models.user import User
     from spacekey.models.workspace import Workspace
     from spacekey.resolvers.system import System
 
@@ -82,7 +83,7 @@ async def member_called(system: System, home: Workspace, account: str) -> User:
     )
 
 
-def _waits(home: Workspace, invitation: Invitation) -> str:
+def _waits(home: Workspace, invitation: AnyInvitation) -> str:
     from spacekey.resolvers.addresses import shown_email
     from spacekey.server.moments import written
 
@@ -93,7 +94,7 @@ def _waits(home: Workspace, invitation: Invitation) -> str:
     )
 
 
-async def _invitation_of(system: System, home: Workspace, email: str) -> Invitation | None:
+async def _invitation_of(system: System, home: Workspace, email: str) -> InvitationRecord | None:
     from spacekey.resolvers.addresses import clean_email
 
     from .find import every
@@ -105,7 +106,7 @@ async def _invitation_of(system: System, home: Workspace, email: str) -> Invitat
     return None
 
 
-async def _waiting(system: System, home: Workspace, request: PageRequest) -> Page[Invitation]:
+async def _waiting(system: System, home: Workspace, request: PageRequest) -> Page[InvitationRecord]:
     from spacekey.resolvers.list_many import invitation_lists
 
     [page] = await invitation_lists(system, operator(), [home.id], request)
