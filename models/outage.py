@@ -109,7 +109,7 @@ def outage_of(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return outage_text(_NO_ANSWER, error)
     told = _told(error)
-    if told is None and isinstance(error, BARE):
+    if told is None and isinstance(error, BARE) and not is_bad_input(error):
         told = _NO_ANSWER
     return None if told is None else outage_text(told, error)
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from .database_url import POSTGRESQL, PostgresTarget
 from .outage import BARE, is_bad_input
-from .postgres_engine import STATEMENT_SECONDS, PromptConnection, refuse_standby
+from .postgres_engine import PromptConnection, refuse_standby
 from .reading import Reader, Reading, ResultRow
 from .values import Values
 
@@ -24,13 +24,14 @@ class PostgresReader(Reader):
 
     dialect = POSTGRESQL
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, seconds: float) -> None:
         self._connection = connection
+        self._seconds = seconds
 
     async def rows(self, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
         """See :meth:`Reader.rows`."""
         given = () if values is None else values.given
-        found: Sequence[ResultRow] = await self._connection.fetch(statement, *given, timeout=STATEMENT_SECONDS)
+        found: Sequence[ResultRow] = await self._connection.fetch(statement, *given, timeout=self._seconds)
         return found
 
 
@@ -43,10 +44,14 @@ class PostgresReads:
     :param target: how to connect to the primary.
     :param pool_size: how many functions read at once; more wait.
     :param wait_seconds: how long they wait for a connection.
+    :param statement_seconds: how long a statement may take.
     """
 
-    def __init__(self, target: PostgresTarget, *, pool_size: int, wait_seconds: float) -> None:
+    def __init__(
+        self, target: PostgresTarget, *, pool_size: int, wait_seconds: float, statement_seconds: float
+    ) -> None:
         self._target = target
+        self._statement_seconds = statement_seconds
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[asyncpg.Connection] = []
@@ -100,11 +105,11 @@ class PostgresReads:
 
     async def _read(self, connection: asyncpg.Connection, function: Reading[T]) -> T:
         if not self._target.by_transaction:
-            return await function(PostgresReader(connection))
+            return await function(PostgresReader(connection, self._statement_seconds))
         async with connection.transaction():
             # The pooler may have led this transaction to another server than the one before.
             refuse_standby(await connection.fetchval(_STANDBY))
-            return await function(PostgresReader(connection))
+            return await function(PostgresReader(connection, self._statement_seconds))
 
     async def _connect(self) -> asyncpg.Connection:
         connection = await self._target.connect(seconds=self._wait_seconds, connection_class=PromptConnection)

@@ -21,7 +21,7 @@ from spacekey.domain.refusal import Conflict, InvalidInput
 from .changes import change_begun, note_change
 from .database_url import POSTGRESQL, SQLITE, database_url, postgres_target
 from .outage import BARE, is_bad_input, is_busy, outage_of
-from .postgres_engine import postgres_engine, refuse_standby
+from .postgres_engine import STATEMENT_SECONDS, postgres_engine, refuse_standby
 from .postgres_reads import PostgresReads
 from .reading import Reading
 from .sqlite_engine import begin_immediate, sqlite_engine
@@ -199,7 +199,12 @@ def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngi
 def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteReads | PostgresReads:
     if file is not None:
         return SqliteReads(url.database or "", file, busy_seconds=busy_seconds, wait_seconds=READ_WAIT_SECONDS)
-    return PostgresReads(postgres_target(url), pool_size=READ_POOL_SIZE, wait_seconds=READ_WAIT_SECONDS)
+    return PostgresReads(
+        postgres_target(url),
+        pool_size=READ_POOL_SIZE,
+        wait_seconds=READ_WAIT_SECONDS,
+        statement_seconds=STATEMENT_SECONDS,
+    )
 
 
 @asynccontextmanager

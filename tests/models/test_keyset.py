@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder, page_request
 from spacekey.domain.refusal import InvalidInput
+from spacekey.models.reading import Reader
+from spacekey.models.records import TokenRecord
 from spacekey.models.store import Store
 from spacekey.models.token import Token
 from spacekey.models.token_filter import TokenFilter
@@ -92,9 +95,10 @@ async def test_walking_pages_either_way_gives_the_list_in_order(
     await add(store, workspace, *tokens)
     whole = expected(tokens, order, descending)
 
-    async def page(request: PageRequest) -> Page[Token]:
-        async with store.reading() as session:
-            return await token_page(session, TokenFilter(workspace.id), order, descending, request, NOW)
+    async def page(request: PageRequest) -> Page[TokenRecord]:
+        return await store.read(
+            lambda reader: token_page(reader, TokenFilter(workspace.id), order, descending, request, NOW)
+        )
 
     walked: list[str] = []
     after = None
@@ -133,9 +137,10 @@ async def three(store: Store) -> list[Token]:
     return tokens
 
 
-async def by_name(store: Store, request: PageRequest, *, descending: bool = False) -> Page[Token]:
-    async with store.reading() as session:
-        return await token_page(session, TokenFilter(None), TokenOrder.NAME, descending, request, NOW)
+async def by_name(store: Store, request: PageRequest, *, descending: bool = False) -> Page[TokenRecord]:
+    return await store.read(
+        lambda reader: token_page(reader, TokenFilter(None), TokenOrder.NAME, descending, request, NOW)
+    )
 
 
 async def test_a_page_of_no_rows_still_tells_that_there_are_some(store: Store, three: list[Token]) -> None:
@@ -162,6 +167,11 @@ async def test_the_same_cursor_in_the_other_direction_is_refused(store: Store, t
         assert refused.value.field == ("after" if request.after else "before")
 
 
+async def _newest(reader: Reader, workspace_id: str, after: str | None) -> Page[TokenRecord]:
+    request = PageRequest(1, after=after)
+    return await token_page(reader, TokenFilter(workspace_id), TokenOrder.CREATED_AT, True, request, NOW)
+
+
 async def test_deep_pages_give_what_first_pages_give(store: Store) -> None:
     """A key beyond what a float holds, or cut to milliseconds, would repeat or skip rows here."""
     workspace = a_workspace()
@@ -170,10 +180,7 @@ async def test_deep_pages_give_what_first_pages_give(store: Store) -> None:
     seen: list[str] = []
     after = None
     for _ in tokens:
-        async with store.reading() as session:
-            found = await token_page(
-                session, TokenFilter(workspace.id), TokenOrder.CREATED_AT, True, PageRequest(1, after=after), NOW
-            )
+        found = await store.read(partial(_newest, workspace_id=workspace.id, after=after))
         seen += [token.id for token in found.rows]
         after = found.cursors[-1]
     assert seen == [token.id for token in reversed(tokens)]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import pytest
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models import audit_queries, invitation_queries, user_queries, workspace_queries
-from spacekey.models.audit import AuditEvent
+from spacekey.models.reading import Reader
+from spacekey.models.records import AuditRecord
 from spacekey.models.setting_queries import read_setting, write_setting
 from spacekey.models.store import Store
 from spacekey.models.user import Invitation, User, UserSession
@@ -23,18 +24,23 @@ from support.rows import NOW, a_space, a_user, a_workspace, add, ago, ahead, an_
 T = TypeVar("T")
 
 
-async def walk(store: Store, ask: Callable[[AsyncSession, PageRequest], Awaitable[Page[T]]]) -> list[T]:
+async def walk(store: Store, ask: Callable[[Reader, PageRequest], Awaitable[Page[T]]]) -> list[T]:
     """All rows, two at a time."""
     rows: list[T] = []
     after = None
     for _ in range(100):
-        async with store.reading() as session:
-            page = await ask(session, PageRequest(2, after=after))
+        page = await store.read(partial(_asked, ask=ask, request=PageRequest(2, after=after)))
         rows += page.rows
         if not page.has_next:
             return rows
         after = page.cursors[-1]
     raise AssertionError("the walk does not end")
+
+
+async def _asked(
+    reader: Reader, ask: Callable[[Reader, PageRequest], Awaitable[Page[T]]], request: PageRequest
+) -> Page[T]:
+    return await ask(reader, request)
 
 
 def a_member(workspace: Workspace, user: User, role: str = "viewer") -> Member:
@@ -64,8 +70,9 @@ async def test_spaces_are_listed_by_name_without_the_deleted(store: Store) -> No
     one, other = a_workspace(), a_workspace()
     spaces = [a_space(one, name=name) for name in ("b", "A", "c", "a", "B")]
     await add(store, one, other, *spaces, a_space(one, name="a", deleted_at=NOW), a_space(other, name="a"))
-    found = await walk(store, lambda session, page: workspace_queries.space_page(session, one.id, page))
-    assert found == sorted(spaces, key=lambda space: (space.name.lower(), space.id))
+    found = await walk(store, lambda reader, page: workspace_queries.space_page(reader, one.id, page))
+    ordered = sorted(spaces, key=lambda space: (space.name.lower(), space.id))
+    assert [(space.id, space.name) for space in found] == [(space.id, space.name) for space in ordered]
 
 
 async def test_members_are_listed_with_who_they_are_by_name_or_address(store: Store) -> None:
@@ -74,7 +81,7 @@ async def test_members_are_listed_with_who_they_are_by_name_or_address(store: St
     stranger = a_user(name="Stranger")
     members = [a_member(one, user) for user in people]
     await add(store, one, other, *people, stranger, *members, a_member(other, stranger))
-    found = await walk(store, lambda session, page: workspace_queries.member_page(session, one.id, page))
+    found = await walk(store, lambda reader, page: workspace_queries.member_page(reader, one.id, page))
     assert [user.id for _, user in found] == [people[2].id, people[1].id, people[0].id, people[3].id]
     assert all(member.user_id == user.id and member.workspace_id == one.id for member, user in found)
 
@@ -84,8 +91,11 @@ async def test_memberships_and_workspaces_of_a_user(store: Store) -> None:
     user, other = a_user(), a_user()
     await add(store, *workspaces, user, other, *(a_member(one, user, "owner") for one in workspaces))
     await add(store, a_member(workspaces[0], other))
-    found = await walk(store, lambda session, page: workspace_queries.workspaces_of_user_page(session, user.id, page))
-    assert [one.name for one in found] == ["a", "B", "c"]
+    found = await walk(store, lambda reader, page: workspace_queries.workspaces_of_user_page(reader, user.id, page))
+    assert [(one.name, member.role) for one, member in found] == [("a", "owner"), ("B", "owner"), ("c", "owner")]
+    ids = [one.id for one in workspaces[:2]]
+    held = await store.read(lambda reader: workspace_queries.memberships(reader, other.id, ids))
+    assert [(one.id, role) for one, role in held] == [(workspaces[0].id, "viewer")]
     async with store.reading() as session:
         membership = await workspace_queries.member(session, workspaces[0].id, other.id)
         assert membership is not None
@@ -279,8 +289,8 @@ async def test_the_log_shows_the_newest_first_and_can_be_narrowed(store: Store) 
     await add(store, *events, an_event("ws_2", 1, target_id="key_1", action="a"))
 
     async def sequences(target_id: str | None, action: str | None, actor_id: str | None = None) -> list[int]:
-        def ask(session: AsyncSession, page: PageRequest) -> Awaitable[Page[AuditEvent]]:
-            return audit_queries.audit_page(session, "ws_1", page, AuditFilter(actor_id, target_id, action))
+        def ask(reader: Reader, page: PageRequest) -> Awaitable[Page[AuditRecord]]:
+            return audit_queries.audit_page(reader, "ws_1", page, AuditFilter(actor_id, target_id, action))
 
         found = await walk(store, ask)
         assert all(event.before == {"n": event.sequence} and event.after is None for event in found)
@@ -299,10 +309,9 @@ async def test_the_log_shows_the_newest_first_and_can_be_narrowed(store: Store) 
 async def test_a_cursor_of_one_list_is_no_cursor_of_another(store: Store) -> None:
     workspace = a_workspace()
     await add(store, workspace, a_space(workspace))
-    async with store.reading() as session:
-        spaces = await workspace_queries.space_page(session, workspace.id, PageRequest(1))
-        foreign = PageRequest(1, after=spaces.cursors[0])
-        with pytest.raises(InvalidInput, match="another list"):
-            await workspace_queries.member_page(session, workspace.id, foreign)
-        with pytest.raises(InvalidInput, match="another list"):
-            await audit_queries.audit_page(session, "ws_1", foreign)
+    spaces = await store.read(lambda reader: workspace_queries.space_page(reader, workspace.id, PageRequest(1)))
+    foreign = PageRequest(1, after=spaces.cursors[0])
+    with pytest.raises(InvalidInput, match="another list"):
+        await store.read(lambda reader: workspace_queries.member_page(reader, workspace.id, foreign))
+    with pytest.raises(InvalidInput, match="another list"):
+        await store.read(lambda reader: audit_queries.audit_page(reader, "ws_1", foreign))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import event, insert, text
 
-from spacekey.domain.page import PageRequest, TokenOrder
+from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.token_state import Status, status_of
 from spacekey.models import token_queries
+from spacekey.models.reading import Reader
+from spacekey.models.records import TokenRecord
 from spacekey.models.row import Row
 from spacekey.models.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.token import Token, TokenFirstUse
@@ -23,10 +26,15 @@ from support.rows import NOW, a_space, a_token, a_workspace, add, ago, ahead
 
 
 async def ids(store: Store, where: TokenFilter, now: datetime = NOW) -> set[str]:
-    async with store.reading() as session:
-        page = await token_page(session, where, TokenOrder.CREATED_AT, False, PageRequest(100), now)
+    page = await store.read(
+        lambda reader: token_page(reader, where, TokenOrder.CREATED_AT, False, PageRequest(100), now)
+    )
     assert not page.has_next
     return {token.id for token in page.rows}
+
+
+async def _page(reader: Reader, where: TokenFilter, request: PageRequest) -> Page[TokenRecord]:
+    return await token_page(reader, where, TokenOrder.NAME, False, request, NOW)
 
 
 class TestStatus:
@@ -61,8 +69,7 @@ class TestStatus:
         found: set[str] = set()
         request = PageRequest(100)
         for _ in range(100):
-            async with store.reading() as session:
-                page = await token_page(session, where, TokenOrder.NAME, False, request, NOW)
+            page = await store.read(partial(_page, where=where, request=request))
             found |= {token.id for token in page.rows}
             if not page.has_next:
                 return found
@@ -147,9 +154,8 @@ async def test_text_is_found_in_either_case_and_wildcards_mean_themselves(
 
 @pytest.mark.parametrize("sought", ["a\0b", "half \ud800"])
 async def test_text_that_no_database_holds_is_refused(store: Store, sought: str) -> None:
-    async with store.reading() as session:
-        with pytest.raises(InvalidInput) as refused:
-            await token_page(session, TokenFilter(None, text=sought), TokenOrder.NAME, False, PageRequest(1), NOW)
+    with pytest.raises(InvalidInput) as refused:
+        await store.read(partial(_page, where=TokenFilter(None, text=sought), request=PageRequest(1)))
     assert refused.value.field == "text"
 
 
@@ -179,7 +185,9 @@ async def test_tokens_are_found_by_id_digest_and_space_in_any_state(store: Store
         both = await token_queries.tokens_by_ids(session, [live.id, deleted.id, "key_none", live.id])
         assert {token.id for token in both} == {live.id, deleted.id}
         assert await token_queries.tokens_by_ids(session, []) == []
-        assert await token_queries.tokens_of_space(session, space.id) == [live]
+    found = await store.read(lambda reader: token_queries.token_records(reader, [live.id, deleted.id, "key_none"]))
+    assert [token.id for token in found] == [live.id]
+    assert await store.read(lambda reader: token_queries.token_records(reader, [])) == []
 
 
 async def test_the_first_use_stays_the_first(store: Store) -> None:

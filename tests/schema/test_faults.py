@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from spacekey.domain.errors import Unavailable
+from spacekey.models.reading import Reading
 from spacekey.models.store import Store
 from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.schema.build import build_schema
 from support.principals import principal_of
 from support.world import OPERATOR, World, make_world
@@ -75,7 +77,8 @@ async def test_an_outage_below_a_list_is_unavailable_too(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("spooled")
     principal = await principal_of(world, await world.member(workspace, "owner"))
-    await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("jobs:read",)))
+    issued = await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("jobs:read",)))
+    await rotate_token(world.system, OPERATOR, issued.view.token.id)
     outer = world.system.store
 
     class FailsLater:
@@ -85,12 +88,19 @@ async def test_an_outage_below_a_list_is_unavailable_too(store: Store) -> None:
             self.left = 2
 
         def reading(self) -> Any:
+            self._spend()
+            return outer.reading()
+
+        async def read(self, function: Reading[object]) -> object:
+            self._spend()
+            return await outer.read(function)
+
+        def _spend(self) -> None:
             self.left -= 1
             if self.left < 0:
                 raise Unavailable("gone")
-            return outer.reading()
 
-    for field in ("workspace { name }", "usage { day }", "unusedScopes"):
+    for field in ("rotatedTo { id }", "usage { day }", "unusedScopes"):
         failing = World(replace(world.system, store=FailsLater()), world.clock)  # type: ignore[arg-type]
         document = f"query($w: ID!) {{ workspace(id: $w) {{ tokens {{ nodes {{ id {field} }} }} }} }}"
         answer = await failing.ask(SCHEMA, document, principal=principal, variables={"w": workspace.id})

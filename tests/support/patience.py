@@ -39,5 +39,6 @@ def wait_long(patch: pytest.MonkeyPatch) -> None:
     """Let every store that is made from now on wait for its database for as long as a busy machine takes."""
     for name in ("READ_WAIT_SECONDS", "CHANGE_WAIT_SECONDS", "POOL_WAIT_SECONDS"):
         patch.setattr(store, name, SECONDS_MAX)
-    patch.setattr(postgres_engine, "STATEMENT_SECONDS", SECONDS_MAX)
+    for module in (postgres_engine, store):
+        patch.setattr(module, "STATEMENT_SECONDS", SECONDS_MAX)
     patch.setattr(store.Store.__init__, "__kwdefaults__", {"busy_seconds": SECONDS_MAX})

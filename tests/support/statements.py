@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event
 
+from spacekey.models.postgres_reads import PostgresReader
+from spacekey.models.reading import Reader, ResultRow
+from spacekey.models.sqlite_reads import SqliteReader
 from spacekey.models.store import Store
+from spacekey.models.values import Values
 
 
 @contextmanager
@@ -20,9 +24,23 @@ def counting(store: Store) -> Iterator[list[str]]:
         if statement.split(None, 1)[0].upper() not in {"BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"}:
             seen.append(statement)
 
-    engine = store.engine.sync_engine
+    engine, readers = store.engine.sync_engine, (SqliteReader, PostgresReader)
+    kept = [reader.rows for reader in readers]
+
+    def noting(rows: Any) -> Any:
+        async def noted(reader: Reader, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
+            seen.append(statement)
+            found: Sequence[ResultRow] = await rows(reader, statement, values)
+            return found
+
+        return noted
+
     event.listen(engine, "before_cursor_execute", note)
+    for reader, rows in zip(readers, kept, strict=True):
+        reader.rows = noting(rows)  # type: ignore[method-assign]
     try:
         yield seen
     finally:
+        for reader, rows in zip(readers, kept, strict=True):
+            reader.rows = rows  # type: ignore[method-assign]
         event.remove(engine, "before_cursor_execute", note)
