@@ -15,6 +15,7 @@ from sqlmodel import select
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound, ScopeNotAllowed, TooManyAttempts
 from spacekey.models import workspace_queries
+from spacekey.models.records import InvitationRecord
 from spacekey.models.store import Store
 from spacekey.models.user import Invitation, User
 from spacekey.models.workspace import Member, Workspace
@@ -49,7 +50,7 @@ async def invited(world: World, workspace: Workspace, email: str, role: str = "v
     return added.invitation.reveal()
 
 
-async def listed(world: World, caller: Caller, workspace: Workspace) -> list[Invitation]:
+async def listed(world: World, caller: Caller, workspace: Workspace) -> list[InvitationRecord]:
     (page,) = await invitation_lists(world.system, caller, [workspace.id], PageRequest(10))
     if not isinstance(page, Page):
         raise page

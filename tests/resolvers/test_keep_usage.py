@@ -13,8 +13,8 @@ from sqlmodel import select
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
+from spacekey.models.records import AnyToken
 from spacekey.models.store import POSTGRESQL, Store
-from spacekey.models.token import Token
 from spacekey.models.usage import UsageReporter
 from spacekey.resolvers import keep_usage
 from spacekey.resolvers.create_token import NewToken, create_token
@@ -46,7 +46,7 @@ def _sink(world: World) -> StoreUsage:
     return StoreUsage(world.system.store, world.clock)
 
 
-async def _token(world: World, token_id: str) -> Token:
+async def _token(world: World, token_id: str) -> AnyToken:
     return (await token_view(world.system, OPERATOR, token_id)).token
 
 

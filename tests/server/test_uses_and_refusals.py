@@ -24,7 +24,7 @@ from spacekey.middleware import BrandChain, TokenMiddleware, requires
 from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models import usage_queries
-from spacekey.models.audit import AuditEvent
+from spacekey.models.records import AuditRecord
 from spacekey.resolvers.caller import TokenCaller
 from spacekey.resolvers.end_token import revoke_token
 from spacekey.resolvers.list_others import audit_list
@@ -45,7 +45,7 @@ async def with_service(database_url: str) -> AsyncIterator[Served]:
         yield server
 
 
-async def refusals(server: Served, workspace_id: str, token_id: str) -> list[AuditEvent]:
+async def refusals(server: Served, workspace_id: str, token_id: str) -> list[AuditRecord]:
     """What the owner's log has of the token's refusals."""
     await server.parts.refusals.flush()
     request = page_request(10, None, None, None)

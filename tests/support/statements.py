@@ -24,7 +24,8 @@ def counting(store: Store) -> Iterator[list[str]]:
         if statement.split(None, 1)[0].upper() not in {"BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"}:
             seen.append(statement)
 
-    engine, readers = store.engine.sync_engine, (SqliteReader, PostgresReader)
+    engine = store.engine.sync_engine
+    readers: list[Any] = [SqliteReader, PostgresReader]
     kept = [reader.rows for reader in readers]
 
     def noting(rows: Any) -> Any:
@@ -37,10 +38,10 @@ def counting(store: Store) -> Iterator[list[str]]:
 
     event.listen(engine, "before_cursor_execute", note)
     for reader, rows in zip(readers, kept, strict=True):
-        reader.rows = noting(rows)  # type: ignore[method-assign]
+        reader.rows = noting(rows)
     try:
         yield seen
     finally:
         for reader, rows in zip(readers, kept, strict=True):
-            reader.rows = rows  # type: ignore[method-assign]
+            reader.rows = rows
         event.remove(engine, "before_cursor_execute", note)
