@@ -87,7 +87,10 @@ async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, gran
 
 async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[str, datetime]:
     """When each of these successors was first used; only those that end their predecessor so, and were used."""
-    statement = select(TokenFirstUse).where(col(TokenFirstUse.token_id).in_(set(token_ids)))
+    wanted = set(token_ids)
+    if not wanted:
+        return {}
+    statement = select(TokenFirstUse).where(col(TokenFirstUse.token_id).in_(wanted))
     return {use.token_id: use.at for use in (await session.exec(statement)).all()}
 
 

@@ -71,7 +71,6 @@ CALLED = {
 }
 """Packages whose import has another name."""
 USED_BY = {
-    "aiosqlite": "SQLAlchemy, by the driver's name in the URL of a SQLite database",
     "uvloop": "uvicorn's auto_loop_factory",
     "httptools": "uvicorn's HTTP protocol, which server/connection.py extends",
     "websockets": "uvicorn, for the WebSockets of examples/jobs",

@@ -35,7 +35,9 @@ PACKAGES: dict[str, frozenset[str]] = {
     "models/outage.py": frozenset({"asyncpg"}),
     "models/postgres_engine.py": frozenset({"asyncpg"}),
     "models/postgres_lookup.py": frozenset({"asyncpg"}),
+    "models/postgres_reads.py": frozenset({"asyncpg"}),
     "models/postgres_tls.py": frozenset({"asyncpg"}),
+    "models/sqlite_engine.py": frozenset({"aiosqlite"}),
     "resolvers": frozenset({"sqlmodel"}),  # the type of a session, which they hand on
     "resolvers/addresses.py": frozenset({"email_validator", "idna"}),
     "resolvers/passwords.py": frozenset({"argon2"}),

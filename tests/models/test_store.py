@@ -7,15 +7,17 @@ import sqlite3
 import threading
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.models.migrate import current, upgrade
-from spacekey.models.sqlite_engine import begin_immediate
+from spacekey.models.sqlite_engine import OneHopConnection, begin_immediate
 from spacekey.models.store import POSTGRESQL, SQLITE, Store, database_url
 from spacekey.models.user import User
 from spacekey.models.workspace import Workspace
@@ -305,3 +307,25 @@ async def test_a_connection_that_breaks_while_it_is_prepared_is_no_answer(store:
         await add(store, a_user())
     event.remove(store.engine.sync_engine, "connect", breaks)
     await store.ping()
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_a_statement_is_handed_to_its_thread_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a statement gives comes with it: nothing is handed over to make a cursor, to fetch rows or to close."""
+    assert await users(store) == 0  # the connection is open now
+    handed: list[str] = []
+    execute = OneHopConnection._execute
+
+    async def noted(self: OneHopConnection, function: Any, *arguments: Any, **named: Any) -> Any:
+        handed.append(arguments[1] if function.__name__ == "_run" else function.__name__)
+        return await execute(self, function, *arguments, **named)
+
+    monkeypatch.setattr(OneHopConnection, "_execute", noted)
+    workspaces = [a_workspace() for _ in range(3)]
+    async with store.changing() as session:
+        session.add_all(workspaces)
+        await session.flush()
+        found = (await session.exec(select(Workspace).order_by(col(Workspace.id)))).all()
+        assert [one.id for one in found] == sorted(one.id for one in workspaces)
+    words = [one.split(None, 1)[0] for one in handed]
+    assert words == ["BEGIN", "INSERT", "SELECT", "commit", "rollback"]
