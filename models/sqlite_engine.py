@@ -101,12 +101,12 @@ class OneHopCursor:
 
     async def execute(self, operation: str, parameters: Any = ()) -> OneHopCursor:
         """Run a statement to its last row."""
-        await self._connection._execute(self._run, "execute", operation, parameters)
+        await self._hand_over("execute", operation, parameters)
         return self
 
     async def executemany(self, operation: str, parameters: Any) -> OneHopCursor:
         """Run a statement for each of the parameters."""
-        await self._connection._execute(self._run, "executemany", operation, parameters)
+        await self._hand_over("executemany", operation, parameters)
         return self
 
     async def fetchall(self) -> list[Any]:
@@ -116,6 +116,9 @@ class OneHopCursor:
 
     async def close(self) -> None:
         """It is closed already."""
+
+    async def _hand_over(self, way: str, operation: str, parameters: Any) -> None:
+        await self._connection._execute(self._run, way, operation, parameters)  # type: ignore[no-untyped-call]
 
     def _run(self, way: str, operation: str, parameters: Any) -> None:
         cursor = self._connection._conn.cursor()

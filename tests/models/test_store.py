@@ -314,7 +314,7 @@ async def test_a_statement_is_handed_to_its_thread_once(store: Store, monkeypatc
     """What a statement gives comes with it: nothing is handed over to make a cursor, to fetch rows or to close."""
     assert await users(store) == 0  # the connection is open now
     handed: list[str] = []
-    execute = OneHopConnection._execute
+    execute: Any = OneHopConnection._execute
 
     async def noted(self: OneHopConnection, function: Any, *arguments: Any, **named: Any) -> Any:
         handed.append(arguments[1] if function.__name__ == "_run" else function.__name__)
