@@ -1,11 +1,16 @@
 """The protocol for objects that turn a secret into a principal, and the optional capabilities of a verifier."""
 
+import asyncio
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from .outcome import Verdict
 from .secret import Secret
 from .usage import UsageCounter
+
+CONCURRENT_MAX = 32
+"""How many verifications a verifier without batches runs at the same time for one call of ``verify_many``."""
 
 
 @runtime_checkable
@@ -42,6 +47,20 @@ class Verifier(VerifiesSecrets, Protocol):
     """Whether :meth:`peek` itself answers None to every header in another form, as a cache by the header's digest does.
 
     Otherwise ``TokenMiddleware`` checks the form of a header before it asks."""
+
+    batch_max: int = 1
+    """How many secrets are best given to one call of :meth:`verify_many`; 1 if that calls :meth:`verify` for each."""
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the verdict on each secret, in their order, as :meth:`verify` would give it.
+
+        An outage of one verdict is no outage of the others. A verifier that can ask for many at once does, for at most
+        ``batch_max`` secrets; it may return the same object as before for a principal that has not changed.
+        """
+        verdicts: list[Verdict] = []
+        for first in range(0, len(secrets), CONCURRENT_MAX):
+            verdicts += await asyncio.gather(*map(self.verify, secrets[first : first + CONCURRENT_MAX]))
+        return verdicts
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict if it is known without waiting, as ``verify`` would give it now; else None.

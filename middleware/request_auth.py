@@ -493,6 +493,8 @@ class RequestAuth:
                 self.meter.used(self.admitted, self._outcome.principal)
             self._keep_admitted()
         self.admitted = access
+        if access.spaces and self._is_open and self.stream is not None:
+            self.stream.review_always()
         self._admitted_at = dict(path_params) if access.spaces else {}  # a copy, since an app may change its own
 
     def _keep_admitted(self) -> None:
@@ -557,7 +559,8 @@ class RequestAuth:
         # If the app must be asked who owns a space, its answer concerns only the connections of that space.
         peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
         key = (id(authenticator), secret.digest(), spaces)
-        return Credential(key, partial(authenticator.authenticate, self._scope, secret), peek, principal)
+        again = partial(authenticator.authenticate, self._scope, secret)
+        return Credential(key, again, peek, principal, None if spaces else secret, authenticator)
 
     async def _review(self, valid: Valid) -> CloseReason | None:
         """Decide whether the connection may go on under a newer verdict, and take over its principal."""

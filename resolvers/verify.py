@@ -18,7 +18,7 @@ from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, brand_of, parse
 from spacekey.domain.token_state import refusal_reason
 from spacekey.domain.verifier import Verifier
-from spacekey.models.lookup import FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, TokenFacts, TokenLookup
+from spacekey.models.lookup import BATCH_MAX, FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, TokenFacts, TokenLookup
 
 from .workspace_facts import limit_of, roles_from
 
@@ -64,6 +64,7 @@ class StoreVerifier(Verifier):
         self._clock = clock
         self._first_use = first_use
         self._default_staleness = default_staleness_seconds
+        self.batch_max = BATCH_MAX - 1
         self._brands = frozenset(catalog.brand for catalog in catalogs.values())
         self.known_scopes = frozenset[str]().union(*(catalog.known_scopes for catalog in catalogs.values()))
         # Keyed by the stored values themselves, so that an entry can never be out of date.
@@ -72,6 +73,10 @@ class StoreVerifier(Verifier):
     async def verify(self, secret: Secret) -> Verdict:
         """Say whether the secret is good now, and for whom. See :class:`spacekey.domain.verifier.Verifier`."""
         return (await self.use(secret)).verdict
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Say of each secret whether it is good now, and for whom, from one statement."""
+        return [reading.verdict for reading in await self.use_many(secrets)]
 
     async def use(self, secret: Secret, *environments: str | None) -> StoreReading:
         """Read, and let a token that is accepted count as used, which may end the token that it replaced.
@@ -84,6 +89,16 @@ class StoreVerifier(Verifier):
             if all(one is None or one == environment for one in environments):
                 return await self.accept(reading)
         return reading
+
+    async def use_many(self, secrets: Sequence[Secret], *environments: str | None) -> list[StoreReading]:
+        """Read many at once, and let those that are accepted count as used, as :meth:`use` does."""
+        readings = await self.read_many(secrets)
+        for place, reading in enumerate(readings):
+            if reading.first_use_due and isinstance(reading.verdict, Valid):
+                environment = reading.verdict.principal.environment
+                if all(one is None or one == environment for one in environments):
+                    readings[place] = await self.accept(reading)
+        return readings
 
     async def read(self, secret: Secret) -> StoreReading:
         """Read the verdict, and T: for how many seconds it may be relied on, counted from before this call.

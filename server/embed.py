@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +35,9 @@ from spacekey.resolvers.verify import StoreVerifier
 
 from .build import build_verifier, default_staleness
 
+TOKENS_MAX = 1_000
+"""How many tokens are read by one statement."""
+
 LAST_WRITES_SECONDS = 5.0
 """How long closing waits for refusals that are noted and not written yet; usage has its own time. The rest is lost."""
 
@@ -60,6 +63,7 @@ class EmbeddedVerifier(Verifier):
         self._writing: asyncio.Task[None] | None = None
         self.usage: UsageCollector | None = usage
         """What ``TokenMiddleware`` counts requests with."""
+        self.batch_max = TOKENS_MAX
         self.known_scopes = asking.known_scopes
         """All that a token can hold: ``TokenMiddleware`` refuses to start on a rule that names anything else."""
 
@@ -78,12 +82,25 @@ class EmbeddedVerifier(Verifier):
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._refusals.run())
+        self._begin_writing()
         if self._cache is not None:
             return self._noted(await self._cache.verify(secret))
         reading = await self._asking.use(secret, self._environment, required_environment())
         return self._noted(reading.verdict)
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Ask the store, once for all of them. See :class:`spacekey.domain.verifier.Verifier`."""
+        self._begin_writing()
+        if self._cache is not None:
+            verdicts = await self._cache.verify_many(secrets)
+        else:
+            readings = await self._asking.use_many(secrets, self._environment, required_environment())
+            verdicts = [reading.verdict for reading in readings]
+        return [self._noted(verdict) for verdict in verdicts]
+
+    def _begin_writing(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._refusals.run())
 
     async def aclose(self) -> None:
         """Write what was noted, for a bounded time, and give back all connections."""
@@ -204,4 +221,10 @@ def cached(
         reading = await verifier.use(secret, environment, required_environment())
         return Reading(reading.verdict, reading.max_age_seconds)
 
-    return CachedVerifier(read, now=clock) if observer is None else ObservedCache(read, observer, now=clock)
+    async def read_many(secrets: Sequence[Secret]) -> list[Reading]:
+        readings = await verifier.use_many(secrets, environment, required_environment())
+        return [Reading(reading.verdict, reading.max_age_seconds) for reading in readings]
+
+    if observer is None:
+        return CachedVerifier(read, now=clock, read_many=read_many, batch_max=TOKENS_MAX)
+    return ObservedCache(read, observer, now=clock, read_many=read_many, batch_max=TOKENS_MAX)

@@ -8,7 +8,7 @@ that was shown once; no tenant sees it, no plan or deletion takes it away.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spacekey.domain.errors import ConfigurationError
@@ -107,6 +107,14 @@ class WithIntrospectors(VerifierWrapper):
     async def verify(self, secret: Secret) -> Verdict:
         """Return the introspector's verdict if the secret is one's, else the wrapped verifier's."""
         return self._known.get(secret.digest()) or await super().verify(secret)
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the same for many secrets; the wrapped verifier is given those that are not an introspector's."""
+        known = [self._known.get(secret.digest()) for secret in secrets]
+        others = iter(
+            await super().verify_many([one for one, here in zip(secrets, known, strict=True) if here is None])
+        )
+        return [next(others) if here is None else here for here in known]
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the same if it is known without waiting."""

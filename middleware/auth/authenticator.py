@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -27,6 +27,9 @@ log = logging.getLogger("spacekey.middleware")
 Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
 FOREIGN = Refused(Reason.CROSS_ORIGIN)
 """Outcome for credentials that a browser attached to a request from a page of another origin."""
+
+NOT_SENT: Scope = {"type": "http", "headers": []}
+"""The ASGI scope of no request."""
 
 Question = TypeVar("Question")
 
@@ -69,6 +72,27 @@ class Authenticator:
             self.deadline_seconds, self.verifier.verify, secret, "the verifier", scope, self.environment
         )
         return self._checked(verdict)
+
+    @property
+    def batch_max(self) -> int:
+        """How many secrets :meth:`authenticate_many` is best given; 1 if it is of no use."""
+        return self.verifier.batch_max
+
+    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Verify secrets again that open connections were admitted with, as :meth:`authenticate` does for one.
+
+        The verifier is told of no sender: none of these connections has just sent its secret.
+        """
+        with SentBy(NOT_SENT, self.environment):
+            answer = await ask_within_deadline(
+                self.deadline_seconds, self.verifier.verify_many, secrets, "the verifier"
+            )
+        if isinstance(answer, CannotTell):
+            return [answer] * len(secrets)
+        if not isinstance(answer, Sequence) or len(answer) != len(secrets):
+            log.error("the verifier's verify_many did not return a verdict for each secret")
+            return [CannotTell("the verifier's answer does not fit")] * len(secrets)
+        return [self._checked(verdict) for verdict in answer]
 
     async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
         """Authenticate with the app's ``fallback``; "absent" if it has none.

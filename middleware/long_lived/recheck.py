@@ -5,7 +5,8 @@ verdict may be relied on, counted from before it was asked for: the rule of the 
 moment at which the last valid verdict on a connection's credentials was asked for or, until there is one, at which the
 connection began to be watched. Then
 
-1. between s + T/2 and s + 3T/4 the credentials are verified again, once for all connections that share them;
+1. between s + T/2 and s + 3T/4 the credentials are verified again, once for all connections that share them, and
+   together with others that are due if the verifier can answer about many at once;
 2. "refused", or a verdict that no longer satisfies what admitted the connection, ends it at once;
 3. after "cannot tell" they are verified again until s + T; the connection is ended only if there is no verdict by then;
 4. **from s + T on no message passes, in either direction,** before there is a new verdict, however late the event loop
@@ -21,15 +22,17 @@ from __future__ import annotations
 import asyncio
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, SpacekeyError
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
+from spacekey.domain.secret import Secret
 
 RECHECK_SECONDS = 1.0
 CHECKS_MAX = 32
@@ -114,6 +117,9 @@ class _Schedule:
         self._timer: asyncio.TimerHandle | None = None
         self._stepped_at = float("-inf")
         self._queue: deque[WatchedToken] = deque()
+        self._batches: deque[list[WatchedToken]] = deque()
+        self._due: list[tuple[float, int, WatchedToken]] = []
+        self._entries = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._askers = 0
         self._joined = 0
@@ -126,8 +132,12 @@ class _Schedule:
             phase = self._joined * _GOLDEN % 1  # evenly spread, whatever the number
             token = WatchedToken(credential, phase, rechecker.recheck_seconds, rechecker.clock, rechecker.now)
             self.tokens[credential.key] = token
+            self._schedule(token)
+        else:
+            token.joined += 1
+            if token.last is not None and credential.principal != token.last.principal:
+                token.last = None  # this connection was admitted under another verdict than the others
         token.connections[connection] = credential
-        self._wake_by(token.due)
         return token
 
     def drop(self, token: WatchedToken) -> bool:
@@ -150,7 +160,34 @@ class _Schedule:
         if not token.checking and not token.is_over:
             token.due = self._rechecker.clock()
             self._stepped_at = float("-inf")
+            self._schedule(token)
+            self._wake_by(token.due)  # the clock may be ahead of older entries as well
+
+    def _schedule(self, token: WatchedToken) -> None:
+        """Have a step taken when the token is due. An earlier entry of the heap, if any, is then skipped."""
+        self._entries += 1  # breaks ties, so that tokens are never compared
+        token.entry = self._entries
+        heappush(self._due, (token.due, token.entry, token))
+        if self._due[0][1] == token.entry:
             self._wake_by(token.due)
+
+    def _pop_due(self, now: float) -> list[WatchedToken]:
+        """Take the tokens that are due by now out of the heap."""
+        due: list[WatchedToken] = []
+        while self._due and self._due[0][0] <= now:
+            _, entry, token = heappop(self._due)
+            if token.entry == entry and not token.is_over:
+                due.append(token)
+        return due
+
+    def _next_due(self) -> float | None:
+        """Return when the next token is due, and drop what is out of date."""
+        while self._due:
+            due, entry, token = self._due[0]
+            if token.entry == entry and not token.is_over:
+                return due
+            heappop(self._due)
+        return None
 
     def _wake_by(self, due: float) -> None:
         """Have the timer run at ``due``, or as soon after it as the next step may be taken."""
@@ -164,29 +201,38 @@ class _Schedule:
         self._timer = self._loop.call_at(when, self._step)
 
     def _step(self) -> None:
-        """Run the timer once over all tokens."""
+        """Begin to verify the tokens that are due."""
         self._timer = None
         now = self._stepped_at = self._rechecker.clock()
         known: list[tuple[WatchedToken, Outcome]] = []
-        for token in [each for each in self.tokens.values() if each.due <= now]:
+        together: dict[int, list[WatchedToken]] = {}
+        for token in self._pop_due(now):
             if token.is_expired:
                 self._end(token, UNAUTHORIZED, Refused(Reason.EXPIRED, token.credential.principal.id))
             elif token.checking:
                 self._end(token, UNAVAILABLE, CannotTell("the verifier did not answer in time"))
             else:
                 token.begin_check(self._rechecker.deadline_seconds)
-                outcome = token.credential.peek()
-                if outcome is None:
-                    self._queue.append(token)
-                else:
+                self._schedule(token)
+                credential = token.credential
+                if credential.is_batched:
+                    together.setdefault(id(credential.group), []).append(token)
+                elif (outcome := credential.peek()) is not None:
                     known.append((token, outcome))
+                else:
+                    self._queue.append(token)
         if known:
             self._start(self._conclude_all(known, now))
-        for _ in range(min(len(self._queue), self._rechecker.checks_max - self._askers)):
+        for tokens in together.values():
+            group = tokens[0].credential.group
+            most = 1 if group is None else group.batch_max
+            self._batches += [tokens[first : first + most] for first in range(0, len(tokens), most)]
+        for _ in range(min(len(self._queue) + len(self._batches), self._rechecker.checks_max - self._askers)):
             self._askers += 1
             self._start(self._ask_queued())
-        if self.tokens:
-            self._wake_by(min(each.due for each in self.tokens.values()))
+        due = self._next_due()
+        if due is not None:
+            self._wake_by(due)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -194,15 +240,29 @@ class _Schedule:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask_queued(self) -> None:
-        """Verify tokens from the queue until it is empty."""
+        """Verify tokens from the queues until they are empty."""
         try:
-            while self._queue:
+            while self._batches or self._queue:
+                if self._batches:
+                    await self._ask_together(self._batches.popleft())
+                    continue
                 token = self._queue.popleft()
                 if not token.is_over:
                     asked = self._rechecker.clock()
                     await self._conclude(token, await token.credential.ask(), asked)
         finally:
             self._askers -= 1
+
+    async def _ask_together(self, tokens: list[WatchedToken]) -> None:
+        """Verify tokens of one group by one question."""
+        tokens = [token for token in tokens if not token.is_over]
+        group = tokens[0].credential.group if tokens else None
+        if group is None:
+            return
+        secrets = [token.credential.secret for token in tokens]
+        asked = self._rechecker.clock()
+        outcomes = await group.authenticate_many([secret for secret in secrets if secret is not None])
+        await self._conclude_all(list(zip(tokens, outcomes, strict=True)), asked)
 
     async def _conclude_all(self, known: list[tuple[WatchedToken, Outcome]], asked: float) -> None:
         for number, (token, outcome) in enumerate(known, 1):
@@ -212,20 +272,22 @@ class _Schedule:
 
     async def _conclude(self, token: WatchedToken, outcome: Outcome, asked: float) -> None:
         """Apply a verdict to all connections of the token."""
+        joined = token.joined
         if isinstance(outcome, Valid):
             if self._rechecker.clock() >= asked + self._rechecker.recheck_seconds:
                 outcome = CannotTell("the verification took longer than its answer may be relied on")
-            elif not await self._all_reviewed(token, outcome):
+            elif not token.has_reviewed(outcome) and not await self._all_reviewed(token, outcome):
                 outcome = CannotTell("it is unknown whether a connection may go on")
         if token.is_over:
             return
         if isinstance(outcome, Valid):
             token.renew(outcome.principal, asked)
-            self._wake_by(token.due)
+            token.last = outcome if token.joined == joined else None  # one that joined meanwhile was not reviewed
+            self._schedule(token)
         elif not isinstance(outcome, CannotTell):
             self._end(token, UNAUTHORIZED, outcome)
         elif token.postpone():
-            self._wake_by(token.due)
+            self._schedule(token)
         else:
             self._end(token, UNAVAILABLE, outcome)
 
@@ -280,8 +342,23 @@ FIRST = 0.5
 """The earliest moment of a new verification, in parts of T after the last valid verdict was asked for."""
 SPREAD = 0.25
 """The part of T over which the verifications of many connections are spread, so that they never come all at once."""
+FIRST_TOGETHER, SPREAD_TOGETHER = 0.625, 0.125
+"""The same for credentials that are verified together: later, since they need not be spread as widely."""
 RETRY = 0.125
 """How long after "cannot tell" to verify again, in parts of T."""
+
+
+class Group(Protocol):
+    """What verifies many secrets by one question."""
+
+    @property
+    def batch_max(self) -> int:
+        """How many that may be; 1 if it cannot."""
+        ...
+
+    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[Outcome]:
+        """Return the outcome for each secret, within its deadline. Never raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,12 +369,22 @@ class Credential:
     :param ask: verifies, within its deadline; never raises.
     :param peek: returns the verdict if it is known without waiting, else None; never raises.
     :param principal: its principal so far.
+    :param secret: what is verified, if a verdict decides by itself whether the connection may go on: an equal one then
+        needs no other decision. None if that depends on more.
+    :param group: verifies many secrets by one question; None if each is verified by ``ask``.
     """
 
     key: Hashable
     ask: Callable[[], Awaitable[Outcome]]
     peek: Callable[[], Outcome | None]
     principal: Principal
+    secret: Secret | None = None
+    group: Group | None = None
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether it is verified together with others."""
+        return self.secret is not None and self.group is not None and self.group.batch_max > 1
 
 
 class Connection(Protocol):
@@ -326,6 +413,14 @@ class WatchedToken:
         """Each with its credential, the oldest first."""
         self.is_over = False
         self.checking = False
+        self.last: Valid | None = None
+        """The last valid verdict, under which every connection was found to go on; None if there is none yet."""
+        self.joined = 0
+        """How many connections have joined the first one."""
+        self.review_always = False
+        """Whether more than the verdict decides about one of the connections."""
+        self.entry = 0
+        """The token's entry in the schedule; earlier ones are out of date."""
         self.due = 0.0
         """When the next step is due; during a verification, when to stop waiting for it."""
         self.until = 0.0
@@ -333,7 +428,8 @@ class WatchedToken:
         self.relied_until = 0.0
         """The same by the verdict's age alone."""
         self._expires_at: datetime | None = None
-        self._interval = (FIRST + SPREAD * phase) * recheck_seconds
+        first, spread = (FIRST_TOGETHER, SPREAD_TOGETHER) if credential.is_batched else (FIRST, SPREAD)
+        self._interval = (first + spread * phase) * recheck_seconds
         self._recheck_seconds = recheck_seconds
         self._clock = clock
         self._now = now
@@ -354,6 +450,13 @@ class WatchedToken:
         self.credential = next(iter(self.connections.values()), self.credential)
         self.checking = True
         self.due = max(self.relied_until, self._clock()) + deadline_seconds
+
+    def has_reviewed(self, valid: Valid) -> bool:
+        """Return whether all connections were found to go on under this very verdict, and nothing else matters."""
+        last = self.last
+        if last is None or self.review_always or self.credential.secret is None:
+            return False
+        return last is valid or last == valid
 
     def postpone(self) -> bool:
         """Take "cannot tell". False if the last valid verdict is too old to go on with."""

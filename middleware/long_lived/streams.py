@@ -54,6 +54,11 @@ class WatchedStream(ABC):
         if self.ending is None:
             self._token = self._rechecker.follow(self, credential)
 
+    def review_always(self) -> None:
+        """Review the connection after every verification: from now on more than the verdict decides about it."""
+        if self._token is not None:
+            self._token.review_always = True
+
     def unfollow(self) -> None:
         """Stop verifying the credential."""
         if self._token is not None:

@@ -1,7 +1,8 @@
 """Several issuers behind one app, selected by the brand that a secret starts with."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
@@ -41,6 +42,7 @@ class BrandChain(Verifier):
         scopes = [verifier.known_scopes for verifier in self._everyone]
         known = [each for each in scopes if each is not None]
         self.known_scopes = frozenset[str]().union(*known) if len(known) == len(scopes) else None
+        self.batch_max = max((verifier.batch_max for verifier in self._everyone), default=1)
         self._counts = any(verifier.usage is not None for verifier in self._everyone)
         self._usage = _UsageByIssuer()
         self.usage = self._usage if self._counts else None
@@ -52,6 +54,26 @@ class BrandChain(Verifier):
         if verifier is None:
             return Refused(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
         return self._noted(verifier, await verifier.verify(secret))
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the verdicts of the verifiers that are responsible, each of which is given its own secrets alone."""
+        verdicts: list[Verdict] = [Refused(Reason.UNKNOWN)] * len(secrets)
+        shares: dict[int, tuple[Verifier, list[int]]] = {}
+        for place, secret in enumerate(secrets):
+            facts = parse(secret)
+            verifier = self._responsible(facts)
+            if verifier is not None:
+                shares.setdefault(id(verifier), (verifier, []))[1].append(place)
+            elif facts is None:
+                verdicts[place] = Refused(Reason.MALFORMED)
+
+        async def ask(verifier: Verifier, places: list[int]) -> None:
+            found = await verifier.verify_many([secrets[place] for place in places])
+            for place, verdict in zip(places, found, strict=True):
+                verdicts[place] = self._noted(verifier, verdict)
+
+        await asyncio.gather(*(ask(*share) for share in shares.values()))
+        return verdicts
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the verdict if the responsible verifier knows it without waiting, else None.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +38,10 @@ Read = Callable[[Secret], Awaitable[Reading]]
 """Reads a verdict from the store. Raises ``Unavailable`` if the store cannot be reached."""
 
 
+ReadMany = Callable[[Sequence[Secret]], Awaitable[Sequence[Reading]]]
+"""Reads many verdicts at once, in their order. Those that cannot be read are "cannot tell"."""
+
+
 class CachedVerifier(Verifier):
     """Verifier that caches the answers of ``read``, with at most one read at a time for each secret.
 
@@ -50,6 +54,8 @@ class CachedVerifier(Verifier):
     :param now: wall time, for expiry.
     :param entries_max: how many principals are cached; the least recently used are evicted first.
     :param unknown_entries_max: the same for unknown secrets; 0 caches none.
+    :param read_many: reads many verdicts at once, for :meth:`verify_many`; None reads them one by one.
+    :param batch_max: how many that may be.
     :raises ConfigurationError: for a negative number of entries.
     """
 
@@ -63,6 +69,8 @@ class CachedVerifier(Verifier):
         now: WallClock = utc_now,
         entries_max: int = ENTRIES_MAX,
         unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
+        read_many: ReadMany | None = None,
+        batch_max: int = 1,
     ) -> None:
         if entries_max < 0 or unknown_entries_max < 0:
             raise ConfigurationError("entries_max and unknown_entries_max: must not be negative; 0 keeps none")
@@ -72,6 +80,8 @@ class CachedVerifier(Verifier):
         self._valid = _Entries(entries_max)
         self._unknown = _Entries(unknown_entries_max)
         self._reads: dict[bytes, asyncio.Task[_Entry]] = {}
+        self._read_many = read_many
+        self.batch_max = 1 if read_many is None else batch_max
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the cached verdict on an ``Authorization`` header; None if it must be read.
@@ -99,6 +109,48 @@ class CachedVerifier(Verifier):
             if entry.max_age_seconds > 0 and self._clock() >= entry.until:
                 return CannotTell("the read took longer than its answer may be relied on")
         return self._unless_expired(entry.verdict)
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the verdicts on ``secrets``, from the cache or from one read of those that are not in it."""
+        if self._read_many is None:
+            return await super().verify_many(secrets)
+        verdicts: list[Verdict] = []
+        missing: list[tuple[int, Secret, bytes]] = []
+        for place, secret in enumerate(secrets):
+            key = sha256_of(secret.bearer())
+            entry = self._remembered(key)
+            if entry is not None:
+                verdicts.append(self._unless_expired(entry.verdict))
+                continue
+            verdicts.append(Refused(Reason.MALFORMED))
+            if parse(secret) is not None:
+                missing.append((place, secret, key))
+                self._missed()
+        if missing:
+            started = self._clock()
+            readings = await self._read_many([secret for _, secret, _ in missing])
+            now = self._clock()
+            for (place, _, key), reading in zip(missing, readings, strict=True):
+                verdicts[place] = self._kept(key, reading, started, now)
+        return verdicts
+
+    def _missed(self) -> None:
+        """Note that a verdict has to be read."""
+
+    def _kept(self, key: bytes, reading: Reading, started: float, now: float) -> Verdict:
+        """Cache a reading that began at ``started``, and return its verdict if it may be used now."""
+        age = reading.max_age_seconds
+        if age > 0 and now >= started + age:
+            return CannotTell("the read took longer than its answer may be relied on")
+        self._keep(key, _Entry(reading.verdict, age, started + age), now)
+        return self._unless_expired(reading.verdict)
+
+    def _keep(self, key: bytes, entry: _Entry, now: float) -> None:
+        if now < entry.until:
+            if isinstance(entry.verdict, Valid):
+                self._valid.keep(key, entry)
+            elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
+                self._unknown.keep(key, entry)
 
     async def aclose(self) -> None:
         """Clear the cache and cancel the reads in progress."""
@@ -148,11 +200,7 @@ class CachedVerifier(Verifier):
             return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started)
         age = reading.max_age_seconds
         entry = _Entry(reading.verdict, age, started + age)
-        if self._clock() < entry.until:
-            if isinstance(entry.verdict, Valid):
-                self._valid.keep(key, entry)
-            elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
-                self._unknown.keep(key, entry)
+        self._keep(key, entry, self._clock())
         return entry
 
     def _read_ended(self, key: bytes, done: asyncio.Task[_Entry]) -> None:
@@ -236,8 +284,18 @@ class ObservedCache(CachedVerifier):
         now: WallClock = utc_now,
         entries_max: int = ENTRIES_MAX,
         unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
+        read_many: ReadMany | None = None,
+        batch_max: int = 1,
     ) -> None:
-        super().__init__(read, clock=clock, now=now, entries_max=entries_max, unknown_entries_max=unknown_entries_max)
+        super().__init__(
+            read,
+            clock=clock,
+            now=now,
+            entries_max=entries_max,
+            unknown_entries_max=unknown_entries_max,
+            read_many=read_many,
+            batch_max=batch_max,
+        )
         self._observer = observer
 
     def peek(self, authorization: bytes) -> Verdict | None:
@@ -252,6 +310,9 @@ class ObservedCache(CachedVerifier):
         if entry is not None:
             self._observer.hit()
         return entry
+
+    def _missed(self) -> None:
+        self._observer.miss()
 
     async def _read_or_join(self, secret: Secret, key: bytes) -> _Entry:
         self._observer.miss()
@@ -278,11 +339,42 @@ def observed_read(read: Read, observer: VerifierObserver, *, clock: MonotonicClo
     return reading
 
 
+def observed_read_many(
+    read_many: ReadMany, observer: VerifierObserver, *, clock: MonotonicClock = boot_clock
+) -> ReadMany:
+    """Return the same as :func:`observed_read` does, for a read of many verdicts, which is told as one."""
+
+    async def reading(secrets: Sequence[Secret]) -> Sequence[Reading]:
+        began = clock()
+        answered, staleness = False, None
+        try:
+            found = await read_many(secrets)
+            answered = any(not isinstance(each.verdict, CannotTell) for each in found)
+            staleness = next((each.max_age_seconds for each in found if isinstance(each.verdict, Valid)), None)
+            return found
+        finally:
+            observer.read(clock() - began, answered=answered, staleness_seconds=staleness)
+
+    return reading
+
+
 def cache_over(
-    read: Read, observer: VerifierObserver | None, *, clock: MonotonicClock, now: WallClock, entries_max: int
+    read: Read,
+    observer: VerifierObserver | None,
+    *,
+    clock: MonotonicClock,
+    now: WallClock,
+    entries_max: int,
+    read_many: ReadMany | None = None,
+    batch_max: int = 1,
 ) -> CachedVerifier:
     """Return a cache over ``read``, the plain one if there is no observer."""
     if observer is None:
-        return CachedVerifier(read, clock=clock, now=now, entries_max=entries_max)
+        return CachedVerifier(
+            read, clock=clock, now=now, entries_max=entries_max, read_many=read_many, batch_max=batch_max
+        )
+    many = None if read_many is None else observed_read_many(read_many, observer, clock=clock)
     told = observed_read(read, observer, clock=clock)
-    return ObservedCache(told, observer, clock=clock, now=now, entries_max=entries_max)
+    return ObservedCache(
+        told, observer, clock=clock, now=now, entries_max=entries_max, read_many=many, batch_max=batch_max
+    )

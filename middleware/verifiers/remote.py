@@ -10,6 +10,9 @@ import asyncio
 import json
 import logging
 import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -22,7 +25,7 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import CONCURRENT_MAX, Verifier
 from spacekey.middleware.argument_checks import check_environment, check_own_token, check_seconds
 from spacekey.middleware.auth.sender import required_environment, sender, sender_fields
 from spacekey.middleware.usage.collector import UsageCollector
@@ -36,13 +39,21 @@ with extra("spacekey[remote]"):
 log = logging.getLogger("spacekey.middleware")
 
 ANSWER_BYTES_MAX = 65_536
+BATCH_MAX = 1_000
+"""How many tokens the remote Spacekey takes in one request."""
+BATCH_ANSWER_BYTES_MAX = 16_777_216
+BATCH_FORGOTTEN_SECONDS = 60.0
+"""How long a remote Spacekey without batches is not asked for one again."""
+COALESCE_SECONDS = 0.005
+"""The longest that a question waits for the request that is under way, to be sent together with others."""
 _RETRY_AFTER_SECONDS_MAX = 60
 
 
 class RemoteVerifier(Verifier):
     """Verifies with ``{url}/api/v1/introspect``, and caches verdicts for as long as the server allows.
 
-    Connections are kept open.
+    Connections are kept open. Questions that come up while a request is under way are sent together when it has been
+    answered, or after 5 ms; a single question never waits.
 
     :param url: the remote Spacekey, ``https://…``; plain ``http`` only to this machine unless ``allow_plain_http``.
     :param token: this app's own token, which needs the scope ``tokens:introspect``.
@@ -84,7 +95,23 @@ class RemoteVerifier(Verifier):
         self._url = f"{api}/introspect"
         self._deadline_seconds = deadline_seconds
         self._environment = environment
-        self._cache = cache_over(self._read, observer, clock=clock, now=now, entries_max=entries_max)
+        self._clock = clock
+        self._cache = cache_over(
+            self._read,
+            observer,
+            clock=clock,
+            now=now,
+            entries_max=entries_max,
+            read_many=self._read_many,
+            batch_max=BATCH_MAX,
+        )
+        self.batch_max = BATCH_MAX
+        self._held = _HeldAnswers(2 * entries_max)
+        self._no_batches_until = -math.inf
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[_Question] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._patience: asyncio.TimerHandle | None = None
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {own.reveal()}", "Accept": "application/json"},
             timeout=deadline_seconds,
@@ -110,51 +137,278 @@ class RemoteVerifier(Verifier):
         except TimeoutError:
             return CannotTell("introspection took too long")
 
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the remote Spacekey's verdicts, from one request for those that are not cached."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._cache.verify_many(secrets)
+        except TimeoutError:
+            return [CannotTell("introspection took too long")] * len(secrets)
+
     async def aclose(self) -> None:
         """Report the remaining usage, and close the connections."""
+        if self._patience is not None:
+            self._patience.cancel()
+        for task in list(self._under_way):
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         if self.usage is not None:
             await self.usage.aclose()
         await self._cache.aclose()
         await self._client.aclose()
 
     async def _read(self, secret: Secret) -> Reading:
-        """Introspect once. This changes nothing, so after a broken connection it is tried once more on a new one.
+        """Introspect one token, alone or together with others that are asked about at the same time.
 
         The request tells who sent the token, for its owner. If several callers wait for one answer, it is the first of
         them.
 
         :raises Unavailable: if there is no usable answer.
         """
-        form = {"token": secret.reveal(), "token_type_hint": "access_token", **sender_fields(sender())}
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # nothing that was under way in another one can be waited for here
+            self._loop, self._waiting, self._under_way, self._patience = loop, [], set(), None
+        question = _Question(secret, self._facts(), loop.create_future())
+        self._waiting.append(question)
+        if not self._under_way:
+            self._send_waiting()
+        elif self._patience is None:
+            self._patience = loop.call_later(COALESCE_SECONDS, self._send_waiting)
+        return await question.answer
+
+    def _facts(self) -> dict[str, str]:
+        """Return the fields that go with a token: who sent it, and what the app requires of it."""
+        facts = sender_fields(sender())
+        held_to = required_environment()
+        return facts if held_to is None else facts | {"used_in": held_to}
+
+    def _send_waiting(self) -> None:
+        """Send the questions that wait: one alone as a single introspection, more as a batch."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        while self._waiting:
+            questions, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+            questions = [each for each in questions if not each.answer.done()]
+            if questions:
+                task = asyncio.get_running_loop().create_task(self._answer(questions))
+                self._under_way.add(task)
+                task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and self._waiting:
+            self._send_waiting()
+
+    async def _answer(self, questions: list[_Question]) -> None:
+        """Ask, and give each question its answer. Nothing is left without one."""
+        try:
+            if len(questions) == 1:
+                readings: list[Reading | Unavailable] = [await self._ask_one(questions[0].secret, questions[0].facts)]
+            else:
+                readings = await self._ask_many(questions)
+            for question, reading in zip(questions, readings, strict=True):
+                question.give(reading)
+        except Exception as error:
+            log.error("introspection failed with %s", type(error).__name__)
+            raise
+        finally:
+            for question in questions:
+                question.answer.cancel()  # does nothing to those that have one
+
+    async def _read_many(self, secrets: Sequence[Secret]) -> list[Reading]:
+        facts = self._facts()
+        loop = asyncio.get_running_loop()
+        questions = [_Question(secret, facts, loop.create_future()) for secret in secrets]
+        readings: list[Reading] = []
+        for first in range(0, len(questions), BATCH_MAX):
+            found = await self._ask_many(questions[first : first + BATCH_MAX])
+            readings += [each if isinstance(each, Reading) else _cannot_tell(each) for each in found]
+        return readings
+
+    async def _ask_one(self, secret: Secret, facts: dict[str, str]) -> Reading | Unavailable:
+        form = {"token": secret.reveal(), "token_type_hint": "access_token", **facts}
         if self._environment is not None:
             form["environment"] = self._environment
-        held_to = required_environment()
-        if held_to is not None:
-            form["used_in"] = held_to
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                try:
-                    status, headers, body = await self._post(form)
-                except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-                    status, headers, body = await self._post(form)
-        except TimeoutError:
-            raise Unavailable("introspection took too long") from None
-        except httpx.HTTPError as error:
-            raise Unavailable(f"introspection failed with {type(error).__name__}") from None
+            status, headers, body = await self._posted(self._url, ANSWER_BYTES_MAX, data=form)
+            return self._usable(status, headers, body)
+        except Unavailable as error:
+            return error
+
+    async def _ask_many(self, questions: Sequence[_Question]) -> list[Reading | Unavailable]:
+        """Ask about many tokens by one request; one by one if the remote Spacekey is of a version without batches."""
+        if self._clock() < self._no_batches_until:
+            return await self._ask_each(questions)
+        held = [self._held.get(question.secret) for question in questions]
+        rows = [
+            {"token": question.secret.reveal(), **question.facts, **({} if has is None else {"version": has.version})}
+            for question, has in zip(questions, held, strict=True)
+        ]
+        body: dict[str, object] = {"tokens": rows}
+        if self._environment is not None:
+            body["environment"] = self._environment
+        try:
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            status, headers, answer = await self._posted(
+                f"{self._url}/batch",
+                BATCH_ANSWER_BYTES_MAX,
+                content=content,
+                headers={"Content-Type": "application/json"},
+            )
+            if status in _NO_BATCH:
+                if status in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+                    log.info("the remote Spacekey has no batch introspection: tokens are asked about one by one")
+                    self._no_batches_until = self._clock() + BATCH_FORGOTTEN_SECONDS
+                return await self._ask_each(questions)
+            results = self._usable_batch(status, headers, answer, len(questions))
+        except Unavailable as error:
+            return [error] * len(questions)
+        readings: list[Reading | Unavailable] = []
+        for question, has, result in zip(questions, held, results, strict=True):
+            readings.append(self._of_result(question.secret, has, result))
+        return readings
+
+    async def _ask_each(self, questions: Sequence[_Question]) -> list[Reading | Unavailable]:
+        readings: list[Reading | Unavailable] = []
+        for first in range(0, len(questions), CONCURRENT_MAX):
+            some = questions[first : first + CONCURRENT_MAX]
+            readings += await asyncio.gather(*(self._ask_one(each.secret, each.facts) for each in some))
+        return readings
+
+    def _of_result(self, secret: Secret, has: _Held | None, result: object) -> Reading | Unavailable:
+        """Return the reading of one result of a batch."""
+        if result == UNCHANGED:
+            return Unavailable("introspection answered with garbage") if has is None else has.reading
+        if not isinstance(result, dict):
+            return Unavailable("introspection answered with garbage")
+        if "error" in result:
+            wait = result.get("retry_after")
+            seconds = min(max(wait, 1), _RETRY_AFTER_SECONDS_MAX) if type(wait) is int else 1
+            return Unavailable("introspection cannot tell about this token", seconds)
+        try:
+            reading = reading_of(result)
+        except ValueError:
+            log.error("introspection answered with garbage about a token")
+            return Unavailable("introspection answered with garbage")
+        version = result.get("version")
+        if isinstance(reading.verdict, Valid) and isinstance(version, str):
+            self._held.keep(secret, _Held(version, reading))
+        else:
+            self._held.drop(secret)
+        return reading
+
+    def _usable(self, status: int, headers: httpx.Headers, body: bytes) -> Reading:
+        self._check_status(status, headers)
+        return _parsed(body)
+
+    def _usable_batch(self, status: int, headers: httpx.Headers, body: bytes, count: int) -> list[object]:
+        self._check_status(status, headers)
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        results = answer.get("results") if isinstance(answer, dict) else None
+        if isinstance(results, list) and len(results) == count:
+            return results
+        log.error("batch introspection answered with garbage")
+        raise Unavailable("introspection answered with garbage")
+
+    def _check_status(self, status: int, headers: httpx.Headers) -> None:
+        """Refuse every answer that is not 200.
+
+        :raises Unavailable: for all others.
+        """
         if status == httpx.codes.OK:
-            return _parsed(body)
+            return
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             log.error("introspection refused this app's own token (%d); it needs the scope tokens:introspect", status)
         raise Unavailable(f"introspection answered {status}", _retry_after_seconds(headers))
 
-    async def _post(self, form: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
-        async with self._client.stream("POST", self._url, data=form) as response:
-            body = b""
+    async def _posted(self, url: str, bytes_max: int, **body: Any) -> tuple[int, httpx.Headers, bytes]:
+        """Post within the deadline. This changes nothing, so after a broken connection it is tried once more.
+
+        :raises Unavailable: if there is no answer.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                try:
+                    return await self._post(url, bytes_max, **body)
+                except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                    return await self._post(url, bytes_max, **body)
+        except TimeoutError:
+            raise Unavailable("introspection took too long") from None
+        except httpx.HTTPError as error:
+            raise Unavailable(f"introspection failed with {type(error).__name__}") from None
+
+    async def _post(self, url: str, bytes_max: int, **content: Any) -> tuple[int, httpx.Headers, bytes]:
+        async with self._client.stream("POST", url, **content) as response:
+            body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
+                if len(body) > bytes_max:
                     raise Unavailable("introspection answered with too much")
-            return response.status_code, response.headers, body
+            return response.status_code, response.headers, bytes(body)
+
+
+_NO_BATCH = frozenset((400, 404, 405, 413, 415, 422))
+"""Answers to a batch after which its tokens are asked about one by one, so that one of them cannot fail the others."""
+
+UNCHANGED = {"active": True, "unchanged": True}
+"""The result of a batch about a token whose answer is the one whose version was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One token that is asked about, with the fields that go with it."""
+
+    secret: Secret
+    facts: dict[str, str]
+    answer: asyncio.Future[Reading]
+
+    def give(self, reading: Reading | Unavailable) -> None:
+        """Answer, unless the caller does not wait any more."""
+        if self.answer.done():
+            return
+        if isinstance(reading, Unavailable):
+            self.answer.set_exception(reading)
+        else:
+            self.answer.set_result(reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The last answer about a token, and its version."""
+
+    version: str
+    reading: Reading
+
+
+class _HeldAnswers:
+    """The answers whose versions are sent, the most recently used ones, by the secrets' digests."""
+
+    def __init__(self, most: int) -> None:
+        self._answers: OrderedDict[bytes, _Held] = OrderedDict()
+        self._most = most
+
+    def get(self, secret: Secret) -> _Held | None:
+        """Return what is held for the secret."""
+        return self._answers.get(secret.digest())
+
+    def keep(self, secret: Secret, held: _Held) -> None:
+        """Hold an answer; the one held longest goes if there are too many."""
+        self._answers[secret.digest()] = held
+        self._answers.move_to_end(secret.digest())
+        while len(self._answers) > self._most:
+            self._answers.popitem(last=False)
+
+    def drop(self, secret: Secret) -> None:
+        """Forget what is held for the secret."""
+        self._answers.pop(secret.digest(), None)
+
+
+def _cannot_tell(error: Unavailable) -> Reading:
+    return Reading(CannotTell(str(error), error.retry_after_seconds))
 
 
 def _parsed(body: bytes) -> Reading:

@@ -1,6 +1,6 @@
 """Wrappers around verifiers, and the adapter for an object that has only ``verify``."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from spacekey.domain.errors import ConfigurationError
@@ -9,7 +9,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.argument_checks import check_verifier
 
-OPTIONAL = ("known_scopes", "usage", "peek", "peek_checks_form")
+OPTIONAL = ("known_scopes", "usage", "peek", "peek_checks_form", "batch_max", "verify_many")
 """The optional members of a verifier."""
 
 
@@ -25,10 +25,15 @@ class VerifierWrapper(Verifier):
         self.known_scopes = self.inner.known_scopes
         self.usage = self.inner.usage
         self.peek_checks_form = self.inner.peek_checks_form
+        self.batch_max = self.inner.batch_max
 
     async def verify(self, secret: Secret) -> Verdict:
         """Return the wrapped verifier's verdict."""
         return await self.inner.verify(secret)
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the wrapped verifier's verdicts."""
+        return await self.inner.verify_many(secrets)
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return what the wrapped verifier knows without waiting."""

@@ -180,3 +180,30 @@ class VerifierContract:
         assert secret.reveal() not in repr(await bench.verifier.verify(secret))
         await bench.outage()
         assert secret.reveal() not in repr(await bench.verifier.verify(secret))
+
+    async def test_many_are_answered_in_their_order_as_each_alone(self, bench: Workbench) -> None:
+        verifier = bench.verifier
+        good = [await bench.issue(principal(scopes=frozenset({scope}))) for scope in ("jobs:read", "jobs:create")]
+        gone = await bench.issue(principal())
+        await bench.refuse(gone, Reason.REVOKED)
+        asked = [good[1], Secret("x"), gone, good[0], mint(BRAND, "live", secrets.token_bytes), good[1], malformed()[3]]
+        assert list(await verifier.verify_many([])) == []
+        for _ in range(2):  # before and after they could be remembered
+            verdicts = await verifier.verify_many(asked)
+            assert list(verdicts) == [await verifier.verify(secret) for secret in asked]
+            assert isinstance(verdicts[0], Valid)
+        await bench.refuse(good[0], Reason.REVOKED)
+        assert [isinstance(each, Valid) for each in await verifier.verify_many(good)] == [False, True]
+
+    async def test_many_cost_few_reads_where_it_is_said_so(self, bench: Workbench) -> None:
+        asked = [await bench.issue(principal()) for _ in range(30)]
+        before = bench.reads()
+        verdicts = await bench.verifier.verify_many(asked)
+        assert all(isinstance(verdict, Valid) for verdict in verdicts)
+        assert bench.verifier.batch_max == 1 or bench.reads() - before <= 1
+
+    async def test_an_outage_is_told_of_each_of_many(self, bench: Workbench) -> None:
+        known, unknown = await bench.issue(principal()), mint(BRAND, "live", secrets.token_bytes)
+        await bench.outage()
+        verdicts = await bench.verifier.verify_many([known, Secret("x"), unknown])
+        assert [type(verdict) for verdict in verdicts] == [CannotTell, Refused, CannotTell]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
@@ -16,7 +17,7 @@ from spacekey.middleware import BrandChain, MemoryVerifier
 from spacekey.middleware.observability.metrics import AppMetrics
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
-from spacekey.middleware.verifiers.remote import RemoteVerifier
+from spacekey.middleware.verifiers.remote import UNCHANGED, RemoteVerifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
 from spacekey.server.introspectors import WithIntrospectors, read_introspectors
 
@@ -170,14 +171,25 @@ class Remote(InMemory):
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """Introspection as Spacekey does it."""
         assert request.method == "POST"
-        assert str(request.url) == "https://keys.test/api/v1/introspect"
         assert request.headers["authorization"] == f"Bearer {OWN}"
-        assert request.headers["content-type"] == "application/x-www-form-urlencoded"
         self.asked += 1
         if self.down:
             raise httpx.ConnectError("gone")
+        if str(request.url) == "https://keys.test/api/v1/introspect/batch":
+            assert request.headers["content-type"] == "application/json"
+            return httpx.Response(200, json={"results": [await self.result(row) for row in _rows_of(request)]})
+        assert str(request.url) == "https://keys.test/api/v1/introspect"
+        assert request.headers["content-type"] == "application/x-www-form-urlencoded"
         (token,) = parse_qs(request.content.decode())["token"]
         return httpx.Response(200, json=introspection_of(await self.memory.verify(Secret(token))))
+
+    async def result(self, row: dict[str, str]) -> dict[str, Any]:
+        """One result of a batch."""
+        answer = introspection_of(await self.memory.verify(Secret(row["token"])))
+        version = str(hash(json.dumps(answer)))
+        if not answer["active"]:
+            return answer
+        return UNCHANGED if row.get("version") == version else {**answer, "version": version}
 
     async def refuse(self, secret: Secret, reason: Reason) -> None:
         await super().refuse(secret, reason)
@@ -186,6 +198,11 @@ class Remote(InMemory):
     async def outage(self) -> None:
         self.down = True
         self.time.now += 1.0
+
+
+def _rows_of(request: httpx.Request) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = json.loads(request.content)["tokens"]
+    return rows
 
 
 def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:

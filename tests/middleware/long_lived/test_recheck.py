@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
 from spacekey.middleware.long_lived.recheck import (
     FORBIDDEN,
     UNAUTHORIZED,
@@ -45,8 +46,10 @@ class Open:
         self.standing: WatchedToken | None = None
         self.ended: tuple[float, CloseReason, Outcome] | None = None
         self.unsure = False
+        self.reviews = 0
 
     async def review(self, valid: Valid) -> CloseReason | None:
+        self.reviews += 1
         if self.unsure:
             return UNAVAILABLE
         return None if "a" in valid.principal.scopes else FORBIDDEN
@@ -399,6 +402,163 @@ class Plain:
     def end(self, ending: CloseReason, outcome: Outcome) -> None:
         self.ending = ending
         self.watch.leave(self, self.standing)
+
+
+class Many:
+    """A verifier of many at once over the world's answers, some of which can be changed alone."""
+
+    def __init__(self, world: World, batch_max: int = 1_000) -> None:
+        self.world = world
+        self.batch_max = batch_max
+        self.answers: dict[Secret, Outcome] = {}
+        self.batches: list[int] = []
+        self.last_asked: dict[Secret, float] = {}
+        self.answered_valid_at: dict[Secret, float] = {}
+
+    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[Outcome]:
+        """See :class:`~spacekey.middleware.long_lived.recheck.Group`."""
+        self.batches.append(len(secrets))
+        asked = self.world.now
+        outcomes = [self.answers.get(secret, self.world.answer) for secret in secrets]
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await asyncio.sleep(self.world.answers_after)
+        except TimeoutError:
+            return [CannotTell("late")] * len(secrets)
+        for secret, outcome in zip(secrets, outcomes, strict=True):
+            if isinstance(outcome, Valid):
+                self.answered_valid_at[secret] = asked
+        return outcomes
+
+    def open(self, number: int, *, secret: Secret | None = None) -> tuple[Open, Secret]:
+        """Open a connection with a secret of its own."""
+        connection, secret = Open(self.world), secret or Secret(f"sk_live_{number}")
+        credential = Credential(secret.digest(), self.world.ask, self.world.peek, principal(), secret, self)
+        connection.standing = self.world.watch.follow(connection, credential)
+        return connection, secret
+
+
+@virtually
+async def test_ten_thousand_idle_credentials_are_verified_in_full_batches_and_by_nothing_else(world: World) -> None:
+    many = Many(world)
+    opened = [many.open(number)[0] for number in range(10_000)]
+    await asyncio.sleep(10 * T)
+    assert world.watch.watched == 10_000
+    assert world.asked_at == []
+    assert {connection.reviews for connection in opened} == {1}  # an unchanged verdict decides nothing new
+    rounds = 10 / 0.625
+    assert sum(many.batches) <= 10_000 * rounds
+    assert len(many.batches) <= rounds * (10 + 6)  # full ones, and the rest of each step
+
+
+@virtually
+async def test_one_of_a_batch_that_is_refused_or_cannot_be_told_ends_alone(world: World) -> None:
+    many = Many(world)
+    opened = [many.open(number) for number in range(100)]
+    many.answers[opened[7][1]] = Refused(Reason.REVOKED)
+    many.answers[opened[8][1]] = Valid(principal("b"))
+    many.answers[opened[9][1]] = CannotTell("locked")
+    await asyncio.sleep(T + 2 * STEP)
+    assert [how(opened[number][0]) for number in (6, 7, 8, 9, 10)] == [None, UNAUTHORIZED, FORBIDDEN, UNAVAILABLE, None]
+    assert world.watch.watched == 97
+
+
+@virtually
+async def test_a_connection_that_joins_under_another_verdict_is_reviewed_though_nothing_changes(world: World) -> None:
+    many = Many(world)
+    first, secret = many.open(1)
+    await asyncio.sleep(3 * T)
+    late = Open(world)
+    stale = Credential(secret.digest(), world.ask, world.peek, principal("a", "more"), secret, many)
+    reviewed: list[Valid] = []
+
+    async def review(valid: Valid) -> CloseReason | None:
+        reviewed.append(valid)
+        return FORBIDDEN
+
+    late.review = review  # type: ignore[method-assign]
+    late.standing = world.watch.follow(late, stale)
+    await asyncio.sleep(T)
+    assert (how(first), how(late)) == (None, FORBIDDEN)
+    assert reviewed == [Valid(principal())]
+
+
+@virtually
+async def test_a_connection_about_which_more_than_the_verdict_decides_is_reviewed_every_time(world: World) -> None:
+    many = Many(world)
+    connection, _ = many.open(1)
+    await asyncio.sleep(3 * T)
+    assert connection.standing is not None
+    connection.standing.review_always = True
+    connection.unsure = True
+    await asyncio.sleep(2 * T)
+    assert how(connection) is UNAVAILABLE
+
+
+STREAMS = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "open", "join", "leave", "revoke", "slow", "quick", "down", "up", "stall"]),
+        st.integers(0, 40),
+        st.floats(0.0, 0.7),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STREAMS, st.integers(2, 7))
+def test_a_revoked_stream_of_a_batch_is_held_after_t_and_closed_in_time_whatever_the_others_do(
+    story: list[tuple[str, int, float]], batch_max: int
+) -> None:
+    async def test(loop: VirtualLoop) -> None:
+        world = World(loop)
+        many = Many(world, batch_max)
+        opened: list[tuple[float, Open, Secret]] = []
+        revoked: dict[Secret, float] = {}
+        stalled = 0.0
+
+        def look() -> None:
+            for began, connection, secret in opened:
+                if not connection.passes():
+                    continue
+                assert world.now < max(began, many.answered_valid_at.get(secret, 0.0)) + T
+                if secret in revoked and began < revoked[secret]:
+                    assert world.now < revoked[secret] + T
+
+        for what, number, seconds in story:
+            match what:
+                case "open":
+                    opened += [(world.now, *many.open(len(opened) * 100 + each)) for each in range(number % 12)]
+                case "join" if opened:
+                    secret = opened[number % len(opened)][2]
+                    if secret not in revoked:
+                        opened.append((world.now, many.open(0, secret=secret)[0], secret))
+                case "leave" if opened:
+                    opened.pop(number % len(opened))[1].leave()
+                case "revoke" if opened:
+                    secret = opened[number % len(opened)][2]
+                    many.answers[secret] = Refused(Reason.REVOKED)
+                    revoked.setdefault(secret, world.now)
+                case "slow" | "quick":
+                    world.answers_after = 0.6 if what == "slow" else 0.0
+                case "down" | "up":
+                    world.answer = CannotTell("down") if what == "down" else Valid(principal())
+                case "stall":
+                    loop.stall(seconds)
+                    stalled = world.now
+            until = world.now + seconds
+            while world.now < until:
+                await asyncio.sleep(min(0.02, until - world.now))
+                look()
+                for _, connection, secret in opened:
+                    if connection.ended is None and secret in revoked:
+                        assert world.now <= max(revoked[secret], stalled) + T + DEADLINE + 2 * STEP
+        world.answer, world.answers_after = Refused(Reason.REVOKED), 0.0
+        await asyncio.sleep(T + DEADLINE)
+        assert all(connection.ended is not None for _, connection, _ in opened)
+        assert world.watch.watched == 0
+
+    in_virtual_time(test)
 
 
 def test_each_event_loop_has_its_own_timer() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Valid
+from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware import MemoryVerifier
 from spacekey.middleware.verifiers.remote import RemoteUsage, RemoteVerifier, UsageRejected
@@ -199,6 +200,128 @@ async def test_without_max_age_every_verification_asks(max_age: float | None) ->
         assert isinstance(await verifier.verify(SECRET), Valid)
         assert len(asked) == times
     await verifier.aclose()
+
+
+class Batching:
+    """A remote Spacekey whose answers wait until they are let go, and that keeps what it was asked."""
+
+    def __init__(self, *, has_batches: bool = True) -> None:
+        self.memory = MemoryVerifier()
+        self.has_batches = has_batches
+        self.asked: list[list[str]] = []
+        self.arrived: asyncio.Queue[int] = asyncio.Queue()
+        self.go = asyncio.Event()
+        self.go.set()
+        self.spoil: Callable[[str], dict[str, Any] | None] = lambda _token: None
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/batch"):
+            token = dict(httpx.QueryParams(request.content.decode()))["token"]
+            self._note([token])
+            await self.go.wait()
+            return httpx.Response(200, json=introspection_of(await self.memory.verify(Secret(token))))
+        tokens = [row["token"] for row in json.loads(request.content)["tokens"]]
+        self._note(tokens)
+        await self.go.wait()
+        if not self.has_batches:
+            return httpx.Response(404)
+        answers = [introspection_of(await self.memory.verify(Secret(token))) for token in tokens]
+        spoiled = [self.spoil(token) or answer for token, answer in zip(tokens, answers, strict=True)]
+        return httpx.Response(200, json={"results": spoiled})
+
+    def _note(self, tokens: list[str]) -> None:
+        self.asked.append(tokens)
+        self.arrived.put_nowait(len(tokens))
+
+
+def over(server: Batching, **settings: Any) -> RemoteVerifier:
+    return RemoteVerifier("https://keys.test", OWN, transport=httpx.MockTransport(server.__call__), **settings)
+
+
+async def test_one_question_is_sent_at_once_and_those_that_come_meanwhile_go_together() -> None:
+    server = Batching()
+    secrets = [server.memory.issue("jobs:read", name="n") for _ in range(20)]
+    server.go.clear()
+    verifier = over(server, deadline_seconds=30.0)
+    waiting = [asyncio.create_task(verifier.verify(secret)) for secret in secrets]
+    assert await server.arrived.get() == 1
+    assert server.asked == [[secrets[0].reveal()]]
+    server.go.set()
+    assert all(isinstance(verdict, Valid) for verdict in await asyncio.gather(*waiting))
+    assert [len(tokens) for tokens in server.asked] == [1, 19]
+    await verifier.aclose()
+
+
+async def test_a_request_that_hangs_does_not_hold_up_the_questions_that_follow() -> None:
+    server = Batching()
+    secrets = [server.memory.issue("jobs:read", name="n") for _ in range(3)]
+    server.go.clear()
+    verifier = over(server, deadline_seconds=30.0)
+    waiting = [asyncio.create_task(verifier.verify(secret)) for secret in secrets]
+    assert [await server.arrived.get() for _ in range(2)] == [1, 2]  # the first one is still under way
+    server.go.set()
+    await asyncio.gather(*waiting)
+    await verifier.aclose()
+
+
+SPOILED: list[dict[str, Any]] = [
+    {"error": "temporarily_unavailable", "retry_after": 7},
+    {"active": "yes"},
+    {"active": True, "unchanged": True},
+    {**GOOD, "kind": "admin"},
+]
+
+
+@pytest.mark.parametrize("spoiled", SPOILED, ids=str)
+async def test_one_result_that_is_no_answer_fails_that_token_alone(spoiled: dict[str, Any]) -> None:
+    server = Batching()
+    good, bad, other = (server.memory.issue("jobs:read", name="n") for _ in range(3))
+    server.spoil = lambda token: spoiled if token == bad.reveal() else None
+    verifier = over(server)
+    verdicts = await verifier.verify_many([good, bad, other])
+    assert [type(verdict) for verdict in verdicts] == [Valid, CannotTell, Valid]
+    if "error" in spoiled:
+        assert verdicts[1] == CannotTell("introspection cannot tell about this token", 7)
+    await verifier.aclose()
+
+
+async def test_an_older_server_is_asked_one_by_one_and_not_for_a_batch_again() -> None:
+    server = Batching(has_batches=False)
+    secrets = [server.memory.issue("jobs:read", name="n") for _ in range(5)]
+    now = [0.0]
+    verifier = over(server, clock=lambda: now[0])
+    for batches in (1, 1, 2):
+        verdicts = await verifier.verify_many(secrets)
+        assert all(isinstance(verdict, Valid) for verdict in verdicts)
+        assert len([tokens for tokens in server.asked if len(tokens) > 1]) == batches
+        now[0] += 40.0
+    await verifier.aclose()
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+async def test_a_batch_that_is_refused_is_no_answer_about_any_of_them(status: int) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(status, headers={"retry-after": "7"})
+
+    verifier = remote(answer)
+    secrets = [MemoryVerifier().issue("a") for _ in range(3)]
+    verdicts = await verifier.verify_many(secrets)
+    assert verdicts == [CannotTell(f"introspection answered {status}", 7)] * 3
+    assert asked == ["/api/v1/introspect/batch"]
+    await verifier.aclose()
+
+
+async def test_closing_answers_what_waits() -> None:
+    server = Batching()
+    server.go.clear()
+    verifier = over(server, deadline_seconds=30.0)
+    waiting = [asyncio.create_task(verifier.verify(server.memory.issue("a", name="n"))) for _ in range(3)]
+    await server.arrived.get()
+    await verifier.aclose()
+    assert [type(verdict) for verdict in await asyncio.gather(*waiting)] == [CannotTell] * 3
 
 
 URLS: list[tuple[str, bool]] = [
