@@ -6,7 +6,6 @@ is measured is the re-verification and not a server's sockets; the embedded app 
 """
 
 import asyncio
-import os
 import secrets
 import sqlite3
 import sys
@@ -25,7 +24,6 @@ from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.embed import store_verifier
-from spacekey.server.introspectors import new_introspector
 
 from ._turns import ROOT, borrow_from_tests, show
 
@@ -117,12 +115,11 @@ def measure(sockets: int = SOCKETS, seconds: float = SECONDS) -> list[dict[str, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = folder / "idle.db"
-        app, own = new_introspector("idle", "spooled", secrets.token_bytes)
-        os.environ["SPACEKEY_INTROSPECTORS"] = app.setting
         installation = Installation(f"sqlite:///{file}", folder)
         with installation.serving() as url:
             installation.command("workspace", "create", "idle", "--catalog", "spooled")
             token = installation.command("token", "create", "idle", "t", "--scope", "jobs:read")
+            own = installation.command("token", "create", "idle", "asker", "--scope", "tokens:introspect")["secret"]
             tokens = fill(file, token["id"], sockets)
             embedded = store_verifier(f"sqlite:///{file}", [ROOT / "examples" / "spooled.toml"], collect_usage=False)
             remote = RemoteVerifier(url, own, deadline_seconds=20.0, collect_usage=False)
