@@ -12,6 +12,10 @@ from pathlib import Path
 from ._turns import ROOT, borrow_from_tests
 
 START_SECONDS_MAX = 60
+UVICORN = (
+    *(sys.executable, "-m", "uvicorn", "--factory", "--host", "127.0.0.1", "--port", "0"),
+    *("--timeout-keep-alive", "600"),  # a connection waits while others are measured
+)
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -24,10 +28,11 @@ def served(factory: str, **environ: str) -> Iterator[tuple[str, int]]:
     borrow_from_tests()
     from support.processes import started
 
-    command = (sys.executable, "-m", "uvicorn", "--factory", "--host", "127.0.0.1", "--port", "0", factory)
     with (
         tempfile.TemporaryDirectory() as folder,
-        started(command, {**os.environ, **environ}, Path(folder), r"running on (http://\S+)", cwd=ROOT) as url,
+        started(
+            (*UVICORN, factory), {**os.environ, **environ}, Path(folder), r"running on (http://\S+)", cwd=ROOT
+        ) as url,
     ):
         yield address_of(url)
 

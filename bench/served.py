@@ -38,7 +38,7 @@ from spacekey.domain.secret import Secret
 from spacekey.middleware.remote import RemoteVerifier
 
 from ._load import Load, Spell, answer_to, cpu_seconds, load_on
-from ._served import address_of, get, post
+from ._served import UVICORN, address_of, get, post
 from ._turns import ROOT, borrow_from_tests, ratios, show
 from ._world import World, fill, in_turn
 
@@ -366,7 +366,6 @@ def running(
     """The shipped server on one database, and the twins on a copy of it."""
     from support.processes import Installation, serving_process, started_process
 
-    command = (sys.executable, "-m", "uvicorn", "--factory", "--host", "127.0.0.1", "--port", "0", "bench._twins:app")
     environ = {
         **os.environ,
         "BENCH_TWIN_DATABASE": twin_database,
@@ -374,7 +373,10 @@ def running(
     }
     with (
         serving_process(Installation(url, folder, extra=extra)) as (ours, process),
-        started_process(command, environ, folder, r"running on (http://\S+)", cwd=ROOT) as (twin, twin_process),
+        started_process((*UVICORN, "bench._twins:app"), environ, folder, r"running on (http://\S+)", cwd=ROOT) as (
+            twin,
+            twin_process,
+        ),
     ):
         yield (
             Contestant(address_of(ours), process.pid, database_pid),
