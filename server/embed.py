@@ -17,7 +17,7 @@ from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.argument_checks import check_environment
-from spacekey.middleware.auth.sender import required_environment, sender
+from spacekey.middleware.auth.client import required_environment, sender
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
 

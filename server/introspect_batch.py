@@ -15,8 +15,8 @@ from spacekey.domain.outcome import Refused
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
 from spacekey.middleware import requires
+from spacekey.middleware.auth.client import CLIENT_IP, CLIENT_USER_AGENT
 from spacekey.middleware.auth.credentials import credentials_of
-from spacekey.middleware.auth.sender import CLIENT_IP, CLIENT_USER_AGENT
 from spacekey.resolvers.introspect import Asked, Introspection, introspect_many
 from spacekey.resolvers.verify import AT_ONCE_MAX
 

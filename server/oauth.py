@@ -15,7 +15,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware import requires
-from spacekey.middleware.auth.sender import sender_from_fields
+from spacekey.middleware.auth.client import sender_from_fields
 from spacekey.resolvers.caller import Caller, RequestFacts
 from spacekey.resolvers.end_token import revoke_secret
 from spacekey.resolvers.introspect import Introspection, introspect

@@ -12,7 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.principal import Principal
-from spacekey.middleware.auth.sender import request_id_in
+from spacekey.middleware.auth.client import request_id_in
 from spacekey.models.changes import watched_changes
 
 from .metrics import Metrics

@@ -19,8 +19,8 @@ from spacekey.domain.verifier import Verifier
 from spacekey.middleware.argument_checks import flaw_in, is_being_cancelled, places_of
 from spacekey.middleware.rules.evaluate import acts_in
 
+from .client import SentBy
 from .origin import OriginCheck
-from .sender import SentBy
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -134,7 +134,7 @@ async def ask_within_deadline(
     """Return the answer, or "cannot tell" if asking raised or took too long. Cancellation of the caller propagates.
 
     :param scope: the connection that the question is about, which ``ask`` finds as
-        :func:`~spacekey.middleware.auth.sender.sender`.
+        :func:`~spacekey.middleware.auth.client.sender`.
     :param environment: the one that the app requires of the token; None for any.
     """
     try:

@@ -27,7 +27,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.domain.verifier import CONCURRENT_MAX, Verifier
 from spacekey.middleware.argument_checks import check_environment, check_own_token, check_seconds
-from spacekey.middleware.auth.sender import required_environment, sender, sender_fields
+from spacekey.middleware.auth.client import required_environment, sender, sender_fields
 from spacekey.middleware.usage.collector import UsageCollector
 
 from .cached import ENTRIES_MAX, Reading, VerifierObserver, cache_over

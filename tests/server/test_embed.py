@@ -19,7 +19,7 @@ from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
-from spacekey.middleware.auth.sender import SentBy
+from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.list_tokens import token_view

@@ -9,7 +9,7 @@ import pytest
 
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import mint
-from spacekey.middleware.auth.sender import SentBy
+from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.audit import AuditEvent
 from spacekey.resolvers.end_token import revoke_token

@@ -22,7 +22,7 @@ from spacekey.domain.outcome import Outcome, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
-from spacekey.middleware.auth.sender import UNKNOWN, Sender, SentBy, sender, sender_fields, sender_from_fields
+from spacekey.middleware.auth.client import UNKNOWN, Sender, SentBy, sender, sender_fields, sender_from_fields
 from spacekey.middleware.usage.counts import UsageCounts
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Headers, call, http_scope
