@@ -89,14 +89,17 @@ class EmbeddedVerifier(Verifier):
         return self._noted(reading.verdict)
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
-        """Ask the store, once for all of them. See :class:`spacekey.domain.verifier.Verifier`."""
+        """Ask the store, once for all of them. See :class:`spacekey.domain.verifier.Verifier`.
+
+        What is refused is not written into the owner's audit log, as no client has just sent it.
+        """
         self._begin_writing()
         if self._cache is not None:
             verdicts = await self._cache.verify_many(secrets)
         else:
             readings = await self._asking.use_many(secrets, self._environment, required_environment())
             verdicts = [reading.verdict for reading in readings]
-        return [self._noted(verdict) for verdict in verdicts]
+        return [one if isinstance(one, CannotTell) else in_environment(one, self._environment) for one in verdicts]
 
     def _begin_writing(self) -> None:
         if self._writing is None:

@@ -43,6 +43,8 @@ async def introspect_tokens(request: Request) -> Response:
     active. If the caller sent that version, the result is ``{"active": true, "unchanged": true}``. A token that cannot
     be answered about at the moment has an ``error`` (RFC 6749 §5.2), and the others are answered.
 
+    The refusal of a token with ``"presented": false`` is not written into its owner's audit log.
+
     ``environment`` is the asking app's. ``used_in``, ``client_ip`` and ``client_user_agent`` of a token are as in
     ``POST /introspect``.
     """
@@ -57,7 +59,7 @@ async def introspect_tokens(request: Request) -> Response:
     )
     results: list[bytes] = []
     for number, (row, answer) in enumerate(zip(rows, answers, strict=True), 1):
-        if isinstance(answer, Introspection):
+        if isinstance(answer, Introspection) and row.presented:
             note(request, caller, answer.verdict, _sender_of(row))
         results.append(_result(answer, row.version))
         if number % AT_ONCE_MAX == 0:

@@ -30,6 +30,9 @@ _SECRETS = re.compile(
 )
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, default=lambda value: f"<{type(value).__name__}>").encode
+
+
 def redacted(text: str) -> str:
     """The text without secrets, bearer credentials, session cookies and passwords in URLs."""
     return _SECRETS.sub(lambda match: f"{match[match.lastgroup or 0]}[redacted]", text)
@@ -52,7 +55,7 @@ class JsonLines(logging.Formatter):
             line |= {key: redacted(value) if isinstance(value, str) else value for key, value in facts.items()}
         if record.exc_info:
             line["traceback"] = redacted(self.formatException(record.exc_info))[-LINE_LENGTH_MAX:]
-        return json.dumps(line, ensure_ascii=False, default=lambda value: f"<{type(value).__name__}>")
+        return _ENCODE(line)
 
 
 class GraphQLFaultsOnly(logging.Filter):

@@ -86,11 +86,10 @@ def template_of(scope: Scope) -> str:
     """The path template of the route that served the request, never the path itself: paths are anybody's to write."""
     if "endpoint" not in scope:
         return UNMATCHED
-    routes = getattr(scope.get("app"), "routes", ())
-    served = scope.get("route")  # Starlette's own word for it; versions that lack it are asked once more
-    if isinstance(served, Route) and served in routes:
+    served = scope.get("route")  # an earlier Starlette does not say, and is asked once more
+    if isinstance(served, Route):
         return served.path
-    for route in routes:
+    for route in getattr(scope.get("app"), "routes", ()):
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
             return route.path
     return UNMATCHED

@@ -6,9 +6,10 @@ lengths and characters of texts, the resolvers check for all interfaces.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from spacekey.domain.refusal import InvalidInput
@@ -180,9 +181,21 @@ class Usage(RequestModel):
 
     uses: Annotated[list[Use], FailFast(), Field(max_length=REPORT_ROWS_MAX)]
     reporter: LeftOut[
-        Annotated[str, Field(json_schema_extra={"pattern": f"^[0-9A-Za-z]{{1,{REPORTER_LENGTH_MAX}}}$"})]
+        Annotated[
+            str,
+            Field(pattern=f"^[0-9A-Za-z]{{1,{REPORTER_LENGTH_MAX}}}$"),
+            Reason(f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random."),
+        ]
     ] = UNSET
     number: LeftOut[Annotated[int, WholeNumber(1, NUMBER_MAX)]] = UNSET
+
+    @model_validator(mode="after")
+    def _named_whole(self) -> Self:
+        for field, other in (("reporter", "number"), ("number", "reporter")):
+            if getattr(self, field) is UNSET and getattr(self, other) is not UNSET:
+                reason = f"Is required beside '{other}'."
+                raise PydanticCustomError("refused", "{reason}", {"reason": reason, "field": field})
+        return self
 
 
 class AskedToken(RequestModel):
@@ -193,6 +206,13 @@ class AskedToken(RequestModel):
     used_in: Environment | None = None
     client_ip: Annotated[str | None, Field(description="Who sent the token to the asking app, by its word.")] = None
     client_user_agent: str | None = None
+    presented: Annotated[
+        bool,
+        Field(
+            description="False for a token that no client has just sent, such as that of an open connection, which the "
+            "asking app verifies again: its refusal is not written into its owner's audit log."
+        ),
+    ] = True
 
 
 class IntrospectionBatch(RequestModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET
 from spacekey.domain.usage import TokenUse
 from spacekey.middleware import requires
@@ -36,12 +35,8 @@ async def add_usage(request: Request) -> Response:
 
 
 def _name(body: Usage) -> BatchName | None:
-    if body.reporter is UNSET and body.number is UNSET:
+    if body.reporter is UNSET or body.number is UNSET:
         return None
-    if body.reporter is UNSET:
-        raise InvalidInput("reporter", "Is required beside 'number'.")
-    if body.number is UNSET:
-        raise InvalidInput("number", "Is required beside 'reporter'.")
     return BatchName(body.reporter, body.number)
 
 

@@ -123,6 +123,8 @@ class _Schedule:
         self._tasks: set[asyncio.Task[None]] = set()
         self._askers = 0
         self._joined = 0
+        self._untold: deque[Credential] = deque()
+        self._telling: asyncio.Task[None] | None = None
 
     def follow(self, connection: Connection, credential: Credential) -> WatchedToken:
         rechecker = self._rechecker
@@ -262,7 +264,22 @@ class _Schedule:
         secrets = [token.credential.secret for token in tokens]
         asked = self._rechecker.clock()
         outcomes = await group.authenticate_many([secret for secret in secrets if secret is not None])
+        refused = [token for token, one in zip(tokens, outcomes, strict=True) if isinstance(one, Refused)]
         await self._conclude_all(list(zip(tokens, outcomes, strict=True)), asked)
+        self._untold += [token.credential for token in refused]
+        if self._untold and self._telling is None:
+            self._telling = self._loop.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        """Verify what was refused once more by itself, when its connections are closed.
+
+        A question about many secrets tells the verifier of no client; so its owner hears of the client.
+        """
+        try:
+            while self._untold:
+                await self._untold.popleft().ask()
+        finally:
+            self._telling = None
 
     async def _conclude_all(self, known: list[tuple[WatchedToken, Outcome]], asked: float) -> None:
         for number, (token, outcome) in enumerate(known, 1):

@@ -138,11 +138,15 @@ class CachedVerifier(Verifier):
         """Note that a verdict has to be read."""
 
     def _kept(self, key: bytes, reading: Reading, started: float, now: float) -> Verdict:
-        """Cache a reading that began at ``started``, and return its verdict if it may be used now."""
+        """Cache a reading that began at ``started``, and return its verdict if it may be used now.
+
+        A refusal is not cached: its secret is verified once more by itself, with the client that sent it.
+        """
         age = reading.max_age_seconds
         if age > 0 and now >= started + age:
             return CannotTell("the read took longer than its answer may be relied on")
-        self._keep(key, _Entry(reading.verdict, age, started + age), now)
+        if isinstance(reading.verdict, Valid):
+            self._keep(key, _Entry(reading.verdict, age, started + age), now)
         return self._unless_expired(reading.verdict)
 
     def _keep(self, key: bytes, entry: _Entry, now: float) -> None:

@@ -219,7 +219,7 @@ class RemoteVerifier(Verifier):
     async def _read_many(self, secrets: Sequence[Secret]) -> list[Reading]:
         facts = self._facts()
         loop = asyncio.get_running_loop()
-        questions = [_Question(secret, facts, loop.create_future()) for secret in secrets]
+        questions = [_Question(secret, facts, loop.create_future(), presented=False) for secret in secrets]
         readings: list[Reading] = []
         for first in range(0, len(questions), BATCH_MAX):
             found = await self._ask_many(questions[first : first + BATCH_MAX])
@@ -242,8 +242,7 @@ class RemoteVerifier(Verifier):
             return await self._ask_each(questions)
         held = [self._held.get(question.secret) for question in questions]
         rows = [
-            {"token": question.secret.reveal(), **question.facts, **({} if has is None else {"version": has.version})}
-            for question, has in zip(questions, held, strict=True)
+            question.row(None if has is None else has.version) for question, has in zip(questions, held, strict=True)
         ]
         body: dict[str, object] = {"tokens": rows}
         if self._environment is not None:
@@ -360,11 +359,24 @@ UNCHANGED = {"active": True, "unchanged": True}
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One token that is asked about, with the fields that go with it."""
+    """One token that is asked about, with the fields that go with it.
+
+    :param presented: whether a client has just sent it.
+    """
 
     secret: Secret
     facts: dict[str, str]
     answer: asyncio.Future[Reading]
+    presented: bool = True
+
+    def row(self, version: str | None) -> dict[str, object]:
+        """Return it as a batch has it, with the version of the answer that is held."""
+        row: dict[str, object] = {"token": self.secret.reveal(), **self.facts}
+        if version is not None:
+            row["version"] = version
+        if not self.presented:
+            row["presented"] = False
+        return row
 
     def give(self, reading: Reading | Unavailable) -> None:
         """Answer, unless the caller does not wait any more."""
