@@ -55,8 +55,10 @@ def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str
     ):
         if value is not None:
             found.append(f"{column} = {values.bind(value)}")
+    ends = where.expires_before is not None or (where.statuses is not None and where.statuses - {Status.REVOKED})
+    over = _over(values.bind(now)) if ends else ""
     if where.statuses is not None:
-        held = [_has(status, _over(values.bind(now))) for status in sorted(where.statuses)]
+        held = [_has(status, over) for status in sorted(where.statuses)]
         found.append(f"({' OR '.join(held) or 'FALSE'})")
     if where.text:
         found.append(contains(values, "text", where.text, "t.search_text"))
@@ -66,7 +68,7 @@ def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str
         end = values.bind(where.expires_before)
         found += [
             "t.revoked_at IS NULL",
-            f"NOT {_over(values.bind(now))}",
+            f"NOT {over}",
             f"(t.expires_at < {end} OR t.retires_at < {end})",
         ]
     return found

@@ -235,6 +235,12 @@ class Problem(TypedDict):
     plan: NotRequired[Annotated[str, Field(description="The workspace's plan; code plan_limit.")]]
     successor_id: NotRequired[Annotated[str, Field(description="The key that replaced this one; code conflict.")]]
     request_id: NotRequired[Annotated[str, Field(description="Under which the log has the rest; code internal.")]]
+    violated_policies: NotRequired[
+        Annotated[
+            list[str],
+            Field(alias="violated-policies", description="Which limits are used up; code rate_limited."),
+        ]
+    ]
 
 
 class OAuthError(Problem):

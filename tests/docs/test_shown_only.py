@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -12,12 +14,14 @@ from graphql import build_schema, parse, validate
 from typer.main import get_command
 
 from spacekey.server.cli.app import build_app
+from spacekey.server.routes import GRAPHQL
+from support.openapi import api_document, resolved, validator
 from support.pages import blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(page for page in (ROOT / "docs").glob("*.md") if page.name != "decisions.md")])
 RUN = {"python", "console"}
-SHOWN = {"graphql", "sh", "text"}
+SHOWN = {"graphql", "json", "sh", "text"}
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
 
@@ -40,6 +44,26 @@ def test_graphql_fits_the_schema(page: Path) -> None:
     for block in blocks_of(page):
         if block.language == "graphql":
             assert validate(schema, parse(block.text)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_json_is_what_the_rest_api_takes_or_gives(page: Path) -> None:
+    blocks = [json.loads(block.text) for block in blocks_of(page) if block.language == "json"]
+    schemas = list(_schemas()) if blocks else []
+    for block in blocks:
+        assert any(validator(schema).is_valid(block) for schema in schemas), block
+
+
+def _schemas() -> Iterator[dict[str, Any]]:
+    """The schemas of all bodies and of all answers that are no refusals."""
+    for path, item in api_document()["paths"].items():
+        if path == GRAPHQL:  # its data may be anything
+            continue
+        for operation in item.values():
+            answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+            for described in (operation.get("requestBody", {}), *map(resolved, answers)):
+                schemas = [media["schema"] for media in described.get("content", {}).values()]
+                yield from (schema for schema in schemas if schema.get("additionalProperties") is not True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))

@@ -239,6 +239,8 @@ async def test_a_page_is_read_from_an_index_and_never_sorted(store: Store) -> No
     async with store.changing() as session:
         connection = await session.connection()
         await connection.execute(insert(Token.__table__), [row.model_dump() for row in rows])
+        uses = [{"token_id": row.id, "at": NOW} for row in rows]  # so many that a page must not read them all
+        await connection.execute(insert(TokenFirstUse.__table__), uses)
     async with store.engine.begin() as connection:
         await connection.execute(text("ANALYZE"))
 
