@@ -142,11 +142,11 @@ class CachedVerifier(Verifier):
 
         A refusal is not cached: its secret is verified once more by itself, with the client that sent it.
         """
-        age = reading.max_age_seconds
-        if age > 0 and now >= started + age:
+        until = started + reading.max_age_seconds
+        if reading.max_age_seconds > 0 and now >= until:
             return CannotTell("the read took longer than its answer may be relied on")
         if isinstance(reading.verdict, Valid):
-            self._keep(key, _Entry(reading.verdict, age, started + age), now)
+            self._keep(key, _Entry(reading.verdict, reading.max_age_seconds, until), now)
         return self._unless_expired(reading.verdict)
 
     def _keep(self, key: bytes, entry: _Entry, now: float) -> None:
