@@ -538,7 +538,7 @@ def _number(answer: dict[str, Any], name: str, default: Any) -> Any:
     return value
 
 
-log = logging.getLogger("spacekey.usage")
+usage_log = logging.getLogger("spacekey.usage")
 
 REPORT_SECONDS = 10.0
 ANSWER_SHOWN_MAX = 300
@@ -580,7 +580,7 @@ class RemoteUsage:
         if answer.status_code == httpx.codes.OK:
             return _left_out(answer)
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            log.error("usage refused this app's own token (%d); it needs tokens:introspect", answer.status_code)
+            usage_log.error("usage refused this app's own token (%d); it needs tokens:introspect", answer.status_code)
         if answer.status_code >= 500 or answer.status_code in _AGAIN:
             raise Unavailable(f"the report was answered {answer.status_code}")
         raise UsageRejected(f"the report was answered {answer.status_code}: {_detail(answer)}")
