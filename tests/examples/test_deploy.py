@@ -17,7 +17,7 @@ import yaml
 from spacekey.examples.jobs import __main__ as jobs
 from spacekey.middleware.usage.collector import CLOSE_SECONDS
 from spacekey.models.postgres_lookup import LOOKUP_POOL_SIZE
-from spacekey.models.store import POOL_SIZE
+from spacekey.models.store import POOL_SIZE, READ_POOL_SIZE
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX
 from spacekey.server.app import LAST_WRITES_SECONDS
 from spacekey.server.serve import GRACEFUL_SECONDS, LOOK_SECONDS
@@ -169,8 +169,11 @@ def test_whoever_puts_a_proxy_in_front_is_told_what_to_set() -> None:
 
 def test_the_page_counts_connections_as_the_code_does() -> None:
     text = MANY_MACHINES.read_text()
-    assert f"| a server | {POOL_SIZE} for changes and pages, {LOOKUP_POOL_SIZE} for verification |" in text
-    assert f"exceed {POOL_SIZE + LOOKUP_POOL_SIZE} × (servers + embedded apps)" in text
+    assert (
+        f"| a server | {POOL_SIZE} for changes, {READ_POOL_SIZE} for lists and single records, "
+        f"{LOOKUP_POOL_SIZE} for verification |" in text
+    )
+    assert f"exceed {POOL_SIZE + READ_POOL_SIZE + LOOKUP_POOL_SIZE} × (servers + embedded apps)" in text
 
 
 def test_the_page_tells_the_ports_and_times_of_the_examples() -> None:
