@@ -171,7 +171,7 @@ async def test_a_read_cancelled_at_any_step_gives_its_connection_back_clean(hurr
         assert await read() == written
 
     await look()
-    assert await at_every_step(read, manner, look) > 3
+    assert await at_every_step(read, manner, look) >= 2  # connecting and the statement, each one wait at least
     assert written > 2
 
 
