@@ -120,7 +120,11 @@ def document(operations: Sequence[Operation]) -> Json:
                 },
                 "OAuthError": {
                     "description": "What is wrong (RFC 6749 §5.2).",
-                    "content": {JSON_TYPE: {"schema": schemas.references[OAuthError]}},
+                    "content": {
+                        JSON_TYPE: {"schema": schemas.references[OAuthError]},
+                        # To a browser with a session, which is no OAuth client.
+                        PROBLEM_TYPE: {"schema": schemas.references[Problem]},
+                    },
                 },
                 "GraphQLError": {
                     "description": "What is wrong, by GraphQL or before it.",
