@@ -125,8 +125,8 @@ def measure(sockets: int = SOCKETS, seconds: float = SECONDS) -> list[dict[str, 
             remote = RemoteVerifier(url, own, deadline_seconds=20.0, collect_usage=False)
             for where, verifier in (("embedded, SQLite", embedded), ("remote", remote)):
                 used = asyncio.run(cost(verifier, tokens, seconds))
-                facts: dict[str, object] = {"cores": round(used, 3), "budget": BUDGET, "tokens": sockets}
-                rows.append({"name": f"{sockets} idle sockets, {where}", **facts})
+                facts: dict[str, object] = {"ratio": round(used, 3), "budget": BUDGET, "tokens": sockets}
+                rows.append({"name": f"{sockets:,} idle sockets over one core, {where}", **facts})
     return rows
 
 

@@ -18,6 +18,7 @@ TINY: dict[str, dict[str, Any]] = {
     "flood": {"rounds": 1, "requests": 20},
     "graphql_fields": {"rounds": {10: 1}},
     "graphql_walk": {"counts": (10,), "rounds": 1},
+    "idle_sockets": {"sockets": 20, "seconds": 0.2},
     "import_time": {"rounds": 1},
     "memory": {"seconds": 0.05, "warm_up_seconds": 0.05},
     "over_http": {"rounds": 1, "processes": 1, "seconds": 0.02},
