@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.models.reading import Reading
 from spacekey.models.store import SQLITE, Store, answering
 from spacekey.resolvers.audit_check import verify_chains
 from spacekey.server.build import build_system
@@ -95,8 +96,13 @@ def gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             await _reset()
             yield
 
+    async def unread(_function: Reading[object]) -> object:
+        async with unanswered():
+            raise AssertionError("a database that is gone has answered")
+
     with monkeypatch.context() as patched:
         patched.setattr(store, "reading", unanswered)
+        patched.setattr(store, "read", unread)
         yield
 
 
