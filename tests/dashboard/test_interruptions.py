@@ -30,12 +30,17 @@ class Gone:
         pass
 
 
+async def unread(_store: Store, _function: object) -> None:
+    raise Unavailable("the database does not answer")
+
+
 @contextmanager
 def database_gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The server's database does not answer: the server, which runs in this process, says so with 503."""
     with monkeypatch.context() as patched:
         patched.setattr(Store, "reading", lambda _store: Gone())
         patched.setattr(Store, "changing", lambda _store: Gone())
+        patched.setattr(Store, "read", unread)
         yield
 
 

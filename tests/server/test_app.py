@@ -65,12 +65,13 @@ async def test_an_outage_is_503_and_never_a_denial_or_an_acceptance(
         _, admin = await server.token(workspace.id, "jobs:read", "tokens:create", "tokens:read")
         body = {"name": "k", "permissions": ["jobs:read"]}
 
-        def gone() -> None:
+        def gone(*_: object) -> None:
             raise Unavailable("db.internal is gone", 3)
 
         with monkeypatch.context() as patched:
             patched.setattr(server.world.system.store, "changing", gone)
             patched.setattr(server.world.system.store, "reading", gone)
+            patched.setattr(server.world.system.store, "read", gone)
             answers = [
                 await server.client.post("/api/v1/api-keys", json=body, headers=bearer(admin)),
                 await server.client.get("/api/v1/api-keys", headers=bearer(admin)),
