@@ -43,10 +43,6 @@ class Reader(ABC):
         take = decoder(record, self.dialect)
         return [take(row) for row in await self.rows(statement, values)]
 
-    async def record(self, record: type[R], statement: str, values: Values | None = None) -> R | None:
-        """Run a statement that has one row at most."""
-        return next(iter(await self.records(record, statement, values)), None)
-
 
 Reading: TypeAlias = Callable[[Reader], Awaitable[T]]
 """A function of queries. It waits for nothing but its reader: on SQLite a thread runs it to its end."""

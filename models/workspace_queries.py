@@ -146,11 +146,6 @@ async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
     return await session.get(Space, space_id)
 
 
-async def spaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Space]:
-    """Those of them that exist, deleted ones included, in no order."""
-    return list((await session.exec(select(Space).where(col(Space.id).in_(set(ids))))).all())
-
-
 async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> Space | None:
     """The workspace's space with this slug that is not deleted, or None."""
     statement = select(Space).where(

@@ -120,12 +120,12 @@ class Load:
         wanted = self.good + count
         until(lambda: self.good >= wanted)
 
-    def _ask(self, anew: bool) -> None:
+    def _ask(self, reconnects: bool) -> None:
         client = httpx.Client(base_url=self._url, headers=self._headers, trust_env=False, timeout=SECONDS_MAX)
         with client:
             while not self._stop.is_set():
                 try:
-                    if anew:
+                    if reconnects:
                         fresh = {**self._headers, "Connection": "close"}
                         status = client.get("/api/v1/self", headers=fresh).status_code
                     else:

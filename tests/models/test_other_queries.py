@@ -60,10 +60,11 @@ async def test_workspaces_and_spaces_are_found(store: Store) -> None:
         assert await workspace_queries.workspaces_by_ids(session, [one.id, "ws_none"]) == [one]
         assert await workspace_queries.all_workspaces(session) == [other, one]
         assert await workspace_queries.space_by_id(session, gone.id) == gone
-        assert len(await workspace_queries.spaces_by_ids(session, [space.id, gone.id])) == 2
         assert await workspace_queries.space_by_slug(session, one.id, "main") == space
         assert await workspace_queries.space_by_slug(session, one.id, "gone") is None
         assert await workspace_queries.space_by_slug(session, other.id, "main") is None
+    both = await store.read(lambda reader: workspace_queries.space_records(reader, [space.id, gone.id, "space_none"]))
+    assert {(one.id, one.deleted_at) for one in both} == {(space.id, None), (gone.id, NOW)}
 
 
 async def test_spaces_are_listed_by_name_without_the_deleted(store: Store) -> None:

@@ -69,11 +69,12 @@ async def test_what_is_written_is_what_is_read(store: Store) -> None:
     async def read(reader: Reader) -> Any:
         values = reader.values()
         text = records.columns(records.WorkspaceRecord, "w")
-        return await reader.record(
+        [row] = await reader.records(
             records.WorkspaceRecord,
             f"SELECT {text} FROM spacekey_workspaces w WHERE w.id = {values.bind(workspace.id)}",
             values,
         )
+        return row
 
     found = await store.read(read)
     assert found._asdict() == workspace.model_dump()
