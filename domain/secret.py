@@ -8,6 +8,7 @@ formats", 2021). A random secret of this length needs no slow hash: SHA-256 is s
 
 from __future__ import annotations
 
+import base64
 import re
 import zlib
 from collections.abc import Callable
@@ -154,6 +155,11 @@ def _adds_up(text: str) -> bool:
     except KeyError:
         return False
     return text.isascii() and zlib.crc32(text[:-_CHECKSUM_LENGTH].encode()) == number
+
+
+def opaque_secret(entropy: Entropy) -> Secret:
+    """Return a secret of 256 random bits for a session or an invitation: 43 characters of base64url."""
+    return Secret(base64.urlsafe_b64encode(entropy(32)).decode().rstrip("="))
 
 
 def scanner_regex(brand: str) -> str:

@@ -8,6 +8,10 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Dialect, String
 from sqlalchemy.types import TypeDecorator
 
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+"""SQLAlchemy's names of the two databases."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A timezone-aware moment in UTC: ``timestamptz`` on PostgreSQL, sortable text on SQLite.

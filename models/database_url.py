@@ -20,12 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
 
+from .columns import POSTGRESQL, SQLITE
 from .outage import outage_text
 from .postgres_service import with_service
 from .postgres_tls import FILES, check_tls, explain, wrong_parameter
 
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql"
 CONNECT_SECONDS = 5.0
 CONNECT_SECONDS_MAX = 60.0
 

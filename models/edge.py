@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from .columns import UtcDateTime
-from .database_url import POSTGRESQL, SQLITE
+from .columns import POSTGRESQL, SQLITE, UtcDateTime
 
 FAR_PAST = {SQLITE: "'0002-01-01 00:00:00.000000'", POSTGRESQL: "'0002-01-01 00:00:00+00'::timestamptz"}
 FAR_FUTURE = {SQLITE: "'9999-12-31 00:00:00.000000'", POSTGRESQL: "'9999-12-31 00:00:00+00'::timestamptz"}

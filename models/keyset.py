@@ -13,8 +13,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 from spacekey.domain.page import Page, PageRequest
 
+from .columns import SQLITE
 from .cursor import Key, read_cursor, write_cursor
-from .database_url import SQLITE
 from .reading import Reader, ResultRow
 from .records import columns, decoder, moment_from, width
 from .values import Values

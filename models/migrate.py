@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spacekey.domain.errors import ConfigurationError
 
+from .columns import SQLITE
 from .old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
 from .postgres_engine import migration_engine
 from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
 from .sqlite_engine import begin_immediate
-from .store import SQLITE, Store, answering
+from .store import Store, answering
 
 LOCK_SECONDS = 30
 """How long a migration waits for another one, or for a table in use, before it gives up and changes nothing."""

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import asyncpg
 
-from .database_url import POSTGRESQL, PostgresTarget
+from .columns import POSTGRESQL
+from .database_url import PostgresTarget
 from .outage import BARE, is_bad_input
 from .postgres_engine import PromptConnection, refuse_standby
 from .reading import Reader, Reading, ResultRow

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args, get_origin, ge
 from spacekey.domain.actor import Actor, actor_from
 
 from .audit import AuditEvent
-from .database_url import SQLITE
+from .columns import SQLITE
 from .token import Token
 from .user import Invitation, User
 from .workspace import Member, Space, Workspace

@@ -8,6 +8,11 @@ from sqlalchemy import Result, Select
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemyAsyncSession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.refusal import InvalidInput
+
+from .search import folded
+from .values import Values
+
 Columns = TypeVarTuple("Columns")
 
 
@@ -18,3 +23,23 @@ async def result_of(session: AsyncSession, statement: Select[*Columns]) -> Resul
     added to it later, and its ``execute`` warns.
     """
     return await SqlalchemyAsyncSession.execute(session, statement)
+
+
+def contains(values: Values, field: str, text: str, column: str) -> str:
+    """Return the condition that a column of searchable text holds ``text``; ``%`` and ``_`` mean themselves.
+
+    :param field: the argument the text came in, for the error.
+    :raises InvalidInput: for text that no database could hold.
+    """
+    if "\0" in text or not _encodable(text):
+        raise InvalidInput(field, "Holds characters that no text can hold.")
+    plain = folded(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
+    return f"{column} LIKE {values.bind(f'%{plain}%')} ESCAPE '/'"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,10 +9,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from spacekey.domain.refusal import InvalidInput
-
-from .values import Values
-
 SEPARATOR = "\x1f"
 """Stands between the fields of a row; no field can hold it, so no match spans two of them."""
 
@@ -27,26 +23,6 @@ def search_text(*fields: str) -> str:
     return SEPARATOR.join(folded(one) for one in fields)
 
 
-def contains(values: Values, field: str, text: str, column: str) -> str:
-    """Return the condition that a column made by :func:`search_text` holds ``text``; ``%`` and ``_`` mean themselves.
-
-    :param field: the argument the text came in, for the error.
-    :raises InvalidInput: for text that no database could hold.
-    """
-    if "\0" in text or not _encodable(text):
-        raise InvalidInput(field, "Holds characters that no text can hold.")
-    plain = folded(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
-    return f"{column} LIKE {values.bind(f'%{plain}%')} ESCAPE '/'"
-
-
 def fields_of(row: object, names: Iterable[str]) -> str:
     """Return :func:`search_text` of a row's attributes."""
     return search_text(*(str(getattr(row, name)) for name in names))
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

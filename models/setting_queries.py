@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from .columns import POSTGRESQL
 from .setting import Setting
-from .store import POSTGRESQL
 from .upsert import insert
 
 _STALENESS_LOCK = 0x53504B31

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from .database_url import SQLITE
+from .columns import SQLITE
 from .reading import Reader, Reading, ResultRow
 from .sqlite_file import SqliteFile
 from .values import Values

@@ -19,7 +19,8 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
 
 from .changes import change_begun, note_change
-from .database_url import POSTGRESQL, SQLITE, database_url, postgres_target
+from .columns import POSTGRESQL, SQLITE
+from .database_url import database_url, postgres_target
 from .outage import BARE, is_bad_input, is_busy, outage_of
 from .postgres_engine import STATEMENT_SECONDS, postgres_engine, refuse_standby
 from .postgres_reads import PostgresReads

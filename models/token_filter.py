@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from spacekey.domain.token_state import Status
 
-from .search import contains
+from .result import contains
 from .token import Token, TokenFirstUse
 from .values import Values
 

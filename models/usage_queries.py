@@ -12,8 +12,8 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from .columns import POSTGRESQL
 from .result import result_of
-from .store import POSTGRESQL
 from .token import Token
 from .upsert import insert
 from .usage import ScopeUse, UsageHour, UsageReporter

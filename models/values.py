@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from .database_url import SQLITE
+from .columns import SQLITE
 
 Value: TypeAlias = str | int | bytes | datetime
 

@@ -15,7 +15,7 @@ from spacekey.domain.page import Page, PageRequest
 from .keyset import Ordering, fetch_page, fetch_pages, listing_of, listing_of_pairs
 from .reading import Reader
 from .records import MemberRecord, SpaceRecord, UserRecord, WorkspaceRecord, columns, decoder
-from .search import contains
+from .result import contains
 from .upsert import insert
 from .user import User
 from .values import Values

@@ -13,14 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.actor import ActorKind
 from spacekey.domain.ids import INVITATION, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, NotFound, Refusal
-from spacekey.domain.secret import Secret
+from spacekey.domain.secret import Secret, opaque_secret
 from spacekey.models import invitation_queries
 from spacekey.models.user import Invitation
 
 from .audit import actor_of, record
 from .authority import Authority, authority_in
 from .caller import Caller, MemberCaller, Operator, RequestFacts, TokenCaller
-from .opaque import opaque_secret
 from .strengthening import check_strengthening, check_within, role_power
 from .system import System
 

@@ -16,7 +16,7 @@ from spacekey.domain.network import network_of
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import InvalidInput, SignInFailed
-from spacekey.domain.secret import Secret, parse
+from spacekey.domain.secret import Secret, opaque_secret, parse
 from spacekey.models import user_queries, workspace_queries
 from spacekey.models.audit import SYSTEM_CHAIN
 from spacekey.models.user import User, UserSession
@@ -24,7 +24,6 @@ from spacekey.models.user import User, UserSession
 from .addresses import shown_account, typed_sign_in_names
 from .audit import Attribution, actor_of, printable, record
 from .caller import MemberCaller, RequestFacts
-from .opaque import opaque_secret
 from .own_words import words_around
 from .passwords import Turn, check_password
 from .room import make_room_for_session

@@ -22,8 +22,7 @@ from spacekey.resolvers.introspect import Introspection, introspect
 
 from .body import BadBody, form_fields
 from .client_auth import check_client
-from .parts import known_caller, known_principal, parts_of
-from .request_log import request_id_of
+from .parts import known_caller, known_principal, parts_of, request_id_of
 from .request_models import IntrospectionForm, TokenForm
 from .requests import validated
 

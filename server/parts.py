@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import client_address
@@ -20,9 +21,11 @@ from spacekey.resolvers.verify import StoreVerifier
 
 from .introspectors import introspector_caller
 from .metrics import Metrics
-from .request_log import request_id_of
 from .session_flood import SessionFlood
 from .settings import Settings
+
+REQUEST_ID = "spacekey.request_id"
+"""Key of a scope under which the request's id stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +98,8 @@ def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | Int
     principal, facts = known_principal(connection), facts_of(connection)
     introspectors = parts_of(connection).settings.introspectors
     return introspector_caller(introspectors, principal, facts) or caller_of(principal, facts)
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id of a request."""
+    return str(scope.get(REQUEST_ID, ""))

@@ -16,11 +16,11 @@ from spacekey.middleware.auth.client import request_id_in
 from spacekey.models.changes import watched_changes
 
 from .metrics import Metrics
+from .parts import REQUEST_ID
 from .refusals import broken
 
 log = logging.getLogger("spacekey.access")
 
-REQUEST_ID = "spacekey.request_id"
 BEGAN = "spacekey.began"
 """In a request's scope: when its first byte was read, in seconds of ``time.monotonic``. The server sets it."""
 ANSWERED = "spacekey.answered"
@@ -75,11 +75,6 @@ class RequestLog:
             route = template_of(scope)
             self._metrics.request(scope["method"], route, status)
             _write_line(scope, request_id, route, status, (self._clock() if ended is None else ended) - began)
-
-
-def request_id_of(scope: Scope) -> str:
-    """The request's id."""
-    return str(scope.get(REQUEST_ID, ""))
 
 
 def template_of(scope: Scope) -> str:
