@@ -22,10 +22,10 @@ from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import utc_now
 from spacekey.domain.secret import mint
 from spacekey.middleware import TokenMiddleware, requires
-from spacekey.models.migrate import upgrade
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.store import Store
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.migrations.run import upgrade
+from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from ._apps import SECRET, Contestant, fastapi_app, jobs, starlette_app
 from ._turns import ROOT, borrow_from_tests

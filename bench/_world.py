@@ -14,14 +14,14 @@ from sqlalchemy import text
 from spacekey.domain.ids import KEY, new_id
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import mint
-from spacekey.models import token_queries
-from spacekey.models.migrate import upgrade
-from spacekey.models.token import Token
-from spacekey.resolvers.caller import Operator, RequestFacts
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.spaces import create_space
+from spacekey.models.migrations.run import upgrade
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.caller import Operator, RequestFacts
 from spacekey.resolvers.system import System
-from spacekey.resolvers.workspaces import WorkspaceChanges, create_workspace, update_workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.spaces import create_space
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, create_workspace, update_workspace
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.users import create_user
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.resolvers.accounts.users import create_user
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system
 from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings

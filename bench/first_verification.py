@@ -21,12 +21,12 @@ from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret, mint
-from spacekey.models.lookup import TokenLookup, lookup_sql
-from spacekey.models.migrate import upgrade
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.store import Store
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.facts import TokenLookup, lookup_sql
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.migrations.run import upgrade
+from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from ._turns import ROOT, borrow_from_tests, ratios, show
 

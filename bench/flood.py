@@ -41,8 +41,8 @@ from starlette.types import ASGIApp
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.limits.flood import RefusalFlood
-from spacekey.models.migrate import upgrade
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.models.migrations.run import upgrade
 from spacekey.server.embed import store_verifier
 from spacekey.server.introspectors import new_introspector
 

@@ -18,15 +18,15 @@ from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.models.cursor import write_cursor
-from spacekey.models.migrate import upgrade
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.store import Store
-from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.caller import Operator, RequestFacts
-from spacekey.resolvers.list_tokens import TokenSearch, token_list
-from spacekey.resolvers.passwords import Passwords
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.migrations.run import upgrade
+from spacekey.resolvers.access.caller import Operator, RequestFacts
+from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.tokens.list import TokenSearch, token_list
+from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from ._turns import ROOT, borrow_from_tests, ratios, show
 

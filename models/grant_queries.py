@@ -10,9 +10,9 @@ from sqlalchemy import Text, cast, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from .token import Token
-from .user import Invitation
-from .workspace import Member, Workspace
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.user import Invitation
+from spacekey.models.tables.workspace import Member, Workspace
 
 BATCH = 1_000
 

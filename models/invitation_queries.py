@@ -11,11 +11,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
+from spacekey.models.engine.reading import Reader
+from spacekey.models.queries.pagination import Ordering, fetch_pages, listing_of
+from spacekey.models.tables.records import InvitationRecord
+from spacekey.models.tables.user import Invitation
 
-from .keyset import Ordering, fetch_pages, listing_of
-from .reading import Reader
-from .records import InvitationRecord
-from .user import Invitation
 from .values import Values
 
 _NEWEST_FIRST = Ordering("invitations.created", "i.created_at", datetime, "i.id", descending=True)

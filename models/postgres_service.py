@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .postgres_tls import wrong_parameter
+from spacekey.models.engine.postgres_tls import wrong_parameter
 
 
 def with_service(given: Mapping[str, str]) -> dict[str, str]:

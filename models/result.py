@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemyAsyncSession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import InvalidInput
+from spacekey.models.tables.search import folded
 
-from .search import folded
 from .values import Values
 
 Columns = TypeVarTuple("Columns")

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from spacekey.domain.token_state import Status
+from spacekey.models.tables.token import Token, TokenFirstUse
 
 from .result import contains
-from .token import Token, TokenFirstUse
 from .values import Values
 
 

@@ -17,9 +17,9 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, Valida
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.ids import USER
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models.user import User
+from spacekey.models.tables.user import User
 
-from .validate import has_control
+from .validation import has_control
 from .visible import hidden_character, shows_something
 
 ADDRESS_LENGTH_MAX = 254

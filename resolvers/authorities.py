@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spacekey.domain.page import Page, PageRequest
-from spacekey.models import workspace_queries
-from spacekey.models.reading import Reader
+from spacekey.models.engine.reading import Reader
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.resolvers.access.authority import Authority, authorities, member_authority
+from spacekey.resolvers.access.caller import Caller, MemberCaller
 
-from .authority import Authority, authorities, member_authority
-from .caller import Caller, MemberCaller
 from .page_of_one import page_of_one
 from .system import System
 

@@ -8,13 +8,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import NotFound
-from spacekey.models import token_queries
-from spacekey.models.token import Token
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.authority import SessionAuthority, authority_in
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.tokens.view import TokenView, view_of
 
-from .authority import SessionAuthority, authority_in
-from .caller import Caller
 from .system import System
-from .token_view import TokenView, view_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models import usage_queries
+from spacekey.models.queries import usage as usage_queries
+from spacekey.resolvers.tokens.list import DAYS_MAX
+from spacekey.resolvers.tokens.view import TokenView
 
-from .list_tokens import DAYS_MAX
 from .system import System
-from .token_view import TokenView
 
 ROTATE_AFTER_DAYS = 90
 """The age at which a secret should be exchanged for a new one."""

@@ -15,12 +15,12 @@ from spacekey.domain.ids import INVITATION, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, NotFound, Refusal
 from spacekey.domain.secret import Secret, opaque_secret
 from spacekey.models import invitation_queries
-from spacekey.models.user import Invitation
+from spacekey.models.tables.user import Invitation
+from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator, RequestFacts, TokenCaller
+from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
+from spacekey.resolvers.audit.log import actor_of, record
 
-from .audit import actor_of, record
-from .authority import Authority, authority_in
-from .caller import Caller, MemberCaller, Operator, RequestFacts, TokenCaller
-from .strengthening import check_strengthening, check_within, role_power
 from .system import System
 
 INVITATION_LIFETIME = timedelta(days=7)

@@ -12,8 +12,9 @@ from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.models import token_queries, usage_queries
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import usage as usage_queries
 
 REPORTED_BEHIND_MAX = timedelta(days=7)
 """How old a row of a report may be."""

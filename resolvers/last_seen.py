@@ -12,9 +12,9 @@ from datetime import datetime
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Refusal
-from spacekey.models import user_queries
-from spacekey.models.store import Store
-from spacekey.models.user import UserSession
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import users as user_queries
+from spacekey.models.tables.user import UserSession
 
 log = logging.getLogger("spacekey.sessions")
 

@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from spacekey.domain.ids import SPACE, id_prefix
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
-from spacekey.models import audit_queries, workspace_queries
-from spacekey.models.reading import Reader
-from spacekey.models.records import AuditRecord, MemberRecord, SpaceRecord, UserRecord
+from spacekey.models.engine.reading import Reader
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import AuditRecord, MemberRecord, SpaceRecord, UserRecord
+from spacekey.resolvers.access.authority import Authority, authorities, authority_to_read
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.tokens.list import token_to_read
 
-from .authority import Authority, authorities, authority_to_read
-from .caller import Caller
-from .list_tokens import token_to_read
 from .page_of_one import page_of_one
 from .system import System
-from .validate import NAME_LENGTH_MAX, clean_actor_id
+from .validation import NAME_LENGTH_MAX, clean_actor_id
 
 CONDITION_LENGTH_MAX = 100
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacekey.models import workspace_queries
+from spacekey.models.queries import workspaces as workspace_queries
 
 from .system import System
 

@@ -6,16 +6,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.unset import UNSET, Unset
-from spacekey.models import user_queries
-from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.erasure_queries import PROVEN_BEFORE
-from spacekey.models.user import User
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries.erasure import PROVEN_BEFORE
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.user import User
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.audit.log import Facts, actor_of, record
 
 from .addresses import clean_email, clean_sign_in_name, shown_account
-from .audit import Facts, actor_of, record
-from .caller import MemberCaller
 from .system import System
-from .validate import clean_name
+from .validation import clean_name
 
 TAKEN = "This sign-in name is taken; choose another."
 

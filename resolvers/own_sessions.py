@@ -9,13 +9,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import NotFound
 from spacekey.domain.secret import Secret
-from spacekey.models import user_queries
-from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.user import UserSession
+from spacekey.models.queries import users as user_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.user import UserSession
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.sessions import IDLE
+from spacekey.resolvers.audit.log import actor_of, record
 
-from .audit import actor_of, record
-from .caller import MemberCaller
-from .sessions import IDLE
 from .system import System
 
 SESSIONS_LISTED_MAX = 100

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spacekey.models import workspace_queries
-from spacekey.models.user import User
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.user import User
 
 from .system import System
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import Conflict
-from spacekey.models import user_queries, workspace_queries
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
 
 MEMBERS_MAX = 5_000
 """Members of a workspace."""

@@ -13,10 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, NotFound
-from spacekey.models.setting import STALENESS_WAIT
-from spacekey.models.setting_queries import hold_staleness, read_setting
+from spacekey.models.queries.settings import hold_staleness, read_setting
+from spacekey.models.tables.setting import STALENESS_WAIT
+from spacekey.resolvers.access.caller import Caller, Operator
 
-from .caller import Caller, Operator
 from .system import System
 
 WAITING_MAX = 100

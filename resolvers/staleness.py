@@ -10,12 +10,12 @@ from __future__ import annotations
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import Conflict, InvalidInput
-from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
-from spacekey.models.setting_queries import hold_staleness, read_setting, write_setting
+from spacekey.models.queries.settings import hold_staleness, read_setting, write_setting
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
+from spacekey.resolvers.access.caller import Operator
+from spacekey.resolvers.audit.log import actor_of, record
 
-from .audit import actor_of, record
-from .caller import Operator
 from .system import System
 
 STALENESS_SECONDS_MAX = 60.0

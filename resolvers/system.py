@@ -10,11 +10,11 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.secret import Entropy
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.passwords.hashing import Passwords
 
-from .attempts import Attempts
 from .last_seen import LastSeen
-from .passwords import Passwords
+from .throttle import Attempts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from spacekey.domain.catalog import Policy
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET, Unset
 
-from .validate import LIFETIME_SECONDS_MAX, clean_moment
+from .validation import LIFETIME_SECONDS_MAX, clean_moment
 
 
 def asked_expiry(

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models import usage_queries
-from spacekey.models.usage_queries import UsageDay
+from spacekey.models.queries import usage as usage_queries
+from spacekey.models.queries.usage import UsageDay
+from spacekey.resolvers.tokens.view import TokenView
 
 from .system import System
-from .token_view import TokenView
 
 USAGE_DAYS_MAX = 366
 

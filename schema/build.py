@@ -20,22 +20,22 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
+from spacekey.schema.limits.costs import CostModel
+from spacekey.schema.limits.operations import ChargeCost, OperationLimits
+from spacekey.schema.mutations.members import MemberMutations
+from spacekey.schema.mutations.sessions import SessionMutations
+from spacekey.schema.mutations.tokens import TokenMutations
+from spacekey.schema.mutations.workspaces import WorkspaceMutations
+from spacekey.schema.types.objects import Token
 
 from .context import Context
-from .costs import CostModel
 from .documents import Documents, DocumentSteps
-from .member_mutations import MemberMutations
-from .operation_limits import ChargeCost, OperationLimits
 from .query import Query
 from .quiet import quieten
 from .scalars import DATE_TIME
-from .session_mutations import SessionMutations
 from .space_mutations import SpaceMutations
 from .space_types import Space
-from .token_mutations import TokenMutations
-from .token_types import Token
 from .unexpected import MaskUnexpected
-from .workspace_mutations import WorkspaceMutations
 from .workspace_types import Workspace
 
 DOCUMENTS_CACHED = 256

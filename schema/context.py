@@ -11,8 +11,8 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import UNAUTHENTICATED
-from spacekey.resolvers.caller import Caller, MemberCaller, RequestFacts
-from spacekey.resolvers.sessions import SignedIn
+from spacekey.resolvers.access.caller import Caller, MemberCaller, RequestFacts
+from spacekey.resolvers.accounts.sessions import SignedIn
 from spacekey.resolvers.system import System
 
 from .errors import refused

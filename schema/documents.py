@@ -10,7 +10,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from .document_limits import parse_bounded
+from spacekey.schema.limits.documents import parse_bounded
+
 from .validation import validate_bounded
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)

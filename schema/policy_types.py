@@ -5,9 +5,8 @@ from __future__ import annotations
 import strawberry
 
 from spacekey.domain.catalog import Policy as DomainPolicy
-
-from .catalog_types import SCOPES_MAX
-from .costs import at_most
+from spacekey.schema.limits.costs import at_most
+from spacekey.schema.types.catalog import SCOPES_MAX
 
 
 @strawberry.type(description="A workspace's own limits on its tokens; lifetimes are seconds, null is no limit.")

@@ -10,7 +10,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from spacekey.domain.clock import EXAMPLE_MOMENT, written_exactly
 from spacekey.domain.refusal import InvalidInput
-from spacekey.resolvers.validate import parse_moment
+from spacekey.resolvers.validation import parse_moment
 
 
 def _parse(value: object) -> datetime:

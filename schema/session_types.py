@@ -6,11 +6,10 @@ from datetime import datetime
 
 import strawberry
 
-from spacekey.models.user import User as UserRow
+from spacekey.models.tables.user import User as UserRow
 from spacekey.resolvers.addresses import shown_email
 from spacekey.resolvers.own_sessions import OwnSession
-
-from .member_types import EMAIL
+from spacekey.schema.types.members import EMAIL
 
 
 @strawberry.type(description="A person who can sign in.")

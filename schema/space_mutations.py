@@ -8,13 +8,13 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.workspace import Space as SpaceRow
-from spacekey.resolvers import spaces
-from spacekey.resolvers.spaces import ChangedSpace
+from spacekey.models.tables.workspace import Space as SpaceRow
+from spacekey.resolvers.workspaces import spaces
+from spacekey.resolvers.workspaces.spaces import ChangedSpace
+from spacekey.schema.mutations.inputs import kept_whole
+from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, NotFound, answered
 
 from .context import Context, SpacekeyInfo
-from .left_out import kept_whole
-from .refusal_types import AnyRefusal, Conflict, InvalidInput, NotFound, answered
 from .space_types import Space, space_type
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.records import AnySpace
+from spacekey.models.tables.records import AnySpace
+from spacekey.schema.limits.costs import paged
+from spacekey.schema.types.objects import Token
+from spacekey.schema.types.relay import After, Before, Connection, First, Last
 
 from .answering import answering
-from .connection import After, Before, Connection, First, Last
 from .context import SpacekeyInfo
-from .costs import paged
 from .node import Node
 from .token_lists import FilterArgument, OrderArgument, listed_tokens
-from .token_types import Token
 
 if TYPE_CHECKING:
     from .workspace_types import Workspace

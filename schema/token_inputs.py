@@ -7,13 +7,12 @@ from datetime import datetime
 import strawberry
 
 from spacekey.domain.unset import UNSET
-from spacekey.resolvers.create_token import NewToken
-from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT
 from spacekey.resolvers.token_expiry import asked_expiry
-from spacekey.resolvers.update_token import TokenChanges
-
-from .left_out import kept, kept_whole
-from .token_types import Environment
+from spacekey.resolvers.tokens.create import NewToken
+from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT
+from spacekey.resolvers.tokens.update import TokenChanges
+from spacekey.schema.mutations.inputs import kept, kept_whole
+from spacekey.schema.types.objects import Environment
 
 _WAIT = "Answer only when no process anywhere accepts the token any more; false answers at once with `effectiveAt`."
 

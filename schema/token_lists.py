@@ -7,13 +7,13 @@ from typing import Annotated
 import strawberry
 
 from spacekey.domain.page import TokenOrder, page_request
-from spacekey.resolvers.list_tokens import TokenSearch
+from spacekey.resolvers.tokens.list import TokenSearch
+from spacekey.schema.types.objects import Direction, Token, TokenFilter, TokenOrderBy, token_type
+from spacekey.schema.types.relay import Connection, connection_of
 
 from .answering import answering
-from .connection import Connection, connection_of
 from .context import SpacekeyInfo
 from .loaders import AskedTokens
-from .token_types import Direction, Token, TokenFilter, TokenOrderBy, token_type
 
 FilterArgument = Annotated[TokenFilter | None, strawberry.argument(description="Which tokens.")]
 OrderArgument = Annotated[TokenOrderBy | None, strawberry.argument(description="In which order; newest first.")]

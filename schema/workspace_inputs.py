@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import strawberry
 
-from spacekey.resolvers.workspaces import WorkspaceChanges
-
-from .left_out import kept, kept_tuple, kept_whole
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
+from spacekey.schema.mutations.inputs import kept, kept_tuple, kept_whole
 
 
 @strawberry.input(description="A new workspace; you become its owner.")

@@ -10,22 +10,31 @@ import strawberry
 from spacekey.domain.catalog_table import ENTRIES_MAX
 from spacekey.domain.page import page_request
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.resolvers.authority import Authority
-from spacekey.resolvers.workspace_facts import limit_of, plan_of, policy_of
+from spacekey.resolvers.access.authority import Authority
+from spacekey.resolvers.access.entitlements import limit_of, plan_of, policy_of
+from spacekey.schema.limits.costs import at_most, paged
+from spacekey.schema.types.audit import AuditEvent, AuditFilterArgument, audit_filter, event_type
+from spacekey.schema.types.catalog import (
+    SCOPES_MAX,
+    Catalog,
+    Plan,
+    RateLimit,
+    Role,
+    catalog_type,
+    plan_type,
+    role_types,
+)
+from spacekey.schema.types.members import Invitation, Member, invitation_type, member_type
+from spacekey.schema.types.objects import Token
+from spacekey.schema.types.relay import After, Before, Connection, First, Last, connection_of
 
 from .answering import answering
-from .audit_types import AuditEvent, AuditFilterArgument, audit_filter, event_type
-from .catalog_types import SCOPES_MAX, Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
-from .connection import After, Before, Connection, First, Last, connection_of
 from .context import SpacekeyInfo
-from .costs import at_most, paged
 from .loaders import AskedEvents, AskedSpaces
-from .member_types import Invitation, Member, invitation_type, member_type
 from .node import Node
 from .policy_types import Policy, policy_type
 from .space_types import Space, space_type
 from .token_lists import FilterArgument, OrderArgument, listed_tokens
-from .token_types import Token
 
 SpaceText = Annotated[str | None, strawberry.argument(description="Part of the name or the slug.")]
 

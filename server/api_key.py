@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, cast
 
-from spacekey.resolvers.audit import actor_facts
-from spacekey.resolvers.create_token import Issued
-from spacekey.resolvers.token_view import TokenView
+from spacekey.resolvers.audit.log import actor_facts
+from spacekey.resolvers.tokens.create import Issued
+from spacekey.resolvers.tokens.view import TokenView
+from spacekey.server.http.response_models import Actor, ApiKey, NewApiKey
 
-from .moments import written
-from .response_models import Actor, ApiKey, NewApiKey
+from .timestamps import written
 
 CREATED = ("id", "name", "key", "permissions", "created_at")
 """What creating answers, exactly, when nothing but name and permissions is asked for."""

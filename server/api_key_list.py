@@ -9,13 +9,13 @@ from spacekey.domain.ids import SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput
 from spacekey.middleware import requires
-from spacekey.resolvers.list_tokens import TokenSearch, token_list
+from spacekey.resolvers.tokens.list import TokenSearch, token_list
+from spacekey.server.http.request_models import ListApiKeys
+from spacekey.server.http.requests import an_id, query_of
+from spacekey.server.http.response_models import API_KEY_PAGE
 
 from .api_key import shown
-from .parts import known_caller, known_principal, parts_of
-from .request_models import ListApiKeys
-from .requests import an_id, query_of
-from .response_models import API_KEY_PAGE
+from .context import known_caller, known_principal, parts_of
 
 
 @requires("tokens:read")

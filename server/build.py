@@ -20,23 +20,23 @@ from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.limits.limiter import ObservedLimiter
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import VerifierObserver
-from spacekey.models import token_queries
-from spacekey.models.lookup import TokenLookup
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.attempts import Attempts
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.lookup.facts import TokenLookup
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.queries import tokens as token_queries
+from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.keep_usage import StoreUsage
-from spacekey.resolvers.passwords import Passwords
-from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System, WorkspaceCreation
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.tokens.verify import StoreVerifier
 
+from .context import Parts
 from .introspectors import check_catalogs
 from .limits import build_limiter
 from .metrics import Metrics
 from .observed_lookup import ObservedLookup
-from .parts import Parts
 from .session_flood import SessionFlood
 from .settings import Settings
 from .shared_memory import SharedArrivals, SharedLimiter, SharedMemory, SharedRemembered, SharedWork

@@ -11,20 +11,21 @@ from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Entropy, Secret
-from spacekey.models import user_queries, workspace_queries
-from spacekey.models.records import AnySpace
-from spacekey.models.user import User
-from spacekey.models.workspace import Workspace
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import AnySpace
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import Operator
+from spacekey.resolvers.accounts.users import create_user
 from spacekey.resolvers.addresses import clean_email, shown_email
-from spacekey.resolvers.caller import Operator
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
 from spacekey.resolvers.list_others import space_list
-from spacekey.resolvers.list_tokens import TokenSearch, token_list
-from spacekey.resolvers.members import add_account
-from spacekey.resolvers.spaces import create_space
+from spacekey.resolvers.members.members import add_account
 from spacekey.resolvers.system import System
-from spacekey.resolvers.users import create_user
-from spacekey.resolvers.workspaces import create_workspace_for
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.list import TokenSearch, token_list
+from spacekey.resolvers.workspaces.spaces import create_space
+from spacekey.resolvers.workspaces.workspaces import create_workspace_for
 
 OWNER_EMAIL = "owner@example.com"
 TOKEN_NAME = "Demo management"  # noqa: S105 - a name

@@ -22,16 +22,16 @@ from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, VerifierObserver
 
 with extra("spacekey[server]"):
-    from spacekey.models.store import SQLITE, Store
+    from spacekey.models.engine.store import SQLITE, Store
 
-from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.caller import RequestFacts
-from spacekey.resolvers.introspect import in_environment
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.keep_usage import StoreUsage
-from spacekey.resolvers.passwords import Passwords
-from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.tokens.introspect import in_environment
+from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from .build import build_verifier, default_staleness
 

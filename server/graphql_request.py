@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from spacekey.domain.refusal import InvalidInput
+from spacekey.server.http.request_models import GraphQLRequest
+from spacekey.server.http.requests import validated
 
 from .body import JSON_TYPE, BadBody, bounded_body, media_type, parsed_json
-from .request_models import GraphQLRequest
-from .requests import validated
 
 BODY_BYTES_MAX = 131_072
 

@@ -17,14 +17,14 @@ from spacekey.domain.secret import Secret
 from spacekey.middleware import requires
 from spacekey.middleware.auth.client import CLIENT_IP, CLIENT_USER_AGENT
 from spacekey.middleware.auth.credentials import credentials_of
-from spacekey.resolvers.introspect import Asked, Introspection, introspect_many
-from spacekey.resolvers.verify import AT_ONCE_MAX
+from spacekey.resolvers.tokens.introspect import Asked, Introspection, introspect_many
+from spacekey.resolvers.tokens.verify import AT_ONCE_MAX
+from spacekey.server.http.client_auth import check_client
+from spacekey.server.http.oauth import active, note
+from spacekey.server.http.request_models import AskedToken, IntrospectionBatch
+from spacekey.server.http.requests import json_body
 
-from .client_auth import check_client
-from .oauth import active, note
-from .parts import known_caller, known_principal, parts_of
-from .request_models import AskedToken, IntrospectionBatch
-from .requests import json_body
+from .context import known_caller, known_principal, parts_of
 
 BATCH_BYTES_MAX = 2_097_152
 VERSION_LENGTH = 22

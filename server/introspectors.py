@@ -19,7 +19,7 @@ from spacekey.domain.secret import Entropy, Secret, mint
 from spacekey.domain.suggest import known_instead
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper
-from spacekey.resolvers.caller import IntrospectorCaller, RequestFacts
+from spacekey.resolvers.access.caller import IntrospectorCaller, RequestFacts
 
 BRAND = "spk"
 ID_PREFIX = "app_"

@@ -16,7 +16,7 @@ from graphql import GraphQLError
 
 from spacekey.domain.errors import SpacekeyError
 
-from .moments import written
+from .timestamps import written
 
 LINE_LENGTH_MAX = 16_384
 KINDS_MAX = 100

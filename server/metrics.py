@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from spacekey.domain.outcome import Outcome
 from spacekey.middleware.observability.metrics import ANSWERS, READ_SECONDS, answer_of
 from spacekey.middleware.usage.collector import UsageCollector
-from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.resolvers.audit.refusals import RefusalLog
 
 GaugeMode: TypeAlias = Literal["livemax", "livesum", "livemostrecent"]
 """How a gauge's values of several workers become one; those of workers that have ended do not count."""

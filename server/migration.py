@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.models import migrate
-from spacekey.models.store import SQLITE, Store
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.migrations import run as migrate
 
 
 async def prepare_store(store: Store) -> None:

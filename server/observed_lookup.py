@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.middleware.verifiers.cached import VerifierObserver
-from spacekey.models.lookup import TokenFacts, TokenLookup
+from spacekey.models.lookup.facts import TokenFacts, TokenLookup
 
 
 class ObservedLookup:
@@ -29,7 +29,7 @@ class ObservedLookup:
         self._clock = clock
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
-        """See :class:`~spacekey.models.lookup.TokenLookup`."""
+        """See :class:`~spacekey.models.lookup.facts.TokenLookup`."""
         began = self._clock()
         answered = False
         staleness: float | None = None
@@ -44,7 +44,7 @@ class ObservedLookup:
             self._observer.read(self._clock() - began, answered=answered, staleness_seconds=staleness)
 
     async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
-        """See :class:`~spacekey.models.lookup.TokenLookup`. A batch is one read."""
+        """See :class:`~spacekey.models.lookup.facts.TokenLookup`. A batch is one read."""
         began = self._clock()
         found: dict[bytes, TokenFacts] | None = None
         try:

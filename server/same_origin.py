@@ -14,10 +14,10 @@ from spacekey.middleware import responses
 from spacekey.middleware.auth.credentials import credentials_of
 from spacekey.middleware.auth.origin import OriginCheck, may_change
 from spacekey.middleware.responses import problem
+from spacekey.server.http.errors import NO_STORE, REALM
+from spacekey.server.http.session_cookie import has_cookie
 
 from .body import JSON_TYPE, media_type
-from .refusals import NO_STORE, REALM
-from .session_cookie import has_cookie
 
 
 class SameOrigin:

@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spacekey.middleware import requires
+from spacekey.resolvers.access.caller import RequestFacts, caller_of
 from spacekey.resolvers.addresses import plain_name
-from spacekey.resolvers.caller import RequestFacts, caller_of
+from spacekey.server.http.response_models import PRINCIPAL
 
-from .moments import written
-from .parts import known_principal
-from .response_models import PRINCIPAL
+from .context import known_principal
+from .timestamps import written
 
 
 @requires()

@@ -14,7 +14,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
-from spacekey.models.store import database_url
+from spacekey.models.engine.store import database_url
 
 from .introspectors import Introspector, read_introspectors
 

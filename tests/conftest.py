@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from spacekey.models.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from support.databases import TEMPLATE, migrate, migrate_postgres, postgres_database, sqlite_database
 from support.patience import wait_long
 from support.postgres import PostgresServer

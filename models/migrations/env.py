@@ -1,8 +1,8 @@
-"""How Alembic reaches the database here: over the connection that ``spacekey.models.migrate`` opened and locked."""
+"""How Alembic reaches the database here: over the connection that the command has opened and locked."""
 
 from alembic import context
 
-from spacekey.models.schema_version import VERSION_TABLE
+from spacekey.models.migrations.schema_version import VERSION_TABLE
 
 # The transaction is the caller's: a migration that fails leaves nothing, on either database.
 context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)

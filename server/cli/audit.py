@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from ._output import Facts, Listing, json_text, say, show_one
+from ._run import run
 from .codes import USAGE, Failure
 from .options import AsJson, Limit
-from .run import run
-from .show import Facts, Listing, json_text, say, show_one
 
 if TYPE_CHECKING:
-    from spacekey.resolvers.audit_check import Head
+    from spacekey.resolvers.audit.chains import Head
     from spacekey.resolvers.system import System
 
 HASH_BYTES = 32
@@ -41,12 +41,12 @@ def list_(
         from functools import partial
 
         from spacekey.domain.page import AuditFilter, Page, PageRequest
-        from spacekey.models.audit_queries import audit_page
-        from spacekey.models.records import AuditRecord
-        from spacekey.resolvers.audit import event_facts
+        from spacekey.models.queries.audit import audit_page
+        from spacekey.models.tables.records import AuditRecord
+        from spacekey.resolvers.audit.log import event_facts
         from spacekey.resolvers.list_others import check_audit_conditions
 
-        from .find import every
+        from ._lookup import every
 
         name = await _chain_called(system, chain)
         where = AuditFilter(actor_id=actor, target_id=target, action=action)
@@ -81,7 +81,7 @@ def verify(
     kept = None if expect is None else _kept_heads(expect)
 
     async def work(system: System) -> int:
-        from spacekey.resolvers.audit_check import verify_chains
+        from spacekey.resolvers.audit.chains import verify_chains
 
         names = [await _chain_called(system, one) for one in chains] if chains else None
         broken = 0
@@ -112,7 +112,7 @@ def heads(as_json: AsJson = False) -> None:
     """Show the last event of every chain; keep --json's lines elsewhere and give them to 'audit verify --expect'."""
 
     async def work(system: System) -> None:
-        from spacekey.resolvers.audit_check import audit_heads
+        from spacekey.resolvers.audit.chains import audit_heads
 
         with Listing(as_json, "chain", "sequence", "hash") as listing:
             for head in await audit_heads(system):
@@ -125,7 +125,7 @@ def checkpoint(as_json: AsJson = False) -> None:
     """Write the heads of all chains into the system's chain now; the server does it every few minutes."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.audit_check import write_checkpoints
+        from spacekey.resolvers.audit.chains import write_checkpoints
 
         return {"chains": await write_checkpoints(system)}
 
@@ -137,7 +137,7 @@ def _kept_heads(file: Path) -> list[Head]:
 
     :raises Failure: it cannot be read, or a line is no head; names the line.
     """
-    from spacekey.resolvers.audit_check import Head
+    from spacekey.resolvers.audit.chains import Head
 
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -167,7 +167,7 @@ def export(chain: Chain) -> None:
     """Print a whole chain as NDJSON, oldest first, one event a line."""
 
     async def work(system: System) -> int:
-        from spacekey.resolvers.audit import export_chain
+        from spacekey.resolvers.audit.log import export_chain
 
         count = 0
         async for line in export_chain(system, await _chain_called(system, chain)):
@@ -179,8 +179,8 @@ def export(chain: Chain) -> None:
 
 
 async def _chain_called(system: System, name: str) -> str:
-    from spacekey.models.audit import SYSTEM_CHAIN
+    from spacekey.models.tables.audit import SYSTEM_CHAIN
 
-    from .find import workspace_called
+    from ._lookup import workspace_called
 
     return SYSTEM_CHAIN if name == SYSTEM_CHAIN else (await workspace_called(system, name)).id

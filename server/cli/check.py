@@ -10,10 +10,10 @@ import typer
 
 from spacekey.domain.errors import ConfigurationError
 
+from ._output import Listing
+from ._run import settings_now
 from .codes import Failure
 from .options import AsJson
-from .run import settings_now
-from .show import Listing
 
 if TYPE_CHECKING:
     from spacekey.server.settings import Settings

@@ -11,18 +11,19 @@ from pathlib import Path
 from spacekey.domain.catalog_file import load_catalog, load_catalogs
 from spacekey.domain.errors import CatalogError, ConfigurationError, Unavailable
 from spacekey.domain.page import PageRequest
-from spacekey.models import audit_queries, workspace_queries
-from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.migrate import current
-from spacekey.resolvers.lost_names import lost_names
+from spacekey.models.migrations.run import current
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.system import System
-from spacekey.resolvers.verify import NO_DIGEST
+from spacekey.resolvers.tokens.verify import NO_DIGEST
 from spacekey.server.build import build_lookup
 from spacekey.server.introspectors import check_catalogs
 from spacekey.server.settings import Settings
 
-from .run import is_missing, sentence
-from .show import Facts
+from ._output import Facts
+from ._run import is_missing, sentence
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 NAMES_SHOWN = 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from ._output import Facts
 from .program import program_now
-from .show import Facts
 
 
 def made_text(facts: Facts) -> str:

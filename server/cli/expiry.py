@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET, Unset
-from spacekey.resolvers.validate import parse_moment
+from spacekey.resolvers.validation import parse_moment
 
 HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
 

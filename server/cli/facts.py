@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from spacekey.domain.actor import actor_from
-from spacekey.models.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
+from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
 from spacekey.resolvers.addresses import shown_email
-from spacekey.resolvers.audit import actor_facts
-from spacekey.resolvers.token_view import TokenView
-from spacekey.server.moments import written
+from spacekey.resolvers.audit.log import actor_facts
+from spacekey.resolvers.tokens.view import TokenView
+from spacekey.server.timestamps import written
 
-from .show import Facts
+from ._output import Facts
 
 
 def token_facts(view: TokenView) -> Facts:

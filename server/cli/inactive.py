@@ -10,12 +10,12 @@ import typer
 
 from spacekey.domain.token_state import Status
 
+from ._output import Facts, Listing, say
+from ._run import operator, run
 from .options import AsJson, Limit
-from .run import operator, run
-from .show import Facts, Listing, say
 
 if TYPE_CHECKING:
-    from spacekey.models.records import AnyWorkspace
+    from spacekey.models.tables.records import AnyWorkspace
     from spacekey.resolvers.inactive import Activity
     from spacekey.resolvers.system import System
 
@@ -52,7 +52,7 @@ def inactive(
 
 
 async def _workspaces(system: System, name: str | None) -> AsyncIterator[AnyWorkspace]:
-    from .find import every_workspace, workspace_called
+    from ._lookup import every_workspace, workspace_called
 
     if name is not None:
         yield await workspace_called(system, name)
@@ -65,7 +65,7 @@ async def _active(system: System, workspace_id: str, span: timedelta) -> AsyncIt
     """One workspace's active tokens, those unused for longest first."""
     from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
     from spacekey.resolvers.inactive import activity_of
-    from spacekey.resolvers.list_tokens import TokenSearch, token_list
+    from spacekey.resolvers.tokens.list import TokenSearch, token_list
 
     search = TokenSearch(statuses=frozenset((Status.ACTIVE,)))
     caller, order, after = operator(), TokenOrder.LAST_USED_AT, None

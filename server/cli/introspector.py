@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ._output import say, show_one
 from .options import AsJson
-from .show import say, show_one
 
 
 def introspector(
@@ -33,7 +33,7 @@ def _check_loaded(catalog: str) -> None:
     """
     from spacekey.domain.catalog_file import load_catalogs
     from spacekey.domain.refusal import InvalidInput
-    from spacekey.resolvers.validate import unknown
+    from spacekey.resolvers.validation import unknown
     from spacekey.server.settings import Settings
 
     environ = {name: value for name, value in os.environ.items() if name != "SPACEKEY_INTROSPECTORS"}

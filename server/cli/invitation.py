@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from spacekey.domain.refusal import Refusal
 
+from ._output import Facts, Listing, show_one, shown
+from ._run import operator, run
 from .codes import Failure
 from .confirm import confirmed
 from .options import AsJson, Email, Limit, WorkspaceName, Yes
-from .run import operator, run
-from .show import Facts, Listing, show_one, shown
 
 if TYPE_CHECKING:
     from spacekey.domain.page import Page, PageRequest
-    from spacekey.models.records import AnyInvitation, InvitationRecord
-    from spacekey.models.user import User
-    from spacekey.models.workspace import Workspace
+    from spacekey.models.tables.records import AnyInvitation, InvitationRecord
+    from spacekey.models.tables.user import User
+    from spacekey.models.tables.workspace import Workspace
     from spacekey.resolvers.system import System
 
 
@@ -25,8 +25,8 @@ def invitations(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson =
     """List the invitations to a workspace that were not accepted yet, newest first; never their codes."""
 
     async def work(system: System) -> None:
+        from ._lookup import every, workspace_called
         from .facts import invitation_facts
-        from .find import every, workspace_called
 
         found = await workspace_called(system, workspace)
         columns = ("email", "name", "role", "invited_by", "created_at", "expires_at", "id")
@@ -44,8 +44,8 @@ def withdraw(workspace: WorkspaceName, email: Email, yes: Yes = False, as_json: 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.invitations import withdraw_invitation
 
+        from ._lookup import workspace_to_change
         from .facts import invitation_facts
-        from .find import workspace_to_change
 
         home = await workspace_to_change(system, workspace)
         confirmed(f"Take back the invitation of {email} to the workspace {home.id} '{home.name}'?", yes=yes)
@@ -65,9 +65,9 @@ async def member_called(system: System, home: Workspace, account: str) -> User:
     :raises Failure: it is none, or there is no such account; where an invitation waits, says how to take it back.
     """
     from spacekey.domain.ids import USER, id_prefix
-    from spacekey.models import workspace_queries
+    from spacekey.models.queries import workspaces as workspace_queries
 
-    from .find import account_called, proven_account
+    from ._lookup import account_called, proven_account
 
     waiting = None if id_prefix(account) == USER else await _invitation_of(system, home, account)
     if waiting is not None and await proven_account(system, account) is None:
@@ -85,7 +85,7 @@ async def member_called(system: System, home: Workspace, account: str) -> User:
 
 def _waits(home: Workspace, invitation: AnyInvitation) -> str:
     from spacekey.resolvers.addresses import shown_email
-    from spacekey.server.moments import written
+    from spacekey.server.timestamps import written
 
     email, until = shown_email(invitation.email), shown(written(invitation.expires_at))
     return (
@@ -97,7 +97,7 @@ def _waits(home: Workspace, invitation: AnyInvitation) -> str:
 async def _invitation_of(system: System, home: Workspace, email: str) -> InvitationRecord | None:
     from spacekey.resolvers.addresses import clean_email
 
-    from .find import every
+    from ._lookup import every
 
     address = clean_email("email", email)
     async for invitation in every(partial(_waiting, system, home)):
@@ -107,7 +107,7 @@ async def _invitation_of(system: System, home: Workspace, email: str) -> Invitat
 
 
 async def _waiting(system: System, home: Workspace, request: PageRequest) -> Page[InvitationRecord]:
-    from spacekey.resolvers.list_many import invitation_lists
+    from spacekey.resolvers.workspaces.lists import invitation_lists
 
     [page] = await invitation_lists(system, operator(), [home.id], request)
     if isinstance(page, Refusal):

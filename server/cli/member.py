@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._output import Facts, Listing, show_once, show_one
+from ._run import operator, run
 from .confirm import confirmed
 from .invitation import member_called
 from .options import Account, AsJson, Limit, NoWait, WorkspaceName, Yes
-from .run import operator, run
-from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
-    from spacekey.resolvers.members import Invited
+    from spacekey.resolvers.members.members import Invited
     from spacekey.resolvers.system import System
 
 INVITATION = (
@@ -28,8 +28,8 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
     async def work(system: System) -> None:
         from spacekey.resolvers.list_others import member_list
 
+        from ._lookup import every, workspace_called
         from .facts import member_facts
-        from .find import every, workspace_called
 
         found = await workspace_called(system, workspace)
         columns = ("email", "email_proven", "name", "role", "can_sign_in", "created_at", "user_id")
@@ -59,10 +59,10 @@ def add(
 
     async def work(system: System) -> tuple[Facts, str | None]:
         from spacekey.domain.ids import USER, id_prefix
-        from spacekey.resolvers.members import Membership, add_account, add_member
+        from spacekey.resolvers.members.members import Membership, add_account, add_member
 
+        from ._lookup import account_called, proven_account, workspace_to_change
         from .facts import invited_facts, member_facts
-        from .find import account_called, proven_account, workspace_to_change
 
         found = await workspace_to_change(system, workspace)
         made: Membership | Invited
@@ -90,11 +90,11 @@ def role(
     """Give a member another role, with effect at once."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.members import change_member_role
-        from spacekey.server.moments import written
+        from spacekey.resolvers.members.members import change_member_role
+        from spacekey.server.timestamps import written
 
+        from ._lookup import workspace_to_change
         from .facts import member_facts
-        from .find import workspace_to_change
 
         home = await workspace_to_change(system, workspace)
         user = await member_called(system, home, account)
@@ -111,11 +111,11 @@ def remove(
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.addresses import shown_account
-        from spacekey.resolvers.members import remove_member
-        from spacekey.server.moments import written
+        from spacekey.resolvers.members.members import remove_member
+        from spacekey.server.timestamps import written
 
+        from ._lookup import workspace_to_change
         from .facts import member_facts
-        from .find import workspace_to_change
 
         home = await workspace_to_change(system, workspace)
         user = await member_called(system, home, account)

@@ -11,11 +11,11 @@ import typer
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.text_input import decode_text, read_file
 
+from ._output import Facts, console, json_text, say, show_one, shown
+from ._run import settings_now
 from .codes import USAGE, Failure
 from .confirm import confirmed
 from .options import AsJson, Yes
-from .run import settings_now
-from .show import Facts, console, json_text, say, show_one, shown
 
 if TYPE_CHECKING:
     from spacekey.domain.catalog import Catalog
@@ -33,7 +33,7 @@ def list_(
     """List a catalog's scopes, shorthands, presets, roles and plans."""
     from spacekey.domain.catalog_file import load_catalogs
 
-    from .find import catalog_called
+    from ._lookup import catalog_called
 
     loaded = {} if catalog.endswith(".toml") else load_catalogs(settings_now().catalogs)
     facts = catalog_facts(catalog_called(loaded, catalog))
@@ -57,13 +57,13 @@ def rename(
 
     'spacekey check' lists the names that are held and that the catalog no longer has.
     """
-    from .run import operator, run
+    from ._run import operator, run
 
     if not dry_run:
         confirmed(f"All who hold '{old}' in workspaces of '{catalog}' hold '{new}' from then on. Rename it?", yes=yes)
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.lost_names import rename_held
+        from spacekey.resolvers.accounts.renaming import rename_held
 
         done = await rename_held(system, operator(), catalog, old, new, dry_run=dry_run)
         return {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from ._output import Facts, say, show_one
+from ._run import operator, run, settings_now
 from .options import AsJson
-from .run import operator, run, settings_now
-from .show import Facts, say, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -32,7 +32,7 @@ def serve(host: Host = None, port: Port = None, workers: Workers = None) -> None
     if workers is not None:
         settings = replace(settings, workers=workers)
 
-    from spacekey.server.serve import serve as serve_until_stopped
+    from spacekey.server.serving.serve import serve as serve_until_stopped
 
     serve_until_stopped(settings, on_start=lambda address: say(f"Spacekey listens on {address}"))
 
@@ -41,9 +41,9 @@ def migrate(as_json: AsJson = False) -> None:
     """Bring the database's tables to this version, all or nothing; shows the revision before and after."""
 
     async def work(system: System) -> Facts:
-        from spacekey.models.migrate import current, upgrade
+        from spacekey.models.migrations.run import current, upgrade
 
-        from .run import is_missing
+        from ._run import is_missing
 
         before = None if is_missing(system.store) else await current(system.store)
         await upgrade(system.store)
@@ -88,7 +88,7 @@ def demo(
     if not serve:
         return
 
-    from spacekey.server.serve import serve as serve_until_stopped
+    from spacekey.server.serving.serve import serve as serve_until_stopped
 
     def listening(address: str) -> None:
         print(requests_text(facts, settings.public_url or address), flush=True)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._output import Facts, Listing, show_one
+from ._run import operator, run
 from .confirm import confirmed
 from .options import AsJson, Limit, NoWait, SpaceName, WorkspaceName, Yes
-from .run import operator, run
-from .show import Facts, Listing, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -21,8 +21,8 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
     async def work(system: System) -> None:
         from spacekey.resolvers.list_others import space_list
 
+        from ._lookup import every, workspace_called
         from .facts import space_facts
-        from .find import every, workspace_called
 
         found = await workspace_called(system, workspace)
         with Listing(as_json, "slug", "name", "created_at", "id", limit=limit) as listing:
@@ -42,10 +42,10 @@ def create(
     """Create a space in a workspace."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.spaces import create_space
+        from spacekey.resolvers.workspaces.spaces import create_space
 
+        from ._lookup import workspace_to_change
         from .facts import space_facts
-        from .find import workspace_to_change
 
         home = await workspace_to_change(system, workspace)
         return space_facts(await create_space(system, operator(), home.id, name=name or slug, slug=slug))
@@ -57,11 +57,11 @@ def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json:
     """Delete a space; its tokens are refused from then on."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.spaces import delete_space
-        from spacekey.server.moments import written
+        from spacekey.resolvers.workspaces.spaces import delete_space
+        from spacekey.server.timestamps import written
 
+        from ._lookup import space_to_change
         from .facts import space_facts
-        from .find import space_to_change
 
         found = await space_to_change(system, space)
         confirmed(f"All tokens of the space {found.id} '{found.name}' stop working for good. Delete it?", yes=yes)

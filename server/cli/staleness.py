@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._output import Facts, show_one
+from ._run import operator, run
 from .options import AsJson
-from .run import operator, run
-from .show import Facts, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System

@@ -8,11 +8,11 @@ import typer
 
 from spacekey.domain.token_state import Status
 
+from ._output import Facts, Listing, show_once, show_one
+from ._run import operator, run
 from .expiry import HELP as EXPIRES_HELP
 from .expiry import read_expiry
 from .options import AsJson, Limit, TokenId, WorkspaceName
-from .run import operator, run
-from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -40,10 +40,10 @@ def list_(
 
     async def work(system: System) -> None:
         from spacekey.domain.page import TokenOrder
-        from spacekey.resolvers.list_tokens import TokenSearch, token_list
+        from spacekey.resolvers.tokens.list import TokenSearch, token_list
 
+        from ._lookup import every, space_called, workspace_called
         from .facts import token_facts
-        from .find import every, space_called, workspace_called
 
         home = await workspace_called(system, workspace)
         space_id = None if space is None else (await space_called(system, space, home)).id
@@ -91,10 +91,10 @@ def create(
     """Create a token and print its secret, once: alone on standard output, or with --json as a field."""
 
     async def work(system: System) -> tuple[Facts, str]:
-        from spacekey.resolvers.create_token import NewToken, create_token
+        from spacekey.resolvers.tokens.create import NewToken, create_token
 
+        from ._lookup import space_called, workspace_to_change
         from .facts import token_facts
-        from .find import space_called, workspace_to_change
 
         home = await workspace_to_change(system, workspace)
         new = NewToken(
@@ -118,10 +118,10 @@ def show(token: TokenId, as_json: AsJson = False) -> None:
     """Show one token: everything but its secret, which is kept nowhere."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.list_tokens import token_view
+        from spacekey.resolvers.tokens.list import token_view
 
+        from ._lookup import token_id
         from .facts import token_facts
-        from .find import token_id
 
         return token_facts(await token_view(system, operator(), token_id(token)))
 

@@ -8,11 +8,11 @@ import typer
 
 from spacekey.domain.unset import UNSET
 
+from ._output import Facts, show_one
+from ._run import operator, run
 from .codes import USAGE, Failure
 from .expiry import read_expiry
 from .options import AsJson, NoWait, TokenId
-from .run import operator, run
-from .show import Facts, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -37,11 +37,11 @@ def edit(
         raise Failure("Say what to change: --name, --description, --scope or --expires.", USAGE)
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.update_token import TokenChanges, update_token
-        from spacekey.server.moments import written
+        from spacekey.resolvers.tokens.update import TokenChanges, update_token
+        from spacekey.server.timestamps import written
 
+        from ._lookup import token_id
         from .facts import token_facts
-        from .find import token_id
 
         changes = TokenChanges(
             name=UNSET if name is None else name,

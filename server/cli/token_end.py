@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._output import Facts, show_once, show_one
+from ._run import operator, run
 from .confirm import confirmed
 from .expiry import read_expiry
 from .options import AsJson, NoWait, TokenId, Yes
-from .run import operator, run
-from .show import Facts, show_once, show_one
 from .token import ONCE
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
-    from spacekey.resolvers.update_token import Changed
+    from spacekey.resolvers.tokens.update import Changed
 
 
 def disable(token: TokenId, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Refuse a token until it is enabled again."""
-    from spacekey.resolvers.end_token import disable_token
+    from spacekey.resolvers.tokens.revoke import disable_token
 
     _change(token, lambda system, id_: disable_token(system, operator(), id_, wait=not no_wait), as_json)
 
 
 def enable(token: TokenId, as_json: AsJson = False) -> None:
     """Accept a disabled token again."""
-    from spacekey.resolvers.end_token import enable_token
+    from spacekey.resolvers.tokens.revoke import enable_token
 
     _change(token, lambda system, id_: enable_token(system, operator(), id_), as_json)
 
@@ -41,7 +41,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """End a token for good; it stays in lists as revoked."""
-    from spacekey.resolvers.end_token import revoke_token
+    from spacekey.resolvers.tokens.revoke import revoke_token
 
     confirmed("Applications that use this token lose access at once, for good. Revoke it?", yes=yes)
     _change(token, lambda system, id_: revoke_token(system, operator(), id_, reason=reason, wait=not no_wait), as_json)
@@ -49,7 +49,7 @@ def revoke(
 
 def delete(token: TokenId, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """End a token and take it out of lists; the audit log keeps it."""
-    from spacekey.resolvers.end_token import delete_token
+    from spacekey.resolvers.tokens.revoke import delete_token
 
     confirmed("Applications that use this token lose access at once, for good. Delete it?", yes=yes)
     _change(token, lambda system, id_: delete_token(system, operator(), id_, wait=not no_wait), as_json)
@@ -70,11 +70,11 @@ def rotate(
     """Make a successor with the same grants and print its secret, once; the old token ends after a day."""
 
     async def work(system: System) -> tuple[Facts, str]:
-        from spacekey.resolvers.rotate_token import GRACE_SECONDS_DEFAULT, rotate_token
-        from spacekey.server.moments import written
+        from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, rotate_token
+        from spacekey.server.timestamps import written
 
+        from ._lookup import token_id
         from .facts import token_facts
-        from .find import token_id
 
         issued = await rotate_token(
             system,
@@ -94,10 +94,10 @@ def rotate(
 
 def _change(token: str, change: Callable[[System, str], Awaitable[Changed]], as_json: bool) -> None:
     async def work(system: System) -> Facts:
-        from spacekey.server.moments import written
+        from spacekey.server.timestamps import written
 
+        from ._lookup import token_id
         from .facts import token_facts
-        from .find import token_id
 
         changed = await change(system, token_id(token))
         return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}

@@ -9,11 +9,11 @@ import typer
 
 from spacekey.domain.text_input import decode_text, one_line
 
+from ._output import Facts, Listing, say, show_one
+from ._run import operator, run
 from .codes import USAGE, Failure
 from .confirm import confirmed
 from .options import Account, AsJson, Limit, NoWait, Yes
-from .run import operator, run
-from .show import Facts, Listing, say, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -32,10 +32,10 @@ def list_(
     """List accounts, the newest first, with their ids and whether their address is proven."""
 
     async def work(system: System) -> None:
-        from spacekey.resolvers.users import user_list
+        from spacekey.resolvers.accounts.users import user_list
 
+        from ._lookup import every
         from .facts import user_facts
-        from .find import every
 
         columns = ("id", "email", "email_proven", "sign_in_name", "name", "created_at")
         with Listing(as_json, *columns, limit=limit) as listing:
@@ -62,7 +62,7 @@ def create(
     chosen_password = _password(password_stdin)
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.users import create_user
+        from spacekey.resolvers.accounts.users import create_user
 
         from .facts import user_facts
 
@@ -83,11 +83,11 @@ def prove(
 
     async def work(system: System) -> Facts:
         from spacekey.domain.ids import USER, id_prefix
+        from spacekey.resolvers.accounts.users import prove_email
         from spacekey.resolvers.addresses import shown_account
-        from spacekey.resolvers.users import prove_email
 
+        from ._lookup import account_called
         from .facts import user_facts
-        from .find import account_called
 
         if id_prefix(account) != USER:
             raise Failure("ID: write the account's id (usr_…). 'spacekey user list --email EMAIL' shows it.", USAGE)
@@ -110,10 +110,10 @@ def password(
     chosen = _password(password_stdin)
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.users import reset_password
+        from spacekey.resolvers.accounts.users import reset_password
 
+        from ._lookup import account_called
         from .facts import user_facts
-        from .find import account_called
 
         found = await account_called(system, account)
         return user_facts(await reset_password(system, operator(), found.id, password=chosen))
@@ -133,10 +133,10 @@ def erase(
     """
 
     async def work(system: System) -> Facts:
-        from spacekey.models.user_queries import user_by_id
+        from spacekey.models.queries.users import user_by_id
+        from spacekey.resolvers.accounts.erasure import erase_user
         from spacekey.resolvers.addresses import shown_account
-        from spacekey.resolvers.erase_user import erase_user
-        from spacekey.server.moments import written
+        from spacekey.server.timestamps import written
 
         async with system.store.reading() as session:
             found = await user_by_id(session, account)

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._output import Facts, Listing, show_once, show_one
+from ._run import operator, run
 from .codes import USAGE, Failure
 from .confirm import confirmed
 from .member import INVITATION
 from .options import AsJson, Limit, NoWait, WorkspaceName, Yes
-from .run import operator, run
-from .show import Facts, Listing, show_once, show_one
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
-    from spacekey.resolvers.workspaces import WorkspaceChanges
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
 
 def list_(limit: Limit = None, as_json: AsJson = False) -> None:
     """List all workspaces."""
 
     async def work(system: System) -> None:
+        from ._lookup import every_workspace
         from .facts import workspace_facts
-        from .find import every_workspace
 
         with Listing(as_json, "slug", "name", "catalog", "plan", "status", "created_at", "id", limit=limit) as listing:
             async for workspace in every_workspace(system):
@@ -57,10 +57,10 @@ def create(
 
     async def work(system: System) -> tuple[Facts, str | None]:
         from spacekey.domain.ids import USER, id_prefix
-        from spacekey.resolvers.workspaces import create_workspace, create_workspace_for
+        from spacekey.resolvers.workspaces.workspaces import create_workspace, create_workspace_for
 
+        from ._lookup import account_called, proven_account
         from .facts import invitation_facts, workspace_facts
-        from .find import account_called, proven_account
 
         called, chosen = name or slug, {"slug": slug, "catalog": catalog}
         if owner is None:
@@ -89,8 +89,8 @@ def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     """Show one workspace: plan, limit, policy."""
 
     async def work(system: System) -> Facts:
+        from ._lookup import workspace_called
         from .facts import workspace_facts
-        from .find import workspace_called
 
         return workspace_facts(await workspace_called(system, workspace))
 
@@ -104,7 +104,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Put a workspace on another plan, with effect on its existing tokens."""
-    from spacekey.resolvers.workspaces import WorkspaceChanges
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
     change_workspace(workspace, WorkspaceChanges(plan=plan), no_wait=no_wait, as_json=as_json)
 
@@ -117,7 +117,7 @@ def limit(
     as_json: AsJson = False,
 ) -> None:
     """Give a workspace its own rate limit, or take it away with --plan."""
-    from spacekey.resolvers.workspaces import WorkspaceChanges
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
     if plan == (per_minute is not None or burst is not None):
         raise Failure("Give --per-minute and --burst, or --plan alone.", USAGE)
@@ -126,7 +126,7 @@ def limit(
 
 def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Refuse all of a workspace's tokens until it is resumed."""
-    from spacekey.resolvers.workspaces import WorkspaceChanges
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
     question = "All of its tokens stop working at once. Suspend it?"
     changes = WorkspaceChanges(suspended=True)
@@ -135,7 +135,7 @@ def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False,
 
 def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     """Accept a suspended workspace's tokens again."""
-    from spacekey.resolvers.workspaces import WorkspaceChanges
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
     change_workspace(workspace, WorkspaceChanges(suspended=False), no_wait=False, as_json=as_json)
 
@@ -144,11 +144,11 @@ def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, 
     """Delete a workspace; its tokens are refused and its members lose access from then on, for good."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.delete_workspace import delete_workspace
-        from spacekey.server.moments import written
+        from spacekey.resolvers.workspaces.delete import delete_workspace
+        from spacekey.server.timestamps import written
 
+        from ._lookup import workspace_to_change
         from .facts import workspace_facts
-        from .find import workspace_to_change
 
         found = await workspace_to_change(system, workspace)
         confirmed(
@@ -175,11 +175,11 @@ def change_workspace(
     """
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.workspaces import update_workspace
-        from spacekey.server.moments import written
+        from spacekey.resolvers.workspaces.workspaces import update_workspace
+        from spacekey.server.timestamps import written
 
+        from ._lookup import workspace_to_change
         from .facts import workspace_facts
-        from .find import workspace_to_change
 
         found = await workspace_to_change(system, workspace)
         if question is not None:

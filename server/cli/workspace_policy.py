@@ -38,7 +38,7 @@ def policy(
 
     Scopes change for existing tokens at once, lifetimes for those that are made or edited from then on.
     """
-    from spacekey.resolvers.workspaces import WorkspaceChanges
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
     if scope and all_scopes:
         raise Failure("Give --scope or --all-scopes, not both.", USAGE)

@@ -43,15 +43,15 @@ from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import Secret
+from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.invitation_queries import invitation_by_digest
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.user import User, UserSession
-from spacekey.models.workspace import Member
-from spacekey.resolvers import passwords
+from spacekey.models.tables.user import User, UserSession
+from spacekey.models.tables.workspace import Member
+from spacekey.resolvers.accounts.sessions import SignedIn, session_outcome
 from spacekey.resolvers.addresses import clean_email, sign_in_name_of
-from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.sessions import SignedIn, session_outcome
+from spacekey.resolvers.passwords import hashing as passwords
+from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.schema.build import build_schema
 from spacekey.server.cli.app import build_app
 from support.databases import postgres_database, sqlite_database

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from spacekey.models import workspace_queries
-from spacekey.models.store import SQLITE
-from spacekey.models.workspace import Workspace
+from spacekey.models.engine.store import SQLITE
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.workspace import Workspace
 from support.server import Served, bearer, served
 
 pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from spacekey.domain.refusal import Conflict, NotFound
-from spacekey.models import workspace_queries
-from spacekey.models.store import Store
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token, revoke_tokens
-from spacekey.resolvers.members import add_member, change_member_role, remove_member
-from spacekey.resolvers.update_token import Changed
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.members.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token, revoke_tokens
+from spacekey.resolvers.tokens.update import Changed
 from support.world import OPERATOR, make_world
 
 

@@ -14,10 +14,10 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLUnionType
 
 from spacekey.domain.clock import utc_now
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.schema.build import build_schema
-from spacekey.schema.printed import SCHEMA_FILE
+from spacekey.schema.export import SCHEMA_FILE
 from support.databases import sqlite_database
 from support.processes import Installation
 from support.world import OPERATOR, StoppedClock, make_world

@@ -12,7 +12,7 @@ from gql import Client
 from gql.transport.httpx import HTTPXTransport
 from graphql import DocumentNode, OperationDefinitionNode, parse, print_ast
 
-from spacekey.schema.printed import SCHEMA_FILE
+from spacekey.schema.export import SCHEMA_FILE
 
 from .conftest import HERE, Target
 

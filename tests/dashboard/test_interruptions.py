@@ -11,7 +11,7 @@ from playwright.async_api import Page, Response, Route, expect
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
 from support.browser import settled
 from support.dashboard_world import DashboardWorld
 

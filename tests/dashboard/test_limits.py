@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.resolvers import list_others, passwords, roles, validate
+from spacekey.resolvers import list_others
+from spacekey.resolvers import validation as validate
 from spacekey.resolvers.addresses import clean_email
+from spacekey.resolvers.passwords import hashing as passwords
+from spacekey.resolvers.workspaces import roles
 
 DASHBOARD = Path(__file__).resolve().parent.parent.parent / "dashboard"
 LIMITS = DASHBOARD / "base" / "limits.js"

@@ -16,8 +16,8 @@ from spacekey.domain.usage import UsageBatch
 from spacekey.middleware.observability.metrics import AppMetrics, Family, Sample
 from spacekey.middleware.observability.opentelemetry import Telemetry
 from spacekey.middleware.usage.collector import UsageCollector
-from spacekey.models.store import Store
-from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.server.metrics import Metrics
 from support.world import make_world
 

@@ -14,7 +14,7 @@ from graphql import build_schema, parse, validate
 from typer.main import get_command
 
 from spacekey.server.cli.app import build_app
-from spacekey.server.routes import GRAPHQL
+from spacekey.server.http.routes import GRAPHQL
 from support.openapi import api_document, resolved, validator
 from support.pages import blocks_of
 

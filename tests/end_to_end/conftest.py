@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
 from support.databases import postgres_database, sqlite_database
 from support.fleet import Fleet, fleet_on
 from support.people import Person, sign_in

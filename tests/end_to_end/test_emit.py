@@ -11,7 +11,7 @@ import httpx
 import pytest
 from httpx_ws import WebSocketDisconnect, WebSocketUpgradeError
 
-from spacekey.models.store import POSTGRESQL, SQLITE
+from spacekey.models.engine.store import POSTGRESQL, SQLITE
 from support.jobs_requests import ALL_EMIT_SCOPES, STREAMS, allowed_of, bearer, expected
 from support.people import Person
 from support.processes import Running

@@ -12,8 +12,8 @@ import httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from spacekey.models.schema_version import head
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.models.migrations.schema_version import head
 from support.fleet import Fleet
 from support.jobs_requests import bearer
 from support.people import Person

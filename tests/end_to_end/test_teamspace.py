@@ -11,7 +11,7 @@ import pytest
 from spacekey.domain.catalog import Catalog
 from spacekey.domain.catalog_file import load_catalog
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.server.session_cookie import COOKIE
+from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.settings import packaged_catalogs
 from support.every_scope_app import PATIENCE_SECONDS, every_scope_app, opened_by
 from support.jobs_requests import bearer

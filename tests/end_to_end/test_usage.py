@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.models.store import POSTGRESQL, SQLITE
+from spacekey.models.engine.store import POSTGRESQL, SQLITE
 from support.jobs_requests import bearer
 from support.people import Person
 from support.processes import Running, started

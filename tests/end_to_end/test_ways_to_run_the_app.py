@@ -7,7 +7,7 @@ import sys
 import httpx
 import pytest
 
-from spacekey.models.store import POSTGRESQL, SQLITE
+from spacekey.models.engine.store import POSTGRESQL, SQLITE
 from support.jobs_requests import allowed_of, bearer, expected
 from support.people import Person
 from support.processes import Running

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from spacekey.resolvers.attempts import Attempts
+from spacekey.resolvers.throttle import Attempts
 from spacekey.server.metrics import Metrics
 from support.databases import postgres_database
 from support.jobs_requests import bearer

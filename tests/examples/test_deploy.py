@@ -16,11 +16,11 @@ import yaml
 
 from spacekey.examples.jobs import __main__ as jobs
 from spacekey.middleware.usage.collector import CLOSE_SECONDS
-from spacekey.models.postgres_lookup import LOOKUP_POOL_SIZE
-from spacekey.models.store import POOL_SIZE, READ_POOL_SIZE
+from spacekey.models.engine.store import POOL_SIZE, READ_POOL_SIZE
+from spacekey.models.lookup.postgres import LOOKUP_POOL_SIZE
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX
 from spacekey.server.app import LAST_WRITES_SECONDS
-from spacekey.server.serve import GRACEFUL_SECONDS, LOOK_SECONDS
+from spacekey.server.serving.serve import GRACEFUL_SECONDS, LOOK_SECONDS
 from spacekey.server.settings import variable_names
 from support.world import EXAMPLES
 

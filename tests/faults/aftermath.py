@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from spacekey.models.audit import AuditEvent
-from spacekey.models.token import Token
-from spacekey.resolvers.audit_check import verify_chains
+from spacekey.models.tables.audit import AuditEvent
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 

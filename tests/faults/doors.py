@@ -10,14 +10,14 @@ import httpx
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.secret import Secret
-from spacekey.resolvers.caller import Operator, RequestFacts, TokenCaller
-from spacekey.resolvers.end_token import delete_token, disable_token, revoke_secret, revoke_token, revoke_tokens
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.spaces import delete_space
+from spacekey.resolvers.access.caller import Operator, RequestFacts, TokenCaller
 from spacekey.resolvers.system import System
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.resolvers.tokens.revoke import delete_token, disable_token, revoke_secret, revoke_token, revoke_tokens
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.spaces import delete_space
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 
 from .scene import Scene, Takeaway, Victim, Way
 

@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from spacekey.resolvers.caller import Operator, RequestFacts
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
-from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.resolvers.access.caller import Operator, RequestFacts
 from spacekey.resolvers.system import System
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 

@@ -15,9 +15,9 @@ from sqlmodel import col, select
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
-from spacekey.models.audit import AuditEvent
-from spacekey.models.token import Token
-from spacekey.resolvers.audit_check import verify_chains
+from spacekey.models.tables.audit import AuditEvent
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.resolvers.system import System
 from spacekey.server.build import build_system, build_verifier
 from spacekey.server.settings import Settings

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, new_id
 from spacekey.domain.secret import mint
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.workspace import Space, Workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.workspace import Space, Workspace
 
 from .doors import LEFT
 from .scene import Scene, Takeaway, Victim, Way

@@ -18,10 +18,10 @@ from spacekey.domain.clock import boot_clock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.secret import Secret
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
-from spacekey.resolvers.rotate_token import rotate_token
 from spacekey.resolvers.system import System
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.server.build import build_system
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.settings import Settings, packaged_catalogs

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 
-from spacekey.resolvers.caller import Operator, RequestFacts
-from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.resolvers.access.caller import Operator, RequestFacts
 from spacekey.resolvers.staleness import set_staleness
 from spacekey.resolvers.system import System
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 

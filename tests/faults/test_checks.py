@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from spacekey.domain.clock import utc_now
-from spacekey.models.audit import AuditEvent
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
-from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.audit import AuditEvent
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
 from support.databases import sqlite_database
 from support.world import OPERATOR, StoppedClock, make_world
 

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
 from support.databases import postgres_database, sqlite_database
 from support.postgres import PostgresServer
 

@@ -13,8 +13,8 @@ from sqlalchemy import make_url
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Valid
 from spacekey.domain.secret import Secret
-from spacekey.resolvers.create_token import NewToken, create_token
 from spacekey.resolvers.staleness import set_staleness
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.databases import postgres_database

@@ -27,9 +27,9 @@ from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models.store import Store
-from spacekey.resolvers.caller import RequestFacts
-from spacekey.resolvers.refusal_log import RefusalLog
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.server.build import build_system, build_verifier
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import Settings, packaged_catalogs

@@ -47,7 +47,7 @@ def test_the_server_runs_without_what_its_extra_does_not_name(tmp_path: Path, re
             f"sys.modules.update(dict.fromkeys({OPTIONAL}))",
             "from spacekey.domain.errors import ConfigurationError",
             "from spacekey.server.app import build_app",
-            "import spacekey.server.cli.checks, spacekey.server.cli.app, spacekey.server.serve",
+            "import spacekey.server.cli.checks, spacekey.server.cli.app, spacekey.server.serving.serve",
             "from spacekey.server.settings import Settings",
             "try: build_app(Settings.from_environ(os.environ))",
             "except ConfigurationError as error: print(error)",
@@ -72,7 +72,7 @@ CALLED = {
 """Packages whose import has another name."""
 USED_BY = {
     "uvloop": "uvicorn's auto_loop_factory",
-    "httptools": "uvicorn's HTTP protocol, which server/connection.py extends",
+    "httptools": "uvicorn's HTTP protocol, which server/serving/connection.py extends",
     "websockets": "uvicorn, for the WebSockets of examples/jobs",
 }
 """Packages that are named and never imported, with the reason."""

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from spacekey.models.audit import AuditEvent
-from spacekey.models.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.tables.audit import AuditEvent
 from support.rows import add, an_event
 
 CHANGES = {

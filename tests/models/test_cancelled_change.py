@@ -14,11 +14,11 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.store import POSTGRESQL, SQLITE, Store
-from spacekey.models.workspace import Workspace
-from spacekey.models.workspace_queries import lock_workspace
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.queries.workspaces import lock_workspace
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.rows import a_user, a_workspace, add
 from support.world import OPERATOR, World, make_world
 

@@ -12,15 +12,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.refusal import Conflict
-from spacekey.models.audit import AuditChain
-from spacekey.models.row import Row
-from spacekey.models.setting import Setting
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.tables import metadata
-from spacekey.models.token import TokenFirstUse
-from spacekey.models.usage import ScopeUse, UsageHour, UsageReporter
-from spacekey.models.user import Invitation, UserSession
-from spacekey.models.workspace import Member, ReleasedSlug
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.tables.audit import AuditChain
+from spacekey.models.tables.base import Row
+from spacekey.models.tables.registry import metadata
+from spacekey.models.tables.setting import Setting
+from spacekey.models.tables.token import TokenFirstUse
+from spacekey.models.tables.usage import ScopeUse, UsageHour, UsageReporter
+from spacekey.models.tables.user import Invitation, UserSession
+from spacekey.models.tables.workspace import Member, ReleasedSlug
 from support.rows import NOW, a_space, a_token, a_user, a_workspace, add, an_event
 
 

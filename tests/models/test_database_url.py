@@ -15,8 +15,8 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell
 from spacekey.domain.secret import mint
 from spacekey.models.database_url import LIBPQ_PARAMETERS, database_url, postgres_target
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.store import POSTGRESQL, Store
+from spacekey.models.engine.store import POSTGRESQL, Store
+from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.cli import Cli

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder, page_request
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models.reading import Reader
-from spacekey.models.records import TokenRecord
-from spacekey.models.store import Store
-from spacekey.models.token import Token
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.store import Store
+from spacekey.models.queries.tokens import token_page
+from spacekey.models.tables.records import TokenRecord
+from spacekey.models.tables.token import Token
 from spacekey.models.token_filter import TokenFilter
-from spacekey.models.token_queries import token_page
 from support.rows import NOW, a_token, a_workspace, add, ago
 
 FAR_PAST = datetime(1, 1, 1, tzinfo=UTC)

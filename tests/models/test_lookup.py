@@ -16,13 +16,13 @@ import asyncpg
 import pytest
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.lookup import BATCH_MAX, TokenFacts, TokenLookup
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.token import Token, TokenFirstUse
-from spacekey.models.token_queries import token_by_digest
-from spacekey.models.workspace import Space, Workspace
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.lookup.facts import BATCH_MAX, TokenFacts, TokenLookup
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.queries.tokens import token_by_digest
+from spacekey.models.tables.token import Token, TokenFirstUse
+from spacekey.models.tables.workspace import Space, Workspace
 from support.databases import lookup_on, migrate, postgres_database
 from support.postgres import PostgresServer
 from support.rows import NOW, a_space, a_token, a_workspace, add, ago, ahead

@@ -14,13 +14,13 @@ from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models import migrate
-from spacekey.models.migrate import current, downgrade, upgrade
-from spacekey.models.schema_version import SchemaState, head
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.tables import metadata
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.run import current, downgrade, upgrade
+from spacekey.models.migrations.schema_version import SchemaState, head
+from spacekey.models.tables.registry import metadata
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.rotate import rotate_token
 from support.world import OPERATOR, make_world
 
 SQLITE_CATALOG = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'spacekey_alembic_version'"

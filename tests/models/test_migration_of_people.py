@@ -12,11 +12,14 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from spacekey.domain.secret import Secret
-from spacekey.models import invitation_queries, migrate, user_queries, workspace_queries
-from spacekey.models.migrate import downgrade, upgrade
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.sessions import sign_in
+from spacekey.models import invitation_queries
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.run import downgrade, upgrade
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.resolvers.accounts.sessions import sign_in
+from spacekey.resolvers.members.invitations import accept_invitation
 from support.world import FACTS, PASSWORD, World, make_world
 
 BEFORE = "0002"

@@ -13,12 +13,12 @@ from alembic import command
 from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, MetaData, Table, inspect, text
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models import migrate
-from spacekey.models.migrate import current, upgrade
-from spacekey.models.old_names import PREFIX, tables_of
-from spacekey.models.schema_version import VERSION_TABLE, SchemaState
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit_check import verify_chains
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.run import current, upgrade
+from spacekey.models.migrations.schema_version import VERSION_TABLE, SchemaState
+from spacekey.models.queries.old_names import PREFIX, tables_of
+from spacekey.resolvers.audit.chains import verify_chains
 from support.databases import lookup_on
 from support.world import make_world
 
@@ -187,7 +187,7 @@ async def test_a_move_that_fails_leaves_the_installation_as_it_was(
     def fails(*_: object) -> None:
         raise Unavailable("cut off")
 
-    monkeypatch.setattr("spacekey.models.migrate.remove_old_version", fails)
+    monkeypatch.setattr("spacekey.models.migrations.run.remove_old_version", fails)
     with pytest.raises(Unavailable):
         await upgrade(installed)
     assert (await contents(installed), await names(installed)) == before

@@ -12,13 +12,16 @@ import pytest
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models import audit_queries, invitation_queries, user_queries, workspace_queries
-from spacekey.models.reading import Reader
-from spacekey.models.records import AuditRecord
-from spacekey.models.setting_queries import read_setting, write_setting
-from spacekey.models.store import Store
-from spacekey.models.user import Invitation, User, UserSession
-from spacekey.models.workspace import Member, Workspace
+from spacekey.models import invitation_queries
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.queries.settings import read_setting, write_setting
+from spacekey.models.tables.records import AuditRecord
+from spacekey.models.tables.user import Invitation, User, UserSession
+from spacekey.models.tables.workspace import Member, Workspace
 from support.rows import NOW, a_space, a_user, a_workspace, add, ago, ahead, an_event
 
 T = TypeVar("T")

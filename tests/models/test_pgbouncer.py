@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.migrate import current, upgrade
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.schema_version import SchemaState
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
-from spacekey.resolvers.list_tokens import token_view
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.migrations.run import current, upgrade
+from spacekey.models.migrations.schema_version import SchemaState
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.revoke import revoke_token
 from support.databases import postgres_database
 from support.pgbouncer import PgBouncer
 from support.postgres import PostgresServer

@@ -15,16 +15,16 @@ from sqlalchemy import Table
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import InvalidInput, NotFound
-from spacekey.models import records
-from spacekey.models.audit import AuditEvent
-from spacekey.models.reading import Reader
-from spacekey.models.row import Row
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.sqlite_reads import READ_THREADS
-from spacekey.models.store import POSTGRESQL, SQLITE, Store
-from spacekey.models.token import Token
-from spacekey.models.user import Invitation, User
-from spacekey.models.workspace import Member, Space, Workspace
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.sqlite_reads import READ_THREADS
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.tables import records
+from spacekey.models.tables.audit import AuditEvent
+from spacekey.models.tables.base import Row
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.user import Invitation, User
+from spacekey.models.tables.workspace import Member, Space, Workspace
 from support.rows import a_token, a_workspace, add
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

@@ -10,10 +10,10 @@ from alembic.script import ScriptDirectory
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import CannotTell
 from spacekey.domain.secret import mint
-from spacekey.models import migrate
-from spacekey.models.migrate import current, upgrade
-from spacekey.models.schema_version import VERSION_TABLE, Schema, SchemaState, head, schema_from
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.run import current, upgrade
+from spacekey.models.migrations.schema_version import VERSION_TABLE, Schema, SchemaState, head, schema_from
 from spacekey.server.embed import store_verifier
 from spacekey.server.migration import prepare_store
 from spacekey.server.settings import packaged_catalogs

@@ -12,15 +12,15 @@ from sqlmodel import select
 
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models.migrate import downgrade, upgrade
-from spacekey.models.search import folded, search_text
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.models.engine.store import Store
+from spacekey.models.migrations.run import downgrade, upgrade
+from spacekey.models.tables.search import folded, search_text
+from spacekey.models.tables.token import Token
 from spacekey.resolvers.list_others import space_list
-from spacekey.resolvers.list_tokens import TokenSearch, token_list
-from spacekey.resolvers.spaces import create_space
-from spacekey.resolvers.update_token import TokenChanges, update_token
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import TokenSearch, token_list
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.spaces import create_space
 from support.world import OPERATOR, World, make_world
 
 NAMES = ["Émile", "ÉMILE’S BÜRO", "Straße", "İstanbul", "ΣΊΣΥΦΟΣ", "50% off", "under_score", "ﬁle", "北京 worker", "ǅ"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.migrate import upgrade
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.store import SQLITE, Store
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.migrations.run import upgrade
 from support.rows import a_user, add
 
 pytestmark = pytest.mark.parametrize("database_kind", [SQLITE])
@@ -81,7 +81,7 @@ async def test_a_file_that_was_put_back_serves_again(store: Store) -> None:
 async def test_verification_notices_too(
     store: Store, away: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spacekey.models.sqlite_lookup.LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("spacekey.models.lookup.sqlite.LOOK_EVERY_SECONDS", 0.0)
     lookup = SqliteLookup(file_of(store))
     assert await lookup.by_digest(b"d" * 32) is None
     away(file_of(store))

@@ -12,11 +12,11 @@ import pytest
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid
 from spacekey.domain.secret import Secret
-from spacekey.models.migrate import upgrade
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.migrations.run import upgrade
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.app import build_app
 from spacekey.server.embed import store_verifier
 from spacekey.server.migration import prepare_store

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.models.migrate import current, upgrade
-from spacekey.models.sqlite_engine import OneHopConnection, begin_immediate
-from spacekey.models.store import POSTGRESQL, SQLITE, Store, database_url
-from spacekey.models.user import User
-from spacekey.models.workspace import Workspace
-from spacekey.models.workspace_queries import lock_workspace
+from spacekey.models.engine.sqlite import OneHopConnection, begin_immediate
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store, database_url
+from spacekey.models.migrations.run import current, upgrade
+from spacekey.models.queries.workspaces import lock_workspace
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Workspace
 from support.postgres import PostgresServer
 from support.rows import NOW, a_user, a_workspace, add
 
@@ -143,7 +143,7 @@ class TestLockedSqlite:
             left.append(seconds)
             await begin_immediate(connection, seconds)
 
-        monkeypatch.setattr("spacekey.models.store.begin_immediate", begin)
+        monkeypatch.setattr("spacekey.models.engine.store.begin_immediate", begin)
         patient = Store(str(store.url), busy_seconds=1_000)
         async with patient.changing():
             waiting = asyncio.create_task(add(patient, a_user()))

@@ -20,10 +20,10 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.database_url import database_url, postgres_target
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.databases import TEMPLATE, migrate, postgres_database

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.usage_queries import HourCounts, add_usage, scopes_used, touch_scopes, usage_by_day
+from spacekey.models.engine.store import Store
+from spacekey.models.queries.usage import HourCounts, add_usage, scopes_used, touch_scopes, usage_by_day
+from spacekey.models.tables.token import Token
 from support.rows import NOW, a_token, a_workspace, add, ago, ahead
 
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models import store as stores
-from spacekey.models.store import Store
+from spacekey.models.engine import store as stores
+from spacekey.models.engine.store import Store
 
 WAITS = (0.0, 0.0002, 0.001, 0.003, 0.01, 0.03, 0.1)
 

@@ -6,16 +6,17 @@ import pytest
 
 from spacekey.domain.outcome import Valid
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, SignInFailed, TooManyAttempts
-from spacekey.models import user_queries, workspace_queries
-from spacekey.models.store import Store
-from spacekey.models.user import User
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.members import Invited, Membership, add_account, add_member
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.user import User
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
+from spacekey.resolvers.accounts.users import create_user, prove_email, reset_password
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, Membership, add_account, add_member
 from spacekey.resolvers.own_account import own_account, update_account
-from spacekey.resolvers.sessions import session_outcome, sign_in
-from spacekey.resolvers.users import create_user, prove_email, reset_password
-from spacekey.resolvers.workspaces import create_workspace_for
+from spacekey.resolvers.workspaces.workspaces import create_workspace_for
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 CTO = "cto@acme.example"

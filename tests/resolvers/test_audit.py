@@ -13,27 +13,27 @@ from sqlalchemy import text
 from spacekey.domain.actor import UNKNOWN_PERSON_ID
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Refusal
-from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
-from spacekey.models.audit_queries import audit_events
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers import audit
-from spacekey.resolvers.audit import export_chain
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.caller import RequestFacts, TokenCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.end_token import delete_token, disable_token, enable_token, revoke_token, revoke_tokens
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries.audit import audit_events
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
+from spacekey.resolvers.access.caller import RequestFacts, TokenCaller
+from spacekey.resolvers.accounts.sessions import change_password, sign_in, sign_out
+from spacekey.resolvers.audit import log as audit
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.audit.log import export_chain
 from spacekey.resolvers.invitations import withdraw_invitation
-from spacekey.resolvers.list_many import invitation_lists
-from spacekey.resolvers.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.members.members import add_member, change_member_role, remove_member
 from spacekey.resolvers.own_account import update_account
 from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.sessions import change_password, sign_in, sign_out
-from spacekey.resolvers.spaces import create_space, delete_space, update_space
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token, revoke_tokens
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.lists import invitation_lists
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.spaces import create_space, delete_space, update_space
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.patience import together
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
-from spacekey.models.audit_queries import audit_chains, audit_events
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit import SALT_BYTES, actor_digest, event_hash, target_digest
-from spacekey.resolvers.audit_check import ChainReport, Head, audit_heads, verify_chains, write_checkpoints
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.spaces import create_space
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries.audit import audit_chains, audit_events
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
+from spacekey.resolvers.audit.chains import ChainReport, Head, audit_heads, verify_chains, write_checkpoints
+from spacekey.resolvers.audit.log import SALT_BYTES, actor_digest, event_hash, target_digest
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.spaces import create_space
 from support.postgres import in_a_thread
 from support.world import OPERATOR, World, make_world
 

@@ -12,14 +12,14 @@ from alembic import command
 from sqlalchemy import text
 
 from spacekey.domain.actor import ActorKind
-from spacekey.models import migrate
-from spacekey.models.audit import SYSTEM_CHAIN, AuditEvent
-from spacekey.models.audit_queries import audit_events
-from spacekey.models.migrate import upgrade
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.erase_user import erase_user
-from spacekey.resolvers.spaces import create_space
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.run import upgrade
+from spacekey.models.queries.audit import audit_events
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
+from spacekey.resolvers.accounts.erasure import erase_user
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.workspaces.spaces import create_space
 from support.rows import a_user, add
 from support.snapshot import snapshot
 from support.world import OPERATOR, make_world

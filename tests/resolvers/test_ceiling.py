@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from spacekey.domain.catalog import Plan
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, PlanLimit, Refusal, ScopeNotAllowed
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.authority import authority_in
-from spacekey.resolvers.caller import Caller, MemberCaller, TokenCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import Invited, add_member, change_member_role, remove_member
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.authority import authority_in
+from spacekey.resolvers.access.caller import Caller, MemberCaller, TokenCaller
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member, change_member_role, remove_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.world import FACTS, OPERATOR, World, make_world
 
 

@@ -11,20 +11,20 @@ import pytest_asyncio
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.page import PageRequest
 from spacekey.domain.refusal import Conflict, Forbidden, NotFound
-from spacekey.models.audit_queries import audit_events
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.audit_check import verify_chains
+from spacekey.models.engine.store import Store
+from spacekey.models.queries.audit import audit_events
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import TokenCaller
+from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
+from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.resolvers.authorities import workspace_list
-from spacekey.resolvers.caller import TokenCaller
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import Invited, add_member
-from spacekey.resolvers.sessions import session_outcome, sign_in
-from spacekey.resolvers.spaces import create_space
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.spaces import create_space
 from support.databases import lookup_on
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_catalogs, make_world
 

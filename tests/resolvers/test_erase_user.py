@@ -6,22 +6,22 @@ import pytest
 from sqlalchemy import text
 
 from spacekey.domain.refusal import Conflict, NotFound, Refusal
-from spacekey.models.audit import SYSTEM_CHAIN
-from spacekey.models.audit_queries import audit_events
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.user import User
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.accept_invitation import accept_invitation
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries.audit import audit_events
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.erasure import erase_user
+from spacekey.resolvers.accounts.sessions import sign_in
 from spacekey.resolvers.addresses import shown_account
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.erase_user import erase_user
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import Invited, add_member, change_member_role
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member, change_member_role
 from spacekey.resolvers.own_account import update_account
-from spacekey.resolvers.sessions import sign_in
 from spacekey.resolvers.system import System
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 

@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from spacekey.domain.refusal import Refusal
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.erase_user import erase_user
-from spacekey.resolvers.members import Invited, add_account, add_member, change_member_role, remove_member
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.erasure import erase_user
+from spacekey.resolvers.accounts.sessions import change_password, sign_in
+from spacekey.resolvers.accounts.users import prove_email, reset_password
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role, remove_member
 from spacekey.resolvers.own_account import own_account, update_account
 from spacekey.resolvers.own_sessions import end_session, own_sessions
-from spacekey.resolvers.sessions import change_password, sign_in
-from spacekey.resolvers.spaces import create_space
-from spacekey.resolvers.users import prove_email, reset_password
-from spacekey.resolvers.workspaces import WorkspaceChanges, create_workspace, update_workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.spaces import create_space
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, create_workspace, update_workspace
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 

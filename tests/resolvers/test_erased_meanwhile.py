@@ -19,23 +19,23 @@ from sqlalchemy.util import await_only
 
 from spacekey.domain.refusal import Conflict, NotFound, Refusal
 from spacekey.domain.secret import Secret
-from spacekey.models.store import POSTGRESQL, Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.caller import MemberCaller, RequestFacts
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.end_token import disable_token, revoke_token
-from spacekey.resolvers.erase_user import Erased, erase_user
-from spacekey.resolvers.members import Invited, add_account, add_member, change_member_role
+from spacekey.models.engine.store import POSTGRESQL, Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller, RequestFacts
+from spacekey.resolvers.accounts.erasure import Erased, erase_user
+from spacekey.resolvers.accounts.sessions import change_password, sign_in, sign_out
+from spacekey.resolvers.accounts.users import prove_email, reset_password
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role
 from spacekey.resolvers.own_account import update_account
 from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.sessions import change_password, sign_in, sign_out
-from spacekey.resolvers.spaces import create_space
-from spacekey.resolvers.users import prove_email, reset_password
-from spacekey.resolvers.workspaces import WorkspaceChanges, create_workspace, update_workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import disable_token, revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.spaces import create_space
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, create_workspace, update_workspace
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 

@@ -8,11 +8,11 @@ import pytest
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.models.engine.store import Store
 from spacekey.resolvers.inactive import Finding, activity_of, checked_days
 from spacekey.resolvers.keep_usage import StoreUsage
-from spacekey.resolvers.list_tokens import token_views
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_views
 from support.world import OPERATOR, make_world
 
 SPAN = timedelta(days=90)

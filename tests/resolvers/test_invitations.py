@@ -14,27 +14,27 @@ from sqlmodel import select
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound, ScopeNotAllowed, TooManyAttempts
-from spacekey.models import workspace_queries
-from spacekey.models.records import InvitationRecord
-from spacekey.models.store import Store
-from spacekey.models.user import Invitation, User
-from spacekey.models.workspace import Member, Workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import InvitationRecord
+from spacekey.models.tables.user import Invitation, User
+from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers import invitations
-from spacekey.resolvers.accept_invitation import Joined, accept_invitation
-from spacekey.resolvers.caller import Caller, MemberCaller, RequestFacts, TokenCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.end_token import delete_token, disable_token, enable_token, revoke_token
+from spacekey.resolvers.access.caller import Caller, MemberCaller, RequestFacts, TokenCaller
+from spacekey.resolvers.accounts.sessions import sign_in
 from spacekey.resolvers.invitations import INVITATION_LIFETIME, withdraw_invitation
-from spacekey.resolvers.list_many import invitation_lists
 from spacekey.resolvers.list_others import member_list
-from spacekey.resolvers.members import Invited, add_account, add_member, change_member_role, remove_member
-from spacekey.resolvers.passwords import COMMAND_LINE, Passwords, Turn
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.sessions import sign_in
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.resolvers.members.invitations import Joined, accept_invitation
+from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role, remove_member
+from spacekey.resolvers.passwords.hashing import COMMAND_LINE, Passwords, Turn
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.lists import invitation_lists
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.patience import together
 from support.snapshot import snapshot
 from support.statements import counting

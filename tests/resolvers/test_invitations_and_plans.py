@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from spacekey.domain.refusal import NotFound
-from spacekey.models.store import Store
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.caller import Caller, TokenCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.members import Invited, add_member
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import Caller, TokenCaller
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from spacekey.schema.build import build_schema
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, make_world

@@ -13,15 +13,15 @@ from sqlmodel import select
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
-from spacekey.models.records import AnyToken
-from spacekey.models.store import POSTGRESQL, Store
-from spacekey.models.usage import UsageReporter
+from spacekey.models.engine.store import POSTGRESQL, Store
+from spacekey.models.tables.records import AnyToken
+from spacekey.models.tables.usage import UsageReporter
 from spacekey.resolvers import keep_usage
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import disable_token
 from spacekey.resolvers.keep_usage import REPORTERS_KEPT, StoreUsage
-from spacekey.resolvers.list_tokens import token_view
 from spacekey.resolvers.token_usage import usage_by_day
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.revoke import disable_token
 from support.world import OPERATOR, World, make_world
 
 CLIENT = ("192.0.2.9", 1)

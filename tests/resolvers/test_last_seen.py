@@ -10,11 +10,11 @@ import pytest
 
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.secret import Secret
-from spacekey.models import user_queries
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.user import UserSession
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries import users as user_queries
+from spacekey.models.tables.user import UserSession
+from spacekey.resolvers.accounts.sessions import IDLE, session_outcome, sign_in, sign_out
 from spacekey.resolvers.last_seen import LastSeen
-from spacekey.resolvers.sessions import IDLE, session_outcome, sign_in, sign_out
 from support.world import FACTS, PASSWORD, World, make_world
 
 LATER = timedelta(minutes=2)

@@ -23,13 +23,15 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import Secret, mint
-from spacekey.models.setting import STALENESS_WAIT
-from spacekey.models.setting_queries import write_setting
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.models.queries.settings import write_setting
+from spacekey.models.tables.setting import STALENESS_WAIT
 from spacekey.resolvers import settle
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.end_token import (
+from spacekey.resolvers.members.members import change_member_role, remove_member
+from spacekey.resolvers.settle import WAITING_BY_ADDRESS_MAX, WAITING_MAX
+from spacekey.resolvers.system import System
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import (
     delete_token,
     disable_token,
     enable_token,
@@ -38,11 +40,9 @@ from spacekey.resolvers.end_token import (
     revoke_token,
     revoke_tokens,
 )
-from spacekey.resolvers.members import change_member_role, remove_member
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.settle import WAITING_BY_ADDRESS_MAX, WAITING_MAX
-from spacekey.resolvers.spaces import delete_space
-from spacekey.resolvers.system import System
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.schema.build import build_schema
 from spacekey.server.cli.app import build_app
 from support.authorization_table import ROOT_FIELDS, On

@@ -12,19 +12,20 @@ from sqlmodel import select
 from spacekey.domain.catalog import OWNER_ROLE, Catalog
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models import audit_queries, workspace_queries
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.workspace import Member, Workspace
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
-from spacekey.resolvers.lost_names import LostName, Renamed, lost_names, rename_held
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.roles import set_role
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.workspace import Member, Workspace
+from spacekey.resolvers.access.entitlements import scopes_of
+from spacekey.resolvers.accounts.renaming import LostName, Renamed, lost_names, rename_held
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.system import System
-from spacekey.resolvers.workspace_facts import scopes_of
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.world import OPERATOR, World, example_catalogs, make_world
 
 NEW = "brand:new"

@@ -8,13 +8,13 @@ import pytest
 
 from spacekey.domain.page import page_request
 from spacekey.domain.refusal import Conflict, NotFound
-from spacekey.models.store import Store
-from spacekey.resolvers.authority import authority_in
-from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.authority import authority_in
 from spacekey.resolvers.list_others import audit_list
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import Invited, add_account, add_member, change_member_role, remove_member
-from spacekey.resolvers.roles import set_role
+from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role, remove_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.workspaces.roles import set_role
 from support.snapshot import snapshot
 from support.world import OPERATOR, make_world
 

@@ -10,10 +10,10 @@ from spacekey.domain.ids import SESSION, id_prefix
 from spacekey.domain.outcome import Valid
 from spacekey.domain.refusal import NotFound
 from spacekey.domain.secret import Secret
-from spacekey.models.store import Store
-from spacekey.resolvers.caller import RequestFacts
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.accounts.sessions import ABSOLUTE, IDLE, session_outcome, sign_in
 from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
-from spacekey.resolvers.sessions import ABSOLUTE, IDLE, session_outcome, sign_in
 from support.world import PASSWORD, World, make_world
 
 

@@ -8,13 +8,7 @@ import threading
 from argon2 import PasswordHasher
 
 from spacekey.domain.errors import Unavailable
-from spacekey.resolvers.passwords import (
-    AT_ONCE,
-    NETWORK_WAITING_MAX,
-    STRANGERS_WAITING_MAX,
-    Passwords,
-    Turn,
-)
+from spacekey.resolvers.passwords.hashing import AT_ONCE, NETWORK_WAITING_MAX, STRANGERS_WAITING_MAX, Passwords, Turn
 from support.server import served
 from support.world import PASSWORD
 

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models.store import Store
-from spacekey.resolvers import passwords
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.common_stems import common_stems
-from spacekey.resolvers.members import Invited, Membership, add_member
-from spacekey.resolvers.password_cover import left_over
-from spacekey.resolvers.passwords import LENGTH_MAX, check_password
-from spacekey.resolvers.sessions import change_password
-from spacekey.resolvers.users import create_user, reset_password
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.sessions import change_password
+from spacekey.resolvers.accounts.users import create_user, reset_password
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, Membership, add_member
+from spacekey.resolvers.passwords import hashing as passwords
+from spacekey.resolvers.passwords.common_words import common_stems
+from spacekey.resolvers.passwords.hashing import LENGTH_MAX, check_password
+from spacekey.resolvers.passwords.strength import left_over
 from support.processes import OWNER_PASSWORD
 from support.world import FACTS, OPERATOR, PASSWORD, make_world
 

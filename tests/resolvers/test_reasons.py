@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from spacekey.domain.refusal import Forbidden, InvalidInput, PlanLimit
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
 from spacekey.resolvers.addresses import ADDRESS_LENGTH_MAX, clean_email
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.delete_workspace import delete_workspace
-from spacekey.resolvers.members import add_member, change_member_role, remove_member
-from spacekey.resolvers.passwords import check_password
+from spacekey.resolvers.members.members import add_member, change_member_role, remove_member
+from spacekey.resolvers.passwords.hashing import check_password
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.delete import delete_workspace
 from support.snapshot import snapshot
 from support.world import OPERATOR, make_world
 

@@ -9,12 +9,12 @@ import pytest
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Reason, Refused
-from spacekey.models import audit_queries
-from spacekey.models.audit import AuditEvent
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.refusal_log import OUTCOMES, RefusalLog
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.tables.audit import AuditEvent
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.audit.refusals import OUTCOMES, RefusalLog
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from support.world import FACTS, OPERATOR, World, make_world
 
 

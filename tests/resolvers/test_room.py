@@ -6,14 +6,14 @@ import pytest
 
 from spacekey.domain.outcome import Valid
 from spacekey.domain.refusal import Conflict
-from spacekey.models import workspace_queries
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.resolvers import room
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.members import Invited, add_account, add_member
-from spacekey.resolvers.sessions import session_outcome, sign_in
-from spacekey.resolvers.spaces import create_space, delete_space
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_account, add_member
+from spacekey.resolvers.workspaces.spaces import create_space, delete_space
+from spacekey.resolvers.workspaces.workspaces import create_workspace
 from support.world import FACTS, OPERATOR, PASSWORD, make_world
 
 

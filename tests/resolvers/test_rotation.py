@@ -11,15 +11,15 @@ import pytest_asyncio
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit
 from spacekey.domain.secret import Secret
-from spacekey.models import token_queries
-from spacekey.models.store import Store
-from spacekey.resolvers.caller import TokenCaller
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.end_token import disable_token, enable_token, revoke_secret, revoke_tokens
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.verify import StoreVerifier
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import tokens as token_queries
+from spacekey.resolvers.access.caller import TokenCaller
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_secret, revoke_tokens
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.databases import lookup_on
 from support.world import FACTS, OPERATOR, World, make_world
 

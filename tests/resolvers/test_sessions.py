@@ -11,20 +11,13 @@ from argon2 import PasswordHasher
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.refusal import InvalidInput, NotFound, SignInFailed, TooManyAttempts
 from spacekey.domain.secret import Secret, mint
-from spacekey.models import user_queries
-from spacekey.models.store import Store
-from spacekey.resolvers.accept_invitation import Joined, accept_invitation
-from spacekey.resolvers.caller import MemberCaller, RequestFacts
-from spacekey.resolvers.members import Invited, add_member
-from spacekey.resolvers.passwords import COMMAND_LINE, Passwords, Turn
-from spacekey.resolvers.sessions import (
-    ABSOLUTE,
-    IDLE,
-    change_password,
-    session_outcome,
-    sign_in,
-    sign_out,
-)
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import users as user_queries
+from spacekey.resolvers.access.caller import MemberCaller, RequestFacts
+from spacekey.resolvers.accounts.sessions import ABSOLUTE, IDLE, change_password, session_outcome, sign_in, sign_out
+from spacekey.resolvers.members.invitations import Joined, accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member
+from spacekey.resolvers.passwords.hashing import COMMAND_LINE, Passwords, Turn
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 ANOTHER = "eleven copper kettles in a row"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from spacekey.domain.refusal import Conflict, InvalidInput
-from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT
-from spacekey.models.setting_queries import read_setting
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import Store
+from spacekey.models.queries.settings import read_setting
+from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_WAIT
 from spacekey.resolvers.staleness import set_staleness
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
 from support.world import OPERATOR, World, make_world
 
 

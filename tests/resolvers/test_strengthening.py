@@ -25,19 +25,19 @@ from spacekey import resolvers
 from spacekey.domain.catalog import Plan
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit, Refusal, ScopeNotAllowed
 from spacekey.domain.unset import UNSET
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.workspace import Member, Workspace
-from spacekey.resolvers import strengthening
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.caller import Caller, MemberCaller, Operator, TokenCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import disable_token, enable_token, revoke_token
-from spacekey.resolvers.members import Invited, add_member, change_member_role
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.workspace import Member, Workspace
+from spacekey.resolvers.access import delegation as strengthening
+from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator, TokenCaller
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member, change_member_role
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.world import FACTS, OPERATOR, World
 from support.world import make_world as plain_world
 

@@ -28,20 +28,20 @@ from spacekey.domain.outcome import Refused, Valid
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.secret import Secret
-from spacekey.models import token_queries
-from spacekey.models.store import Store
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.end_token import delete_token, disable_token, enable_token, revoke_token
-from spacekey.resolvers.list_tokens import TokenSearch, token_list
-from spacekey.resolvers.members import change_member_role
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.spaces import delete_space
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.verify import StoreVerifier
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import tokens as token_queries
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.members.members import change_member_role
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.list import TokenSearch, token_list
+from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.spaces import delete_space
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.databases import lookup_on
 from support.token_model import PRODUCT, ModelPlan, ModelToken, ModelWorkspace
 from support.world import OPERATOR, World, make_world

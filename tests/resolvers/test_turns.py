@@ -13,8 +13,8 @@ from argon2 import PasswordHasher
 from spacekey import resolvers
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.network import network_of
-from spacekey.resolvers.passwords import AT_ONCE, COMMAND_LINE, NETWORK_WAITING_MAX, Passwords, Turn
-from spacekey.resolvers.users import create_user, reset_password
+from spacekey.resolvers.accounts.users import create_user, reset_password
+from spacekey.resolvers.passwords.hashing import AT_ONCE, COMMAND_LINE, NETWORK_WAITING_MAX, Passwords, Turn
 
 ROOT = Path(resolvers.__file__ or "").parent.parent
 FOLDERS = ("resolvers", "schema", "server")

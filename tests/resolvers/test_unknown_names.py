@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.resolvers.validate import clean_grants
+from spacekey.resolvers.validation import clean_grants
 
 ROLES = frozenset({"viewer", "member", "owner"})
 SCOPES = frozenset({"tasks:read", "tasks:write"})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.resolvers.validate import clean_name
+from spacekey.resolvers.validation import clean_name
 
 HIDDEN = [
     *("\u200b", "\u200e", "\ufeff", "\u2060", "\u00ad", "\u3164", "\u034f", "\U000e0041", "\u115f", "\uffa0"),

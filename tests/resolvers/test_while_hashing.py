@@ -9,17 +9,17 @@ import pytest
 from argon2 import PasswordHasher
 
 from spacekey.domain.refusal import InvalidInput, Refusal
-from spacekey.models.store import Store
-from spacekey.resolvers.accept_invitation import accept_invitation
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.erase_user import erase_user
-from spacekey.resolvers.members import Invited, add_member
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.erasure import erase_user
+from spacekey.resolvers.accounts.sessions import change_password, sign_in
+from spacekey.resolvers.accounts.users import create_user, prove_email, reset_password
+from spacekey.resolvers.members.invitations import accept_invitation
+from spacekey.resolvers.members.members import Invited, add_member
 from spacekey.resolvers.own_account import own_account, update_account
 from spacekey.resolvers.own_sessions import end_session, own_sessions
-from spacekey.resolvers.passwords import Passwords, Turn
-from spacekey.resolvers.sessions import change_password, sign_in
-from spacekey.resolvers.users import create_user, prove_email, reset_password
+from spacekey.resolvers.passwords.hashing import Passwords, Turn
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 

@@ -9,12 +9,12 @@ import pytest
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.refusal import Forbidden, InvalidInput, Refusal
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.delete_workspace import delete_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.system import System, WorkspaceCreation
-from spacekey.resolvers.workspaces import creatable_catalogs, create_workspace, create_workspace_for
+from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.workspaces import creatable_catalogs, create_workspace, create_workspace_for
 from spacekey.server.build import workspace_creation
 from spacekey.server.settings import Settings
 from support.world import OPERATOR, example_catalogs, make_world

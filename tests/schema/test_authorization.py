@@ -20,14 +20,14 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
 from spacekey.middleware.graphql.reports import scope_report
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.list_many import invitation_lists
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.roles import set_role
-from spacekey.resolvers.sessions import session_outcome, sign_in
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.workspaces.lists import invitation_lists
+from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.schema.build import build_schema
 from support.authorization_table import (
     NESTED_FIELDS,

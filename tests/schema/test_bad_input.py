@@ -15,13 +15,13 @@ from spacekey.domain.ids import KEY, SPACE, WORKSPACE, new_id
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import mint
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.list_many import invitation_lists
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.lists import invitation_lists
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from spacekey.schema.build import build_schema
 from support.principals import principal_of
 from support.snapshot import snapshot

@@ -11,12 +11,12 @@ import pytest
 
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret
-from spacekey.models import token_queries
-from spacekey.models.store import SQLITE, Store
-from spacekey.resolvers.audit import export_chain
-from spacekey.resolvers.caller import RequestFacts, caller_of
-from spacekey.resolvers.sessions import session_outcome
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries import tokens as token_queries
+from spacekey.resolvers.access.caller import RequestFacts, caller_of
+from spacekey.resolvers.accounts.sessions import session_outcome
+from spacekey.resolvers.audit.log import export_chain
+from spacekey.resolvers.tokens.verify import StoreVerifier
 from spacekey.schema.build import build_schema
 from spacekey.schema.context import context_of
 from support.databases import lookup_on

@@ -31,20 +31,15 @@ from sqlalchemy import event
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
-from spacekey.models.row import Row
-from spacekey.models.store import Store
-from spacekey.models.user import User
-from spacekey.models.workspace import Member, Workspace
-from spacekey.resolvers.caller import MemberCaller
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.base import Row
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Member, Workspace
+from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.schema.build import build_schema
 from spacekey.schema.context import context_of
-from spacekey.schema.costs import SCALARS_PER_COST, CostModel, Measure, Size, at_most, catalog_sizes
-from spacekey.schema.operation_limits import (
-    COST_MAX,
-    INTROSPECTION_MAX,
-    INTROSPECTION_PER_COST,
-    INTROSPECTIONS_MAX,
-)
+from spacekey.schema.limits.costs import SCALARS_PER_COST, CostModel, Measure, Size, at_most, catalog_sizes
+from spacekey.schema.limits.operations import COST_MAX, INTROSPECTION_MAX, INTROSPECTION_PER_COST, INTROSPECTIONS_MAX
 from support import rows
 from support.principals import principal_of
 from support.world import FACTS, Jar, World, example_catalogs, make_world

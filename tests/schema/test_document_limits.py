@@ -13,9 +13,11 @@ import pytest
 import pytest_asyncio
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, get_introspection_query, parse
 
-from spacekey.models.store import Store
-from spacekey.schema import build, document_limits, documents, needs, validation
-from spacekey.schema.document_limits import (
+from spacekey.models.engine.store import Store
+from spacekey.schema import build, documents, validation
+from spacekey.schema import required_scopes as needs
+from spacekey.schema.limits import documents as document_limits
+from spacekey.schema.limits.documents import (
     DIGITS_MAX,
     DIRECTIVES_MAX,
     DOCUMENT_LENGTH_MAX,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.reading import Reading
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.models.engine.reading import Reading
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.schema.build import build_schema
 from support.principals import principal_of
 from support.world import OPERATOR, World, make_world

@@ -23,18 +23,18 @@ from spacekey.domain.ids import USER, WORKSPACE, member_id, new_id
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.list_many import invitation_lists
-from spacekey.resolvers.members import add_member
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.schema.build import PUBLIC, Mutation, build_schema
-from spacekey.schema.member_types import Member
 from spacekey.schema.query import Query
 from spacekey.schema.scalars import DATE_TIME
 from spacekey.schema.space_types import Space
-from spacekey.schema.token_types import Token
+from spacekey.schema.types.members import Member
+from spacekey.schema.types.objects import Token
 from spacekey.schema.workspace_types import Workspace as WorkspaceType
 from support.authorization_table import OPERATIONS, On
 from support.principals import principal_of

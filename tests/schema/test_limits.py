@@ -8,11 +8,11 @@ from graphql import get_introspection_query
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
 from spacekey.schema.build import DOCUMENTS_CACHED, build_schema
-from spacekey.schema.document_limits import TOKENS_MAX
 from spacekey.schema.documents import DocumentSteps
-from spacekey.schema.operation_limits import ALIASES_MAX, DEPTH_MAX
+from spacekey.schema.limits.documents import TOKENS_MAX
+from spacekey.schema.limits.operations import ALIASES_MAX, DEPTH_MAX
 from support.principals import principal_of
 from support.statements import counting
 from support.world import World, make_world

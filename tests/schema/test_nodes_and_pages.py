@@ -7,9 +7,9 @@ from typing import Any
 import pytest_asyncio
 
 from spacekey.domain.principal import Kind, Principal
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.create_token import NewToken, create_token
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.schema.build import build_schema
 from support.principals import principal_of
 from support.world import OPERATOR, World, make_world

@@ -1,6 +1,6 @@
 """The printed schema is the one that is served."""
 
-from spacekey.schema.printed import COMMAND, SCHEMA_FILE, printed_schema
+from spacekey.schema.export import COMMAND, SCHEMA_FILE, printed_schema
 
 
 def test_the_printed_schema_is_up_to_date() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
 from spacekey.schema.build import build_schema
 from support.world import make_world
 

@@ -13,9 +13,9 @@ from starlette.routing import Route
 from spacekey.domain.catalog import expand
 from spacekey.domain.ids import KEY, WORKSPACE, new_id
 from spacekey.domain.principal import Kind
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.roles import set_role
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.roles import set_role
 from support.server import Served, bearer, served
 from support.world import OPERATOR, example_catalogs
 

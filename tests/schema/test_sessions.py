@@ -6,8 +6,8 @@ from typing import Any
 
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret
-from spacekey.models.store import Store
-from spacekey.resolvers.sessions import session_outcome, sign_in
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.schema.build import build_schema
 from support.world import FACTS, PASSWORD, Jar, World, make_world
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from spacekey.domain.principal import Principal
-from spacekey.models.store import Store
-from spacekey.models.workspace import Workspace
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.spaces import create_space
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.workspaces.spaces import create_space
 from spacekey.schema.build import build_schema
 from support.principals import principal_of
 from support.statements import counting

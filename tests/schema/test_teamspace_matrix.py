@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from spacekey.domain.refusal import Forbidden
-from spacekey.models.store import Store
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import delete_token, disable_token, enable_token
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.update_token import TokenChanges, update_token
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from support.world import OPERATOR, World, make_world
 
 ACTIONS = ("view", "create", "edit", "disable", "enable", "delete", "rotate")

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from spacekey.models.store import SQLITE
-from spacekey.server.session_cookie import COOKIE
+from spacekey.models.engine.store import SQLITE
+from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, Served, bearer, served
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spacekey.domain.principal import Limit
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served
 

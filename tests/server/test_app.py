@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.models import audit_queries, migrate
-from spacekey.models.schema_version import SchemaState
-from spacekey.models.store import POSTGRESQL, SQLITE, Store
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
+from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.schema_version import SchemaState
+from spacekey.models.queries import audit as audit_queries
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.app import build_app
 from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings

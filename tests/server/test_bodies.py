@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
 from support.server import bearer, served
 
 JSON = "application/json"

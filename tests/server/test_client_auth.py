@@ -11,8 +11,8 @@ import httpx
 import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from spacekey.models.store import SQLITE
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import SQLITE
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, Served, bearer, changed, served

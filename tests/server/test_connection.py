@@ -24,15 +24,15 @@ from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.server.connection import (
+from spacekey.server.http.middleware import RequestLog
+from spacekey.server.metrics import Metrics
+from spacekey.server.serving.connection import (
     DISCARDED_BYTES_MAX,
     HEADER_BYTES_MAX,
     ConnectionLimits,
     Connections,
     connection_limits,
 )
-from spacekey.server.metrics import Metrics
-from spacekey.server.request_log import RequestLog
 from spacekey.server.settings import Settings
 from support.running_app import running, running_on_unix
 from support.waiting import until
@@ -395,7 +395,7 @@ def read_answer(connection: socket.socket) -> None:
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_stopping_server_answers_requests_that_are_on_their_way(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over a connection that was answered before, and over one that has sent nothing yet; then each is closed."""
-    monkeypatch.setattr("spacekey.server.connection.DRAIN_SECONDS", LONG)
+    monkeypatch.setattr("spacekey.server.serving.connection.DRAIN_SECONDS", LONG)
     made = World()
     connections = made.connections()
     with ExitStack() as server, ThreadPoolExecutor(1) as beside:
@@ -415,7 +415,7 @@ def test_a_stopping_server_answers_requests_that_are_on_their_way(loop: str, mon
 
 
 def test_a_stopping_server_closes_a_connection_over_which_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spacekey.server.connection.DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr("spacekey.server.serving.connection.DRAIN_SECONDS", 0.1)
     made = World()
     with ExitStack() as server:
         made.url = server.enter_context(running(made.app(), connections=made.connections()))

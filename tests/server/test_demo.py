@@ -10,14 +10,14 @@ import pytest
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
-from spacekey.models.store import Store
-from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.audit_check import verify_chains
-from spacekey.resolvers.caller import RequestFacts
-from spacekey.resolvers.passwords import Passwords
-from spacekey.resolvers.sessions import sign_in
-from spacekey.resolvers.spaces import delete_space
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.accounts.sessions import sign_in
+from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
+from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.server.demo import Demo, make_demo
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, example_catalogs
 

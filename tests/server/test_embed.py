@@ -22,7 +22,7 @@ from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.list_others import audit_list
-from spacekey.resolvers.list_tokens import token_view
+from spacekey.resolvers.tokens.list import token_view
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.asgi_calls import http_scope

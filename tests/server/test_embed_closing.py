@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import Secret
-from spacekey.models.store import POSTGRESQL
+from spacekey.models.engine.store import POSTGRESQL
 from spacekey.server import embed
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs

@@ -13,7 +13,7 @@ from graphql import get_introspection_query
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.middleware.limits import MemoryLimiter
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
 from spacekey.server.limits import CallerBudget
 from spacekey.server.settings import COST_PER_MINUTE_MIN, Settings
 from support.server import ORIGIN, Served, bearer, served

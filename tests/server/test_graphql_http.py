@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spacekey.models.store import SQLITE
-from spacekey.server.session_cookie import COOKIE
+from spacekey.models.engine.store import SQLITE
+from spacekey.server.http.session_cookie import COOKIE
 from support.server import bearer, served
 from support.world import PASSWORD
 

@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from spacekey.models import audit_queries
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
+from spacekey.models.queries import audit as audit_queries
 from spacekey.server.app import PeerAddress
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served

@@ -16,14 +16,14 @@ from sqlalchemy import text
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import mint
-from spacekey.resolvers.caller import RequestFacts
-from spacekey.resolvers.end_token import revoke_token
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.update_token import TokenChanges, update_token
-from spacekey.resolvers.verify import AT_ONCE_MAX
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.tokens.verify import AT_ONCE_MAX
+from spacekey.server.http.request_models import INTROSPECTED_MAX as TOKENS_MAX
 from spacekey.server.introspect_batch import BATCH_BYTES_MAX
 from spacekey.server.introspectors import new_introspector
-from spacekey.server.request_models import INTROSPECTED_MAX as TOKENS_MAX
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, changed, served
 from support.statements import counting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served

@@ -13,7 +13,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.secret import Secret
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from spacekey.server.build import build_parts
 from spacekey.server.introspectors import Introspector, new_introspector, read_introspectors
 from spacekey.server.settings import Settings

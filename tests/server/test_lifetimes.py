@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spacekey.models.store import SQLITE
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
+from spacekey.models.engine.store import SQLITE
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.server import Served, bearer, served
 from support.world import OPERATOR
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import strawberry
 
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
+from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.logs import KINDS_MAX, JsonLines, OncePerSecond, configure_logging, redacted
-from spacekey.server.session_cookie import COOKIE
 from support.server import bearer, changed, served
 from support.world import PASSWORD
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 
 from spacekey.domain.ids import KEY, new_id
-from spacekey.server.client_auth import OAUTH_PATHS
+from spacekey.server.http.client_auth import OAUTH_PATHS
 from support.server import Served, served
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")

@@ -10,9 +10,9 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret
 from spacekey.middleware.observability.metrics import AppMetrics
-from spacekey.models.setting import MAX_STALENESS, Setting
-from spacekey.models.store import SQLITE
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import SQLITE
+from spacekey.models.tables.setting import MAX_STALENESS, Setting
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.embed import store_verifier
 from support.server import Served, bearer, served
 from support.world import EXAMPLES, OPERATOR
@@ -100,7 +100,7 @@ async def test_a_read_that_fails_is_unanswered(database_url: str, monkeypatch: p
         async def gone(_self: object, _digest: bytes) -> None:
             raise Unavailable("gone")
 
-        monkeypatch.setattr("spacekey.models.sqlite_lookup.SqliteLookup.by_digest", gone)
+        monkeypatch.setattr("spacekey.models.lookup.sqlite.SqliteLookup.by_digest", gone)
         assert (await server.client.get(SELF, headers=bearer(secret))).status_code == 503
         found = await shown(server)
         assert found["spacekey_reads_unanswered_total"] == found["spacekey_read_seconds_count"] == 1

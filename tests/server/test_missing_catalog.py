@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from spacekey.domain.secret import mint
-from spacekey.models.store import Store
-from spacekey.resolvers.members import add_member
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.members.members import add_member
 from spacekey.server.app import build_app
 from spacekey.server.build import build_parts
 from spacekey.server.settings import Settings

@@ -16,7 +16,7 @@ from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import Unset
 from spacekey.schema.scalars import DATE_TIME
 from spacekey.server.cli.expiry import read_expiry
-from spacekey.server.moments import read_moment, written
+from spacekey.server.timestamps import read_moment, written
 
 GOOD = [
     ("2026-06-01T12:00:00Z", datetime(2026, 6, 1, 12, tzinfo=UTC)),

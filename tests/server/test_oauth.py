@@ -12,9 +12,9 @@ from spacekey.domain.outcome import Refused, Valid
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models import usage_queries
-from spacekey.models.store import SQLITE
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import SQLITE
+from spacekey.models.queries import usage as usage_queries
+from spacekey.resolvers.tokens.revoke import revoke_token
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, changed, served
 from support.world import OPERATOR
 

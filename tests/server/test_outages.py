@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.models.reading import Reading
-from spacekey.models.store import SQLITE, Store, answering
-from spacekey.resolvers.audit_check import verify_chains
+from spacekey.models.engine.reading import Reading
+from spacekey.models.engine.store import SQLITE, Store, answering
+from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served

@@ -21,7 +21,7 @@ from spacekey.domain.refusal import (
     TooManyAttempts,
 )
 from spacekey.server.body import BadBody
-from spacekey.server.refusals import response_to
+from spacekey.server.http.errors import response_to
 
 TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]] = [
     (NotFound("token"), 404, "not_found", {"what": "token"}),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET
-from spacekey.server.request_models import (
+from spacekey.server.http.request_models import (
     ChangeApiKey,
     CreateApiKey,
     IntrospectionBatch,
@@ -20,7 +20,7 @@ from spacekey.server.request_models import (
     Usage,
     Waiting,
 )
-from spacekey.server.requests import NAMED_LENGTH_MAX, RequestModel, validated
+from spacekey.server.http.requests import NAMED_LENGTH_MAX, RequestModel, validated
 
 AT = "2026-06-01T11:30:00Z"
 STRINGS = "Must be a list of at most 100 strings."

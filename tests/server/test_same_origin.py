@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from spacekey.models.store import SQLITE
+from spacekey.models.engine.store import SQLITE
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, Served, bearer, served
 

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.models.store import POSTGRESQL
+from spacekey.models.engine.store import POSTGRESQL
 from spacekey.server.build import build_system
-from spacekey.server.serve import address_of, listening_socket
+from spacekey.server.serving.serve import address_of, listening_socket
 from spacekey.server.settings import Settings
 from support.server import on_a_socket
 
@@ -77,7 +77,7 @@ def test_a_socket_on_every_address_is_shown_as_localhost() -> None:
 
 @pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
 def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_database_url: str) -> None:
-    code = "from spacekey.server.serve import serve; from spacekey.server.settings import Settings; import os\n"
+    code = "from spacekey.server.serving.serve import serve; from spacekey.server.settings import Settings; import os\n"
     code += "from spacekey.domain.errors import ConfigurationError\n"
     code += "try: serve(Settings.from_environ(os.environ))\nexcept ConfigurationError as error: print(error)"
     environ = os.environ | {"SPACEKEY_DATABASE_URL": bare_database_url, "SPACEKEY_PORT": "0"}

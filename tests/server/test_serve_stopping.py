@@ -13,10 +13,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from spacekey.models.store import POSTGRESQL, Store
-from spacekey.resolvers.list_tokens import token_view
+from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, set_staleness
-from spacekey.server import serve
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.server.serving import serve
 from support.server import bearer, served
 from support.world import OPERATOR, make_world
 

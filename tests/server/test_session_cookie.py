@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from spacekey.domain.refusal import NotFound
-from spacekey.models.token import Token
-from spacekey.resolvers.authority import authority_in
-from spacekey.resolvers.caller import TokenCaller
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.members import Invited, add_member
-from spacekey.resolvers.workspaces import WorkspaceChanges, update_workspace
-from spacekey.server.session_cookie import COOKIE
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.authority import authority_in
+from spacekey.resolvers.access.caller import TokenCaller
+from spacekey.resolvers.members.members import Invited, add_member
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
+from spacekey.server.http.session_cookie import COOKIE
 from support.server import Served, served
 from support.world import FACTS, OPERATOR, PASSWORD
 

@@ -15,9 +15,9 @@ import pytest
 from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused
 from spacekey.domain.secret import Secret
 from spacekey.middleware.limits.flood import Flooded
-from spacekey.resolvers import sessions
-from spacekey.server import session_cookie
-from spacekey.server.session_cookie import COOKIE
+from spacekey.resolvers.accounts import sessions
+from spacekey.server.http import session_cookie
+from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.session_flood import SessionFlood
 from support.server import Served, served
 

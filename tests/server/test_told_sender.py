@@ -11,9 +11,9 @@ from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import mint
 from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models.audit import AuditEvent
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.tables.audit import AuditEvent
 from spacekey.resolvers.list_others import audit_list
+from spacekey.resolvers.tokens.revoke import revoke_token
 from support.asgi_calls import http_scope
 from support.server import ORIGIN, Served, bearer, served
 from support.world import OPERATOR

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from spacekey.models import usage_queries
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import usage as usage_queries
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 from support import forking

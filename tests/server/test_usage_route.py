@@ -10,10 +10,10 @@ import pytest
 from sqlmodel import select
 
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models import usage_queries
-from spacekey.models.usage import UsageReporter
-from spacekey.resolvers import report_usage
-from spacekey.resolvers.list_tokens import token_view
+from spacekey.models.queries import usage as usage_queries
+from spacekey.models.tables.usage import UsageReporter
+from spacekey.resolvers.tokens import usage as report_usage
+from spacekey.resolvers.tokens.list import token_view
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
 from support.world import OPERATOR, StoppedClock
 

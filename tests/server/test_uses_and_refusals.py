@@ -23,13 +23,13 @@ from spacekey.domain.verifier import Verifier
 from spacekey.middleware import BrandChain, TokenMiddleware, requires
 from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models import usage_queries
-from spacekey.models.records import AuditRecord
-from spacekey.resolvers.caller import TokenCaller
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.queries import usage as usage_queries
+from spacekey.models.tables.records import AuditRecord
+from spacekey.resolvers.access.caller import TokenCaller
 from spacekey.resolvers.list_others import audit_list
-from spacekey.resolvers.list_tokens import token_view
-from spacekey.resolvers.rotate_token import rotate_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.server.embed import store_verifier
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings, packaged_catalogs

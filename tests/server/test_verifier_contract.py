@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from spacekey.models.store import Store
+from spacekey.models.engine.store import Store
 from support.stored_verifiers import CATALOG, STORED_BENCHES, OverStore
 from support.verifier_contract import VerifierContract, Workbench
 

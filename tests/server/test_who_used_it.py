@@ -13,7 +13,7 @@ import pytest_asyncio
 from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect, WebSocketUpgradeError
 
 from spacekey.domain.secret import Secret
-from spacekey.models.store import POSTGRESQL, SQLITE
+from spacekey.models.engine.store import POSTGRESQL, SQLITE
 from spacekey.server.settings import Settings
 from support.databases import postgres_database, sqlite_database
 from support.refused_uses import ANSWER_SECONDS_MAX, Place, place_of

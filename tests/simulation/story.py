@@ -17,7 +17,7 @@ from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.verifiers.remote import reading_of
 from spacekey.resolvers.system import System
-from spacekey.server.oauth import described
+from spacekey.server.http.oauth import described
 from support.world import OPERATOR, example_catalogs
 
 from .house import House

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from spacekey.models.lookup import TokenFacts
-from spacekey.models.setting import MAX_STALENESS
+from spacekey.models.lookup.facts import TokenFacts
+from spacekey.models.tables.setting import MAX_STALENESS
 
 from .virtual_machines import NOON, Machines, Process
 
@@ -237,7 +237,7 @@ class VirtualLookup:
         self.two_statements = False
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
-        """See :class:`spacekey.models.lookup.TokenLookup`."""
+        """See :class:`spacekey.models.lookup.facts.TokenLookup`."""
         name = self._names[digest]
         facts: TokenFacts | None = await self._process.ask(
             lambda: self._database.facts(name, lag=self.lag), broken=self._failure
@@ -248,7 +248,7 @@ class VirtualLookup:
         return facts
 
     async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
-        """See :class:`spacekey.models.lookup.TokenLookup`."""
+        """See :class:`spacekey.models.lookup.facts.TokenLookup`."""
         found = {digest: await self.by_digest(digest) for digest in digests}
         return {digest: facts for digest, facts in found.items() if facts is not None}
 

@@ -9,19 +9,20 @@ from argon2 import PasswordHasher
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.outcome import Reason, Refused
-from spacekey.models import token_queries, usage_queries
-from spacekey.models.token import Token
-from spacekey.resolvers.caller import RequestFacts
-from spacekey.resolvers.create_token import Issued, NewToken, create_token
-from spacekey.resolvers.end_token import disable_token, revoke_token
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.passwords import Passwords
-from spacekey.resolvers.refusal_log import RefusalLog
-from spacekey.resolvers.rotate_token import rotate_token
-from spacekey.resolvers.spaces import create_space
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import usage as usage_queries
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.accounts.users import create_user
+from spacekey.resolvers.audit.refusals import RefusalLog
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
-from spacekey.resolvers.users import create_user
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.revoke import disable_token, revoke_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.workspaces.spaces import create_space
+from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system
 from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spacekey.models.lookup import TokenLookup
-from spacekey.models.migrate import upgrade
-from spacekey.models.postgres_lookup import PostgresLookup
-from spacekey.models.sqlite_lookup import SqliteLookup
-from spacekey.models.store import SQLITE, Store
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.lookup.facts import TokenLookup
+from spacekey.models.lookup.postgres import PostgresLookup
+from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.migrations.run import upgrade
 
 from .postgres import PostgresServer, in_a_thread
 

@@ -14,8 +14,8 @@ import httpx
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
-from spacekey.server.openapi import document
-from spacekey.server.routes import OPERATIONS
+from spacekey.server.http.openapi import document
+from spacekey.server.http.routes import OPERATIONS
 
 Json = dict[str, Any]
 UNKNOWN_ADDRESS = (404, 405)

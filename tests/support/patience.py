@@ -10,7 +10,8 @@ from typing import TypeVar
 import pytest
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models import postgres_engine, store
+from spacekey.models.engine import postgres as postgres_engine
+from spacekey.models.engine import store
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from spacekey.server.session_cookie import COOKIE
+from spacekey.server.http.session_cookie import COOKIE
 
 TOKEN = """id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt
 createdBy { kind actorId name unproven } expiresAt disabledAt revokedAt revokedReason lastUsedAt

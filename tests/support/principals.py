@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Principal
-from spacekey.resolvers.caller import MemberCaller
-from spacekey.resolvers.sessions import session_outcome, sign_in
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 
 from .world import FACTS, PASSWORD, World
 

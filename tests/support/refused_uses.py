@@ -25,9 +25,9 @@ from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, optional, requires
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.end_token import revoke_token
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.server import bearer

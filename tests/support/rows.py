@@ -7,11 +7,11 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spacekey.models.audit import AuditEvent
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.user import User
-from spacekey.models.workspace import Space, Workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.audit import AuditEvent
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Space, Workspace
 
 NOW = datetime(2026, 5, 4, 12, 30, 15, 123456, tzinfo=UTC)
 _numbers = itertools.count(1)

@@ -13,8 +13,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from spacekey.server.connection import Connections, ServerConfig
-from spacekey.server.serve import address_of, listening_socket
+from spacekey.server.serving.connection import Connections, ServerConfig
+from spacekey.server.serving.serve import address_of, listening_socket
 
 START_SECONDS_MAX = 120.0
 UNFINISHED = "ASGI callable returned without completing handshake."

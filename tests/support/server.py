@@ -14,14 +14,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from spacekey.domain.secret import Secret
-from spacekey.models.store import Store
-from spacekey.resolvers.create_token import NewToken, create_token
-from spacekey.resolvers.sessions import sign_in
+from spacekey.models.engine.store import Store
+from spacekey.resolvers.accounts.sessions import sign_in
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.app import build_app
 from spacekey.server.build import build_parts, default_staleness
-from spacekey.server.parts import Parts
-from spacekey.server.serve import address_of, listening_socket, server_config
-from spacekey.server.session_cookie import COOKIE
+from spacekey.server.context import Parts
+from spacekey.server.http.session_cookie import COOKIE
+from spacekey.server.serving.serve import address_of, listening_socket, server_config
 from spacekey.server.settings import Settings
 
 from .openapi import check_answer

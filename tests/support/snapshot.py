@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from spacekey.models.store import Store
-from spacekey.models.tables import metadata
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.registry import metadata
 
 
 async def snapshot(store: Store) -> dict[str, list[str]]:

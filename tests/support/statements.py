@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import event
 
-from spacekey.models.postgres_reads import PostgresReader
-from spacekey.models.reading import Reader, ResultRow
-from spacekey.models.sqlite_reads import SqliteReader
-from spacekey.models.store import Store
+from spacekey.models.engine.postgres_reads import PostgresReader
+from spacekey.models.engine.reading import Reader, ResultRow
+from spacekey.models.engine.sqlite_reads import SqliteReader
+from spacekey.models.engine.store import Store
 from spacekey.models.values import Values
 
 

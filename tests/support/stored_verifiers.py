@@ -20,12 +20,12 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.models.lookup import TokenFacts, TokenLookup
-from spacekey.models.setting import MAX_STALENESS, STALENESS_WAIT, Setting
-from spacekey.models.store import Store
-from spacekey.models.token import Token
-from spacekey.models.workspace import Space, Workspace
-from spacekey.resolvers.verify import StoreVerifier
+from spacekey.models.engine.store import Store
+from spacekey.models.lookup.facts import TokenFacts, TokenLookup
+from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_WAIT, Setting
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.workspace import Space, Workspace
+from spacekey.resolvers.tokens.verify import StoreVerifier
 from spacekey.server.build import build_verifier
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.introspectors import new_introspector

@@ -17,19 +17,19 @@ from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
-from spacekey.models.store import Store
-from spacekey.models.user import User
-from spacekey.models.workspace import Space, Workspace
+from spacekey.models.engine.store import Store
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Space, Workspace
+from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator, RequestFacts, caller_of
+from spacekey.resolvers.accounts.sessions import SignedIn
+from spacekey.resolvers.accounts.users import create_user
 from spacekey.resolvers.addresses import shown_account
-from spacekey.resolvers.attempts import Attempts
-from spacekey.resolvers.caller import Caller, MemberCaller, Operator, RequestFacts, caller_of
-from spacekey.resolvers.members import add_member
-from spacekey.resolvers.passwords import Passwords
-from spacekey.resolvers.sessions import SignedIn
-from spacekey.resolvers.spaces import create_space
+from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System, WorkspaceCreation
-from spacekey.resolvers.users import create_user
-from spacekey.resolvers.workspaces import create_workspace
+from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.workspaces.spaces import create_space
+from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.schema.context import context_of
 
 PASSWORD = "seven wooden boats at noon"

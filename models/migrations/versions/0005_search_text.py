@@ -46,5 +46,5 @@ def downgrade() -> None:
 
 
 def folded(text: str) -> str:
-    """As :func:`spacekey.models.search.folded` was when this was written."""
+    """As :func:`spacekey.models.tables.search.folded` was when this was written."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text.strip()).casefold())

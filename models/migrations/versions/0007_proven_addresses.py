@@ -205,8 +205,8 @@ def _new_invitations() -> sa.Table:
 def _rebuild_users() -> None:
     """SQLite changes no constraint of a table: make another one and give it the old name.
 
-    Foreign keys are off while a migration runs there (see ``spacekey.models.migrate``), so the rows that point at
-    the old table point at the new one afterwards.
+    Foreign keys are off while a migration runs there (see ``spacekey.models.migrations.run``), so the rows that point
+    at the old table point at the new one afterwards.
     """
     op.create_table(
         "spacekey_users_new",

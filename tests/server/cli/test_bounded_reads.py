@@ -18,9 +18,9 @@ from sqlalchemy.engine import Engine
 from typer.main import get_command
 
 from spacekey.domain.page import PAGE_SIZE_MAX
-from spacekey.models.store import SQLITE, Store
-from spacekey.models.user import User
-from spacekey.models.workspace import Member
+from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Member
 from spacekey.server.cli.app import build_app
 from support.cli import Cli
 from support.openapi import api_document

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from spacekey.domain.clock import utc_now
 from spacekey.domain.refusal import Conflict, InvalidInput, Refusal
-from spacekey.models import workspace_queries
-from spacekey.models.store import Store
-from spacekey.resolvers.caller import Caller, MemberCaller, Operator
-from spacekey.resolvers.workspaces import (
+from spacekey.models.engine.store import Store
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator
+from spacekey.resolvers.workspaces.workspaces import (
     RESERVED_SLUGS,
     SLUG_REST,
     WorkspaceChanges,

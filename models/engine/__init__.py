@@ -1,0 +1,1 @@
+"""The database: its address, its connections, and one word for "it cannot answer"."""

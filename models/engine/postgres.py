@@ -1,0 +1,106 @@
+"""PostgreSQL behind SQLAlchemy: every wait has its bound, and so has the goodbye to a server that hangs.
+
+Nothing is asked of a server at the start of a connection that PgBouncer would not let through, and nothing is left on
+one that PgBouncer may give to another client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, Connection, NullPool, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from spacekey.domain.errors import Unavailable
+from spacekey.models.database_url import PostgresTarget, postgres_target
+
+STATEMENT_SECONDS = 4.0
+CLOSE_SECONDS = 0.25
+
+STANDBY = (
+    "PostgreSQL answers, and is a standby, which lags and cannot be written to; name the primary in "
+    "SPACEKEY_DATABASE_URL, or all hosts and target_session_attrs=primary"
+)
+_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', '{milliseconds}ms', {local}), pg_is_in_recovery()"
+
+
+class PromptConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types of its own
+    """A connection that is given up soon: SQLAlchemy would wait two seconds for a goodbye from a server that hangs.
+
+    The quarter of a second is for the request to end what still runs there, and with it to let go of its locks.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own signature
+        """See :meth:`asyncpg.Connection.close`."""
+        await super().close(timeout=CLOSE_SECONDS if timeout is None else min(timeout, CLOSE_SECONDS))
+
+
+class TransactionConnection(PromptConnection):
+    """A connection whose server may be another one after each transaction."""
+
+    async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
+        """See :meth:`asyncpg.Connection.set_type_codec`; what it asks the server must meet one and the same."""
+        async with self.transaction():
+            await super().set_type_codec(*arguments, **named)
+
+
+def postgres_engine(url: URL, *, busy_seconds: float, pool_size: int, pool_wait_seconds: float) -> AsyncEngine:
+    """An engine on the primary; each wait, for a lock, a connection or an answer, has its bound."""
+    return _engine(
+        postgres_target(url),
+        url,
+        busy_seconds,
+        {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_wait_seconds, "pool_pre_ping": True},
+        statement_seconds=STATEMENT_SECONDS,
+    )
+
+
+def migration_engine(url: URL, *, busy_seconds: float) -> AsyncEngine:
+    """An engine for one connection whose statements may take as long as they need."""
+    return _engine(postgres_target(url), url, busy_seconds, {"poolclass": NullPool}, statement_seconds=None)
+
+
+def _engine(
+    target: PostgresTarget, url: URL, busy_seconds: float, pool: dict[str, Any], *, statement_seconds: float | None
+) -> AsyncEngine:
+    milliseconds = f"{busy_seconds * 1000:.0f}"
+
+    async def connect(**_: Any) -> asyncpg.Connection:
+        kind = TransactionConnection if target.by_transaction else PromptConnection
+        connection = await target.connect(connection_class=kind, command_timeout=statement_seconds)
+        try:
+            if not target.by_transaction:
+                row = await connection.fetchrow(_LOCK_TIMEOUT.format(milliseconds=milliseconds, local="false"))
+                refuse_standby(row[1])
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    engine = create_async_engine(
+        # The URL is read once, by us; SQLAlchemy would hand on what it does not know.
+        url.set(query={}),
+        hide_parameters=True,  # a traceback must not show what was bound
+        async_creator=connect,
+        connect_args=_BY_TRANSACTION if target.by_transaction else {},
+        **pool,
+    )
+    if target.by_transaction:
+
+        def begin(connection: Connection) -> None:
+            row = connection.exec_driver_sql(_LOCK_TIMEOUT.format(milliseconds=milliseconds, local="true")).one()
+            refuse_standby(row[1])
+
+        event.listen(engine.sync_engine, "begin", begin)
+    return engine
+
+
+_BY_TRANSACTION = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+"""Statements without names: parsed and run in one transaction, they need none and leave nothing on the server."""
+
+
+def refuse_standby(in_recovery: bool) -> None:
+    """:raises Unavailable: the server is a standby."""
+    if in_recovery:
+        raise Unavailable(STANDBY)

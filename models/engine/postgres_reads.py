@@ -1,0 +1,124 @@
+"""Reading on PostgreSQL: a few connections of the driver's, without a round trip that asks for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+import asyncpg
+
+from spacekey.models.columns import POSTGRESQL
+from spacekey.models.database_url import PostgresTarget
+from spacekey.models.values import Values
+
+from .outage import BARE, is_bad_input
+from .postgres import PromptConnection, refuse_standby
+from .reading import Reader, Reading, ResultRow
+
+T = TypeVar("T")
+
+_STANDBY = "SELECT pg_is_in_recovery()"
+
+
+class PostgresReader(Reader):
+    """A connection to the primary."""
+
+    dialect = POSTGRESQL
+
+    def __init__(self, connection: asyncpg.Connection, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+
+    async def rows(self, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
+        """See :meth:`Reader.rows`."""
+        given = () if values is None else values.given
+        found: Sequence[ResultRow] = await self._connection.fetch(statement, *given, timeout=self._seconds)
+        return found
+
+
+class PostgresReads:
+    """Connections, opened when they are needed; the one used last is used next.
+
+    A statement of its own is a transaction of its own: nothing is begun and ended around it. Whatever fails or is
+    cancelled is dropped.
+
+    :param target: how to connect to the primary.
+    :param pool_size: how many functions read at once; more wait.
+    :param wait_seconds: how long they wait for a connection.
+    :param statement_seconds: how long a statement may take.
+    """
+
+    def __init__(
+        self, target: PostgresTarget, *, pool_size: int, wait_seconds: float, statement_seconds: float
+    ) -> None:
+        self._target = target
+        self._statement_seconds = statement_seconds
+        self._wait_seconds = wait_seconds
+        self._places = asyncio.Semaphore(pool_size)
+        self._idle: list[asyncpg.Connection] = []
+
+    async def run(self, function: Reading[T]) -> T:
+        """Run a function of queries.
+
+        :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: the database does
+            not answer, or refuses a value.
+        :raises Unavailable: the server is a standby.
+        """
+        async with asyncio.timeout(self._wait_seconds):
+            await self._places.acquire()
+        try:
+            return await self._run(function)
+        finally:
+            self._places.release()
+
+    async def aclose(self) -> None:
+        """Close the connections that are not in use. A later read opens others."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            try:
+                await connection.close()
+            except (*BARE, OSError):
+                connection.terminate()
+
+    async def _run(self, function: Reading[T]) -> T:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_closed():
+                continue
+            try:
+                return await self._run_on(connection, function)
+            except (*BARE, ConnectionError) as error:
+                if is_bad_input(error):
+                    raise
+                # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
+        return await self._run_on(await self._connect(), function)
+
+    async def _run_on(self, connection: asyncpg.Connection, function: Reading[T]) -> T:
+        try:
+            return await self._read(connection, function)
+        except (*BARE, OSError, asyncio.CancelledError) as error:
+            if not is_bad_input(error):
+                connection.terminate()
+            raise
+        finally:
+            if not connection.is_closed():
+                self._idle.append(connection)
+
+    async def _read(self, connection: asyncpg.Connection, function: Reading[T]) -> T:
+        if not self._target.by_transaction:
+            return await function(PostgresReader(connection, self._statement_seconds))
+        async with connection.transaction():
+            # The pooler may have led this transaction to another server than the one before.
+            refuse_standby(await connection.fetchval(_STANDBY))
+            return await function(PostgresReader(connection, self._statement_seconds))
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await self._target.connect(seconds=self._wait_seconds, connection_class=PromptConnection)
+        try:
+            if not self._target.by_transaction:
+                refuse_standby(await connection.fetchval(_STANDBY, timeout=self._wait_seconds))
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection

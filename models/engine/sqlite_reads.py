@@ -1,0 +1,164 @@
+"""Reading on SQLite: a function runs to its end in a thread, so that no read holds up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Awaitable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from spacekey.models.columns import SQLITE
+from spacekey.models.sqlite_file import SqliteFile
+from spacekey.models.values import Values
+
+from .reading import Reader, Reading, ResultRow
+
+T = TypeVar("T")
+
+READ_THREADS = 4
+"""How many functions read at once; more wait. Verification does not: it has a connection of its own."""
+
+
+class SqliteReader(Reader):
+    """A read-only connection in the hands of one thread."""
+
+    dialect = SQLITE
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
+        """See :meth:`Reader.rows`. It never suspends: the thread may as well wait here."""
+        # To the last row: that ends the statement, and with it the read transaction.
+        return self._connection.execute(statement, () if values is None else values.given).fetchall()
+
+
+class SqliteReads:
+    """Threads and read-only connections, opened when they are needed.
+
+    :param path: the database file.
+    :param file: what knows whether the path still leads to the file that was opened.
+    :param busy_seconds: how long a read may wait for a lock. In WAL mode readers need none but for moments of recovery.
+    :param wait_seconds: how long a function waits for a thread.
+    """
+
+    def __init__(self, path: str | Path, file: SqliteFile, *, busy_seconds: float, wait_seconds: float) -> None:
+        self._uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+        self._file = file
+        self._busy_seconds = busy_seconds
+        self._wait_seconds = wait_seconds
+        self._places = asyncio.Semaphore(READ_THREADS)
+        self._threads: ThreadPoolExecutor | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._process = os.getpid()
+
+    async def run(self, function: Reading[T]) -> T:
+        """Run a function of queries in one hop.
+
+        :raises sqlite3.Error: the database does not answer.
+        :raises Unavailable: the file was moved, deleted or replaced.
+        """
+        async with asyncio.timeout(self._wait_seconds):
+            await self._places.acquire()
+        try:
+            use = _Use()
+            work = copy_context().run
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._pool(), work, self._run, function, use)
+            except asyncio.CancelledError:
+                use.interrupt()
+                raise
+        finally:
+            self._places.release()
+
+    async def aclose(self) -> None:
+        """Close the connections. A later read opens others."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+        while self._idle:
+            self._idle.pop().close()
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._process != os.getpid():
+            # A fork takes along the connections and not the threads; SQLite's must not be used, nor closed, there.
+            self._process, self._threads, self._idle = os.getpid(), None, []
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="spacekey-read")
+        return self._threads
+
+    def _run(self, function: Reading[T], use: _Use) -> T:
+        connection = self._take()
+        use.begin(connection)
+        try:
+            return _completed(function(SqliteReader(connection)))
+        except sqlite3.Error:
+            use.end()
+            connection.close()
+            raise
+        finally:
+            if use.end():
+                self._idle.append(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = sqlite3.connect(
+                self._uri, uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+            )
+            opened = True
+        else:
+            opened = False
+        try:
+            if opened:
+                connection.execute("PRAGMA query_only=ON")
+                self._file.opened()
+            else:
+                self._file.check()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class _Use:
+    """One function's use of a connection. It can be ended from another thread, and only while it lasts."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """The function is about to run."""
+        self._connection = connection
+
+    def end(self) -> bool:
+        """The function has run; whether this was not said before."""
+        with self._lock:
+            lasted, self._connection = self._connection is not None, None
+        return lasted
+
+    def interrupt(self) -> None:
+        """End the statement that runs, if one does: its caller has gone."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.interrupt()
+
+
+def _completed(running: Awaitable[T]) -> T:
+    """Run a coroutine that never suspends to its end."""
+    if not isinstance(running, Coroutine):
+        raise TypeError("a function of queries must be async")
+    try:
+        running.send(None)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+    running.close()
+    raise RuntimeError("a function of queries may wait for its reader only")

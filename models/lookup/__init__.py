@@ -1,0 +1,1 @@
+"""Verification reads: what is asked of the database for one token."""

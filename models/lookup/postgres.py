@@ -1,0 +1,158 @@
+"""The hot lookup on PostgreSQL: prepared once per connection, one round trip, within a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+from sqlalchemy import URL
+
+from spacekey.domain.errors import Unavailable
+from spacekey.models.database_url import database_url, postgres_target
+from spacekey.models.engine.outage import BARE, lost
+from spacekey.models.engine.postgres import refuse_standby
+from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE
+
+from .facts import TokenFacts, facts_of, primary_batch_sql, primary_lookup_sql, refuse_schema
+
+LOOKUP_POOL_SIZE = 4
+LOOKUP_DEADLINE_SECONDS = 1.0
+
+_SQL = primary_lookup_sql("$1")
+_BATCH_SQL = primary_batch_sql("$1")
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection with the statement prepared on it."""
+
+    connection: asyncpg.Connection
+    statement: PreparedStatement | None
+    """None where a pooler may give each transaction another server connection."""
+
+    async def ask(self, digest: bytes) -> Any:
+        """The row, from the primary.
+
+        :raises Unavailable: the server is a standby.
+        """
+        if self.statement is not None:
+            row = await self.statement.fetchrow(digest)
+        else:
+            async with self.connection.transaction():
+                row = await self.connection.fetchrow(_SQL, digest)
+        refuse_standby(row[0])
+        return row
+
+    async def ask_many(self, digests: Sequence[bytes]) -> list[Any]:
+        """The rows, from the primary; at least one.
+
+        :raises Unavailable: the server is a standby.
+        """
+        if self.statement is not None:
+            rows = await self.connection.fetch(_BATCH_SQL, digests)  # the driver keeps it prepared
+        else:
+            async with self.connection.transaction():
+                rows = await self.connection.fetch(_BATCH_SQL, digests)
+        refuse_standby(rows[0][0])
+        return list(rows)
+
+
+class PostgresLookup:
+    """A few connections, opened when they are needed; the one used last is used next.
+
+    The driver's own pool would reset a connection after each use, a second round trip that nothing here needs, and
+    could wait beyond the deadline for a query it cancelled. Here whatever fails or is late is dropped.
+
+    :param url: as :class:`spacekey.models.engine.store.Store` takes it. It must lead to the primary: a replica lags.
+    :param pool_size: how many lookups run at once; more wait, within their deadline.
+    :param deadline_seconds: for waiting, connecting and asking together.
+    :param check_schema: refuse a schema that is not this version's. It is looked at until it fits, then no more: a
+        process that runs while another version migrates the database goes on, as a server does.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = LOOKUP_POOL_SIZE,
+        deadline_seconds: float = LOOKUP_DEADLINE_SECONDS,
+        check_schema: bool = False,
+    ) -> None:
+        self._target = postgres_target(database_url(url) if isinstance(url, str) else url)
+        self._deadline_seconds = deadline_seconds
+        self._places = asyncio.Semaphore(pool_size)
+        self._idle: list[_Line] = []
+        self._schema_fits = not check_schema
+
+    async def by_digest(self, digest: bytes) -> TokenFacts | None:
+        """See :class:`spacekey.models.lookup.facts.TokenLookup`."""
+        row = await self._answer(lambda line: line.ask(digest))
+        return None if row[1] is None else facts_of(row[1:])
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        """See :class:`spacekey.models.lookup.facts.TokenLookup`."""
+        rows = await self._answer(lambda line: line.ask_many(digests)) if digests else []
+        return {row[1]: facts_of(row[2:]) for row in rows if row[1] is not None}
+
+    async def aclose(self) -> None:
+        """Close the connections that are not in use. A later lookup opens others."""
+        idle, self._idle = self._idle, []
+        for line in idle:
+            try:
+                await line.connection.close(timeout=self._deadline_seconds)
+            except (*BARE, OSError):
+                line.connection.terminate()
+
+    async def _answer(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
+        try:
+            async with asyncio.timeout(self._deadline_seconds), self._places:
+                return await self._ask(ask)
+        except (*BARE, OSError) as error:
+            # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
+            raise Unavailable(lost(error)) from None
+
+    async def _ask(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
+        while self._idle:
+            line = self._idle.pop()
+            if line.connection.is_closed():
+                continue
+            try:
+                return await self._ask_on(line, ask)
+            except (*BARE, ConnectionError):
+                # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
+                continue
+        return await self._ask_on(await self._connect(), ask)
+
+    async def _ask_on(self, line: _Line, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
+        try:
+            answer = await ask(line)
+        except BaseException:
+            line.connection.terminate()
+            raise
+        self._idle.append(line)
+        return answer
+
+    async def _connect(self) -> _Line:
+        connection = await self._target.connect(seconds=self._deadline_seconds)
+        try:
+            if not self._schema_fits:
+                async with connection.transaction():
+                    revisions = await _revisions(connection)
+                refuse_schema(revisions)
+                self._schema_fits = True
+            return _Line(connection, None if self._target.by_transaction else await connection.prepare(_SQL))
+        except BaseException:
+            connection.terminate()
+            raise
+
+
+async def _revisions(connection: asyncpg.Connection) -> list[str] | None:
+    if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
+        return None
+    return [row[0] for row in await connection.fetch(REVISION_SQL)]

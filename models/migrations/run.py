@@ -1,0 +1,137 @@
+"""Bringing a database's schema to where the code is, from inside the program: there is no ini file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from spacekey.domain.errors import ConfigurationError
+from spacekey.models.columns import SQLITE
+from spacekey.models.engine.postgres import migration_engine
+from spacekey.models.engine.sqlite import begin_immediate
+from spacekey.models.engine.store import Store, answering
+from spacekey.models.queries.old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
+
+from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
+
+LOCK_SECONDS = 30
+"""How long a migration waits for another one, or for a table in use, before it gives up and changes nothing."""
+
+_LOCK = 0x5A_CE_4E_11
+"""The advisory lock's number: anything, as long as every version of the code uses the same."""
+
+
+async def current(store: Store) -> Schema:
+    """Tell which schema the database has.
+
+    :raises Unavailable: when the database does not answer.
+    """
+    async with answering(), store.engine.connect() as connection:
+        return await connection.run_sync(_schema)
+
+
+async def upgrade(store: Store) -> None:
+    """Run what is missing up to the newest revision, all or nothing. Two at once: the second waits and finds it done.
+
+    An installation whose tables have their old names is moved first. What other applications keep in the same
+    database, an ``alembic_version`` of theirs included, is not touched.
+
+    :raises ConfigurationError: the schema is newer than this program, or its version is none of Spacekey's.
+    :raises Unavailable: when the database does not answer, or is in use for too long.
+    """
+    await _run(store, lambda config: command.upgrade(config, "head"))
+
+
+async def downgrade(store: Store, revision: str = "base") -> None:
+    """Go back to ``revision``, all or nothing. ``base`` drops every table and all that is in them.
+
+    :raises ConfigurationError: as :func:`upgrade`.
+    :raises Unavailable: as :func:`upgrade`.
+    """
+    await _run(store, lambda config: command.downgrade(config, revision))
+
+
+async def _run(store: Store, work: Callable[[Config], None]) -> None:
+    def with_connection(connection: Connection) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        schema = _schema(connection)
+        if schema.state in (SchemaState.NEWER, SchemaState.FOREIGN):
+            raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {schema.problem}; {schema.remedy}")
+        if schema.old_names and schema.revision is not None:
+            _move(config, connection, schema.revision)
+        work(config)
+
+    async with answering(), _locked(store) as connection:
+        await connection.run_sync(with_connection)
+        if store.dialect == SQLITE:
+            await _check_foreign_keys(connection)
+        async with answering(committing=True):
+            await connection.commit()
+
+
+def _schema(connection: Connection) -> Schema:
+    if inspect(connection).has_table(VERSION_TABLE):
+        return schema_from(connection.execute(text(REVISION_SQL)).scalars().all())
+    revision = old_revision(connection)
+    return Schema(SchemaState.EMPTY) if revision is None else Schema(SchemaState.OLDER, revision, old_names=True)
+
+
+def _move(config: Config, connection: Connection, revision: str) -> None:
+    """Bring an installation with the old table names to the same revision under the new ones."""
+    if connection.dialect.name == SQLITE:
+        command.upgrade(config, revision)
+        copy_in_sqlite(connection, revision)
+    else:
+        rename_in_postgresql(connection, revision)
+        command.stamp(config, revision)
+    remove_old_version(connection, revision)
+
+
+def _config() -> Config:
+    config = Config()
+    # A percent sign begins an interpolation in Alembic's settings.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+async def _check_foreign_keys(connection: AsyncConnection) -> None:
+    """Refuse to commit rows that point at nothing.
+
+    :raises RuntimeError: a migration left some; the transaction is rolled back.
+    """
+    broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first()
+    if broken is not None:
+        table, parent = broken["table"], broken["parent"]
+        raise RuntimeError(f"the migration would leave rows of '{table}' without the '{parent}' they belong to")
+
+
+@asynccontextmanager
+async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
+    """A connection inside a transaction that no other migration is in."""
+    if store.dialect == SQLITE:
+        async with store.engine.connect() as connection:
+            # SQLite changes a table by making another; dropping the old one must not take what points at it along
+            # (https://www.sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
+            await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            try:
+                await begin_immediate(connection, LOCK_SECONDS)
+                yield connection
+            finally:
+                await connection.rollback()
+                await connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        return
+    # An engine of its own: a migration may take longer than any statement of the server's.
+    engine = migration_engine(store.url, busy_seconds=LOCK_SECONDS)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+            yield connection
+    finally:
+        await engine.dispose()

@@ -1,0 +1,99 @@
+"""Which schema a database has, told from its version table without loading Alembic.
+
+The version table is Spacekey's own, because a database may be shared with an application that uses Alembic too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+VERSION_TABLE = "spacekey_alembic_version"
+REVISION_SQL = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a constant
+
+_REVISION = re.compile(r"\d{4}")
+_SHOWN_MAX = 40
+
+
+class SchemaState(StrEnum):
+    """How a database's schema relates to this program's."""
+
+    EMPTY = "empty"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What was found in a database.
+
+    :param revision: what the version table says; None where there is no table of Spacekey's.
+    :param old_names: the tables have the names of before there was a version table of our own.
+    """
+
+    state: SchemaState
+    revision: str | None = None
+    old_names: bool = False
+
+    @property
+    def problem(self) -> str | None:
+        """Why this program cannot work with it, continuing "the database …"; None when it can."""
+        wanted = head()
+        match self.state:
+            case SchemaState.EMPTY:
+                return "has no tables of Spacekey's yet"
+            case SchemaState.OLDER if self.old_names:
+                return f"is at revision {self.revision} with the table names of an earlier version"
+            case SchemaState.OLDER:
+                return f"is at revision {self.revision}, and this version needs {wanted}"
+            case SchemaState.NEWER:
+                return f"is at revision {self.revision}, and this program is older: it knows revisions up to {wanted}"
+            case SchemaState.FOREIGN:
+                return f"says in its table {VERSION_TABLE}: {self.revision}; that is no revision of Spacekey's"
+            case SchemaState.CURRENT:
+                return None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about :attr:`problem`, as an imperative without a full stop."""
+        match self.state:
+            case SchemaState.NEWER:
+                return "install the version of Spacekey that migrated this database, or a later one"
+            case SchemaState.FOREIGN:
+                return "restore that table, or name another database in SPACEKEY_DATABASE_URL"
+            case _:
+                return "run 'spacekey migrate'"
+
+
+def head() -> str:
+    """Return the newest revision in the code.
+
+    :raises RuntimeError: the package was installed without its migrations.
+    """
+    folder = Path(__file__).parent / "versions"
+    revisions = sorted(file.name[:4] for file in folder.glob("[0-9][0-9][0-9][0-9]_*.py"))
+    if not revisions:
+        raise RuntimeError("the package holds no migrations: it was not installed whole")
+    return revisions[-1]
+
+
+def schema_from(revisions: Sequence[str]) -> Schema:
+    """Judge the rows of the version table.
+
+    :param revisions: all of them; none where the table is empty, as a full downgrade leaves it.
+    """
+    newest = head()
+    match list(revisions):
+        case []:
+            return Schema(SchemaState.EMPTY)
+        case [revision] if revision == newest:
+            return Schema(SchemaState.CURRENT, revision)
+        case [revision] if _REVISION.fullmatch(revision) and revision != "0000":
+            return Schema(SchemaState.NEWER if revision > newest else SchemaState.OLDER, revision)
+    # The text is not ours, and goes to logs and terminals.
+    return Schema(SchemaState.FOREIGN, ", ".join(repr(one[:_SHOWN_MAX]) for one in list(revisions)[:2]))

@@ -1,0 +1,123 @@
+"""Every query about the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.statements import insert
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
+from spacekey.models.tables.records import AuditRecord
+from spacekey.models.values import Values
+
+from .pagination import Ordering, fetch_pages, listing_of
+
+AUDIT_BATCH_ROWS = 500
+
+_NO_HASH = bytes(32)
+_NEWEST_FIRST = Ordering("audit.sequence", "e.sequence", int, descending=True)
+
+
+async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
+    """The chain's head as it is now, made when missing; nobody else appends until this transaction ends.
+
+    Two that make it at once: the second one's insert waits for the first one's transaction and then does nothing.
+    """
+    statement = select(AuditChain).where(AuditChain.chain == chain).with_for_update()
+    statement = statement.execution_options(populate_existing=True)
+    head = (await session.exec(statement)).one_or_none()
+    if head is not None:
+        return head
+    connection = await session.connection()
+    new = insert(connection, AuditChain).values(chain=chain, sequence=0, hash=_NO_HASH)
+    await connection.execute(new.on_conflict_do_nothing())
+    return (await session.exec(statement)).one()
+
+
+async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:
+    """The chain's head as it is now, without holding it; None for a chain without events."""
+    statement = select(AuditChain).where(AuditChain.chain == chain)
+    return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
+
+
+async def chain_heads(session: AsyncSession) -> list[AuditChain]:
+    """The heads of all chains as they are now, sorted by chain."""
+    statement = select(AuditChain).order_by(col(AuditChain.chain))
+    return list((await session.exec(statement.execution_options(populate_existing=True))).all())
+
+
+async def lock_moved_chains(session: AsyncSession, limit: int) -> list[AuditChain]:
+    """Up to ``limit`` workspaces' chains that moved since their last checkpoint, locked; those in use are left out.
+
+    SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
+    """
+    statement = (
+        select(AuditChain)
+        .where(AuditChain.chain != SYSTEM_CHAIN, col(AuditChain.sequence) > col(AuditChain.anchored))
+        .order_by(col(AuditChain.chain))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list((await session.exec(statement.execution_options(populate_existing=True))).all())
+
+
+async def audit_chains(session: AsyncSession) -> list[str]:
+    """The names of all chains, sorted: those with a head, and those with events whose head was taken away."""
+    heads = (await session.exec(select(AuditChain.chain))).all()
+    events = (await session.exec(select(AuditEvent.chain).distinct())).all()
+    return sorted({*heads, *events})
+
+
+async def audit_page(
+    reader: Reader, chain: str, request: PageRequest, where: AuditFilter = EVERYTHING
+) -> Page[AuditRecord]:
+    """One page of the chain's events, newest first.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    return (await audit_pages(reader, [chain], request, where))[0]
+
+
+async def audit_pages(
+    reader: Reader, chains: Sequence[str], request: PageRequest, where: AuditFilter = EVERYTHING
+) -> list[Page[AuditRecord]]:
+    """:func:`audit_page` of each chain, in one statement."""
+    listing = listing_of(AuditRecord, "spacekey_audit_events e", "e", reader.dialect)
+    asked = [partial(_events, chain=chain, where=where) for chain in chains]
+    return await fetch_pages(reader, listing, asked, _NEWEST_FIRST, request)
+
+
+def _events(values: Values, *, chain: str, where: AuditFilter) -> list[str]:
+    found = [f"e.chain = {values.bind(chain)}"]
+    for column, value in (
+        ("e.actor_id", where.actor_id),
+        ("e.target_id", where.target_id),
+        ("e.action", where.action),
+    ):
+        if value is not None:
+            found.append(f"{column} = {values.bind(value)}")
+    return found
+
+
+async def audit_events(session: AsyncSession, chain: str, action: str | None = None) -> AsyncIterator[AuditEvent]:
+    """All the chain's events in their order, however many: a few hundred are in memory at a time.
+
+    :param action: only events of this action.
+    """
+    statement = select(AuditEvent).where(AuditEvent.chain == chain).order_by(col(AuditEvent.sequence))
+    if action is not None:
+        statement = statement.where(AuditEvent.action == action)
+    sequence = None
+    while True:
+        batch = statement if sequence is None else statement.where(AuditEvent.sequence > sequence)
+        events = (await session.exec(batch.limit(AUDIT_BATCH_ROWS))).all()
+        for event in events:
+            yield event
+        if len(events) < AUDIT_BATCH_ROWS:
+            return
+        sequence = events[-1].sequence

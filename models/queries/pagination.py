@@ -1,0 +1,169 @@
+"""Relay connections by keyset: a page starts beside a row, not after a count.
+
+The cost of a page does not grow with the number of rows before it, and rows that come or go meanwhile neither repeat
+nor hide others (Relay, "GraphQL Cursor Connections Specification"; Winand, "Use The Index, Luke: no offset").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeAlias, TypeVar
+
+from spacekey.domain.page import Page, PageRequest
+from spacekey.models.columns import SQLITE
+from spacekey.models.cursor import Key, read_cursor, write_cursor
+from spacekey.models.engine.reading import Reader, ResultRow
+from spacekey.models.tables.records import columns, decoder, moment_from, width
+from spacekey.models.values import Values
+
+T = TypeVar("T")
+R = TypeVar("R", bound=tuple[object, ...])
+S = TypeVar("S", bound=tuple[object, ...])
+Condition: TypeAlias = Callable[[Values], Sequence[str]]
+"""Adds the values of one list to a statement, and gives the conditions that its rows meet, all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """A total order: ``key``, then ``identity`` in the same direction, so that one index serves both directions.
+
+    :param name: goes into cursors; a cursor of another name is refused.
+    :param key: an expression that is never NULL.
+    :param kind: the Python type of the key.
+    :param identity: a unique column; None when the key itself is unique.
+    """
+
+    name: str
+    key: str
+    kind: type[Key]
+    identity: str | None = None
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """What a list shows.
+
+    :param columns: what is selected.
+    :param tables: what stands after ``FROM``.
+    :param take: makes the list's element from a row.
+    :param width: how many columns an element has; key, identity and the list's number come after them.
+    """
+
+    columns: str
+    tables: str
+    take: Callable[[ResultRow], T]
+    width: int
+
+
+def listing_of(record: type[R], tables: str, alias: str, dialect: str) -> Listing[R]:
+    """Return the listing of one record.
+
+    :param alias: what ``tables`` calls its table.
+    """
+    return Listing(columns(record, alias), tables, decoder(record, dialect), width(record))
+
+
+def listing_of_pairs(
+    first: tuple[type[R], str], second: tuple[type[S], str], tables: str, dialect: str
+) -> Listing[tuple[R, S]]:
+    """Return the listing of two records together, each given with what ``tables`` calls its table."""
+    (one, one_alias), (other, other_alias) = first, second
+    take_one, take_other = decoder(one, dialect), decoder(other, dialect, width(one))
+    return Listing(
+        f"{columns(one, one_alias)}, {columns(other, other_alias)}",
+        tables,
+        lambda row: (take_one(row), take_other(row)),
+        width(one) + width(other),
+    )
+
+
+async def fetch_page(
+    reader: Reader, listing: Listing[T], where: Condition, ordering: Ordering, request: PageRequest
+) -> Page[T]:
+    """One page in one statement.
+
+    :raises InvalidInput: with field ``after`` or ``before``, for a cursor that is not of this ordering.
+    """
+    return (await fetch_pages(reader, listing, [where], ordering, request))[0]
+
+
+async def fetch_pages(
+    reader: Reader, listing: Listing[T], wheres: Sequence[Condition], ordering: Ordering, request: PageRequest
+) -> list[Page[T]]:
+    """The same page of several lists in one statement, in their order.
+
+    One ``UNION ALL`` of the single pages: each of them is read from its index as if it stood alone, and stops at its
+    limit.
+
+    :raises InvalidInput: as :func:`fetch_page`.
+    """
+    if not wheres:
+        return []
+    values = reader.values()
+    parts = [_page(values, listing, where, ordering, request, number) for number, where in enumerate(wheres)]
+    statement = parts[0]
+    if len(parts) > 1:
+        union = " UNION ALL ".join(f"SELECT * FROM ({part}) AS page_{number}" for number, part in enumerate(parts))
+        # No database promises to keep the order of a part.
+        falling = _direction(ordering, request)
+        statement = (
+            f"SELECT * FROM ({union}) AS pages ORDER BY page_number, page_key {falling}, page_identity {falling}"
+        )
+    found: list[list[ResultRow]] = [[] for _ in wheres]
+    for row in await reader.rows(statement, values):
+        found[row[listing.width + 2]].append(row)
+    return [_page_of(rows, listing, ordering, request, reader.dialect) for rows in found]
+
+
+def _page(
+    values: Values, listing: Listing[T], where: Condition, ordering: Ordering, request: PageRequest, number: int
+) -> str:
+    identity = ordering.identity or ordering.key
+    conditions = list(where(values))
+    for field, text, forward in (("after", request.after, True), ("before", request.before, False)):
+        if text is not None:
+            conditions.append(_beyond(values, ordering, field, text, forward=forward))
+    falling = _direction(ordering, request)
+    ordered = f"{ordering.key} {falling}" + ("" if ordering.identity is None else f", {ordering.identity} {falling}")
+    # One row more than asked for tells whether there are others beyond.
+    return (
+        f"SELECT {listing.columns}, {ordering.key} AS page_key, {identity} AS page_identity, {number} AS page_number "
+        f"FROM {listing.tables} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {ordered} LIMIT {request.size + 1}"
+    )
+
+
+def _page_of(
+    found: list[ResultRow], listing: Listing[T], ordering: Ordering, request: PageRequest, dialect: str
+) -> Page[T]:
+    more = len(found) > request.size
+    found = found[: request.size]
+    if request.backward:
+        found.reverse()
+    key, identity = listing.width, listing.width + 1
+    if ordering.kind is datetime and dialect == SQLITE:
+        keys: list[Key] = [moment_from(row[key]) for row in found]
+    else:
+        keys = [row[key] for row in found]
+    return Page(
+        rows=[listing.take(row) for row in found],
+        cursors=[write_cursor(ordering.name, one, str(row[identity])) for one, row in zip(keys, found, strict=True)],
+        # The row a cursor stands on lies on its other side.
+        has_next=request.before is not None if request.backward else more,
+        has_previous=more if request.backward else request.after is not None,
+    )
+
+
+def _beyond(values: Values, ordering: Ordering, field: str, text: str, *, forward: bool) -> str:
+    """The rows after (or before) a cursor, as one comparison of rows: databases answer it from an index."""
+    key, identity = read_cursor(ordering.name, ordering.kind, field, text)
+    sign = ">" if ordering.descending != forward else "<"
+    if ordering.identity is None:
+        return f"{ordering.key} {sign} {values.bind(key)}"
+    return f"({ordering.key}, {ordering.identity}) {sign} ({values.bind(key)}, {values.bind(identity)})"
+
+
+def _direction(ordering: Ordering, request: PageRequest) -> str:
+    return "DESC" if ordering.descending != request.backward else "ASC"

@@ -1,0 +1,199 @@
+"""Every query about tokens, except the hot lookup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import String, Text, bindparam, case, cast, func, not_, or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.statements import insert
+from spacekey.models.tables.expressions import FAR_FUTURE, FAR_PAST
+from spacekey.models.tables.records import TokenRecord, WorkspaceRecord, columns, decoder, width
+from spacekey.models.tables.token import Token, TokenFirstUse
+from spacekey.models.token_filter import TokenFilter, conditions, is_over, is_replaced
+
+from .pagination import Listing, Ordering, fetch_pages
+
+_COLUMNS = ", ".join("u.at" if name == "successor_used_at" else f"t.{name}" for name in TokenRecord._fields)
+_TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id = t.rotated_to_id"
+
+
+async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
+    """The token in any state, deleted ones included."""
+    return await session.get(Token, token_id)
+
+
+async def tokens_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Token]:
+    """Those of them that exist, in any state, in no order."""
+    return list((await session.exec(select(Token).where(col(Token.id).in_(set(ids))))).all())
+
+
+async def token_by_digest(session: AsyncSession, digest: bytes) -> Token | None:
+    """The token whose secret has this SHA-256, in any state."""
+    return (await session.exec(select(Token).where(Token.digest == digest))).one_or_none()
+
+
+async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datetime, reason: str) -> int:
+    """Revoke the space's tokens that are not revoked or deleted yet; how many those were."""
+    statement = update(Token).where(
+        col(Token.space_id) == space_id, col(Token.revoked_at).is_(None), col(Token.deleted_at).is_(None)
+    )
+    return (await session.exec(statement.values(revoked_at=at, revoked_reason=reason))).rowcount
+
+
+async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
+    """How many places of its plan the workspace's tokens take that are not revoked, not deleted and not over.
+
+    Disabled ones count. A chain of rotations takes one place, also while a token and the one that it replaced are good
+    together; each further good token of the chain takes another.
+    """
+    chain = func.coalesce(col(Token.chain_id), Token.id)
+    tokens = (
+        select(func.count().label("good"))
+        .where(
+            Token.workspace_id == workspace_id,
+            col(Token.deleted_at).is_(None),
+            col(Token.revoked_at).is_(None),
+            not_(is_over(now)),
+        )
+        .group_by(chain)
+        .subquery()
+    )
+    places = case((tokens.c.good > 2, tokens.c.good - 1), else_=1)
+    return int((await session.exec(select(func.coalesce(func.sum(places), 0)))).one())
+
+
+async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, grant: str, now: datetime) -> int:
+    """How many of the workspace's tokens hold a grant of this name and can be used, or can be made usable again.
+
+    Disabled and expired tokens can; revoked and deleted ones, and those replaced by a successor, cannot.
+    """
+    statement = select(func.count()).where(
+        Token.workspace_id == workspace_id,
+        col(Token.deleted_at).is_(None),
+        col(Token.revoked_at).is_(None),
+        not_(is_replaced(now)),
+        cast(col(Token.grants), Text).contains(json.dumps(grant), autoescape=True),
+    )
+    return (await session.exec(statement)).one()
+
+
+async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[str, datetime]:
+    """When each of these successors was first used; only those that end their predecessor so, and were used."""
+    wanted = set(token_ids)
+    if not wanted:
+        return {}
+    statement = select(TokenFirstUse).where(col(TokenFirstUse.token_id).in_(wanted))
+    return {use.token_id: use.at for use in (await session.exec(statement)).all()}
+
+
+async def token_page(
+    reader: Reader,
+    where: TokenFilter,
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> Page[TokenRecord]:
+    """One page of the tokens that match.
+
+    :raises InvalidInput: for a cursor of another list, or text that no token can hold.
+    """
+    return (await token_pages(reader, [where], order, descending, request, now))[0]
+
+
+async def token_pages(
+    reader: Reader,
+    wheres: Sequence[TokenFilter],
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> list[Page[TokenRecord]]:
+    """The same page for each of these filters, in one statement.
+
+    :raises InvalidInput: as :func:`token_page`.
+    """
+    listing = Listing(_COLUMNS, _TABLES, decoder(TokenRecord, reader.dialect), width(TokenRecord))
+    asked = [partial(conditions, where=where, now=now) for where in wheres]
+    return await fetch_pages(reader, listing, asked, _ordering(order, descending, reader.dialect), request)
+
+
+async def token_records(reader: Reader, ids: Iterable[str]) -> list[TokenRecord]:
+    """Those of them that exist and are not deleted, in no order."""
+    values = reader.values()
+    statement = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {values.among('t.id', ids)} AND t.deleted_at IS NULL"
+    return await reader.records(TokenRecord, statement, values)
+
+
+async def token_with_workspace(reader: Reader, token_id: str) -> tuple[TokenRecord, WorkspaceRecord, bool] | None:
+    """The token in any state with its workspace, and whether it lies in a space that is not there any more."""
+    values = reader.values()
+    rows = await reader.rows(
+        f"SELECT {_COLUMNS}, {columns(WorkspaceRecord, 'w')}, "
+        "t.space_id IS NOT NULL AND (s.id IS NULL OR s.deleted_at IS NOT NULL) "
+        f"FROM {_TABLES} JOIN spacekey_workspaces w ON w.id = t.workspace_id "
+        f"LEFT JOIN spacekey_spaces s ON s.id = t.space_id WHERE t.id = {values.bind(token_id)}",
+        values,
+    )
+    if not rows:
+        return None
+    token, workspace = (
+        decoder(TokenRecord, reader.dialect),
+        decoder(WorkspaceRecord, reader.dialect, width(TokenRecord)),
+    )
+    return token(rows[0]), workspace(rows[0]), bool(rows[0][-1])
+
+
+def _ordering(order: TokenOrder, descending: bool, dialect: str) -> Ordering:
+    keys: dict[TokenOrder, tuple[str, type[str] | type[datetime]]] = {
+        TokenOrder.CREATED_AT: ("t.created_at", datetime),
+        TokenOrder.NAME: ("lower(t.name)", str),
+        TokenOrder.LAST_USED_AT: (f"coalesce(t.last_used_at, {FAR_PAST[dialect]})", datetime),
+        TokenOrder.EXPIRES_AT: (f"coalesce(t.expires_at, {FAR_FUTURE[dialect]})", datetime),
+    }
+    key, kind = keys[order]
+    name = f"tokens.{order}.{'desc' if descending else 'asc'}"
+    return Ordering(name=name, key=key, kind=kind, identity="t.id", descending=descending)
+
+
+async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[datetime, str]]) -> None:
+    """Move each token's last use to (moment, IP). Only forwards, and no other column: a late writer undoes nothing.
+
+    An empty IP is not known: then the one before stays.
+    """
+    if not uses:
+        return
+    token = Token.__table__
+    statement = (
+        update(token)
+        .where(
+            token.c.id == bindparam("token"),
+            or_(
+                token.c.last_used_at.is_(None), token.c.last_used_at < bindparam("at", type_=token.c.last_used_at.type)
+            ),
+        )
+        .values(
+            last_used_at=bindparam("at"),
+            last_used_ip=func.coalesce(func.nullif(bindparam("ip", type_=String), ""), token.c.last_used_ip),
+        )
+    )
+    # In the order of ids, so that two processes flushing at once never wait for each other in a ring.
+    rows = [{"token": token_id, "at": at, "ip": ip} for token_id, (at, ip) in sorted(uses.items())]
+    connection = await session.connection()
+    await connection.execute(statement, rows)
+
+
+async def record_first_use(session: AsyncSession, token_id: str, at: datetime) -> None:
+    """Keep the moment of a successor's first use. The first one stays; later ones change nothing."""
+    connection = await session.connection()
+    await connection.execute(
+        insert(connection, TokenFirstUse).values(token_id=token_id, at=at).on_conflict_do_nothing()
+    )

@@ -1,0 +1,269 @@
+"""Every query about workspaces, their spaces and their members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import delete, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.page import Page, PageRequest
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.statements import insert
+from spacekey.models.result import contains
+from spacekey.models.tables.records import MemberRecord, SpaceRecord, UserRecord, WorkspaceRecord, columns, decoder
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Member, ReleasedSlug, Space, Workspace
+from spacekey.models.values import Values
+
+from .pagination import Ordering, fetch_page, fetch_pages, listing_of, listing_of_pairs
+
+_MEMBERSHIPS = "spacekey_members m JOIN spacekey_workspaces w ON w.id = m.workspace_id"
+_MEMBERS = "spacekey_members m JOIN spacekey_users u ON u.id = m.user_id"
+_WORKSPACES_BY_NAME = Ordering("workspaces.name", "lower(w.name)", str, "w.id")
+_SPACES_BY_NAME = Ordering("spaces.name", "lower(s.name)", str, "s.id")
+_MEMBERS_BY_NAME = Ordering("members.name", "lower(coalesce(nullif(u.name, ''), u.email, u.id))", str, "u.id")
+
+
+async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
+    """The workspace, a deleted one included, or None."""
+    return await session.get(Workspace, workspace_id)
+
+
+async def workspaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Workspace]:
+    """Those of them that exist, deleted ones included, in no order."""
+    return list((await session.exec(select(Workspace).where(col(Workspace.id).in_(set(ids))))).all())
+
+
+async def workspace_by_slug(session: AsyncSession, slug: str) -> Workspace | None:
+    """The workspace with this slug that is not deleted, or None."""
+    statement = select(Workspace).where(Workspace.slug == slug, col(Workspace.deleted_at).is_(None))
+    return (await session.exec(statement)).one_or_none()
+
+
+async def released_slug(session: AsyncSession, slug: str) -> ReleasedSlug | None:
+    """Who gave this slug up last, and when; None when it was never given up, or has been taken since."""
+    return await session.get(ReleasedSlug, slug)
+
+
+async def release_slug(session: AsyncSession, slug: str, workspace_id: str, now: datetime) -> None:
+    """Write down that the workspace gave the slug up now, instead of any time before."""
+    connection = await session.connection()
+    facts = {"workspace_id": workspace_id, "released_at": now}
+    new = insert(connection, ReleasedSlug).values(slug=slug, **facts)
+    await connection.execute(new.on_conflict_do_update(index_elements=["slug"], set_=facts))
+
+
+async def forget_released_slug(session: AsyncSession, slug: str) -> None:
+    """The slug is in use again."""
+    await session.exec(delete(ReleasedSlug).where(col(ReleasedSlug.slug) == slug))
+
+
+async def owners_of(session: AsyncSession, workspace_id: str, role: str, limit: int) -> list[User]:
+    """The first members who hold the role, by when they came; at most ``limit``."""
+    statement = (
+        select(User)
+        .join(Member, col(Member.user_id) == User.id)
+        .where(Member.workspace_id == workspace_id, Member.role == role)
+        .order_by(col(Member.created_at), col(User.id))
+    )
+    return list((await session.exec(statement.limit(limit))).all())
+
+
+async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace | None:
+    """The workspace as it is now, a deleted one included, and nobody else changes it until this transaction ends.
+
+    SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
+    """
+    statement = select(Workspace).where(Workspace.id == workspace_id).with_for_update()
+    found = await session.exec(statement.execution_options(populate_existing=True))
+    return found.one_or_none()
+
+
+async def all_workspaces(session: AsyncSession) -> list[Workspace]:
+    """Every workspace that is not deleted, by name: for the operator's commands."""
+    statement = select(Workspace).where(col(Workspace.deleted_at).is_(None))
+    return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
+
+
+async def workspace_page(reader: Reader, request: PageRequest) -> Page[WorkspaceRecord]:
+    """One page of all workspaces that are not deleted, by name: for the operator's lists.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    listing = listing_of(WorkspaceRecord, "spacekey_workspaces w", "w", reader.dialect)
+    return await fetch_page(reader, listing, lambda _: ["w.deleted_at IS NULL"], _WORKSPACES_BY_NAME, request)
+
+
+async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
+    """How many workspaces that are not deleted belong to each catalog, by its name."""
+    statement = select(col(Workspace.catalog), func.count()).where(col(Workspace.deleted_at).is_(None))
+    rows = await session.exec(statement.group_by(col(Workspace.catalog)).order_by(col(Workspace.catalog)))
+    return dict(rows.all())
+
+
+async def workspaces_of_user_page(
+    reader: Reader, user_id: str, request: PageRequest
+) -> Page[tuple[WorkspaceRecord, MemberRecord]]:
+    """The workspaces a user is a member of, with the memberships, by name.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    listing = listing_of_pairs((WorkspaceRecord, "w"), (MemberRecord, "m"), _MEMBERSHIPS, reader.dialect)
+    return await fetch_page(
+        reader, listing, lambda values: [f"m.user_id = {values.bind(user_id)}"], _WORKSPACES_BY_NAME, request
+    )
+
+
+async def workspace_records(reader: Reader, ids: Iterable[str]) -> list[WorkspaceRecord]:
+    """Those of them that exist and are not deleted, in no order."""
+    values = reader.values()
+    return await reader.records(
+        WorkspaceRecord,
+        f"SELECT {columns(WorkspaceRecord, 'w')} FROM spacekey_workspaces w "
+        f"WHERE {values.among('w.id', ids)} AND w.deleted_at IS NULL",
+        values,
+    )
+
+
+async def memberships(reader: Reader, user_id: str, ids: Iterable[str]) -> list[tuple[WorkspaceRecord, str]]:
+    """Those of the workspaces that the user is a member of and that are not deleted, with the role, in no order."""
+    values = reader.values()
+    take = decoder(WorkspaceRecord, reader.dialect)
+    rows = await reader.rows(
+        f"SELECT {columns(WorkspaceRecord, 'w')}, m.role FROM {_MEMBERSHIPS} "
+        f"WHERE m.user_id = {values.bind(user_id)} AND {values.among('w.id', ids)} AND w.deleted_at IS NULL",
+        values,
+    )
+    return [(take(row), row[-1]) for row in rows]
+
+
+async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
+    """The space, a deleted one included, or None."""
+    return await session.get(Space, space_id)
+
+
+async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> Space | None:
+    """The workspace's space with this slug that is not deleted, or None."""
+    statement = select(Space).where(
+        Space.workspace_id == workspace_id, Space.slug == slug, col(Space.deleted_at).is_(None)
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
+async def space_records(reader: Reader, ids: Iterable[str]) -> list[SpaceRecord]:
+    """Those of them that exist, deleted ones included, in no order."""
+    values = reader.values()
+    statement = f"SELECT {columns(SpaceRecord, 's')} FROM spacekey_spaces s WHERE {values.among('s.id', ids)}"
+    return await reader.records(SpaceRecord, statement, values)
+
+
+async def space_page(
+    reader: Reader, workspace_id: str, request: PageRequest, text: str | None = None
+) -> Page[SpaceRecord]:
+    """The workspace's spaces that are not deleted, by name.
+
+    :param text: part of the name or the slug, in either case.
+    :raises InvalidInput: for a cursor of another list, or with field ``text``, for what no space can be called.
+    """
+    return (await space_pages(reader, [workspace_id], request, text))[0]
+
+
+async def space_pages(
+    reader: Reader, workspace_ids: Sequence[str], request: PageRequest, text: str | None = None
+) -> list[Page[SpaceRecord]]:
+    """:func:`space_page` of each workspace, in one statement."""
+    listing = listing_of(SpaceRecord, "spacekey_spaces s", "s", reader.dialect)
+    asked = [partial(_spaces, workspace_id=one, text=text) for one in workspace_ids]
+    return await fetch_pages(reader, listing, asked, _SPACES_BY_NAME, request)
+
+
+def _spaces(values: Values, *, workspace_id: str, text: str | None) -> list[str]:
+    found = [f"s.workspace_id = {values.bind(workspace_id)}", "s.deleted_at IS NULL"]
+    return [*found, contains(values, "text", text, "s.search_text")] if text else found
+
+
+async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:
+    """The user's membership of the workspace, or None."""
+    return await session.get(Member, (workspace_id, user_id))
+
+
+async def member_by_proven_email(session: AsyncSession, workspace_id: str, email: str) -> Member | None:
+    """The membership of the account that has proven this address, or None."""
+    statement = select(Member).join(User, col(User.id) == Member.user_id)
+    proven = statement.where(User.email == email, col(User.email_proven_at).is_not(None))
+    return (await session.exec(proven.where(Member.workspace_id == workspace_id))).one_or_none()
+
+
+async def members_of_user(session: AsyncSession, user_id: str) -> list[Member]:
+    """All memberships of one user."""
+    return list((await session.exec(select(Member).where(Member.user_id == user_id))).all())
+
+
+async def count_members(session: AsyncSession, workspace_id: str) -> int:
+    """Return how many members the workspace has."""
+    return (await session.exec(select(func.count()).where(Member.workspace_id == workspace_id))).one()
+
+
+async def count_spaces(session: AsyncSession, workspace_id: str) -> int:
+    """Return how many spaces the workspace has that are not deleted."""
+    statement = select(func.count()).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))
+    return (await session.exec(statement)).one()
+
+
+async def count_owned_workspaces(session: AsyncSession, user_id: str, role: str) -> int:
+    """Return in how many workspaces that are not deleted the user has this role."""
+    statement = (
+        select(func.count())
+        .select_from(Member)
+        .join(Workspace, col(Workspace.id) == Member.workspace_id)
+        .where(Member.user_id == user_id, Member.role == role, col(Workspace.deleted_at).is_(None))
+    )
+    return (await session.exec(statement)).one()
+
+
+async def member_page(reader: Reader, workspace_id: str, request: PageRequest) -> Page[tuple[MemberRecord, UserRecord]]:
+    """The workspace's members with who they are, by name, or by e-mail address or id for those without one.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    return (await member_pages(reader, [workspace_id], request))[0]
+
+
+async def member_pages(
+    reader: Reader, workspace_ids: Sequence[str], request: PageRequest
+) -> list[Page[tuple[MemberRecord, UserRecord]]]:
+    """:func:`member_page` of each workspace, in one statement."""
+    listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
+    asked = [partial(_members, workspace_id=one) for one in workspace_ids]
+    return await fetch_pages(reader, listing, asked, _MEMBERS_BY_NAME, request)
+
+
+async def member_record(reader: Reader, workspace_id: str, user_id: str) -> tuple[MemberRecord, UserRecord] | None:
+    """The user's membership of the workspace with who they are, or None."""
+    values = reader.values()
+    listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
+    rows = await reader.rows(
+        f"SELECT {listing.columns} FROM {listing.tables} "
+        f"WHERE m.workspace_id = {values.bind(workspace_id)} AND m.user_id = {values.bind(user_id)}",
+        values,
+    )
+    return listing.take(rows[0]) if rows else None
+
+
+def _members(values: Values, *, workspace_id: str) -> list[str]:
+    return [f"m.workspace_id = {values.bind(workspace_id)}"]
+
+
+async def delete_members_of_workspace(session: AsyncSession, workspace_id: str) -> int:
+    """End all memberships of a workspace; how many those were."""
+    return (await session.exec(delete(Member).where(col(Member.workspace_id) == workspace_id))).rowcount
+
+
+async def count_members_with_role(session: AsyncSession, workspace_id: str, role: str) -> int:
+    """How many members of the workspace hold the role."""
+    statement = select(func.count()).where(Member.workspace_id == workspace_id, Member.role == role)
+    return (await session.exec(statement)).one()

@@ -1,0 +1,1 @@
+"""The tables, their constraints, and the records that are read from them."""

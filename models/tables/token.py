@@ -1,0 +1,161 @@
+"""Tokens: the record, never the secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    column,
+    event,
+    func,
+    text,
+)
+from sqlmodel import Field
+
+from spacekey.domain.actor import Actor, actor_from
+from spacekey.models.columns import moment, words
+
+from .base import Row
+from .expressions import FarFuture, FarPast
+from .search import fields_of
+
+_LISTED = text("deleted_at IS NULL")
+
+
+class Token(Row, table=True):
+    """What was given to whom, and until when.
+
+    The secret is kept as its SHA-256 (``digest``) and its first 12 characters (``prefix``). Creator facts are a
+    snapshot: a token outlives the member who made it. ``retires_at`` ends a rotated token's grace;
+    ``chain_id`` on a successor is the id of the first token of its chain of rotations, which has none itself.
+    ``first_use_retires`` on a successor means that its first use ends its predecessor earlier.
+    """
+
+    __tablename__ = "spacekey_tokens"
+    __table_args__ = (
+        CheckConstraint("kind IN ('space', 'workspace')", name="ck_spacekey_tokens_kind"),
+        CheckConstraint("(kind = 'space') = (space_id IS NOT NULL)", name="ck_spacekey_tokens_kind_space"),
+        CheckConstraint("environment IN ('live', 'test')", name="ck_spacekey_tokens_environment"),
+        CheckConstraint("length(digest) = 32", name="ck_spacekey_tokens_digest"),
+        CheckConstraint("(rotated_to_id IS NULL) = (retires_at IS NULL)", name="ck_spacekey_tokens_rotation_whole"),
+        ForeignKeyConstraint(
+            ["space_id", "workspace_id"],
+            ["spacekey_spaces.id", "spacekey_spaces.workspace_id"],
+            name="fk_spacekey_tokens_space_of_workspace",
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_created",
+            "workspace_id",
+            "created_at",
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_name",
+            "workspace_id",
+            func.lower(column("name", String)),
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_expires",
+            "workspace_id",
+            func.coalesce(column("expires_at"), FarFuture()),
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_used",
+            "workspace_id",
+            func.coalesce(column("last_used_at"), FarPast()),
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_creator",
+            "workspace_id",
+            "created_by_id",
+            "created_at",
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_space_created",
+            "space_id",
+            "created_at",
+            "id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+    )
+
+    id: str = Field(sa_column=Column(String(40), primary_key=True))
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False, unique=True))
+    prefix: str = Field(sa_column=words(12))
+    name: str = Field(sa_column=words(200))
+    description: str = Field(default="", sa_column=words(2_000))
+    kind: str = Field(sa_column=words(16))
+    environment: str = Field(sa_column=words(16))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
+    space_id: str | None = Field(default=None, sa_column=Column(String(40)))
+    grants: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+    created_by_id: str = Field(sa_column=words(40))
+    created_by_name: str = Field(sa_column=words(254))
+    expires_at: datetime | None = Field(default=None, sa_column=moment())
+    disabled_at: datetime | None = Field(default=None, sa_column=moment())
+    revoked_at: datetime | None = Field(default=None, sa_column=moment())
+    revoked_reason: str | None = Field(default=None, sa_column=words(500, nullable=True))
+    deleted_at: datetime | None = Field(default=None, sa_column=moment())
+    rotated_from_id: str | None = Field(
+        default=None, sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), unique=True)
+    )
+    rotated_to_id: str | None = Field(
+        default=None, sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), unique=True)
+    )
+    chain_id: str | None = Field(default=None, sa_column=words(40, nullable=True))
+    retires_at: datetime | None = Field(default=None, sa_column=moment())
+    first_use_retires: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    last_used_at: datetime | None = Field(default=None, sa_column=moment())
+    search_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    last_used_ip: str | None = Field(default=None, sa_column=words(64, nullable=True))
+    created_by_kind: str | None = Field(default=None, sa_column=words(16, nullable=True))
+
+    @property
+    def created_by(self) -> Actor:
+        """Who made it, by the name of that moment."""
+        return actor_from(self.created_by_kind, self.created_by_id, self.created_by_name)
+
+
+SEARCHED = ("name", "description", "prefix")
+
+
+@event.listens_for(Token, "before_insert")
+@event.listens_for(Token, "before_update")
+def _keep_search_text(_mapper: object, _connection: object, token: Token) -> None:
+    """Keep what is searched in step with what it is made of, however the row is changed."""
+    token.search_text = fields_of(token, SEARCHED)
+
+
+class TokenFirstUse(Row, table=True):
+    """Written once, by the first use of a successor that retires its predecessor. Verification writes nothing else."""
+
+    __tablename__ = "spacekey_token_first_uses"
+
+    token_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_tokens.id"), primary_key=True))
+    at: datetime = Field(sa_column=moment(nullable=False))

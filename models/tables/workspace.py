@@ -1,0 +1,125 @@
+"""Tenants, their spaces and their members."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    column,
+    event,
+    func,
+    text,
+)
+from sqlmodel import Field
+
+from spacekey.models.columns import moment, words
+
+from .base import Row
+from .search import fields_of
+
+_KEPT = text("deleted_at IS NULL")
+
+
+class Workspace(Row, table=True):
+    """A tenant of one catalog.
+
+    ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role it
+    removed. ``per_minute`` and ``burst`` are its own limit instead of the plan's. Deleted workspaces stay as rows, so
+    that their tokens and their audit log stay explained; their slugs rest for a while.
+    """
+
+    __tablename__ = "spacekey_workspaces"
+    __table_args__ = (
+        CheckConstraint("(per_minute IS NULL) = (burst IS NULL)", name="ck_spacekey_workspaces_limit_whole"),
+        CheckConstraint("per_minute > 0 AND burst > 0", name="ck_spacekey_workspaces_limit_positive"),
+        CheckConstraint("lifetime_seconds_max > 0", name="ck_spacekey_workspaces_lifetime_max"),
+        CheckConstraint("lifetime_seconds_default > 0", name="ck_spacekey_workspaces_lifetime_default"),
+        CheckConstraint(
+            "lifetime_seconds_default <= lifetime_seconds_max", name="ck_spacekey_workspaces_lifetime_order"
+        ),
+        Index("uq_spacekey_workspaces_slug", "slug", unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT),
+    )
+
+    id: str = Field(sa_column=Column(String(40), primary_key=True))
+    name: str = Field(sa_column=words(200))
+    slug: str = Field(sa_column=words(63))
+    catalog: str = Field(sa_column=words(100))
+    plan: str = Field(sa_column=words(100))
+    roles: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    lifetime_seconds_max: int | None = Field(default=None, sa_column=Column(Integer))
+    lifetime_seconds_default: int | None = Field(default=None, sa_column=Column(Integer))
+    expiry_required: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    scopes_allowed: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    per_minute: int | None = Field(default=None, sa_column=Column(Integer))
+    burst: int | None = Field(default=None, sa_column=Column(Integer))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+    suspended_at: datetime | None = Field(default=None, sa_column=moment())
+    deleted_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+class ReleasedSlug(Row, table=True):
+    """A slug that a workspace gave up, for another one or by its deletion. It rests before others may take it."""
+
+    __tablename__ = "spacekey_released_slugs"
+
+    slug: str = Field(sa_column=Column(String(63), primary_key=True))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
+    released_at: datetime = Field(sa_column=moment(nullable=False))
+
+
+class Space(Row, table=True):
+    """A project inside a workspace. Deleted spaces stay as rows, so that their tokens stay explained."""
+
+    __tablename__ = "spacekey_spaces"
+    __table_args__ = (
+        UniqueConstraint("id", "workspace_id", name="uq_spacekey_spaces_id_workspace"),
+        Index(
+            "uq_spacekey_spaces_workspace_slug",
+            "workspace_id",
+            "slug",
+            unique=True,
+            sqlite_where=_KEPT,
+            postgresql_where=_KEPT,
+        ),
+        Index("ix_spacekey_spaces_workspace_name", "workspace_id", func.lower(column("name", String)), "id"),
+    )
+
+    id: str = Field(sa_column=Column(String(40), primary_key=True))
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), nullable=False))
+    name: str = Field(sa_column=words(200))
+    slug: str = Field(sa_column=words(63))
+    search_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    created_at: datetime = Field(sa_column=moment(nullable=False))
+    deleted_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+SEARCHED = ("name", "slug")
+
+
+@event.listens_for(Space, "before_insert")
+@event.listens_for(Space, "before_update")
+def _keep_search_text(_mapper: object, _connection: object, space: Space) -> None:
+    """Keep what is searched in step with what it is made of, however the row is changed."""
+    space.search_text = fields_of(space, SEARCHED)
+
+
+class Member(Row, table=True):
+    """A person with a role in a workspace."""
+
+    __tablename__ = "spacekey_members"
+
+    workspace_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_workspaces.id"), primary_key=True))
+    user_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_users.id"), primary_key=True, index=True))
+    role: str = Field(sa_column=words(100))
+    created_at: datetime = Field(sa_column=moment(nullable=False))

@@ -1,0 +1,1 @@
+"""The caller, what it may do, and what it may hand on."""

@@ -1,0 +1,251 @@
+"""What a caller may do in a workspace, read from the database at every request.
+
+A change reads it inside its own transaction; lists and single records read it beside what they show.
+
+The scopes a request was admitted with are not trusted here: a member's differ from workspace to workspace, and a
+token may have lost some since. Whatever a caller may not see does not exist: :class:`NotFound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, expand
+from spacekey.domain.ids import WORKSPACE, id_prefix
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.domain.scope import INTROSPECT, MANAGEMENT_SCOPES
+from spacekey.domain.token_state import refusal_reason
+from spacekey.models.engine.reading import Reader
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import AnyToken, AnyWorkspace
+from spacekey.models.tables.token import Token
+from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.system import System
+
+from .caller import Caller, IntrospectorCaller, MemberCaller, Operator, TokenCaller
+from .entitlements import roles_from, scopes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A caller in a workspace.
+
+    ``scopes`` are effective now. ``space_id`` confines a space token to its space, ``environment`` a token to its
+    environment when it makes others; both are None for members.
+    """
+
+    caller: Caller
+    workspace: AnyWorkspace
+    catalog: Catalog
+    roles: RoleTable
+    scopes: frozenset[str]
+    grants: tuple[str, ...]
+    space_id: str | None = None
+    environment: str | None = None
+
+    def require(self, *scopes: str) -> None:
+        """Refuse unless the caller holds all of ``scopes`` here.
+
+        :raises Forbidden: naming what is missing.
+        """
+        missing = frozenset(scopes) - self.scopes
+        if missing:
+            raise Forbidden(missing)
+
+    def lacking(self, scopes: frozenset[str]) -> frozenset[str]:
+        """Which of ``scopes`` the caller does not hold: what it must not hand out. An operator lacks nothing."""
+        return frozenset() if isinstance(self.caller, Operator) else scopes - self.scopes
+
+    def covers(self, token: AnyToken) -> bool:
+        """Whether the token lies within what the caller may see at all."""
+        return token.workspace_id == self.workspace.id and (self.space_id is None or token.space_id == self.space_id)
+
+    def expand(self, grants: list[str] | tuple[str, ...]) -> frozenset[str]:
+        """Grants → scopes by this workspace's roles, before plan and policy cut them."""
+        return expand(self.catalog, grants, self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAuthority(Authority):
+    """A caller in a workspace whose row belongs to the session of a change, and may be changed."""
+
+    workspace: Workspace
+
+
+async def authority_in(
+    session: AsyncSession, system: System, caller: Caller, workspace_id: str, *, lock: bool = False
+) -> SessionAuthority:
+    """The caller's authority in a workspace, in the transaction of a change.
+
+    :param lock: hold the workspace's row until the transaction ends.
+    :raises NotFound: when there is no such workspace or the caller does not belong to it.
+    """
+    if id_prefix(workspace_id) != WORKSPACE:
+        raise NotFound("workspace")
+    find = workspace_queries.lock_workspace if lock else workspace_queries.workspace_by_id
+    workspace = await find(session, workspace_id)
+    if workspace is None or workspace.deleted_at is not None:
+        raise NotFound("workspace")
+    held = await _held(session, system, caller, workspace)
+    return SessionAuthority(
+        caller=caller,
+        workspace=workspace,
+        catalog=held.catalog,
+        roles=held.roles,
+        scopes=held.scopes,
+        grants=held.grants,
+        space_id=held.space_id,
+        environment=held.environment,
+    )
+
+
+async def _held(session: AsyncSession, system: System, caller: Caller, workspace: Workspace) -> Authority:
+    if isinstance(caller, MemberCaller):
+        member = await workspace_queries.member(session, workspace.id, caller.id)
+        if member is None:
+            raise NotFound("workspace")
+        return member_authority(system, caller, workspace, member.role)
+    if isinstance(caller, TokenCaller):
+        token = await token_queries.token_by_id(session, caller.id)
+        if token is None:
+            raise NotFound("workspace")
+        used = await token_queries.first_uses(session, [token.rotated_to_id] if token.rotated_to_id else [])
+        gone = await _space_is_gone(session, token)
+        return token_authority(
+            system, caller, workspace, token, used.get(token.rotated_to_id or ""), space_is_gone=gone
+        )
+    return _servers_authority(system, caller, workspace)
+
+
+async def authorities(
+    reader: Reader, system: System, caller: Caller, workspace_ids: Iterable[str]
+) -> dict[str, Authority]:
+    """The caller's authority by workspace id, in one statement.
+
+    Workspaces that are unknown, deleted or not the caller's are left out.
+    """
+    wanted = {one for one in workspace_ids if id_prefix(one) == WORKSPACE}
+    if isinstance(caller, TokenCaller):
+        return await _authority_of_token(reader, system, caller, wanted)
+    if isinstance(caller, MemberCaller):
+        held = await workspace_queries.memberships(reader, caller.id, wanted) if wanted else []
+        return {workspace.id: member_authority(system, caller, workspace, role) for workspace, role in held}
+    found = {}
+    for workspace in await workspace_queries.workspace_records(reader, wanted) if wanted else []:
+        with suppress(NotFound):
+            found[workspace.id] = _servers_authority(system, caller, workspace)
+    return found
+
+
+async def authority_to_read(reader: Reader, system: System, caller: Caller, workspace_id: str) -> Authority:
+    """The caller's authority in a workspace.
+
+    :raises NotFound: when there is no such workspace or the caller does not belong to it.
+    """
+    authority = (await authorities(reader, system, caller, [workspace_id])).get(workspace_id)
+    if authority is None:
+        raise NotFound("workspace")
+    return authority
+
+
+async def _authority_of_token(
+    reader: Reader, system: System, caller: TokenCaller, wanted: set[str]
+) -> dict[str, Authority]:
+    """A token belongs to one workspace: at most one of the ids is found."""
+    if caller.workspace_id not in wanted:
+        return {}
+    found = await token_queries.token_with_workspace(reader, caller.id)
+    if found is None or found[1].deleted_at is not None:
+        return {}
+    token, workspace, gone = found
+    try:
+        held = token_authority(system, caller, workspace, token, token.successor_used_at, space_is_gone=gone)
+    except NotFound:
+        return {}
+    return {workspace.id: held} if workspace.id in wanted else {}
+
+
+def member_authority(system: System, caller: MemberCaller, workspace: AnyWorkspace, role: str) -> Authority:
+    """The authority that a membership gives."""
+    catalog = system.catalog(workspace.catalog)
+    return Authority(
+        caller=caller,
+        workspace=workspace,
+        catalog=catalog,
+        roles=roles_from(catalog, workspace.roles),
+        scopes=scopes_of(catalog, workspace, [role], Kind.MEMBER),
+        grants=(role,),
+    )
+
+
+def token_authority(
+    system: System,
+    caller: TokenCaller,
+    workspace: AnyWorkspace,
+    token: AnyToken,
+    successor_used_at: datetime | None,
+    *,
+    space_is_gone: bool,
+) -> Authority:
+    """The authority that a token has by itself.
+
+    :param successor_used_at: the first use of a successor that ends the token by it.
+    :raises NotFound: the token is of another workspace, or is not good any more.
+    """
+    catalog = system.catalog(workspace.catalog)
+    if token.workspace_id != workspace.id or workspace.suspended_at is not None or space_is_gone:
+        raise NotFound("workspace")
+    ends = [moment for moment in (token.retires_at, successor_used_at) if moment is not None]
+    reason = refusal_reason(
+        system.clock(),
+        expires_at=token.expires_at,
+        disabled_at=token.disabled_at,
+        revoked_at=token.revoked_at,
+        retires_at=min(ends, default=None),
+        deleted_at=token.deleted_at,
+    )
+    if reason is not None:
+        raise NotFound("workspace")
+    return Authority(
+        caller=caller,
+        workspace=workspace,
+        catalog=catalog,
+        roles=roles_from(catalog, workspace.roles),
+        scopes=scopes_of(catalog, workspace, token.grants, Kind(token.kind)),
+        grants=tuple(token.grants),
+        space_id=token.space_id,
+        environment=token.environment,
+    )
+
+
+def _servers_authority(system: System, caller: Operator | IntrospectorCaller, workspace: AnyWorkspace) -> Authority:
+    """The authority of the operator, or of an app of theirs over the workspaces of its catalog.
+
+    :raises NotFound: the workspace is of another catalog than the app's.
+    """
+    catalog = system.catalog(workspace.catalog)
+    operator = isinstance(caller, Operator)
+    if isinstance(caller, IntrospectorCaller) and workspace.catalog != caller.catalog:
+        raise NotFound("workspace")
+    return Authority(
+        caller=caller,
+        workspace=workspace,
+        catalog=catalog,
+        roles=roles_from(catalog, workspace.roles),
+        scopes=catalog.known_scopes | frozenset(MANAGEMENT_SCOPES) if operator else frozenset((INTROSPECT,)),
+        grants=(OWNER_ROLE,) if operator else (),
+    )
+
+
+async def _space_is_gone(session: AsyncSession, token: Token) -> bool:
+    if token.space_id is None:
+        return False
+    space = await workspace_queries.space_by_id(session, token.space_id)
+    return space is None or space.deleted_at is not None

@@ -1,0 +1,173 @@
+"""The one place that decides whether a caller may make something stronger or longer-lived.
+
+A token, a role and the policy each come to a :class:`Power` before and after a change. Whatever gives out more than
+there was before (a new token, other grants, a later expiry, a token enabled again, a role defined or restored, a policy
+opened) is held against the caller as if it were given out now: :func:`check_strengthening`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spacekey.domain.catalog import Policy, expand, unresolved
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Forbidden, InvalidInput, PlanLimit, ScopeNotAllowed
+from spacekey.domain.secret import LIVE
+from spacekey.models.tables.token import Token
+
+from .authority import Authority
+from .caller import MemberCaller, Operator
+from .entitlements import plan_of, policy_of
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What something allows whoever holds it.
+
+    :param kind: of the token; MEMBER for a role, which members hold too.
+    :param environment: where it counts; None for roles and policies, which reach every environment.
+    :param expires_at: None when it never ends.
+    :param usable: False while it is disabled.
+    """
+
+    kind: Kind
+    grants: tuple[str, ...]
+    environment: str | None = None
+    expires_at: datetime | None = None
+    usable: bool = True
+
+
+def power_of(token: Token) -> Power:
+    """The power of a token's row as it is now."""
+    return Power(
+        Kind(token.kind), tuple(token.grants), token.environment, token.expires_at, usable=token.disabled_at is None
+    )
+
+
+def role_power(grants: Iterable[str]) -> Power:
+    """The power of a role with these grants, or of holding the one role that they name."""
+    return Power(Kind.MEMBER, tuple(grants))
+
+
+def check_strengthening(
+    authority: Authority, before: Power | None, after: Power, now: datetime, doing: str | None = None
+) -> None:
+    """Refuse to give out more than the caller holds now, where the caller holds it.
+
+    Nothing is checked when ``after`` allows no more than ``before``. Otherwise all of ``after`` is:
+
+    - a token gives to its own environment only, and a test token nothing that reaches other environments;
+    - every grant means something now: one whose role or scope is gone could come back to life;
+    - the grants expand to no more than the caller's own effective scopes, compared before plan and policy cut them,
+      because a later upgrade must not bring to life what was not held;
+    - the workspace's policy allows the scopes and the expiry.
+
+    :param before: None when the grants are given now, as for a new token.
+    :param doing: what is done with a token that has its grants already, such as ``rotate``; for the message.
+    :raises InvalidInput: another environment, scopes or an expiry that the policy excludes.
+    :raises PlanLimit: scopes that the workspace's plan does not include.
+    :raises ScopeNotAllowed: scopes that the caller does not hold, or grants that mean nothing now.
+    :raises Forbidden: a test token would change what reaches other environments.
+    """
+    if before is not None and not _is_stronger(before, after):
+        return
+    _check_environment(authority, after)
+    _check_known(authority, after, doing)
+    _check_ceiling(authority, after, doing)
+    if after.environment is not None:
+        check_lifetime(policy_of(authority.workspace), after.expires_at, now)
+
+
+def _is_stronger(before: Power, after: Power) -> bool:
+    return (
+        (after.usable and not before.usable)
+        or not set(after.grants) <= set(before.grants)
+        or is_later(after.expires_at, before.expires_at)
+        or after.environment != before.environment
+    )
+
+
+def is_later(one: datetime | None, other: datetime | None) -> bool:
+    """Whether ``one`` ends later than ``other``; None is never, the latest of all."""
+    return other is not None and (one is None or one > other)
+
+
+def _check_environment(authority: Authority, after: Power) -> None:
+    own = authority.environment
+    if own is None or after.environment == own:
+        return
+    if after.environment is not None:
+        raise InvalidInput("environment", f"A {own} token hands scopes to {own} tokens only.")
+    if own != LIVE and len(authority.catalog.environments) > 1:
+        raise Forbidden((), f"A {own} token changes no members, roles or policies: those reach live tokens, too.")
+
+
+def _check_known(authority: Authority, after: Power, doing: str | None) -> None:
+    gone = unresolved(authority.catalog, after.grants, authority.roles)
+    if gone and not isinstance(authority.caller, Operator):
+        raise ScopeNotAllowed(gone, doing, gone=True)
+
+
+def _check_ceiling(authority: Authority, after: Power, doing: str | None) -> None:
+    scopes = authority.expand(after.grants)
+    lacking = authority.lacking(scopes)
+    if after.kind is Kind.MEMBER:
+        _check_role_ceiling(authority, lacking)
+        return
+    policy = policy_of(authority.workspace)
+    if policy.scopes_allowed is not None and not scopes <= policy.scopes_allowed:
+        excluded = ", ".join(sorted(scopes - policy.scopes_allowed))
+        raise InvalidInput("grants", f"The workspace's policy does not allow: {excluded}.")
+    if not lacking:
+        return
+    plan = plan_of(authority.catalog, authority.workspace)
+    own = expand(authority.catalog, authority.grants, authority.roles)
+    if plan is not None and plan.scopes is not None and lacking <= own:
+        raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include: {', '.join(sorted(lacking))}.")
+    raise ScopeNotAllowed(lacking, doing)
+
+
+def check_within(authority: Authority, grants: Iterable[str]) -> None:
+    """Refuse to touch a role that holds more than the caller, whatever becomes of it.
+
+    :raises ScopeNotAllowed: naming what the caller does not hold.
+    """
+    _check_role_ceiling(authority, authority.lacking(authority.expand(tuple(grants))))
+
+
+def _check_role_ceiling(authority: Authority, lacking: Collection[str]) -> None:
+    """The plan cuts all members alike, so two members are compared before it does: else no owner could make another
+    one on a plan that leaves something out. A token is cut by the policy, too, and members are not: its effective
+    scopes count."""
+    if isinstance(authority.caller, MemberCaller):
+        lacking = set(lacking) - authority.expand(authority.grants)
+    if lacking:
+        raise ScopeNotAllowed(lacking)
+
+
+def check_lifetime(policy: Policy, expires_at: datetime | None, now: datetime) -> None:
+    """Hold an expiry against the policy, as for a token that is made now.
+
+    :raises InvalidInput: there is none though the policy requires one, or it lies beyond the longest lifetime.
+    """
+    longest = policy.lifetime_seconds_max
+    if expires_at is None:
+        if policy.expiry_required or longest is not None:
+            raise InvalidInput("expires_at", _required(policy))
+    elif longest is not None and expires_at - now > timedelta(seconds=longest):
+        raise InvalidInput("expires_at", f"Must be within {_span(longest)} by the policy.")
+
+
+def _required(policy: Policy) -> str:
+    if policy.lifetime_seconds_max is None:
+        return "The workspace's policy requires an expiry date."
+    return f"The workspace's policy requires an expiry date within {_span(policy.lifetime_seconds_max)}."
+
+
+def _span(seconds: int) -> str:
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {name}{'s' if seconds != size else ''}"
+    return f"{seconds} seconds"

@@ -1,0 +1,243 @@
+"""Sign in, stay signed in, sign out. Tokens cannot do any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.actor import UNKNOWN_PERSON_ID, Actor, ActorKind
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.ids import SESSION, USER, id_prefix, new_id
+from spacekey.domain.network import network_of
+from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.refusal import InvalidInput, SignInFailed
+from spacekey.domain.secret import Secret, opaque_secret, parse
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.user import User, UserSession
+from spacekey.resolvers.access.caller import MemberCaller, RequestFacts
+from spacekey.resolvers.access.entitlements import scopes_of
+from spacekey.resolvers.addresses import shown_account, typed_sign_in_names
+from spacekey.resolvers.audit.log import Attribution, actor_of, printable, record
+from spacekey.resolvers.own_words import words_around
+from spacekey.resolvers.passwords.hashing import Turn, check_password
+from spacekey.resolvers.room import make_room_for_session
+from spacekey.resolvers.system import System
+
+IDLE = timedelta(hours=12)
+ABSOLUTE = timedelta(days=14)
+TOUCH_EVERY = timedelta(minutes=1)
+EVERYWHERE_WEIGHT = 0.1
+"""What a failure counts against an account over all networks.
+
+That bound is ten times looser, so that a stranger cannot lock its owner out with a few wrong passwords; about 100
+failures in a row are what NIST SP 800-63B-4 §3.2.2 allows.
+"""
+UNKNOWN_PERSON = Actor(ActorKind.PERSON, UNKNOWN_PERSON_ID, "")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session: the cookie's secret, once, and until when it can last."""
+
+    user: User
+    secret: Secret
+    expires_at: datetime
+
+
+async def sign_in(system: System, request: RequestFacts, *, email: str, password: str) -> SignedIn:
+    """Open a session for a member. A session that the request came with ends.
+
+    :param email: the account's sign-in name, by default the address it was made for, or its id.
+    :raises Unavailable: too many passwords wait to be checked.
+    :raises TooManyAttempts: this account or address failed too often.
+    :raises SignInFailed: unknown name or wrong password, which look and take the same.
+    :raises InvalidInput: an API token stands where the password goes.
+    """
+    if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
+        raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
+    network = network_of(request.ip)
+    by_network = f"address {network}"
+    system.attempts.check(system.clock(), by_network)
+    user = await _user_called(system, email)
+    # An account has one bound, whichever of its names is typed.
+    account = user.id if user is not None else email.strip().casefold()[:254]
+    by_account = f"account {account} from {network}"
+    # Counted before it is tried, and taken back when it succeeds.
+    counted = {by_account: 1.0, by_network: 1.0, _everywhere(account): EVERYWHERE_WEIGHT}
+    system.attempts.count(system.clock(), counted)
+    stored = user.password_hash if user is not None else None
+    turn = Turn(network)
+    with _not_counted_when_turned_away(system, counted):
+        good = await system.passwords.matches(stored, password, turn)
+    if not good or user is None or stored is None:
+        await _record_failure(system, request, user)
+        raise SignInFailed
+    # Only the account starts anew: a good account of one's own must not pay for guesses at others.
+    system.attempts.succeeded(system.clock(), by_account, _everywhere(account))
+    system.attempts.take_back(system.clock(), {by_network: 1.0})
+    rehashed = await system.passwords.hash(password, turn) if system.passwords.is_outdated(stored) else None
+    async with system.store.changing() as session:
+        user = await _unchanged(session, user.id, stored)
+        if rehashed is not None:
+            user.password_hash = rehashed
+        return await open_session(session, system, user, request, "session.sign_in")
+
+
+async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None:
+    """End the session the cookie stands for. Ending an ended one is fine, also for someone who was erased meanwhile."""
+    async with system.store.changing() as session:
+        if not await user_queries.hold_user(session, caller.id):
+            return  # their sessions went with them
+        await user_queries.delete_session(session, secret.digest())
+        await record(
+            session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="session.sign_out", target_id=caller.id
+        )
+
+
+async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
+    """Who a cookie stands for: a member principal with the union of scopes over their workspaces.
+
+    :raises Unavailable: the store does not answer.
+    """
+    now = system.clock()
+    async with system.store.reading() as session:
+        found = await user_queries.session_by_digest(session, secret.digest())
+        if found is None:
+            return Refused(Reason.UNKNOWN)
+        opened, user = found
+        last_seen = system.last_seen.of(opened)
+        if now >= opened.expires_at or now >= last_seen + IDLE:
+            return Refused(Reason.EXPIRED)
+        scopes = await _union_of_scopes(session, system, user.id)
+    if now >= last_seen + TOUCH_EVERY:
+        system.last_seen.note(opened, now)
+    name = shown_account(user)
+    return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=name, expires_at=opened.expires_at))
+
+
+async def change_password(system: System, caller: MemberCaller, *, current: str, new: str) -> SignedIn:
+    """Set another password. All sessions end; the caller gets a new one.
+
+    :raises SignInFailed: the current password is wrong.
+    :raises TooManyAttempts, InvalidInput: as for signing in, and for weak passwords.
+    """
+    key = f"account {caller.id} from {network_of(caller.request.ip)}"
+    counted = {key: 1.0, _everywhere(caller.id): EVERYWHERE_WEIGHT}
+    system.attempts.count(system.clock(), counted)
+    async with system.store.reading() as session:
+        user = await user_queries.user_by_id(session, caller.id)
+    if user is None:
+        raise SignInFailed
+    stored = user.password_hash
+    turn = Turn(network_of(caller.request.ip), signed_in=True)
+    with _not_counted_when_turned_away(system, counted):
+        good = await system.passwords.matches(stored, current, turn)
+    if stored is None or not good:
+        await _record_failure(system, caller.request, user, "user.change_password")
+        raise SignInFailed
+    system.attempts.succeeded(system.clock(), key, _everywhere(caller.id))
+    await check_password("new", new, about=await words_around(system, user))
+    hashed = await system.passwords.hash(new, turn)
+    async with system.store.changing() as session:
+        user = await _unchanged(session, user.id, stored)
+        user.password_hash = hashed
+        await user_queries.delete_sessions_of_user(session, user.id)
+        return await open_session(session, system, user, caller.request, "user.change_password")
+
+
+@contextmanager
+def _not_counted_when_turned_away(system: System, counted: Mapping[str, float]) -> Iterator[None]:
+    """Within, take an attempt back that was counted and did not get as far as being checked."""
+    try:
+        yield
+    except Unavailable:
+        system.attempts.take_back(system.clock(), counted)
+        raise
+
+
+def _everywhere(account: str) -> str:
+    return f"account {account}"
+
+
+async def _user_called(system: System, text: str) -> User | None:
+    """The account with this sign-in name or id."""
+    typed = text.strip()
+    async with system.store.reading() as session:
+        if id_prefix(typed) == USER:
+            return await user_queries.user_by_id(session, typed)
+        names = typed_sign_in_names(typed)
+        return await user_queries.user_by_sign_in_name(session, names) if names else None
+
+
+async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
+    """The user, locked, whose password is still the one that was checked.
+
+    :raises SignInFailed: somebody changed it meanwhile; a session opened now would outlive that.
+    """
+    user = await user_queries.lock_user(session, user_id)
+    if user is None or user.password_hash != stored:
+        raise SignInFailed
+    return user
+
+
+async def open_session(
+    session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
+) -> SignedIn:
+    """A new session of this person, inside the caller's transaction.
+
+    The one that the request came with ends, whosever it is: its browser forgets it, and no one else should know it.
+    """
+    now = system.clock()
+    if request.session is not None:
+        await user_queries.delete_session(session, request.session.digest())
+    secret = opaque_secret(system.entropy)
+    await user_queries.delete_expired_sessions(session, now)
+    await make_room_for_session(session, user.id)
+    session.add(
+        UserSession(
+            digest=secret.digest(),
+            id=new_id(SESSION, now, system.entropy),
+            user_id=user.id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + ABSOLUTE,
+            ip=request.ip[:64],
+            user_agent=printable(request.user_agent, 300),
+        )
+    )
+    actor = Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), "password", request)
+    await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
+    return SignedIn(user, secret, now + ABSOLUTE)
+
+
+async def _record_failure(
+    system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
+) -> None:
+    """The address as typed is not kept: people type passwords into the wrong field."""
+    async with system.store.changing() as session:
+        known = user is not None and await user_queries.hold_user(session, user.id)
+        person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None and known else UNKNOWN_PERSON
+        actor, target = Attribution(person, "password", request), person.id
+        await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
+
+
+async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:
+    members = await workspace_queries.members_of_user(session, user_id)
+    workspaces = {
+        workspace.id: workspace
+        for workspace in await workspace_queries.workspaces_by_ids(session, [one.workspace_id for one in members])
+    }
+    scopes: frozenset[str] = frozenset()
+    for one in members:
+        workspace = workspaces[one.workspace_id]
+        catalog = system.catalogs.get(workspace.catalog)
+        if catalog is not None:
+            scopes |= scopes_of(catalog, workspace, [one.role], Kind.MEMBER)
+    return scopes

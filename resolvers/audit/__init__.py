@@ -1,0 +1,1 @@
+"""The audit log: writing it, verifying its chains, and refused requests."""

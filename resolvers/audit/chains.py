@@ -1,0 +1,205 @@
+"""Check the audit log: recompute its chains, hold them to the checkpoints in the system's chain and to kept heads.
+
+A chain alone cannot tell that its end was cut off, or that it was taken away whole. So the heads of all chains are
+written into the system's chain: a workspace's with its first event and its deletion, and from time to time. A head that
+is kept outside of the database (``spacekey audit heads``) holds the system's chain itself. docs/audit.md says what can
+and what cannot be noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import Refusal
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
+from spacekey.resolvers.system import System
+
+from .log import CHECKPOINT, ERASE, ERASED_WITH, GENESIS, HASHED, HEADS, actor_digest, anchor, event_hash, target_digest
+
+log = logging.getLogger("spacekey.audit")
+
+CHECKPOINT_SECONDS = 300.0
+HEADS_MAX = 100
+"""How many heads one checkpoint holds."""
+
+BY_CHECKPOINT = "a checkpoint in the system's chain"
+BY_KEPT_HEAD = "a head that was kept elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A chain's event with this number has this hash."""
+
+    chain: str
+    sequence: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """What checking one chain found.
+
+    ``broken_at`` is the first sequence number that does not fit and ``problem`` says how; both are None for a chain
+    that is whole. ``erased`` counts events whose names were erased with a person, which breaks nothing.
+    """
+
+    chain: str
+    events: int
+    broken_at: int | None
+    erased: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the system's chain and the kept heads say about the chains: number → (hash, by what)."""
+
+    numbers: Mapping[str, Mapping[int, tuple[bytes, str]]]
+    erased_ids: frozenset[str]
+    lost: str | None
+    """How the heads say that the system's chain has lost a checkpoint; None when it has not."""
+
+
+async def write_checkpoints(system: System) -> int:
+    """Write the heads of all chains that moved since their last checkpoint into the system's chain; how many.
+
+    Chains that another transaction is appending to at this moment are left for the next time.
+    """
+    count = 0
+    while True:
+        async with system.store.changing() as session:
+            moved = await audit_queries.lock_moved_chains(session, HEADS_MAX)
+            if moved:
+                await anchor(session, system, moved)
+        count += len(moved)
+        if len(moved) < HEADS_MAX:
+            return count
+
+
+async def keep_writing_checkpoints(system: System) -> None:
+    """Write checkpoints every few minutes, until cancelled. A failure is logged and tried again the next time."""
+    while True:
+        await asyncio.sleep(CHECKPOINT_SECONDS)
+        try:
+            await write_checkpoints(system)
+        except (Unavailable, Refusal) as error:
+            log.warning("no checkpoint of the audit log was written: %s", error)
+        except Exception:
+            # A bug here must not end what writes all later checkpoints.
+            log.exception("no checkpoint of the audit log was written")
+
+
+async def audit_heads(system: System) -> list[Head]:
+    """The heads of all chains as they are now, sorted by chain: to be kept where this database's writers cannot go."""
+    async with system.store.reading() as session:
+        heads = await audit_queries.chain_heads(session)
+    return [Head(one.chain, one.sequence, one.hash) for one in heads]
+
+
+async def verify_chains(
+    system: System, chains: list[str] | None = None, kept: list[Head] | None = None
+) -> list[ChainReport]:
+    """Recompute every hash of the given chains, or of all, and hold them to checkpoints and kept heads.
+
+    :param kept: heads, or any events' numbers and hashes, from an earlier export or ``audit_heads``.
+    """
+    async with system.store.reading() as session:
+        heads = {one.chain: one for one in await audit_queries.chain_heads(session)}
+        expected = await _expected(session, heads, kept or [])
+        known = {*await audit_queries.audit_chains(session), *expected.numbers}
+        names = chains if chains is not None else sorted(known | ({SYSTEM_CHAIN} if expected.lost else set()))
+        return [await _verify_chain(session, name, expected) for name in names]
+
+
+async def _expected(session: AsyncSession, heads: Mapping[str, AuditChain], kept: list[Head]) -> _Expected:
+    anchors: dict[str, tuple[int, bytes]] = {}
+    erased: set[str] = set()
+    lost = None
+    try:
+        async for event in audit_queries.audit_events(session, SYSTEM_CHAIN, CHECKPOINT):
+            for chain, (sequence, written) in (event.after or {}).get(HEADS, {}).items():
+                # The last one vouches for all before it, since every hash covers the one before.
+                anchors[chain] = (int(sequence), bytes.fromhex(written))
+        async for event in audit_queries.audit_events(session, SYSTEM_CHAIN, ERASE):
+            erased.add(event.target_id)
+            erased.update((event.after or {}).get(ERASED_WITH, ()))
+    except (ValueError, TypeError, AttributeError):
+        lost = "a checkpoint or an erasure in it cannot be read"
+    for chain, head in heads.items():
+        anchored = anchors.get(chain, (0, GENESIS))[0]
+        if chain != SYSTEM_CHAIN and head.anchored > anchored and lost is None:
+            lost = f"the checkpoint of number {head.anchored} of the chain {chain} is missing from it"
+    numbers: dict[str, dict[int, tuple[bytes, str]]] = {
+        chain: {sequence: (written, BY_CHECKPOINT)} for chain, (sequence, written) in anchors.items()
+    }
+    for one in kept:
+        numbers.setdefault(one.chain, {})[one.sequence] = (one.hash, BY_KEPT_HEAD)
+    return _Expected(numbers, frozenset(erased), lost)
+
+
+async def _verify_chain(session: AsyncSession, chain: str, expected: _Expected) -> ChainReport:
+    # Events may be appended while this reads: the last one must lie between the head before and the head after.
+    first_head, first_hash = await _head(session, chain)
+    numbers = expected.numbers.get(chain, {})
+    previous, sequence, erased = GENESIS, 0, 0
+
+    def broken(at: int, problem: str) -> ChainReport:
+        return ChainReport(chain, sequence, at, erased, problem)
+
+    try:
+        async for event in audit_queries.audit_events(session, chain):
+            problem = _problem(previous, sequence, event, expected.erased_ids)
+            if problem is not None:
+                return broken(sequence + 1, problem)
+            erased += event.actor_erased or event.target_erased
+            previous, sequence = event.hash, event.sequence
+            wanted, by = numbers.get(sequence, (previous, ""))
+            if wanted != previous:
+                return broken(sequence, f"{by} says that it has another hash")
+            if sequence == first_head and first_hash != previous:
+                return broken(sequence, "the chain's head says that it has another hash")
+    except (ValueError, TypeError, AttributeError):
+        return broken(sequence + 1, "it, or one of the next, cannot be read")
+    last, by = max([(first_head, "the chain's head"), *((number, by) for number, (_, by) in numbers.items())])
+    if last > sequence:
+        return broken(sequence + 1, f"it is missing: {by} says that the chain went on to number {last}")
+    if sequence > (await _head(session, chain))[0]:
+        return broken(first_head + 1, f"the chain's head says that number {first_head} is the last")
+    if chain == SYSTEM_CHAIN and expected.lost is not None:
+        return broken(sequence + 1, expected.lost)
+    return ChainReport(chain, sequence, None, erased)
+
+
+def _problem(previous: bytes, sequence: int, event: AuditEvent, erased_ids: frozenset[str]) -> str | None:
+    """What is wrong with an event that should follow ``sequence``; None for nothing."""
+    if event.sequence != sequence + 1:
+        return "it is missing"
+    if event.version not in HASHED:
+        return f"its version {event.version} is unknown: it was changed, or written by a newer Spacekey"
+    if event.actor_erased and event.actor_id not in erased_ids:
+        return "the actor's name was taken away, and no erasure of this person is on record"
+    if event.target_erased and event.target_id not in erased_ids:
+        return "the target's name was taken away, and no erasure of this person is on record"
+    if event.version == 1:
+        # The names of version 1 are hashed with the rest: what an erasure left can only be linked, not recomputed.
+        whole = not (event.actor_erased or event.target_erased)
+        return "it was changed" if whole and event.hash != event_hash(previous, event) else None
+    if event.hash != event_hash(previous, event):
+        return "it was changed"
+    if not event.actor_erased and event.actor_digest != actor_digest(event):
+        return "the actor's name, address or user agent was changed"
+    if not event.target_erased and event.target_digest != target_digest(event):
+        return "the target's name or facts were changed"
+    return None
+
+
+async def _head(session: AsyncSession, chain: str) -> tuple[int, bytes]:
+    head = await audit_queries.chain_head(session, chain)
+    return (0, GENESIS) if head is None else (head.sequence, head.hash)

@@ -1,0 +1,245 @@
+"""The audit log: one row in the same transaction as the change, chained by SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.actor import SYSTEM_ACTOR, Actor
+from spacekey.domain.clock import written_exactly
+from spacekey.domain.ids import EVENT, USER, id_prefix, new_id
+from spacekey.domain.refusal import NotFound
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import users as user_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
+from spacekey.models.tables.records import AnyEvent, AuditRecord
+from spacekey.resolvers.access.caller import Caller, RequestFacts
+from spacekey.resolvers.addresses import plain_name
+from spacekey.resolvers.system import System
+
+GENESIS = bytes(32)
+"""What stands before a chain's first event."""
+
+VERSION = 2
+SALT_BYTES = 16
+NAME_LENGTH_MAX = 254
+
+HASHED: dict[int, tuple[str, ...]] = {
+    1: (
+        "id",
+        "chain",
+        "sequence",
+        "at",
+        "action",
+        "outcome",
+        "actor_id",
+        "actor_name",
+        "credential",
+        "target_id",
+        "before",
+        "after",
+        "ip",
+        "user_agent",
+        "request_id",
+    ),
+    2: (
+        "version",
+        "id",
+        "chain",
+        "sequence",
+        "at",
+        "action",
+        "outcome",
+        "actor_kind",
+        "actor_id",
+        "actor_digest",
+        "credential",
+        "target_id",
+        "target_digest",
+        "before",
+        "after",
+        "request_id",
+    ),
+}
+"""The fields that an event's hash covers, by its version. A list is never changed: a new column needs a new version."""
+
+ERASE = "user.erase"
+ERASED_WITH = "erased_with"
+"""Where an erasure's facts list the ids of what was erased with the person, such as invitations."""
+
+CHECKPOINT = "audit.checkpoint"
+HEADS = "heads"
+"""Where a checkpoint's facts hold heads: chain → [sequence number, hash in hexadecimal]."""
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who did something, with which credential, from where."""
+
+    actor: Actor
+    credential: str
+    request: RequestFacts
+
+
+def actor_of(caller: Caller) -> Attribution:
+    """Return what the audit log keeps of a caller."""
+    return Attribution(caller.actor, caller.credential, caller.request)
+
+
+async def record(
+    session: AsyncSession,
+    system: System,
+    by: Attribution,
+    *,
+    chain: str,
+    action: str,
+    target_id: str,
+    target_name: str = "",
+    target_facts: Facts | None = None,
+    before: Facts | None = None,
+    after: Facts | None = None,
+    outcome: str = "success",
+) -> AuditEvent:
+    """Append one event to a chain, inside the caller's transaction.
+
+    A person who acts is held until the transaction ends, so that an erasure comes before it, and the change is refused,
+    or after it, and takes what it wrote of them. People are locked before chains, and after workspaces.
+
+    What names a person belongs into ``target_name`` and ``target_facts``, never into ``before`` and ``after``: those
+    stay for as long as the log does.
+
+    :param chain: a workspace's id, or ``system``.
+    :param action: what was done, such as ``token.revoke``.
+    :param target_name: the address or name of a person the change was about.
+    :param target_facts: further facts about that person, such as an address before and after.
+    :param before: the changed facts as they were; JSON values only, never a secret.
+    :param after: the same facts as they are now.
+    :raises NotFound: the person who acts was erased meanwhile.
+    """
+    if id_prefix(by.actor.id) == USER and not await user_queries.hold_user(session, by.actor.id):
+        raise NotFound("account")
+    head = await audit_queries.lock_chain(session, chain)
+    event = AuditEvent(
+        id=new_id(EVENT, system.clock(), system.entropy),
+        version=VERSION,
+        chain=chain,
+        sequence=head.sequence + 1,
+        at=system.clock(),
+        action=action,
+        outcome=outcome,
+        actor_kind=by.actor.kind.value,
+        actor_id=by.actor.id,
+        actor_name=by.actor.name[:NAME_LENGTH_MAX],
+        credential=by.credential,
+        target_id=target_id,
+        target_name=target_name[:NAME_LENGTH_MAX],
+        target_facts=target_facts,
+        before=before,
+        after=after,
+        ip=by.request.ip[:64],
+        user_agent=printable(by.request.user_agent, 300),
+        request_id=by.request.request_id[:64],
+        actor_salt=system.entropy(SALT_BYTES),
+        target_salt=system.entropy(SALT_BYTES),
+        hash=b"",
+    )
+    event.actor_digest, event.target_digest = actor_digest(event), target_digest(event)
+    event.hash = event_hash(head.hash, event)
+    head.sequence = event.sequence
+    head.hash = event.hash
+    session.add(event)
+    session.add(head)
+    if event.sequence == 1 and chain != SYSTEM_CHAIN:
+        await anchor(session, system, [head])
+    return event
+
+
+async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditChain]) -> None:
+    """Write these heads into the system's chain, inside the caller's transaction, which holds them.
+
+    The system's chain is always locked after those of workspaces, so that no two transactions wait for each other.
+    """
+    written: Facts = {head.chain: [head.sequence, head.hash.hex()] for head in heads}
+    await record(
+        session,
+        system,
+        Attribution(SYSTEM_ACTOR, "", RequestFacts()),
+        chain=SYSTEM_CHAIN,
+        action=CHECKPOINT,
+        target_id=SYSTEM_CHAIN,
+        after={HEADS: written},
+    )
+    for head in heads:
+        head.anchored = head.sequence
+        session.add(head)
+
+
+def event_hash(previous: bytes, event: AuditEvent) -> bytes:
+    """Return SHA-256 of the previous hash and the event's hashed fields as canonical JSON.
+
+    Canonical is: sorted keys, no blanks, UTF-8, times in UTC with microseconds and ``+00:00``, digests in hexadecimal.
+    """
+    facts: Facts = {name: getattr(event, name) for name in HASHED[event.version]}
+    facts["at"] = event.at.astimezone(UTC).isoformat(timespec="microseconds")
+    for name, value in facts.items():
+        if isinstance(value, bytes):
+            facts[name] = value.hex()
+    return hashlib.sha256(previous + _canonical(facts)).digest()
+
+
+def actor_digest(event: AuditEvent) -> bytes:
+    """Return the salted digest of what names the actor: name, IP address, user agent."""
+    named = {"name": event.actor_name, "ip": event.ip, "user_agent": event.user_agent}
+    return _digest(event.actor_salt, named)
+
+
+def target_digest(event: AuditEvent) -> bytes:
+    """Return the salted digest of what names the target: name and further facts."""
+    return _digest(event.target_salt, {"name": event.target_name, "facts": event.target_facts})
+
+
+def _digest(salt: bytes | None, facts: Facts) -> bytes:
+    return hashlib.sha256((salt or b"") + _canonical(facts)).digest()
+
+
+def _canonical(facts: Facts) -> bytes:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+async def export_chain(system: System, chain: str) -> AsyncIterator[str]:
+    """The chain as NDJSON, one event a line, in order."""
+    async with system.store.reading() as session:
+        async for event in audit_queries.audit_events(session, chain):
+            yield json.dumps(event_facts(event), sort_keys=True, ensure_ascii=False)
+
+
+def event_facts(event: AnyEvent) -> Facts:
+    """An event in JSON values: its time as RFC 3339 in UTC, hashes and salts in hexadecimal.
+
+    The actor's name is as it was recorded, which is what its digest is of.
+    """
+    facts = event._asdict() if isinstance(event, AuditRecord) else event.model_dump()
+    for part in ("actor_kind", "actor_id", "actor_name"):
+        del facts[part]
+    facts["at"] = written_exactly(event.at)
+    facts["actor"] = {"kind": event.actor.kind.value, "id": event.actor.id, "name": event.actor.name}
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in facts.items()}
+
+
+def actor_facts(actor: Actor) -> Facts:
+    """An actor in JSON values, the address of a person without its mark."""
+    name, unproven = plain_name(actor)
+    return {"kind": actor.kind.value, "id": actor.id, "name": name, "unproven": unproven}
+
+
+def printable(text: str, length: int) -> str:
+    """At most ``length`` characters of ``text``, without the unprintable: headers are anybody's to write."""
+    return "".join(one for one in text[:length] if one.isprintable())

@@ -1,0 +1,153 @@
+"""Refused tokens in their owner's audit log: written off the request path, rarely, and never at a request's cost.
+
+A client that goes on with a dead token would otherwise fill the log: each (token, reason) is written at most once an
+hour by each process. What is lost when the store is down is only told to the process's own log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spacekey.domain.actor import Actor, ActorKind
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import Reason, Refused
+from spacekey.domain.refusal import Refusal
+from spacekey.models.queries import tokens as token_queries
+from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.system import System
+
+from .log import Attribution, Facts, record
+
+log = logging.getLogger("spacekey.refusals")
+
+ONCE_IN = timedelta(hours=1)
+REMEMBERED_MAX = 10_000
+WAITING_MAX = 1_000
+
+OUTCOMES = {
+    Reason.EXPIRED: "denied",
+    Reason.DISABLED: "denied",
+    Reason.REVOKED: "denied",
+    Reason.SUSPENDED: "denied",
+    Reason.ROTATED: "alert",
+    Reason.ENVIRONMENT: "alert",
+}
+"""The reasons an owner can act on. A rotated token in use, or one in the wrong environment, is worth an alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    token_id: str
+    reason: Reason
+    request: RequestFacts
+    reported_by: Actor | None
+
+    @property
+    def key(self) -> tuple[str, Reason, str]:
+        """What is written once an hour: each service's reports apart, so that one cannot drown another's."""
+        return self.token_id, self.reason, "" if self.reported_by is None else self.reported_by.id
+
+
+class RefusalLog:
+    """Takes refusals from the request path and writes them in a task of its own.
+
+    :param remembered_max: how many (token, reason, service) are remembered; the oldest are forgotten first.
+    :param waiting_max: how many may wait to be written; more are dropped.
+    """
+
+    def __init__(self, system: System, *, remembered_max: int = REMEMBERED_MAX, waiting_max: int = WAITING_MAX) -> None:
+        self.lost = 0
+        """Refusals that found no room, or were not written when their turn came."""
+        self._system = system
+        self._remembered_max = remembered_max
+        self._waiting_max = waiting_max
+        self._noted: OrderedDict[tuple[str, Reason, str], datetime] = OrderedDict()
+        self._waiting: deque[_Noted] = deque()
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many are to be written."""
+        return len(self._waiting)
+
+    def note(self, refused: Refused, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
+        """Remember a refusal to be written. Takes no time and never raises.
+
+        :param reported_by: the service that was sent the token, when address and user agent are its word and not this
+            process's own observation. Whether it may report on this token is for the caller to know.
+        """
+        if refused.token_id is None or refused.reason not in OUTCOMES:
+            return
+        noted = _Noted(refused.token_id, refused.reason, request, reported_by)
+        key, now = noted.key, self._system.clock()
+        last = self._noted.get(key)
+        if last is not None and now < last + ONCE_IN:
+            return
+        if len(self._waiting) >= self._waiting_max:
+            self.lost += 1
+            return
+        self._noted[key] = now
+        self._noted.move_to_end(key)
+        if len(self._noted) > self._remembered_max:
+            self._noted.popitem(last=False)
+        self._waiting.append(noted)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write what is noted, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that waits now; what somebody else is writing is written too when this returns."""
+        async with self._writing:
+            await self._write_waiting()
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            noted = self._waiting.popleft()
+            try:
+                await self._write(noted)
+            except (Unavailable, Refusal) as error:
+                # Forgotten, so that the next refusal tries again.
+                self._noted.pop(noted.key, None)
+                self.lost += 1
+                log.warning("a refusal of %s was not written: %s", noted.token_id, error)
+            except asyncio.CancelledError:
+                self._waiting.appendleft(noted)
+                raise
+            except Exception:
+                # A bug in writing one must not end the task that writes them all.
+                self.lost += 1
+                log.exception("a refusal of %s was not written", noted.token_id)
+
+    async def _write(self, noted: _Noted) -> None:
+        async with self._system.store.changing() as session:
+            token = await token_queries.token_by_id(session, noted.token_id)
+            if token is None:
+                return
+            await record(
+                session,
+                self._system,
+                Attribution(Actor(ActorKind.TOKEN, token.id, token.name), token.id, noted.request),
+                chain=token.workspace_id,
+                action="token.refused",
+                target_id=token.id,
+                after={"reason": noted.reason.value, "environment": token.environment, **_reported(noted.reported_by)},
+                outcome=OUTCOMES[noted.reason],
+            )
+
+
+def _reported(service: Actor | None) -> Facts:
+    """Who reported it, and what of the event is that service's word; nothing for what this process saw itself."""
+    if service is None:
+        return {}
+    by = {"kind": service.kind.value, "id": service.id, "name": service.name}
+    return {"reported_by": by, "as_reported": ["ip", "user_agent"]}

@@ -1,0 +1,209 @@
+"""Members and what their roles may be changed to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.ids import USER, id_prefix
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.secret import Secret
+from spacekey.models import invitation_queries
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.user import Invitation, User
+from spacekey.models.tables.workspace import Member
+from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.caller import Caller, Operator
+from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
+from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
+from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.invitations import end_void_invitations, invite
+from spacekey.resolvers.room import check_room_for_member
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import clean_name, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A member with their account."""
+
+    member: Member
+    user: User
+    effective_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """An invitation with its code, which is shown once."""
+
+    pending: Invitation
+    invitation: Secret
+    effective_at: datetime
+
+
+async def add_member(
+    system: System, caller: Caller, workspace_id: str, *, email: str, role: str, name: str | None = None
+) -> Membership | Invited:
+    """Invite a person to a workspace: whoever presents the code becomes a member.
+
+    Every address is answered alike, whether an account claims it, has proven it or neither: with a code. A second
+    invitation replaces the first. Only the operator adds an account that has proven the address at once.
+
+    :param name: what the workspace's list of invitations calls the person; no account gets it.
+    :raises NotFound, Forbidden: not the caller's workspace, or not to add members to.
+    :raises InvalidInput: the address, name or role are not usable.
+    :raises ScopeNotAllowed: the role, or that of the invitation it would replace, holds more than the caller.
+    :raises Conflict: a member of the workspace has proven the address, too many invitations wait, or it is full.
+    """
+    address = clean_email("email", email)
+    called = clean_name("name", name) if name is not None else None
+    async with system.store.changing() as session:
+        authority = await _members_authority(session, system, caller, workspace_id)
+        _check_role(system, authority, role)
+        if await workspace_queries.member_by_proven_email(session, workspace_id, address) is not None:
+            raise Conflict(f"{shown_email(address)} is a member already; change the role instead.")
+        proven = await user_queries.user_by_proven_email(session, address) if isinstance(caller, Operator) else None
+        if proven is not None:
+            return await _add(session, system, authority, proven, role)
+        made, code = await invite(session, system, authority, email=address, role=role, name=called)
+    return Invited(made, code, system.clock())
+
+
+async def add_account(system: System, caller: Operator, workspace_id: str, user_id: str, *, role: str) -> Membership:
+    """Make an account, named by its id, a member at once.
+
+    :raises NotFound: there is no such workspace or account.
+    :raises InvalidInput: the role does not exist.
+    :raises Conflict: it is a member already.
+    """
+    async with system.store.changing() as session:
+        authority = await _members_authority(session, system, caller, workspace_id)
+        _check_role(system, authority, role)
+        user = await user_queries.user_by_id(session, user_id) if id_prefix(user_id) == USER else None
+        if user is None:
+            raise NotFound("account")
+        if await workspace_queries.member(session, workspace_id, user.id) is not None:
+            raise Conflict(f"The account {user.id} is a member already; change the role instead.")
+        return await _add(session, system, authority, user, role)
+
+
+async def _add(session: AsyncSession, system: System, authority: Authority, user: User, role: str) -> Membership:
+    workspace_id = authority.workspace.id
+    await check_room_for_member(session, workspace_id, user.id)
+    member = Member(workspace_id=workspace_id, user_id=user.id, role=role, created_at=system.clock())
+    session.add(member)
+    if user.email is not None and user.email_proven_at is not None:
+        await invitation_queries.delete_unused_invitations(session, workspace_id, user.email)
+    await record(
+        session,
+        system,
+        actor_of(authority.caller),
+        chain=workspace_id,
+        action="member.add",
+        target_id=user.id,
+        target_name=shown_account(user),
+        after={"role": role},
+    )
+    return Membership(member, user, system.clock())
+
+
+@takes_access_away
+async def change_member_role(
+    system: System, caller: Caller, workspace_id: str, user_id: str, *, role: str, wait: bool = True
+) -> Membership:
+    """Give a member another role. Both the old and the new one must lie within what the caller holds.
+
+    :raises NotFound, Forbidden, InvalidInput, ScopeNotAllowed: as :func:`add_member`.
+    :raises Conflict: the workspace would lose its last owner.
+    """
+    async with system.store.changing() as session:
+        authority = await _members_authority(session, system, caller, workspace_id)
+        member, user = await _member(session, authority, user_id)
+        _check_role(system, authority, role)
+        before = member.role
+        if before == OWNER_ROLE and role != OWNER_ROLE:
+            await _keep_an_owner(session, workspace_id)
+        member.role = role
+        if before != role:
+            session.add(member)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=workspace_id,
+                action="member.change_role",
+                target_id=user_id,
+                target_name=shown_account(user),
+                before={"role": before},
+                after={"role": role},
+            )
+            await end_void_invitations(session, system, caller, workspace_id, inviter_id=user_id)
+        staleness = await staleness_seconds(session, system)
+    return Membership(member, user, await settle(system, staleness, wait=wait))
+
+
+@takes_access_away
+async def remove_member(
+    system: System, caller: Caller, workspace_id: str, user_id: str, *, wait: bool = True
+) -> Membership:
+    """Remove a member. The tokens they made stay: tokens belong to the workspace.
+
+    :raises NotFound, Forbidden, ScopeNotAllowed: as :func:`change_member_role`.
+    :raises Conflict: the workspace would lose its last owner.
+    """
+    async with system.store.changing() as session:
+        authority = await _members_authority(session, system, caller, workspace_id)
+        member, user = await _member(session, authority, user_id)
+        if member.role == OWNER_ROLE:
+            await _keep_an_owner(session, workspace_id)
+        await session.delete(member)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=workspace_id,
+            action="member.remove",
+            target_id=user_id,
+            target_name=shown_account(user),
+            before={"role": member.role},
+        )
+        await session.flush()
+        await end_void_invitations(session, system, caller, workspace_id, inviter_id=user_id)
+        staleness = await staleness_seconds(session, system)
+    return Membership(member, user, await settle(system, staleness, wait=wait))
+
+
+async def _members_authority(session: AsyncSession, system: System, caller: Caller, workspace_id: str) -> Authority:
+    authority = await authority_in(session, system, caller, workspace_id, lock=True)
+    if authority.space_id is not None:
+        raise NotFound("workspace")
+    authority.require("members:write")
+    return authority
+
+
+async def _member(session: AsyncSession, authority: Authority, user_id: str) -> tuple[Member, User]:
+    """A member whose present role lies within what the caller holds: nobody demotes those above them."""
+    if id_prefix(user_id) != USER:
+        raise NotFound("member")
+    member = await workspace_queries.member(session, authority.workspace.id, user_id)
+    user = await user_queries.user_by_id(session, user_id)
+    if member is None or user is None:
+        raise NotFound("member")
+    check_within(authority, [member.role])
+    return member, user
+
+
+def _check_role(system: System, authority: Authority, role: str) -> None:
+    if role not in authority.roles:
+        raise InvalidInput("role", unknown("role", role, authority.roles))
+    check_strengthening(authority, None, role_power([role]), system.clock())
+
+
+async def _keep_an_owner(session: AsyncSession, workspace_id: str) -> None:
+    if await workspace_queries.count_members_with_role(session, workspace_id, OWNER_ROLE) <= 1:
+        raise Conflict("This is the workspace's last owner; make somebody else an owner first.")

@@ -1,0 +1,1 @@
+"""Passwords: hashing, and which are too weak."""

@@ -1,0 +1,272 @@
+"""Members' passwords: Argon2id off the event loop, behind a short queue that is fair to networks.
+
+Rules follow NIST SP 800-63B-4 §3.1.1: at least 15 characters, a blocklist, no composition rules, Unicode NFKC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from spacekey.domain.bounds import MemoryPlaces, MemoryRemembered, Places, Release, Remembered
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.refusal import InvalidInput
+
+from .strength import left_over
+
+LENGTH_MIN = 15
+LENGTH_MAX = 256
+AT_ONCE = 2
+CHARACTERS_MIN = 5
+LEFT_OVER_MIN = 8
+"""What must be left without common words and patterns: the length NIST asks of a password that is not alone
+(SP 800-63B-4 §3.1.1.2). Common words beside it are worth as little as a second factor that everybody has."""
+
+SERVICE = "spacekey"
+
+
+WAITING_MAX = 24
+"""How many may wait to be hashed; more are answered 503. At 0.1 s a hash the last one waits for about a second."""
+
+STRANGERS_WAITING_MAX = 16
+"""How many of them may be from networks from which no one has signed in lately."""
+
+NETWORK_WAITING_MAX = 4
+"""How many of them may be from one network."""
+
+NETWORKS_KNOWN_MAX = 10_000
+RETRY_AFTER_SECONDS = 2
+
+LOOK_SECONDS = 0.01
+"""How often a process looks for a turn that another one has given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """For whom a password is hashed or checked.
+
+    :param network: where the request comes from. Those whose network is not known, ``""``, count as one; None is no
+        network at all, and has no bound of its own.
+    :param signed_in: whether the caller is signed in already.
+    """
+
+    network: str | None
+    signed_in: bool = False
+
+
+COMMAND_LINE = Turn(network=None, signed_in=True)
+"""For the operator on the machine itself, and never for what came over a network."""
+
+
+class Passwords:
+    """Hashes and checks passwords. Each hash takes tens of milliseconds and 64 MiB, so few run at once.
+
+    More wait, but only so many: whoever would wait too long is told so at once. Those who are signed in, or come from
+    a network from which someone signed in lately, go first; within both groups the networks take turns. So a crowd of
+    strangers makes each other wait, and hardly anyone else.
+
+    Several processes that share ``places`` hash no more together than one does, and as many wait for it. Each calls its
+    own in turn.
+
+    :param waiting_max, strangers_waiting_max, network_waiting_max: bounds on those who wait; see the constants.
+    :param places: what those who hash and those who wait take; None for this process alone.
+    :param known: the networks from which someone signed in lately; None for this process's memory.
+    """
+
+    def __init__(
+        self,
+        hasher: PasswordHasher | None = None,
+        *,
+        waiting_max: int = WAITING_MAX,
+        strangers_waiting_max: int = STRANGERS_WAITING_MAX,
+        network_waiting_max: int = NETWORK_WAITING_MAX,
+        places: Places | None = None,
+        known: Remembered | None = None,
+    ) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._waiting_max = waiting_max
+        self._strangers_waiting_max = strangers_waiting_max
+        self._network_waiting_max = network_waiting_max
+        self._places = places or MemoryPlaces()
+        self._known = known or MemoryRemembered(NETWORKS_KNOWN_MAX)
+        self._first = _Line()
+        self._strangers = _Line()
+        self._looking: asyncio.Task[None] | None = None
+
+    @cached_property
+    def _dummy(self) -> str:
+        return self._hasher.hash("a password nobody has, hashed so that unknown users cost the same")
+
+    async def hash(self, password: str, turn: Turn) -> str:
+        """Return the Argon2id string to store.
+
+        :raises Unavailable: too many are waiting.
+        """
+        async with self._in_turn(turn):
+            return await asyncio.to_thread(self._hasher.hash, _bytes(password))
+
+    async def matches(self, stored: str | None, password: str, turn: Turn) -> bool:
+        """Tell whether the password is the stored one. Without a stored hash it takes as long and answers no.
+
+        :raises Unavailable: too many are waiting.
+        """
+        async with self._in_turn(turn):
+            good = await asyncio.to_thread(self._verify, stored, _bytes(password))
+        if good and stored is not None and turn.network:
+            self._known.add(turn.network.encode())
+        return good and stored is not None
+
+    @asynccontextmanager
+    async def _in_turn(self, turn: Turn) -> AsyncIterator[None]:
+        waiting = len(self._first) + len(self._strangers)
+        end = None if waiting else self._places.take("hashing", AT_ONCE)
+        if end is None:
+            end = await self._wait(turn)
+        try:
+            yield
+        finally:
+            self._pass_on(end)
+
+    async def _wait(self, turn: Turn) -> Release:
+        goes_first = turn.signed_in or (turn.network is not None and turn.network.encode() in self._known)
+        line, name = (self._first, "first") if goes_first else (self._strangers, "strangers")
+        bounds = [("passwords waiting", self._waiting_max)]
+        if not goes_first:
+            bounds.append(("strangers waiting", self._strangers_waiting_max))
+        if turn.network is not None:
+            bounds.append((f"{name} waiting from {turn.network}", self._network_waiting_max))
+        taken: list[Release] = []
+        for what, most in bounds:
+            release = self._places.take(what, most)
+            if release is None:
+                _release(taken)
+                raise Unavailable("too many passwords wait to be hashed", RETRY_AFTER_SECONDS)
+            taken.append(release)
+        place = line.join(turn.network, taken)
+        if self._places.shared and self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if not line.leave(turn.network, place):
+                self._pass_on(place.result())  # the turn had come already
+            raise
+
+    def _pass_on(self, end: Release) -> None:
+        """Give a turn that has ended to the next who waits here, or back: always, where other processes wait too."""
+        if self._places.shared or not (self._first.call(end) or self._strangers.call(end)):
+            end()
+
+    async def _look(self) -> None:
+        """Take turns that other processes give back, while someone waits here."""
+        try:
+            while len(self._first) + len(self._strangers):
+                end = self._places.take("hashing", AT_ONCE)
+                if end is not None and not (self._first.call(end) or self._strangers.call(end)):
+                    end()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._looking = None
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether the hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def _verify(self, stored: str | None, password: bytes) -> bool:
+        try:
+            return self._hasher.verify(stored if stored is not None else self._dummy, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+class _Line:
+    """Those who wait, by network; the networks are called in turn. What each holds while waiting is released then."""
+
+    def __init__(self) -> None:
+        self._places: OrderedDict[str | None, deque[_Waiting]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._places.values()))
+
+    def join(self, network: str | None, held: list[Release]) -> asyncio.Future[Release]:
+        """A place at the end of the network's line; when the turn has come, its result ends the turn."""
+        place: asyncio.Future[Release] = asyncio.get_running_loop().create_future()
+        self._places.setdefault(network, deque()).append(_Waiting(place, held))
+        return place
+
+    def leave(self, network: str | None, place: asyncio.Future[Release]) -> bool:
+        """Give up a place; False when its turn has come already."""
+        waiting = self._places.get(network, deque())
+        for one in waiting:
+            if one.place is place:
+                waiting.remove(one)
+                if not waiting:
+                    del self._places[network]
+                _release(one.held)
+                return True
+        return False
+
+    def call(self, end: Release) -> bool:
+        """Call the first of the network whose turn it is; False when no one waits."""
+        if not self._places:
+            return False
+        network, waiting = next(iter(self._places.items()))
+        one = waiting.popleft()
+        self._places.move_to_end(network)
+        if not waiting:
+            del self._places[network]
+        _release(one.held)
+        if not one.place.done():
+            one.place.set_result(end)
+            return True
+        return self.call(end)  # this one was cancelled, and has not noticed yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    place: asyncio.Future[Release]
+    held: list[Release]
+
+
+def _release(held: list[Release]) -> None:
+    for release in held:
+        release()
+    held.clear()
+
+
+async def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> None:
+    """Refuse passwords that are too short, too long, or mostly made of what is guessed first.
+
+    A long one takes tens of milliseconds, which are a thread's.
+
+    :param about: names and addresses of the owner and of the service, which are guessed first too.
+    :raises InvalidInput: with what to do.
+    """
+    text = _normal(password)
+    if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
+        raise InvalidInput(field, f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password.")
+    if len(set("".join(text.casefold().split()))) < CHARACTERS_MIN:
+        raise InvalidInput(field, "This password repeats too few characters. Use several words.")
+    if await asyncio.to_thread(left_over, text, (SERVICE, *about)) < LEFT_OVER_MIN:
+        raise InvalidInput(
+            field,
+            "This password is mostly made of what is guessed first: common words, rows of keys, sequences, dates, "
+            "repetitions, or names of yours or of this service. Add several words that have nothing to do with them.",
+        )
+
+
+def _bytes(password: str) -> bytes:
+    # JSON can carry half of a surrogate pair; it is a wrong password like any other, not a fault.
+    return _normal(password).encode("utf-8", "surrogatepass")
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFKC", password[: LENGTH_MAX * 4])

@@ -1,0 +1,1 @@
+"""Tokens, from their creation to their usage."""

@@ -1,0 +1,208 @@
+"""Issue a token: the one place, beside rotation, where a secret exists outside its owner's hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.ids import KEY, SPACE, id_prefix, new_id
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import InvalidInput, NotFound, PlanLimit
+from spacekey.domain.secret import Secret, mint
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.delegation import check_strengthening, power_of
+from spacekey.resolvers.access.entitlements import plan_of, policy_of
+from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.system import System
+from spacekey.resolvers.token_expiry import checked_expiry
+from spacekey.resolvers.validation import DESCRIPTION_LENGTH_MAX, clean_name, clean_text, unknown
+
+from .grants import checked_grants
+from .view import TokenView, audit_facts, view_of
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What a token is asked to be. ``space_id`` makes it a space token; without one it is a workspace token."""
+
+    workspace_id: str
+    name: str
+    grants: tuple[str, ...] = ()
+    space_id: str | None = None
+    preset: str | None = None
+    description: str = ""
+    environment: str | None = None
+    expires_at: datetime | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new token with its secret, which is nowhere else and never again. Good from ``effective_at``."""
+
+    view: TokenView
+    secret: Secret
+    effective_at: datetime
+
+
+async def create_space_token(system: System, caller: Caller, space_id: str, new: NewToken) -> Issued:
+    """Create a token of a space, found by the space's id alone.
+
+    :raises Refusal: as :func:`create_token`; NotFound("space") for an unknown or foreign space.
+    """
+    if id_prefix(space_id) != SPACE:
+        raise NotFound("space")
+    async with system.store.reading() as session:
+        space = await workspace_queries.space_by_id(session, space_id)
+    if space is None:
+        raise NotFound("space")
+    asked = NewToken(
+        workspace_id=space.workspace_id,
+        name=new.name,
+        grants=new.grants,
+        space_id=space_id,
+        preset=new.preset,
+        description=new.description,
+        environment=new.environment,
+        expires_at=new.expires_at,
+    )
+    try:
+        return await create_token(system, caller, asked)
+    except NotFound:
+        raise NotFound("space") from None
+
+
+async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
+    """Create a token and return its secret, once.
+
+    :raises NotFound: the workspace or space is unknown or not the caller's.
+    :raises Forbidden: the caller may not create tokens there.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see :mod:`token_grants`, :mod:`token_expiry` and
+        :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, new.workspace_id, lock=True)
+        kind = await _kind(session, authority, new)
+        authority.require("tokens:create")
+        _check_kind(authority, kind)
+        await check_room(session, system, authority)
+        token, secret = prepare_token(
+            system,
+            authority,
+            kind=kind,
+            space_id=new.space_id,
+            name=clean_name("name", new.name),
+            description=clean_text("description", new.description, DESCRIPTION_LENGTH_MAX),
+            environment=checked_environment(authority, new.environment),
+            grants=checked_grants(authority, kind, new.grants, new.preset),
+            expires_at=checked_expiry(
+                policy_of(authority.workspace),
+                None if new.expires_at is UNSET else new.expires_at,
+                system.clock(),
+                use_default=new.expires_at is UNSET,
+            ),
+        )
+        check_strengthening(authority, None, power_of(token), system.clock())
+        session.add(token)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=token.workspace_id,
+            action="token.create",
+            target_id=token.id,
+            after=audit_facts(token),
+        )
+        view = view_of(token, authority, system.clock())
+    return Issued(view, secret, system.clock())
+
+
+def prepare_token(
+    system: System,
+    authority: Authority,
+    *,
+    kind: Kind,
+    space_id: str | None,
+    name: str,
+    description: str,
+    environment: str,
+    grants: list[str],
+    expires_at: datetime | None,
+) -> tuple[Token, Secret]:
+    """A row ready to be stored, and the secret it is the digest of."""
+    secret = mint(authority.catalog.brand, environment, system.entropy)
+    now = system.clock()
+    token = Token(
+        id=new_id(KEY, now, system.entropy),
+        digest=secret.digest(),
+        prefix=secret.prefix,
+        name=name,
+        description=description,
+        kind=kind.value,
+        environment=environment,
+        workspace_id=authority.workspace.id,
+        space_id=space_id,
+        grants=grants,
+        created_at=now,
+        created_by_id=authority.caller.id,
+        created_by_name=authority.caller.name,
+        created_by_kind=authority.caller.actor.kind.value,
+        expires_at=expires_at,
+    )
+    return token, secret
+
+
+async def check_room(session: AsyncSession, system: System, authority: Authority) -> None:
+    """Refuse when the plan has no room for another token.
+
+    :raises PlanLimit: naming the plan and its bound.
+    """
+    plan = plan_of(authority.catalog, authority.workspace)
+    if plan is None:
+        raise PlanLimit(authority.workspace.plan, "The workspace's plan no longer exists; choose another plan.")
+    if plan.tokens_max == 0:
+        raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include tokens; upgrade the workspace.")
+    if plan.tokens_max is None:
+        return
+    if await token_queries.live_token_count(session, authority.workspace.id, system.clock()) >= plan.tokens_max:
+        raise PlanLimit(plan.name, f"The plan '{plan.title}' allows {plan.tokens_max} tokens; revoke unused ones.")
+
+
+def checked_environment(authority: Authority, asked: str | None) -> str:
+    """The environment to issue for; the catalog's first when nothing is said.
+
+    :raises InvalidInput: the catalog does not have it.
+    """
+    known = authority.catalog.environments
+    environment = asked if asked is not None else authority.environment or known[0]
+    if environment not in known:
+        raise InvalidInput("environment", unknown("environment", environment, known))
+    return environment
+
+
+async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> Kind:
+    """Which kind of token is asked for, its space found within what the caller may touch."""
+    if authority.space_id is not None and new.space_id != authority.space_id:
+        raise NotFound("space" if new.space_id is not None else "workspace")
+    if new.space_id is None:
+        return Kind.WORKSPACE
+    if id_prefix(new.space_id) != SPACE:
+        raise NotFound("space")
+    space = await workspace_queries.space_by_id(session, new.space_id)
+    if space is None or space.deleted_at is not None or space.workspace_id != authority.workspace.id:
+        raise NotFound("space")
+    return Kind.SPACE
+
+
+def _check_kind(authority: Authority, kind: Kind) -> None:
+    if kind in authority.catalog.token_kinds:
+        return
+    if kind is Kind.WORKSPACE:
+        raise InvalidInput("space_id", f"{authority.catalog.title} tokens belong to a space; choose one.")
+    raise InvalidInput("space_id", f"{authority.catalog.title} tokens belong to the workspace, not to a space.")

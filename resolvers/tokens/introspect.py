@@ -1,0 +1,200 @@
+"""Is this secret good, and for whom: for remote verifiers (RFC 7662). Read from the store, never from a cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.principal import Principal
+from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
+from spacekey.domain.scope import INTROSPECT
+from spacekey.domain.secret import Secret
+from spacekey.models.lookup.facts import TokenFacts
+from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.caller import Caller, IntrospectorCaller, TokenCaller
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import unknown
+
+from .verify import AT_ONCE_MAX, StoreReading, StoreVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """The verdict the caller may know, and T in seconds: how long it may be relied on, from before it was asked."""
+
+    verdict: Valid | Refused
+    max_age_seconds: float
+
+
+async def introspect(
+    system: System,
+    verifier: StoreVerifier,
+    caller: Caller,
+    principal: Principal,
+    secret: Secret,
+    *,
+    environment: str | None = None,
+    used_in: str | None = None,
+) -> Introspection:
+    """The verdict on ``secret`` as far as it is the caller's business: a foreign token is as unknown as any other.
+
+    That holds for what is refused, too: why, and which token it was, is told only of tokens within the caller's
+    authority. A token that is accepted counts as used.
+
+    :param verifier: asks the store at every call.
+    :param principal: the caller as ``verifier`` read it for this request, which is not read a second time.
+    :param environment: the asking app's; a token of another one is refused. None is an app that did not say.
+    :param used_in: where the asking app will hold the token to its environment by itself: a token of another one is
+        described, and does not count as used.
+    :raises Forbidden: the caller does not hold ``tokens:introspect`` there.
+    :raises InvalidInput: the token's catalog has no such environment, so that each of its tokens would be refused.
+    :raises Unavailable: the store does not answer.
+    """
+    reach = _Reach(system, caller, principal)
+    answer = await _answer(verifier, reach, await verifier.read(secret), environment, used_in)
+    if isinstance(answer, Introspection):
+        return answer
+    raise answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One token that a batch asks about; see :func:`introspect`."""
+
+    secret: Secret
+    environment: str | None = None
+    used_in: str | None = None
+
+
+async def introspect_many(
+    system: System,
+    verifier: StoreVerifier,
+    caller: Caller,
+    principal: Principal,
+    own: Secret | None,
+    asked: Sequence[Asked],
+) -> list[Introspection | InvalidInput | Unavailable]:
+    """Return for each token what :func:`introspect` would return or raise, in their order, from one statement.
+
+    Between the caller's verification and this call the request's body was read, which a client can draw out. So the
+    caller's own token is read once more, by the same statement.
+
+    :param own: the secret of the caller's token; None for other callers.
+    :param asked: at most 1,000.
+    :raises Forbidden: the caller does not hold ``tokens:introspect`` any more.
+    :raises Unavailable: the store does not answer.
+    """
+    secrets = [each.secret for each in asked]
+    if own is not None and isinstance(caller, TokenCaller):
+        *readings, reading = await verifier.read_many([*secrets, own])
+        if isinstance(reading.verdict, CannotTell):
+            raise Unavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
+        if not isinstance(reading.verdict, Valid):
+            raise Forbidden(frozenset({INTROSPECT}))
+        principal = reading.verdict.principal
+    else:
+        readings = await verifier.read_many(secrets)
+    reach = _Reach(system, caller, principal)
+    answers: list[Introspection | InvalidInput | Unavailable] = []
+    for number, (each, reading) in enumerate(zip(asked, readings, strict=True), 1):
+        if reading.facts is None and isinstance(reading.verdict, CannotTell):
+            raise Unavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
+        answers.append(await _answer(verifier, reach, reading, each.environment, each.used_in))
+        if number % AT_ONCE_MAX == 0:
+            await asyncio.sleep(0)
+    return answers
+
+
+async def _answer(
+    verifier: StoreVerifier, reach: _Reach, reading: StoreReading, environment: str | None, used_in: str | None
+) -> Introspection | InvalidInput | Unavailable:
+    """Return what the caller may know of a reading, and record the token's first use if one is due.
+
+    :raises Forbidden: the caller does not hold ``tokens:introspect`` there.
+    """
+    verdict, facts, max_age = reading.verdict, reading.facts, reading.max_age_seconds
+    if facts is not None and not await reach.covers(facts):
+        return Introspection(Refused(Reason.UNKNOWN), max_age)
+    if isinstance(verdict, CannotTell):
+        return Unavailable(verdict.why, verdict.retry_after_seconds)
+    if facts is None:
+        return Introspection(Refused(Reason.UNKNOWN), max_age)
+    held = verdict
+    if environment is not None or used_in is not None:
+        try:
+            _check_environments(reach.system.catalog(facts.catalog), environment, used_in)
+        except (InvalidInput, Unavailable) as error:
+            return error
+        held = in_environment(verdict, environment)
+    if reading.first_use_due and isinstance(held, Valid) and in_environment(held, used_in) is held:
+        recorded = (await verifier.accept(reading)).verdict
+        if isinstance(recorded, CannotTell):
+            return Unavailable(recorded.why, recorded.retry_after_seconds)
+    return Introspection(held, max_age)
+
+
+class _Reach:
+    """Which tokens a caller may ask about.
+
+    An introspector or a token has been read from the store for this request, with everything that its authority
+    depends on. What a member may do differs from workspace to workspace, so that is read here, once for each.
+    """
+
+    def __init__(self, system: System, caller: Caller, principal: Principal) -> None:
+        self.system = system
+        self._caller = caller
+        self._principal = principal
+        self._of_member: dict[str, Authority | None] = {}
+
+    async def covers(self, facts: TokenFacts) -> bool:
+        """Return whether the token lies within the caller's authority.
+
+        :raises Forbidden: it does, and the caller may not introspect there.
+        """
+        if facts.workspace_deleted_at is not None:
+            return False
+        if isinstance(self._caller, IntrospectorCaller):
+            return facts.catalog == self._caller.catalog
+        if isinstance(self._caller, TokenCaller):
+            own = self._principal
+            if facts.workspace_id != own.workspace_id or own.space_id not in (None, facts.space_id):
+                return False
+            if INTROSPECT not in own.scopes:
+                raise Forbidden(frozenset({INTROSPECT}))
+            return True
+        authority = await self._authority_in(facts.workspace_id)
+        if authority is None:
+            return False
+        authority.require(INTROSPECT)
+        return True
+
+    async def _authority_in(self, workspace_id: str) -> Authority | None:
+        if workspace_id not in self._of_member:
+            found: Authority | None = None
+            with suppress(NotFound):
+                async with self.system.store.reading() as session:
+                    found = await authority_in(session, self.system, self._caller, workspace_id)
+            self._of_member[workspace_id] = found
+        return self._of_member[workspace_id]
+
+
+def _check_environments(catalog: Catalog, environment: str | None, used_in: str | None) -> None:
+    """Refuse an environment that the token's catalog does not have.
+
+    :raises InvalidInput: for such an environment.
+    """
+    for field, name in (("environment", environment), ("used_in", used_in)):
+        if name is not None and name not in catalog.environments:
+            raise InvalidInput(field, unknown("environment", name, catalog.environments))
+
+
+def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:
+    """The verdict for an app that runs in this environment; None is an app that did not say."""
+    if environment is None or isinstance(verdict, Refused) or verdict.principal.environment == environment:
+        return verdict
+    return Refused(Reason.ENVIRONMENT, verdict.principal.id)

@@ -1,0 +1,161 @@
+"""Pages of tokens, and single ones, as a caller may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spacekey.domain.ids import KEY, id_prefix
+from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.secret import ENVIRONMENTS
+from spacekey.domain.token_state import Status
+from spacekey.models.engine.reading import Reader
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.tables.records import TokenRecord
+from spacekey.models.token_filter import TokenFilter
+from spacekey.resolvers.access.authority import Authority, authorities, authority_to_read
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id
+
+from .view import TokenView, effective, view_of
+
+DAYS_MAX = 3_660
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSearch:
+    """What to list; None leaves a condition out. Days count from now, both ways; ``created_by`` is an id."""
+
+    statuses: frozenset[Status] | None = None
+    environment: str | None = None
+    kind: str | None = None
+    text: str | None = None
+    unused_days: int | None = None
+    expiring_days: int | None = None
+    created_by: str | None = None
+
+
+async def token_list(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    *,
+    search: TokenSearch,
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    space_id: str | None = None,
+) -> Page[TokenView]:
+    """A page of a workspace's tokens, or of one of its spaces'. A space token sees its own space's only.
+
+    :raises NotFound, Forbidden: not the caller's workspace or space, or without ``tokens:read`` there.
+    :raises InvalidInput: a filter or cursor that cannot be.
+    """
+
+    async def read(reader: Reader) -> Page[TokenView]:
+        authority = await authority_to_read(reader, system, caller, workspace_id)
+        if authority.space_id is not None and space_id not in {None, authority.space_id}:
+            raise NotFound("space")
+        authority.require("tokens:read")
+        now = system.clock()
+        where = search_filter(search, workspace_id, authority.space_id or space_id, now)
+        page = await token_queries.token_page(reader, where, order, descending, request, now)
+        views = views_of([(authority, token) for token in page.rows], now)
+        return Page(views, page.cursors, page.has_next, page.has_previous)
+
+    return await system.store.read(read)
+
+
+def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
+    """The conditions of a search in one place.
+
+    :raises InvalidInput: a condition that cannot be.
+    """
+    unused, expiring = search.unused_days, search.expiring_days
+    if search.environment not in {None, *ENVIRONMENTS}:
+        raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.")
+    return TokenFilter(
+        workspace_id=workspace_id,
+        space_id=space_id,
+        statuses=search.statuses,
+        environment=search.environment,
+        kind=search.kind,
+        text=_text(search.text),
+        created_by_id=None if search.created_by is None else clean_actor_id("created_by", search.created_by),
+        unused_since=None if unused is None else now - _days("unused_days", unused),
+        expires_before=None if expiring is None else now + _days("expiring_days", expiring),
+    )
+
+
+async def token_view(system: System, caller: Caller, token_id: str) -> TokenView:
+    """One token.
+
+    :raises NotFound, Forbidden: not the caller's to see, or without ``tokens:read``.
+    """
+
+    async def read(reader: Reader) -> TokenView:
+        token, authority = await token_to_read(reader, system, caller, token_id)
+        authority.require("tokens:read")
+        return view_of(token, authority, system.clock())
+
+    return await system.store.read(read)
+
+
+async def token_to_read(reader: Reader, system: System, caller: Caller, token_id: str) -> tuple[TokenRecord, Authority]:
+    """The token, when it exists, is not deleted and lies within what the caller may see.
+
+    :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
+    """
+    found = await token_queries.token_records(reader, [token_id]) if id_prefix(token_id) == KEY else []
+    for token in found:
+        authority = (await authorities(reader, system, caller, [token.workspace_id])).get(token.workspace_id)
+        if authority is not None and authority.covers(token):
+            return token, authority
+    raise NotFound("token")
+
+
+async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) -> dict[str, TokenView]:
+    """Several tokens by id; those the caller may not see, and deleted ones, are left out."""
+    wanted = list(token_ids)
+
+    async def read(reader: Reader) -> dict[str, TokenView]:
+        tokens = await token_queries.token_records(reader, wanted)
+        held = await authorities(reader, system, caller, {token.workspace_id for token in tokens})
+        seen = [
+            (authority, token)
+            for token in tokens
+            if (authority := held.get(token.workspace_id)) is not None
+            and authority.covers(token)
+            and "tokens:read" in authority.scopes
+        ]
+        return {view.token.id: view for view in views_of(seen, system.clock())}
+
+    return await system.store.read(read)
+
+
+def views_of(tokens: Iterable[tuple[Authority, TokenRecord]], now: datetime) -> list[TokenView]:
+    """Views of tokens, each with the caller's authority over it."""
+    known: dict[tuple[str, str, tuple[str, ...]], frozenset[str]] = {}
+    views = []
+    for authority, token in tokens:
+        granted = (token.workspace_id, token.kind, tuple(token.grants))
+        scopes = known.get(granted)
+        if scopes is None:
+            scopes = known[granted] = effective(token, authority)
+        views.append(view_of(token, authority, now, scopes=scopes))
+    return views
+
+
+def _text(text: str | None) -> str | None:
+    if text is not None and len(text) > NAME_LENGTH_MAX:
+        raise InvalidInput("text", f"Search for at most {NAME_LENGTH_MAX} characters.")
+    return (text or "").strip() or None
+
+
+def _days(field: str, days: int) -> timedelta:
+    if not 0 <= days <= DAYS_MAX:
+        raise InvalidInput(field, f"Give 0 to {DAYS_MAX} days.")
+    return timedelta(days=days)

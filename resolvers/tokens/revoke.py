@@ -1,0 +1,236 @@
+"""Disable, enable, revoke and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.ids import KEY, id_prefix
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.secret import Secret
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.queries.settings import hold_staleness
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.caller import Caller, RequestFacts, TokenCaller
+from spacekey.resolvers.access.delegation import check_strengthening, power_of
+from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.find_token import FoundToken, find_token
+from spacekey.resolvers.invitations import end_void_invitations
+from spacekey.resolvers.settle import (
+    WAITING_BY_ADDRESS_MAX,
+    place_to_wait,
+    settle,
+    settle_refused,
+    staleness_seconds,
+    takes_access_away,
+)
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import BULK_MAX, REASON_LENGTH_MAX, clean_text
+
+from .update import Changed
+from .view import TokenView, audit_facts
+
+REVOKED_ITSELF = "revoked with its own secret"
+
+
+@takes_access_away
+async def disable_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
+    """Refuse the token until it is enabled again. Disabling a disabled token changes nothing and succeeds.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to disable.
+    :raises Conflict: the token is revoked.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:disable")
+        _not_revoked(found.token, "disabled")
+        before = audit_facts(found.token)
+        if found.token.disabled_at is None:
+            found.token.disabled_at = system.clock()
+            await _save(session, system, caller, found.token, "token.disable", before)
+        staleness = await staleness_seconds(session, system)
+        view = found.view(system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def enable_token(system: System, caller: Caller, token_id: str) -> Changed:
+    """Accept a disabled token again. Enabling an enabled token changes nothing and succeeds.
+
+    It gives the token's scopes as creating it would, so it needs them: a token may be disabled because it leaked.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to enable.
+    :raises Conflict: the token is revoked.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see
+        :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:disable")
+        _not_revoked(found.token, "enabled")
+        before, power = audit_facts(found.token), power_of(found.token)
+        if found.token.disabled_at is not None:
+            found.token.disabled_at = None
+            check_strengthening(found.authority, power, power_of(found.token), system.clock(), "enable")
+            await _save(session, system, caller, found.token, "token.enable", before)
+        view = found.view(system)
+    return Changed(view, system.clock())
+
+
+@takes_access_away
+async def revoke_token(
+    system: System, caller: Caller, token_id: str, *, reason: str | None = None, wait: bool = True
+) -> Changed:
+    """End the token for good. It stays in lists. Revoking a revoked token changes nothing and succeeds.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to revoke.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:revoke")
+        view = await _revoke(session, system, caller, found, _clean_reason(reason))
+        staleness = await staleness_seconds(session, system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+@takes_access_away
+async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait: bool = True) -> Changed:
+    """End the token this secret belongs to (RFC 7009 §2). Whoever holds a token may always revoke it with itself.
+
+    :raises NotFound: the caller may see no such token: it is as unknown as any other.
+    :raises Forbidden: it is another token than the caller's own, and the caller may not revoke.
+    """
+    async with system.store.changing() as session:
+        token = await token_queries.token_by_digest(session, secret.digest())
+        if token is None:
+            raise NotFound("token")
+        found = await find_token(session, system, caller, token.id, lock=True)
+        if caller.id != token.id:
+            found.authority.require("tokens:revoke")
+        view = await _revoke(session, system, caller, found, REVOKED_ITSELF)
+        staleness = await staleness_seconds(session, system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def revoke_own(system: System, request: RequestFacts, secret: Secret) -> None:
+    """End the token whose secret was sent as its own credential, whatever state it is in, and wait for T.
+
+    Holding a secret is all it takes to end it (RFC 7009 §2.1), also while it is refused: a disabled token could be
+    enabled again. An unknown one waits as long and looks the same (§2.2).
+
+    :param request: who sent it; what one address has under way is bounded.
+    :raises Unavailable: the address has :data:`~spacekey.resolvers.settle.WAITING_BY_ADDRESS_MAX` under way.
+    """
+    with place_to_wait(system, f"address {request.ip}", WAITING_BY_ADDRESS_MAX):
+        async with system.store.changing() as session:
+            token = await token_queries.token_by_digest(session, secret.digest())
+            if token is not None:
+                session.expunge(token)  # read before the lock, so perhaps old by now
+                await _revoke_own(session, system, request, token.id, token.workspace_id)
+        await settle_refused(system)
+
+
+async def _revoke_own(
+    session: AsyncSession, system: System, request: RequestFacts, token_id: str, workspace_id: str
+) -> None:
+    workspace = await workspace_queries.lock_workspace(session, workspace_id)
+    token = await token_queries.token_by_id(session, token_id)
+    if workspace is None or token is None or token.deleted_at is not None or token.revoked_at is not None:
+        return
+    await hold_staleness(session)
+    before = audit_facts(token)
+    token.revoked_at, token.revoked_reason = system.clock(), REVOKED_ITSELF
+    caller = TokenCaller(token.id, token.name, token.workspace_id, request)
+    await _save(session, system, caller, token, "token.revoke", before)
+
+
+@takes_access_away
+async def revoke_tokens(
+    system: System, caller: Caller, token_ids: Sequence[str], *, reason: str | None = None, wait: bool = True
+) -> tuple[list[TokenView], datetime]:
+    """Revoke up to 100 tokens in one transaction: all of them or none.
+
+    :raises NotFound, Forbidden: one of them is not the caller's to see, or to revoke.
+    :raises InvalidInput: none or over 100 ids, repeated ones counted.
+    """
+    if not 1 <= len(token_ids) <= BULK_MAX:
+        raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.")
+    ids = list(dict.fromkeys(token_ids))
+    cleaned = _clean_reason(reason)
+    async with system.store.changing() as session:
+        # All are found before any is revoked: a token may well be among those it revokes.
+        found = [await find_token(session, system, caller, one, lock=True) for one in await _in_order(session, ids)]
+        for one in found:
+            one.authority.require("tokens:revoke")
+        views = {one.token.id: await _revoke(session, system, caller, one, cleaned) for one in found}
+        staleness = await staleness_seconds(session, system)
+    return [views[token_id] for token_id in ids], await settle(system, staleness, wait=wait)
+
+
+@takes_access_away
+async def delete_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
+    """End the token and take it out of lists; the audit log keeps it.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to delete.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:delete")
+        before = audit_facts(found.token)
+        found.token.deleted_at = system.clock()
+        await _save(session, system, caller, found.token, "token.delete", before)
+        staleness = await staleness_seconds(session, system)
+        view = found.view(system)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+async def _in_order(session: AsyncSession, ids: list[str]) -> list[str]:
+    """By workspace, in one order for everybody, so that two bulk revocations cannot lock each other out.
+
+    :raises NotFound: one of them does not exist.
+    """
+    tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
+    if len(tokens) != len(ids):
+        raise NotFound("token")
+    return [token.id for token in sorted(tokens, key=lambda token: (token.workspace_id, token.id))]
+
+
+async def _revoke(
+    session: AsyncSession, system: System, caller: Caller, found: FoundToken, reason: str | None
+) -> TokenView:
+    token = found.token
+    if token.revoked_at is None:
+        before = audit_facts(token)
+        token.revoked_at = system.clock()
+        token.revoked_reason = reason
+        await _save(session, system, caller, token, "token.revoke", before)
+    return found.view(system)
+
+
+async def _save(
+    session: AsyncSession, system: System, caller: Caller, token: Token, action: str, before: dict[str, object]
+) -> None:
+    after = audit_facts(token)
+    session.add(token)
+    await record(
+        session,
+        system,
+        actor_of(caller),
+        chain=token.workspace_id,
+        action=action,
+        target_id=token.id,
+        before={key: value for key, value in before.items() if after[key] != value},
+        after={key: value for key, value in after.items() if before[key] != value},
+    )
+    await end_void_invitations(session, system, caller, token.workspace_id, inviter_id=token.id)
+
+
+def _not_revoked(token: Token, what: str) -> None:
+    if token.revoked_at is not None:
+        raise Conflict(f"A revoked token cannot be {what}; create a new one.")
+
+
+def _clean_reason(reason: str | None) -> str | None:
+    return clean_text("reason", reason, REASON_LENGTH_MAX) or None if reason is not None else None

@@ -1,0 +1,162 @@
+"""Rotate: a successor with the same grants; the old token ends after a grace, or at the successor's first use."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.domain.token_state import Status
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.tables.token import Token
+from spacekey.resolvers.access.authority import Authority
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.delegation import check_strengthening, power_of
+from spacekey.resolvers.access.entitlements import plan_of, policy_of
+from spacekey.resolvers.audit.log import Facts, actor_of, record
+from spacekey.resolvers.find_token import FoundToken, find_token
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+from spacekey.resolvers.token_expiry import checked_expiry
+from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX
+
+from .create import Issued, check_room, prepare_token
+from .update import LIVE
+from .view import audit_facts, view_of
+
+GRACE_SECONDS_DEFAULT = 86_400
+GRACE_SECONDS_MAX = 7 * 86_400
+
+ROTATING = ("tokens:create", "tokens:revoke")
+"""What rotating takes, whatever the grace: a token is made, and another one ends by it."""
+
+
+@takes_access_away
+async def rotate_token(
+    system: System,
+    caller: Caller,
+    token_id: str,
+    *,
+    grace_seconds: int = GRACE_SECONDS_DEFAULT,
+    retire_on_first_use: bool = False,
+    expires_at: datetime | Unset | None = UNSET,
+    wait: bool = True,
+) -> Issued:
+    """Make a successor and set the old token's end, in one transaction.
+
+    :param grace_seconds: 0 to 604,800: how long the old token stays good.
+    :param retire_on_first_use: the successor's first use ends the old token earlier.
+    :param expires_at: the successor's expiry; left out, it gets the old token's whole lifetime again.
+    :raises NotFound, Forbidden: not the caller's to see, or to rotate (:data:`ROTATING`).
+    :raises Conflict: not active, or rotated already; then it names the successor, which stays untouched.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
+    """
+    if not 0 <= grace_seconds <= GRACE_SECONDS_MAX:
+        raise InvalidInput("grace_seconds", f"Give 0 to {GRACE_SECONDS_MAX} seconds (7 days).")
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        authority, old = found.authority, found.token
+        await _check(session, system, found)
+        successor, secret = prepare_token(
+            system,
+            authority,
+            kind=Kind(old.kind),
+            space_id=old.space_id,
+            name=old.name,
+            description=old.description,
+            environment=old.environment,
+            grants=list(old.grants),
+            expires_at=_expiry(system, authority, old, expires_at),
+        )
+        check_strengthening(authority, None, power_of(successor), system.clock(), "rotate")
+        successor.rotated_from_id = old.id
+        successor.chain_id = old.chain_id or old.id
+        successor.first_use_retires = retire_on_first_use
+        before = audit_facts(old)
+        session.add(successor)
+        await session.flush()
+        old.rotated_to_id = successor.id
+        old.retires_at = system.clock() + timedelta(seconds=grace_seconds)
+        session.add(old)
+        await _record_both(session, system, caller, before, old, successor)
+        # A cache that read the old token just before knows no end of it: a grace shorter than T is as long as T.
+        staleness = await staleness_seconds(session, system)
+        staleness = staleness if grace_seconds < staleness else 0.0
+        view = view_of(successor, authority, system.clock())
+    return Issued(view, secret, await settle(system, staleness, wait=wait))
+
+
+async def _check(session: AsyncSession, system: System, found: FoundToken) -> None:
+    """Whether the caller may replace this token now.
+
+    :raises Forbidden, Conflict, PlanLimit: as :func:`rotate_token`.
+    """
+    authority, old = found.authority, found.token
+    authority.require(*ROTATING)
+    _check_state(system, found)
+    if await _needs_room(session, system, authority, old):
+        await check_room(session, system, authority)
+
+
+async def _record_both(
+    session: AsyncSession, system: System, caller: Caller, before: Facts, old: Token, successor: Token
+) -> None:
+    """An audit row for the token that ends, and one for its successor."""
+    after, by = audit_facts(old), actor_of(caller)
+    changed = [key for key in before if before[key] != after[key]]
+    await record(
+        session,
+        system,
+        by,
+        chain=old.workspace_id,
+        action="token.rotate",
+        target_id=old.id,
+        before={key: before[key] for key in changed},
+        after={**{key: after[key] for key in changed}, "retire_on_first_use": successor.first_use_retires},
+    )
+    await record(
+        session,
+        system,
+        by,
+        chain=old.workspace_id,
+        action="token.create",
+        target_id=successor.id,
+        after={**audit_facts(successor), "rotated_from_id": old.id},
+    )
+
+
+def _check_state(system: System, found: FoundToken) -> None:
+    old = found.token
+    if old.rotated_to_id is not None:
+        raise Conflict(f"This token was rotated already; its successor is {old.rotated_to_id}.", old.rotated_to_id)
+    status = found.view(system).status
+    if status is not Status.ACTIVE:
+        hint = "enable it first" if status is Status.DISABLED else "create a new one"
+        raise Conflict(f"Only an active token can be rotated and this one is {status.value}; {hint}.")
+
+
+async def _needs_room(session: AsyncSession, system: System, authority: Authority, old: Token) -> bool:
+    """A rotation replaces, so it needs no room: the plan counts chains. Unless the token that it replaces is itself a
+    successor whose predecessor is still good (else a chain would pile tokens up, see :func:`live_token_count`), or the
+    plan has no tokens at all."""
+    plan = plan_of(authority.catalog, authority.workspace)
+    if plan is None or plan.tokens_max == 0:
+        return True
+    before = await token_queries.token_by_id(session, old.rotated_from_id) if old.rotated_from_id else None
+    return (
+        before is not None and before.deleted_at is None and view_of(before, authority, system.clock()).status in LIVE
+    )
+
+
+def _expiry(system: System, authority: Authority, old: Token, asked: datetime | Unset | None) -> datetime | None:
+    policy, now = policy_of(authority.workspace), system.clock()
+    if asked is not UNSET:
+        return checked_expiry(policy, asked, now, use_default=False)
+    if old.expires_at is None:
+        return checked_expiry(policy, None, now, use_default=True)
+    lifetime = (old.expires_at - old.created_at).total_seconds()
+    longest = policy.lifetime_seconds_max or LIFETIME_SECONDS_MAX
+    return checked_expiry(policy, now + timedelta(seconds=min(lifetime, longest)), now, use_default=False)

@@ -1,0 +1,108 @@
+"""Edit a token: what is left out stays, null clears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Conflict
+from spacekey.domain.token_state import Status
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.delegation import check_strengthening, power_of
+from spacekey.resolvers.access.entitlements import policy_of
+from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.find_token import FoundToken, find_token
+from spacekey.resolvers.invitations import end_void_invitations
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+from spacekey.resolvers.token_expiry import checked_expiry
+from spacekey.resolvers.validation import DESCRIPTION_LENGTH_MAX, clean_name, clean_text
+
+from .create import check_room
+from .grants import checked_grants
+from .view import TokenView, audit_facts
+
+LIVE = frozenset({Status.ACTIVE, Status.DISABLED})
+"""What counts against the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChanges:
+    """What to change."""
+
+    name: str | Unset = UNSET
+    description: str | Unset | None = UNSET
+    grants: tuple[str, ...] | Unset = UNSET
+    expires_at: datetime | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A token after a change, and the moment from which the change holds in every process."""
+
+    view: TokenView
+    effective_at: datetime
+
+
+@takes_access_away
+async def update_token(
+    system: System, caller: Caller, token_id: str, changes: TokenChanges, *, wait: bool = True
+) -> Changed:
+    """Edit a token's name, description, grants or expiry.
+
+    Naming grants gives them, and so does a later expiry: either is held against what the caller holds. An earlier
+    expiry gives nothing.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to edit.
+    :raises Conflict: the token is revoked.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
+    """
+    async with system.store.changing() as session:
+        found = await find_token(session, system, caller, token_id, lock=True)
+        found.authority.require("tokens:update")
+        token = found.token
+        if token.revoked_at is not None:
+            raise Conflict("A revoked token cannot be edited; create a new one.")
+        before, status_before = audit_facts(token), found.view(system).status
+        _apply(system, found, changes)
+        view = found.view(system)
+        if view.status in LIVE and status_before not in LIVE:
+            with session.no_autoflush:  # the token itself does not count yet
+                await check_room(session, system, found.authority)
+        # Named is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        named = changes.grants is not UNSET or changes.expires_at is not UNSET
+        staleness = await staleness_seconds(session, system) if named else 0.0
+        after = audit_facts(token)
+        if after != before:
+            session.add(token)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=token.workspace_id,
+                action="token.update",
+                target_id=token.id,
+                before={key: value for key, value in before.items() if after[key] != value},
+                after={key: value for key, value in after.items() if before[key] != value},
+            )
+            await end_void_invitations(session, system, caller, token.workspace_id, inviter_id=token.id)
+    return Changed(view, await settle(system, staleness, wait=wait))
+
+
+def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
+    token, authority, before = found.token, found.authority, power_of(found.token)
+    if changes.name is not UNSET:
+        token.name = clean_name("name", changes.name)
+    if changes.description is not UNSET:
+        token.description = clean_text("description", changes.description or "", DESCRIPTION_LENGTH_MAX)
+    if changes.grants is not UNSET:
+        token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
+    if changes.expires_at is not UNSET:
+        policy = policy_of(authority.workspace)
+        token.expires_at = checked_expiry(policy, changes.expires_at, system.clock(), use_default=False)
+    if changes.grants is not UNSET:
+        check_strengthening(authority, None, power_of(token), system.clock())
+    else:
+        check_strengthening(authority, before, power_of(token), system.clock(), "prolong")

@@ -1,0 +1,258 @@
+"""From a secret to a verdict: one indexed read, then only computing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from spacekey.domain.catalog import Catalog, Policy, effective_scopes
+from spacekey.domain.clock import WallClock
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.secret import Secret, brand_of, parse
+from spacekey.domain.token_state import refusal_reason
+from spacekey.domain.verifier import Verifier
+from spacekey.models.lookup.facts import BATCH_MAX, FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, TokenFacts, TokenLookup
+from spacekey.resolvers.access.entitlements import limit_of, roles_from
+
+NO_DIGEST = bytes(32)
+AT_ONCE_MAX = 50
+"""After so many verdicts of a batch, other tasks get a turn of the event loop."""
+POWERS_MAX = 4_096
+"""How many combinations of grants, roles, plan, policy and limit are kept computed."""
+
+
+class StoreReading(NamedTuple):
+    """A verdict as the store gave it.
+
+    :param max_age_seconds: for how long it may be relied on, counted from before the reading; 0: only now.
+    :param first_use_due: whether the token is good and its first use, which ends the token that it replaced, has not
+        been recorded: to be done when everything has accepted it (:meth:`StoreVerifier.accept`).
+    :param facts: the row that the verdict was made from; None if the secret belongs to no token.
+    """
+
+    verdict: Verdict
+    max_age_seconds: float = 0.0
+    first_use_due: bool = False
+    facts: TokenFacts | None = None
+
+
+class StoreVerifier(Verifier):
+    """The embedded verifier: asks the store, at every verification.
+
+    :param default_staleness_seconds: T where the database holds no other.
+    :param first_use: told the id of a successor whose first use ends its predecessor, before it is accepted.
+    """
+
+    def __init__(
+        self,
+        lookup: TokenLookup,
+        catalogs: Mapping[str, Catalog],
+        clock: WallClock,
+        first_use: Callable[[str], Awaitable[None]],
+        default_staleness_seconds: float = 0.0,
+    ) -> None:
+        self._lookup = lookup
+        self._catalogs = catalogs
+        self._clock = clock
+        self._first_use = first_use
+        self._default_staleness = default_staleness_seconds
+        self.batch_max = BATCH_MAX - 1
+        self._brands = frozenset(catalog.brand for catalog in catalogs.values())
+        self.known_scopes = frozenset[str]().union(*(catalog.known_scopes for catalog in catalogs.values()))
+        # Keyed by the stored values themselves, so that an entry can never be out of date.
+        self._powers = lru_cache(POWERS_MAX)(self._computed)
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """Say whether the secret is good now, and for whom. See :class:`spacekey.domain.verifier.Verifier`."""
+        return (await self.use(secret)).verdict
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Say of each secret whether it is good now, and for whom, from one statement."""
+        return [reading.verdict for reading in await self.use_many(secrets)]
+
+    async def use(self, secret: Secret, *environments: str | None) -> StoreReading:
+        """Read, and let a token that is accepted count as used, which may end the token that it replaced.
+
+        :param environments: the token is accepted if it is of each of these; None stands for any.
+        """
+        reading = await self.read(secret)
+        if reading.first_use_due and isinstance(reading.verdict, Valid):
+            environment = reading.verdict.principal.environment
+            if all(one is None or one == environment for one in environments):
+                return await self.accept(reading)
+        return reading
+
+    async def use_many(self, secrets: Sequence[Secret], *environments: str | None) -> list[StoreReading]:
+        """Read many at once, and let those that are accepted count as used, as :meth:`use` does."""
+        readings = await self.read_many(secrets)
+        for place, reading in enumerate(readings):
+            if reading.first_use_due and isinstance(reading.verdict, Valid):
+                environment = reading.verdict.principal.environment
+                if all(one is None or one == environment for one in environments):
+                    readings[place] = await self.accept(reading)
+        return readings
+
+    async def read(self, secret: Secret) -> StoreReading:
+        """Read the verdict, and T: for how many seconds it may be relied on, counted from before this call.
+
+        Both come from one statement, so that T cannot be a later one than the verdict's. Nothing is written.
+        """
+        if not self._may_be_known(secret):
+            return StoreReading(Refused(Reason.MALFORMED))
+        try:
+            facts = await self._lookup.by_digest(secret.digest())
+        except Unavailable as error:
+            return StoreReading(CannotTell(str(error), error.retry_after_seconds))
+        return self._reading_of(secret, facts)
+
+    async def read_many(self, secrets: Sequence[Secret]) -> list[StoreReading]:
+        """Read the verdicts on many secrets, in their order, as :meth:`read` would, from one statement.
+
+        :param secrets: at most :data:`spacekey.models.lookup.facts.BATCH_MAX`.
+        """
+        digests: list[bytes | None] = []
+        for number, secret in enumerate(secrets, 1):
+            digests.append(secret.digest() if self._may_be_known(secret) else None)
+            if number % AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+        known = list(dict.fromkeys(digest for digest in digests if digest is not None))
+        try:
+            found = await self._lookup.by_digests(known) if known else {}
+        except Unavailable as error:
+            cannot_tell = StoreReading(CannotTell(str(error), error.retry_after_seconds))
+            malformed = StoreReading(Refused(Reason.MALFORMED))
+            return [malformed if digest is None else cannot_tell for digest in digests]
+        readings = []
+        for number, (secret, digest) in enumerate(zip(secrets, digests, strict=True), 1):
+            if digest is None:
+                readings.append(StoreReading(Refused(Reason.MALFORMED)))
+            else:
+                readings.append(self._reading_of(secret, found.get(digest)))
+            if number % AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+        return readings
+
+    def _may_be_known(self, secret: Secret) -> bool:
+        """Return whether the store has to be asked.
+
+        That holds for a brand that no loaded catalog has as well: the store may know the token, and its catalog be
+        missing.
+        """
+        return brand_of(secret) in self._brands or parse(secret) is not None
+
+    def _reading_of(self, secret: Secret, facts: TokenFacts | None) -> StoreReading:
+        if facts is None:
+            if parse(secret) is None:
+                return StoreReading(Refused(Reason.MALFORMED))
+            return StoreReading(Refused(Reason.UNKNOWN), self._default_staleness)
+        verdict = self.judge(facts)
+        due = facts.first_use_retires and not facts.first_used and isinstance(verdict, Valid)
+        staleness = facts.max_staleness_seconds
+        return StoreReading(verdict, self._default_staleness if staleness is None else staleness, due, facts)
+
+    async def accept(self, reading: StoreReading) -> StoreReading:
+        """Record the first use of a token that everything has accepted, where one is due.
+
+        :returns: the reading, or "cannot tell" where it could not be recorded.
+        """
+        if reading.first_use_due and isinstance(reading.verdict, Valid):
+            try:
+                await self._first_use(reading.verdict.principal.id)
+            except Unavailable as error:
+                return StoreReading(CannotTell(str(error), error.retry_after_seconds))
+        return reading
+
+    def judge(self, facts: TokenFacts) -> Verdict:
+        """The verdict on a token with these facts, now."""
+        ends_at = None
+        if facts[FIRST_MOMENT:] != NO_MOMENTS:
+            reason = self._refusal_reason(facts)
+            if reason is not None:
+                return Refused(reason, facts.id)
+            # A rotation's end counts like an expiry: whoever caches the principal must see it come.
+            ends_at = _earlier(facts.expires_at, facts.retires_at)
+        powers = self._powers(facts.kind, facts.grants_json, facts[WORKSPACE_FACTS])
+        if powers is None:
+            return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
+        return Valid(
+            Principal(  # by place, which costs half as much as by name
+                facts.id,
+                powers.kind,
+                powers.scopes,
+                facts.name,
+                facts.workspace_id,
+                facts.space_id,
+                facts.environment,
+                powers.limit,
+                ends_at,
+                facts.chain_id or "",
+            )
+        )
+
+    async def ping(self) -> None:
+        """Ask the lookup, over the connection that verifications use, for a digest that no secret has.
+
+        :raises Unavailable: it does not answer.
+        """
+        await self._lookup.by_digest(NO_DIGEST)
+
+    async def aclose(self) -> None:
+        """Give back the connections."""
+        await self._lookup.aclose()
+
+    def _refusal_reason(self, facts: TokenFacts) -> Reason | None:
+        reason = refusal_reason(
+            self._clock(),
+            expires_at=facts.expires_at,
+            disabled_at=facts.disabled_at,
+            revoked_at=facts.revoked_at,
+            retires_at=facts.retires_at,
+            deleted_at=facts.deleted_at or facts.space_deleted_at or facts.workspace_deleted_at,
+        )
+        return Reason.SUSPENDED if reason is None and facts.suspended_at is not None else reason
+
+    def _computed(
+        self,
+        kind_name: str,
+        grants: str,
+        workspace: tuple[str, str, str, str | None, int | None, int | None],
+    ) -> _Powers | None:
+        """What these stored values come to; None when the catalog is not loaded here."""
+        catalog_name, plan_name, roles, scopes_allowed, per_minute, burst = workspace
+        catalog = self._catalogs.get(catalog_name)
+        if catalog is None:
+            return None
+        kind = Kind(kind_name)
+        plan = catalog.plans.get(plan_name)
+        allowed = None if scopes_allowed is None else json.loads(scopes_allowed)
+        scopes = effective_scopes(
+            catalog,
+            json.loads(grants),
+            kind=kind,
+            roles=roles_from(catalog, json.loads(roles)),
+            plan=plan,
+            policy=Policy(scopes_allowed=None if allowed is None else frozenset(allowed)),
+        )
+        return _Powers(kind, scopes, limit_of(plan, per_minute, burst))
+
+
+@dataclass(frozen=True, slots=True)
+class _Powers:
+    """What a token may do now, by its own row and its workspace's."""
+
+    kind: Kind
+    scopes: frozenset[str]
+    limit: Limit | None
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)

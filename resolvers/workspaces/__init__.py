@@ -1,0 +1,1 @@
+"""Workspaces, spaces, roles, and the lists of what is in them."""

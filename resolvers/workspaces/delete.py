@@ -1,0 +1,65 @@
+"""Deleting a workspace: everything that was given in it ends."""
+
+from __future__ import annotations
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.models import invitation_queries
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.caller import Caller, TokenCaller
+from spacekey.resolvers.audit.log import actor_of, anchor, record
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+
+from .workspaces import ChangedWorkspace
+
+
+@takes_access_away
+async def delete_workspace(system: System, caller: Caller, workspace_id: str, *, wait: bool = True) -> ChangedWorkspace:
+    """Delete a workspace: all of its tokens are refused, all memberships and invitations end.
+
+    Its members keep their accounts and sign in as before. Its tokens' rows stay as they are: verification asks for
+    the workspace, so that deleting one with a million tokens takes as long as deleting one with ten.
+
+    :raises NotFound: not the caller's to see.
+    :raises Forbidden: the caller is not an owner. A token never is, whatever it holds.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
+        authority.require("workspace:write")
+        _require_owner(authority)
+        workspace = authority.workspace
+        workspace.deleted_at = system.clock()
+        session.add(workspace)
+        await workspace_queries.release_slug(session, workspace.slug, workspace.id, workspace.deleted_at)
+        await _end_what_was_given(session, system, authority)
+        staleness = await staleness_seconds(session, system)
+    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+def _require_owner(authority: Authority) -> None:
+    if isinstance(authority.caller, TokenCaller) or authority.grants != (OWNER_ROLE,):
+        raise Forbidden((), "Only an owner of the workspace may delete it, signed in.")
+
+
+async def _end_what_was_given(session: AsyncSession, system: System, authority: Authority) -> None:
+    workspace = authority.workspace
+    members = await workspace_queries.delete_members_of_workspace(session, workspace.id)
+    await invitation_queries.delete_invitations_of_workspace(session, workspace.id)
+    await record(
+        session,
+        system,
+        actor_of(authority.caller),
+        chain=workspace.id,
+        action="workspace.delete",
+        target_id=workspace.id,
+        before={"name": workspace.name, "slug": workspace.slug},
+        after={"memberships_ended": members},
+    )
+    await anchor(session, system, [await audit_queries.lock_chain(session, workspace.id)])

@@ -1,0 +1,131 @@
+"""A workspace's own role configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.catalog import OWNER_ROLE, Role
+from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.scope import is_scope_name
+from spacekey.models import invitation_queries
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
+from spacekey.resolvers.audit.log import Facts, actor_of, record
+from spacekey.resolvers.invitations import end_void_invitations
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import clean_grants, clean_name, clean_text
+
+from .workspaces import ChangedWorkspace
+
+ROLES_MAX = 50
+DESCRIPTION_LENGTH_MAX = 500
+
+
+@takes_access_away
+async def set_role(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    *,
+    name: str,
+    title: str | None = None,
+    description: str | None = None,
+    grants: Sequence[str] | None,
+    wait: bool = True,
+) -> ChangedWorkspace:
+    """Define what a role grants in this workspace, add a role, or (``grants`` None) remove one.
+
+    A title or description that is left out stays as it is.
+    Members and tokens that hold the role change with it at once.
+
+    :raises NotFound, Forbidden: not the caller's workspace, or not to configure.
+    :raises InvalidInput: the owner role, a name that is taken, unknown grants, too many roles.
+    :raises ScopeNotAllowed: the role, as it is or as it would be, goes beyond what the caller holds.
+    :raises Conflict: the role to remove is still held by members, tokens or pending invitations.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
+        authority.require("workspace:write")
+        _check_name(authority, name)
+        present = authority.roles.get(name)
+        if present is not None:
+            check_within(authority, present.grants)
+        if grants is None:
+            entry = None
+            await _check_removal(session, authority, name, system.clock())
+        else:
+            entry = _entry(authority, name, title, description, grants)
+            before = None if present is None else role_power(present.grants)
+            check_strengthening(authority, before, role_power(entry["grants"]), system.clock())
+        workspace = authority.workspace
+        others = {key: value for key, value in workspace.roles.items() if key != name}
+        # A removed role leaves a mark only where the catalog would bring it back.
+        keep = entry is not None or name in authority.catalog.roles
+        workspace.roles = {**others, name: entry} if keep else others
+        session.add(workspace)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=workspace_id,
+            action="role.set" if entry is not None else "role.remove",
+            target_id=workspace_id,
+            before={name: list(present.grants) if present else None},
+            after={name: entry},
+        )
+        await end_void_invitations(session, system, caller, workspace_id)
+        staleness = await staleness_seconds(session, system)
+    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+async def _check_removal(session: AsyncSession, authority: Authority, name: str, now: datetime) -> None:
+    """Whatever holds the role would hold something that means nothing, and means something again when it returns."""
+    if name not in authority.roles:
+        raise NotFound("role")
+    workspace_id = authority.workspace.id
+    holders = {
+        "member": await workspace_queries.count_members_with_role(session, workspace_id, name),
+        "token": await token_queries.count_tokens_with_grant(session, workspace_id, name, now),
+        "invitation": await invitation_queries.count_invitations_with_role(session, workspace_id, name, now),
+    }
+    counted = [f"{count} {what}{'s' if count != 1 else ''}" for what, count in holders.items() if count]
+    if counted:
+        raise Conflict(f"This role is still held by {' and '.join(counted)}; give them another one or end them first.")
+
+
+def _entry(authority: Authority, name: str, title: str | None, description: str | None, grants: Sequence[str]) -> Facts:
+    """The role as the workspace keeps it."""
+    present = authority.roles.get(name)
+    names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
+    cleaned = clean_grants("grants", grants, names)
+    if present is None and len(authority.roles) >= ROLES_MAX:
+        raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
+    return {
+        "title": clean_name("title", title) if title is not None else present.title if present else name,
+        "description": _description(present, description),
+        "grants": cleaned,
+    }
+
+
+def _description(present: Role | None, given: str | None) -> str:
+    if given is None:
+        return present.description if present is not None else ""
+    return clean_text("description", given, DESCRIPTION_LENGTH_MAX)
+
+
+def _check_name(authority: Authority, name: str) -> None:
+    if name == OWNER_ROLE:
+        raise InvalidInput("name", "The owner role cannot be changed: somebody must be able to set things right.")
+    if not is_scope_name(name) or len(name) > 60:
+        raise InvalidInput("name", "Use lower-case words, like 'reviewer'.")
+    if name in authority.catalog.known_scopes or name in authority.catalog.shorthands:
+        raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.")

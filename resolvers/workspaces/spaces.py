@@ -1,0 +1,152 @@
+"""Create, edit and delete spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.ids import SPACE, id_prefix, new_id
+from spacekey.domain.refusal import Conflict, NotFound
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.workspace import Space
+from spacekey.resolvers.access.authority import SessionAuthority, authority_in
+from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.room import check_room_for_space
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import clean_name, clean_slug
+
+SPACE_DELETED = "The space was deleted."
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSpace:
+    """A space after a change, and the moment from which the change holds in every process."""
+
+    space: Space
+    effective_at: datetime
+
+
+async def find_space(
+    session: AsyncSession, system: System, caller: Caller, space_id: str, *, lock: bool = False
+) -> tuple[Space, SessionAuthority]:
+    """The space, when it exists, is not deleted and lies within what the caller may see.
+
+    :raises NotFound: otherwise.
+    """
+    space = await workspace_queries.space_by_id(session, space_id) if id_prefix(space_id) == SPACE else None
+    if space is None or space.deleted_at is not None:
+        raise NotFound("space")
+    try:
+        authority = await authority_in(session, system, caller, space.workspace_id, lock=lock)
+    except NotFound:
+        raise NotFound("space") from None
+    if lock:
+        await session.refresh(space)
+    if space.deleted_at is not None or authority.space_id not in {None, space.id}:
+        raise NotFound("space")
+    return space, authority
+
+
+async def create_space(system: System, caller: Caller, workspace_id: str, *, name: str, slug: str) -> Space:
+    """Create a space in a workspace.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to write spaces in.
+    :raises InvalidInput, Conflict: name or slug unusable, slug taken in this workspace, or it is full.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
+        authority.require("spaces:write")
+        space = Space(
+            id=new_id(SPACE, system.clock(), system.entropy),
+            workspace_id=workspace_id,
+            name=clean_name("name", name),
+            slug=clean_slug("slug", slug),
+            created_at=system.clock(),
+        )
+        await _check_slug_free(session, space)
+        await check_room_for_space(session, workspace_id)
+        session.add(space)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=workspace_id,
+            action="space.create",
+            target_id=space.id,
+            after={"name": space.name, "slug": space.slug},
+        )
+    return space
+
+
+async def update_space(
+    system: System, caller: Caller, space_id: str, *, name: str | Unset = UNSET, slug: str | Unset = UNSET
+) -> Space:
+    """Rename a space.
+
+    :raises NotFound, Forbidden, InvalidInput, Conflict: as at creation.
+    """
+    async with system.store.changing() as session:
+        space, authority = await find_space(session, system, caller, space_id, lock=True)
+        authority.require("spaces:write")
+        before = {"name": space.name, "slug": space.slug}
+        if name is not UNSET:
+            space.name = clean_name("name", name)
+        if slug is not UNSET:
+            space.slug = clean_slug("slug", slug)
+            await _check_slug_free(session, space)
+        after = {"name": space.name, "slug": space.slug}
+        if after != before:
+            session.add(space)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=space.workspace_id,
+                action="space.update",
+                target_id=space.id,
+                before=before,
+                after=after,
+            )
+    return space
+
+
+@takes_access_away
+async def delete_space(system: System, caller: Caller, space_id: str, *, wait: bool = True) -> ChangedSpace:
+    """Delete a space. Its tokens are revoked with it.
+
+    :raises NotFound, Forbidden: not the caller's to see, or to delete.
+    """
+    async with system.store.changing() as session:
+        space, authority = await find_space(session, system, caller, space_id, lock=True)
+        authority.require("spaces:write")
+        space.deleted_at = system.clock()
+        session.add(space)
+        # Verification asks for the space, too; this is so that lists tell the truth and the plan has its room again.
+        revoked = await token_queries.revoke_tokens_of_space(session, space.id, space.deleted_at, SPACE_DELETED)
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=space.workspace_id,
+            action="space.delete",
+            target_id=space.id,
+            before={"name": space.name, "slug": space.slug},
+            after={"tokens_revoked": revoked},
+        )
+        staleness = await staleness_seconds(session, system)
+    return ChangedSpace(space, await settle(system, staleness, wait=wait))
+
+
+async def _check_slug_free(session: AsyncSession, space: Space) -> None:
+    with session.no_autoflush:
+        other = await workspace_queries.space_by_slug(session, space.workspace_id, space.slug)
+    if other is not None and other.id != space.id:
+        raise Conflict(f"The slug '{space.slug}' is taken in this workspace; choose another.")

@@ -1,0 +1,443 @@
+"""Create, edit and suspend workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
+from spacekey.domain.clock import written_exactly
+from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
+from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Member, Workspace
+from spacekey.resolvers.access.authority import SessionAuthority, authority_in
+from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator
+from spacekey.resolvers.access.delegation import Power, check_strengthening, role_power
+from spacekey.resolvers.addresses import clean_email
+from spacekey.resolvers.audit.log import Facts, actor_of, record
+from spacekey.resolvers.invitations import invite
+from spacekey.resolvers.members.members import Invited
+from spacekey.resolvers.room import check_room_for_member
+from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
+
+SLUG_REST = timedelta(days=90)
+"""For how long no other workspace takes a slug that one has given up."""
+
+RESERVED_SLUGS = frozenset(
+    (
+        "admin",
+        "administrator",
+        "all",
+        "api",
+        "assets",
+        "audit",
+        "auth",
+        "catalog",
+        "dashboard",
+        "graphiql",
+        "graphql",
+        "healthz",
+        "login",
+        "logout",
+        "me",
+        "metrics",
+        "new",
+        "none",
+        "null",
+        "oauth",
+        "openapi",
+        "operator",
+        "readyz",
+        "root",
+        "security",
+        "self",
+        "settings",
+        "sign-in",
+        "sign-out",
+        "signin",
+        "signout",
+        "spacekey",
+        "static",
+        "support",
+        "system",
+        "undefined",
+        "usage",
+        "workspace",
+        "workspaces",
+        "www",
+    )
+)
+"""What no workspace is called: words that commands, addresses and people take for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceChanges:
+    """What to change of a workspace; lifetimes are seconds. ``per_minute`` and ``burst`` are the operator's to set."""
+
+    name: str | Unset = UNSET
+    slug: str | Unset = UNSET
+    plan: str | Unset = UNSET
+    lifetime_seconds_max: int | Unset | None = UNSET
+    lifetime_seconds_default: int | Unset | None = UNSET
+    expiry_required: bool | Unset = UNSET
+    scopes_allowed: tuple[str, ...] | Unset | None = UNSET
+    per_minute: int | Unset | None = UNSET
+    burst: int | Unset | None = UNSET
+    suspended: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedWorkspace:
+    """A workspace after a change, and the moment from which the change holds in every process."""
+
+    workspace: Workspace
+    effective_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewWorkspace:
+    """A workspace the operator made, and its first owner: an account, or an invitation with its code, or neither."""
+
+    workspace: Workspace
+    owner: User | None = None
+    invited: Invited | None = None
+
+
+async def create_workspace(
+    system: System,
+    caller: MemberCaller | Operator,
+    *,
+    name: str,
+    slug: str,
+    catalog: str,
+    plan: str | None = None,
+    take_resting_slug: bool = False,
+) -> Workspace:
+    """Create a workspace of one catalog; its creator is the owner. The operator's has no members.
+
+    :param plan: the operator's choice; others get the catalog's default plan.
+    :param take_resting_slug: the operator's word that a slug which another workspace gave up lately may be taken.
+    :raises Forbidden: people may not make workspaces here, or this person owns as many as they may.
+    :raises InvalidInput: the catalog or plan is unknown, or name or slug are not usable.
+    :raises Conflict: the slug is taken.
+    """
+    async with system.store.changing() as session:
+        workspace = await _make(
+            session,
+            system,
+            caller,
+            name=name,
+            slug=slug,
+            catalog=catalog,
+            plan=plan,
+            take_resting_slug=take_resting_slug,
+        )
+        if isinstance(caller, MemberCaller):
+            await _own(session, system, workspace, caller.id)
+        await _record_creation(session, system, caller, workspace)
+    return workspace
+
+
+async def create_workspace_for(
+    system: System,
+    caller: Operator,
+    *,
+    name: str,
+    slug: str,
+    catalog: str,
+    plan: str | None = None,
+    owner: str,
+    take_resting_slug: bool = False,
+) -> NewWorkspace:
+    """Create a workspace with a first owner.
+
+    :param owner: an account's id, or an address: the account that has proven it becomes the owner; where none has, the
+        first owner is whoever presents the invitation's code.
+    :raises NotFound: there is no account with this id.
+    :raises InvalidInput, Conflict: as :func:`create_workspace`, and for what cannot be an address.
+    """
+    async with system.store.changing() as session:
+        workspace = await _make(
+            session,
+            system,
+            caller,
+            name=name,
+            slug=slug,
+            catalog=catalog,
+            plan=plan,
+            take_resting_slug=take_resting_slug,
+        )
+        named, email = id_prefix(owner) == USER, ""
+        if named:
+            user = await user_queries.user_by_id(session, owner)
+            if user is None:
+                raise NotFound("account")
+        else:
+            email = clean_email("owner", owner)
+            user = await user_queries.user_by_proven_email(session, email)
+        if user is not None:
+            await _own(session, system, workspace, user.id)
+        await _record_creation(session, system, caller, workspace)
+        if user is not None:
+            return NewWorkspace(workspace, user)
+        authority = await authority_in(session, system, caller, workspace.id)
+        made, code = await invite(session, system, authority, email=email, role=OWNER_ROLE, name=None)
+    return NewWorkspace(workspace, invited=Invited(made, code, system.clock()))
+
+
+async def _make(
+    session: AsyncSession,
+    system: System,
+    caller: MemberCaller | Operator,
+    *,
+    name: str,
+    slug: str,
+    catalog: str,
+    plan: str | None,
+    take_resting_slug: bool,
+) -> Workspace:
+    known = system.catalogs.get(catalog)
+    if isinstance(caller, MemberCaller):
+        open_to_members = creatable_catalogs(system)
+        if not open_to_members:
+            raise Forbidden((), "Workspaces are made by the operator of this server; ask for one.")
+        if catalog not in open_to_members:
+            raise InvalidInput("catalog", unknown("catalog", catalog, open_to_members))
+    if known is None:
+        raise InvalidInput("catalog", unknown("catalog", catalog, system.catalogs))
+    chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
+    if chosen not in known.plans:
+        raise InvalidInput("plan", unknown("plan", chosen, known.plans))
+    if isinstance(caller, MemberCaller):
+        await _check_owned(session, system, caller)
+    workspace = Workspace(
+        id=new_id(WORKSPACE, system.clock(), system.entropy),
+        name=clean_name("name", name),
+        slug=clean_slug("slug", slug),
+        catalog=catalog,
+        plan=chosen,
+        created_at=system.clock(),
+    )
+    await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
+    session.add(workspace)
+    await session.flush()
+    return workspace
+
+
+async def _own(session: AsyncSession, system: System, workspace: Workspace, user_id: str) -> None:
+    await check_room_for_member(session, workspace.id, user_id)
+    session.add(Member(workspace_id=workspace.id, user_id=user_id, role=OWNER_ROLE, created_at=system.clock()))
+
+
+async def _record_creation(
+    session: AsyncSession, system: System, caller: MemberCaller | Operator, workspace: Workspace
+) -> None:
+    await record(
+        session,
+        system,
+        actor_of(caller),
+        chain=workspace.id,
+        action="workspace.create",
+        target_id=workspace.id,
+        after=workspace_facts(workspace),
+    )
+
+
+def creatable_catalogs(system: System) -> list[str]:
+    """Return the catalogs that people may make workspaces of, in order; none where only the operator makes them."""
+    creation = system.workspace_creation
+    if not creation.by_members:
+        return []
+    return sorted(name for name in system.catalogs if creation.catalogs is None or name in creation.catalogs)
+
+
+async def _check_owned(session: AsyncSession, system: System, caller: MemberCaller) -> None:
+    """Hold a person to how many workspaces they may own. Locks their row: two requests at once count one another.
+
+    :raises Forbidden: they own as many already.
+    """
+    await user_queries.lock_user(session, caller.id)
+    most = system.workspace_creation.owned_max
+    if await workspace_queries.count_owned_workspaces(session, caller.id, OWNER_ROLE) >= most:
+        owned = "one workspace" if most == 1 else f"{most} workspaces"
+        raise Forbidden((), f"You own {owned} already, which is as many as a person may own here.")
+
+
+@takes_access_away
+async def update_workspace(
+    system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
+) -> ChangedWorkspace:
+    """Edit a workspace's name, slug, plan and policy.
+
+    A plan that is not self-service, the workspace's own limit and suspension are the operator's alone.
+
+    :raises NotFound, Forbidden, InvalidInput, Conflict: as they say.
+    :raises ScopeNotAllowed: the policy or the plan would be opened for scopes that the caller does not hold.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
+        authority.require("workspace:write")
+        workspace = authority.workspace
+        before = workspace_facts(workspace)
+        _apply_names(workspace, changes)
+        _apply_plan(authority, changes, system.clock())
+        _apply_policy(authority, changes, system.clock())
+        _apply_operator(system, authority, changes)
+        after = workspace_facts(workspace)
+        if after["slug"] != before["slug"]:
+            await _check_slug_free(session, system, caller, workspace)
+            await workspace_queries.release_slug(session, before["slug"], workspace.id, system.clock())
+        changed = [key for key in before if before[key] != after[key]]
+        if changed:
+            session.add(workspace)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=workspace.id,
+                action="workspace.update",
+                target_id=workspace.id,
+                before={key: before[key] for key in changed},
+                after={key: after[key] for key in changed},
+            )
+        # Named is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        takes = any(one is not UNSET for one in (changes.plan, changes.scopes_allowed, changes.suspended))
+        staleness = await staleness_seconds(session, system) if takes else 0.0
+    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+def workspace_facts(workspace: Workspace) -> Facts:
+    """What the audit log keeps of a workspace."""
+    facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at", "deleted_at"})
+    suspended = workspace.suspended_at
+    return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
+
+
+async def _check_slug_free(
+    session: AsyncSession, system: System, caller: Caller, workspace: Workspace, *, take_resting: bool = False
+) -> None:
+    """Refuse a slug that cannot be had, and take it out of those that rest.
+
+    :raises InvalidInput: it is reserved.
+    :raises Conflict: another workspace has it, or gave it up lately.
+    """
+    slug = workspace.slug
+    if slug in RESERVED_SLUGS:
+        raise InvalidInput("slug", f"'{slug}' is a reserved word; choose another.")
+    with session.no_autoflush:
+        other = await workspace_queries.workspace_by_slug(session, slug)
+        released = await workspace_queries.released_slug(session, slug)
+    if other is not None and other.id != workspace.id:
+        raise Conflict(f"The slug '{slug}' is taken; choose another.")
+    if released is None:
+        return
+    until = released.released_at + SLUG_REST
+    if released.workspace_id != workspace.id and system.clock() < until:
+        if not isinstance(caller, Operator):
+            # What another workspace was called, and until when its slug rests, is between it and the operator.
+            raise Conflict(f"The slug '{slug}' is taken; choose another.")
+        if not take_resting:
+            raise Conflict(
+                f"The slug '{slug}' belonged to the workspace {released.workspace_id} and rests until "
+                f"{until:%Y-%m-%d}, so that what people still know by it reaches no other; choose another."
+            )
+    with session.no_autoflush:
+        await workspace_queries.forget_released_slug(session, slug)
+
+
+def _apply_names(workspace: Workspace, changes: WorkspaceChanges) -> None:
+    if changes.name is not UNSET:
+        workspace.name = clean_name("name", changes.name)
+    if changes.slug is not UNSET:
+        workspace.slug = clean_slug("slug", changes.slug)
+
+
+def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
+    if changes.plan is UNSET or changes.plan == authority.workspace.plan:
+        return
+    plans = authority.catalog.plans
+    plan = plans.get(changes.plan)
+    if plan is None:
+        raise InvalidInput("plan", unknown("plan", changes.plan, plans))
+    if not plan.self_service and not isinstance(authority.caller, Operator):
+        raise InvalidInput("plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.")
+    # The new plan brings back what the old one cut off.
+    opened = _included(authority.catalog, plan) - _included(authority.catalog, plans.get(authority.workspace.plan))
+    if opened:
+        check_strengthening(authority, None, role_power(sorted(opened)), now)
+    authority.workspace.plan = plan.name
+
+
+def _included(catalog: Catalog, plan: Plan | None) -> frozenset[str]:
+    """The catalog's scopes that a token can have on this plan; none on a plan that is gone or has no tokens."""
+    if plan is None or plan.tokens_max == 0:
+        return frozenset()
+    return frozenset(catalog.scopes) if plan.scopes is None else plan.scopes
+
+
+def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
+    workspace = authority.workspace
+    if changes.expiry_required is not UNSET:
+        workspace.expiry_required = changes.expiry_required
+    if changes.lifetime_seconds_max is not UNSET:
+        workspace.lifetime_seconds_max = _lifetime("lifetime_seconds_max", changes.lifetime_seconds_max)
+    if changes.lifetime_seconds_default is not UNSET:
+        workspace.lifetime_seconds_default = _lifetime("lifetime_seconds_default", changes.lifetime_seconds_default)
+    longest, default = workspace.lifetime_seconds_max, workspace.lifetime_seconds_default
+    if longest is not None and default is not None and default > longest:
+        raise InvalidInput("lifetime_seconds_default", "Must not be longer than the longest lifetime.")
+    if changes.scopes_allowed is not UNSET:
+        _apply_scopes_allowed(authority, changes.scopes_allowed, now)
+
+
+def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] | None, now: datetime) -> None:
+    workspace, known = authority.workspace, authority.catalog.known_scopes
+    for scope in scopes or ():
+        if scope not in known:
+            raise InvalidInput("scopes_allowed", unknown("scope", scope, known))
+    # Opening the policy brings tokens' scopes back to life: that is handing them out.
+    opened = _allowed(scopes, known) - _allowed(workspace.scopes_allowed, known)
+    workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))
+    if opened:
+        check_strengthening(authority, None, Power(Kind.WORKSPACE, tuple(sorted(opened))), now)
+
+
+def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset[str]:
+    """None allows everything, and an empty list nothing."""
+    return known if scopes is None else frozenset(scopes)
+
+
+def _apply_operator(system: System, authority: SessionAuthority, changes: WorkspaceChanges) -> None:
+    if changes.per_minute is UNSET and changes.burst is UNSET and changes.suspended is UNSET:
+        return
+    if not isinstance(authority.caller, Operator):
+        raise NotFound("workspace")
+    workspace = authority.workspace
+    if changes.per_minute is not UNSET:
+        workspace.per_minute = changes.per_minute
+    if changes.burst is not UNSET:
+        workspace.burst = changes.burst
+    if (workspace.per_minute is None) != (workspace.burst is None):
+        raise InvalidInput("burst", "Give per_minute and burst together, or neither.")
+    if any(number is not None and not 1 <= number < 2**31 for number in (workspace.per_minute, workspace.burst)):
+        raise InvalidInput("per_minute", "Give whole numbers of 1 or more.")
+    if changes.suspended is not UNSET and changes.suspended != (workspace.suspended_at is not None):
+        workspace.suspended_at = system.clock() if changes.suspended else None
+
+
+def _lifetime(field: str, seconds: int | None) -> int | None:
+    if seconds is not None and not 1 <= seconds <= LIFETIME_SECONDS_MAX:
+        raise InvalidInput(field, "Give a number of seconds, 1 or more.")
+    return seconds

@@ -1,0 +1,1 @@
+"""What one document and one operation may cost."""

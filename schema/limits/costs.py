@@ -1,0 +1,423 @@
+"""What an operation costs: the bound that every list field declares, and the sum over an operation's selections.
+
+Every list field says how many items it can hold, by ``@listSize`` (the GraphQL Cost Directives specification,
+ibm.github.io/graphql-specs/cost-spec.html); a schema with a list field that does not fails to build. A field costs 1
+and its selections once for each item of its list; ten items of a list of scalars cost 1, and ten rows of a page that
+nothing is selected of cost 1 too, because they are read all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    InlineFragmentNode,
+    IntValueNode,
+    NullValueNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+)
+from strawberry.schema_directive import Location
+
+from spacekey.domain.catalog import Catalog
+from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.resolvers.validation import GRANTS_MAX
+from spacekey.resolvers.workspaces.roles import ROLES_MAX
+
+SCALARS_PER_COST = 10
+"""Items of a list of scalars, or rows of a page that nothing is selected of, that cost 1."""
+
+MUTATION_COST = 200
+"""What a mutation costs besides its answer: a transaction with its audit row takes as long as some 200 fields."""
+
+WORK: Mapping[str, int] = {"Query.requiredScopes": 12_000}
+"""Fields that work more than they answer: validating another document takes as long as a large one."""
+
+INTROSPECTION = frozenset({"__schema", "__type"})
+_INTROSPECTION_LISTS = frozenset(
+    {"types", "fields", "args", "inputFields", "enumValues", "interfaces", "possibleTypes", "directives", "locations"}
+)
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="listSize",
+    description="At most how many items the list holds; the cost of an operation is computed with it.",
+)
+class ListSize:
+    """The bound of a list field.
+
+    :ivar assumed_size: the most items, or of a page without a size argument the usual number.
+    :ivar slicing_arguments: arguments that say how many items are asked for.
+    :ivar sized_fields: the fields of the object returned whose lists have that many items.
+    """
+
+    assumed_size: int
+    slicing_arguments: list[str] | None = strawberry.UNSET
+    sized_fields: list[str] | None = strawberry.UNSET
+
+
+def at_most(size: int) -> ListSize:
+    """Return the bound of a list that is answered whole."""
+    return ListSize(assumed_size=size)
+
+
+def paged() -> ListSize:
+    """Return the bound of a Relay connection: ``first`` or ``last``, 20 without either."""
+    return ListSize(
+        assumed_size=PAGE_SIZE_DEFAULT, slicing_arguments=["first", "last"], sized_fields=["edges", "nodes"]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A list field's declaration as it is computed with."""
+
+    assumed: int
+    slicing: frozenset[str] = frozenset()
+    sized: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a selection is."""
+
+    depth: int = 0
+    aliases: int = 0
+    cost: int = 0
+    introspection: int = 0
+    introspections: int = 0
+
+    def __add__(self, other: Size) -> Size:
+        """Side by side: the deeper of both, and the sums of the rest."""
+        return Size(
+            max(self.depth, other.depth),
+            self.aliases + other.aliases,
+            self.cost + other.cost,
+            self.introspection + other.introspection,
+            self.introspections + other.introspections,
+        )
+
+
+class CostModel:
+    """The bounds of a schema's lists, read once when it is built.
+
+    :raises ConfigurationError: naming every list field without a bound.
+    """
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self.schema = schema
+        self.bounds = _declared(schema)
+        missing = _unbounded(schema, self.bounds)
+        if missing:
+            raise ConfigurationError(
+                f"these list fields declare no bound: {', '.join(missing)}; add directives=[at_most(…)] or [paged()]"
+            )
+        self.introspection = IntrospectionSizes(schema)
+        self._loaded: tuple[Mapping[str, Catalog], Mapping[str, int]] | None = None
+
+    def loaded(self, catalogs: Mapping[str, Catalog] | None) -> Mapping[str, int]:
+        """Return the lists that are as long as the loaded catalogs make them, by coordinate."""
+        if catalogs is None:
+            return {}
+        if self._loaded is None or self._loaded[0] is not catalogs:
+            self._loaded = (catalogs, catalog_sizes(catalogs.values()))
+        return self._loaded[1]
+
+
+class Measure:
+    """Measures selections of one document under one request's variables.
+
+    Fragments are measured once for each number of rows they stand below, so a bomb of nested fragments costs no more
+    than its text. What ``@skip`` leaves out counts too.
+
+    :param loaded: see :meth:`CostModel.loaded`; without it the declared bounds count.
+    """
+
+    def __init__(
+        self,
+        model: CostModel,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
+        loaded: Mapping[str, int] | None = None,
+    ) -> None:
+        self._model = model
+        self._fragments = fragments
+        self._variables = variables
+        self._loaded = loaded or {}
+        self._known: dict[tuple[str, str, _Page], Size] = {}
+
+    def of(self, selections: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Size:
+        """Return the size of the selections on a value of the type ``parent``."""
+        return self._selections(selections, parent, _NO_PAGE)
+
+    def _selections(self, selections: SelectionSetNode | None, parent: GraphQLNamedType | None, page: _Page) -> Size:
+        total = Size()
+        for node in selections.selections if selections is not None else ():
+            if isinstance(node, FieldNode):
+                total += self._field(node, parent, page)
+            elif isinstance(node, FragmentSpreadNode):
+                total += self._fragment(node.name.value, parent, page)
+            elif isinstance(node, InlineFragmentNode):
+                total += self._selections(node.selection_set, self._narrowed(node, parent), page)
+        return total
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, page: _Page) -> Size:
+        name, aliased = node.name.value, int(node.alias is not None)
+        if name in INTROSPECTION:
+            depth, values = self._model.introspection.of(node, self._fragments)
+            return Size(depth + 1, aliased + _aliases(node.selection_set), 1, values, 1)
+        field = _field_of(parent, name)
+        if parent is None or field is None:  # __typename, and what validation has refused
+            return Size(1, aliased, 1)
+        coordinate = f"{parent.name}.{name}"
+        bound = self._model.bounds.get(coordinate)
+        rows = 1 if bound is None else self._rows(node, field, coordinate, bound)
+        inner_page = _Page(bound.sized, rows) if bound is not None and bound.sized else _NO_PAGE
+        times = page.rows if name in page.sized else 1 if inner_page is not _NO_PAGE else rows
+        own = WORK.get(coordinate, MUTATION_COST if parent is self._model.schema.mutation_type else 1)
+        if is_composite_type(get_named_type(field.type)):
+            inner = self._selections(node.selection_set, get_named_type(field.type), inner_page)
+            read = -(-rows // SCALARS_PER_COST) if bound is not None else 0
+        else:
+            inner = Size()
+            read = -(-rows // SCALARS_PER_COST) if is_list_type(get_nullable_type(field.type)) else 0
+        return Size(
+            inner.depth + 1,
+            inner.aliases + aliased,
+            own + read + times * inner.cost,
+            inner.introspection,
+            inner.introspections,
+        )
+
+    def _fragment(self, name: str, parent: GraphQLNamedType | None, page: _Page) -> Size:
+        key = (name, "" if parent is None else parent.name, page)
+        if key not in self._known:
+            # Validation has refused cycles before this runs; the entry keeps even a cycle finite.
+            self._known[key] = Size()
+            fragment = self._fragments.get(name)
+            if fragment is not None:
+                narrowed = self._model.schema.type_map.get(fragment.type_condition.name.value, parent)
+                self._known[key] = self._selections(fragment.selection_set, narrowed, page)
+        return self._known[key]
+
+    def _narrowed(self, node: InlineFragmentNode, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
+        if node.type_condition is None:
+            return parent
+        return self._model.schema.type_map.get(node.type_condition.name.value, parent)
+
+    def _rows(self, node: FieldNode, field: GraphQLField, coordinate: str, bound: Bound) -> int:
+        asked = [self._asked(node, field, name, bound) for name in bound.slicing]
+        sizes = [size for size in asked if size is not None]
+        if sizes:
+            return max(sizes)
+        return min(bound.assumed, self._loaded.get(coordinate, bound.assumed))
+
+    def _asked(self, node: FieldNode, field: GraphQLField, name: str, bound: Bound) -> int | None:
+        """Return how many items an argument asks for, None where it is left out or null. Resolvers refuse more."""
+        most = PAGE_SIZE_MAX if bound.sized else bound.assumed
+        value: object = field.args[name].default_value
+        for argument in node.arguments or ():
+            if argument.name.value == name:
+                if isinstance(argument.value, NullValueNode):
+                    return None
+                if isinstance(argument.value, IntValueNode):
+                    value = int(argument.value.value)
+                elif isinstance(argument.value, VariableNode):
+                    # Not a whole number, or left out: it may have a default in the document, so the most counts.
+                    value = self._variables.get(argument.value.name.value, most)
+                    value = value if isinstance(value, int) else most
+        return min(max(value, 1), most) if isinstance(value, int) else None
+
+
+class IntrospectionSizes:
+    """About how many values an introspection answers: the lists of this schema, counted once.
+
+    Below ``types`` a list is as long as it is on average, because all types are answered; elsewhere as the longest.
+    """
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        types = list(schema.type_map.values())
+        fields = [len(one.fields) if isinstance(one, GraphQLObjectType | GraphQLInterfaceType) else 0 for one in types]
+        arguments = [
+            len(field.args)
+            for one in types
+            if isinstance(one, GraphQLObjectType | GraphQLInterfaceType)
+            for field in one.fields.values()
+        ]
+        inputs = [len(one.fields) if isinstance(one, GraphQLInputObjectType) else 0 for one in types]
+        enums = [len(one.values) if isinstance(one, GraphQLEnumType) else 0 for one in types]
+        unions = [
+            len(schema.get_possible_types(one)) if isinstance(one, GraphQLInterfaceType | GraphQLUnionType) else 0
+            for one in types
+        ]
+        interfaces = [
+            len(one.interfaces) if isinstance(one, GraphQLObjectType | GraphQLInterfaceType) else 0 for one in types
+        ]
+        counted = {
+            "types": [len(types)],
+            "fields": fields,
+            "args": arguments,
+            "inputFields": inputs,
+            "enumValues": enums,
+            "possibleTypes": unions,
+            "interfaces": interfaces,
+            "directives": [len(schema.directives)],
+            "locations": [8],
+        }
+        self.longest = {name: max([1, *sizes]) for name, sizes in counted.items()}
+        self.average = {name: -(-sum(sizes) // max(1, len(sizes))) or 1 for name, sizes in counted.items()}
+
+    def of(self, node: FieldNode, fragments: Mapping[str, FragmentDefinitionNode]) -> tuple[int, int]:
+        """Return the depth below the field and the values of its answer."""
+        return self._below(node.selection_set, fragments, {}, all_types=False)
+
+    def _below(
+        self,
+        selections: SelectionSetNode | None,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        known: dict[tuple[str, bool], tuple[int, int]],
+        *,
+        all_types: bool,
+    ) -> tuple[int, int]:
+        depth = values = 0
+        for node in selections.selections if selections is not None else ():
+            if isinstance(node, FieldNode):
+                name = node.name.value
+                below_all = name == "types" or (all_types and name in _INTROSPECTION_LISTS)
+                inner_depth, inner = self._below(node.selection_set, fragments, known, all_types=below_all)
+                sizes = self.average if all_types else self.longest
+                times = sizes.get(name, 1) if name in _INTROSPECTION_LISTS else 1
+                found = (inner_depth + 1, times * (1 + inner))
+            elif isinstance(node, FragmentSpreadNode):
+                key = (node.name.value, all_types)
+                if key not in known:
+                    known[key] = (0, 0)
+                    fragment = fragments.get(node.name.value)
+                    known[key] = self._below(
+                        None if fragment is None else fragment.selection_set, fragments, known, all_types=all_types
+                    )
+                found = known[key]
+            else:
+                found = self._below(getattr(node, "selection_set", None), fragments, known, all_types=all_types)
+            depth, values = max(depth, found[0]), values + found[1]
+        return depth, values
+
+
+def catalog_sizes(catalogs: Iterable[Catalog]) -> dict[str, int]:
+    """Return the longest list of each kind in these catalogs, by the coordinate that answers it."""
+    listed = list(catalogs)
+
+    def longest(*sizes: int) -> int:
+        return max((0, *sizes))
+
+    scopes = longest(*(len(one.known_scopes) for one in listed))
+    roles = longest(*(len(one.roles) for one in listed))
+    return {
+        "Query.catalogs": len(listed),
+        "Me.workspaceCatalogs": len(listed),
+        "Me.scopes": len(frozenset(MANAGEMENT_SCOPES).union(*(one.known_scopes for one in listed))),
+        "Catalog.scopes": scopes,
+        "Catalog.shorthands": longest(*(len(one.shorthands) for one in listed)),
+        "Catalog.presets": longest(*(len(one.presets) for one in listed)),
+        "Catalog.useCases": longest(*(len(one.use_cases) for one in listed)),
+        "Catalog.roles": roles,
+        "Catalog.plans": longest(*(len(one.plans) for one in listed)),
+        "Catalog.tokenRoles": roles,
+        "Shorthand.scopes": scopes,
+        "Preset.scopes": scopes,
+        "Plan.scopes": scopes,
+        "Role.scopes": scopes,
+        "Role.grants": longest(GRANTS_MAX, *(len(role.grants) for one in listed for role in one.roles.values())),
+        "Token.scopes": scopes,
+        "Token.unusedScopes": scopes,
+        "Workspace.myScopes": scopes,
+        "Workspace.roles": max(roles, ROLES_MAX),
+        "ScopeNotAllowed.scopes": scopes,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The fields of a connection that hold its rows, and how many those are."""
+
+    sized: frozenset[str]
+    rows: int
+
+
+_NO_PAGE = _Page(frozenset(), 1)
+
+
+def _declared(schema: GraphQLSchema) -> dict[str, Bound]:
+    """Return every bound by the coordinate of its field."""
+    found = {}
+    for parent, name, field in _fields(schema):
+        strawberry_field = (field.extensions or {}).get("strawberry-definition")
+        for one in getattr(strawberry_field, "directives", ()):
+            if isinstance(one, ListSize):
+                found[f"{parent.name}.{name}"] = Bound(
+                    one.assumed_size, frozenset(one.slicing_arguments or ()), frozenset(one.sized_fields or ())
+                )
+    return found
+
+
+def _unbounded(schema: GraphQLSchema, bounds: Mapping[str, Bound]) -> list[str]:
+    """Return the list fields that declare no bound, and are not sized by every field that returns their type."""
+    fields = list(_fields(schema))
+    returning: dict[str, list[str]] = {}
+    for parent, name, field in fields:
+        returning.setdefault(get_named_type(field.type).name, []).append(f"{parent.name}.{name}")
+    return [
+        f"{parent.name}.{name}"
+        for parent, name, field in fields
+        if is_list_type(get_nullable_type(field.type))
+        and f"{parent.name}.{name}" not in bounds
+        and not _sized_by_all(name, [bounds.get(one) for one in returning.get(parent.name, [])])
+    ]
+
+
+def _sized_by_all(name: str, bounds: list[Bound | None]) -> bool:
+    return bool(bounds) and all(one is not None and name in one.sized for one in bounds)
+
+
+def _fields(schema: GraphQLSchema) -> Iterable[tuple[GraphQLObjectType | GraphQLInterfaceType, str, GraphQLField]]:
+    for one in schema.type_map.values():
+        if isinstance(one, GraphQLObjectType | GraphQLInterfaceType) and not one.name.startswith("__"):
+            for name, field in one.fields.items():
+                yield one, name, field
+
+
+def _field_of(parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+    if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
+        found: GraphQLField | None = parent.fields.get(name)
+        return found
+    return None
+
+
+def _aliases(selections: SelectionSetNode | None) -> int:
+    """Return how often fields are aliased directly below an introspection; fragments there are counted once."""
+    count = 0
+    for node in selections.selections if selections is not None else ():
+        count += int(isinstance(node, FieldNode) and node.alias is not None)
+        count += _aliases(getattr(node, "selection_set", None))
+    return count

@@ -1,0 +1,1 @@
+"""Mutations, beside their inputs and results."""

@@ -1,0 +1,274 @@
+"""Sign in, sign out, end other sessions, join by an invitation, change the own account."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts import sessions
+from spacekey.resolvers.accounts.sessions import SignedIn
+from spacekey.resolvers.members.invitations import Joined, accept_invitation
+from spacekey.resolvers.own_account import update_account
+from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, end_other_sessions, end_session
+from spacekey.schema.answering import answering
+from spacekey.schema.context import Context, SpacekeyInfo
+from spacekey.schema.limits.costs import at_most
+from spacekey.schema.session_types import User, user_type
+from spacekey.schema.types.results import (
+    AnyRefusal,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    SignInFailed,
+    TooManyAttempts,
+    answered,
+)
+
+from .inputs import kept, kept_whole
+
+
+@strawberry.input(description="Who you are.")
+class SignInInput:
+    """Sign-in name and password."""
+
+    email: str = strawberry.field(
+        description="Your sign-in name, which is the address you were invited by unless you chose another; or your "
+        "account's id."
+    )
+    password: str
+
+
+@strawberry.input(
+    description="The code from an invitation. Signed in, you join with your account; else a new account is made."
+)
+class AcceptInvitationInput:
+    """A code, and what a new account needs."""
+
+    code: str
+    password: str | None = strawberry.field(
+        default=None, description="The new account's password; leave it out when you are signed in."
+    )
+    name: str | None = strawberry.field(
+        default=None, description="The new account's name; the part of the address before the @ when left out."
+    )
+
+
+@strawberry.input(description="What to change of your account; what is left out stays.")
+class UpdateAccountInput:
+    """Changes of the own account."""
+
+    name: str | None = strawberry.UNSET
+    email: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Another address is unproven. Null takes the address out."
+    )
+    sign_in_name: str | None = strawberry.UNSET
+
+
+@strawberry.input(description="The password you have, and the one you want.")
+class ChangePasswordInput:
+    """Another password."""
+
+    current: str
+    new: str
+
+
+@strawberry.type(description="You are signed in; the session is in the cookie.")
+class SignInSuccess:
+    """Who you are, and until when the session can last."""
+
+    user: User
+    expires_at: datetime
+
+
+@strawberry.type(description="You are a member of the workspace.")
+class AcceptInvitationSuccess:
+    """With which account, where, and until when its session can last."""
+
+    user: User
+    workspace_id: strawberry.ID
+    expires_at: datetime | None = strawberry.field(
+        description="Until when the new account's session can last; null when you were signed in already."
+    )
+
+
+@strawberry.type(description="Your account as it is now.")
+class UpdateAccountSuccess:
+    """The account after a change."""
+
+    user: User
+
+
+@strawberry.type(description="The session has ended.")
+class SignOutSuccess:
+    """Signed out."""
+
+    signed_out: bool
+
+
+@strawberry.input(description="Which of your sessions to end.")
+class EndSessionInput:
+    """One session."""
+
+    id: strawberry.ID
+
+
+@strawberry.type(description="Those browsers have to sign in again.")
+class EndSessionsSuccess:
+    """The sessions that ended."""
+
+    ended: int = strawberry.field(description="How many.")
+    ended_session_ids: list[strawberry.ID] = strawberry.field(
+        description="Their `id`s, to drop from a client's cache; at most 100.",
+        directives=[at_most(SESSIONS_LISTED_MAX)],
+    )
+
+
+SignInResult: TypeAlias = Annotated[
+    SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound, strawberry.union("SignInResult")
+]
+
+AcceptInvitationResult: TypeAlias = Annotated[
+    AcceptInvitationSuccess | TooManyAttempts | InvalidInput | NotFound | Conflict,
+    strawberry.union("AcceptInvitationResult"),
+]
+
+UpdateAccountResult: TypeAlias = Annotated[
+    UpdateAccountSuccess | InvalidInput | Conflict | TooManyAttempts | NotFound, strawberry.union("UpdateAccountResult")
+]
+
+EndSessionsResult: TypeAlias = Annotated[
+    EndSessionsSuccess | NotFound | Conflict, strawberry.union("EndSessionsResult")
+]
+
+
+@strawberry.type
+class SessionMutations:
+    """What members do with their sessions. Tokens cannot."""
+
+    @strawberry.mutation(graphql_type=SignInResult, description="Open a session; for people, not for tokens.")
+    async def sign_in(self, info: SpacekeyInfo, input: SignInInput) -> object:  # noqa: A002
+        """A door to :func:`sessions.sign_in`."""
+        context = info.context
+        return await _opened(
+            context,
+            lambda: sessions.sign_in(context.system, context.request_facts, email=input.email, password=input.password),
+        )
+
+    @strawberry.mutation(
+        graphql_type=AcceptInvitationResult,
+        description="Join the workspace an invitation is for, with the account you are signed in with or a new one.",
+    )
+    async def accept_invitation(self, info: SpacekeyInfo, input: AcceptInvitationInput) -> object:  # noqa: A002
+        """A door to :func:`accept_invitation`."""
+        context = info.context
+        member = context.caller if isinstance(context.caller, MemberCaller) else None
+        answer = await answered(
+            context,
+            lambda: accept_invitation(
+                context.system,
+                context.request_facts,
+                member,
+                code=input.code,
+                password=input.password,
+                name=input.name,
+            ),
+        )
+        if not isinstance(answer, Joined):
+            return answer
+        if answer.signed_in is not None:
+            context.session.open(answer.signed_in)
+        return AcceptInvitationSuccess(
+            user=user_type(answer.user),
+            workspace_id=strawberry.ID(answer.workspace_id),
+            expires_at=None if answer.signed_in is None else answer.signed_in.expires_at,
+        )
+
+    @strawberry.mutation(
+        graphql_type=UpdateAccountResult,
+        description="Change your name, address or sign-in name.",
+        directives=[requires_scopes()],
+    )
+    async def update_account(self, info: SpacekeyInfo, input: UpdateAccountInput) -> object:  # noqa: A002
+        """A door to :func:`update_account`."""
+        context = info.context
+        caller = context.signed_in_caller
+
+        async def update() -> UpdateAccountSuccess:
+            changed = await update_account(
+                context.system,
+                caller,
+                name=kept_whole("name", input.name),
+                email=kept(input.email),
+                sign_in_name=kept_whole("sign_in_name", input.sign_in_name),
+            )
+            return UpdateAccountSuccess(user=user_type(changed))
+
+        return await answered(context, update)
+
+    @strawberry.mutation(
+        graphql_type=SignInResult,
+        description="Set another password; all your sessions end and a new one begins.",
+        directives=[requires_scopes()],
+    )
+    async def change_password(self, info: SpacekeyInfo, input: ChangePasswordInput) -> object:  # noqa: A002
+        """A door to :func:`sessions.change_password`."""
+        context = info.context
+        caller = context.signed_in_caller
+        return await _opened(
+            context, lambda: sessions.change_password(context.system, caller, current=input.current, new=input.new)
+        )
+
+    @strawberry.mutation(description="End this session.", directives=[requires_scopes()])
+    async def sign_out(self, info: SpacekeyInfo) -> SignOutSuccess:
+        """A door to :func:`sessions.sign_out`."""
+        context = info.context
+        caller, secret = context.signed_in_caller, context.session.secret
+        if secret is not None:
+            with answering():
+                await sessions.sign_out(context.system, caller, secret)
+        context.session.close()
+        return SignOutSuccess(signed_out=True)
+
+    @strawberry.mutation(
+        graphql_type=EndSessionsResult, description="End one of your sessions.", directives=[requires_scopes()]
+    )
+    async def end_session(self, info: SpacekeyInfo, input: EndSessionInput) -> object:  # noqa: A002
+        """A door to :func:`end_session`."""
+        context = info.context
+        caller = context.signed_in_caller
+        answer = await answered(context, lambda: end_session(context.system, caller, input.id, context.session.secret))
+        if not isinstance(answer, bool):
+            return answer
+        if answer:
+            context.session.close()
+        return _ended([input.id])
+
+    @strawberry.mutation(
+        graphql_type=EndSessionsResult,
+        description="End all of your sessions but this one.",
+        directives=[requires_scopes()],
+    )
+    async def end_other_sessions(self, info: SpacekeyInfo) -> object:
+        """A door to :func:`end_other_sessions`."""
+        context = info.context
+        caller = context.signed_in_caller
+        answer = await answered(context, lambda: end_other_sessions(context.system, caller, context.session.secret))
+        return _ended(answer) if isinstance(answer, list) else answer
+
+
+def _ended(ids: Sequence[str]) -> EndSessionsSuccess:
+    shown = [strawberry.ID(one) for one in ids[:SESSIONS_LISTED_MAX]]
+    return EndSessionsSuccess(ended=len(ids), ended_session_ids=shown)
+
+
+async def _opened(context: Context, doing: Callable[[], Awaitable[SignedIn]]) -> SignInSuccess | AnyRefusal:
+    answer = await answered(context, doing)
+    if not isinstance(answer, SignedIn):
+        return answer
+    context.session.open(answer)
+    return SignInSuccess(user=user_type(answer.user), expires_at=answer.expires_at)

@@ -1,0 +1,270 @@
+"""Mutations of tokens: each unpacks, calls one resolver, wraps the result."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from spacekey.middleware.graphql import requires_scopes
+from spacekey.resolvers.token_expiry import asked_expiry
+from spacekey.resolvers.tokens import revoke
+from spacekey.resolvers.tokens.create import Issued, create_space_token, create_token
+from spacekey.resolvers.tokens.rotate import ROTATING, rotate_token
+from spacekey.resolvers.tokens.update import Changed, update_token
+from spacekey.resolvers.tokens.view import TokenView
+from spacekey.resolvers.validation import BULK_MAX
+from spacekey.schema.context import Context, SpacekeyInfo
+from spacekey.schema.limits.costs import at_most
+from spacekey.schema.token_inputs import (
+    CreateSpaceTokenInput,
+    CreateWorkspaceTokenInput,
+    DeleteTokenInput,
+    DisableTokenInput,
+    EnableTokenInput,
+    RevokeTokenInput,
+    RevokeTokensInput,
+    RotateTokenInput,
+    UpdateTokenInput,
+)
+from spacekey.schema.types.objects import Token, token_type
+from spacekey.schema.types.results import (
+    AnyRefusal,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PlanLimit,
+    ScopeNotAllowed,
+    answered,
+)
+
+from .inputs import kept
+
+_EFFECTIVE = "From then on the change holds in every process."
+
+
+@strawberry.type(description="A new token. The secret is shown here and never again.")
+class CreateTokenSuccess:
+    """The record and the secret."""
+
+    token: Token
+    secret: str
+    effective_at: datetime
+
+
+@strawberry.type(description="The successor. Its secret is shown here and never again.")
+class RotateTokenSuccess:
+    """The successor, its secret, and the moment by which a grace of 0 has ended the old token everywhere."""
+
+    token: Token
+    secret: str
+    effective_at: datetime
+
+
+@strawberry.type(description="The token as it is now.")
+class ChangeTokenSuccess:
+    """The record after a change."""
+
+    token: Token
+    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+
+
+@strawberry.type(description="The tokens as they are now, in the order asked.")
+class RevokeTokensSuccess:
+    """All of them are revoked."""
+
+    tokens: list[Token] = strawberry.field(directives=[at_most(BULK_MAX)])
+    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+
+
+@strawberry.type(description="The token is gone from lists.")
+class DeleteTokenSuccess:
+    """The token that was deleted."""
+
+    deleted_token_id: strawberry.ID = strawberry.field(description="The token's `id`, to drop from a client's cache.")
+    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+
+
+CreateTokenResult: TypeAlias = Annotated[
+    CreateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("CreateTokenResult"),
+]
+RotateTokenResult: TypeAlias = Annotated[
+    RotateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("RotateTokenResult"),
+]
+ChangeTokenResult: TypeAlias = Annotated[
+    ChangeTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("ChangeTokenResult"),
+]
+RevokeTokensResult: TypeAlias = Annotated[
+    RevokeTokensSuccess | InvalidInput | NotFound | Conflict, strawberry.union("RevokeTokensResult")
+]
+DeleteTokenResult: TypeAlias = Annotated[
+    DeleteTokenSuccess | NotFound | Conflict, strawberry.union("DeleteTokenResult")
+]
+
+
+@strawberry.type
+class TokenMutations:
+    """What can be done to tokens."""
+
+    @strawberry.mutation(
+        graphql_type=CreateTokenResult,
+        description="Create a token of a space; the secret is in the answer, once.",
+        directives=[requires_scopes("tokens:create")],
+    )
+    async def create_space_token(self, info: SpacekeyInfo, input: CreateSpaceTokenInput) -> object:  # noqa: A002
+        """A door to :func:`create_space_token`."""
+        context = info.context
+        now = context.system.clock()
+        return await _issued(
+            context,
+            lambda: create_space_token(context.system, context.known_caller, input.space_id, input.asked("", now)),
+        )
+
+    @strawberry.mutation(
+        graphql_type=CreateTokenResult,
+        description="Create a token of a workspace; the secret is in the answer, once.",
+        directives=[requires_scopes("tokens:create")],
+    )
+    async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
+        """A door to :func:`create_token`."""
+        context = info.context
+        now = context.system.clock()
+        return await _issued(
+            context, lambda: create_token(context.system, context.known_caller, input.asked(input.workspace_id, now))
+        )
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="Edit a token: what is left out stays, null clears.",
+        directives=[requires_scopes("tokens:update")],
+    )
+    async def update_token(self, info: SpacekeyInfo, input: UpdateTokenInput) -> object:  # noqa: A002
+        """A door to :func:`update_token`."""
+        context = info.context
+        now = context.system.clock()
+        return await _changed(
+            context,
+            lambda: update_token(context.system, context.known_caller, input.id, input.changes(now), wait=input.wait),
+        )
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="Refuse the token until it is enabled again.",
+        directives=[requires_scopes("tokens:disable")],
+    )
+    async def disable_token(self, info: SpacekeyInfo, input: DisableTokenInput) -> object:  # noqa: A002
+        """A door to :func:`revoke.disable_token`."""
+        context = info.context
+        return await _changed(
+            context, lambda: revoke.disable_token(context.system, context.known_caller, input.id, wait=input.wait)
+        )
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="Accept a disabled token again.",
+        directives=[requires_scopes("tokens:disable")],
+    )
+    async def enable_token(self, info: SpacekeyInfo, input: EnableTokenInput) -> object:  # noqa: A002
+        """A door to :func:`revoke.enable_token`."""
+        context = info.context
+        return await _changed(context, lambda: revoke.enable_token(context.system, context.known_caller, input.id))
+
+    @strawberry.mutation(
+        graphql_type=ChangeTokenResult,
+        description="End the token for good; it stays in lists as revoked.",
+        directives=[requires_scopes("tokens:revoke")],
+    )
+    async def revoke_token(self, info: SpacekeyInfo, input: RevokeTokenInput) -> object:  # noqa: A002
+        """A door to :func:`revoke.revoke_token`."""
+        context = info.context
+        return await _changed(
+            context,
+            lambda: revoke.revoke_token(
+                context.system, context.known_caller, input.id, reason=input.reason, wait=input.wait
+            ),
+        )
+
+    @strawberry.mutation(
+        graphql_type=RevokeTokensResult,
+        description="Revoke several tokens in one transaction: all or none.",
+        directives=[requires_scopes("tokens:revoke")],
+    )
+    async def revoke_tokens(self, info: SpacekeyInfo, input: RevokeTokensInput) -> object:  # noqa: A002
+        """A door to :func:`revoke.revoke_tokens`."""
+        context = info.context
+        answer = await answered(
+            context,
+            lambda: revoke.revoke_tokens(
+                context.system, context.known_caller, input.ids, reason=input.reason, wait=input.wait
+            ),
+        )
+        if isinstance(answer, tuple):
+            views, effective_at = answer
+            return RevokeTokensSuccess(tokens=[token_type(view) for view in views], effective_at=effective_at)
+        return answer
+
+    @strawberry.mutation(
+        graphql_type=DeleteTokenResult,
+        description="End the token and take it out of lists; the audit log keeps it.",
+        directives=[requires_scopes("tokens:delete")],
+    )
+    async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
+        """A door to :func:`revoke.delete_token`."""
+        context = info.context
+        answer = await answered(
+            context, lambda: revoke.delete_token(context.system, context.known_caller, input.id, wait=input.wait)
+        )
+        if isinstance(answer, Changed):
+            return DeleteTokenSuccess(deleted_token_id=_id(answer.view), effective_at=answer.effective_at)
+        return answer
+
+    @strawberry.mutation(
+        graphql_type=RotateTokenResult,
+        description="Make a successor with the same grants; the old token ends after the grace.",
+        directives=[requires_scopes(*ROTATING)],
+    )
+    async def rotate_token(self, info: SpacekeyInfo, input: RotateTokenInput) -> object:  # noqa: A002
+        """A door to :func:`rotate_token`."""
+        context = info.context
+        answer = await answered(
+            context,
+            lambda: rotate_token(
+                context.system,
+                context.known_caller,
+                input.id,
+                grace_seconds=input.grace_seconds,
+                retire_on_first_use=input.retire_on_first_use,
+                expires_at=asked_expiry(context.system.clock(), kept(input.expires_at), kept(input.expires_in)),
+                wait=input.wait,
+            ),
+        )
+        if isinstance(answer, Issued):
+            return RotateTokenSuccess(
+                token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
+            )
+        return answer
+
+
+async def _issued(context: Context, doing: Callable[[], Awaitable[Issued]]) -> CreateTokenSuccess | AnyRefusal:
+    answer = await answered(context, doing)
+    if isinstance(answer, Issued):
+        return CreateTokenSuccess(
+            token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
+        )
+    return answer
+
+
+async def _changed(context: Context, doing: Callable[[], Awaitable[Changed]]) -> ChangeTokenSuccess | AnyRefusal:
+    answer = await answered(context, doing)
+    if isinstance(answer, Changed):
+        return ChangeTokenSuccess(token=token_type(answer.view), effective_at=answer.effective_at)
+    return answer
+
+
+def _id(view: TokenView) -> strawberry.ID:
+    return strawberry.ID(view.token.id)

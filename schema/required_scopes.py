@@ -1,0 +1,57 @@
+"""From an operation to the least token."""
+
+from __future__ import annotations
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema import BaseSchema, Schema
+
+from spacekey.domain.errors import RuleError
+from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.middleware.graphql import required_scopes
+from spacekey.middleware.graphql.reports import CANDIDATES_MAX
+from spacekey.schema.limits.costs import at_most
+from spacekey.schema.limits.documents import parse_bounded
+
+from .documents import RULES
+from .errors import error_of
+from .validation import validate_bounded
+
+DOCUMENT_LENGTH_MAX = 4_000
+
+
+@strawberry.type(description="What an operation needs.")
+class Needs:
+    """The rule of an operation."""
+
+    alternatives: list[list[str]] = strawberry.field(
+        description="Any one of these sets will do.", directives=[at_most(CANDIDATES_MAX)]
+    )
+    scopes: list[str] = strawberry.field(
+        description="The smallest of the sets.", directives=[at_most(len(MANAGEMENT_SCOPES))]
+    )
+
+
+def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> Needs:
+    """The needs of a document's operation on this schema.
+
+    :raises GraphQLError: INVALID_INPUT when the document is too long, not valid, or lacks the operation;
+        OPERATION_TOO_LARGE when this API would not run it either.
+    """
+    if len(document) > DOCUMENT_LENGTH_MAX:
+        raise error_of(InvalidInput("document", f"Must be at most {DOCUMENT_LENGTH_MAX} characters."))
+    if not isinstance(schema, Schema):
+        raise error_of(InvalidInput("document", "This schema cannot be asked."))
+    try:
+        parsed = parse_bounded(document)
+        for error in validate_bounded(schema._schema, parsed, RULES):
+            raise error
+        rule = required_scopes(schema, parsed, operation_name)
+    except GraphQLError as error:
+        if error.extensions:
+            raise
+        raise error_of(InvalidInput("document", error.message[:500])) from None
+    except RuleError as error:
+        raise error_of(InvalidInput("document", str(error)[:500])) from None
+    return Needs(alternatives=rule.as_lists(), scopes=list(rule.missing(frozenset()) or ()))

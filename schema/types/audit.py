@@ -1,0 +1,82 @@
+"""Audit events as clients see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry.scalars import JSON
+
+from spacekey.domain.page import AuditFilter as EventFilter
+from spacekey.models.tables.records import AnyEvent
+from spacekey.schema.actor_types import Actor, actor_type
+
+
+@strawberry.type(description="Something that happened: who, with what, on what, from where, and how it ended.")
+class AuditEvent:
+    """An event; its hash covers the one before it."""
+
+    id: strawberry.ID
+    sequence: int
+    at: datetime
+    action: str
+    outcome: str
+    actor: Actor = strawberry.field(description="Who did it.")
+    credential: str
+    target_id: str
+    target_name: str = strawberry.field(
+        description="The address or name of the person it was about; empty where it was about none, or once erased."
+    )
+    target_facts: JSON | None = strawberry.field(description="Further facts about that person, which can be erased.")
+    before: JSON | None
+    after: JSON | None
+    ip: str
+    user_agent: str
+    request_id: str
+    hash: str
+    actor_erased: bool = strawberry.field(description="Whether the actor was erased: only kind and id are left.")
+    target_erased: bool = strawberry.field(description="Whether the person it was about was erased.")
+
+
+@strawberry.input(description="Which events to list; what is left out does not narrow.")
+class AuditFilter:
+    """Conditions, all of which must hold."""
+
+    actor_id: strawberry.ID | None = strawberry.field(default=None, description="Done by this person or token.")
+    target_id: strawberry.ID | None = strawberry.field(default=None, description="Done to this.")
+    action: str | None = strawberry.field(default=None, description="Such as `token.revoke`.")
+
+
+AuditFilterArgument = Annotated[AuditFilter | None, strawberry.argument(description="Which events.")]
+
+
+def audit_filter(where: AuditFilter | None) -> EventFilter:
+    """The same in the queries' words."""
+    if where is None:
+        return EventFilter()
+    return EventFilter(actor_id=where.actor_id, target_id=where.target_id, action=where.action)
+
+
+def event_type(row: AnyEvent) -> AuditEvent:
+    """The GraphQL face of an event."""
+    return AuditEvent(
+        id=strawberry.ID(row.id),
+        sequence=row.sequence,
+        at=row.at,
+        action=row.action,
+        outcome=row.outcome,
+        actor=actor_type(row.actor),
+        credential=row.credential,
+        target_id=row.target_id,
+        target_name=row.target_name,
+        target_facts=None if row.target_facts is None else JSON(row.target_facts),
+        before=None if row.before is None else JSON(row.before),
+        after=None if row.after is None else JSON(row.after),
+        ip=row.ip,
+        user_agent=row.user_agent,
+        request_id=row.request_id,
+        hash=row.hash.hex(),
+        actor_erased=row.actor_erased,
+        target_erased=row.target_erased,
+    )

@@ -1,0 +1,90 @@
+"""Members of a workspace, and those who may become one, as clients see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from spacekey.domain.actor import actor_from
+from spacekey.domain.ids import member_id
+from spacekey.models.tables.records import AnyInvitation, AnyMember, AnyUser
+from spacekey.resolvers.addresses import shown_email
+from spacekey.schema.actor_types import Actor, actor_type
+from spacekey.schema.node import Node
+
+EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several scripts could be mistaken for each other."
+
+
+@strawberry.type(description="A person with a role in a workspace.")
+class Member(Node):
+    """A member."""
+
+    user_id: strawberry.ID = strawberry.field(
+        description="The account's id; of a person who was just invited, the invitation's, until it is accepted."
+    )
+    name: str
+    email: str | None = strawberry.field(description=f"The account's address; null: it has none. {EMAIL}")
+    email_proven: bool = strawberry.field(
+        description="Whether the address is known to be theirs. If not, it is what they or their inviter entered."
+    )
+    role: str
+    created_at: datetime
+
+
+@strawberry.type(
+    description="An invitation that was not accepted yet. Its code, which is not shown again, is all that counts: "
+    "whoever presents it joins, whatever their address."
+)
+class Invitation:
+    """An invitation that can still be accepted."""
+
+    id: strawberry.ID
+    email: str = strawberry.field(description=f"What the inviter entered; nothing proves it. {EMAIL}")
+    email_proven: bool = strawberry.field(description="Always false: an invitation proves no address.")
+    name: str | None = strawberry.field(description="What the inviter called the person.")
+    role: str
+    created_at: datetime
+    expires_at: datetime
+    invited_by: Actor = strawberry.field(description="Who made it. It ends when they may no longer invite to the role.")
+
+
+def member_type(member: AnyMember, user: AnyUser) -> Member:
+    """The GraphQL face of a member."""
+    return Member(
+        id=strawberry.ID(member_id(member.workspace_id, user.id)),
+        user_id=strawberry.ID(user.id),
+        name=user.name,
+        email=None if user.email is None else shown_email(user.email),
+        email_proven=user.email_proven_at is not None,
+        role=member.role,
+        created_at=member.created_at,
+    )
+
+
+def invitation_type(row: AnyInvitation) -> Invitation:
+    """The GraphQL face of an invitation."""
+    return Invitation(
+        id=strawberry.ID(row.id),
+        email=shown_email(row.email),
+        email_proven=False,
+        name=row.name,
+        role=row.role,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        invited_by=actor_type(actor_from(row.inviter_kind, row.inviter_id, row.inviter_name)),
+    )
+
+
+def invited_type(row: AnyInvitation) -> Member:
+    """The member that the invited person would be, under the invitation's id."""
+    email = shown_email(row.email)
+    return Member(
+        id=strawberry.ID(member_id(row.workspace_id, row.id)),
+        user_id=strawberry.ID(row.id),
+        name=row.name or email,
+        email=email,
+        email_proven=False,
+        role=row.role,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,202 @@
+"""What people call things: slugs, e-mail addresses and ids."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from spacekey.domain.catalog import OWNER_ROLE, Catalog
+from spacekey.domain.catalog_file import load_catalog
+from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
+from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
+from spacekey.domain.secret import Secret, parse
+from spacekey.domain.suggest import did_you_mean
+from spacekey.models.queries import users as user_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import WorkspaceRecord
+from spacekey.models.tables.user import User
+from spacekey.models.tables.workspace import Space, Workspace
+from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
+from spacekey.resolvers.system import System
+
+from ._output import say
+from .codes import USAGE, Failure
+
+T = TypeVar("T")
+
+OWNERS_SHOWN = 3
+CLAIMS_SHOWN = 5
+
+
+async def workspace_called(system: System, name: str) -> Workspace:
+    """The workspace with this slug or id.
+
+    :raises Failure: there is none; near matches are named.
+    """
+    async with system.store.reading() as session:
+        if id_prefix(name) == WORKSPACE:
+            found = await workspace_queries.workspace_by_id(session, name)
+        else:
+            found = await workspace_queries.workspace_by_slug(session, name)
+        if found is not None:
+            return found
+        released = await workspace_queries.released_slug(session, name)
+        if released is not None:
+            raise Failure(
+                f"No workspace is called '{name}' any more: {released.workspace_id} was until "
+                f"{released.released_at:%Y-%m-%d}. 'spacekey workspace show {released.workspace_id}' shows it."
+            )
+    slugs = [one.slug async for one in every_workspace(system)]
+    hint = did_you_mean(name, slugs) or " 'spacekey workspace list' shows them."
+    raise Failure(f"There is no workspace '{name}'.{hint}")
+
+
+async def workspace_to_change(system: System, name: str) -> Workspace:
+    """The workspace with this slug or id, after saying on standard error which one that is and whose.
+
+    A slug names what has it at this moment. Every command that changes something finds its workspace here, so that the
+    operator sees the id, the name and the owners before anything is done.
+
+    :raises Failure: there is none.
+    """
+    found = await workspace_called(system, name)
+    async with system.store.reading() as session:
+        owners = await workspace_queries.owners_of(session, found.id, OWNER_ROLE, OWNERS_SHOWN + 1)
+    shown = [f"{shown_account(one)} ({one.id})" for one in owners[:OWNERS_SHOWN]]
+    more = " and others" if len(owners) > OWNERS_SHOWN else ""
+    say(f"Workspace {found.id} '{found.name}' (slug {found.slug}), owned by {', '.join(shown) or 'no one'}{more}.")
+    return found
+
+
+async def space_to_change(system: System, name: str) -> Space:
+    """The space with this id, or these slugs (``workspace/space``), after saying which one that is and whose.
+
+    :raises Failure: there is none.
+    """
+    found = await space_called(system, name)
+    await workspace_to_change(system, found.workspace_id)
+    say(f"Space {found.id} '{found.name}' (slug {found.slug}).")
+    return found
+
+
+async def space_called(system: System, name: str, workspace: Workspace | None = None) -> Space:
+    """The space with this id, these slugs (``workspace/space``), or this slug in the given workspace.
+
+    :raises Failure: there is none.
+    """
+    outer, slash, inner = name.rpartition("/")
+    home = await workspace_called(system, outer) if slash else workspace
+    async with system.store.reading() as session:
+        found = None
+        if id_prefix(inner) == SPACE:
+            found = await workspace_queries.space_by_id(session, inner)
+        elif home is not None:
+            found = await workspace_queries.space_by_slug(session, home.id, inner)
+        else:
+            raise Failure(f"SPACE: '{name}' is no id; write WORKSPACE/SPACE by their slugs.", USAGE)
+    if found is None or found.deleted_at is not None or (home is not None and found.workspace_id != home.id):
+        where = f" in the workspace '{home.slug}'" if home is not None else ""
+        slug = home.slug if home is not None else "WORKSPACE"
+        raise Failure(f"There is no space '{inner}'{where}. 'spacekey space list {slug}' shows them.")
+    return found
+
+
+async def account_called(system: System, name: str) -> User:
+    """The account with this id, or the one that has proven this address. It is named, too, before it is changed.
+
+    An account that merely claims the address is not the one: the address can be claimed by anyone who knows it.
+
+    :raises Failure: there is none; accounts that claim the address are named by their ids.
+    :raises InvalidInput: the text is neither an id nor an address.
+    """
+    if id_prefix(name) != USER:
+        found = await proven_account(system, name)
+        if found is not None:
+            return found
+        address = clean_email("account", name)
+        async with system.store.reading() as session:
+            claiming = await user_queries.users_claiming(session, address, CLAIMS_SHOWN)
+        raise Failure(_unproven(shown_email(address), claiming))
+    async with system.store.reading() as session:
+        found = await user_queries.user_by_id(session, name)
+    if found is None:
+        raise Failure(f"There is no account '{name}'. 'spacekey user list' shows them.")
+    return _named(found)
+
+
+async def proven_account(system: System, address: str) -> User | None:
+    """The account that has proven this address, named before it is changed; None where none has.
+
+    :raises InvalidInput: the text is no address.
+    """
+    email = clean_email("account", address)
+    async with system.store.reading() as session:
+        found = await user_queries.user_by_proven_email(session, email)
+    return None if found is None else _named(found)
+
+
+def _named(user: User) -> User:
+    say(f"Account {user.id}: {shown_account(user)}.")
+    return user
+
+
+def _unproven(address: str, claiming: list[User]) -> str:
+    if not claiming:
+        return f"No account has the address {address}. Make one with: spacekey user create EMAIL"
+    ids = ", ".join(one.id for one in claiming)
+    return (
+        f"No account has proven the address {address}; these claim it: {ids}. Name the one you mean by its id. "
+        "If you know that the address is theirs: spacekey user prove ID"
+    )
+
+
+def token_id(text: str) -> str:
+    """The text, when it can be a token's id.
+
+    :raises Failure: it is something else; a secret is told apart and not repeated.
+    """
+    if parse(Secret(text.strip())) is not None:
+        raise Failure(
+            "That is a token's secret, and now it stands in your shell's history. Pass the token's id (key_…) instead, "
+            "and consider rotating the token.",
+            USAGE,
+        )
+    if id_prefix(text) != KEY:
+        raise Failure("TOKEN: write a token's id (key_…). 'spacekey token list WORKSPACE' shows them.", USAGE)
+    return text
+
+
+def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
+    """The loaded catalog of this name, or the one in the file of this name.
+
+    :raises Failure, CatalogError: there is none, or the file is wrong.
+    """
+    if name in catalogs:
+        return catalogs[name]
+    if name.endswith(".toml"):
+        return load_catalog(Path(name))
+    hint = did_you_mean(name, catalogs) or f" There are: {', '.join(sorted(catalogs))}; or name a .toml file."
+    raise Failure(f"There is no catalog '{name}'.{hint}")
+
+
+async def every_workspace(system: System) -> AsyncIterator[WorkspaceRecord]:
+    """All workspaces by name, page by page."""
+
+    async def page(request: PageRequest) -> Page[WorkspaceRecord]:
+        return await system.store.read(lambda reader: workspace_queries.workspace_page(reader, request))
+
+    async for one in every(page):
+        yield one
+
+
+async def every(fetch: Callable[[PageRequest], Awaitable[Page[T]]]) -> AsyncIterator[T]:
+    """All rows of a list, page by page."""
+    after = None
+    while True:
+        page = await fetch(PageRequest(PAGE_SIZE_MAX, after=after))
+        for row in page.rows:
+            yield row
+        if not page.has_next:
+            return
+        after = page.cursors[-1]

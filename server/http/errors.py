@@ -1,0 +1,125 @@
+"""The one place where refusals and outages become HTTP: RFC 9457 problems, with RFC 6750's challenge if due."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from spacekey.domain.errors import Unavailable
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.refusal import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PlanLimit,
+    Refusal,
+    ScopeNotAllowed,
+    SignInFailed,
+    TooManyAttempts,
+)
+from spacekey.middleware import responses
+from spacekey.middleware.responses import problem
+from spacekey.server.body import BadBody
+
+log = logging.getLogger("spacekey.refusals")
+
+REALM = "spacekey"
+NO_STORE = {"Cache-Control": "no-store"}
+
+_FIELDS = {"grants": "permissions", "first": "limit"}
+"""What a resolver calls a field → what REST clients know it as."""
+
+
+def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False) -> Response:
+    """The problem document of an expected refusal, an outage or an unreadable body.
+
+    :param member: it was a signed-in person who asked, and no token.
+    """
+    match error:
+        case NotFound():
+            return problem(404, "not_found", "Not found", str(error), headers=NO_STORE, what=error.what)
+        case Forbidden():
+            return responses.scope_missing(REALM, error.missing, member=member)
+        case InvalidInput():
+            return _invalid(error)
+        case ScopeNotAllowed():
+            return problem(
+                403, "scope_not_allowed", "Scope not allowed", str(error), headers=NO_STORE, scopes=list(error.scopes)
+            )
+        case PlanLimit():
+            return problem(403, "plan_limit", "Plan limit", str(error), headers=NO_STORE, plan=error.plan)
+        case Conflict():
+            more = {} if error.successor_id is None else {"successor_id": error.successor_id}
+            return problem(409, "conflict", "Conflict", str(error), headers=NO_STORE, **more)
+        case SignInFailed():
+            return problem(401, "sign_in_failed", "Sign-in failed", str(error), headers=NO_STORE)
+        case TooManyAttempts():
+            headers = {**NO_STORE, "Retry-After": str(error.retry_after_seconds)}
+            return problem(429, "too_many_attempts", "Too many attempts", str(error), headers=headers)
+        case BadBody():
+            title = error.code.replace("_", " ").capitalize()
+            return problem(error.status, error.code, title, error.reason, headers=NO_STORE)
+        case Unavailable():
+            return _unavailable(error)
+    return problem(400, error.code.lower(), "Refused", str(error), headers=NO_STORE)
+
+
+async def on_expected(request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for what :func:`response_to` takes."""
+    if isinstance(error, Unavailable):
+        log.warning("cannot answer: %s", error)
+    if isinstance(error, Refusal | Unavailable | BadBody):
+        asking = request.scope.get("user")
+        return response_to(error, member=isinstance(asking, Principal) and asking.kind is Kind.MEMBER)
+    raise error
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals, such as 404 and 405, as problems; what is inside their detail is not shown."""
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = {**NO_STORE, **(error.headers or {})}
+    if error.status_code == 404:
+        return problem(404, "not_found", "Not found", "There is nothing at this address.", headers=headers)
+    if error.status_code == 405:
+        allowed = ", ".join(_allowed(request))
+        detail = f"{request.method} is not possible here; use {allowed}."
+        return problem(405, "method_not_allowed", "Method not allowed", detail, headers={**headers, "Allow": allowed})
+    return problem(error.status_code, "refused", "Refused", "The request cannot be served.", headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the address (RFC 9110 §15.5.6): of all its routes, where Starlette names those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    at_address = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for methods in at_address for method in methods})
+
+
+def broken(request_id: str) -> Response:
+    """500, with nothing but the id under which the log has the rest."""
+    detail = "Something went wrong here. The request id tells the operator where to look."
+    return problem(500, "internal", "Internal error", detail, headers=NO_STORE, request_id=request_id)
+
+
+def _invalid(error: InvalidInput) -> Response:
+    name = _FIELDS.get(error.field, error.field)
+    return problem(
+        422,
+        "invalid_input",
+        "Invalid input",
+        f"{name}: {error.reason}",
+        headers=NO_STORE,
+        field=name,
+        reason=error.reason,
+    )
+
+
+def _unavailable(error: Unavailable) -> Response:
+    headers = {**NO_STORE, "Retry-After": str(max(1, error.retry_after_seconds))}
+    detail = f"The server cannot answer right now. {error.advice}"
+    return problem(503, "unavailable", "Unavailable", detail, headers=headers)

@@ -1,0 +1,183 @@
+"""GraphQL over HTTP (graphql.github.io/graphql-over-http): POST and JSON only.
+
+No GET, no batches, no forms, no multipart and no subscriptions.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from spacekey.middleware import auth_of, optional
+from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
+from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
+from spacekey.resolvers.access.caller import caller_of
+from spacekey.schema.context import context_of
+from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, rate_limited
+from spacekey.server.body import JSON_TYPE, BadBody
+from spacekey.server.context import facts_of, parts_of, principal_of
+from spacekey.server.graphql_request import graphql_request
+from spacekey.server.limits import budget_of
+
+from .errors import REALM
+from .request_models import GraphQLRequest
+from .session_cookie import CookieSession
+
+ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
+_STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, UNAVAILABLE: 503}
+RETRY_AFTER_SECONDS = 1
+CHARACTERS_PER_COST = 100
+"""Characters of a document that cost 1 to parse and validate."""
+
+
+class GraphQLDoor:
+    """The endpoint of a schema. Callers without credentials come in; what they may ask for, the schema says."""
+
+    def __init__(self, schema: strawberry.Schema) -> None:
+        self._schema = schema
+
+    async def answer(self, request: Request) -> Response:
+        """Serve one request."""
+        media = response_type(request.headers.getlist("accept"))
+        if media is None:
+            return _errors(JSON_TYPE, 406, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}.")
+        if principal_of(request) is None:  # with a session that has ended, say, or another cookie
+            refusal = await parts_of(request).anonymous.refusal(request.scope)
+            if refusal is not None:
+                return refusal
+        try:
+            asked = await graphql_request(request)
+        except BadBody as error:
+            return _errors(media, error.status, error.reason)
+        session = CookieSession(request)
+        result = await self._execute(request, asked, session)
+        response = _response(media, result)
+        session.answer(response)
+        return response
+
+    async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
+        principal, facts = principal_of(request), replace(facts_of(request), session=session.secret)
+        # Not known_caller(): an introspector has nothing to do here, and as a token of no workspace it sees nothing.
+        caller = None if principal is None else caller_of(principal, facts)
+        parts = parts_of(request)
+        budget = budget_of(parts.budgets, parts.settings, principal, facts.ip)
+        # Reading and validating the document is paid before it is done; what it asks for when that is known.
+        seconds = await budget.charge(1 + len(asked.query) // CHARACTERS_PER_COST)
+        if seconds is not None:
+            return PreExecutionError(data=None, errors=[rate_limited(seconds)])
+        auth = auth_of(request.scope)
+        context = context_of(parts.system, principal, caller, facts, session, auth, budget)
+        try:
+            return await self._schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                context_value=context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=ALLOWED,
+            )
+        except MissingQueryError:
+            return _refused("The document is empty.")
+        except CannotGetOperationTypeError:
+            return _refused("There is no such operation, or several and no operationName.")
+        except InvalidOperationTypeError:
+            return _refused("There are no subscriptions here; send a query or a mutation.")
+
+
+def graphql_endpoint(schema: strawberry.Schema) -> Any:
+    """The route's endpoint, open to callers without credentials; bad credentials are refused before it."""
+    door = GraphQLDoor(schema)
+
+    @optional
+    async def graphql(request: Request) -> Response:
+        return await door.answer(request)
+
+    return graphql
+
+
+def _response(media: str, result: ExecutionResult) -> Response:
+    errors = result.errors or []
+    unavailable = _is_unavailable(result)
+    before_execution = unavailable or _is_request_error(result)
+    body: dict[str, Any] = {}
+    if errors:
+        body["errors"] = [error.formatted for error in errors]
+    if not before_execution:
+        body["data"] = result.data
+    if result.extensions:
+        body["extensions"] = result.extensions
+    if unavailable:
+        return _json(media, 503, body, {"Retry-After": str(_retry_after(errors)), "Cache-Control": "no-store"})
+    seconds = _rate_limited(result)
+    if seconds is not None:
+        return _json(media, 429, body, {"Retry-After": str(seconds), "Cache-Control": "no-store"})
+    status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
+    headers = {"WWW-Authenticate": challenge_of(errors, REALM)} if status in (401, 403) else {}
+    return _json(media, status, body, headers)
+
+
+def _retry_after(errors: list[GraphQLError]) -> int:
+    """The longest of what the errors ask for, in seconds."""
+    told = [(error.extensions or {}).get("retryAfterSeconds") for error in errors]
+    return max((one for one in told if isinstance(one, int)), default=RETRY_AFTER_SECONDS)
+
+
+def _is_unavailable(result: ExecutionResult) -> bool:
+    """Whether there is nothing to give but that the store could not be asked: no field at the root has a value.
+
+    The answer then has no ``data`` entry: with one, ``application/graphql-response+json`` would have to be 2xx.
+    """
+    errors = result.errors or []
+    if {(error.extensions or {}).get("code") for error in errors} != {UNAVAILABLE}:
+        return False
+    failed = {error.path[0] for error in errors if error.path}
+    return result.data is None or all(value is None and name in failed for name, value in result.data.items())
+
+
+def _rate_limited(result: ExecutionResult) -> int | None:
+    """Return the seconds to wait when the operation was refused because its caller's budget is spent.
+
+    Nothing was executed then, so that there is no ``data`` entry and both media types may answer 429.
+    """
+    for error in result.errors or ():
+        if result.data is None and (error.extensions or {}).get("code") == RATE_LIMITED:
+            return int((error.extensions or {})["retryAfterSeconds"])
+    return None
+
+
+def _is_request_error(result: ExecutionResult) -> bool:
+    """Whether nothing was executed, so that there is no ``data`` entry (GraphQL specification §7.1).
+
+    Variables that cannot be coerced fail inside ``execute``; their errors have no path, as a bubbled null's have.
+    """
+    if isinstance(result, PreExecutionError):
+        return True
+    return result.data is None and bool(result.errors) and not any(error.path for error in result.errors or ())
+
+
+def _status(errors: list[GraphQLError]) -> int:
+    """400, or what the errors' codes agree to: the one that says most when they differ is 400 again."""
+    statuses = {_STATUS_OF_CODE.get(str((error.extensions or {}).get("code")), 400) for error in errors}
+    return statuses.pop() if len(statuses) == 1 else 400
+
+
+def _refused(message: str) -> PreExecutionError:
+    return PreExecutionError(data=None, errors=[GraphQLError(message)])
+
+
+def _errors(media: str, status: int, message: str) -> Response:
+    return _json(media, status, {"errors": [{"message": message}]}, {})
+
+
+def _json(media: str, status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(content, status, {**headers, "Vary": "Accept"}, media_type=f"{media}; charset=utf-8")

@@ -1,0 +1,144 @@
+"""Introspection (RFC 7662) and revocation (RFC 7009): forms in, JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from spacekey.domain.outcome import Refused, Valid
+from spacekey.domain.principal import Principal
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
+from spacekey.middleware import requires
+from spacekey.middleware.auth.client import sender_from_fields
+from spacekey.resolvers.access.caller import Caller, RequestFacts
+from spacekey.resolvers.tokens.introspect import Introspection, introspect
+from spacekey.resolvers.tokens.revoke import revoke_secret
+from spacekey.server.body import BadBody, form_fields
+from spacekey.server.context import known_caller, known_principal, parts_of, request_id_of
+
+from .client_auth import check_client
+from .request_models import IntrospectionForm, TokenForm
+from .requests import validated
+
+INACTIVE = {"active": False}
+"""All that is said of whatever is not good or not the caller's business (RFC 7662 §2.2)."""
+
+
+@requires("tokens:introspect", cost=0)  # one introspection may stand for a thousand requests of an app
+async def introspect_token(request: Request) -> JSONResponse:
+    """POST /introspect
+
+    ``environment`` says where the asking app runs: a token of another environment is inactive there, and its owner
+    is told. ``used_in`` says it of an app that refuses such a token by itself: it is described, and is not used by
+    this. ``client_ip`` and ``client_user_agent`` say who sent the app this token. They are the app's word, are noted
+    as such with a refusal, beside which app it was, and are ignored where they cannot be what they should be; without
+    them the sender is unknown, and never the asking app. Only refusals of tokens within the app's authority are noted.
+    (RFC 7662 §2.1 lets a server take parameters of its own.)
+    """
+    secret, fields = await _token(request, IntrospectionForm)
+    environment, used_in = _environment(fields, "environment"), _environment(fields, "used_in")
+    parts, caller = parts_of(request), known_caller(request)
+    try:
+        answer = await introspect(
+            parts.system,
+            parts.verifier,
+            caller,
+            known_principal(request),
+            secret,
+            environment=environment,
+            used_in=used_in,
+        )
+    except InvalidInput as error:
+        raise BadBody(400, "invalid_request", str(error)) from None
+    note(request, caller, answer.verdict, fields)
+    return JSONResponse(INACTIVE if isinstance(answer.verdict, Refused) else active(answer))
+
+
+def note(request: Request, caller: Caller, verdict: Valid | Refused, fields: Mapping[str, str]) -> None:
+    """Note in metrics, usage and the owner's audit log that a token was asked about.
+
+    :param fields: what the caller tells of the client that sent it the token.
+    """
+    parts = parts_of(request)
+    parts.metrics.verification(verdict)
+    if isinstance(verdict, Valid):
+        parts.usage.seen(verdict.principal.id)  # the asking app counts the request, if it reports usage
+    elif verdict.token_id is not None:
+        by = sender_from_fields(fields)
+        facts = RequestFacts(by.ip, by.user_agent, request_id_of(request.scope))
+        parts.refusals.note(verdict, facts, reported_by=caller.actor)
+        parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
+
+
+def active(answer: Introspection) -> dict[str, Any]:
+    """Return the answer about a valid token."""
+    if isinstance(answer.verdict, Refused):
+        raise TypeError("a refused token has no principal")
+    return described(answer.verdict.principal) | {"active": True, "max_age": answer.max_age_seconds}
+
+
+@requires()
+async def revoke_presented(request: Request) -> Response:
+    """POST /revoke → 200, whether there was such a token or not (RFC 7009 §2.2).
+
+    A refused token that revokes itself is answered by
+    :class:`~spacekey.server.http.client_auth.ClientAuthentication`.
+    """
+    secret, _ = await _token(request, TokenForm)
+    if parse(secret) is not None:
+        with suppress(NotFound):  # after T, as long as a revocation takes
+            await revoke_secret(parts_of(request).system, known_caller(request), secret)
+    return Response(status_code=200)
+
+
+def described(principal: Principal) -> dict[str, Any]:
+    """A principal as introspection tells of it; what it has not is left out.
+
+    ``exp`` is in whole seconds (RFC 7662 §2.2), rounded down; ``expires_at`` is the moment itself.
+    """
+    limit = principal.limit
+    expires_at = principal.expires_at
+    facts: dict[str, Any] = {
+        "sub": principal.id,
+        "token_type": "Bearer",
+        "kind": principal.kind.value,
+        "name": principal.name or None,
+        "scope": " ".join(sorted(principal.scopes)),
+        "workspace_id": principal.workspace_id,
+        "space_id": principal.space_id,
+        "environment": principal.environment,
+        "exp": None if expires_at is None else int(expires_at.timestamp()),
+        "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
+        "limit_key": None if principal.limit_key == principal.id else principal.limit_key,
+        "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _environment(fields: Mapping[str, str], field: str) -> str | None:
+    """The environment that the asking app runs in; None when it does not say.
+
+    :raises BadBody: there is no such environment, so that every good token would be inactive.
+    """
+    environment = fields.get(field)
+    if environment is not None and environment not in ENVIRONMENTS:
+        known = " or ".join(f"'{one}'" for one in ENVIRONMENTS)
+        raise BadBody(400, "invalid_request", f"There is no such environment; write {known}, or leave it out.")
+    return environment
+
+
+async def _token(request: Request, form: type[TokenForm]) -> tuple[Secret, dict[str, str]]:
+    """The ``token`` of the form, and the form. The hint is not needed; other fields are ignored, as the RFCs ask."""
+    check_client(request)
+    fields = await form_fields(request)
+    try:
+        return Secret(validated(form, fields).token), fields
+    except InvalidInput as error:
+        reason = "The form needs the field 'token'." if error.field == "token" else error.reason
+        raise BadBody(400, "invalid_request", reason) from None

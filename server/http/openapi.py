@@ -1,0 +1,210 @@
+"""The REST API described for machines (OpenAPI 3.1), from the operations that the app routes and their models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, NoDefault
+from pydantic_core import core_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from spacekey.domain.unset import UNSET
+from spacekey.middleware import public
+from spacekey.server.body import JSON_TYPE
+from spacekey.server.metrics import build_version
+
+from .request_models import NoQuery
+from .requests import RequestModel
+from .response_models import Answer, GraphQLResult, OAuthError, Problem
+
+Json = dict[str, Any]
+Callers = Literal["tokens and people", "oauth clients", "graphql", "everyone"]
+PROBLEM_TYPE = "application/problem+json"
+GRAPHQL_TYPES = (JSON_TYPE, "application/graphql-response+json")
+
+_REFERENCE = "#/components/schemas/{model}"
+_ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^key_"}}
+_SECURITY: dict[Callers, list[Json]] = {
+    "oauth clients": [{"token": []}, {"client": []}, {}],
+    "graphql": [{}, {"token": []}, {"session": []}],
+    "everyone": [],
+}
+_ERRORS: dict[Callers, str] = {"oauth clients": "OAuthError", "graphql": "GraphQLError"}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one address: what the app routes and the document describes.
+
+    :param name: the operation's id, such as ``createApiKey``.
+    :param endpoint: None for an endpoint that is made with the app.
+    :param answer: what is answered if all is well, in one of ``media``; None for an answer without a body.
+    :param refusals: the statuses of errors that clients should expect; others may come as the same kind of document.
+    :param body: what is read from the body, of type ``body_media``.
+    :param callers: who may call it, which also decides what errors look like.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    endpoint: Callable[..., Any] | None
+    answer: Answer[Any] | None
+    status: int = 200
+    media: Sequence[str] = (JSON_TYPE,)
+    refusals: Sequence[int] = ()
+    query: type[RequestModel] = NoQuery
+    body: type[RequestModel] | None = None
+    body_media: str = JSON_TYPE
+    body_required: bool = True
+    callers: Callers = "tokens and people"
+
+
+@dataclass(frozen=True, slots=True)
+class _Schemas:
+    """The JSON schemas of all models, with a reference for each."""
+
+    components: Json
+    references: Mapping[Any, Json]
+
+
+class _Generator(GenerateJsonSchema):
+    """Names without titles, and no defaults that only stand for "left out"."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Say no: a title that repeats the name tells nothing."""
+        return False
+
+    def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
+        """Return the default that clients see."""
+        default = super().get_default_value(schema)
+        return NoDefault if default is None or default is UNSET else default
+
+
+def document(operations: Sequence[Operation]) -> Json:
+    """Return the OpenAPI document of these operations."""
+    schemas = _schemas(operations)
+    paths: Json = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Spacekey",
+            "version": build_version(),
+            "description": "Create, edit, rotate and revoke API tokens, and ask whether a token is valid.",
+        },
+        "security": [{"token": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "A token, such as sp_live_…"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-spacekey"},
+                "client": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "A token's id, or an introspector's name, and its secret (RFC 6749 §2.3.1).",
+                },
+            },
+            "responses": {
+                "Problem": {
+                    "description": "What is wrong (RFC 9457).",
+                    "content": {PROBLEM_TYPE: {"schema": schemas.references[Problem]}},
+                },
+                "OAuthError": {
+                    "description": "What is wrong (RFC 6749 §5.2).",
+                    "content": {
+                        JSON_TYPE: {"schema": schemas.references[OAuthError]},
+                        # To a browser with a session, which is no OAuth client.
+                        PROBLEM_TYPE: {"schema": schemas.references[Problem]},
+                    },
+                },
+                "GraphQLError": {
+                    "description": "What is wrong, by GraphQL or before it.",
+                    "content": {
+                        PROBLEM_TYPE: {"schema": schemas.references[Problem]},
+                        **{media: {"schema": schemas.references[GraphQLResult]} for media in GRAPHQL_TYPES},
+                    },
+                },
+            },
+        },
+    }
+
+
+def openapi_endpoint(operations: Sequence[Operation]) -> Callable[[Request], Any]:
+    """Return the endpoint of ``GET /api/v1/openapi.json``; the document is made when it is first asked for."""
+
+    @cache
+    def text() -> str:
+        return json.dumps(document(operations), ensure_ascii=False, separators=(",", ":"))
+
+    @public
+    async def openapi(_request: Request) -> Response:
+        return Response(text(), media_type=JSON_TYPE)
+
+    return openapi
+
+
+def _schemas(operations: Sequence[Operation]) -> _Schemas:
+    read = {one.body for one in operations if one.body is not None}
+    written: dict[Any, TypeAdapter[Any]] = {
+        one.answer.kind: one.answer.adapter for one in operations if one.answer is not None
+    } | {kind: TypeAdapter(kind) for kind in (Problem, OAuthError, GraphQLResult)}
+    found, definitions = TypeAdapter.json_schemas(
+        [
+            *((model, "validation", TypeAdapter(model)) for model in sorted(read, key=lambda model: model.__name__)),
+            *((kind, "serialization", adapter) for kind, adapter in written.items()),
+        ],
+        ref_template=_REFERENCE,
+        schema_generator=_Generator,
+    )
+    return _Schemas(definitions["$defs"], {kind: schema for (kind, _), schema in found.items()})
+
+
+def _described(operation: Operation, schemas: _Schemas) -> Json:
+    error = {"$ref": f"#/components/responses/{_ERRORS.get(operation.callers, 'Problem')}"}
+    answer: Json = {"description": "Done."}
+    if operation.answer is not None:
+        schema = schemas.references[operation.answer.kind]
+        answer["content"] = {media: {"schema": schema} for media in operation.media}
+    described: Json = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [*([_ID] if "{id}" in operation.path else []), *_parameters(operation.query)],
+        "responses": {
+            str(operation.status): answer,
+            **{str(status): error for status in operation.refusals},
+            "default": error,
+        },
+    }
+    if operation.body is not None:
+        content = {operation.body_media: {"schema": schemas.references[operation.body]}}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
+    if operation.callers in _SECURITY:
+        described["security"] = _SECURITY[operation.callers]
+    return described
+
+
+def _parameters(query: type[RequestModel]) -> list[Json]:
+    """Return the parameters of a query; lists are written with commas (``style: form`` without ``explode``)."""
+    shape = query.model_json_schema(schema_generator=_Generator)
+    parameters: list[Json] = []
+    for name, schema in shape.get("properties", {}).items():
+        text = {key: value for key, value in schema.items() if key not in ("anyOf", "description")}
+        given = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+        parameter: Json = {"name": name, "in": "query", "schema": text if not given else text | given[0]}
+        if name in shape.get("required", ()):
+            parameter["required"] = True
+        if "description" in schema:
+            parameter["description"] = schema["description"]
+        if parameter["schema"].get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+        parameters.append(parameter)
+    return parameters

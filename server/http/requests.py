@@ -1,0 +1,221 @@
+"""Requests as models: a body, a form or a query is validated whole, or refused with what to do about its first fault.
+
+Nothing is coerced, fields that a model does not have are refused with near matches, and no message repeats a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, TypeVar, Union, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from starlette.requests import Request
+
+from spacekey.domain.ids import id_prefix
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.suggest import did_you_mean
+from spacekey.domain.unset import Unset
+from spacekey.server.body import JSON_BYTES_MAX, BadBody, form_fields, json_object
+from spacekey.server.timestamps import read_moment
+
+NAMED_LENGTH_MAX = 60
+
+T = TypeVar("T")
+
+_REASONS = {
+    "missing": "Is required.",
+    "string_type": "Must be a string.",
+    "bool_type": "Must be true or false.",
+    "dict_type": "Must be an object.",
+    "list_type": "Must be a list of objects.",
+    "model_type": "Must be an object.",
+    "too_short": "Send at least {min_length}.",
+    "too_long": "Send at most {max_length} at once.",
+}
+"""Pydantic's error types → our words; every other type has its reason from where it was raised."""
+
+
+class RequestModel(BaseModel):
+    """Base of everything that is read from a request: strict, closed and immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_fields(cls, given: object) -> object:
+        """Refuse fields that are not read: most are typing mistakes whose author believes they took effect.
+
+        Before anything else is looked at, so that a body of unknown fields costs one error and not one for each.
+        """
+        if not isinstance(given, dict) or given.keys() <= cls.__pydantic_fields__.keys():
+            return given
+        unknown = unknown_field(cls, given)
+        if unknown is not None:
+            raise PydanticCustomError("refused", "{reason}", {"reason": unknown.reason, "field": unknown.field})
+        return given
+
+
+M = TypeVar("M", bound=RequestModel)
+
+
+class FormModel(RequestModel):
+    """Base of OAuth forms, whose unknown fields are ignored (RFC 6749 §3.1)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+async def json_body(request: Request, model: type[M], *, bytes_max: int = JSON_BYTES_MAX, optional: bool = False) -> M:
+    """Return the JSON body as the model.
+
+    :param optional: an empty body is an empty object.
+    :raises BadBody: the body cannot be read.
+    :raises InvalidInput: it is not what the model takes; names the first field at fault.
+    """
+    return validated(model, await json_object(request, bytes_max=bytes_max, optional=optional))
+
+
+async def form_body(request: Request, model: type[M]) -> M:
+    """Return the URL-encoded form as the model.
+
+    :raises BadBody: the form cannot be read.
+    :raises InvalidInput: it is not what the model takes; names the first field at fault.
+    """
+    return validated(model, await form_fields(request))
+
+
+def query_of(request: Request, model: type[M]) -> M:
+    """Return the query of the address as the model.
+
+    :raises InvalidInput: a parameter is unknown, with near matches, or has a value that it cannot have.
+    :raises BadBody: a parameter is given twice, and which of the two is meant is not known.
+    """
+    given = request.query_params.multi_items()
+    found = dict(given)
+    if len(found) < len(given):
+        unknown = unknown_field(model, found)
+        if unknown is not None:
+            raise unknown
+        names = [name for name, _ in given]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadBody(400, "repeated_parameter", f"Give '{twice[:NAMED_LENGTH_MAX]}' once.")
+    return validated(model, found)
+
+
+def validated(model: type[M], given: Mapping[str, object]) -> M:
+    """Return the model of these fields.
+
+    :raises InvalidInput: they are not what the model takes; names the first field at fault.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _invalid_input(error) from None
+
+
+def unknown_field(model: type[RequestModel], given: Mapping[str, object]) -> InvalidInput | None:
+    """Return the refusal of the first field that the model does not have and does not ignore."""
+    known = model.__pydantic_fields__
+    if given.keys() <= known.keys() or model.model_config.get("extra") == "ignore":
+        return None
+    name = next(name for name in given if name not in known)
+    shown = name[:NAMED_LENGTH_MAX] if name.isprintable() else "(unprintable)"
+    return InvalidInput(shown, f"There is no such field.{did_you_mean(name, known)}")
+
+
+def an_id(value: str, prefix: str, what: str) -> str:
+    """Return the id as given if it has the shape of an id: no database is asked about anything else.
+
+    :raises NotFound: otherwise; it looks like an unknown one.
+    """
+    if id_prefix(value) != prefix:
+        raise NotFound(what)
+    return value
+
+
+def _invalid_input(error: ValidationError) -> InvalidInput:
+    first = error.errors(include_url=False, include_input=False)[0]
+    context = first.get("ctx", {})
+    place = [str(one) for one in first["loc"]] + ([context["field"]] if "field" in context else [])
+    reason = _REASONS.get(first["type"], first["msg"])
+    return InvalidInput(".".join(place), reason.format_map(context) if first["type"] in _REASONS else reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Annotation: what to say of any fault of a field."""
+
+    text: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Put the reason in place of the errors of the type."""
+        return _with_reason(handler(source), self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumber:
+    """Annotation of an ``int``: from ``least`` to ``most``; JSON's 1.0 is not one."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of such numbers, with one reason for all that are not."""
+        number = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
+        return _with_reason(number, f"Must be a whole number from {self.least} to {self.most}.")
+
+
+class _LeftOut:
+    """Annotation of ``T | Unset``: only a T is read, and null only if T includes it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of T alone."""
+        read = tuple(one for one in get_args(source) if one is not Unset)
+        return handler.generate_schema(Union[read])  # noqa: UP007 - built from values
+
+
+LeftOut = Annotated[T | Unset, _LeftOut()]
+"""A field that may be left out, and then is :data:`~spacekey.domain.unset.UNSET`: give it that as the default."""
+
+
+def _with_reason(schema: CoreSchema, reason: str) -> CoreSchema:
+    return core_schema.custom_error_schema(
+        schema, "refused", custom_error_message="{reason}", custom_error_context={"reason": reason}
+    )
+
+
+def refusable(check: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Return the check as a validator: its :class:`InvalidInput` becomes the field's error."""
+
+    def run(value: Any) -> T:
+        try:
+            return check(value)
+        except InvalidInput as error:
+            raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
+
+    return run
+
+
+def _moment(value: object) -> datetime:
+    try:
+        return read_moment("", value)
+    except InvalidInput as error:
+        raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
+
+
+Moment = Annotated[
+    datetime,
+    PlainValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""An RFC 3339 time with its zone, read by the one parser of all interfaces."""

@@ -1,0 +1,190 @@
+"""Every operation of the API in one table, from which the app's routes and the OpenAPI document are made."""
+
+from __future__ import annotations
+
+import strawberry
+from starlette.routing import BaseRoute, Route
+
+from spacekey.server.api_key_list import list_api_keys
+from spacekey.server.body import FORM_TYPE
+from spacekey.server.introspect_batch import introspect_tokens
+from spacekey.server.self_route import show_self
+
+from . import response_models as answers
+from .api_keys import change_api_key, create_api_key, revoke_api_key, rotate_api_key, show_api_key
+from .graphql import graphql_endpoint
+from .health import healthz, metrics, readyz
+from .oauth import introspect_token, revoke_presented
+from .openapi import GRAPHQL_TYPES, Operation, openapi_endpoint
+from .request_models import (
+    ChangeApiKey,
+    CreateApiKey,
+    GraphQLRequest,
+    IntrospectionBatch,
+    IntrospectionForm,
+    ListApiKeys,
+    RotateApiKey,
+    TokenForm,
+    Usage,
+    Waiting,
+)
+from .usage import add_usage
+
+API = "/api/v1"
+GRAPHQL = "/graphql"
+OPENAPI = f"{API}/openapi.json"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST",
+        GRAPHQL,
+        "graphql",
+        "The GraphQL API",
+        None,
+        answers.GRAPHQL_RESULT,
+        media=GRAPHQL_TYPES,
+        refusals=(400, 401, 403, 406, 413, 415, 429, 503),
+        body=GraphQLRequest,
+        callers="graphql",
+    ),
+    Operation(
+        "GET",
+        f"{API}/api-keys",
+        "listApiKeys",
+        "A page of keys, newest first",
+        list_api_keys,
+        answers.API_KEY_PAGE,
+        query=ListApiKeys,
+        refusals=(400, 401, 403, 404, 422),
+    ),
+    Operation(
+        "POST",
+        f"{API}/api-keys",
+        "createApiKey",
+        "Create a key; its secret is shown here only",
+        create_api_key,
+        answers.NEW_API_KEY,
+        status=201,
+        body=CreateApiKey,
+        refusals=(400, 401, 403, 404, 413, 415, 422),
+    ),
+    Operation(
+        "GET",
+        f"{API}/api-keys/{{id}}",
+        "showApiKey",
+        "One key",
+        show_api_key,
+        answers.API_KEY,
+        refusals=(400, 401, 403, 404, 422),
+    ),
+    Operation(
+        "PATCH",
+        f"{API}/api-keys/{{id}}",
+        "changeApiKey",
+        "Edit a key, or disable or enable it",
+        change_api_key,
+        answers.CHANGED_API_KEY,
+        query=Waiting,
+        body=ChangeApiKey,
+        refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+    ),
+    Operation(
+        "DELETE",
+        f"{API}/api-keys/{{id}}",
+        "revokeApiKey",
+        "Revoke a key for good; it stays in lists as revoked",
+        revoke_api_key,
+        answers.CHANGED_API_KEY,
+        query=Waiting,
+        refusals=(400, 401, 403, 404, 409, 422),
+    ),
+    Operation(
+        "POST",
+        f"{API}/api-keys/{{id}}/rotate",
+        "rotateApiKey",
+        "Make a successor; the old key ends after a grace; needs tokens:create and tokens:revoke",
+        rotate_api_key,
+        answers.NEW_API_KEY,
+        status=201,
+        query=Waiting,
+        body=RotateApiKey,
+        body_required=False,
+        refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+    ),
+    Operation(
+        "POST",
+        f"{API}/introspect",
+        "introspect",
+        "Whether a token is valid (RFC 7662); needs tokens:introspect",
+        introspect_token,
+        answers.INTROSPECTION,
+        body=IntrospectionForm,
+        body_media=FORM_TYPE,
+        refusals=(400, 401, 403, 413, 415, 503),
+        callers="oauth clients",
+    ),
+    Operation(
+        "POST",
+        f"{API}/introspect/batch",
+        "introspectBatch",
+        "Whether each of up to 1,000 tokens is valid, and what changed since a version; needs tokens:introspect",
+        introspect_tokens,
+        answers.INTROSPECTION_RESULTS,
+        body=IntrospectionBatch,
+        refusals=(400, 401, 403, 413, 415, 422, 503),
+        callers="oauth clients",
+    ),
+    Operation(
+        "POST",
+        f"{API}/revoke",
+        "revoke",
+        "Revoke a token by its secret (RFC 7009); a token can revoke itself",
+        revoke_presented,
+        None,
+        body=TokenForm,
+        body_media=FORM_TYPE,
+        refusals=(400, 401, 403, 413, 415, 503),
+        callers="oauth clients",
+    ),
+    Operation("GET", f"{API}/self", "self", "Who the caller is", show_self, answers.PRINCIPAL, refusals=(400, 401)),
+    Operation(
+        "POST",
+        f"{API}/usage",
+        "addUsage",
+        "Report usage counted elsewhere; needs tokens:introspect",
+        add_usage,
+        answers.ACCEPTED,
+        body=Usage,
+        refusals=(400, 401, 403, 413, 415, 422),
+    ),
+    Operation("GET", OPENAPI, "openapi", "This document", None, answers.OPENAPI, callers="everyone"),
+    Operation("GET", "/healthz", "healthz", "Whether the process lives", healthz, answers.HEALTH, callers="everyone"),
+    Operation(
+        "GET",
+        "/readyz",
+        "readyz",
+        "Whether the store answers",
+        readyz,
+        answers.READINESS,
+        refusals=(503,),
+        callers="everyone",
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Counters for Prometheus",
+        metrics,
+        answers.METRICS,
+        media=("text/plain",),
+        callers="everyone",
+    ),
+)
+"""The order is the document's. Each endpoint says itself who may come in."""
+
+
+def build_routes(schema: strawberry.Schema) -> list[BaseRoute]:
+    """Return the routes of all operations; the REST API's come last, since probes ask more often and match at once."""
+    made = {GRAPHQL: graphql_endpoint(schema), OPENAPI: openapi_endpoint(OPERATIONS)}
+    ordered = sorted(OPERATIONS, key=lambda one: one.path.startswith(f"{API}/"))
+    return [Route(one.path, one.endpoint or made[one.path], methods=[one.method]) for one in ordered]

@@ -1,0 +1,53 @@
+"""``POST /api/v1/usage``: batches that verifiers elsewhere counted."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from spacekey.domain.unset import UNSET
+from spacekey.domain.usage import TokenUse
+from spacekey.middleware import requires
+from spacekey.resolvers.tokens.usage import BatchName, report_usage
+from spacekey.server.context import known_caller, parts_of
+
+from .request_models import Usage, Use
+from .requests import json_body
+from .response_models import ACCEPTED, Accepted
+
+USAGE_BYTES_MAX = 1_048_576
+
+
+@requires("tokens:introspect", cost=0)
+async def add_usage(request: Request) -> Response:
+    """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out.
+
+    So are rows of more than 7 days ago, whose requests are told as ``requests_too_old`` when there are any.
+    With ``reporter`` and ``number``, a batch that is sent again after a lost answer is not counted again.
+    """
+    body = await json_body(request, Usage, bytes_max=USAGE_BYTES_MAX)
+    uses = [_use(row) for row in body.uses]
+    done = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
+    answer: Accepted = {"accepted": done.kept_rows}
+    if done.requests_too_old:
+        answer["requests_too_old"] = done.requests_too_old
+    return ACCEPTED.response(answer)
+
+
+def _name(body: Usage) -> BatchName | None:
+    if body.reporter is UNSET or body.number is UNSET:
+        return None
+    return BatchName(body.reporter, body.number)
+
+
+def _use(row: Use) -> TokenUse:
+    return TokenUse(
+        token_id=row.token_id,
+        at=row.at,
+        ip=row.ip or "",
+        allowed=row.allowed,
+        denied=row.denied,
+        limited=row.limited,
+        scopes=tuple(row.scopes),
+        used=row.used,
+    )
