@@ -18,7 +18,7 @@ from spacekey.models.tables.user import Invitation
 
 from .values import Values
 
-_NEWEST_FIRST = Ordering("invitations.created", "i.created_at", datetime, "i.id", descending=True)
+_NEWEST_INVITATION_FIRST = Ordering("invitations.created", "i.created_at", datetime, "i.id", descending=True)
 
 
 async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
@@ -40,7 +40,7 @@ async def pending_invitation_pages(
     """
     listing = listing_of(InvitationRecord, "spacekey_invitations i", "i", reader.dialect)
     asked = [partial(_pending, workspace_id=one, now=now) for one in workspace_ids]
-    return await fetch_pages(reader, listing, asked, _NEWEST_FIRST, request)
+    return await fetch_pages(reader, listing, asked, _NEWEST_INVITATION_FIRST, request)
 
 
 def _pending(values: Values, *, workspace_id: str, now: datetime) -> list[str]:

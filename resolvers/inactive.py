@@ -45,7 +45,7 @@ class Activity:
         return self.age_days >= ROTATE_AFTER_DAYS
 
 
-def checked_days(days: int) -> timedelta:
+def checked_span(days: int) -> timedelta:
     """How far to look back.
 
     :raises InvalidInput: unless 0 to 3,660 days.

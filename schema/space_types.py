@@ -21,8 +21,6 @@ from .token_lists import FilterArgument, OrderArgument, listed_tokens
 if TYPE_CHECKING:
     from .workspace_types import Workspace
 
-WorkspaceRef = Annotated["Workspace", strawberry.lazy("spacekey.schema.workspace_types")]
-
 
 @strawberry.type(description="A project inside a workspace.")
 class Space(Node):
@@ -38,7 +36,7 @@ class Space(Node):
     )
 
     @strawberry.field(directives=[requires_scopes("workspace:read")])
-    async def workspace(self, info: SpacekeyInfo) -> WorkspaceRef | None:
+    async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
         """The workspace it lies in."""
         from .workspace_types import workspace_type
 

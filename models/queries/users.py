@@ -17,7 +17,7 @@ from spacekey.models.values import Values
 
 from .pagination import Ordering, fetch_page, listing_of
 
-_NEWEST_FIRST = Ordering("users.created", "u.created_at", datetime, "u.id", descending=True)
+_NEWEST_USER_FIRST = Ordering("users.created", "u.created_at", datetime, "u.id", descending=True)
 
 
 async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
@@ -84,7 +84,7 @@ async def user_page(reader: Reader, request: PageRequest, email: str | None = No
         return [] if email is None else [f"u.email = {values.bind(email)}"]
 
     listing = listing_of(UserRecord, "spacekey_users u", "u", reader.dialect)
-    return await fetch_page(reader, listing, claiming, _NEWEST_FIRST, request)
+    return await fetch_page(reader, listing, claiming, _NEWEST_USER_FIRST, request)
 
 
 async def session_by_digest(session: AsyncSession, digest: bytes) -> tuple[UserSession, User] | None:

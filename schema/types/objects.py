@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from spacekey.schema.space_types import Space
     from spacekey.schema.workspace_types import Workspace
 
-WorkspaceRef = Annotated["Workspace", strawberry.lazy("spacekey.schema.workspace_types")]
-SpaceRef = Annotated["Space", strawberry.lazy("spacekey.schema.space_types")]
 
 
 @strawberry.enum(description="What a token belongs to.")
@@ -138,7 +136,7 @@ class Token(Node):
             return await info.context.loaders.unused(self.view, checked)
 
     @strawberry.field(directives=[requires_scopes("workspace:read")])
-    async def workspace(self, info: SpacekeyInfo) -> WorkspaceRef | None:
+    async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
         """The workspace it belongs to."""
         from spacekey.schema.workspace_types import workspace_type
 
@@ -147,7 +145,7 @@ class Token(Node):
             return None if authority is None else workspace_type(authority)
 
     @strawberry.field(description="The space it belongs to; null for workspace tokens.")
-    async def space(self, info: SpacekeyInfo) -> SpaceRef | None:
+    async def space(self, info: SpacekeyInfo) -> Space | None:
         """The space."""
         from spacekey.schema.space_types import space_type
 

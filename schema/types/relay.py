@@ -10,32 +10,32 @@ from strawberry.relay import PageInfo
 
 from spacekey.domain.page import Page
 
-Node = TypeVar("Node")
+NodeT = TypeVar("NodeT")
 Row = TypeVar("Row")
 
 
 @strawberry.type(description="One row of a page, with the cursor that points at it.")
-class Edge(Generic[Node]):
+class Edge(Generic[NodeT]):
     """A node and its cursor."""
 
-    node: Node
+    node: NodeT
     cursor: str
 
 
 @strawberry.type(description="A page of a list.")
-class Connection(Generic[Node]):
+class Connection(Generic[NodeT]):
     """Edges and what lies beyond them."""
 
-    edges: list[Edge[Node]]
+    edges: list[Edge[NodeT]]
     page_info: PageInfo
 
     @strawberry.field(description="The nodes alone, for clients that need no cursors per row.")
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[NodeT]:
         """The edges' nodes."""
         return [edge.node for edge in self.edges]
 
 
-def connection_of(page: Page[Row], node: Callable[[Row], Node]) -> Connection[Node]:
+def connection_of(page: Page[Row], node: Callable[[Row], NodeT]) -> Connection[NodeT]:
     """The connection for a page, each row turned into its node."""
     return Connection(
         edges=[Edge(node=node(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],

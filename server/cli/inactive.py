@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spacekey.resolvers.inactive import Activity
     from spacekey.resolvers.system import System
 
-COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
+INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
 
 
 def inactive(
@@ -33,10 +33,10 @@ def inactive(
     """List active tokens that nobody has used for a while, or not with all their scopes; unused ones come first."""
 
     async def work(system: System) -> None:
-        from spacekey.resolvers.inactive import ROTATE_AFTER_DAYS, checked_days
+        from spacekey.resolvers.inactive import ROTATE_AFTER_DAYS, checked_span
 
-        span, old = checked_days(days), 0
-        with Listing(as_json, *COLUMNS, limit=limit) as listing:
+        span, old = checked_span(days), 0
+        with Listing(as_json, *INACTIVE_COLUMNS, limit=limit) as listing:
             async for home in _workspaces(system, workspace):
                 async for activity in _active(system, home.id, span):
                     old += activity.due_for_rotation

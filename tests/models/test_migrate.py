@@ -185,8 +185,8 @@ async def test_a_migration_does_not_wait_for_ever(bare: Store, monkeypatch: pyte
 
 
 async def test_a_folder_with_a_percent_sign_is_no_interpolation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate, "__file__", "/somewhere/100%(home)s/migrate.py")
-    assert migrate._config().get_main_option("script_location") == "/somewhere/100%(home)s/migrations"
+    monkeypatch.setattr(migrate, "__file__", "/somewhere/100%(home)s/run.py")
+    assert migrate._config().get_main_option("script_location") == "/somewhere/100%(home)s"
 
 
 def test_every_constraint_has_a_name() -> None:

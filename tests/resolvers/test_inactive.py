@@ -9,7 +9,7 @@ import pytest
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models.engine.store import Store
-from spacekey.resolvers.inactive import Finding, activity_of, checked_days
+from spacekey.resolvers.inactive import Finding, activity_of, checked_span
 from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_views
@@ -57,4 +57,4 @@ async def test_never_used_not_used_and_not_with_all_scopes_are_told_apart(store:
 @pytest.mark.parametrize("days", [-1, 3_661, 10**12])
 def test_a_time_that_cannot_be_looked_back_on_is_refused(days: int) -> None:
     with pytest.raises(InvalidInput, match="Give 0 to"):
-        checked_days(days)
+        checked_span(days)
