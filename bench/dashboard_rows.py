@@ -19,8 +19,7 @@ from sqlalchemy import text
 from spacekey.resolvers.accounts.users import create_user
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.workspaces.workspaces import create_workspace
-from spacekey.server.build import build_system
-from spacekey.server.migration import prepare_store
+from spacekey.server.build import build_system, prepare_store
 from spacekey.server.settings import Settings
 
 from ._turns import borrow_from_tests, ratios, show

@@ -17,10 +17,10 @@ from spacekey.domain.catalog_file import load_catalogs
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
 from spacekey.domain.page import PageRequest, TokenOrder
-from spacekey.models.cursor import write_cursor
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.migrations.run import upgrade
+from spacekey.models.queries.pagination import write_cursor
 from spacekey.resolvers.access.caller import Operator, RequestFacts
 from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System

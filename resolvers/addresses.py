@@ -19,8 +19,7 @@ from spacekey.domain.ids import USER
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models.tables.user import User
 
-from .validation import has_control
-from .visible import hidden_character, shows_something
+from .validation import has_control, hidden_character, shows_something
 
 ADDRESS_LENGTH_MAX = 254
 SHOWN_LENGTH_MAX = 254

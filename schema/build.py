@@ -21,22 +21,18 @@ from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
 from spacekey.schema.limits.costs import CostModel
+from spacekey.schema.limits.documents import Documents, DocumentSteps
 from spacekey.schema.limits.operations import ChargeCost, OperationLimits
 from spacekey.schema.mutations.members import MemberMutations
 from spacekey.schema.mutations.sessions import SessionMutations
 from spacekey.schema.mutations.tokens import TokenMutations
-from spacekey.schema.mutations.workspaces import WorkspaceMutations
-from spacekey.schema.types.objects import Token
+from spacekey.schema.mutations.workspaces import SpaceMutations, WorkspaceMutations
+from spacekey.schema.types.objects import Space, Token, Workspace
+from spacekey.schema.types.relay import DATE_TIME
 
 from .context import Context
-from .documents import Documents, DocumentSteps
+from .errors import MaskUnexpected, quieten
 from .query import Query
-from .quiet import quieten
-from .scalars import DATE_TIME
-from .space_mutations import SpaceMutations
-from .space_types import Space
-from .unexpected import MaskUnexpected
-from .workspace_types import Workspace
 
 DOCUMENTS_CACHED = 256
 

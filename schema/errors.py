@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import re
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from graphql import GraphQLError
+from strawberry.extensions import MaskErrors
 from strawberry.utils.str_converters import to_camel_case
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import Forbidden, InvalidInput, Refusal
+from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, Refusal
 
 log = logging.getLogger("spacekey.graphql")
 
@@ -47,3 +51,66 @@ def error_of(error: Refusal | Unavailable) -> GraphQLError:
         field = to_camel_case(_API_NAMES.get(error.field, error.field))
         return refused(error.code, f"{field}: {error.reason}", field=field, reason=error.reason)
     return refused(error.code, str(error))
+
+
+T = TypeVar("T")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Around a query's resolver call: refusals and outages become errors with a code.
+
+    :raises GraphQLError: in their place.
+    """
+    try:
+        yield
+    except (Refusal, Unavailable) as error:
+        raise error_of(error) from None
+
+
+async def found(reading: Awaitable[T]) -> T | None:
+    """What a reading found, None for what is unknown or foreign: nobody can tell which.
+
+    :raises GraphQLError: for other refusals.
+    """
+    with answering():
+        try:
+            return await reading
+        except NotFound:
+            return None
+
+
+# graphql-core ends such messages with ", found: {…}", "? Found: {…}", "found String '…'" or "value: …".
+_REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!invalid) value: .+)\Z", re.DOTALL)
+
+
+def quieten(errors: Iterable[GraphQLError]) -> None:
+    """Take the repeated input out of these errors, in place."""
+    for error in errors:
+        if error.original_error is None or isinstance(error.original_error, GraphQLError):
+            error.message = _REPEATED.sub("", error.message)
+
+
+INTERNAL = "INTERNAL"
+
+
+class MaskUnexpected(MaskErrors):
+    """Masks bugs, with a code; outages and refusals that no field caught keep their own."""
+
+    def __init__(self) -> None:
+        super().__init__(should_mask_error=_is_unexpected, error_message="Something went wrong here; it was logged.")
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        """The same place, and nothing of what happened there."""
+        masked = super().anonymise_error(error)
+        if isinstance(error.original_error, Unavailable | Refusal):
+            known = error_of(error.original_error)
+            masked.message, masked.extensions = known.message, known.extensions
+        else:
+            masked.extensions = {"code": INTERNAL}
+        return masked
+
+
+def _is_unexpected(error: GraphQLError) -> bool:
+    """What fields raise on purpose is a GraphQLError; anything else may say too much."""
+    return error.original_error is not None and not isinstance(error.original_error, GraphQLError)

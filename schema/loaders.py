@@ -12,15 +12,20 @@ from spacekey.domain.page import AuditFilter, Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import NotFound, Refusal
 from spacekey.models.queries.usage import UsageDay
 from spacekey.models.tables.records import AuditRecord, InvitationRecord, MemberRecord, SpaceRecord, UserRecord
-from spacekey.resolvers.access.authority import Authority
+from spacekey.resolvers.access.authority import Authority, authorities_in
 from spacekey.resolvers.access.caller import Caller
-from spacekey.resolvers.authorities import authorities_in
-from spacekey.resolvers.list_others import spaces_seen
 from spacekey.resolvers.system import System
-from spacekey.resolvers.token_usage import unused_scopes, usage_by_day
 from spacekey.resolvers.tokens.list import TokenSearch, token_views
+from spacekey.resolvers.tokens.usage import unused_scopes, usage_by_day
 from spacekey.resolvers.tokens.view import TokenView
-from spacekey.resolvers.workspaces.lists import audit_lists, invitation_lists, member_lists, space_lists, token_lists
+from spacekey.resolvers.workspaces.lists import (
+    audit_lists,
+    invitation_lists,
+    member_lists,
+    space_lists,
+    spaces_seen,
+    token_lists,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,27 +11,23 @@ from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import page_request
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
+from spacekey.resolvers.access.authority import workspace_list
 from spacekey.resolvers.access.caller import MemberCaller
-from spacekey.resolvers.authorities import workspace_list
-from spacekey.resolvers.list_others import one_member, one_space
-from spacekey.resolvers.own_account import own_account
-from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, own_sessions
+from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, own_sessions
+from spacekey.resolvers.accounts.users import own_account
 from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.workspaces.lists import one_member, one_space
 from spacekey.resolvers.workspaces.workspaces import creatable_catalogs
 from spacekey.schema.limits.costs import at_most, paged
 from spacekey.schema.types.catalog import SCOPES_MAX, catalog_type
 from spacekey.schema.types.catalog import Catalog as CatalogType
-from spacekey.schema.types.members import Member, member_type
-from spacekey.schema.types.objects import Token, token_type
-from spacekey.schema.types.relay import After, Before, Connection, First, Last, connection_of
+from spacekey.schema.types.members import Member, Session, User, member_type, session_type, user_type
+from spacekey.schema.types.objects import Space, Token, Workspace, space_type, token_type, workspace_type
+from spacekey.schema.types.relay import After, Before, Connection, First, Last, Node, connection_of
 
-from .answering import answering, found
 from .context import Context, SpacekeyInfo
-from .node import Node
+from .errors import answering, found
 from .required_scopes import Needs, needs_of
-from .session_types import Session, User, session_type, user_type
-from .space_types import Space, space_type
-from .workspace_types import Workspace, workspace_type
 
 
 @strawberry.type(description="Who you are to this server.")

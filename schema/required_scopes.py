@@ -12,11 +12,9 @@ from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware.graphql import required_scopes
 from spacekey.middleware.graphql.reports import CANDIDATES_MAX
 from spacekey.schema.limits.costs import at_most
-from spacekey.schema.limits.documents import parse_bounded
+from spacekey.schema.limits.documents import RULES, parse_bounded, validate_bounded
 
-from .documents import RULES
 from .errors import error_of
-from .validation import validate_bounded
 
 DOCUMENT_LENGTH_MAX = 4_000
 

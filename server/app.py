@@ -26,25 +26,22 @@ from spacekey.middleware import TokenMiddleware
 from spacekey.middleware.limits.anonymous import AnonymousWork
 from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.audit.chains import keep_writing_checkpoints
-from spacekey.resolvers.missing_catalogs import missing_catalogs
 from spacekey.resolvers.system import System
+from spacekey.resolvers.workspaces.workspaces import missing_catalogs
 from spacekey.schema.build import build_schema
 from spacekey.server.http.client_auth import ClientAuthentication
 from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.errors import REALM, on_expected, on_http_exception
 from spacekey.server.http.graphiql import PATH as GRAPHIQL
 from spacekey.server.http.graphiql import graphiql_routes
-from spacekey.server.http.middleware import RequestLog
+from spacekey.server.http.middleware import RequestLog, SameOrigin, SecurityHeaders
+from spacekey.server.http.requests import BadBody
 from spacekey.server.http.routes import API, GRAPHQL, build_routes
 from spacekey.server.http.session_cookie import member_of_session
 
-from .body import BadBody
-from .build import build_parts
+from .build import build_parts, prepare_store
 from .context import Parts, facts_of
 from .introspectors import WithIntrospectors
-from .migration import prepare_store
-from .same_origin import SameOrigin
-from .security_headers import SecurityHeaders
 from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0

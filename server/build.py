@@ -24,20 +24,19 @@ from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.lookup.facts import TokenLookup
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.migrations import run as migrate
 from spacekey.models.queries import tokens as token_queries
 from spacekey.resolvers.audit.refusals import RefusalLog
-from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System, WorkspaceCreation
 from spacekey.resolvers.throttle import Attempts
+from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from .context import Parts
 from .introspectors import check_catalogs
-from .limits import build_limiter
-from .metrics import Metrics
-from .observed_lookup import ObservedLookup
-from .session_flood import SessionFlood
+from .limits import SessionFlood, build_limiter
+from .metrics import Metrics, ObservedLookup
 from .settings import Settings
 from .shared_memory import SharedArrivals, SharedLimiter, SharedMemory, SharedRemembered, SharedWork
 
@@ -208,3 +207,21 @@ def _make_folder(store: Store) -> None:
         raise ConfigurationError(
             f"SPACEKEY_DATABASE_URL: the folder '{folder}' cannot be made: {error.strerror}; choose another"
         ) from error
+
+
+async def prepare_store(store: Store) -> None:
+    """Make sure the tables are those of this version.
+
+    A PostgreSQL may serve other processes of the version before: migrating it is the operator's decision.
+
+    :raises ConfigurationError: PostgreSQL has an older schema than this version's, or either database a newer one or
+        a version that is none of Spacekey's; says what to do.
+    :raises Unavailable: the database does not answer.
+    """
+    if store.dialect == SQLITE:
+        await migrate.upgrade(store)
+        return
+    await store.ping()
+    schema = await migrate.current(store)
+    if schema.problem is not None:
+        raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {schema.problem}; {schema.remedy}")

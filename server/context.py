@@ -20,8 +20,8 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from .introspectors import introspector_caller
+from .limits import SessionFlood
 from .metrics import Metrics
-from .session_flood import SessionFlood
 from .settings import Settings
 
 REQUEST_ID = "spacekey.request_id"

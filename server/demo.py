@@ -19,11 +19,11 @@ from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import Operator
 from spacekey.resolvers.accounts.users import create_user
 from spacekey.resolvers.addresses import clean_email, shown_email
-from spacekey.resolvers.list_others import space_list
 from spacekey.resolvers.members.members import add_account
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
 from spacekey.resolvers.tokens.list import TokenSearch, token_list
+from spacekey.resolvers.workspaces.lists import space_list
 from spacekey.resolvers.workspaces.spaces import create_space
 from spacekey.resolvers.workspaces.workspaces import create_workspace_for
 

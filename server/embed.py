@@ -26,11 +26,11 @@ with extra("spacekey[server]"):
 
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.audit.refusals import RefusalLog
-from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.introspect import in_environment
+from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from .build import build_verifier, default_staleness

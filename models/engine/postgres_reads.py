@@ -8,13 +8,12 @@ from typing import TypeVar
 
 import asyncpg
 
-from spacekey.models.columns import POSTGRESQL
 from spacekey.models.database_url import PostgresTarget
-from spacekey.models.values import Values
+from spacekey.models.tables.base import POSTGRESQL
 
 from .outage import BARE, is_bad_input
 from .postgres import PromptConnection, refuse_standby
-from .reading import Reader, Reading, ResultRow
+from .reading import Reader, Reading, ResultRow, Values
 
 T = TypeVar("T")
 

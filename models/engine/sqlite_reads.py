@@ -12,11 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from spacekey.models.columns import SQLITE
-from spacekey.models.sqlite_file import SqliteFile
-from spacekey.models.values import Values
+from spacekey.models.tables.base import SQLITE
 
-from .reading import Reader, Reading, ResultRow
+from .reading import Reader, Reading, ResultRow, Values
+from .sqlite import SqliteFile
 
 T = TypeVar("T")
 

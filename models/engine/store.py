@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -17,17 +18,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
-from spacekey.models.changes import change_begun, note_change
-from spacekey.models.columns import POSTGRESQL, SQLITE
 from spacekey.models.database_url import database_url, postgres_target
-from spacekey.models.sqlite_file import SqliteFile
-from spacekey.models.uncut import uncut
+from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
 from .outage import BARE, is_bad_input, is_busy, outage_of
 from .postgres import STATEMENT_SECONDS, postgres_engine, refuse_standby
 from .postgres_reads import PostgresReads
 from .reading import Reading
-from .sqlite import begin_immediate, sqlite_engine
+from .sqlite import SqliteFile, begin_immediate, sqlite_engine
 from .sqlite_reads import SqliteReads
 
 __all__ = ["POSTGRESQL", "SQLITE", "Store", "answering", "database_url"]
@@ -234,3 +232,63 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     except Unavailable as error:
         error.may_have_changed = error.may_have_changed or committing or change_begun()
         raise
+
+
+class _Changes:
+    """Shared by all tasks of one request, which copy the context but not what is in it."""
+
+    __slots__ = ("begun",)
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
+_changes: ContextVar[_Changes | None] = ContextVar("spacekey_changes", default=None)
+
+
+@contextmanager
+def watched_changes() -> Iterator[None]:
+    """Around one request or command: what fails in it later knows whether a change was begun before."""
+    token = _changes.set(_Changes())
+    try:
+        yield
+    finally:
+        _changes.reset(token)
+
+
+def note_change() -> None:
+    """A commit is about to be sent. Without one, nothing is ever written."""
+    changes = _changes.get()
+    if changes is not None:
+        changes.begun = True
+
+
+def change_begun() -> bool:
+    """Whether a commit has been sent in this request or command."""
+    changes = _changes.get()
+    return changes is not None and changes.begun
+
+
+Result = TypeVar("Result")
+
+
+async def uncut(work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait until ``work`` has ended, in a task of its own, however often the waiting task is cancelled meanwhile.
+
+    The work brings its own bound: nothing here ends it.
+
+    :raises asyncio.CancelledError: after the work, when the waiting task was cancelled; it comes before what the work
+        raised, because a cancellation that is swallowed would let a deadline or a task group wait forever.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            # Unlike a shield this leaves the work's own error where it is.
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    # The work's error must be looked at, or the loop would report it as never retrieved.
+    raise cancelled from (None if task.cancelled() else task.exception())

@@ -12,8 +12,8 @@ from typing import Any
 
 from spacekey.domain.errors import Unavailable
 from spacekey.models.engine.outage import lost
+from spacekey.models.engine.sqlite import SqliteFile
 from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE
-from spacekey.models.sqlite_file import SqliteFile
 
 from .facts import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, batch_sql, facts_of, lookup_sql, refuse_schema
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from spacekey.models.migrations.schema_version import VERSION_TABLE
+from .schema_version import VERSION_TABLE
 
 # The transaction is the caller's: a migration that fails leaves nothing, on either database.
 context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.models.columns import SQLITE
 from spacekey.models.engine.postgres import migration_engine
 from spacekey.models.engine.sqlite import begin_immediate
 from spacekey.models.engine.store import Store, answering
 from spacekey.models.queries.old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
+from spacekey.models.tables.base import SQLITE
 
 from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
 

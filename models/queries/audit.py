@@ -9,11 +9,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
-from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.reading import Reader, Values
 from spacekey.models.engine.statements import insert
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from spacekey.models.tables.records import AuditRecord
-from spacekey.models.values import Values
 
 from .pagination import Ordering, fetch_pages, listing_of
 

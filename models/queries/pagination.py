@@ -6,17 +6,21 @@ nor hide others (Relay, "GraphQL Cursor Connections Specification"; Winand, "Use
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar
 
 from spacekey.domain.page import Page, PageRequest
-from spacekey.models.columns import SQLITE
-from spacekey.models.cursor import Key, read_cursor, write_cursor
-from spacekey.models.engine.reading import Reader, ResultRow
+from spacekey.domain.refusal import InvalidInput
+from spacekey.models.engine.reading import Reader, ResultRow, Values
+from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.records import columns, decoder, moment_from, width
-from spacekey.models.values import Values
 
 T = TypeVar("T")
 R = TypeVar("R", bound=tuple[object, ...])
@@ -167,3 +171,88 @@ def _beyond(values: Values, ordering: Ordering, field: str, text: str, *, forwar
 
 def _direction(ordering: Ordering, request: PageRequest) -> str:
     return "DESC" if ordering.descending != request.backward else "ASC"
+
+
+Key: TypeAlias = str | int | datetime
+
+_CHECKSUM_BYTES = 8
+_LENGTH_MAX = 4_000
+_INTEGER_MAX = 2**63 - 1
+_SHAPE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+def write_cursor(ordering: str, key: Key, identity: str) -> str:
+    """The cursor of a row with this key and identity."""
+    plain = key.astimezone(UTC).isoformat() if isinstance(key, datetime) else key
+    body = json.dumps([ordering, plain, identity], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_checksum(body) + body).rstrip(b"=").decode()
+
+
+def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[Key, str]:
+    """Key and identity of the row a cursor stands on.
+
+    :param kind: the type the key must have.
+    :param field: the argument the cursor came in, for the error.
+    :raises InvalidInput: when it was not written by :func:`write_cursor` for this ordering.
+    """
+    try:
+        name, plain, identity = json.loads(_body(text))
+        key = datetime.fromisoformat(plain).astimezone(UTC) if kind is datetime else plain
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise InvalidInput(field, "Is not a cursor; pass one that this list gave.") from None
+    if name != ordering:
+        raise InvalidInput(field, "Belongs to another list or ordering; pass one that this list gave.")
+    if type(key) is not kind or not isinstance(identity, str) or not _storable(key) or not _storable(identity):
+        raise InvalidInput(field, "Is not a cursor; pass one that this list gave.")
+    return key, identity
+
+
+def _body(text: str) -> bytes:
+    """The JSON inside, when the checksum is right and the text is the one way of writing it."""
+    if len(text) > _LENGTH_MAX or _SHAPE.fullmatch(text) is None:
+        raise ValueError("not base64url, or too long")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+    checksum, body = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
+    if checksum != _checksum(body) or base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+        raise ValueError("the checksum is wrong")
+    return body
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(b"spacekey cursor\0" + body).digest()[:_CHECKSUM_BYTES]
+
+
+def _storable(value: Key) -> bool:
+    """Whether a database can be asked about it: no NUL, no half of a surrogate pair, no number over 64 bits."""
+    if isinstance(value, int):
+        return abs(value) <= _INTEGER_MAX
+    if isinstance(value, str):
+        return "\0" not in value and value.encode("utf-8", "ignore").decode() == value
+    return True
+
+
+_ONE = "one"
+
+
+def page_of_one(rows: Sequence[tuple[str, T]], request: PageRequest) -> Page[T]:
+    """Return the page of a list with one (id, row) at most, by the same arguments as any other list.
+
+    :raises InvalidInput: for a cursor this list did not give.
+    """
+    shown = list(rows)
+    for field, cursor in (("after", request.after), ("before", request.before)):
+        if cursor is not None:
+            read_cursor(_ONE, str, field, cursor)
+            # The one row stands on neither side of itself.
+            shown = []
+    cut = len(shown) > request.size
+    page = shown[: request.size]
+    return Page(
+        rows=[row for _, row in page],
+        cursors=[write_cursor(_ONE, identity, identity) for identity, _ in page],
+        has_next=(cut and not request.backward) or (request.before is not None and request.backward and bool(rows)),
+        has_previous=(cut and request.backward) or (request.after is not None and not request.backward and bool(rows)),
+    )

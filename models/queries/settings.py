@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.models.columns import POSTGRESQL
 from spacekey.models.engine.statements import insert
+from spacekey.models.tables.base import POSTGRESQL
 from spacekey.models.tables.setting import Setting
 
 _STALENESS_LOCK = 0x53504B31

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import String, Text, bindparam, case, cast, func, not_, or_, update
+from sqlalchemy import ColumnElement, String, Text, and_, bindparam, case, cast, exists, func, not_, or_, update
+from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
-from spacekey.models.engine.reading import Reader
-from spacekey.models.engine.statements import insert
+from spacekey.domain.token_state import Status
+from spacekey.models.engine.reading import Reader, Values
+from spacekey.models.engine.statements import contains, insert
 from spacekey.models.tables.expressions import FAR_FUTURE, FAR_PAST
 from spacekey.models.tables.records import TokenRecord, WorkspaceRecord, columns, decoder, width
 from spacekey.models.tables.token import Token, TokenFirstUse
-from spacekey.models.token_filter import TokenFilter, conditions, is_over, is_replaced
+from spacekey.models.tables.user import Invitation
+from spacekey.models.tables.workspace import Member, Workspace
 
 from .pagination import Listing, Ordering, fetch_pages
 
@@ -197,3 +201,172 @@ async def record_first_use(session: AsyncSession, token_id: str, at: datetime) -
     await connection.execute(
         insert(connection, TokenFirstUse).values(token_id=token_id, at=at).on_conflict_do_nothing()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFilter:
+    """Every condition that is given must hold. Deleted tokens are never shown.
+
+    :param workspace_id: None for all workspaces.
+    :param statuses: any of these; None for every status.
+    :param text: part of the name, the description or the prefix, in either case.
+    :param unused_since: last used before it, or never used and created before it.
+    :param created_by_id: made by this person, token, service or operator.
+    :param expires_before: not over yet, and going to end before it, by its date or by a rotation's grace.
+    """
+
+    workspace_id: str | None
+    space_id: str | None = None
+    statuses: frozenset[Status] | None = None
+    environment: str | None = None
+    kind: str | None = None
+    text: str | None = None
+    unused_since: datetime | None = None
+    expires_before: datetime | None = None
+    created_by_id: str | None = None
+
+
+def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str]:
+    """Return the conditions in SQL, about a table called ``t``; a token is good strictly before its end.
+
+    :param values: of the statement; what is looked for is added.
+    :raises InvalidInput: with field ``text``, when no token can hold that text.
+    """
+    found = ["t.deleted_at IS NULL"]
+    for column, value in (
+        ("t.workspace_id", where.workspace_id),
+        ("t.space_id", where.space_id),
+        ("t.environment", where.environment),
+        ("t.kind", where.kind),
+        ("t.created_by_id", where.created_by_id),
+    ):
+        if value is not None:
+            found.append(f"{column} = {values.bind(value)}")
+    ends = where.expires_before is not None or (where.statuses is not None and where.statuses - {Status.REVOKED})
+    over = _over(values.bind(now)) if ends else ""
+    if where.statuses is not None:
+        held = [_has(status, over) for status in sorted(where.statuses)]
+        found.append(f"({' OR '.join(held) or 'FALSE'})")
+    if where.text:
+        found.append(contains(values, "text", where.text, "t.search_text"))
+    if where.unused_since is not None:
+        found.append(f"COALESCE(t.last_used_at, t.created_at) < {values.bind(where.unused_since)}")
+    if where.expires_before is not None:
+        end = values.bind(where.expires_before)
+        found += [
+            "t.revoked_at IS NULL",
+            f"NOT {over}",
+            f"(t.expires_at < {end} OR t.retires_at < {end})",
+        ]
+    return found
+
+
+def _has(status: Status, over: str) -> str:
+    if status is Status.REVOKED:
+        return "t.revoked_at IS NOT NULL"
+    if status is Status.EXPIRED:
+        return f"(t.revoked_at IS NULL AND {over})"
+    disabled = "IS NOT NULL" if status is Status.DISABLED else "IS NULL"
+    return f"(t.revoked_at IS NULL AND NOT {over} AND t.disabled_at {disabled})"
+
+
+def _over(now: str) -> str:
+    """:func:`is_over` in the text of a statement."""
+    # Said twice, so that it is false rather than NULL without an end, and may be negated.
+    ends = " OR ".join(f"({end} IS NOT NULL AND {end} <= {now})" for end in ("t.expires_at", "t.retires_at"))
+    used = f"SELECT 1 FROM spacekey_token_first_uses u WHERE u.token_id = t.rotated_to_id AND u.at <= {now}"
+    return f"({ends} OR EXISTS ({used}))"
+
+
+def is_over(now: datetime) -> ColumnElement[bool]:
+    """Ended by its date, by the end of a rotation's grace, or by its successor's first use. Never NULL."""
+    return or_(_come(col(Token.expires_at), now), is_replaced(now))
+
+
+def is_replaced(now: datetime) -> ColumnElement[bool]:
+    """Ended for good by a rotation: its grace is over, or its successor was used. Never NULL."""
+    return or_(_come(col(Token.retires_at), now), _succeeded(now))
+
+
+def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
+    # Said twice, so that it is false rather than NULL without an end, and may be negated.
+    return and_(end.is_not(None), end <= now)
+
+
+def _succeeded(now: datetime) -> ColumnElement[bool]:
+    return exists().where(col(TokenFirstUse.token_id) == Token.rotated_to_id, col(TokenFirstUse.at) <= now)
+
+
+BATCH = 1_000
+
+Holding = tuple[str, tuple[str, ...], int]
+"""A workspace's id, grants as they are stored, and how many hold exactly these."""
+
+
+async def token_holdings(session: AsyncSession) -> list[Holding]:
+    """Return what tokens hold that are neither revoked nor deleted, by workspace."""
+    grants = cast(col(Token.grants), Text)
+    statement = (
+        select(Token.workspace_id, grants, func.count())
+        .where(col(Token.deleted_at).is_(None), col(Token.revoked_at).is_(None))
+        .group_by(col(Token.workspace_id), grants)
+    )
+    return [(workspace, tuple(json.loads(held)), count) for workspace, held, count in await session.exec(statement)]
+
+
+async def member_holdings(session: AsyncSession) -> list[Holding]:
+    """Return which roles members hold, by workspace."""
+    statement = select(Member.workspace_id, Member.role, func.count()).group_by(
+        col(Member.workspace_id), col(Member.role)
+    )
+    return [(workspace, (role,), count) for workspace, role, count in await session.exec(statement)]
+
+
+async def invitation_holdings(session: AsyncSession, now: datetime) -> list[Holding]:
+    """Return which roles invitations are for that can still be accepted, by workspace."""
+    statement = (
+        select(Invitation.workspace_id, Invitation.role, func.count())
+        .where(col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now)
+        .group_by(col(Invitation.workspace_id), col(Invitation.role))
+    )
+    return [(workspace, (role,), count) for workspace, role, count in await session.exec(statement)]
+
+
+async def workspaces_of_catalog(session: AsyncSession, catalog: str) -> list[Workspace]:
+    """Return the catalog's workspaces that are not deleted, in the order of their ids."""
+    statement = select(Workspace).where(Workspace.catalog == catalog, col(Workspace.deleted_at).is_(None))
+    return list((await session.exec(statement.order_by(col(Workspace.id)))).all())
+
+
+async def tokens_holding(session: AsyncSession, workspace_id: str, name: str) -> AsyncIterator[Token]:
+    """Yield the workspace's tokens that hold this name and are not deleted, revoked ones included.
+
+    They are read in batches of :data:`BATCH`, in the order of their ids.
+    """
+    written = cast(col(Token.grants), Text).contains(json.dumps(name), autoescape=True)
+    after = ""
+    while True:
+        statement = select(Token).where(
+            Token.workspace_id == workspace_id, col(Token.deleted_at).is_(None), written, col(Token.id) > after
+        )
+        batch = (await session.exec(statement.order_by(col(Token.id)).limit(BATCH))).all()
+        for token in batch:
+            after = token.id
+            if name in token.grants:
+                yield token
+        if len(batch) < BATCH:
+            return
+
+
+async def members_holding(session: AsyncSession, workspace_id: str, role: str) -> list[Member]:
+    """Return the workspace's members with this role."""
+    statement = select(Member).where(Member.workspace_id == workspace_id, Member.role == role)
+    return list((await session.exec(statement)).all())
+
+
+async def invitations_holding(session: AsyncSession, workspace_id: str, role: str) -> list[Invitation]:
+    """Return the invitations for this role that were not used."""
+    statement = select(Invitation).where(
+        Invitation.workspace_id == workspace_id, Invitation.role == role, col(Invitation.used_at).is_(None)
+    )
+    return list((await session.exec(statement)).all())

@@ -12,12 +12,11 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.models.columns import POSTGRESQL
-from spacekey.models.engine.statements import insert
-from spacekey.models.result import result_of
+from spacekey.models.engine.statements import insert, result_of
+from spacekey.models.tables.base import POSTGRESQL
+from spacekey.models.tables.expressions import UtcDay
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.usage import ScopeUse, UsageHour, UsageReporter
-from spacekey.models.utc_day import UtcDay
 
 GIVE_WAY_SECONDS = 0.5
 """How long a flush waits for a row that somebody changes: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""

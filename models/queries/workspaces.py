@@ -11,13 +11,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
-from spacekey.models.engine.reading import Reader
-from spacekey.models.engine.statements import insert
-from spacekey.models.result import contains
+from spacekey.models.engine.reading import Reader, Values
+from spacekey.models.engine.statements import contains, insert
 from spacekey.models.tables.records import MemberRecord, SpaceRecord, UserRecord, WorkspaceRecord, columns, decoder
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, ReleasedSlug, Space, Workspace
-from spacekey.models.values import Values
 
 from .pagination import Ordering, fetch_page, fetch_pages, listing_of, listing_of_pairs
 

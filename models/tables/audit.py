@@ -22,9 +22,8 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from spacekey.domain.actor import Actor, actor_from
-from spacekey.models.columns import moment, words
 
-from .base import Row
+from .base import Row, moment, words
 
 SYSTEM_CHAIN = "system"
 """The chain of what belongs to no workspace, such as sign-ins."""

@@ -7,13 +7,15 @@ Python's calendar as infinities, which compare differently.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Date
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
-from spacekey.models.columns import POSTGRESQL, SQLITE, UtcDateTime
+from .base import POSTGRESQL, SQLITE, UtcDateTime
 
 FAR_PAST = {SQLITE: "'0002-01-01 00:00:00.000000'", POSTGRESQL: "'0002-01-01 00:00:00+00'::timestamptz"}
 FAR_FUTURE = {SQLITE: "'9999-12-31 00:00:00.000000'", POSTGRESQL: "'9999-12-31 00:00:00+00'::timestamptz"}
@@ -52,3 +54,20 @@ def _future_in_sqlite(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> 
 @compiles(FarFuture, "postgresql")
 def _future_in_postgresql(_edge: FarFuture, _compiler: SQLCompiler, **_: object) -> str:
     return FAR_FUTURE[POSTGRESQL]
+
+
+class UtcDay(FunctionElement[date]):
+    """``UtcDay(moment)``: the date of a timezone-aware moment in UTC, whatever the database session's zone."""
+
+    inherit_cache = True
+    type = Date()
+
+
+@compiles(UtcDay, "sqlite")
+def _sqlite(element: UtcDay, compiler: SQLCompiler, **options: object) -> str:
+    return f"date({compiler.process(element.clauses, **options)})"
+
+
+@compiles(UtcDay, "postgresql")
+def _postgresql(element: UtcDay, compiler: SQLCompiler, **options: object) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC' AS date)"

@@ -13,9 +13,9 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from spacekey.domain.actor import Actor, actor_from
-from spacekey.models.columns import SQLITE
 
 from .audit import AuditEvent
+from .base import SQLITE
 from .token import Token
 from .user import Invitation, User
 from .workspace import Member, Space, Workspace

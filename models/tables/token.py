@@ -23,9 +23,8 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from spacekey.domain.actor import Actor, actor_from
-from spacekey.models.columns import moment, words
 
-from .base import Row
+from .base import Row, moment, words
 from .expressions import FarFuture, FarPast
 from .search import fields_of
 

@@ -7,9 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, String
 from sqlmodel import Field
 
-from spacekey.models.columns import UtcDateTime, moment
-
-from .base import Row
+from .base import Row, UtcDateTime, moment
 
 
 class UsageHour(Row, table=True):

@@ -7,9 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, text
 from sqlmodel import Field
 
-from spacekey.models.columns import moment, words
-
-from .base import Row
+from .base import Row, moment, words
 
 _PROVEN = text("email_proven_at IS NOT NULL")
 _PENDING = text("used_at IS NULL")

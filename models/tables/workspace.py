@@ -23,9 +23,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from spacekey.models.columns import moment, words
-
-from .base import Row
+from .base import Row, moment, words
 from .search import fields_of
 
 _KEPT = text("deleted_at IS NULL")

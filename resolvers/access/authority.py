@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, expand
 from spacekey.domain.ids import WORKSPACE, id_prefix
+from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.domain.scope import INTROSPECT, MANAGEMENT_SCOPES
@@ -24,6 +25,7 @@ from spacekey.domain.token_state import refusal_reason
 from spacekey.models.engine.reading import Reader
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.queries.pagination import page_of_one
 from spacekey.models.tables.records import AnyToken, AnyWorkspace
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Workspace
@@ -249,3 +251,34 @@ async def _space_is_gone(session: AsyncSession, token: Token) -> bool:
         return False
     space = await workspace_queries.space_by_id(session, token.space_id)
     return space is None or space.deleted_at is not None
+
+
+READ = "workspace:read"
+
+
+async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
+    """A page of the workspaces a caller belongs to and may read, by name. A token belongs to one.
+
+    A workspace where the caller lacks ``workspace:read``, or whose catalog is not loaded here, is left out and makes
+    its page shorter.
+    """
+
+    async def read(reader: Reader) -> Page[Authority]:
+        if isinstance(caller, MemberCaller):
+            page = await workspace_queries.workspaces_of_user_page(reader, caller.id, request)
+            held = {
+                cursor: member_authority(system, caller, workspace, member.role)
+                for (workspace, member), cursor in zip(page.rows, page.cursors, strict=True)
+                if workspace.catalog in system.catalogs
+            }
+            readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
+            return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)
+        found = await authorities(reader, system, caller, [getattr(caller, "workspace_id", "")])
+        return page_of_one([(one.workspace.id, one) for one in found.values() if READ in one.scopes], request)
+
+    return await system.store.read(read)
+
+
+async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable[str]) -> dict[str, Authority]:
+    """The caller's authority by workspace id; workspaces the caller does not belong to are left out."""
+    return await system.store.read(lambda reader: authorities(reader, system, caller, workspace_ids))

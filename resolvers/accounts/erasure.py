@@ -20,7 +20,7 @@ from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.caller import Operator
 from spacekey.resolvers.addresses import clean_email, shown_email
 from spacekey.resolvers.audit.log import ERASE, ERASED_WITH, actor_of, record
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 
 

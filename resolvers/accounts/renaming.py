@@ -16,9 +16,9 @@ from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, grantable
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
-from spacekey.models import grant_queries
-from spacekey.models.grant_queries import Holding
+from spacekey.models.queries import tokens as grant_queries
 from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.queries.tokens import Holding
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import Operator
 from spacekey.resolvers.access.entitlements import roles_from

@@ -11,7 +11,7 @@ from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
-from spacekey.models import invitation_queries
+from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.user import Invitation, User
@@ -19,13 +19,14 @@ from spacekey.models.tables.workspace import Member
 from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller, Operator
 from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
+from spacekey.resolvers.access.entitlements import check_room_for_member
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
 from spacekey.resolvers.audit.log import actor_of, record
-from spacekey.resolvers.invitations import end_void_invitations, invite
-from spacekey.resolvers.room import check_room_for_member
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name, unknown
+
+from .invitations import end_void_invitations, invite
 
 
 @dataclass(frozen=True, slots=True)

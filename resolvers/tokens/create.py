@@ -21,10 +21,9 @@ from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.access.entitlements import plan_of, policy_of
 from spacekey.resolvers.audit.log import actor_of, record
 from spacekey.resolvers.system import System
-from spacekey.resolvers.token_expiry import checked_expiry
 from spacekey.resolvers.validation import DESCRIPTION_LENGTH_MAX, clean_name, clean_text, unknown
 
-from .grants import checked_grants
+from .grants import checked_expiry, checked_grants
 from .view import TokenView, audit_facts, view_of
 
 

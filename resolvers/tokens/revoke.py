@@ -17,9 +17,8 @@ from spacekey.models.tables.token import Token
 from spacekey.resolvers.access.caller import Caller, RequestFacts, TokenCaller
 from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.audit.log import actor_of, record
-from spacekey.resolvers.find_token import FoundToken, find_token
-from spacekey.resolvers.invitations import end_void_invitations
-from spacekey.resolvers.settle import (
+from spacekey.resolvers.members.invitations import end_void_invitations
+from spacekey.resolvers.staleness import (
     WAITING_BY_ADDRESS_MAX,
     place_to_wait,
     settle,
@@ -30,6 +29,7 @@ from spacekey.resolvers.settle import (
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import BULK_MAX, REASON_LENGTH_MAX, clean_text
 
+from .list import FoundToken, find_token
 from .update import Changed
 from .view import TokenView, audit_facts
 
@@ -121,7 +121,7 @@ async def revoke_own(system: System, request: RequestFacts, secret: Secret) -> N
     enabled again. An unknown one waits as long and looks the same (§2.2).
 
     :param request: who sent it; what one address has under way is bounded.
-    :raises Unavailable: the address has :data:`~spacekey.resolvers.settle.WAITING_BY_ADDRESS_MAX` under way.
+    :raises Unavailable: the address has :data:`~spacekey.resolvers.staleness.WAITING_BY_ADDRESS_MAX` under way.
     """
     with place_to_wait(system, f"address {request.ip}", WAITING_BY_ADDRESS_MAX):
         async with system.store.changing() as session:

@@ -17,13 +17,13 @@ from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.access.entitlements import plan_of, policy_of
 from spacekey.resolvers.audit.log import Facts, actor_of, record
-from spacekey.resolvers.find_token import FoundToken, find_token
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
-from spacekey.resolvers.token_expiry import checked_expiry
 from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX
 
 from .create import Issued, check_room, prepare_token
+from .grants import checked_expiry
+from .list import FoundToken, find_token
 from .update import LIVE
 from .view import audit_facts, view_of
 

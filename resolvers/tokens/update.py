@@ -13,15 +13,14 @@ from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.access.entitlements import policy_of
 from spacekey.resolvers.audit.log import actor_of, record
-from spacekey.resolvers.find_token import FoundToken, find_token
-from spacekey.resolvers.invitations import end_void_invitations
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.members.invitations import end_void_invitations
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
-from spacekey.resolvers.token_expiry import checked_expiry
 from spacekey.resolvers.validation import DESCRIPTION_LENGTH_MAX, clean_name, clean_text
 
 from .create import check_room
-from .grants import checked_grants
+from .grants import checked_expiry, checked_grants
+from .list import FoundToken, find_token
 from .view import TokenView, audit_facts
 
 LIVE = frozenset({Status.ACTIVE, Status.DISABLED})

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.clock import WallClock, utc_now
+from spacekey.domain.errors import Unavailable
 from spacekey.domain.ids import KEY, id_prefix
-from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
-from spacekey.domain.usage import TokenUse
+from spacekey.domain.usage import TokenUse, UsageBatch
+from spacekey.models.engine.store import Store
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import usage as usage_queries
+from spacekey.models.queries.usage import UsageDay
 from spacekey.resolvers.access.authority import authority_in
 from spacekey.resolvers.access.caller import Caller
-from spacekey.resolvers.keep_usage import REPORTED_BEHIND_MAX, add, is_new
 from spacekey.resolvers.system import System
+
+from .list import DAYS_MAX
+from .view import TokenView
 
 REPORT_ROWS_MAX = 1_000
 COUNT_MAX = 10**9
@@ -116,3 +123,164 @@ def _check_name(name: BatchName) -> None:
         raise InvalidInput("reporter", f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random.")
     if not 1 <= name.number <= NUMBER_MAX:
         raise InvalidInput("number", "Count batches upwards, from 1.")
+
+
+REPORTED_BEHIND_MAX = timedelta(days=7)
+"""How old a row of a report may be."""
+
+REPORTERS_KEPT = REPORTED_BEHIND_MAX + timedelta(days=1)
+"""How long a silent reporter is remembered: a batch that it sent before that is too old to be taken again."""
+
+
+class StoreUsage:
+    """A sink that keeps usage in the store itself, for apps in whose process the store is.
+
+    :param owned: whether closing the sink closes the store.
+    """
+
+    def __init__(self, store: Store, clock: WallClock, *, owned: bool = False) -> None:
+        self._store = store
+        self._clock = clock
+        self._owned = owned
+
+    async def send(self, batch: UsageBatch) -> None:
+        """Keep the batch, unless it was kept before. See :class:`spacekey.domain.usage.UsageSink`."""
+        try:
+            async with self._store.changing() as session:
+                await usage_queries.give_way(session)
+                now = await self._now(session)
+                if await is_new(session, batch.reporter, batch.number, now):
+                    await add(session, batch.uses, now)
+        except Conflict as error:
+            raise Unavailable(str(error)) from None
+
+    async def _now(self, session: AsyncSession) -> datetime:
+        """The store's own time of day, unless this sink was given one: all machines count by the same then."""
+        told = await usage_queries.store_time(session) if self._clock is utc_now else None
+        return self._clock() if told is None else told
+
+    async def aclose(self) -> None:
+        """Close the store, if it was opened for this sink."""
+        if self._owned:
+            await self._store.aclose()
+
+
+async def is_new(session: AsyncSession, reporter: str, number: int, now: datetime) -> bool:
+    """Whether the reporter's batch of this number has not been counted; if so, it counts as such when this commits."""
+    new = await usage_queries.take_number(session, reporter, number, now)
+    if new and number == 1:
+        await usage_queries.forget_reporters(session, now - REPORTERS_KEPT)
+    return new
+
+
+async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) -> None:
+    """Add the counts, and move last uses. Rows of tokens that do not exist are left out.
+
+    :param now: what lies ahead of it, by a clock that is or was, counts as now: a last use in the future would stay
+        there, since last uses only move forwards.
+    """
+    uses = [use if use.at <= now else replace(use, at=now) for use in uses]
+    hours = [usage_queries.HourCounts(use.token_id, use.at, use.allowed, use.denied, use.limited) for use in uses]
+    await usage_queries.add_usage(session, hours)
+    last: dict[str, tuple[datetime, str]] = {}
+    scopes: dict[tuple[str, str], datetime] = {}
+    for use in uses:
+        if use.used and (use.token_id not in last or last[use.token_id][0] <= use.at):
+            last[use.token_id] = (use.at, use.ip or last.get(use.token_id, (use.at, ""))[1])
+        for scope in use.scopes:
+            scopes[use.token_id, scope] = max(use.at, scopes.get((use.token_id, scope), use.at))
+    await token_queries.touch_last_used(session, last)
+    if scopes:
+        await usage_queries.touch_scopes(session, scopes)
+
+
+USAGE_DAYS_MAX = 366
+
+
+def checked_days(days: int) -> int:
+    """The number of days to look back.
+
+    :raises InvalidInput: unless 1 to 366.
+    """
+    if not 1 <= days <= USAGE_DAYS_MAX:
+        raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.")
+    return days
+
+
+async def usage_by_day(system: System, token_ids: Iterable[str], days: int) -> dict[str, list[UsageDay]]:
+    """Days with requests, oldest first, by token id. The caller was let to see these tokens already."""
+    since = _midnight(system.clock()) - timedelta(days=days - 1)
+    async with system.store.reading() as session:
+        return await usage_queries.usage_by_day(session, list(token_ids), since)
+
+
+async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -> dict[str, list[str]]:
+    """Effective scopes no request of these days needed, sorted, by token id."""
+    since = system.clock() - timedelta(days=days)
+    by_id = {view.token.id: view for view in views}
+    async with system.store.reading() as session:
+        used = await usage_queries.scopes_used(session, list(by_id), since)
+    return {token_id: sorted(view.scopes - used.get(token_id, frozenset())) for token_id, view in by_id.items()}
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+ROTATE_AFTER_DAYS = 90
+"""The age at which a secret should be exchanged for a new one."""
+
+
+class Finding(StrEnum):
+    """What is wrong with a token, the worst first."""
+
+    NEVER_USED = "never used"
+    UNUSED = "not used"
+    UNUSED_SCOPES = "scopes not used"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """How much of a token is in use.
+
+    :param finding: None for a token that is in use with all its scopes, or is younger than the time looked at.
+    :param unused_scopes: effective scopes that no request of that time needed, sorted.
+    """
+
+    view: TokenView
+    finding: Finding | None
+    unused_scopes: tuple[str, ...]
+    age_days: int
+
+    @property
+    def due_for_rotation(self) -> bool:
+        """Whether the secret is older than secrets should be."""
+        return self.age_days >= ROTATE_AFTER_DAYS
+
+
+def checked_span(days: int) -> timedelta:
+    """How far to look back.
+
+    :raises InvalidInput: unless 0 to 3,660 days.
+    """
+    if not 0 <= days <= DAYS_MAX:
+        raise InvalidInput("days", f"Give 0 to {DAYS_MAX} days.")
+    return timedelta(days=days)
+
+
+async def activity_of(system: System, views: Sequence[TokenView], span: timedelta) -> list[Activity]:
+    """How much of each token was in use in that time, in one statement. The caller was let to see them."""
+    now = system.clock()
+    since = now - span
+    async with system.store.reading() as session:
+        used = await usage_queries.scopes_used(session, [view.token.id for view in views], since)
+    found = []
+    for view in views:
+        token = view.token
+        old_enough = token.created_at < since
+        unused = sorted(view.scopes - used.get(token.id, frozenset())) if old_enough else ()
+        finding = Finding.UNUSED_SCOPES if unused else None
+        if (token.last_used_at or token.created_at) < since:
+            finding = Finding.NEVER_USED if token.last_used_at is None else Finding.UNUSED
+        found.append(Activity(view, finding, tuple(unused), (now - token.created_at).days))
+    return found

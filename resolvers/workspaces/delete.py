@@ -6,13 +6,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.refusal import Forbidden, NotFound
-from spacekey.models import invitation_queries
 from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller, TokenCaller
 from spacekey.resolvers.audit.log import actor_of, anchor, record
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 
 from .workspaces import ChangedWorkspace

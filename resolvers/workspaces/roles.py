@@ -10,15 +10,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.catalog import OWNER_ROLE, Role
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
-from spacekey.models import invitation_queries
 from spacekey.models.queries import tokens as token_queries
+from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
 from spacekey.resolvers.audit.log import Facts, actor_of, record
-from spacekey.resolvers.invitations import end_void_invitations
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.members.invitations import end_void_invitations
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_grants, clean_name, clean_text
 

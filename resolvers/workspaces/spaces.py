@@ -15,9 +15,9 @@ from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.workspace import Space
 from spacekey.resolvers.access.authority import SessionAuthority, authority_in
 from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.entitlements import check_room_for_space
 from spacekey.resolvers.audit.log import actor_of, record
-from spacekey.resolvers.room import check_room_for_space
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name, clean_slug
 

@@ -21,12 +21,12 @@ from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.authority import SessionAuthority, authority_in
 from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator
 from spacekey.resolvers.access.delegation import Power, check_strengthening, role_power
+from spacekey.resolvers.access.entitlements import check_room_for_member
 from spacekey.resolvers.addresses import clean_email
 from spacekey.resolvers.audit.log import Facts, actor_of, record
-from spacekey.resolvers.invitations import invite
+from spacekey.resolvers.members.invitations import invite
 from spacekey.resolvers.members.members import Invited
-from spacekey.resolvers.room import check_room_for_member
-from spacekey.resolvers.settle import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
 
@@ -441,3 +441,13 @@ def _lifetime(field: str, seconds: int | None) -> int | None:
     if seconds is not None and not 1 <= seconds <= LIFETIME_SECONDS_MAX:
         raise InvalidInput(field, "Give a number of seconds, 1 or more.")
     return seconds
+
+
+async def missing_catalogs(system: System) -> dict[str, int]:
+    """The catalogs that are not loaded here though workspaces belong to them, with how many do.
+
+    Whoever uses one of their tokens here is answered that nobody can tell.
+    """
+    async with system.store.reading() as session:
+        needed = await workspace_queries.catalogs_in_use(session)
+    return {name: workspaces for name, workspaces in needed.items() if name not in system.catalogs}

@@ -7,7 +7,9 @@ Each check here looks at a node once. What remains of that comparison, through f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -16,14 +18,23 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
     IntValueNode,
     Node,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     SelectionSetNode,
+    ValidationContext,
     parse,
+    specified_rules,
+    validate,
 )
+from graphql.validation.validate import ValidationAbortedError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from spacekey.schema.errors import refused
 
@@ -123,3 +134,78 @@ def _key(field: FieldNode) -> str:
 def _at_most(what: str, found: int, most: int) -> None:
     if found > most:
         raise too_large(what, f"{found}", most)
+
+
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+class Documents:
+    """The last documents of one schema and what is wrong with them. Refused ones are not kept.
+
+    Nothing in here depends on a caller, so that one caller's document may serve the next.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.parsed = lru_cache(maxsize=most)(parse_bounded)
+        self.errors = lru_cache(maxsize=most)(self._errors)
+
+    def _errors(self, schema: GraphQLSchema, text: str) -> tuple[GraphQLError, ...]:
+        return tuple(validate_bounded(schema, self.parsed(text), RULES))
+
+
+class DocumentSteps(SchemaExtension):
+    """Takes the place of Strawberry's own parsing and validation, for every transport."""
+
+    def __init__(self, documents: Documents) -> None:
+        super().__init__()
+        self.documents = documents
+
+    def on_parse(self) -> Iterator[None]:
+        """Set the document, which keeps Strawberry from parsing the text.
+
+        :raises GraphQLError: for a syntax error or a document that is too large; it becomes the answer.
+        """
+        context = self.execution_context
+        if context.query:
+            context.graphql_document = self.documents.parsed(context.query)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Set the errors, which keeps Strawberry from validating the document."""
+        context = self.execution_context
+        if context.query:
+            schema = context.schema._schema
+            context.pre_execution_errors = list(self.documents.errors(schema, context.query))
+        yield
+
+
+ERRORS_MAX = 20
+"""Each error looks for similar names in the whole schema."""
+
+COMPARISONS_MAX = 20_000
+"""In graphql-core's own unit: about two for each pair of fields that may have to be merged."""
+
+
+class BoundedMerging(OverlappingFieldsCanBeMergedRule):
+    """The rule that compares fields, with less to spend than the library gives it."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = COMPARISONS_MAX
+
+
+def validate_bounded(schema: GraphQLSchema, document: DocumentNode, rules: Iterable[Any]) -> list[GraphQLError]:
+    """What is wrong with a document: at most ``ERRORS_MAX`` errors and one that says there are more.
+
+    :param rules: classes of rules; graphql-core's for merging is replaced by the bounded one.
+    """
+    bounded = [BoundedMerging if rule is OverlappingFieldsCanBeMergedRule else rule for rule in rules]
+    errors = validate(schema, document, bounded, max_errors=ERRORS_MAX)
+    if errors and isinstance(errors[-1], ValidationAbortedError) and len(errors) <= ERRORS_MAX:
+        return [
+            refused(
+                "OPERATION_TOO_LARGE",
+                "The document is too intricate to be checked: fewer fragments and fewer repeated fields, please.",
+            )
+        ]
+    return errors

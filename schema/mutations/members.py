@@ -9,8 +9,8 @@ import strawberry
 
 from spacekey.domain.ids import member_id
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.resolvers.invitations import withdraw_invitation
 from spacekey.resolvers.members import members
+from spacekey.resolvers.members.invitations import withdraw_invitation
 from spacekey.resolvers.members.members import Invited, Membership
 from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.types.members import Invitation, Member, invitation_type, invited_type, member_type

@@ -11,14 +11,13 @@ import strawberry
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts import sessions
-from spacekey.resolvers.accounts.sessions import SignedIn
+from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, SignedIn, end_other_sessions, end_session
+from spacekey.resolvers.accounts.users import update_account
 from spacekey.resolvers.members.invitations import Joined, accept_invitation
-from spacekey.resolvers.own_account import update_account
-from spacekey.resolvers.own_sessions import SESSIONS_LISTED_MAX, end_other_sessions, end_session
-from spacekey.schema.answering import answering
 from spacekey.schema.context import Context, SpacekeyInfo
+from spacekey.schema.errors import answering
 from spacekey.schema.limits.costs import at_most
-from spacekey.schema.session_types import User, user_type
+from spacekey.schema.types.members import User, user_type
 from spacekey.schema.types.results import (
     AnyRefusal,
     Conflict,

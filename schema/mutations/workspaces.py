@@ -8,21 +8,19 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from spacekey.middleware.graphql import requires_scopes
+from spacekey.models.tables.workspace import Space as SpaceRow
 from spacekey.models.tables.workspace import Workspace as WorkspaceRow
-from spacekey.resolvers.workspaces import workspaces
+from spacekey.resolvers.workspaces import spaces, workspaces
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.roles import set_role
-from spacekey.resolvers.workspaces.workspaces import ChangedWorkspace
-from spacekey.schema.answering import answering
+from spacekey.resolvers.workspaces.spaces import ChangedSpace
+from spacekey.resolvers.workspaces.workspaces import ChangedWorkspace, WorkspaceChanges
 from spacekey.schema.context import Context, SpacekeyInfo
+from spacekey.schema.errors import answering
+from spacekey.schema.types.objects import Space, Workspace, shown_workspace, space_type
 from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
-from spacekey.schema.workspace_inputs import (
-    CreateWorkspaceInput,
-    DeleteWorkspaceInput,
-    SetRoleInput,
-    UpdateWorkspaceInput,
-)
-from spacekey.schema.workspace_types import Workspace, shown_workspace
+
+from .inputs import kept, kept_tuple, kept_whole
 
 
 @strawberry.type(description="The workspace as it is now.")
@@ -138,3 +136,167 @@ async def _workspace_success(context: Context, changed: ChangedWorkspace) -> Wor
         return NotFound(message="There is no such workspace, or you have no access to it.")
     # Whoever may edit it is shown what was edited, with or without ``workspace:read``: it is done already.
     return WorkspaceSuccess(workspace=shown_workspace(authority), effective_at=changed.effective_at)
+
+
+@strawberry.input(description="A new workspace; you become its owner.")
+class CreateWorkspaceInput:
+    """Name, slug and which product's words."""
+
+    name: str
+    slug: str
+    catalog: str
+
+
+@strawberry.input(description="What to change: what is left out stays, null clears. Lifetimes are seconds.")
+class UpdateWorkspaceInput:
+    """Changes of a workspace."""
+
+    id: strawberry.ID
+    name: str | None = strawberry.UNSET
+    slug: str | None = strawberry.UNSET
+    plan: str | None = strawberry.UNSET
+    lifetime_seconds_max: int | None = strawberry.UNSET
+    lifetime_seconds_default: int | None = strawberry.UNSET
+    expiry_required: bool | None = strawberry.UNSET
+    scopes_allowed: list[str] | None = strawberry.UNSET
+    wait: bool = True
+
+    def changes(self) -> WorkspaceChanges:
+        """The same in the resolvers' words.
+
+        :raises InvalidInput: null for what cannot be cleared.
+        """
+        return WorkspaceChanges(
+            name=kept_whole("name", self.name),
+            slug=kept_whole("slug", self.slug),
+            plan=kept_whole("plan", self.plan),
+            lifetime_seconds_max=kept(self.lifetime_seconds_max),
+            lifetime_seconds_default=kept(self.lifetime_seconds_default),
+            expiry_required=kept_whole("expiry_required", self.expiry_required),
+            scopes_allowed=kept_tuple(self.scopes_allowed),
+        )
+
+
+@strawberry.input(description="Define what a role grants here, add one, or remove one by null grants.")
+class SetRoleInput:
+    """A role of a workspace."""
+
+    workspace_id: strawberry.ID
+    name: str
+    grants: list[str] | None
+    title: str | None = None
+    description: str | None = None
+    wait: bool = True
+
+
+@strawberry.input(description="Which workspace. All of its tokens are refused, all memberships end, for good.")
+class DeleteWorkspaceInput:
+    """A workspace to delete."""
+
+    id: strawberry.ID
+    wait: bool = True
+
+
+@strawberry.input(description="A new space.")
+class CreateSpaceInput:
+    """Where, and what it is called."""
+
+    workspace_id: strawberry.ID
+    name: str
+    slug: str
+
+
+@strawberry.input(description="What to change: what is left out stays.")
+class UpdateSpaceInput:
+    """Changes of a space."""
+
+    id: strawberry.ID
+    name: str | None = strawberry.UNSET
+    slug: str | None = strawberry.UNSET
+
+
+@strawberry.input(description="Which space. Its tokens are refused from then on.")
+class DeleteSpaceInput:
+    """A space to delete."""
+
+    id: strawberry.ID
+    wait: bool = True
+
+
+@strawberry.type(description="The space as it is now.")
+class SpaceSuccess:
+    """A space after a change."""
+
+    space: Space
+    effective_at: datetime
+
+
+@strawberry.type(description="The space is deleted; its tokens are refused.")
+class DeleteSpaceSuccess:
+    """The space that was deleted."""
+
+    deleted_space_id: strawberry.ID = strawberry.field(description="The space's `id`, to drop from a client's cache.")
+    effective_at: datetime
+
+
+SpaceResult: TypeAlias = Annotated[SpaceSuccess | InvalidInput | NotFound | Conflict, strawberry.union("SpaceResult")]
+DeleteSpaceResult: TypeAlias = Annotated[
+    DeleteSpaceSuccess | NotFound | Conflict, strawberry.union("DeleteSpaceResult")
+]
+
+
+@strawberry.type
+class SpaceMutations:
+    """What can be done to spaces."""
+
+    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
+    async def create_space(self, info: SpacekeyInfo, input: CreateSpaceInput) -> object:  # noqa: A002
+        """Create a space."""
+        context = info.context
+        return _space_success(
+            await answered(
+                context,
+                lambda: spaces.create_space(
+                    context.system, context.known_caller, input.workspace_id, name=input.name, slug=input.slug
+                ),
+            ),
+            context,
+        )
+
+    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
+    async def update_space(self, info: SpacekeyInfo, input: UpdateSpaceInput) -> object:  # noqa: A002
+        """Rename a space."""
+        context = info.context
+        return _space_success(
+            await answered(
+                context,
+                lambda: spaces.update_space(
+                    context.system,
+                    context.known_caller,
+                    input.id,
+                    name=kept_whole("name", input.name),
+                    slug=kept_whole("slug", input.slug),
+                ),
+            ),
+            context,
+        )
+
+    @strawberry.mutation(graphql_type=DeleteSpaceResult, directives=[requires_scopes("spaces:write")])
+    async def delete_space(self, info: SpacekeyInfo, input: DeleteSpaceInput) -> object:  # noqa: A002
+        """Delete a space; its tokens are refused from then on."""
+        context = info.context
+        answer = await answered(
+            context, lambda: spaces.delete_space(context.system, context.known_caller, input.id, wait=input.wait)
+        )
+        if not isinstance(answer, ChangedSpace):
+            return answer
+        deleted = strawberry.ID(answer.space.id)
+        return DeleteSpaceSuccess(deleted_space_id=deleted, effective_at=answer.effective_at)
+
+
+def _space_success(answer: SpaceRow | ChangedSpace | AnyRefusal, context: Context) -> SpaceSuccess | AnyRefusal:
+    if isinstance(answer, SpaceRow):
+        return SpaceSuccess(space=space_type(answer), effective_at=context.system.clock())
+    if isinstance(answer, ChangedSpace):
+        return SpaceSuccess(space=space_type(answer.space), effective_at=answer.effective_at)
+    return answer

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
-from spacekey.domain.page import TokenOrder
+from spacekey.domain.catalog import Policy as DomainPolicy
+from spacekey.domain.catalog_table import ENTRIES_MAX
+from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.token_state import Status
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.resolvers.token_usage import USAGE_DAYS_MAX, checked_days
+from spacekey.models.tables.records import AnySpace
+from spacekey.resolvers.access.authority import Authority
+from spacekey.resolvers.access.entitlements import limit_of, plan_of, policy_of
 from spacekey.resolvers.tokens.list import TokenSearch
+from spacekey.resolvers.tokens.usage import USAGE_DAYS_MAX, checked_days
 from spacekey.resolvers.tokens.view import TokenView
 from spacekey.resolvers.validation import GRANTS_MAX
-from spacekey.schema.actor_types import Actor, actor_type
-from spacekey.schema.answering import answering
 from spacekey.schema.context import SpacekeyInfo
-from spacekey.schema.limits.costs import ListSize, at_most
-from spacekey.schema.node import Node
+from spacekey.schema.errors import answering
+from spacekey.schema.limits.costs import ListSize, at_most, paged
+from spacekey.schema.loaders import AskedEvents, AskedSpaces, AskedTokens
 
-from .catalog import SCOPES_MAX
-
-if TYPE_CHECKING:
-    from spacekey.schema.space_types import Space
-    from spacekey.schema.workspace_types import Workspace
-
+from .audit import Actor, AuditEvent, AuditFilterArgument, actor_type, audit_filter, event_type
+from .catalog import SCOPES_MAX, Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
+from .members import Invitation, Member, invitation_type, member_type
+from .relay import After, Before, Connection, First, Last, Node, connection_of
 
 
 @strawberry.enum(description="What a token belongs to.")
@@ -138,7 +140,6 @@ class Token(Node):
     @strawberry.field(directives=[requires_scopes("workspace:read")])
     async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
         """The workspace it belongs to."""
-        from spacekey.schema.workspace_types import workspace_type
 
         with answering():
             authority = await info.context.loaders.authority.load(self.view.token.workspace_id)
@@ -147,7 +148,6 @@ class Token(Node):
     @strawberry.field(description="The space it belongs to; null for workspace tokens.")
     async def space(self, info: SpacekeyInfo) -> Space | None:
         """The space."""
-        from spacekey.schema.space_types import space_type
 
         space_id = self.view.token.space_id
         if space_id is None:
@@ -255,3 +255,260 @@ class TokenOrderBy:
 
     field: TokenOrderField = TokenOrderField.CREATED_AT
     direction: Direction = Direction.DESC
+
+
+@strawberry.type(description="A workspace's own limits on its tokens; lifetimes are seconds, null is no limit.")
+class Policy:
+    """The policy."""
+
+    lifetime_seconds_max: int | None
+    lifetime_seconds_default: int | None
+    expiry_required: bool
+    scopes_allowed: list[str] | None = strawberry.field(
+        description="Null allows every scope the plan allows.", directives=[at_most(SCOPES_MAX)]
+    )
+
+
+def policy_type(policy: DomainPolicy) -> Policy:
+    """The GraphQL face of a policy."""
+    return Policy(
+        lifetime_seconds_max=policy.lifetime_seconds_max,
+        lifetime_seconds_default=policy.lifetime_seconds_default,
+        expiry_required=policy.expiry_required,
+        scopes_allowed=None if policy.scopes_allowed is None else sorted(policy.scopes_allowed),
+    )
+
+
+FilterArgument = Annotated[TokenFilter | None, strawberry.argument(description="Which tokens.")]
+OrderArgument = Annotated[TokenOrderBy | None, strawberry.argument(description="In which order; newest first.")]
+
+
+async def listed_tokens(
+    info: SpacekeyInfo,
+    workspace_id: str,
+    space_id: str | None,
+    where: TokenFilter | None,
+    order_by: TokenOrderBy | None,
+    paging: tuple[int | None, str | None, int | None, str | None],
+) -> Connection[Token]:
+    """A page of them.
+
+    :param paging: first, after, last and before, as they were given.
+    :raises GraphQLError: for a refusal, with its code.
+    """
+    context = info.context
+    order = order_by or TokenOrderBy()
+    with answering():
+        asked = AskedTokens(
+            search=where.search() if where is not None else TokenSearch(),
+            order=TokenOrder(order.field.value),
+            descending=order.direction is Direction.DESC,
+            request=page_request(*paging),
+        )
+        page = await context.loaders.tokens(asked).load((workspace_id, space_id))
+    return connection_of(page, token_type)
+
+
+@strawberry.type(description="A project inside a workspace.")
+class Space(Node):
+    """A space."""
+
+    row: strawberry.Private[AnySpace]
+
+    name: str
+    slug: str
+    created_at: datetime
+    deleted_at: datetime | None = strawberry.field(
+        description="Null unless the space was deleted; its tokens are refused since then."
+    )
+
+    @strawberry.field(directives=[requires_scopes("workspace:read")])
+    async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
+        """The workspace it lies in."""
+
+        with answering():
+            authority = await info.context.loaders.authority.load(self.row.workspace_id)
+            return None if authority is None else workspace_type(authority)
+
+    @strawberry.field(directives=[requires_scopes("tokens:read"), paged()])
+    async def tokens(
+        self,
+        info: SpacekeyInfo,
+        filter: FilterArgument = None,  # noqa: A002 - the API's name
+        order_by: OrderArgument = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Token]:
+        """The space's tokens."""
+        return await listed_tokens(
+            info, self.row.workspace_id, self.row.id, filter, order_by, (first, after, last, before)
+        )
+
+
+def space_type(row: AnySpace) -> Space:
+    """The GraphQL face of a space."""
+    return Space(
+        id=strawberry.ID(row.id),
+        row=row,
+        name=row.name,
+        slug=row.slug,
+        created_at=row.created_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+SpaceText = Annotated[str | None, strawberry.argument(description="Part of the name or the slug.")]
+
+
+@strawberry.type(description="A tenant: members, spaces, tokens, a plan and a catalog.")
+class Workspace(Node):
+    """A workspace, as the caller may see it."""
+
+    authority: strawberry.Private[Authority]
+
+    name: str
+    slug: str
+    created_at: datetime
+    suspended_at: datetime | None = strawberry.field(
+        description="Since when all of its tokens are refused; null: it is in good standing."
+    )
+
+    @strawberry.field(description="Null when the catalog no longer has the plan: nothing can be granted then.")
+    def plan(self) -> Plan | None:
+        """The plan."""
+        plan = plan_of(self.authority.catalog, self.authority.workspace)
+        return None if plan is None else plan_type(plan)
+
+    @strawberry.field(description="The workspace's own numbers, else the plan's; null: no limit.")
+    def rate_limit(self) -> RateLimit | None:
+        """Requests a token may make."""
+        row = self.authority.workspace
+        limit = limit_of(plan_of(self.authority.catalog, row), row.per_minute, row.burst)
+        return None if limit is None else RateLimit(per_minute=limit.per_minute, burst=limit.burst)
+
+    @strawberry.field
+    def catalog(self) -> Catalog:
+        """The product's words."""
+        return catalog_type(self.authority.catalog)
+
+    @strawberry.field(
+        description="The roles that exist here, as this workspace configured them.", directives=[at_most(ENTRIES_MAX)]
+    )
+    def roles(self) -> list[Role]:
+        """Roles."""
+        return role_types(self.authority.catalog, self.authority.roles)
+
+    @strawberry.field
+    def policy(self) -> Policy:
+        """The workspace's own limits on its tokens."""
+        return policy_type(policy_of(self.authority.workspace))
+
+    @strawberry.field(description="What you may do here.", directives=[at_most(SCOPES_MAX)])
+    def my_scopes(self) -> list[str]:
+        """The caller's effective scopes in this workspace, sorted."""
+        return sorted(self.authority.scopes)
+
+    @strawberry.field(description="The role you hold here; null for tokens.")
+    def my_role(self) -> str | None:
+        """The caller's role."""
+        grants = self.authority.grants
+        return grants[0] if len(grants) == 1 and grants[0] in self.authority.roles else None
+
+    @strawberry.field(directives=[requires_scopes("spaces:read"), paged()])
+    async def spaces(
+        self,
+        info: SpacekeyInfo,
+        text: SpaceText = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Space]:
+        """Spaces by name."""
+        context = info.context
+        with answering():
+            asked = AskedSpaces(page_request(first, after, last, before), text)
+            page = await context.loaders.spaces(asked).load(self.authority.workspace.id)
+        return connection_of(page, space_type)
+
+    @strawberry.field(directives=[requires_scopes("tokens:read"), paged()])
+    async def tokens(
+        self,
+        info: SpacekeyInfo,
+        filter: FilterArgument = None,  # noqa: A002 - the API's name
+        order_by: OrderArgument = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Token]:
+        """The workspace's tokens, its spaces' included."""
+        return await listed_tokens(
+            info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before)
+        )
+
+    @strawberry.field(directives=[requires_scopes("members:read"), paged()])
+    async def members(
+        self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Member]:
+        """People with a role here."""
+        context = info.context
+        with answering():
+            request = page_request(first, after, last, before)
+            page = await context.loaders.members(request).load(self.authority.workspace.id)
+        return connection_of(page, lambda pair: member_type(*pair))
+
+    @strawberry.field(
+        description="Invitations that were not accepted yet, newest first.",
+        directives=[requires_scopes("members:read"), paged()],
+    )
+    async def invitations(
+        self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Invitation]:
+        """People who may become members."""
+        context = info.context
+        with answering():
+            request = page_request(first, after, last, before)
+            page = await context.loaders.invitations(request).load(self.authority.workspace.id)
+        return connection_of(page, invitation_type)
+
+    @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read"), paged()])
+    async def audit_log(
+        self,
+        info: SpacekeyInfo,
+        filter: AuditFilterArgument = None,  # noqa: A002 - the API's name
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[AuditEvent]:
+        """What happened here."""
+        context = info.context
+        with answering():
+            asked = AskedEvents(page_request(first, after, last, before), audit_filter(filter))
+            page = await context.loaders.events(asked).load(self.authority.workspace.id)
+        return connection_of(page, event_type)
+
+
+def workspace_type(authority: Authority) -> Workspace:
+    """The GraphQL face of a workspace.
+
+    :raises Forbidden: the caller may not read it.
+    """
+    authority.require("workspace:read")
+    return shown_workspace(authority)
+
+
+def shown_workspace(authority: Authority) -> Workspace:
+    """The GraphQL face of a workspace for a caller who is known to be allowed to see it."""
+    workspace = authority.workspace
+    return Workspace(
+        id=strawberry.ID(workspace.id),
+        authority=authority,
+        name=workspace.name,
+        slug=workspace.slug,
+        created_at=workspace.created_at,
+        suspended_at=workspace.suspended_at,
+    )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.relay import PageInfo
+from strawberry.types.scalar import ScalarDefinition
 
+from spacekey.domain.clock import EXAMPLE_MOMENT, written_exactly
 from spacekey.domain.page import Page
+from spacekey.domain.refusal import InvalidInput
+from spacekey.resolvers.validation import parse_moment
 
 NodeT = TypeVar("NodeT")
 Row = TypeVar("Row")
@@ -52,3 +58,28 @@ First = Annotated[int | None, strawberry.argument(description="At most this many
 After = Annotated[str | None, strawberry.argument(description="Only rows after this cursor.")]
 Last = Annotated[int | None, strawberry.argument(description="At most this many rows from the end.")]
 Before = Annotated[str | None, strawberry.argument(description="Only rows before this cursor.")]
+
+
+@strawberry.interface(description="Anything with an id of its own.")
+class Node:
+    """An object that ``node(id)`` finds."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque and unique among all kinds.")
+
+
+def _parse(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise GraphQLError(f"A time is a string like '{EXAMPLE_MOMENT}'.")
+    try:
+        return parse_moment("DateTime", value)
+    except InvalidInput as error:
+        raise GraphQLError(error.reason) from None
+
+
+DATE_TIME: ScalarDefinition = strawberry.scalar(
+    name="DateTime",
+    description=f"A moment with its zone, RFC 3339, such as `{EXAMPLE_MOMENT}`; answers are in UTC.",
+    specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+    serialize=written_exactly,
+    parse_value=_parse,
+)

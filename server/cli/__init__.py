@@ -11,7 +11,7 @@ def main() -> None:
         from .app import build_app
     except ModuleNotFoundError as missing:
         sys.exit(f"The command line needs '{missing.name}', which is not installed: pip install 'spacekey[server]'")
-    from .encoding import decoded_arguments, prepare_streams
+    from ._run import decoded_arguments, prepare_streams
 
     prepare_streams()
     build_app()(decoded_arguments(sys.argv[1:]), prog_name="spacekey")

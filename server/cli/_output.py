@@ -10,10 +10,20 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .encoding import writes_utf8
+from ._run import writes_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
+import shlex
+
+from spacekey.domain.actor import actor_from
+from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
+from spacekey.resolvers.addresses import shown_email
+from spacekey.resolvers.audit.log import actor_facts
+from spacekey.resolvers.tokens.view import TokenView
+from spacekey.server.timestamps import written
+
+from ._run import program_now
 
 Facts = dict[str, Any]
 """JSON values by name."""
@@ -182,3 +192,199 @@ _COLOURS = {
     "broken": "red",
     "skipped": "dim",
 }
+
+
+def token_facts(view: TokenView) -> Facts:
+    """A token. There is no secret in it."""
+    token = view.token
+    return {
+        "id": token.id,
+        "token_id": view.public_id,
+        "name": token.name,
+        "description": token.description,
+        "kind": token.kind,
+        "environment": token.environment,
+        "workspace_id": token.workspace_id,
+        "space_id": token.space_id,
+        "prefix": view.shown_prefix,
+        "role": view.role,
+        "grants": list(token.grants),
+        "scopes": sorted(view.scopes),
+        "status": view.status.value,
+        "created_at": written(token.created_at),
+        "created_by": actor_facts(token.created_by),
+        "expires_at": written(token.expires_at),
+        "disabled_at": written(token.disabled_at),
+        "revoked_at": written(token.revoked_at),
+        "revoked_reason": token.revoked_reason,
+        "last_used_at": written(token.last_used_at),
+        "last_used_ip": token.last_used_ip,
+        "rotated_from": token.rotated_from_id,
+        "rotated_to": token.rotated_to_id,
+        "retires_at": written(view.retires_at),
+    }
+
+
+def workspace_facts(workspace: AnyWorkspace) -> Facts:
+    """A workspace."""
+    return {
+        "id": workspace.id,
+        "slug": workspace.slug,
+        "name": workspace.name,
+        "catalog": workspace.catalog,
+        "plan": workspace.plan,
+        "per_minute": workspace.per_minute,
+        "burst": workspace.burst,
+        "expiry_required": workspace.expiry_required,
+        "lifetime_seconds_max": workspace.lifetime_seconds_max,
+        "lifetime_seconds_default": workspace.lifetime_seconds_default,
+        "scopes_allowed": workspace.scopes_allowed,
+        "status": _status(workspace),
+        "suspended_at": written(workspace.suspended_at),
+        "deleted_at": written(workspace.deleted_at),
+        "created_at": written(workspace.created_at),
+    }
+
+
+def _status(workspace: AnyWorkspace) -> str:
+    if workspace.deleted_at is not None:
+        return "deleted"
+    return "active" if workspace.suspended_at is None else "suspended"
+
+
+def space_facts(space: AnySpace) -> Facts:
+    """A space."""
+    return {
+        "id": space.id,
+        "slug": space.slug,
+        "name": space.name,
+        "workspace_id": space.workspace_id,
+        "created_at": written(space.created_at),
+    }
+
+
+def member_facts(member: AnyMember, user: AnyUser) -> Facts:
+    """A member, with their account."""
+    return {
+        "user_id": user.id,
+        "email": None if user.email is None else shown_email(user.email),
+        "email_proven": user.email_proven_at is not None,
+        "name": user.name,
+        "role": member.role,
+        "workspace_id": member.workspace_id,
+        "can_sign_in": user.has_password,
+        "created_at": written(member.created_at),
+    }
+
+
+def invitation_facts(invitation: AnyInvitation) -> Facts:
+    """An invitation, with what its maker says of the invited person. Its code is kept nowhere."""
+    return {
+        "id": invitation.id,
+        "email": shown_email(invitation.email),
+        "email_proven": False,
+        "name": invitation.name,
+        "role": invitation.role,
+        "invited_by": actor_facts(actor_from(invitation.inviter_kind, invitation.inviter_id, invitation.inviter_name)),
+        "workspace_id": invitation.workspace_id,
+        "created_at": written(invitation.created_at),
+        "expires_at": written(invitation.expires_at),
+    }
+
+
+def invited_facts(invitation: AnyInvitation) -> Facts:
+    """An invitation that was just made, where a member's facts would be: there is no account yet."""
+    return {"user_id": None, **invitation_facts(invitation)}
+
+
+def user_facts(user: AnyUser) -> Facts:
+    """An account. Without a sign-in name it signs in by its id."""
+    return {
+        "id": user.id,
+        "sign_in_name": None if user.sign_in_name is None else shown_email(user.sign_in_name),
+        "email": None if user.email is None else shown_email(user.email),
+        "email_proven": user.email_proven_at is not None,
+        "name": user.name,
+        "created_at": written(user.created_at),
+    }
+
+
+def made_text(facts: Facts) -> str:
+    """What there is, with the secrets that were made just now."""
+    owner, token = facts["owner"], facts["token"]
+    lines = ["" if facts["changed"] else "The demo is there already; nothing was changed.", "Workspaces"]
+    for one in facts["workspaces"]:
+        spaces = ", ".join(space["slug"] for space in one["spaces"])
+        lines.append(
+            f"  {one['slug']:<16} {one['catalog']} on the plan {one['plan']}{f', spaces {spaces}' if spaces else ''}"
+        )
+    lines += [
+        "",
+        "Sign in",
+        f"  e-mail    {owner['email']}   (account {owner['id']})",
+        f"  password  {_password(facts)}",
+        "",
+    ]
+    lines.append(f"Token '{token['name']}' of {token['workspace']}")
+    if token["secret"] is not None:
+        lines += ["  shown this once and never again:", f"  export TOKEN={token['secret']}"]
+    else:
+        lines.append("  was shown when it was made. For another one:")
+        lines.append(f"  {_another(facts)}")
+    return "\n".join(lines).lstrip("\n")
+
+
+def requests_text(facts: Facts, address: str) -> str:
+    """Requests to paste against a server at ``address``; the token is taken from the shell's variable."""
+    token = facts["token"]
+    if token["space_id"] is None:
+        mutation, place, where = "createWorkspaceToken", "workspaceId", token["workspace_id"]
+        rest_place = ""
+    else:
+        mutation, place, where = "createSpaceToken", "spaceId", token["space_id"]
+        rest_place = f', "space_id": "{where}"'
+    document = (
+        f'mutation {{ {mutation}(input: {{{place}: \\"{where}\\", name: \\"By GraphQL\\", '
+        f'grants: [\\"{token["scope"]}\\"]}}) '
+        "{ __typename ... on CreateTokenSuccess { secret token { id name status } } } }"
+    )
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    json_type = "-H 'Content-Type: application/json'"
+    rest = f"{address}/api/v1/api-keys"
+    return f"""
+Spacekey listens on {address}
+The dashboard is {address}/ : sign in there as the owner.
+
+To paste, after the export above:
+
+  # who am I
+  curl -s {bearer} {address}/api/v1/self
+
+  # create a token by GraphQL
+  curl -s {bearer} {json_type} {address}/graphql \\
+    -d '{{"query": "{document}"}}'
+
+  # create one by REST
+  curl -s {bearer} {json_type} {rest} \\
+    -d '{{"name": "By REST", "permissions": ["{token["scope"]}"]{rest_place}}}'
+
+  # list them; revoke one by the id the list shows
+  curl -s {bearer} {rest}
+  curl -s {bearer} -X DELETE {rest}/KEY_ID
+
+Ctrl-C stops the server."""
+
+
+def _password(facts: Facts) -> str:
+    owner = facts["owner"]
+    if owner["password"] is not None:
+        return f"{owner['password']}   (shown this once)"
+    return "the one in SPACEKEY_OWNER_PASSWORD" if owner["new"] else "as set when the owner was made"
+
+
+def _another(facts: Facts) -> str:
+    token = facts["token"]
+    space = [] if token["space_id"] is None else ["--space", token["space_id"]]
+    scopes = [word for one in token["grants"] for word in ("-s", one)]
+    words = shlex.join(["token", "create", token["workspace"], "Trying", *space, *scopes])
+    return f"export TOKEN=$({program_now()} {words})"

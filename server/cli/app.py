@@ -6,27 +6,8 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from . import (
-    audit,
-    check,
-    inactive,
-    introspector,
-    invitation,
-    member,
-    scopes,
-    serving,
-    space,
-    staleness,
-    token,
-    token_edit,
-    token_end,
-    user,
-    workspace,
-    workspace_policy,
-)
-from .codes import MEANING
-from .naming import Leaf
-from .root import Root
+from . import audit, check, introspector, member, scopes, serving, space, staleness, token, user, workspace
+from ._run import MEANING, Leaf, Root
 
 _HELP = "API tokens done right: issue, manage and check them. Settings are read from SPACEKEY_… variables."
 
@@ -56,7 +37,7 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "show": workspace.show,
                 "plan": workspace.plan,
                 "limit": workspace.limit,
-                "policy": workspace_policy.policy,
+                "policy": workspace.policy,
                 "suspend": workspace.suspend,
                 "resume": workspace.resume,
                 "delete": workspace.delete,
@@ -73,8 +54,8 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
                 "add": member.add,
                 "role": member.role,
                 "remove": member.remove,
-                "invitations": invitation.invitations,
-                "withdraw": invitation.withdraw,
+                "invitations": member.invitations,
+                "withdraw": member.withdraw,
             },
         ),
         "user": (
@@ -91,15 +72,15 @@ def _groups() -> dict[str, tuple[str, _Commands]]:
             "Tokens: issue, find, rotate, end.",
             {
                 "list": token.list_,
-                "inactive": inactive.inactive,
+                "inactive": token.inactive,
                 "show": token.show,
                 "create": token.create,
-                "edit": token_edit.edit,
-                "rotate": token_end.rotate,
-                "disable": token_end.disable,
-                "enable": token_end.enable,
-                "revoke": token_end.revoke,
-                "delete": token_end.delete,
+                "edit": token.edit,
+                "rotate": token.rotate,
+                "disable": token.disable,
+                "enable": token.enable,
+                "revoke": token.revoke,
+                "delete": token.delete,
             },
         ),
         "staleness": (

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from ._output import Facts, Listing, json_text, say, show_one
-from ._run import run
-from .codes import USAGE, Failure
-from .options import AsJson, Limit
+from ._run import USAGE, AsJson, Failure, Limit, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.audit.chains import Head
@@ -44,7 +42,7 @@ def list_(
         from spacekey.models.queries.audit import audit_page
         from spacekey.models.tables.records import AuditRecord
         from spacekey.resolvers.audit.log import event_facts
-        from spacekey.resolvers.list_others import check_audit_conditions
+        from spacekey.resolvers.workspaces.lists import check_audit_conditions
 
         from ._lookup import every
 

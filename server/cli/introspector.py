@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ._output import say, show_one
-from .options import AsJson
+from ._run import AsJson
 
 
 def introspector(

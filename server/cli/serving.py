@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from ._output import Facts, say, show_one
-from ._run import operator, run, settings_now
-from .options import AsJson
+from ._run import AsJson, operator, run, settings_now
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -65,15 +64,15 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Make an owner and a workspace for each catalog; what is there already stays as it is."""
-    from .demo_text import made_text, requests_text
+    from ._output import made_text, requests_text
 
     settings = _settings(host, port)
     if "SPACEKEY_WORKSPACE_CREATION" not in os.environ:
         settings = replace(settings, workspace_creation="members")  # a demo is there to be tried
 
     async def work(system: System) -> Facts:
+        from spacekey.server.build import prepare_store
         from spacekey.server.demo import make_demo
-        from spacekey.server.migration import prepare_store
 
         await prepare_store(system.store)
         email, password = settings.owner_email, settings.owner_password

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._output import Facts, Listing, show_one
-from ._run import operator, run
-from .confirm import confirmed
-from .options import AsJson, Limit, NoWait, SpaceName, WorkspaceName, Yes
+from ._run import AsJson, Limit, NoWait, SpaceName, WorkspaceName, Yes, confirmed, operator, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -19,10 +17,10 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
     """List a workspace's spaces."""
 
     async def work(system: System) -> None:
-        from spacekey.resolvers.list_others import space_list
+        from spacekey.resolvers.workspaces.lists import space_list
 
         from ._lookup import every, workspace_called
-        from .facts import space_facts
+        from ._output import space_facts
 
         found = await workspace_called(system, workspace)
         with Listing(as_json, "slug", "name", "created_at", "id", limit=limit) as listing:
@@ -45,7 +43,7 @@ def create(
         from spacekey.resolvers.workspaces.spaces import create_space
 
         from ._lookup import workspace_to_change
-        from .facts import space_facts
+        from ._output import space_facts
 
         home = await workspace_to_change(system, workspace)
         return space_facts(await create_space(system, operator(), home.id, name=name or slug, slug=slug))
@@ -61,7 +59,7 @@ def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json:
         from spacekey.server.timestamps import written
 
         from ._lookup import space_to_change
-        from .facts import space_facts
+        from ._output import space_facts
 
         found = await space_to_change(system, space)
         confirmed(f"All tokens of the space {found.id} '{found.name}' stop working for good. Delete it?", yes=yes)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._output import Facts, show_one
-from ._run import operator, run
-from .options import AsJson
+from ._run import AsJson, operator, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System

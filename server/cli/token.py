@@ -8,14 +8,32 @@ import typer
 
 from spacekey.domain.token_state import Status
 
+from ._lookup import HELP as EXPIRES_HELP
+from ._lookup import read_expiry
 from ._output import Facts, Listing, show_once, show_one
-from ._run import operator, run
-from .expiry import HELP as EXPIRES_HELP
-from .expiry import read_expiry
-from .options import AsJson, Limit, TokenId, WorkspaceName
+from ._run import AsJson, Limit, TokenId, WorkspaceName, operator, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
+from collections.abc import Awaitable, Callable
+
+from spacekey.domain.unset import UNSET
+
+from ._run import USAGE, Failure, NoWait, Yes, confirmed
+
+if TYPE_CHECKING:
+    from spacekey.resolvers.system import System
+    from spacekey.resolvers.tokens.update import Changed
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from ._output import say
+
+if TYPE_CHECKING:
+    from spacekey.models.tables.records import AnyWorkspace
+    from spacekey.resolvers.system import System
+    from spacekey.resolvers.tokens.usage import Activity
+
 
 ONCE = "The secret, shown this once and never again:"
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
@@ -43,7 +61,7 @@ def list_(
         from spacekey.resolvers.tokens.list import TokenSearch, token_list
 
         from ._lookup import every, space_called, workspace_called
-        from .facts import token_facts
+        from ._output import token_facts
 
         home = await workspace_called(system, workspace)
         space_id = None if space is None else (await space_called(system, space, home)).id
@@ -94,7 +112,7 @@ def create(
         from spacekey.resolvers.tokens.create import NewToken, create_token
 
         from ._lookup import space_called, workspace_to_change
-        from .facts import token_facts
+        from ._output import token_facts
 
         home = await workspace_to_change(system, workspace)
         new = NewToken(
@@ -121,8 +139,205 @@ def show(token: TokenId, as_json: AsJson = False) -> None:
         from spacekey.resolvers.tokens.list import token_view
 
         from ._lookup import token_id
-        from .facts import token_facts
+        from ._output import token_facts
 
         return token_facts(await token_view(system, operator(), token_id(token)))
 
     show_one(run(work), as_json)
+
+
+def edit(
+    token: TokenId,
+    name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="Another note; '' clears it.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", "-s", help="A scope, shorthand or role, instead of all it has; may be repeated."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="When it ends instead: 90d, 12h, a time, or never; see 'create'.")
+    ] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Edit a token's name, description, scopes or expiry; its secret stays the same."""
+    if name is None and description is None and not scope and expires is None:
+        raise Failure("Say what to change: --name, --description, --scope or --expires.", USAGE)
+
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.tokens.update import TokenChanges, update_token
+        from spacekey.server.timestamps import written
+
+        from ._lookup import token_id
+        from ._output import token_facts
+
+        changes = TokenChanges(
+            name=UNSET if name is None else name,
+            description=UNSET if description is None else description,
+            grants=tuple(scope) if scope else UNSET,
+            expires_at=read_expiry(expires, system.clock()),
+        )
+        changed = await update_token(system, operator(), token_id(token), changes, wait=not no_wait)
+        return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
+
+    show_one(run(work, takes_away=True), as_json)
+
+
+def disable(token: TokenId, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Refuse a token until it is enabled again."""
+    from spacekey.resolvers.tokens.revoke import disable_token
+
+    _change(token, lambda system, id_: disable_token(system, operator(), id_, wait=not no_wait), as_json)
+
+
+def enable(token: TokenId, as_json: AsJson = False) -> None:
+    """Accept a disabled token again."""
+    from spacekey.resolvers.tokens.revoke import enable_token
+
+    _change(token, lambda system, id_: enable_token(system, operator(), id_), as_json)
+
+
+def revoke(
+    token: TokenId,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the list and the audit log.")] = None,
+    yes: Yes = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """End a token for good; it stays in lists as revoked."""
+    from spacekey.resolvers.tokens.revoke import revoke_token
+
+    confirmed("Applications that use this token lose access at once, for good. Revoke it?", yes=yes)
+    _change(token, lambda system, id_: revoke_token(system, operator(), id_, reason=reason, wait=not no_wait), as_json)
+
+
+def delete(token: TokenId, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """End a token and take it out of lists; the audit log keeps it."""
+    from spacekey.resolvers.tokens.revoke import delete_token
+
+    confirmed("Applications that use this token lose access at once, for good. Delete it?", yes=yes)
+    _change(token, lambda system, id_: delete_token(system, operator(), id_, wait=not no_wait), as_json)
+
+
+def rotate(
+    token: TokenId,
+    grace: Annotated[
+        int | None, typer.Option("--grace", metavar="SECONDS", help="How long the old one stays good: 0 to 604800.")
+    ] = None,
+    retire_on_first_use: Annotated[
+        bool, typer.Option("--retire-on-first-use", help="The new token's first use ends the old one earlier.")
+    ] = False,
+    expires: Annotated[str | None, typer.Option("--expires", help="The new token's; see 'token create'.")] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a successor with the same grants and print its secret, once; the old token ends after a day."""
+
+    async def work(system: System) -> tuple[Facts, str]:
+        from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, rotate_token
+        from spacekey.server.timestamps import written
+
+        from ._lookup import token_id
+        from ._output import token_facts
+
+        issued = await rotate_token(
+            system,
+            operator(),
+            token_id(token),
+            grace_seconds=GRACE_SECONDS_DEFAULT if grace is None else grace,
+            retire_on_first_use=retire_on_first_use,
+            expires_at=read_expiry(expires, system.clock()),
+            wait=not no_wait,
+        )
+        facts = {**token_facts(issued.view), "effective_at": written(issued.effective_at)}
+        return facts, issued.secret.reveal()
+
+    facts, secret = run(work, takes_away=True)
+    show_once(facts, secret, ONCE, as_json)
+
+
+def _change(token: str, change: Callable[[System, str], Awaitable[Changed]], as_json: bool) -> None:
+    async def work(system: System) -> Facts:
+        from spacekey.server.timestamps import written
+
+        from ._lookup import token_id
+        from ._output import token_facts
+
+        changed = await change(system, token_id(token))
+        return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
+
+    show_one(run(work, takes_away=True), as_json)
+
+
+INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
+
+
+def inactive(
+    workspace: Annotated[
+        str | None, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id; all of them when left out.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", help="Unused for at least so many days.")] = 90,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List active tokens that nobody has used for a while, or not with all their scopes; unused ones come first."""
+
+    async def work(system: System) -> None:
+        from spacekey.resolvers.tokens.usage import ROTATE_AFTER_DAYS, checked_span
+
+        span, old = checked_span(days), 0
+        with Listing(as_json, *INACTIVE_COLUMNS, limit=limit) as listing:
+            async for home in _workspaces(system, workspace):
+                async for activity in _active(system, home.id, span):
+                    old += activity.due_for_rotation
+                    if activity.finding is not None and not listing.add(_facts(home, activity)):
+                        return
+        if old:
+            say(
+                f"{old} active {'token is' if old == 1 else 'tokens are'} {ROTATE_AFTER_DAYS} days old or more. "
+                "Rotate with: spacekey token rotate TOKEN"
+            )
+
+    run(work)
+
+
+async def _workspaces(system: System, name: str | None) -> AsyncIterator[AnyWorkspace]:
+    from ._lookup import every_workspace, workspace_called
+
+    if name is not None:
+        yield await workspace_called(system, name)
+        return
+    async for one in every_workspace(system):
+        yield one
+
+
+async def _active(system: System, workspace_id: str, span: timedelta) -> AsyncIterator[Activity]:
+    """One workspace's active tokens, those unused for longest first."""
+    from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
+    from spacekey.resolvers.tokens.list import TokenSearch, token_list
+    from spacekey.resolvers.tokens.usage import activity_of
+
+    search = TokenSearch(statuses=frozenset((Status.ACTIVE,)))
+    caller, order, after = operator(), TokenOrder.LAST_USED_AT, None
+    while True:
+        request = PageRequest(PAGE_SIZE_MAX, after=after)
+        page = await token_list(
+            system, caller, workspace_id, search=search, order=order, descending=False, request=request
+        )
+        for activity in await activity_of(system, page.rows, span):
+            yield activity
+        if not page.has_next:
+            return
+        after = page.cursors[-1]
+
+
+def _facts(home: AnyWorkspace, activity: Activity) -> Facts:
+    from ._output import token_facts
+
+    return {
+        **token_facts(activity.view),
+        "workspace": home.slug,
+        "finding": activity.finding,
+        "unused_scopes": list(activity.unused_scopes),
+        "age_days": activity.age_days,
+    }

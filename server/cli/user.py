@@ -10,10 +10,7 @@ import typer
 from spacekey.domain.text_input import decode_text, one_line
 
 from ._output import Facts, Listing, say, show_one
-from ._run import operator, run
-from .codes import USAGE, Failure
-from .confirm import confirmed
-from .options import Account, AsJson, Limit, NoWait, Yes
+from ._run import USAGE, Account, AsJson, Failure, Limit, NoWait, Yes, confirmed, operator, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -35,7 +32,7 @@ def list_(
         from spacekey.resolvers.accounts.users import user_list
 
         from ._lookup import every
-        from .facts import user_facts
+        from ._output import user_facts
 
         columns = ("id", "email", "email_proven", "sign_in_name", "name", "created_at")
         with Listing(as_json, *columns, limit=limit) as listing:
@@ -64,7 +61,7 @@ def create(
     async def work(system: System) -> Facts:
         from spacekey.resolvers.accounts.users import create_user
 
-        from .facts import user_facts
+        from ._output import user_facts
 
         chosen = name or email.split("@")[0]
         return user_facts(await create_user(system, operator(), email=email, name=chosen, password=chosen_password))
@@ -87,7 +84,7 @@ def prove(
         from spacekey.resolvers.addresses import shown_account
 
         from ._lookup import account_called
-        from .facts import user_facts
+        from ._output import user_facts
 
         if id_prefix(account) != USER:
             raise Failure("ID: write the account's id (usr_…). 'spacekey user list --email EMAIL' shows it.", USAGE)
@@ -113,7 +110,7 @@ def password(
         from spacekey.resolvers.accounts.users import reset_password
 
         from ._lookup import account_called
-        from .facts import user_facts
+        from ._output import user_facts
 
         found = await account_called(system, account)
         return user_facts(await reset_password(system, operator(), found.id, password=chosen))

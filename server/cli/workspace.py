@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._output import Facts, Listing, show_once, show_one
-from ._run import operator, run
-from .codes import USAGE, Failure
-from .confirm import confirmed
+from ._run import USAGE, AsJson, Failure, Limit, NoWait, WorkspaceName, Yes, confirmed, operator, run
 from .member import INVITATION
-from .options import AsJson, Limit, NoWait, WorkspaceName, Yes
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
+from spacekey.domain.unset import UNSET
+
+from ._lookup import read_lifetime
 
 
 def list_(limit: Limit = None, as_json: AsJson = False) -> None:
@@ -23,7 +23,7 @@ def list_(limit: Limit = None, as_json: AsJson = False) -> None:
 
     async def work(system: System) -> None:
         from ._lookup import every_workspace
-        from .facts import workspace_facts
+        from ._output import workspace_facts
 
         with Listing(as_json, "slug", "name", "catalog", "plan", "status", "created_at", "id", limit=limit) as listing:
             async for workspace in every_workspace(system):
@@ -60,7 +60,7 @@ def create(
         from spacekey.resolvers.workspaces.workspaces import create_workspace, create_workspace_for
 
         from ._lookup import account_called, proven_account
-        from .facts import invitation_facts, workspace_facts
+        from ._output import invitation_facts, workspace_facts
 
         called, chosen = name or slug, {"slug": slug, "catalog": catalog}
         if owner is None:
@@ -90,7 +90,7 @@ def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
 
     async def work(system: System) -> Facts:
         from ._lookup import workspace_called
-        from .facts import workspace_facts
+        from ._output import workspace_facts
 
         return workspace_facts(await workspace_called(system, workspace))
 
@@ -148,7 +148,7 @@ def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, 
         from spacekey.server.timestamps import written
 
         from ._lookup import workspace_to_change
-        from .facts import workspace_facts
+        from ._output import workspace_facts
 
         found = await workspace_to_change(system, workspace)
         confirmed(
@@ -179,7 +179,7 @@ def change_workspace(
         from spacekey.server.timestamps import written
 
         from ._lookup import workspace_to_change
-        from .facts import workspace_facts
+        from ._output import workspace_facts
 
         found = await workspace_to_change(system, workspace)
         if question is not None:
@@ -188,3 +188,44 @@ def change_workspace(
         return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
 
     show_one(run(work, takes_away=True), as_json)
+
+
+_LIFETIME = "90d, 12h or 30m, or none"
+
+
+def policy(
+    workspace: WorkspaceName,
+    lifetime_max: Annotated[
+        str | None, typer.Option("--lifetime-max", help=f"The longest a new token may live: {_LIFETIME}.")
+    ] = None,
+    lifetime_default: Annotated[
+        str | None, typer.Option("--lifetime-default", help=f"Where nobody says how long: {_LIFETIME}.")
+    ] = None,
+    expiry_required: Annotated[
+        bool | None, typer.Option("--expiry-required/--expiry-optional", help="Whether every new token must end.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", "-s", help="The only scopes tokens may have; may be repeated.")
+    ] = None,
+    all_scopes: Annotated[bool, typer.Option("--all-scopes", help="Tokens may have any scope again.")] = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set how long tokens may live and which scopes they may have; what is left out stays as it is.
+
+    Scopes change for existing tokens at once, lifetimes for those that are made or edited from then on.
+    """
+    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
+
+    if scope and all_scopes:
+        raise Failure("Give --scope or --all-scopes, not both.", USAGE)
+    if lifetime_max is None and lifetime_default is None and expiry_required is None and not scope and not all_scopes:
+        options = "--lifetime-max, --lifetime-default, --expiry-required, --expiry-optional, --scope or --all-scopes"
+        raise Failure(f"Say what to change: {options}.", USAGE)
+    changes = WorkspaceChanges(
+        lifetime_seconds_max=read_lifetime("lifetime_seconds_max", lifetime_max),
+        lifetime_seconds_default=read_lifetime("lifetime_seconds_default", lifetime_default),
+        expiry_required=UNSET if expiry_required is None else expiry_required,
+        scopes_allowed=None if all_scopes else tuple(scope) if scope else UNSET,
+    )
+    change_workspace(workspace, changes, no_wait=no_wait, as_json=as_json)

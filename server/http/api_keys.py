@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
+from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware import any_of, requires
-from spacekey.resolvers.token_expiry import asked_expiry
+from spacekey.resolvers.access.caller import RequestFacts, caller_of
+from spacekey.resolvers.addresses import plain_name
+from spacekey.resolvers.audit.log import actor_facts
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_space_token, create_token
-from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.grants import asked_expiry
+from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import ROTATING, rotate_token
 from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
-from spacekey.server.api_key import created, shown
+from spacekey.resolvers.tokens.view import TokenView
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
-from .request_models import ChangeApiKey, CreateApiKey, NoQuery, RotateApiKey, Waiting
+from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RotateApiKey, Waiting
 from .requests import an_id, json_body, query_of
-from .response_models import API_KEY, CHANGED_API_KEY, NEW_API_KEY, NewApiKey
+from .response_models import API_KEY, API_KEY_PAGE, CHANGED_API_KEY, NEW_API_KEY, PRINCIPAL, Actor, ApiKey, NewApiKey
 
 
 @requires("tokens:create")
@@ -130,3 +136,94 @@ def _changed(changed: Changed) -> Response:
 
 def _key_id(request: Request) -> str:
     return an_id(request.path_params["id"], KEY, "token")
+
+
+CREATED = ("id", "name", "key", "permissions", "created_at")
+"""What creating answers, exactly, when nothing but name and permissions is asked for."""
+
+
+def shown(view: TokenView) -> ApiKey:
+    """Everything lists and pages show. There is no secret in it."""
+    token = view.token
+    return {
+        "id": token.id,
+        "name": token.name,
+        "description": token.description,
+        "kind": token.kind,
+        "environment": token.environment,
+        "prefix": view.shown_prefix,
+        "permissions": list(token.grants),
+        "scopes": sorted(view.scopes),
+        "role": view.role,
+        "status": view.status.value,
+        "workspace_id": token.workspace_id,
+        "space_id": token.space_id,
+        "created_at": written(token.created_at),
+        "created_by": cast("Actor", actor_facts(token.created_by)),
+        "expires_at": written(token.expires_at),
+        "last_used_at": written(token.last_used_at),
+        "disabled_at": written(token.disabled_at),
+        "revoked_at": written(token.revoked_at),
+        "revoked_reason": token.revoked_reason,
+        "retires_at": written(view.retires_at),
+        "rotated_from": token.rotated_from_id,
+        "rotated_to": token.rotated_to_id,
+    }
+
+
+def created(issued: Issued, asked: Collection[str]) -> NewApiKey:
+    """A new key with its secret, shown here and never again; beside the five usual fields, those that were asked for.
+
+    :param asked: names of the request's fields, and of further facts to show.
+    """
+    facts: dict[str, Any] = {**shown(issued.view), "key": issued.secret.reveal()}
+    return cast(
+        "NewApiKey",
+        {name: facts[name] for name in CREATED} | {name: value for name, value in facts.items() if name in asked},
+    )
+
+
+@requires("tokens:read")
+async def list_api_keys(request: Request) -> Response:
+    """``{"api_keys": […], "next": cursor or null}``; pass ``next`` as ``after`` for the following page."""
+    query = query_of(request, ListApiKeys)
+    workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
+    if workspace_id is None:
+        raise InvalidInput("workspace_id", "Is required for members; a token knows its own.")
+    page = await token_list(
+        parts_of(request).system,
+        known_caller(request),
+        an_id(workspace_id, WORKSPACE, "workspace"),
+        search=TokenSearch(
+            statuses=query.status,
+            environment=query.environment,
+            created_by=query.created_by,
+        ),
+        order=TokenOrder.CREATED_AT,
+        descending=True,
+        request=PageRequest(size=query.limit, after=query.after),
+        space_id=None if query.space_id is None else an_id(query.space_id, SPACE, "space"),
+    )
+    following = page.cursors[-1] if page.has_next and page.cursors else None
+    return API_KEY_PAGE.response({"api_keys": [shown(view) for view in page.rows], "next": following})
+
+
+@requires()
+async def show_self(request: Request) -> Response:
+    """A token's own facts, or a member's with the union of scopes over their workspaces."""
+    principal = known_principal(request)
+    name, _ = plain_name(caller_of(principal, RequestFacts()).actor)
+    limit = principal.limit
+    return PRINCIPAL.response(
+        {
+            "id": principal.id,
+            "kind": principal.kind.value,
+            "name": name,
+            "workspace_id": principal.workspace_id,
+            "space_id": principal.space_id,
+            "environment": principal.environment,
+            "scopes": sorted(principal.scopes),
+            "expires_at": written(principal.expires_at),
+            "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
+        }
+    )

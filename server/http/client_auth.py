@@ -25,11 +25,11 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.tokens.revoke import revoke_own
-from spacekey.server.body import FORM_BYTES_MAX, FORM_TYPE, BadBody, form_pairs, media_type
 from spacekey.server.context import facts_of, parts_of
 from spacekey.server.introspectors import ID_PREFIX
 
 from .errors import NO_STORE, response_to
+from .requests import FORM_BYTES_MAX, FORM_TYPE, BadBody, form_pairs, media_type
 
 REVOKE_PATH = "/api/v1/revoke"
 OAUTH_PATHS = frozenset({"/api/v1/introspect", "/api/v1/introspect/batch", REVOKE_PATH})

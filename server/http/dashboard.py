@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import base64
+import gzip
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware import public
-from spacekey.server.dashboard_files import File, dashboard_files, packaged_dashboard
 
 PAGES = ("/", "/account", "/invitation", "/workspace/{rest:path}", "/space/{rest:path}", "/token/{rest:path}")
 
@@ -78,3 +84,121 @@ def _takes_gzip(request: Request) -> bool:
         if name.strip() == "gzip":
             return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
+
+
+ENTRY = "app.js"
+STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
+ASSETS = "/assets/"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file: its address, what it holds plain and compressed, and its Subresource Integrity digest."""
+
+    path: str
+    media_type: str
+    plain: bytes
+    compressed: bytes
+    integrity: str
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardFiles:
+    """The page every address of the dashboard answers with, and the files it loads, by name."""
+
+    page: File
+    assets: dict[str, File]
+
+
+def packaged_dashboard() -> Path:
+    """The folder of the dashboard that comes with Spacekey."""
+    return Path(__file__).resolve().parents[1] / "dashboard"
+
+
+def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles:
+    """Read the dashboard.
+
+    :param graphiql: where GraphiQL is, told to the page.
+    :raises ConfigurationError: its modules cannot be joined.
+    """
+    styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
+    script = _file("app", "js", "text/javascript; charset=utf-8", joined_modules(folder, ENTRY))
+    style = _file("app", "css", "text/css; charset=utf-8", styles)
+    icon = _file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8"))
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    for file, name in ((script, "app.js"), (style, "app.css"), (icon, "icon.svg")):
+        html = html.replace(f'"/{name}"', f'"{file.path}"').replace(f"integrity-of-{name}", file.integrity)
+    if graphiql is not None:
+        html = html.replace("</head>", f'<meta name="graphiql" content="{graphiql}">\n</head>')
+    assets = {file.path.removeprefix(ASSETS): file for file in (script, style, icon)}
+    return DashboardFiles(page=_file("index", "html", "text/html; charset=utf-8", html), assets=assets)
+
+
+def _file(stem: str, extension: str, media_type: str, text: str) -> File:
+    plain = text.encode("utf-8")
+    digest = hashlib.sha384(plain).digest()
+    return File(
+        path=f"{ASSETS}{stem}.{digest.hex()[:16]}.{extension}",
+        media_type=media_type,
+        plain=plain,
+        compressed=gzip.compress(plain, 9, mtime=0),
+        integrity=f"sha384-{base64.b64encode(digest).decode()}",
+    )
+
+
+_IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
+_OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
+
+
+def joined_modules(folder: Path, entry: str) -> str:
+    """The module ``entry`` and everything it imports, as one script in strict mode.
+
+    :param folder: where the modules lie; they import each other by relative paths.
+    :raises ConfigurationError: a missing file, a circle, or a form of import or export that is not understood.
+    """
+    parts = (_as_function(folder, name) for name in _in_order(folder, entry, ()))
+    return '"use strict";\n' + "".join(dict.fromkeys(parts))
+
+
+def _in_order(folder: Path, name: str, path: tuple[str, ...]) -> Iterator[str]:
+    """The module's imports, deepest first, then the module itself. Names may come twice."""
+    if name in path:
+        raise ConfigurationError(f"dashboard: modules import each other in a circle: {' → '.join((*path, name))}")
+    for match in _IMPORT.finditer(_source(folder, name)):
+        yield from _in_order(folder, _resolved(name, match[2]), (*path, name))
+    yield name
+
+
+def _as_function(folder: Path, name: str) -> str:
+    source = _source(folder, name)
+    exported = _EXPORT.findall(source)
+    source = _IMPORT.sub(lambda match: f"const {{{match[1]}}} = {_variable(_resolved(name, match[2]))};", source)
+    source = _EXPORT.sub("", source)
+    strange = _OTHER.search(source)
+    if strange is not None:
+        raise ConfigurationError(f"dashboard/{name}: write this import or export another way: {strange[0]}")
+    return f"const {_variable(name)} = (() => {{\n{source}\nreturn {{ {', '.join(exported)} }};\n}})();\n"
+
+
+def _source(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"dashboard/{name} cannot be read: {error.strerror}") from error
+
+
+def _resolved(importer: str, wanted: str) -> str:
+    parts: list[str] = list(PurePosixPath(importer).parent.parts)
+    for part in PurePosixPath(wanted).parts:
+        if part == "..":
+            if not parts:
+                raise ConfigurationError(f"dashboard/{importer}: {wanted} lies outside of the dashboard")
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _variable(name: str) -> str:
+    return "module_" + re.sub(r"\W", "_", name)

@@ -24,7 +24,8 @@ from spacekey.domain.refusal import (
 )
 from spacekey.middleware import responses
 from spacekey.middleware.responses import problem
-from spacekey.server.body import BadBody
+
+from .requests import BadBody
 
 log = logging.getLogger("spacekey.refusals")
 

@@ -18,19 +18,19 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from spacekey.domain.refusal import InvalidInput
 from spacekey.middleware import auth_of, optional
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
 from spacekey.resolvers.access.caller import caller_of
 from spacekey.schema.context import context_of
 from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, rate_limited
-from spacekey.server.body import JSON_TYPE, BadBody
 from spacekey.server.context import facts_of, parts_of, principal_of
-from spacekey.server.graphql_request import graphql_request
 from spacekey.server.limits import budget_of
 
 from .errors import REALM
 from .request_models import GraphQLRequest
+from .requests import JSON_TYPE, BadBody, bounded_body, media_type, parsed_json, validated
 from .session_cookie import CookieSession
 
 ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
@@ -181,3 +181,24 @@ def _errors(media: str, status: int, message: str) -> Response:
 def _json(media: str, status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(content, status, {**headers, "Vary": "Accept"}, media_type=f"{media}; charset=utf-8")
+
+
+BODY_BYTES_MAX = 131_072
+
+
+async def graphql_request(request: Request) -> GraphQLRequest:
+    """Read the one kind of request there is: POST with JSON, one operation, no batch.
+
+    :raises BadBody: 415 for other media types, 413 when too large, 400 for what is not well-formed.
+    """
+    if media_type(request) != JSON_TYPE:
+        raise BadBody(415, "unsupported_media_type", f"Send the request as {JSON_TYPE}.")
+    body = parsed_json(await bounded_body(request, BODY_BYTES_MAX))
+    if isinstance(body, list):
+        raise BadBody(400, "malformed_request", "Batches are not supported; send one operation at a time.")
+    if not isinstance(body, dict):
+        raise BadBody(400, "malformed_request", "The body must be a JSON object.")
+    try:
+        return validated(GraphQLRequest, body)
+    except InvalidInput as error:
+        raise BadBody(400, "malformed_request", f"'{error.field}': {error.reason}") from None

@@ -7,17 +7,24 @@ import secrets
 import time
 from collections.abc import Callable
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.principal import Principal
+from spacekey.middleware import responses
 from spacekey.middleware.auth.client import request_id_in
-from spacekey.models.changes import watched_changes
+from spacekey.middleware.auth.credentials import credentials_of
+from spacekey.middleware.auth.origin import OriginCheck, may_change
+from spacekey.middleware.responses import problem
+from spacekey.models.engine.store import watched_changes
 from spacekey.server.context import REQUEST_ID
 from spacekey.server.metrics import Metrics
 
-from .errors import broken
+from .errors import NO_STORE, REALM, broken
+from .requests import JSON_TYPE, media_type
+from .session_cookie import has_cookie
 
 log = logging.getLogger("spacekey.access")
 
@@ -105,3 +112,74 @@ def _write_line(scope: Scope, request_id: str, route: str, status: int, seconds:
         "request_id": request_id,
     }
     log.info("request", extra={"facts": facts})
+
+
+class SameOrigin:
+    """Refuses requests with a session cookie that also carry a token (400), that change something and do not come
+    from this server's own pages (403), or whose body is no JSON (415).
+
+    :param public_origin: the origin browsers know this server by; without it, what the request's Host says.
+    """
+
+    def __init__(self, app: ASGIApp, public_origin: str | None = None) -> None:
+        self.app = app
+        self._origins = OriginCheck(own=public_origin)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refusal = self._refusal(Request(scope))
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if not has_cookie(request):
+            return None
+        if credentials_of(request.scope) is not None:
+            return responses.request_malformed(REALM)
+        if not may_change(request.scope):
+            return None
+        if not self._origins.is_allowed(request.scope):
+            return responses.cross_origin()
+        if media_type(request) != JSON_TYPE and _has_body(request):
+            detail = f"With a session, send the body as {JSON_TYPE}."
+            return problem(415, "unsupported_media_type", "Unsupported media type", detail, headers=NO_STORE)
+        return None
+
+
+def _has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0").strip() != "0"
+
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_NO_STORE = (b"cache-control", b"no-store")
+_API = ("/api/", "/graphql")
+
+
+class SecurityHeaders:
+    """Adds what is missing. A page that needs more than nothing sets its own Content-Security-Policy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        added = (*_ALWAYS, _POLICY, *((_NO_STORE,) if scope["path"].startswith(_API) else ()))
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                present = {name.lower() for name, _ in headers}
+                message = {**message, "headers": headers + [pair for pair in added if pair[0] not in present]}
+            await send(message)
+
+        await self.app(scope, receive, sending)

@@ -16,11 +16,10 @@ from starlette.responses import Response
 
 from spacekey.domain.unset import UNSET
 from spacekey.middleware import public
-from spacekey.server.body import JSON_TYPE
 from spacekey.server.metrics import build_version
 
 from .request_models import NoQuery
-from .requests import RequestModel
+from .requests import JSON_TYPE, RequestModel
 from .response_models import Answer, GraphQLResult, OAuthError, Problem
 
 Json = dict[str, Any]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import strawberry
 from starlette.routing import BaseRoute, Route
 
-from spacekey.server.api_key_list import list_api_keys
-from spacekey.server.body import FORM_TYPE
-from spacekey.server.introspect_batch import introspect_tokens
-from spacekey.server.self_route import show_self
-
 from . import response_models as answers
-from .api_keys import change_api_key, create_api_key, revoke_api_key, rotate_api_key, show_api_key
+from .api_keys import (
+    change_api_key,
+    create_api_key,
+    list_api_keys,
+    revoke_api_key,
+    rotate_api_key,
+    show_api_key,
+    show_self,
+)
 from .graphql import graphql_endpoint
 from .health import healthz, metrics, readyz
-from .oauth import introspect_token, revoke_presented
+from .oauth import introspect_token, introspect_tokens, revoke_presented
 from .openapi import GRAPHQL_TYPES, Operation, openapi_endpoint
 from .request_models import (
     ChangeApiKey,
@@ -28,6 +31,7 @@ from .request_models import (
     Usage,
     Waiting,
 )
+from .requests import FORM_TYPE
 from .usage import add_usage
 
 API = "/api/v1"

@@ -20,9 +20,8 @@ from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, current_staleness
 from spacekey.resolvers.system import System
 from spacekey.server.app import build_app
-from spacekey.server.build import Among, build_parts
+from spacekey.server.build import Among, build_parts, prepare_store
 from spacekey.server.logs import configure_logging
-from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings
 
 from .connection import BACKLOG_MAX, ConnectionLimits, Connections, ServerConfig, connection_limits

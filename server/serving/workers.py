@@ -30,10 +30,9 @@ from typing import Any
 
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.models.engine.store import SQLITE, database_url
-from spacekey.server.build import build_system
+from spacekey.server.build import build_system, prepare_store
 from spacekey.server.introspectors import check_catalogs
 from spacekey.server.metrics import forget_gauges
-from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings
 from spacekey.server.shared_memory import SharedMemory
 

@@ -44,7 +44,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import SQLITE, Store
-from spacekey.models.invitation_queries import invitation_by_digest
+from spacekey.models.queries.users import invitation_by_digest
 from spacekey.models.tables.user import User, UserSession
 from spacekey.models.tables.workspace import Member
 from spacekey.resolvers.accounts.sessions import SignedIn, session_outcome

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.resolvers import list_others
 from spacekey.resolvers import validation as validate
 from spacekey.resolvers.addresses import clean_email
 from spacekey.resolvers.passwords import hashing as passwords
+from spacekey.resolvers.workspaces import lists as list_others
 from spacekey.resolvers.workspaces import roles
 
 DASHBOARD = Path(__file__).resolve().parent.parent.parent / "dashboard"

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.server.app import build_app
-from spacekey.server.dashboard_modules import joined_modules
+from spacekey.server.http.dashboard import joined_modules
 from spacekey.server.settings import Settings
 
 DASHBOARD = Path(__file__).resolve().parent.parent.parent / "dashboard"

@@ -47,7 +47,7 @@ def test_the_server_runs_without_what_its_extra_does_not_name(tmp_path: Path, re
             f"sys.modules.update(dict.fromkeys({OPTIONAL}))",
             "from spacekey.domain.errors import ConfigurationError",
             "from spacekey.server.app import build_app",
-            "import spacekey.server.cli.checks, spacekey.server.cli.app, spacekey.server.serving.serve",
+            "import spacekey.server.cli.check, spacekey.server.cli.app, spacekey.server.serving.serve",
             "from spacekey.server.settings import Settings",
             "try: build_app(Settings.from_environ(os.environ))",
             "except ConfigurationError as error: print(error)",

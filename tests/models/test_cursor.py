@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models.cursor import Key, read_cursor, write_cursor
+from spacekey.models.queries.pagination import Key, read_cursor, write_cursor
 
 WHEN = datetime(2026, 5, 4, 12, 30, 15, 123456, tzinfo=UTC)
 

@@ -15,10 +15,9 @@ from spacekey.domain.page import Page, PageRequest, TokenOrder, page_request
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models.engine.reading import Reader
 from spacekey.models.engine.store import Store
-from spacekey.models.queries.tokens import token_page
+from spacekey.models.queries.tokens import TokenFilter, token_page
 from spacekey.models.tables.records import TokenRecord
 from spacekey.models.tables.token import Token
-from spacekey.models.token_filter import TokenFilter
 from support.rows import NOW, a_token, a_workspace, add, ago
 
 FAR_PAST = datetime(1, 1, 1, tzinfo=UTC)

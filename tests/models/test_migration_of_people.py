@@ -12,10 +12,10 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from spacekey.domain.secret import Secret
-from spacekey.models import invitation_queries
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.run import downgrade, upgrade
+from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.resolvers.accounts.sessions import sign_in

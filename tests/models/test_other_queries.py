@@ -12,10 +12,10 @@ import pytest
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
-from spacekey.models import invitation_queries
 from spacekey.models.engine.reading import Reader
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.queries.settings import read_setting, write_setting

@@ -13,9 +13,8 @@ from sqlmodel import select
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
-from spacekey.models.changes import watched_changes
 from spacekey.models.engine.outage import outage_of
-from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store, answering
+from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store, answering, watched_changes
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.migrations.run import current, upgrade
 from spacekey.models.tables.setting import Setting

@@ -14,8 +14,8 @@ from spacekey.models.engine.store import Store
 from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.run import current, upgrade
 from spacekey.models.migrations.schema_version import VERSION_TABLE, Schema, SchemaState, head, schema_from
+from spacekey.server.build import prepare_store
 from spacekey.server.embed import store_verifier
-from spacekey.server.migration import prepare_store
 from spacekey.server.settings import packaged_catalogs
 from support.cli import Cli
 

@@ -16,10 +16,10 @@ from spacekey.models.engine.store import Store
 from spacekey.models.migrations.run import downgrade, upgrade
 from spacekey.models.tables.search import folded, search_text
 from spacekey.models.tables.token import Token
-from spacekey.resolvers.list_others import space_list
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import TokenSearch, token_list
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.lists import space_list
 from spacekey.resolvers.workspaces.spaces import create_space
 from support.world import OPERATOR, World, make_world
 

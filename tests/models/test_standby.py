@@ -18,8 +18,8 @@ from spacekey.models.migrations.run import upgrade
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.app import build_app
+from spacekey.server.build import prepare_store
 from spacekey.server.embed import store_verifier
-from spacekey.server.migration import prepare_store
 from spacekey.server.settings import Settings, packaged_catalogs
 from support.postgres import START_SECONDS_MAX, PostgresServer
 from support.server import bearer, served

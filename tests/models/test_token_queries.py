@@ -14,16 +14,14 @@ from sqlalchemy import event, insert, text
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.token_state import Status, status_of
-from spacekey.models.engine.reading import Reader, ResultRow
+from spacekey.models.engine.reading import Reader, ResultRow, Values
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.queries import tokens as token_queries
-from spacekey.models.queries.tokens import token_page
+from spacekey.models.queries.tokens import TokenFilter, token_page
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.records import TokenRecord
 from spacekey.models.tables.token import Token, TokenFirstUse
 from spacekey.models.tables.workspace import Workspace
-from spacekey.models.token_filter import TokenFilter
-from spacekey.models.values import Values
 from support.rows import NOW, a_space, a_token, a_workspace, add, ago, ahead
 
 

@@ -12,10 +12,9 @@ from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.user import User
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
-from spacekey.resolvers.accounts.users import create_user, prove_email, reset_password
+from spacekey.resolvers.accounts.users import create_user, own_account, prove_email, reset_password, update_account
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, Membership, add_account, add_member
-from spacekey.resolvers.own_account import own_account, update_account
 from spacekey.resolvers.workspaces.workspaces import create_workspace_for
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 

@@ -20,7 +20,7 @@ from spacekey.resolvers.addresses import (
     sign_in_name_of,
     typed_sign_in_names,
 )
-from spacekey.resolvers.visible import hidden_character
+from spacekey.resolvers.validation import hidden_character
 from support.rows import NOW, a_user
 
 SAME = [

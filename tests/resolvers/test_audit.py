@@ -17,14 +17,20 @@ from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.queries.audit import audit_events
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
 from spacekey.resolvers.access.caller import RequestFacts, TokenCaller
-from spacekey.resolvers.accounts.sessions import change_password, sign_in, sign_out
+from spacekey.resolvers.accounts.sessions import (
+    change_password,
+    end_other_sessions,
+    end_session,
+    own_sessions,
+    sign_in,
+    sign_out,
+)
+from spacekey.resolvers.accounts.users import update_account
 from spacekey.resolvers.audit import log as audit
 from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.resolvers.audit.log import export_chain
-from spacekey.resolvers.invitations import withdraw_invitation
+from spacekey.resolvers.members.invitations import withdraw_invitation
 from spacekey.resolvers.members.members import add_member, change_member_role, remove_member
-from spacekey.resolvers.own_account import update_account
-from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token, revoke_tokens
 from spacekey.resolvers.tokens.rotate import rotate_token

@@ -14,10 +14,10 @@ from spacekey.domain.refusal import Conflict, Forbidden, NotFound
 from spacekey.models.engine.store import Store
 from spacekey.models.queries.audit import audit_events
 from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.authority import workspace_list
 from spacekey.resolvers.access.caller import TokenCaller
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.resolvers.audit.chains import verify_chains
-from spacekey.resolvers.authorities import workspace_list
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_member
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_token

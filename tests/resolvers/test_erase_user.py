@@ -14,11 +14,11 @@ from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.erasure import erase_user
 from spacekey.resolvers.accounts.sessions import sign_in
+from spacekey.resolvers.accounts.users import update_account
 from spacekey.resolvers.addresses import shown_account
 from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_member, change_member_role
-from spacekey.resolvers.own_account import update_account
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view

@@ -11,12 +11,10 @@ from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.erasure import erase_user
-from spacekey.resolvers.accounts.sessions import change_password, sign_in
-from spacekey.resolvers.accounts.users import prove_email, reset_password
+from spacekey.resolvers.accounts.sessions import change_password, end_session, own_sessions, sign_in
+from spacekey.resolvers.accounts.users import own_account, prove_email, reset_password, update_account
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role, remove_member
-from spacekey.resolvers.own_account import own_account, update_account
-from spacekey.resolvers.own_sessions import end_session, own_sessions
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.spaces import create_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, create_workspace, update_workspace

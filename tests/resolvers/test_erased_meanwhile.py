@@ -23,13 +23,18 @@ from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import MemberCaller, RequestFacts
 from spacekey.resolvers.accounts.erasure import Erased, erase_user
-from spacekey.resolvers.accounts.sessions import change_password, sign_in, sign_out
-from spacekey.resolvers.accounts.users import prove_email, reset_password
+from spacekey.resolvers.accounts.sessions import (
+    change_password,
+    end_other_sessions,
+    end_session,
+    own_sessions,
+    sign_in,
+    sign_out,
+)
+from spacekey.resolvers.accounts.users import prove_email, reset_password, update_account
 from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role
-from spacekey.resolvers.own_account import update_account
-from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import disable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token

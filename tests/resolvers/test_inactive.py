@@ -9,10 +9,9 @@ import pytest
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models.engine.store import Store
-from spacekey.resolvers.inactive import Finding, activity_of, checked_span
-from spacekey.resolvers.keep_usage import StoreUsage
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_views
+from spacekey.resolvers.tokens.usage import Finding, StoreUsage, activity_of, checked_span
 from support.world import OPERATOR, make_world
 
 SPAN = timedelta(days=90)

@@ -19,12 +19,10 @@ from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.records import InvitationRecord
 from spacekey.models.tables.user import Invitation, User
 from spacekey.models.tables.workspace import Member, Workspace
-from spacekey.resolvers import invitations
 from spacekey.resolvers.access.caller import Caller, MemberCaller, RequestFacts, TokenCaller
 from spacekey.resolvers.accounts.sessions import sign_in
-from spacekey.resolvers.invitations import INVITATION_LIFETIME, withdraw_invitation
-from spacekey.resolvers.list_others import member_list
-from spacekey.resolvers.members.invitations import Joined, accept_invitation
+from spacekey.resolvers.members import invitations
+from spacekey.resolvers.members.invitations import INVITATION_LIFETIME, Joined, accept_invitation, withdraw_invitation
 from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role, remove_member
 from spacekey.resolvers.passwords.hashing import COMMAND_LINE, Passwords, Turn
 from spacekey.resolvers.tokens.create import NewToken, create_token
@@ -32,7 +30,7 @@ from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.delete import delete_workspace
-from spacekey.resolvers.workspaces.lists import invitation_lists
+from spacekey.resolvers.workspaces.lists import invitation_lists, member_list
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.patience import together

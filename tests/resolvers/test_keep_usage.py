@@ -16,12 +16,11 @@ from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollecto
 from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.models.tables.records import AnyToken
 from spacekey.models.tables.usage import UsageReporter
-from spacekey.resolvers import keep_usage
-from spacekey.resolvers.keep_usage import REPORTERS_KEPT, StoreUsage
-from spacekey.resolvers.token_usage import usage_by_day
+from spacekey.resolvers.tokens import usage as keep_usage
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.revoke import disable_token
+from spacekey.resolvers.tokens.usage import REPORTERS_KEPT, StoreUsage, usage_by_day
 from support.world import OPERATOR, World, make_world
 
 CLIENT = ("192.0.2.9", 1)

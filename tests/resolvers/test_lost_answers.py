@@ -26,9 +26,9 @@ from spacekey.domain.secret import Secret, mint
 from spacekey.models.engine.store import Store
 from spacekey.models.queries.settings import write_setting
 from spacekey.models.tables.setting import STALENESS_WAIT
-from spacekey.resolvers import settle
+from spacekey.resolvers import staleness as settle
 from spacekey.resolvers.members.members import change_member_role, remove_member
-from spacekey.resolvers.settle import WAITING_BY_ADDRESS_MAX, WAITING_MAX
+from spacekey.resolvers.staleness import WAITING_BY_ADDRESS_MAX, WAITING_MAX
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import (

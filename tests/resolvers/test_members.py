@@ -10,10 +10,10 @@ from spacekey.domain.page import page_request
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.access.authority import authority_in
-from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.members.members import Invited, add_account, add_member, change_member_role, remove_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.resolvers.workspaces.roles import set_role
 from support.snapshot import snapshot
 from support.world import OPERATOR, make_world

@@ -12,8 +12,15 @@ from spacekey.domain.refusal import NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.access.caller import RequestFacts
-from spacekey.resolvers.accounts.sessions import ABSOLUTE, IDLE, session_outcome, sign_in
-from spacekey.resolvers.own_sessions import end_other_sessions, end_session, own_sessions
+from spacekey.resolvers.accounts.sessions import (
+    ABSOLUTE,
+    IDLE,
+    end_other_sessions,
+    end_session,
+    own_sessions,
+    session_outcome,
+    sign_in,
+)
 from support.world import PASSWORD, World, make_world
 
 
@@ -111,7 +118,7 @@ async def test_ending_all_others_keeps_this_one(store: Store) -> None:
 async def test_a_list_of_sessions_has_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(store)
     ada = await world.user("ada@example.com")
-    monkeypatch.setattr("spacekey.resolvers.own_sessions.SESSIONS_LISTED_MAX", 2)
+    monkeypatch.setattr("spacekey.resolvers.accounts.sessions.SESSIONS_LISTED_MAX", 2)
     for _ in range(3):
         world.clock.forward(seconds=1)
         await opened(world)

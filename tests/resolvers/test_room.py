@@ -8,7 +8,7 @@ from spacekey.domain.outcome import Valid
 from spacekey.domain.refusal import Conflict
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import workspaces as workspace_queries
-from spacekey.resolvers import room
+from spacekey.resolvers.access import entitlements as room
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_account, add_member

@@ -12,12 +12,10 @@ from spacekey.domain.refusal import InvalidInput, Refusal
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.erasure import erase_user
-from spacekey.resolvers.accounts.sessions import change_password, sign_in
-from spacekey.resolvers.accounts.users import create_user, prove_email, reset_password
+from spacekey.resolvers.accounts.sessions import change_password, end_session, own_sessions, sign_in
+from spacekey.resolvers.accounts.users import create_user, own_account, prove_email, reset_password, update_account
 from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_member
-from spacekey.resolvers.own_account import own_account, update_account
-from spacekey.resolvers.own_sessions import end_session, own_sessions
 from spacekey.resolvers.passwords.hashing import Passwords, Turn
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from support.snapshot import snapshot

@@ -14,9 +14,11 @@ import pytest_asyncio
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, get_introspection_query, parse
 
 from spacekey.models.engine.store import Store
-from spacekey.schema import build, documents, validation
+from spacekey.schema import build
 from spacekey.schema import required_scopes as needs
+from spacekey.schema.limits import documents
 from spacekey.schema.limits import documents as document_limits
+from spacekey.schema.limits import documents as validation
 from spacekey.schema.limits.documents import (
     DIGITS_MAX,
     DIRECTIVES_MAX,

@@ -31,11 +31,10 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.schema.build import PUBLIC, Mutation, build_schema
 from spacekey.schema.query import Query
-from spacekey.schema.scalars import DATE_TIME
-from spacekey.schema.space_types import Space
 from spacekey.schema.types.members import Member
-from spacekey.schema.types.objects import Token
-from spacekey.schema.workspace_types import Workspace as WorkspaceType
+from spacekey.schema.types.objects import Space, Token
+from spacekey.schema.types.objects import Workspace as WorkspaceType
+from spacekey.schema.types.relay import DATE_TIME
 from support.authorization_table import OPERATIONS, On
 from support.principals import principal_of
 from support.world import OPERATOR, World, make_world

@@ -10,8 +10,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.models.engine.store import Store
 from spacekey.schema.build import DOCUMENTS_CACHED, build_schema
-from spacekey.schema.documents import DocumentSteps
-from spacekey.schema.limits.documents import TOKENS_MAX
+from spacekey.schema.limits.documents import TOKENS_MAX, DocumentSteps
 from spacekey.schema.limits.operations import ALIASES_MAX, DEPTH_MAX
 from support.principals import principal_of
 from support.statements import counting

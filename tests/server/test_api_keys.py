@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spacekey.resolvers.members.members import add_member
-from spacekey.server.api_key import CREATED
+from spacekey.server.http.api_keys import CREATED
 from support.server import Served, bearer, served
 from support.world import OPERATOR
 

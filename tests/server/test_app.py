@@ -15,7 +15,7 @@ from spacekey.models.migrations.schema_version import SchemaState
 from spacekey.models.queries import audit as audit_queries
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.app import build_app
-from spacekey.server.migration import prepare_store
+from spacekey.server.build import prepare_store
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, bearer, served
 from support.world import OPERATOR

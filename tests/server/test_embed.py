@@ -21,8 +21,8 @@ from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.testing import undeclared_routes
-from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.embed import store_verifier
 from spacekey.server.settings import packaged_catalogs
 from support.asgi_calls import http_scope

@@ -21,8 +21,8 @@ from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.tokens.verify import AT_ONCE_MAX
+from spacekey.server.http.oauth import BATCH_BYTES_MAX
 from spacekey.server.http.request_models import INTROSPECTED_MAX as TOKENS_MAX
-from spacekey.server.introspect_batch import BATCH_BYTES_MAX
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, changed, served

@@ -17,11 +17,10 @@ from starlette.routing import Route
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.server.app import build_app
-from spacekey.server.body import FORM_TYPE, JSON_TYPE
 from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.graphiql import graphiql_routes
 from spacekey.server.http.openapi import Operation
-from spacekey.server.http.requests import validated
+from spacekey.server.http.requests import FORM_TYPE, JSON_TYPE, validated
 from spacekey.server.http.routes import OPERATIONS
 from spacekey.server.settings import Settings
 from support.openapi import api_document, check_answer, validator, values

@@ -20,8 +20,8 @@ from spacekey.domain.refusal import (
     SignInFailed,
     TooManyAttempts,
 )
-from spacekey.server.body import BadBody
 from spacekey.server.http.errors import response_to
+from spacekey.server.http.requests import BadBody
 
 TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]] = [
     (NotFound("token"), 404, "not_found", {"what": "token"}),

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from spacekey.server.cli.codes import USAGE
+from spacekey.server.cli._run import USAGE
 from support.processes import Installation, started_process
 from support.sockets_of import socket_of
 

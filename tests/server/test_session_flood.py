@@ -18,7 +18,7 @@ from spacekey.middleware.limits.flood import Flooded
 from spacekey.resolvers.accounts import sessions
 from spacekey.server.http import session_cookie
 from spacekey.server.http.session_cookie import COOKIE
-from spacekey.server.session_flood import SessionFlood
+from spacekey.server.limits import SessionFlood
 from support.server import Served, served
 
 ME = "{ me { user { email } } }"

@@ -12,8 +12,8 @@ from spacekey.domain.secret import mint
 from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.tables.audit import AuditEvent
-from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.tokens.revoke import revoke_token
+from spacekey.resolvers.workspaces.lists import audit_list
 from support.asgi_calls import http_scope
 from support.server import ORIGIN, Served, bearer, served
 from support.world import OPERATOR

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.accounts.users import update_account
 from spacekey.resolvers.addresses import UNPROVEN, plain_name, shown_account
 from spacekey.resolvers.members.members import add_member
-from spacekey.resolvers.own_account import update_account
 from support.cli import Cli
 from support.rows import NOW, a_user
 from support.server import served

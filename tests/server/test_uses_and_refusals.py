@@ -26,10 +26,10 @@ from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.queries import usage as usage_queries
 from spacekey.models.tables.records import AuditRecord
 from spacekey.resolvers.access.caller import TokenCaller
-from spacekey.resolvers.list_others import audit_list
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.embed import store_verifier
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings, packaged_catalogs

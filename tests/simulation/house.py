@@ -13,7 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from spacekey.middleware.verifiers import cached
-from spacekey.resolvers import settle, staleness
+from spacekey.resolvers import staleness
+from spacekey.resolvers import staleness as settle
 from spacekey.resolvers.tokens import verify
 
 from .virtual_database import STALENESS_LOCK, Session

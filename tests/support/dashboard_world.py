@@ -23,8 +23,7 @@ from spacekey.resolvers.tokens.revoke import disable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.spaces import create_space
 from spacekey.resolvers.workspaces.workspaces import create_workspace
-from spacekey.server.build import build_system
-from spacekey.server.migration import prepare_store
+from spacekey.server.build import build_system, prepare_store
 from spacekey.server.settings import Settings
 
 from .rows import a_space

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import event
 
 from spacekey.models.engine.postgres_reads import PostgresReader
-from spacekey.models.engine.reading import Reader, ResultRow
+from spacekey.models.engine.reading import Reader, ResultRow, Values
 from spacekey.models.engine.sqlite_reads import SqliteReader
 from spacekey.models.engine.store import Store
-from spacekey.models.values import Values
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spacekey.server.cli.program import program_called
+from spacekey.server.cli._run import program_called
 
 WAIT_SECONDS = 600
 SYSTEM_PATH = "/usr/bin:/bin"
