@@ -13,7 +13,8 @@ from sqlalchemy import URL, Connection, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.database_url import PostgresTarget, postgres_target
+
+from .database_url import PostgresTarget, postgres_target
 
 STATEMENT_SECONDS = 4.0
 CLOSE_SECONDS = 0.25

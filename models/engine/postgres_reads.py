@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import asyncpg
 
-from spacekey.models.database_url import PostgresTarget
 from spacekey.models.tables.base import POSTGRESQL
 
+from .database_url import PostgresTarget
 from .outage import BARE, is_bad_input
 from .postgres import PromptConnection, refuse_standby
 from .reading import Reader, Reading, ResultRow, Values

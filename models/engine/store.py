@@ -18,9 +18,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
-from spacekey.models.database_url import database_url, postgres_target
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
+from .database_url import database_url, postgres_target
 from .outage import BARE, is_bad_input, is_busy, outage_of
 from .postgres import STATEMENT_SECONDS, postgres_engine, refuse_standby
 from .postgres_reads import PostgresReads

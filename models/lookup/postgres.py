@@ -12,7 +12,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from sqlalchemy import URL
 
 from spacekey.domain.errors import Unavailable
-from spacekey.models.database_url import database_url, postgres_target
+from spacekey.models.engine.database_url import database_url, postgres_target
 from spacekey.models.engine.outage import BARE, lost
 from spacekey.models.engine.postgres import refuse_standby
 from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE

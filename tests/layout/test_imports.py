@@ -29,7 +29,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "middleware/observability/opentelemetry.py": frozenset({"opentelemetry"}),
     "middleware/verifiers/remote.py": frozenset({"httpx"}),
     "models": frozenset({"sqlalchemy", "sqlmodel"}),
-    "models/database_url.py": frozenset({"asyncpg"}),
+    "models/engine/database_url.py": frozenset({"asyncpg"}),
     "models/migrations/run.py": frozenset({"alembic"}),
     "models/migrations": frozenset({"alembic"}),
     "models/engine/outage.py": frozenset({"asyncpg"}),

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell
 from spacekey.domain.secret import mint
-from spacekey.models.database_url import LIBPQ_PARAMETERS, database_url, postgres_target
+from spacekey.models.engine.database_url import LIBPQ_PARAMETERS, database_url, postgres_target
 from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.server.embed import store_verifier

@@ -19,7 +19,7 @@ import pytest_asyncio
 from spacekey.domain.errors import ConfigurationError, Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, mint
-from spacekey.models.database_url import database_url, postgres_target
+from spacekey.models.engine.database_url import database_url, postgres_target
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.resolvers.tokens.create import NewToken, create_token

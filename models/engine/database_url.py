@@ -22,9 +22,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.models.engine.outage import outage_text
-from spacekey.models.engine.postgres_tls import FILES, check_tls, explain, wrong_parameter
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
+
+from .outage import outage_text
+from .postgres_tls import FILES, check_tls, explain, wrong_parameter
 
 CONNECT_SECONDS = 5.0
 CONNECT_SECONDS_MAX = 60.0
