@@ -10,8 +10,8 @@ from strawberry.dataloader import DataLoader
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import NotFound, Refusal
-from spacekey.models.queries.usage import UsageDay
 from spacekey.models.tables.records import AuditRecord, InvitationRecord, MemberRecord, SpaceRecord, UserRecord
+from spacekey.models.tables.usage import UsageDay
 from spacekey.resolvers.access.authority import Authority, authorities_in
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.system import System

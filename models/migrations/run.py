@@ -15,9 +15,9 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.models.engine.postgres import migration_engine
 from spacekey.models.engine.sqlite import begin_immediate
 from spacekey.models.engine.store import Store, answering
-from spacekey.models.queries.old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
 from spacekey.models.tables.base import SQLITE
 
+from .old_names import copy_in_sqlite, old_revision, remove_old_version, rename_in_postgresql
 from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
 
 LOCK_SECONDS = 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from spacekey.models.engine.statements import insert, result_of
 from spacekey.models.tables.base import POSTGRESQL
 from spacekey.models.tables.expressions import UtcDay
 from spacekey.models.tables.token import Token
-from spacekey.models.tables.usage import ScopeUse, UsageHour, UsageReporter
+from spacekey.models.tables.usage import ScopeUse, UsageDay, UsageHour, UsageReporter
 
 GIVE_WAY_SECONDS = 0.5
 """How long a flush waits for a row that somebody changes: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""
@@ -33,15 +33,6 @@ class HourCounts(NamedTuple):
     allowed: int = 0
     denied: int = 0
     limited: int = 0
-
-
-class UsageDay(NamedTuple):
-    """One token's requests on one UTC day."""
-
-    day: date
-    allowed: int
-    denied: int
-    limited: int
 
 
 async def add_usage(session: AsyncSession, rows: Iterable[HourCounts]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, String
 from sqlmodel import Field
@@ -44,3 +45,12 @@ class UsageReporter(Row, table=True):
     id: str = Field(sa_column=Column(String(120), primary_key=True))
     number: int = Field(sa_column=Column(BigInteger, nullable=False))
     seen_at: datetime = Field(sa_column=moment(nullable=False))
+
+
+class UsageDay(NamedTuple):
+    """One token's requests on one UTC day, added up."""
+
+    day: date
+    allowed: int
+    denied: int
+    limited: int

@@ -18,7 +18,7 @@ from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import usage as usage_queries
-from spacekey.models.queries.usage import UsageDay
+from spacekey.models.tables.usage import UsageDay
 from spacekey.resolvers.access.authority import authority_in
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.system import System

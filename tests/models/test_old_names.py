@@ -15,9 +15,9 @@ from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, MetaData, Ta
 from spacekey.domain.errors import Unavailable
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.migrations import run as migrate
+from spacekey.models.migrations.old_names import PREFIX, tables_of
 from spacekey.models.migrations.run import current, upgrade
 from spacekey.models.migrations.schema_version import VERSION_TABLE, SchemaState
-from spacekey.models.queries.old_names import PREFIX, tables_of
 from spacekey.resolvers.audit.chains import verify_chains
 from support.databases import lookup_on
 from support.world import make_world
