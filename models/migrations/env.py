@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from .schema_version import VERSION_TABLE
+# Alembic loads this file by its path, so relative imports do not work here.
+from spacekey.models.migrations.schema_version import VERSION_TABLE
 
 # The transaction is the caller's: a migration that fails leaves nothing, on either database.
 context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)

@@ -112,7 +112,7 @@ class DashboardFiles:
 
 def packaged_dashboard() -> Path:
     """The folder of the dashboard that comes with Spacekey."""
-    return Path(__file__).resolve().parents[1] / "dashboard"
+    return Path(__file__).resolve().parents[2] / "dashboard"
 
 
 def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles:
