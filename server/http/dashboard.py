@@ -6,8 +6,8 @@ import base64
 import gzip
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from starlette.exceptions import HTTPException
@@ -115,8 +115,9 @@ def packaged_dashboard() -> Path:
     return Path(__file__).resolve().parents[2] / "dashboard"
 
 
+@lru_cache(maxsize=4)
 def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles:
-    """Read the dashboard.
+    """Read the dashboard, once in a process: a package's files do not change while it runs.
 
     :param graphiql: where GraphiQL is, told to the page.
     :raises ConfigurationError: its modules cannot be joined.
@@ -157,21 +158,29 @@ def joined_modules(folder: Path, entry: str) -> str:
     :param folder: where the modules lie; they import each other by relative paths.
     :raises ConfigurationError: a missing file, a circle, or a form of import or export that is not understood.
     """
-    parts = (_as_function(folder, name) for name in _in_order(folder, entry, ()))
-    return '"use strict";\n' + "".join(dict.fromkeys(parts))
+    parts = [_as_function(name, source) for name, source in _modules(folder, entry).items()]
+    return '"use strict";\n' + "".join(parts)
 
 
-def _in_order(folder: Path, name: str, path: tuple[str, ...]) -> Iterator[str]:
-    """The module's imports, deepest first, then the module itself. Names may come twice."""
-    if name in path:
-        raise ConfigurationError(f"dashboard: modules import each other in a circle: {' → '.join((*path, name))}")
-    for match in _IMPORT.finditer(_source(folder, name)):
-        yield from _in_order(folder, _resolved(name, match[2]), (*path, name))
-    yield name
+def _modules(folder: Path, entry: str) -> dict[str, str]:
+    """Return the sources of ``entry`` and of what it imports by their names, each after its own imports."""
+    sources: dict[str, str] = {}
+
+    def add(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise ConfigurationError(f"dashboard: modules import each other in a circle: {' → '.join((*path, name))}")
+        if name in sources:
+            return
+        source = _source(folder, name)
+        for match in _IMPORT.finditer(source):
+            add(_resolved(name, match[2]), (*path, name))
+        sources[name] = source
+
+    add(entry, ())
+    return sources
 
 
-def _as_function(folder: Path, name: str) -> str:
-    source = _source(folder, name)
+def _as_function(name: str, source: str) -> str:
     exported = _EXPORT.findall(source)
     source = _IMPORT.sub(lambda match: f"const {{{match[1]}}} = {_variable(_resolved(name, match[2]))};", source)
     source = _EXPORT.sub("", source)

@@ -52,12 +52,12 @@ from spacekey.resolvers.addresses import clean_email, sign_in_name_of
 from spacekey.resolvers.passwords import hashing as passwords
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from spacekey.schema.build import build_schema
 from spacekey.server.cli.app import build_app
 from support.databases import postgres_database, sqlite_database
+from support.schema import spacekey_schema
 from support.world import OPERATOR, Jar, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 TEAMSPACE = ("--catalog", "teamspace", "--plan", "business")
 ADDRESSES = ("cto@acme.example", "Bob@Rival.example", "eve@bücher.example", "straße@corp.test")

@@ -22,11 +22,11 @@ from graphql import (
     visit,
 )
 
-from spacekey.schema.build import build_schema
+from support.schema import spacekey_schema
 
 from .conftest import Target
 
-SCHEMA = build_schema()._schema
+SCHEMA = spacekey_schema()._schema
 STEP_SECONDS_MAX = 300
 BUILDS = {
     "relayTokens.js": [["node_modules/.bin/relay-compiler", "relay.config.json"]],

@@ -13,11 +13,11 @@ from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from spacekey.schema.build import build_schema
+from support.schema import spacekey_schema
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 ACCEPT = """mutation ($code: String!, $password: String!) {
   acceptInvitation(input: {code: $code, password: $password}) { __typename ... on Refusal { message } }
 }"""

@@ -28,7 +28,6 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.verify import StoreVerifier
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.roles import set_role
-from spacekey.schema.build import build_schema
 from support.authorization_table import (
     NESTED_FIELDS,
     OPERATIONS,
@@ -39,6 +38,7 @@ from support.authorization_table import (
 )
 from support.databases import lookup_on
 from support.open_fields import CALLER, OPEN_FIELDS
+from support.schema import spacekey_schema
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_catalogs, make_world
 
 CATALOGS = sorted(example_catalogs())
@@ -62,7 +62,7 @@ _numbers = itertools.count()
 
 @cache
 def the_schema() -> ScopedSchema:
-    return build_schema()
+    return spacekey_schema()
 
 
 @dataclass(frozen=True)

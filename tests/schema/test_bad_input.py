@@ -22,12 +22,12 @@ from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from spacekey.schema.build import build_schema
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.snapshot import snapshot
 from support.world import OPERATOR, World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 HANDLED = "... on InvalidInput { field reason } ... on Refusal { message }"
 MANY = [f"jobs:read{number}" for number in range(101)]
 

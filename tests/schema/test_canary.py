@@ -17,13 +17,13 @@ from spacekey.resolvers.access.caller import RequestFacts, caller_of
 from spacekey.resolvers.accounts.sessions import session_outcome
 from spacekey.resolvers.audit.log import export_chain
 from spacekey.resolvers.tokens.verify import StoreVerifier
-from spacekey.schema.build import build_schema
 from spacekey.schema.context import context_of
 from support.databases import lookup_on
+from support.schema import spacekey_schema
 from support.snapshot import snapshot
 from support.world import FACTS, PASSWORD, Jar, World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 FIRST = "nine yellow umbrellas outside"
 ANOTHER = "eleven copper kettles in a row"
 WRONG = "a wrong password typed in anger"

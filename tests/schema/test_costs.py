@@ -36,15 +36,15 @@ from spacekey.models.tables.base import Row
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.caller import MemberCaller
-from spacekey.schema.build import build_schema
 from spacekey.schema.context import context_of
 from spacekey.schema.limits.costs import SCALARS_PER_COST, CostModel, Measure, Size, at_most, catalog_sizes
 from spacekey.schema.limits.operations import COST_MAX, INTROSPECTION_MAX, INTROSPECTION_PER_COST, INTROSPECTIONS_MAX
 from support import rows
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.world import FACTS, Jar, World, example_catalogs, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 MODEL = CostModel(SCHEMA._schema)
 LOADED = catalog_sizes(example_catalogs().values())
 CHARACTERS_MAX = 2_000

@@ -13,11 +13,11 @@ from spacekey.models.engine.reading import Reading
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.rotate import rotate_token
-from spacekey.schema.build import build_schema
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.world import OPERATOR, World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 INNARDS = "secret innards of the server"
 
 

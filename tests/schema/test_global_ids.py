@@ -29,7 +29,7 @@ from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.lists import invitation_lists
-from spacekey.schema.build import PUBLIC, Mutation, build_schema
+from spacekey.schema.build import PUBLIC, Mutation
 from spacekey.schema.query import Query
 from spacekey.schema.types.members import Member
 from spacekey.schema.types.objects import Space, Token
@@ -37,9 +37,10 @@ from spacekey.schema.types.objects import Workspace as WorkspaceType
 from spacekey.schema.types.relay import DATE_TIME
 from support.authorization_table import OPERATIONS, On
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.world import OPERATOR, World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 TYPES = SCHEMA._schema.type_map
 OBJECTS = {name: one for name, one in TYPES.items() if isinstance(one, GraphQLObjectType) and not name.startswith("__")}
 WITHOUT_LIMITS = ScopedSchema(

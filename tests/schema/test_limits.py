@@ -9,14 +9,15 @@ from graphql import get_introspection_query
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.models.engine.store import Store
-from spacekey.schema.build import DOCUMENTS_CACHED, build_schema
+from spacekey.schema.build import DOCUMENTS_CACHED
 from spacekey.schema.limits.documents import TOKENS_MAX, DocumentSteps
 from spacekey.schema.limits.operations import ALIASES_MAX, DEPTH_MAX
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.statements import counting
 from support.world import World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 
 
 @pytest_asyncio.fixture

@@ -10,11 +10,11 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from spacekey.schema.build import build_schema
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.world import OPERATOR, World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 
 
 class Shelf:

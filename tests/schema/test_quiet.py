@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from spacekey.models.engine.store import Store
-from spacekey.schema.build import build_schema
+from support.schema import spacekey_schema
 from support.world import make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 CANARY = "sevenwoodenboatsatnoon"
 SIGN_IN = "mutation($input: SignInInput!) { signIn(input: $input) { __typename } }"
 CALL = "mutation {{ signIn(input: {}) {{ __typename }} }}"

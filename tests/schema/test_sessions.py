@@ -8,10 +8,10 @@ from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
-from spacekey.schema.build import build_schema
+from support.schema import spacekey_schema
 from support.world import FACTS, PASSWORD, Jar, World, make_world
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 LIST = "{ sessions { id isCurrent userAgent ip createdAt lastSeenAt endsAt } }"
 ENDED = "__typename ... on EndSessionsSuccess { ended endedSessionIds }"
 END = f"mutation($id: ID!) {{ endSession(input: {{id: $id}}) {{ {ENDED} }} }}"

@@ -15,14 +15,14 @@ from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.spaces import create_space
-from spacekey.schema.build import build_schema
 from support.principals import principal_of
+from support.schema import spacekey_schema
 from support.statements import counting
 from support.world import OPERATOR, World, make_world
 
 pytestmark = pytest.mark.usefixtures("patient")
 
-SCHEMA = build_schema()
+SCHEMA = spacekey_schema()
 
 TOKEN = """
     id name status scopes workspace { name myScopes } space { name workspace { name } }

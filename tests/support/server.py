@@ -25,6 +25,7 @@ from spacekey.server.serving.serve import address_of, listening_socket, server_c
 from spacekey.server.settings import Settings
 
 from .openapi import check_answer
+from .schema import spacekey_schema
 from .world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 ORIGIN = "http://testserver"
@@ -77,7 +78,7 @@ async def served(
     store = Store(database_url)
     world = make_world(store, staleness_seconds=default_staleness(store))
     parts = build_parts(chosen, world.system)
-    app = build_app(chosen, parts=parts, schema=schema)
+    app = build_app(chosen, parts=parts, schema=schema if schema is not None else spacekey_schema())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     hooks = {"response": [check_answer]}
     async with (
