@@ -5,6 +5,8 @@ PostgreSQL is real. When it cannot start, the tests that need it fail; nothing i
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,9 +14,24 @@ import pytest
 import pytest_asyncio
 
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
-from support.databases import TEMPLATE, migrate, migrate_postgres, postgres_database, sqlite_database
+from support.databases import (
+    TEMPLATE,
+    folder_in_memory,
+    migrate,
+    migrate_postgres,
+    postgres_database,
+    sqlite_database,
+)
 from support.patience import wait_long
 from support.postgres import PostgresServer
+
+
+def pytest_configure() -> None:
+    """Keep temporary files, databases above all, in memory where there is room."""
+    folder = folder_in_memory()
+    if folder is not None:
+        os.environ.setdefault("TMPDIR", str(folder))
+        tempfile.tempdir = None  # so that it is looked up again
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,8 @@ import pytest_asyncio
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, get_introspection_query, parse
 
 from spacekey.models.engine.store import Store
-from spacekey.schema import build
-from spacekey.schema import required_scopes as needs
+from spacekey.schema import build, required_scopes
 from spacekey.schema.limits import documents
-from spacekey.schema.limits import documents as document_limits
-from spacekey.schema.limits import documents as validation
 from spacekey.schema.limits.documents import (
     DIGITS_MAX,
     DIRECTIVES_MAX,
@@ -36,6 +33,7 @@ from support.dashboard_documents import dashboard_documents
 from support.world import World, make_world
 
 SCHEMA = build.build_schema()
+VALIDATE = documents.validate_bounded
 ROOT = Path(build.__file__).parent.parent
 
 
@@ -45,21 +43,21 @@ async def world(store: Store) -> World:
 
 
 class Seen:
-    """Counts the documents that reach the validation."""
+    """Counts the documents that reach the documents."""
 
     def __init__(self) -> None:
         self.documents: list[DocumentNode] = []
 
     def __call__(self, schema: GraphQLSchema, document: DocumentNode, rules: Iterable[Any]) -> list[GraphQLError]:
         self.documents.append(document)
-        return validation.validate_bounded(schema, document, rules)
+        return VALIDATE(schema, document, rules)
 
 
 @pytest.fixture
 def validated(monkeypatch: pytest.MonkeyPatch) -> Seen:
     seen = Seen()
     monkeypatch.setattr(documents, "validate_bounded", seen)
-    monkeypatch.setattr(needs, "validate_bounded", seen)
+    monkeypatch.setattr(required_scopes, "validate_bounded", seen)
     return seen
 
 
@@ -176,12 +174,12 @@ def test_the_check_looks_at_a_node_once(monkeypatch: pytest.MonkeyPatch) -> None
             looked += 1
             yield field
 
-    fields_of = document_limits._fields_of
+    fields_of = documents._fields_of
     document = parse(fragments(FRAGMENTS_MAX))
     every = list(nodes_of(document))
     assert len(every) == len({id(node) for node in every})
-    monkeypatch.setattr(document_limits, "_fields_of", counting)
-    document_limits.check_document(document)
+    monkeypatch.setattr(documents, "_fields_of", counting)
+    documents.check_document(document)
     assert looked == sum(node.kind == "field" for node in every)
 
 
@@ -198,7 +196,7 @@ async def test_what_only_a_comparison_shows_to_be_too_much_ends_early(world: Wor
 
 async def test_no_more_errors_than_are_of_use(world: World) -> None:
     answer = await world.ask(SCHEMA, "{ " + " ".join(f"nothing{one}" for one in range(300)) + " }")
-    assert len(answer["errors"]) == validation.ERRORS_MAX + 1
+    assert len(answer["errors"]) == documents.ERRORS_MAX + 1
     assert "Too many validation errors" in answer["errors"][-1]["message"]
 
 
@@ -239,10 +237,13 @@ async def test_a_document_asked_about_has_the_same_bounds(
 
 @pytest.mark.parametrize("spare", [0, 1])
 async def test_a_document_asked_about_may_be_so_long(world: World, spare: int) -> None:
-    answer = await world.ask(SCHEMA, ASK, variables={"d": characters(needs.DOCUMENT_LENGTH_MAX + spare)})
+    answer = await world.ask(SCHEMA, ASK, variables={"d": characters(required_scopes.DOCUMENT_LENGTH_MAX + spare)})
     assert ("errors" in answer) is bool(spare)
     if spare:
-        assert answer["errors"][0]["extensions"]["reason"] == f"Must be at most {needs.DOCUMENT_LENGTH_MAX} characters."
+        assert (
+            answer["errors"][0]["extensions"]["reason"]
+            == f"Must be at most {required_scopes.DOCUMENT_LENGTH_MAX} characters."
+        )
 
 
 MANY_NAMES = " ".join(f"a{one}: name" for one in range(20))

@@ -87,6 +87,7 @@ class Grounds:
         self.server, self.world = server, server.world
         self.catalog = self.world.system.catalogs[catalog]
         self.spaces: dict[str, str] = {}
+        self._targets: dict[str, tuple[str, str]] = {}
 
     async def set_up(self) -> None:
         name = self.catalog.name
@@ -113,6 +114,12 @@ class Grounds:
         issued = await create_token(self.world.system, OPERATOR, asked)
         return issued.view.token.id, issued.secret.reveal()
 
+    async def target(self, workspace: Workspace) -> tuple[str, str]:
+        """A token for a request to be about: the same one until a request has changed it."""
+        if workspace.id not in self._targets:
+            self._targets[workspace.id] = await self.token(workspace)
+        return self._targets[workspace.id]
+
     async def member(self, role: str) -> Asker:
         caller = await self.world.member(self.own, role)
         scopes = expand(self.catalog, [role], self.catalog.roles)
@@ -122,7 +129,7 @@ class Grounds:
         """One request on an own, foreign or unknown target."""
         (method, path), workspace = key, self.foreign if where == "foreign" else self.own
         clock, entropy = self.world.clock, self.world.system.entropy
-        token_id, secret = await self.token(workspace)
+        token_id, secret = await self.target(workspace)
         form, params, body = None, None, row.json
         if where == "unknown":
             token_id, secret = new_id(KEY, clock(), entropy), f"{secret[:-1]}{'a' if secret[-1] != 'a' else 'b'}"
@@ -136,9 +143,12 @@ class Grounds:
                     body["space_id"] = self.space_of(workspace)
         elif row.target == "secret":
             form = {"token": secret}
-        return await self.server.client.request(
+        answer = await self.server.client.request(
             method, path.replace("{id}", token_id), headers=asker.headers, params=params, json=body, data=form
         )
+        if answer.is_success and method != "GET":
+            self._targets.clear()
+        return answer
 
     async def check(self, asker: Asker) -> None:
         """The whole row of one caller."""
