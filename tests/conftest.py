@@ -24,6 +24,7 @@ from support.databases import (
 )
 from support.patience import wait_long
 from support.postgres import PostgresServer
+from support.turns import one_database_each, whole_run
 
 
 def pytest_configure() -> None:
@@ -32,6 +33,14 @@ def pytest_configure() -> None:
     if folder is not None:
         os.environ.setdefault("TMPDIR", str(folder))
         tempfile.tempdir = None  # so that it is looked up again
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take each test on one database in a short run; a test that is named on the command line runs on both."""
+    if whole_run() or any("::" in argument for argument in config.args):
+        return
+    items[:], left_out = one_database_each(items)
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

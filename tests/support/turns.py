@@ -1,0 +1,46 @@
+"""Which database a test runs on in a short run: each test has its turn on one of them, and a whole run takes both."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import pytest
+
+KIND = "database_kind"
+
+
+def one_database_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Split the tests into those of a short run and those that differ from one of them in the database alone.
+
+    The choice depends on the test's name, so it is the same in every run and in every process. A test that names its
+    database itself has no other, and stays.
+    """
+    forms: dict[str, dict[str, pytest.Item]] = {}
+    for item in items:
+        kind = _kind_of(item)
+        if kind is not None:
+            forms.setdefault(_name_without(item, kind), {})[kind] = item
+    left_out = set()
+    for name, by_kind in forms.items():
+        if len(by_kind) > 1:
+            chosen = sorted(by_kind)[zlib.crc32(name.encode()) % len(by_kind)]
+            left_out |= {item for kind, item in by_kind.items() if kind != chosen}
+    return [item for item in items if item not in left_out], [item for item in items if item in left_out]
+
+
+def whole_run() -> bool:
+    """Return whether this run takes every test on each database, and the long forms."""
+    return os.environ.get("SPACEKEY_TESTS") == "all"
+
+
+def _kind_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    kind = callspec.params.get(KIND) if callspec is not None else None
+    return kind if isinstance(kind, str) else None
+
+
+def _name_without(item: pytest.Item, kind: str) -> str:
+    name, bracket, parameters = item.nodeid.partition("[")
+    rest = [one for one in parameters.removesuffix("]").split("-") if one != kind]
+    return f"{name}{bracket}{'-'.join(rest)}"
