@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from support.world import FACTS, OPERATOR, World
+from support.world import FACTS, OPERATOR, World, example_catalogs
 from support.world import make_world as plain_world
 
 EXAMPLES = int(os.environ.get("SPACEKEY_POWER_EXAMPLES", "5"))
@@ -402,10 +403,25 @@ def _takes_away(name: str, old: Any, new: Any) -> bool:
         case "scopes_allowed":
             return new is not None and (old is None or set(new) <= set(old))
         case "roles":
+            # A role that the workspace has not configured is the catalog's; one that it removed grants nothing.
+            before = {role: set(grants) for role, grants in _roles_of_catalog().items()}
+            before |= {role: set() if entry is None else set(entry["grants"]) for role, entry in old.items()}
             given = {role: set(entry["grants"]) for role, entry in new.items() if entry is not None}
-            before = {role: set((old.get(role) or {"grants": grants})["grants"]) for role, grants in given.items()}
-            return all(grants <= before[role] and role in old for role, grants in given.items())
+            return all(role in before and grants <= before[role] for role, grants in given.items())
     return False
+
+
+@cache
+def _roles_of_catalog() -> dict[str, frozenset[str]]:
+    return {name: frozenset(role.grants) for name, role in example_catalogs()["spooled"].roles.items()}
+
+
+def test_a_role_of_the_catalog_that_is_narrowed_is_no_gain_and_one_that_was_removed_is() -> None:
+    narrowed = {"member": {"grants": ["dlq:read"]}}
+    assert _takes_away("roles", {}, narrowed)
+    assert not _takes_away("roles", {"member": None}, narrowed)
+    assert not _takes_away("roles", {}, {"member": {"grants": ["dlq:write"]}})
+    assert not _takes_away("roles", {}, {"helper": {"grants": ["dlq:read"]}})
 
 
 async def join(world: World, caller: Caller, workspace_id: str, role: str) -> MemberCaller:
