@@ -36,7 +36,7 @@ test: $(READY) ## run the whole suite, real PostgreSQL included
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 faults: $(READY) ## race 10,000 revocations against uses while everything goes wrong, and kill 1,000 writers
-	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s tests/faults $(ARGS)
+	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s tests/chaos $(ARGS)
 
 guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in turn and see a test fail
 	SPACEKEY_GUARDS=long nice -n 10 $(BIN)/python -m pytest -q tests/guards $(ARGS)

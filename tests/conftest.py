@@ -95,14 +95,15 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_long(monkeypatch)
 
 
-PATIENT_FOLDERS = ("attacks", "resolvers", "schema")
+TESTS = Path(__file__).parent
+PATIENT_FOLDERS = ("resolvers", "schema", "security")
 ASK_ABOUT_OUTAGES = ("test_faults.py", "test_copied_scopes.py")
 
 
 @pytest.fixture(autouse=True)
 def _patient_unless_outages_are_asked_about(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``patient``, for folders of which nearly every test asks a server about something else than outages."""
-    if request.path.parent.name in PATIENT_FOLDERS and request.path.name not in ASK_ABOUT_OUTAGES:
+    if request.path.relative_to(TESTS).parts[0] in PATIENT_FOLDERS and request.path.name not in ASK_ABOUT_OUTAGES:
         wait_long(monkeypatch)
 
 

@@ -28,7 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
 }
 NEEDS_POSTGRES = {"token_page"}
 IN_A_BROWSER = {"dashboard_rows"}
-"""It fills a million rows and needs a Chromium; tests/dashboard goes the same ways."""
+"""It fills a million rows and needs a Chromium; tests/e2e/dashboard goes the same ways."""
 
 
 def test_every_benchmark_is_run_here() -> None:

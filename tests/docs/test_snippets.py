@@ -23,7 +23,7 @@ CURL = ROOT / "tests" / "support" / "curl.py"
 SECONDS_MAX = 600.0
 
 SHOWN_ONLY = {
-    "make serve": "tests/end_to_end start the same server; setting up an environment needs the network",
+    "make serve": "tests/e2e start the same server; setting up an environment needs the network",
     "make test": "this is it",
     "make check": "the whole repository's checks",
 }

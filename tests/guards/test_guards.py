@@ -19,8 +19,8 @@ from .plugin import ROOT
 from .removal import excused_guards
 
 TESTS = {
-    "resolvers": ["tests/resolvers", "tests/schema", "tests/server", "tests/attacks"],
-    "middleware/graphql": ["tests/middleware/graphql", "tests/middleware/limits", "tests/attacks", "tests/schema"],
+    "resolvers": ["tests/resolvers", "tests/schema", "tests/server", "tests/security"],
+    "middleware/graphql": ["tests/middleware/graphql", "tests/middleware/limits", "tests/security", "tests/schema"],
 }
 
 TOY = """
