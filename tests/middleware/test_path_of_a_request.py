@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import pytest
 from starlette.applications import Starlette
@@ -28,45 +24,9 @@ from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import bearer, call
+from support.trail import Trail, traced
 
 MIDDLEWARE = Path(sys.modules[TokenMiddleware.__module__].__file__ or "").resolve().parent
-
-
-@dataclass
-class Trail:
-    """The modules that a request enters, in order; a module that calls itself counts once."""
-
-    steps: list[str] = field(default_factory=list)
-
-    @property
-    def modules(self) -> set[str]:
-        return set(self.steps)
-
-    @property
-    def returns(self) -> int:
-        return len(self.steps) - len(self.modules)
-
-
-@contextmanager
-def traced() -> Iterator[Trail]:
-    path = Trail()
-    entered: dict[int, FrameType] = {}  # a coroutine that is resumed was entered before; kept, since ids recur
-
-    def enter(frame: FrameType, event: str, _: object) -> None:
-        file = frame.f_code.co_filename
-        if event != "call" or id(frame) in entered or not file.startswith(f"{MIDDLEWARE}/"):
-            return
-        entered[id(frame)] = frame
-        module = file.removeprefix(f"{MIDDLEWARE}/")
-        if not path.steps or path.steps[-1] != module:
-            path.steps.append(module)
-
-    before = sys.getprofile()
-    sys.setprofile(enter)
-    try:
-        yield path
-    finally:
-        sys.setprofile(before)
 
 
 class Sink:
@@ -104,7 +64,7 @@ async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
     )
     assert (await call(app, "GET", "/jobs", bearer(first))).status == 200  # the routes are compiled
     await asyncio.sleep(0)  # the collector's task, which is not part of a request, has begun to wait
-    with traced() as path:
+    with traced(MIDDLEWARE) as path:
         answer = await call(app, "GET", "/jobs", bearer(uncached))
     if collector is not None:
         await collector.aclose()
