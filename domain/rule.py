@@ -96,9 +96,6 @@ def _reduced(alternatives: Iterable[frozenset[str]]) -> Rule:
 AUTHENTICATED = Rule((frozenset(),))
 """Rule that every valid principal satisfies, whatever it holds."""
 
-NEVER = Rule(())
-"""Rule that no principal satisfies."""
-
 
 def _term(part: str | Rule) -> Rule:
     if isinstance(part, Rule):

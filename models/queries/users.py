@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -35,11 +35,6 @@ async def hold_user(session: AsyncSession, user_id: str) -> bool:
     """Whether the account exists. If it does, it is not deleted before this transaction ends."""
     statement = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
     return (await session.exec(statement)).one_or_none() is not None
-
-
-async def users_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[User]:
-    """Those of them that exist, in no order."""
-    return list((await session.exec(select(User).where(col(User.id).in_(set(ids))))).all())
 
 
 async def user_by_proven_email(session: AsyncSession, email: str) -> User | None:

@@ -92,15 +92,6 @@ async def json_body(request: Request, model: type[M], *, bytes_max: int = JSON_B
     return validated(model, await json_object(request, bytes_max=bytes_max, optional=optional))
 
 
-async def form_body(request: Request, model: type[M]) -> M:
-    """Return the URL-encoded form as the model.
-
-    :raises BadBody: the form cannot be read.
-    :raises InvalidInput: it is not what the model takes; names the first field at fault.
-    """
-    return validated(model, await form_fields(request))
-
-
 def query_of(request: Request, model: type[M]) -> M:
     """Return the query of the address as the model.
 

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacekey.domain.errors import ConfigurationError, RuleError
-from spacekey.domain.rule import ALTERNATIVES_MAX, AUTHENTICATED, NEVER, Rule, all_of, any_of, rule_of
+from spacekey.domain.rule import ALTERNATIVES_MAX, AUTHENTICATED, Rule, all_of, any_of, rule_of
+
+NEVER = Rule(())
+"""A rule without an alternative: no scopes satisfy it."""
 
 SCOPES = ("a", "b", "c", "d", "e")
 

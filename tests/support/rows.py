@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.audit import AuditEvent
@@ -113,3 +117,8 @@ async def add(store: Store, *rows: Any) -> None:
         for row in rows:
             session.add(row)
             await session.flush()
+
+
+async def users_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[User]:
+    """Return the accounts that exist among these, in no order."""
+    return list((await session.exec(select(User).where(col(User.id).in_(set(ids))))).all())

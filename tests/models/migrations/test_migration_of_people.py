@@ -20,6 +20,7 @@ from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.resolvers.accounts.sessions import sign_in
 from spacekey.resolvers.members.invitations import accept_invitation
+from support.rows import users_by_ids
 from support.world import FACTS, PASSWORD, World, make_world
 
 BEFORE = "0002"
@@ -146,7 +147,7 @@ async def migrated(old: Store) -> World:
 async def test_only_what_the_operator_made_is_proven(old: Store) -> None:
     await migrated(old)
     async with old.reading() as session:
-        users = await user_queries.users_by_ids(session, USERS)
+        users = await users_by_ids(session, USERS)
     proven = {one.id for one in users if one.email_proven_at is not None}
     assert proven == {"usr_operators"}
     assert {one.id: one.email for one in users} == USERS
@@ -163,7 +164,7 @@ async def test_everyone_signs_in_with_the_text_they_signed_in_with(old: Store) -
 async def test_people_who_never_accepted_are_gone_but_no_membership_is(old: Store) -> None:
     await migrated(old)
     async with old.reading() as session:
-        users = await user_queries.users_by_ids(session, ["usr_waiting", "usr_nameless", "usr_owning"])
+        users = await users_by_ids(session, ["usr_waiting", "usr_nameless", "usr_owning"])
         assert [one.id for one in users] == ["usr_owning"]
         assert users[0].password_hash is None
         for user_id in ("usr_invited", "usr_owning"):
@@ -201,9 +202,9 @@ async def test_it_goes_back_while_every_account_has_an_address_of_its_own(old: S
     await downgrade(old, BEFORE)
     await upgrade(old)
     async with old.reading() as session:
-        assert {one.id for one in await user_queries.users_by_ids(session, USERS)} == set(USERS)
+        assert {one.id for one in await users_by_ids(session, USERS)} == set(USERS)
     async with old.changing() as session:
-        for user in await user_queries.users_by_ids(session, ["usr_plain"]):
+        for user in await users_by_ids(session, ["usr_plain"]):
             user.email = None
             session.add(user)
     with pytest.raises(RuntimeError, match="older version cannot hold"):

@@ -22,7 +22,7 @@ from spacekey.models.queries.settings import read_setting, write_setting
 from spacekey.models.tables.records import AuditRecord
 from spacekey.models.tables.user import Invitation, User, UserSession
 from spacekey.models.tables.workspace import Member, Workspace
-from support.rows import NOW, a_space, a_user, a_workspace, add, ago, ahead, an_event
+from support.rows import NOW, a_space, a_user, a_workspace, add, ago, ahead, an_event, users_by_ids
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ async def test_users_are_found(store: Store) -> None:
         assert await user_queries.user_by_sign_in_name(session, ["a@example.com"]) is None
         assert await user_queries.users_claiming(session, "a@example.com", 10) == claims
         assert await user_queries.count_users_claiming(session, "a@example.com", but=claims[0].id) == 1
-        assert await user_queries.users_by_ids(session, [user.id, "usr_none"]) == [user]
+        assert await users_by_ids(session, [user.id, "usr_none"]) == [user]
 
 
 async def test_the_nearest_of_the_names_that_were_typed_is_found(store: Store) -> None:
@@ -160,7 +160,7 @@ async def test_only_claims_are_released(store: Store) -> None:
     async with store.changing() as session:
         await user_queries.release_email(session, "a@b.c", keep=kept.id)
     async with store.reading() as session:
-        found = {one.id: one.email for one in await user_queries.users_by_ids(session, [proven.id, kept.id, lost.id])}
+        found = {one.id: one.email for one in await users_by_ids(session, [proven.id, kept.id, lost.id])}
     assert found == {proven.id: "a@b.c", kept.id: "a@b.c", lost.id: None}
 
 
