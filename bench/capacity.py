@@ -1,7 +1,7 @@
 """How much one core holds: verifications, introspections, open sockets and management calls, as tokens grow.
 
 Run it with ``python -m bench capacity``; ``--tokens 1000,1000000,10000000`` for other numbers of tokens, ``--write`` to
-put the figures into ``docs/capacity.md``. ``spacekey serve`` is started with default settings on SQLite, and on
+put the figures into ``docs/explanation/capacity.md``. ``spacekey serve`` is started with default settings on SQLite, and on
 PostgreSQL where its binaries are installed, once for each number of tokens; the servers take turns. What one core holds
 is one second over the CPU time of a call, the operating system's, of the server's process; PostgreSQL's own is told
 apart, because it has cores of its own. Where the server takes ``SPACEKEY_WORKERS``, the busiest call is also measured
@@ -50,7 +50,7 @@ SOCKETS = 1_000
 ROUNDS, SECONDS, WARM_UP_SECONDS = 5, 0.4, 0.5
 FILL_SECONDS_MAX = 3_600
 WORKERS = "SPACEKEY_WORKERS"
-PAGE = ROOT / "docs/capacity.md"
+PAGE = ROOT / "docs/explanation/capacity.md"
 FROM, TO = "<!-- figures: python -m bench capacity --write -->", "<!-- end of figures -->"
 
 COLUMNS = """(id, digest, prefix, name, description, kind, environment, workspace_id, grants, created_at,
@@ -285,7 +285,7 @@ def main(arguments: list[str]) -> None:
     """Measure what the command line asks for, and print it."""
     parser = argparse.ArgumentParser(prog="python -m bench capacity", description="How much one core holds.")
     parser.add_argument("--tokens", default=",".join(map(str, TOKENS)), metavar="NUMBER,…", help="among how many")
-    parser.add_argument("--write", action="store_true", help="put the figures into docs/capacity.md")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/explanation/capacity.md")
     given = parser.parse_args(arguments)
     load = os.getloadavg()[0]
     print(f"load {load:.1f}")

@@ -57,15 +57,15 @@ class TokenMiddleware:
     :param known_scopes: a rule that names any other scope fails start-up. None takes the verifier's own, if it has
         some, as the embedded verifier has its catalogs', unless there is a ``fallback``, which may bring others.
     :param limits: enforces the limits of tokens' plans; each request with a valid token is charged once. See
-        docs/limits.md. It is closed by the code that made it.
+        docs/how-to/limits.md. It is closed by the code that made it.
     :param limit: one limit for every caller of this app, people signed in by ``fallback`` included, instead of the
         limit of each token's plan; for an API that is not what plans pay for. Needs ``limits``.
     :param flood: answers 429 to addresses that send too many made-up secrets; see
         :class:`~spacekey.middleware.limits.flood.RefusalFlood`.
     :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, if it
-        has one, as the embedded and the remote verifier have. See docs/usage.md.
+        has one, as the embedded and the remote verifier have. See docs/how-to/usage.md.
     :param recheck_seconds: how long a verdict is relied on while a WebSocket or a streaming response is open; see
-        docs/long-lived.md.
+        docs/how-to/long-lived.md.
     :raises ConfigurationError: for an invalid setting.
     """
 

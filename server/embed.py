@@ -149,7 +149,7 @@ def store_verifier(
     Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
     loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most, and whoever
     takes access away waits for T: on both, a revoked token is refused from the moment its revocation was answered
-    (docs/revocation.md). A database that is missing, locked, not migrated or newer than this program gives "cannot
+    (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this program gives "cannot
     tell" (503), never an acceptance.
     Close it with the app::
 
@@ -168,7 +168,7 @@ def store_verifier(
         owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
         (``usage``). Closing the verifier writes the last one.
-    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
+    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
     :raises ConfigurationError: a wrong URL, catalog file or environment.
     """
     check_environment(environment)

@@ -94,7 +94,7 @@ def _remote(asked: argparse.Namespace) -> Verifier:
 
     return RemoteVerifier(
         asked.remote,
-        Secret(_variable(TOKEN_VARIABLE, "this app's own credential; docs/remote.md says where it comes from")),
+        Secret(_variable(TOKEN_VARIABLE, "this app's own credential; docs/how-to/remote.md says where it comes from")),
         environment=asked.environment,
         deadline_seconds=asked.deadline,
         allow_plain_http=asked.allow_plain_http,

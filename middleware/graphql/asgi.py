@@ -71,7 +71,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     A denial of scopes is an ``error`` message of its operation, and the socket stays open. The socket is closed with
     4403 for a refused credential, 4400 for a malformed or a second one, and 1013 if the verifier cannot tell.
 
-    The credential of an open socket is verified again and again (see docs/long-lived.md), whether it
+    The credential of an open socket is verified again and again (see docs/how-to/long-lived.md), whether it
     came with the handshake or later. If it is refused, the socket is closed with 4401; if the verifier cannot tell,
     with 1013; if it has lost a scope, the subscriptions that need the scope end with an ``error`` message each. Behind
     a TokenMiddleware, the middleware verifies, with its environment, deadline, observer and ``recheck_seconds``.

@@ -1,4 +1,4 @@
-"""Bounded cache under the rule of docs/revocation.md, over any way to read a verdict.
+"""Bounded cache under the rule of docs/explanation/revocation.md, over any way to read a verdict.
 
 An entry is (verdict, s): s is read from a clock **before** the read began, and the entry is served only while now < s +
 max_age. Use never renews it, and it is never served stale, neither while a new read runs nor after an error. So a

@@ -63,7 +63,7 @@ class RemoteVerifier(Verifier):
     :param entries_max: how many principals are cached.
     :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in batches
         (``usage``). Closing the verifier sends the last one.
-    :param observer: records hits, misses and reads, such as ``AppMetrics``; see docs/metrics.md.
+    :param observer: records hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
     :param allow_plain_http: whether secrets may be sent to another machine in the clear.
     :param transport: an httpx transport, for tests and for servers in the same process.
     :param clock: seconds, monotonic through suspension.

@@ -21,7 +21,7 @@ async def readyz(request: Request) -> JSONResponse:
     """200 when the database answers, can be written to and answers the lookup; else 503 by :class:`Unavailable`.
 
     ``failover`` is there where PostgreSQL has a standby: ``asynchronous`` says that promoting it could bring back
-    tokens whose revocation was answered (docs/revocation.md).
+    tokens whose revocation was answered (docs/explanation/revocation.md).
     """
     parts = parts_of(request)
     await parts.system.store.ping()

@@ -1,4 +1,4 @@
-"""docs/metrics.md names every metric there is, with its kind and its labels, and no other."""
+"""docs/how-to/metrics.md names every metric there is, with its kind and its labels, and no other."""
 
 from __future__ import annotations
 

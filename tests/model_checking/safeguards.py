@@ -1,4 +1,4 @@
-"""Every safeguard of docs/revocation.md's rule, and the house without it: each must be missed by the judge."""
+"""Every safeguard of docs/explanation/revocation.md's rule, and the house without it: each must be missed by the judge."""
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ async def test_declared_open_an_asgi_function_is_still_mounted_as_before() -> No
 
 
 async def test_what_stands_behind_no_start_is_403_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """As docs/protect-starlette.md says of a mounted app and of a single route."""
+    """As docs/how-to/protect-starlette.md says of a mounted app and of a single route."""
     mounted = app_of(Route("/old", _async()))
     alone = Route("/alone", _async(), middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
     app = Starlette(routes=[Mount("/m", app=mounted), alone])

@@ -1,4 +1,4 @@
-"""The cache's rule (docs/revocation.md): nothing is served that was read more than max_age ago."""
+"""The cache's rule (docs/explanation/revocation.md): nothing is served that was read more than max_age ago."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ async def test_asynchronous_replication_is_said_by_readyz(pair: Pair, world: Wor
 
 
 async def test_without_a_synchronous_standby_an_answered_revocation_can_come_back(pair: Pair, world: World) -> None:
-    """What docs/revocation.md warns of, so that the warning stays true."""
+    """What docs/explanation/revocation.md warns of, so that the warning stays true."""
     token_id, secret = await a_token(world)
     await caught_up(pair)
     pair.standby.execute("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")

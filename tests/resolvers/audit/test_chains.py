@@ -176,7 +176,7 @@ def apply(connection: sqlite3.Connection, change: Change) -> None:
 def cannot_be_noticed(
     before: dict[str, Rows], after: dict[str, Rows], heads: dict[str, tuple[int, bytes, int]]
 ) -> bool:
-    """The kind that docs/audit.md names: ends cut off to where no checkpoint vouches for them, heads and all.
+    """The kind that docs/how-to/audit.md names: ends cut off to where no checkpoint vouches for them, heads and all.
 
     Checkpoints are looked for in the rows that are left of the system's chain, and so are cut off with its end.
     """
