@@ -10,10 +10,10 @@ PACKAGES := $(addprefix spacekey/,$(FOLDERS))
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 
-.PHONY: help serve test faults guards check format bench screenshots house clean
+.PHONY: help serve test faults guards check format bench screenshots docs-reference house clean
 
 help: ## what can be made here
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Spacekey needs Python 3.11 or newer; run: make PYTHON=python3.11 $(MAKECMDGOALS)")'
@@ -44,7 +44,7 @@ guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests bench
+	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests $(CURDIR)/docs/generate.py bench
 	PYTHONPATH=build/house $(BIN)/lint-imports
 	$(BIN)/vulture
 
@@ -58,6 +58,9 @@ bench: $(READY) ## measure the budgets and write bench/RESULTS.md
 
 screenshots: $(READY) ## picture every page of the dashboard into build/screenshots (needs a Chromium)
 	$(BIN)/python docs/screenshots/take.py
+
+docs-reference: $(READY) ## write the pages of docs/ that are made from the code
+	$(BIN)/python docs/generate.py
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

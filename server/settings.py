@@ -50,7 +50,7 @@ def packaged_catalogs() -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one server runs. Each field is the environment variable ``SPACEKEY_<FIELD>``, described in docs/reference/settings.md.
+    """How one server runs. Each field is the environment variable ``SPACEKEY_<FIELD>`` (docs/reference/settings.md).
 
     :raises ConfigurationError: naming the variable and what to write instead.
     """

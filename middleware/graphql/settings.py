@@ -87,7 +87,7 @@ class ScopeEnforcement:
     :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
     :param report: called with every denial; by default a dry run logs them, and the other modes do nothing more.
     :param cost: returns what an operation costs of its token's limit, from the operation and its variables; see
-        docs/how-to/limits.md. It is charged through ``auth`` before execution, and only if that is async. It must not raise.
+        docs/how-to/limits.md. Charged through ``auth`` before execution, and only if that is async. It must not raise.
     :param selections_max: the most selections that the check of one operation may look at.
     :raises ConfigurationError: for an unknown mode or check, or a bound below 1.
     """

@@ -4,7 +4,7 @@ Every charge is one script on the server's clock. While Redis is unavailable, or
 hands out its own share of every limit. A task keeps asking Redis meanwhile, so that only the requests that discover the
 outage wait for a Redis that hangs.
 
-How the limit holds through a restart in which Redis loses its data (docs/how-to/limits.md has the whole argument): when the
+How the limit holds through a restart in which Redis loses its data (docs/how-to/limits.md has the argument): when the
 connection is lost, a share starts empty, so all shares together admit no more than the rate since then; Redis admits
 nothing before it has run for ``SETTLE_SECONDS``, and then starts from empty accounts too; and a share accrues and hands
 out only up to the moment before which, judging by its last answer or silence, Redis cannot decide again. A Redis that

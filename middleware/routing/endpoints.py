@@ -109,7 +109,7 @@ def requires(
 
     :param space: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
-    :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 for a free request.
+    :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 if it is free.
     :returns: a decorator for endpoints, also accepted by ``protect`` and in rule tables.
     :raises RuleError: for a string that is not a scope name, a part that is neither a scope nor a rule, or a negative
         cost.

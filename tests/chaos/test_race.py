@@ -1,4 +1,4 @@
-"""When a takeaway has answered, nothing accepts the token any more, whatever goes wrong (docs/explanation/revocation.md)."""
+"""Once a revocation returns, nothing accepts the token, whatever goes wrong (docs/explanation/revocation.md)."""
 
 from __future__ import annotations
 

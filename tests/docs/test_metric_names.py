@@ -21,7 +21,7 @@ from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.server.metrics import Metrics
 from support.world import make_world
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "metrics.md"
 NONE = "–"
 KINDS: dict[str, Literal["counter", "gauge", "histogram"]] = {
     "counter": "counter",

@@ -16,10 +16,8 @@ from typer.main import get_command
 from spacekey.server.cli.app import build_app
 from spacekey.server.http.routes import GRAPHQL
 from support.openapi import api_document, resolved, validator
-from support.pages import blocks_of
+from support.pages import PAGES, ROOT, blocks_of
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *(page for page in (ROOT / "docs").glob("*.md") if page.name != "decisions.md")])
 RUN = {"python", "console"}
 SHOWN = {"graphql", "json", "sh", "text"}
 

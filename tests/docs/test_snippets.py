@@ -1,4 +1,4 @@
-"""Every snippet of README.md and docs/*.md runs, in order, as a reader would run it. docs/README.md tells the rules."""
+"""Every snippet of README.md and docs/ runs, in order, as a reader would run it. CONTRIBUTING.md has the rules."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 
 from support.curl import EXPECTS_ERRORS
-from support.pages import Block, Command, blocks_of, matches
+from support.pages import PAGES, RECORDS, ROOT, Block, Command, anchors_of, blocks_of, matches
 from support.processes import Installation, Running, started
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 CURL = ROOT / "tests" / "support" / "curl.py"
 SECONDS_MAX = 600.0
 
@@ -28,6 +26,8 @@ SHOWN_ONLY = {
     "make check": "the whole repository's checks",
 }
 """Commands a page shows and this test does not run, with the reason."""
+
+_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 SERVER = re.compile(r"(?:^|/)uvicorn |spacekey\.examples\.jobs")
 """A command that serves until it is stopped: it runs in the background until the page ends."""
@@ -163,7 +163,9 @@ def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureReque
         reader.run_together(python)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", [*PAGES, *RECORDS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
+        file = page.parent / target if target else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or file.suffix != ".md" or anchor in anchors_of(file), f"{page.name}: {target}#{anchor}"

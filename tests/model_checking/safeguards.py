@@ -1,4 +1,4 @@
-"""Every safeguard of docs/explanation/revocation.md's rule, and the house without it: each must be missed by the judge."""
+"""Every safeguard of docs/explanation/revocation.md, and the system without it: the judge must miss each."""
 
 from __future__ import annotations
 

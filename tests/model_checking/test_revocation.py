@@ -1,4 +1,4 @@
-"""The promise of docs/explanation/revocation.md in virtual time: the real cache and the real acknowledgement, interleaved by lot.
+"""The promise of docs/explanation/revocation.md in virtual time: real cache, real acknowledgement, interleaved by lot.
 
 ``INTERLEAVINGS=100000`` makes it long. Each interleaving depends on its seed alone: ``tell(seed, house)`` repeats it.
 """

@@ -16,7 +16,7 @@ from spacekey.server.limits import build_limiter
 from spacekey.server.metrics import Metrics
 from spacekey.server.settings import EXAMPLES, Settings, is_service_link, variable_names
 
-DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
 WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_DATABASE_URL", "mysql://root@host/db", "SQLite or PostgreSQL"),

@@ -6,6 +6,18 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "decisions"),
+    ]
+)
+"""Every page that readers follow."""
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+"""Decision records and their index: they tell what was so then, and nothing in them is run."""
+
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SAVE = re.compile(r"[Ss]ave (?:it|this) as `([\w./]+)`")
 
@@ -51,6 +63,20 @@ def blocks_of(page: Path) -> list[Block]:
         saved = _SAVE.search(before) or (None if after.startswith("```") else _SAVE.search(after))
         found.append(Block(match[1], match[2], saved[1] if saved and match[1] == "python" else None))
     return found
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    anchors: set[str] = set()
+    for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title)
+        anchor = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        number = 0
+        while (unique := f"{anchor}-{number}" if number else anchor) in anchors:
+            number += 1
+        anchors.add(unique)
+    return anchors
 
 
 def matches(printed: list[str], shown: str) -> bool:

@@ -26,7 +26,7 @@ from support.world import EXAMPLES
 
 DEPLOY = EXAMPLES / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-MANY_MACHINES = EXAMPLES.parent / "docs" / "many-machines.md"
+MANY_MACHINES = EXAMPLES.parent / "docs" / "how-to" / "many-machines.md"
 
 
 def _services() -> dict[str, dict[str, Any]]:

@@ -1,0 +1,44 @@
+"""Pages that are made from the code say what the code says now."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from support.pages import ROOT
+
+DOCS = ROOT / "docs"
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generator = _generator()
+
+
+@pytest.mark.parametrize("name", generator.PAGES)
+def test_the_page_is_what_the_code_gives(name: str) -> None:
+    page = (DOCS / name).read_text(encoding="utf-8")
+    assert page == generator.PAGES[name](), f"docs/{name} is out of date: run `make docs-reference` and commit it"
+
+
+@pytest.mark.parametrize("record", sorted((DOCS / "decisions").glob("[0-9]*.md")), ids=lambda record: record.stem)
+def test_a_decision_has_its_four_parts_in_order(record: Path) -> None:
+    text = record.read_text(encoding="utf-8")
+    assert re.findall(r"^#+ (.+)$", text, re.MULTILINE)[1:] == ["Context", "Decision", "Consequences"]
+    assert re.search(r"^- Status: (Accepted|Superseded by \[)", text, re.MULTILINE)
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [record.name[:4] for record in (DOCS / "decisions").glob("[0-9]*.md")]
+    assert len(numbers) == len(set(numbers))
