@@ -2,8 +2,8 @@
 
 A chain alone cannot tell that its end was cut off, or that it was taken away whole. So the heads of all chains are
 written into the system's chain: a workspace's with its first event and its deletion, and from time to time. A head that
-is kept outside of the database (``spacekey audit heads``) holds the system's chain itself. docs/how-to/audit.md says what
-can and what cannot be noticed.
+is kept outside of the database (``spacekey audit heads``) holds the system's chain itself. docs/how-to/audit.md says
+what can and what cannot be noticed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every safeguard of docs/explanation/revocation.md, and the system without it: the judge must miss each."""
+"""Every safeguard of docs/explanation/revocation.md, and the system without it: the judge must notice."""
 
 from __future__ import annotations
 
