@@ -4,8 +4,8 @@ Run it with ``python -m bench capacity``; ``--tokens 1000,1000000,10000000`` for
 put the figures into ``docs/explanation/capacity.md``. ``spacekey serve`` is started with default settings on SQLite,
 and on PostgreSQL where its binaries are installed, once for each number of tokens; the servers take turns. What one
 core holds is one second over the CPU time of a call, the operating system's, of the server's process; PostgreSQL's is
-told apart, because it has cores of its own. Where the server takes ``SPACEKEY_WORKERS``, the busiest call is also measured
-with two workers on PostgreSQL.
+told apart, because it has cores of its own. Where the server takes ``SPACEKEY_WORKERS``, the busiest call is also
+measured with two workers on PostgreSQL.
 
 Open sockets are counted by what re-verification costs: batches of 1,000 tokens a second with the versions that were
 sent, nothing changed. Budget: a page of 50 and an introspection among a million cost at most 1.2 of what they cost
