@@ -1,13 +1,27 @@
-"""Write the pages that are made from the code: ``make docs-reference``, or ``python docs/generate.py``."""
+"""Write the pages that are made from the code: ``make docs-reference``, or ``python docs/generate.py``.
+
+A page is either made as a whole, or has parts between ``<!-- made from … -->`` and ``<!-- end -->``.
+"""
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.server.cli.app import build_app
 
 DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+_PART = re.compile(r"(<!-- made from [^>]+ -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def decisions() -> str:
@@ -32,16 +46,334 @@ stays, and its status names the one that took its place.
     return "\n".join([head, *parts])
 
 
+# --- the product file ---
+
+
+def management_scopes() -> str:
+    """Return a table of the management scopes."""
+    rows = [f"| `{name}` | {description} |" for name, description in MANAGEMENT_SCOPES.items()]
+    return "\n".join(["| scope | allows to |", "|---|---|", *rows])
+
+
+_SECTIONS = {
+    "load_catalogs": "several files",
+    "load_catalog": "the file",
+    "parse_catalog": "top level",
+    "_toml": "the file",
+    "_distinct": "`[shorthands.NAME]`, `[roles.NAME]`",
+    "read_scopes": "`[scopes]`",
+    "read_shorthands": "`[shorthands.NAME]`",
+    "read_presets": "`[presets.NAME]`",
+    "read_roles": "`[roles.NAME]`",
+    "read_plans": "`[plans.NAME]`",
+    "read_one_role": "`[tokens]`",
+    "read_use_cases": "`[[use_cases]]`",
+}
+
+
+def product_file_errors() -> str:
+    """Return a table of the messages about product files, in the order of the code."""
+    rows: dict[str, None] = {}
+    for name in ("catalog_file", "catalog_sections", "catalog_table"):
+        tree = ast.parse((ROOT / "domain" / f"{name}.py").read_text(encoding="utf-8"))
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef):
+                for message in _catalog_messages(function):
+                    where = _SECTIONS.get(function.name, "any section")
+                    rows[f"| {where} | {_cell(message)} |"] = None
+    return "\n".join(["| in | message |", "|---|---|", *rows])
+
+
+def _catalog_messages(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and _called(node) in ("wrong", "CatalogError"):
+            message = _text(node.args[-1])
+            if message is not None:
+                yield message
+
+
+def _called(node: ast.Call) -> str:
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _text(node: ast.expr) -> str | None:
+    """Return a message as it is written, with ``…`` for what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return None
+
+
+# --- Python ---
+
+_FIELD = re.compile(r"^:(param|returns|raises)\s*([\w.]*):\s*", re.MULTILINE)
+_ROLE = re.compile(r":\w+:`~?([^`]+)`")
+_SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Protect routes",
+        (
+            ("spacekey.middleware", "TokenMiddleware"),
+            ("spacekey.middleware", "requires"),
+            ("spacekey.middleware", "public"),
+            ("spacekey.middleware", "optional"),
+            ("spacekey.middleware", "protect"),
+            ("spacekey.middleware", "any_of"),
+            ("spacekey.middleware", "all_of"),
+            ("spacekey.middleware", "auth_of"),
+        ),
+    ),
+    (
+        "FastAPI",
+        (("spacekey.middleware.fastapi", "Scoped"), ("spacekey.middleware.fastapi", "declare_docs")),
+    ),
+    (
+        "GraphQL",
+        (
+            ("spacekey.middleware.graphql", "requires_scopes"),
+            ("spacekey.middleware.graphql", "ScopedSchema"),
+            ("spacekey.middleware.graphql", "ScopedFederationSchema"),
+            ("spacekey.middleware.graphql", "ScopeEnforcement"),
+            ("spacekey.middleware.graphql", "ScopedGraphQL"),
+            ("spacekey.middleware.graphql", "required_scopes"),
+            ("spacekey.middleware.graphql", "scope_report"),
+        ),
+    ),
+    (
+        "Verify tokens",
+        (
+            ("spacekey.server.embed", "store_verifier"),
+            ("spacekey.middleware.verifiers.remote", "RemoteVerifier"),
+            ("spacekey.middleware", "MemoryVerifier"),
+            ("spacekey.middleware", "BrandChain"),
+        ),
+    ),
+    (
+        "Limits and usage",
+        (
+            ("spacekey.middleware.limits", "MemoryLimiter"),
+            ("spacekey.middleware.limits.redis", "RedisLimiter"),
+            ("spacekey.middleware.limits.flood", "RefusalFlood"),
+            ("spacekey.middleware.usage", "UsageCollector"),
+            ("spacekey.server.embed", "store_usage"),
+        ),
+    ),
+    (
+        "Metrics and traces",
+        (
+            ("spacekey.middleware.observability.metrics", "AppMetrics"),
+            ("spacekey.middleware.observability.metrics", "metrics_endpoint"),
+            ("spacekey.middleware.observability.opentelemetry", "Telemetry"),
+        ),
+    ),
+    (
+        "Tests",
+        (("spacekey.middleware.testing", "tokens"), ("spacekey.middleware.testing", "undeclared_routes")),
+    ),
+)
+
+
+def python() -> str:
+    """Return the reference of the Python package, from signatures and docstrings."""
+    parts = [
+        """# Python reference
+
+Made from the docstrings. The guides explain when to use what: [Starlette](../how-to/protect-starlette.md),
+[FastAPI](../how-to/protect-fastapi.md), [Strawberry](../how-to/protect-strawberry.md),
+[another service](../how-to/remote.md), [limits](../how-to/limits.md).
+
+Arguments after `*` are given by name.
+"""
+    ]
+    for title, names in _SHOWN:
+        parts.append(f"## {title}\n")
+        parts += [_described(module, name) for module, name in names]
+    return "\n".join(parts)
+
+
+def _described(module: str, name: str) -> str:
+    shown = getattr(__import__(module, fromlist=[name]), name)
+    if not (inspect.isclass(shown) or inspect.isfunction(shown)):
+        doc = _doc_of_constant(type(shown), name)
+        return f"### `{name}`\n\nFrom `{module}`: `@{name}` on an endpoint.\n\n{_prose(doc)}\n"
+    doc = inspect.getdoc(shown) or ""
+    if inspect.isclass(shown) and ":param" not in doc:
+        doc += "\n\n" + (inspect.getdoc(shown.__init__) or "" if shown.__init__ is not object.__init__ else "")
+    first = _FIELD.search(doc)
+    prose = doc if first is None else doc[: first.start()]
+    fields = {} if first is None else _fields(doc[first.start() :])
+    signature = inspect.signature(shown)
+    arguments = [one for one in signature.parameters.values() if one.name not in ("self", "args", "kwargs")]
+    lines = [f"### `{name}`\n", f"From `{module}`.\n", f"{_prose(prose)}\n"]
+    if arguments:
+        lines.append("| argument | default | |\n|---|---|---|")
+        star = False
+        for one in arguments:
+            if one.kind is one.KEYWORD_ONLY and not star:
+                star = True
+                lines.append("| `*` | | |")
+            said = fields.get(("param", one.name), "")
+            label = f"*{one.name}" if one.kind is one.VAR_POSITIONAL else one.name
+            lines.append(f"| `{label}` | {_default(one)} | {_cell(_sentence(_prose(said)))} |")
+        lines.append("")
+    if (said := fields.get(("returns", ""))) is not None:
+        lines.append(f"Returns {_prose(said)}\n")
+    for (kind, what), said in fields.items():
+        if kind == "raises":
+            lines.append(f"Raises `{what}` {_prose(said)}\n")
+    return "\n".join(lines)
+
+
+def _doc_of_constant(kind: type, name: str) -> str:
+    """Return the string that stands below ``name = …`` in the module of its class."""
+    body = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind)).body
+    for node, following in zip(body, body[1:], strict=False):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        named = any(isinstance(target, ast.Name) and target.id == name for target in targets)
+        if named and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            return str(following.value.value)
+    raise ValueError(f"{name} has no docstring.")
+
+
+def _fields(text: str) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    matches = list(_FIELD.finditer(text))
+    for match, following in zip(matches, [*matches[1:], None], strict=True):
+        said = text[match.end() : None if following is None else following.start()]
+        found[match[1], match[2]] = said.strip()
+    return found
+
+
+def _prose(text: str) -> str:
+    """Return a docstring's reStructuredText as Markdown: roles, literals, and indented examples."""
+    text = _ROLE.sub(lambda match: f"`{match[1].rpartition('.')[2]}`", text.strip()).replace("``", "`")
+    text = re.sub(r"docs/([\w-]+)/([\w-]+)\.md", r"[\2](../\1/\2.md)", text)
+    blocks: list[str] = []
+    for block in re.split(r"\n\n+", text):
+        if block.startswith("    "):
+            if blocks and blocks[-1].startswith("```"):
+                blocks[-1] = blocks[-1].removesuffix("\n```") + "\n\n" + inspect.cleandoc(block) + "\n```"
+            else:
+                blocks.append("```text\n" + inspect.cleandoc(block) + "\n```")
+        else:
+            blocks.append(" ".join(line.strip() for line in block.splitlines()).replace("::", ":"))
+    return "\n\n".join(blocks)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _default(argument: inspect.Parameter) -> str:
+    value = argument.default
+    if value is inspect.Parameter.empty:
+        return "" if argument.kind is argument.VAR_POSITIONAL else "required"
+    if isinstance(value, type(dataclasses.MISSING)) or repr(value) == "<factory>":
+        return "new"
+    if callable(value) or repr(value).startswith("<"):
+        return f"`{getattr(value, '__name__', type(value).__name__)}`"
+    return f"`{getattr(value, 'value', value)!r}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\n\n", " ").replace("\n", " ").replace("|", "\\|")
+
+
+# --- the command line ---
+
+
+def command_line() -> str:
+    """Return the reference of the command line, from the program itself."""
+    root = get_command(build_app())
+    parts = [
+        """# Command line
+
+Made from the program: `spacekey --help` and `spacekey COMMAND --help` say the same. Commands read the
+[settings](settings.md) and work on the database directly, so they need no running server, and whoever runs them is the
+operator: nothing asks for scopes.
+
+- Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable.
+- `--json` prints one JSON document, or one object per line for lists. Facts go to standard error where standard output
+  holds a secret.
+- Commands that end something ask first; `--yes` answers for you.
+- A token is named by its id (`key_…`), a person by an account's id (`usr_…`) or a proven address, a workspace by its slug
+  or id.
+"""
+    ]
+    parts += [_command(path, command) for path, command in _commands("spacekey", root) if path != "spacekey"]
+    return "\n".join(parts)
+
+
+def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _commands(f"{path} {name}", child)
+
+
+def _command(path: str, command: Any) -> str:
+    said = _one_line(command.help or "")
+    if getattr(command, "commands", None):
+        return f"## `{path}`\n\n{said}\n"
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    usage = " ".join([path, *map(_placeholder, arguments)])
+    depth = "##" if path.count(" ") == 1 else "###"
+    lines = [f"{depth} `{path}`\n", f"{said}\n", f"```text\n{usage}{' [OPTIONS]' if options else ''}\n```\n"]
+    if arguments or options:
+        lines.append("| | default | |\n|---|---|---|")
+        for one in [*arguments, *options]:
+            names = _placeholder(one) if one in arguments else ", ".join([*one.opts, *one.secondary_opts])
+            default = "required" if one.required else _shown_default(one)
+            lines.append(f"| `{names}` | {default} | {_cell(_one_line(one.help or ''))} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _placeholder(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+def _shown_default(option: Any) -> str:
+    default = option.default
+    if default is None or callable(default) or default in (False, (), [], ""):
+        return ""
+    return f"`{default}`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "decisions/README.md": decisions,
+    "reference/python.md": python,
+    "reference/command-line.md": command_line,
 }
-"""Every generated page, by its path in ``docs/``."""
+"""Pages that are made as a whole, by their path in ``docs/``."""
+
+PARTS: dict[str, tuple[Callable[[], str], ...]] = {
+    "reference/product-file.md": (management_scopes, product_file_errors),
+}
+"""Pages with parts that are made, in their order on the page."""
+
+
+def made(name: str) -> str:
+    """Return a page as it should be."""
+    if name in PAGES:
+        return PAGES[name]()
+    text = (DOCS / name).read_text(encoding="utf-8")
+    parts = iter(PARTS[name])
+    text, count = _PART.subn(lambda match: f"{match[1]}\n{next(parts)()}\n\n{match[2]}", text)
+    if count != len(PARTS[name]):
+        raise ValueError(f"docs/{name} has {count} parts that are made, not {len(PARTS[name])}.")
+    return text
 
 
 def main() -> None:
     """Write all pages."""
-    for name, page in PAGES.items():
-        (DOCS / name).write_text(page(), encoding="utf-8")
+    for name in [*PAGES, *PARTS]:
+        (DOCS / name).write_text(made(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

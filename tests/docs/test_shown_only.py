@@ -19,7 +19,7 @@ from support.openapi import api_document, resolved, validator
 from support.pages import PAGES, ROOT, blocks_of
 
 RUN = {"python", "console"}
-SHOWN = {"graphql", "json", "sh", "text"}
+SHOWN = {"graphql", "json", "sh", "text", "toml"}
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
 

@@ -24,35 +24,38 @@ SHOWN_ONLY = {
     "make serve": "tests/e2e start the same server; setting up an environment needs the network",
     "make test": "this is it",
     "make check": "the whole repository's checks",
+    "python3 -m venv .venv": "the folder has this environment already",
+    ".venv/bin/pip install '/path/to/spacekey[server]'": "the same; setting up an environment needs the network",
 }
 """Commands a page shows and this test does not run, with the reason."""
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
-SERVER = re.compile(r"(?:^|/)uvicorn |spacekey\.examples\.jobs")
+SERVER = re.compile(r"(?:^|/)uvicorn |spacekey\.examples\.jobs|spacekey serve")
 """A command that serves until it is stopped: it runs in the background until the page ends."""
 
 
 @dataclass
 class Reader:
-    """Somebody who follows a page, in an empty folder that looks like the repository's."""
+    """A reader who follows a page in a folder of its own.
+
+    :param variables: the environment that the reader starts with.
+    """
 
     folder: Path
-    running: Running
+    variables: dict[str, str]
     addresses: dict[str, str]
     exported: dict[str, str]
     open: ExitStack
 
     @property
     def environ(self) -> dict[str, str]:
-        secret = str(self.running.demo["token"]["secret"])
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        own = {"TOKEN": secret, "PATH": path, "PYTHONPATH": str(self.folder)}
-        return {**self.running.installation.environ, **own, **self.exported}
+        return {**self.variables, "PATH": path, "PYTHONPATH": str(self.folder), **self.exported}
 
     def follow(self, block: Block) -> None:
         """Do what the block shows."""
-        if block.language == "python" and block.saved_as is not None:
+        if block.saved_as is not None:
             (self.folder / block.saved_as).write_text(self._here(block.text))
         if block.language == "console":
             for command in block.commands():
@@ -77,7 +80,7 @@ class Reader:
         assert port is not None, f"name the port: {line}"
         shell = ["/bin/sh", "-c", "exec " + line.replace(port[0], "--port 0")]
         url = self.open.enter_context(
-            started(shell, self.environ, self.folder / "said", r"running on (http://\S+)", cwd=self.folder)
+            started(shell, self.environ, self.folder / "said", r"(?:running|listens) on (http://\S+)", cwd=self.folder)
         )
         self.addresses[f"http://127.0.0.1:{port[1]}"] = url
 
@@ -138,16 +141,31 @@ def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def reader(tmp_path: Path, demo_server: Running) -> Iterator[Reader]:
-    """A folder with the database of the running demo server at ``data/spacekey.db``."""
+    """A reader in a folder like the repository's, with the database of the running demo server."""
     (tmp_path / "data").symlink_to(demo_server.installation.folder.parent / "data")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "bin").mkdir()
-    curl = tmp_path / "bin" / "curl"
+    _install(tmp_path)
+    variables = {**demo_server.installation.environ, "TOKEN": str(demo_server.demo["token"]["secret"])}
+    with ExitStack() as stack:
+        yield Reader(tmp_path, variables, {"http://127.0.0.1:8000": demo_server.url}, {}, stack)
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Iterator[Reader]:
+    """A reader in an empty folder: no database, no product file, no server, no settings."""
+    _install(tmp_path)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
+    with ExitStack() as stack:
+        yield Reader(tmp_path, variables, {}, {}, stack)
+
+
+def _install(folder: Path) -> None:
+    """Give a reader's folder the environment that pages call ``.venv``, and a ``curl``."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "bin").mkdir()
+    curl = folder / "bin" / "curl"
     curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
     curl.chmod(0o755)
-    with ExitStack() as stack:
-        yield Reader(tmp_path, demo_server, {"http://127.0.0.1:8000": demo_server.url}, {}, stack)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -155,7 +173,7 @@ def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureReque
     blocks = blocks_of(page)
     if not any(block.language in ("python", "console") for block in blocks):
         return
-    reader: Reader = request.getfixturevalue("reader")
+    reader: Reader = request.getfixturevalue("newcomer" if page.parent.name == "tutorial" else "reader")
     for block in blocks:
         reader.follow(block)
     python = [block for block in blocks if block.language == "python"]

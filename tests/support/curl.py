@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
                 return 2
             case _:
                 url = argument
+    if data is not None and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "application/x-www-form-urlencoded"  # as the real one does
     answer = httpx.request(
         method or ("GET" if data is None else "POST"), url, headers=headers, content=data, trust_env=False, timeout=120
     )

@@ -18,6 +18,9 @@ PAGES = sorted(
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 """Decision records and their index: they tell what was so then, and nothing in them is run."""
 
+SAVED = {"python", "toml", "graphql"}
+"""Languages of blocks that "Save it as …" can mean."""
+
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SAVE = re.compile(r"[Ss]ave (?:it|this) as `([\w./]+)`")
 
@@ -61,7 +64,7 @@ def blocks_of(page: Path) -> list[Block]:
         before = text[: match.start()].rstrip().rpartition("\n\n")[2]
         after = text[match.end() :].lstrip().partition("\n\n")[0]
         saved = _SAVE.search(before) or (None if after.startswith("```") else _SAVE.search(after))
-        found.append(Block(match[1], match[2], saved[1] if saved and match[1] == "python" else None))
+        found.append(Block(match[1], match[2], saved[1] if saved and match[1] in SAVED else None))
     return found
 
 
