@@ -11,6 +11,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,14 +196,12 @@ Arguments after `*` are given by name.
 def _described(module: str, name: str) -> str:
     shown = getattr(__import__(module, fromlist=[name]), name)
     if not (inspect.isclass(shown) or inspect.isfunction(shown)):
-        doc = _doc_of_constant(type(shown), name)
-        return f"### `{name}`\n\nFrom `{module}`: `@{name}` on an endpoint.\n\n{_prose(doc)}\n"
+        said = _prose(_doc_of_constant(type(shown), name))
+        return f"### `{name}`\n\nFrom `{module}`: `@{name}` on an endpoint.\n\n{said}\n"
     doc = inspect.getdoc(shown) or ""
-    if inspect.isclass(shown) and ":param" not in doc:
-        doc += "\n\n" + (inspect.getdoc(shown.__init__) or "" if shown.__init__ is not object.__init__ else "")
-    first = _FIELD.search(doc)
-    prose = doc if first is None else doc[: first.start()]
-    fields = {} if first is None else _fields(doc[first.start() :])
+    prose, fields = _split(doc)
+    if inspect.isclass(shown) and not fields:
+        fields = next((found for base in shown.__mro__ if (found := _split(inspect.getdoc(base) or "")[1])), {})
     signature = inspect.signature(shown)
     arguments = [one for one in signature.parameters.values() if one.name not in ("self", "args", "kwargs")]
     lines = [f"### `{name}`\n", f"From `{module}`.\n", f"{_prose(prose)}\n"]
@@ -214,26 +213,33 @@ def _described(module: str, name: str) -> str:
                 star = True
                 lines.append("| `*` | | |")
             said = fields.get(("param", one.name), "")
-            label = f"*{one.name}" if one.kind is one.VAR_POSITIONAL else one.name
+            stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}
+            label = stars.get(one.kind, "") + one.name
             lines.append(f"| `{label}` | {_default(one)} | {_cell(_sentence(_prose(said)))} |")
         lines.append("")
-    if (said := fields.get(("returns", ""))) is not None:
-        lines.append(f"Returns {_prose(said)}\n")
-    for (kind, what), said in fields.items():
+    if (returned := fields.get(("returns", ""))) is not None:
+        lines.append(f"Returns {_prose(returned)}\n")
+    for (kind, what), why in fields.items():
         if kind == "raises":
-            lines.append(f"Raises `{what}` {_prose(said)}\n")
+            lines.append(f"Raises `{what}` {_prose(why)}\n")
     return "\n".join(lines)
 
 
 def _doc_of_constant(kind: type, name: str) -> str:
     """Return the string that stands below ``name = …`` in the module of its class."""
     body = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind)).body
-    for node, following in zip(body, body[1:], strict=False):
+    for node, following in pairwise(body):
         targets = node.targets if isinstance(node, ast.Assign) else []
         named = any(isinstance(target, ast.Name) and target.id == name for target in targets)
         if named and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             return str(following.value.value)
     raise ValueError(f"{name} has no docstring.")
+
+
+def _split(doc: str) -> tuple[str, dict[tuple[str, str], str]]:
+    """Return a docstring's prose, and its fields by kind and name."""
+    first = _FIELD.search(doc)
+    return (doc, {}) if first is None else (doc[: first.start()], _fields(doc[first.start() :]))
 
 
 def _fields(text: str) -> dict[tuple[str, str], str]:
@@ -268,7 +274,7 @@ def _sentence(text: str) -> str:
 def _default(argument: inspect.Parameter) -> str:
     value = argument.default
     if value is inspect.Parameter.empty:
-        return "" if argument.kind is argument.VAR_POSITIONAL else "required"
+        return "" if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD) else "required"
     if isinstance(value, type(dataclasses.MISSING)) or repr(value) == "<factory>":
         return "new"
     if callable(value) or repr(value).startswith("<"):
@@ -297,8 +303,8 @@ operator: nothing asks for scopes.
 - `--json` prints one JSON document, or one object per line for lists. Facts go to standard error where standard output
   holds a secret.
 - Commands that end something ask first; `--yes` answers for you.
-- A token is named by its id (`key_…`), a person by an account's id (`usr_…`) or a proven address, a workspace by its slug
-  or id.
+- A token is named by its id (`key_…`), a person by an account's id (`usr_…`) or a proven address, a workspace by its
+  slug or id.
 """
     ]
     parts += [_command(path, command) for path, command in _commands("spacekey", root) if path != "spacekey"]

@@ -110,6 +110,7 @@ def _term(part: str | Rule) -> Rule:
 def all_of(*parts: str | Rule) -> Rule:
     """Return a rule that requires all of the parts, each a scope or a rule. Without parts: any valid principal.
 
+    :param parts: scopes and rules.
     :raises RuleError: for a string that is not a scope name, and for a part that is neither a scope nor a rule.
     """
     rule = AUTHENTICATED
@@ -121,6 +122,7 @@ def all_of(*parts: str | Rule) -> Rule:
 def any_of(*parts: str | Rule) -> Rule:
     """Return a rule that requires at least one of the parts, each a scope or a rule. Without parts: no principal.
 
+    :param parts: scopes and rules.
     :raises RuleError: for a string that is not a scope name, and for a part that is neither a scope nor a rule.
     """
     # One reduction for all parts: reducing after each would be cubic in their number.

@@ -48,7 +48,9 @@ class Scoped:
     ``Security(Scoped("a"), scopes=["b"])`` requires both. The OpenAPI document shows the scopes of the rule's first
     alternative, which always suffice.
 
-    :param parts: the same as for ``requires``, as are ``space`` and ``environment``.
+    :param parts: scopes and rules, as for ``requires``.
+    :param space: the name of a path parameter; the token must belong to the space that it identifies.
+    :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :raises RuleError: for a string that is not a scope name.
     """
 
@@ -96,6 +98,7 @@ class Scoped:
 def declare_docs(app: FastAPI, declaration: Declaration) -> None:
     """Declare who may see FastAPI's own pages: the OpenAPI document and the pages that show it.
 
+    :param app: the app whose pages these are.
     :param declaration: ``public``, ``optional``, ``requires(…)``, or a scope or rule as a short form of ``requires``.
     :raises RuleError: if it is none of these.
     """

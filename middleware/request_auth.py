@@ -590,6 +590,7 @@ class RequestAuth:
 def auth_of(scope: Scope) -> RequestAuth:
     """Return the :class:`RequestAuth` of a connection.
 
+    :param scope: the connection's ASGI scope.
     :raises ConfigurationError: if there is no TokenMiddleware in front of the endpoint.
     """
     auth = scope.get(KEY)

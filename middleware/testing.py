@@ -72,6 +72,14 @@ def tokens(
     here itself. Without ``app``, build one with ``token.verifier``. More tokens:
     ``token.verifier.issue("jobs:create")``.
 
+    :param app: the app to test, or None.
+    :param scopes: the token's scopes.
+    :param space_id: makes it a token of this space; None is a token of the workspace.
+    :param workspace_id: the workspace that it belongs to.
+    :param environment: ``live`` or ``test``.
+    :param name: the token's name, which ``request.user.display_name`` shows.
+    :param limit: the rate limit of the token's plan; None is no limit.
+    :param expires_at: when it expires; None is never.
     :raises ConfigurationError: if there is no TokenMiddleware in ``app``, or ``scopes`` is one string.
     """
     verifier = MemoryVerifier()
@@ -105,6 +113,7 @@ def undeclared_routes(app: ASGIApp) -> list[str]:
 
     For a test that no route was forgotten: it needs no server, no lifespan and no verifier that answers.
 
+    :param app: the app to look at.
     :raises ConfigurationError: for anything else that would keep the app from starting, such as a rule that names a
         scope wrongly, or if there is no TokenMiddleware in ``app``.
     """

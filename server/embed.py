@@ -169,7 +169,8 @@ def store_verifier(
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
         (``usage``). Closing the verifier writes the last one.
     :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
-    :raises ConfigurationError: a wrong URL, catalog file or environment.
+    :param clock: wall time, for expiry; another one in tests.
+    :raises ConfigurationError: for a wrong URL, catalog file or environment.
     """
     check_environment(environment)
     if isinstance(catalogs, str | Path):
@@ -203,6 +204,8 @@ def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
 
     Closing the collector closes it. Tokens that the database does not know are left out.
 
+    :param database_url: as ``SPACEKEY_DATABASE_URL``.
+    :param clock: wall time, for tests.
     :raises ConfigurationError: a wrong URL.
     """
     return StoreUsage(Store(database_url), clock, owned=True)

@@ -31,6 +31,7 @@ def scope_report(schema: strawberry.Schema | Rulebook) -> dict[str, str]:
 
     Introspection (``__schema``, ``__type``, ``__typename``) is left out.
 
+    :param schema: a schema, or its compiled rules.
     :raises ConfigurationError: for a plain schema with a rule, which nothing enforces.
     """
     if isinstance(schema, Rulebook):
@@ -54,6 +55,9 @@ def required_scopes(
     denied, and values of denied types are null. A mutation needs the scopes of all of them: it is refused if any is
     denied. The rule of an operation without rules is ``[[]]``.
 
+    :param schema: the schema whose fields carry the rules.
+    :param document: the GraphQL document, as text or parsed.
+    :param operation_name: which of the document's operations; None if there is one.
     :param variables: the variables of a request. Without them, every selection whose ``@skip`` or ``@include`` depends
         on a variable counts.
     :raises GraphQLError: if the document is not valid for the schema, or does not contain the operation.

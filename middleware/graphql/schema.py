@@ -63,7 +63,11 @@ class SchemaOptions(TypedDict, total=False):
 class ScopedSchema(strawberry.Schema):
     """``strawberry.Schema`` with ``scopes``: the rules are compiled when it is made and enforced at each operation.
 
+    :param query: the root type of queries.
+    :param mutation: the root type of mutations, if there are any.
+    :param subscription: the root type of subscriptions, if there are any.
     :param scopes: how to enforce; by default an operation that selects a denied field is refused.
+    :param options: those of ``strawberry.Schema``.
     :raises ConfigurationError: if a rule, or the absence of one, is a mistake; the message names the coordinate.
     """
 

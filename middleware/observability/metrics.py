@@ -174,6 +174,8 @@ def metrics_endpoint(metrics: AppMetrics) -> Callable[[Request], Awaitable[Respo
     """Return an endpoint that serves the metrics.
 
     Declare who may read them: ``Route("/metrics", public(metrics_endpoint(metrics)))``.
+
+    :param metrics: what it shows.
     """
 
     async def show(_request: Request) -> Response:

@@ -107,6 +107,7 @@ def requires(
 ) -> EndpointRequirement:
     """Require all of ``parts``, each a scope or a rule; without parts, any valid principal.
 
+    :param parts: scopes and rules, such as ``"jobs:read"`` and ``any_of(…)``.
     :param space: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 if it is free.
@@ -129,6 +130,7 @@ def decorator(access: Access) -> EndpointRequirement | EndpointOpenness:
 def protect(app: ASGIApp, declaration: Declaration) -> Guard:
     """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
 
+    :param app: any ASGI app but a route or a mount.
     :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
     :raises RuleError: if it is none of these, or if ``app`` is a route or an endpoint function.
     """

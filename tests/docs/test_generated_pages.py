@@ -32,6 +32,14 @@ def test_the_page_is_what_the_code_gives(name: str) -> None:
     assert page == generator.made(name), f"docs/{name} is out of date: run `make docs-reference` and commit it"
 
 
+@pytest.mark.parametrize("name", ["reference/python.md", "reference/command-line.md", "reference/settings.md"])
+def test_no_row_of_a_reference_is_without_a_meaning(name: str) -> None:
+    rows = re.findall(r"^\| `(?!\*`).*$", (DOCS / name).read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows
+    assert [row for row in rows if not row.strip("| ").rpartition(" | ")[2].strip(" |")] == []
+    assert [row for row in rows if re.search(r"\|\s*\|$", row)] == []
+
+
 @pytest.mark.parametrize("record", sorted((DOCS / "decisions").glob("[0-9]*.md")), ids=lambda record: record.stem)
 def test_a_decision_has_its_four_parts_in_order(record: Path) -> None:
     text = record.read_text(encoding="utf-8")
