@@ -1,0 +1,104 @@
+"""docs/reference/errors.md has every code that the program answers, with its status and a cure, and no other."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+from spacekey.domain.refusal import Refusal
+from spacekey.schema.types import results
+from support.pages import ROOT
+
+PAGE = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+REST, GRAPHQL = PAGE.split("## GraphQL")
+UNIONS_ONLY = {"SCOPE_NOT_ALLOWED", "PLAN_LIMIT", "CONFLICT", "SIGN_IN_FAILED", "TOO_MANY_ATTEMPTS"}
+"""Codes of refusals that only mutations raise, which answer them as members of unions."""
+
+
+def _modules() -> Iterator[tuple[ast.Module, ModuleType]]:
+    for folder in ("middleware", "schema", "server"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            name = ".".join(("spacekey", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            if any(_name(call) in ("problem", "BadBody", "refused") for call in _calls(tree)) or "extensions" in (
+                file.read_text(encoding="utf-8")
+            ):
+                yield tree, importlib.import_module(name)
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _rest_codes() -> set[tuple[str, str]]:
+    """The status and code of each problem document that the program can answer."""
+    found = set()
+    for tree, _ in _modules():
+        for call in _calls(tree):
+            if _name(call) in ("problem", "BadBody") and len(call.args) > 1:
+                status, code = call.args[:2]
+                if isinstance(status, ast.Constant) and isinstance(code, ast.Constant):
+                    found.add((str(status.value), str(code.value)))
+    return found
+
+
+def _graphql_codes() -> set[str]:
+    """The codes of GraphQL errors: of ``refused(CODE, …)``, ``extensions={"code": CODE}`` and refusals of queries."""
+    found = {kind.code for kind in Refusal.__subclasses__()} - UNIONS_ONLY
+    for tree, module in _modules():
+        coded = [call.args[0] for call in _calls(tree) if isinstance(call.func, ast.Name) and _name(call) == "refused"]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                pairs = zip(node.keys, node.values, strict=True)
+                coded += [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "code"]
+        for node in coded:
+            value = getattr(module, node.id, None) if isinstance(node, ast.Name) else getattr(node, "value", None)
+            if isinstance(value, str) and value.isupper():
+                found.add(value)
+    return found
+
+
+def _rows(text: str, pattern: str) -> list[tuple[str, ...]]:
+    return re.findall(pattern, text, re.MULTILINE)
+
+
+def test_every_rest_code_stands_with_its_status() -> None:
+    listed = _rows(REST, r"^\| (\d+) \| `(\w+)` \|")
+    assert len(listed) == len(set(listed))
+    assert set(listed) == _rest_codes()
+
+
+def test_every_graphql_code_is_listed() -> None:
+    listed = [code for code, *_ in _rows(GRAPHQL, r"^\| `([A-Z_]+)` \|()")]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == _graphql_codes()
+
+
+def test_every_type_of_the_unions_is_listed_with_its_fields() -> None:
+    listed = {
+        name: set(re.findall(r"`(\w+)`", fields))
+        for name, fields in _rows(GRAPHQL, r"^\| `([A-Z]\w+[a-z])` \| ([^|]*)\|")
+    }
+    kinds = [kind for kind in vars(results).values() if isinstance(kind, type) and issubclass(kind, results.Refusal)]
+    expected = {}
+    for kind in kinds:
+        if kind is not results.Refusal:
+            names = {field.name for field in kind.__strawberry_definition__.fields} - {"message"}
+            expected[kind.__name__] = {re.sub(r"_(\w)", lambda match: match[1].upper(), name) for name in names}
+    assert listed == expected
+
+
+def test_every_code_has_a_meaning_and_a_cure() -> None:
+    rows = [line for line in PAGE.splitlines() if re.match(r"\| (\d+ \| `\w+`|`[A-Z_]+`) \|", line)]
+    assert rows
+    for row in rows:
+        *_, meaning, cure = (cell.strip() for cell in row.strip("|").split("|"))
+        assert meaning.endswith("."), row
+        assert cure.endswith("."), row
