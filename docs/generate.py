@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from typer.main import get_command
 
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.server.cli.app import build_app
+from spacekey.server.http.openapi import document
+from spacekey.server.http.routes import OPERATIONS
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -351,10 +354,114 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+# --- REST ---
+
+
+def rest_api() -> str:
+    """Return the reference of the REST API, from its OpenAPI document."""
+    found = document(OPERATIONS)
+    parts = [
+        """# REST reference
+
+Made from the OpenAPI document, which a server answers at `/api/v1/openapi.json`.
+[Use the REST API](../how-to/rest-api.md) shows each call with its answer, and [Error codes](errors.md) what refusals
+look like. Tokens are called API keys here, and what they were granted `permissions`.
+"""
+    ]
+    for path, item in found["paths"].items():
+        parts += [_operation(method.upper(), path, operation) for method, operation in item.items()]
+    parts.append("## Objects\n")
+    parts += [_object(name, schema) for name, schema in found["components"]["schemas"].items()]
+    return "\n".join(parts)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    lines = [f"## `{method} {path}`\n", f"{operation['summary']}.\n"]
+    if operation["parameters"]:
+        lines.append("| parameter | in | type | |\n|---|---|---|---|")
+        for one in operation["parameters"]:
+            said = _sentence(
+                one.get("description", "The id." if one["name"] == "id" else _PARAMETERS.get(one["name"], ""))
+            )
+            lines.append(f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} | {_cell(said)} |")
+        lines.append("")
+    if "requestBody" in operation:
+        media, content = next(iter(operation["requestBody"]["content"].items()))
+        needed = "" if operation["requestBody"].get("required") else ", optional"
+        lines.append(f"Body: {_type(content['schema'])} as `{media}`{needed}.\n")
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            schemas = [media["schema"] for media in answer.get("content", {}).values()]
+            shown = [_type(schema) for schema in schemas if "$ref" in schema]
+            lines.append(f"Answer: {status}{' with ' + shown[0] if shown else ''}.")
+    refused = [status for status in operation["responses"] if status.isdecimal() and not status.startswith("2")]
+    if refused:
+        lines.append(f"Refusals: {', '.join(refused)}.")
+    return "\n".join(lines) + "\n"
+
+
+_PARAMETERS = {
+    "id": "The key's id.",
+    "workspace_id": "Only keys of this workspace; left out: the token's own.",
+    "space_id": "Only keys of this space.",
+    "status": "Only keys with one of these, separated by commas.",
+    "environment": "Only keys of this environment.",
+    "limit": "How many at most.",
+}
+"""What the document leaves to the names of parameters."""
+
+
+def _object(name: str, schema: dict[str, Any]) -> str:
+    lines = [f"### {name}\n"]
+    if said := schema.get("description"):
+        lines.append(f"{_prose(said)}\n")
+    if not (properties := schema.get("properties", {})):
+        return "\n".join([*lines, f"{_type(schema)}\n"])
+    lines.append("| member | type | | |\n|---|---|---|---|")
+    for member, of in properties.items():
+        needed = "always" if member in schema.get("required", ()) else ""
+        choices = [of, *of.get("anyOf", ())]
+        said = next((one["description"] for one in choices if "description" in one), "")
+        lines.append(f"| `{member}` | {_type(of)} | {needed} | {_cell(_sentence(said))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """Return a JSON schema's type in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema or "oneOf" in schema:
+        return " or ".join(_type(one) for one in schema.get("anyOf") or schema["oneOf"])
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {_type(schema['items'])}{_bounds(schema, 'Items')}"
+    kind = {"date-time": "time"}.get(schema.get("format", ""), kind)
+    default = f", default `{json.dumps(schema['default'])}`" if "default" in schema else ""
+    return f"{kind}{_bounds(schema, 'Length')}{_range(schema)}{default}"
+
+
+def _bounds(schema: dict[str, Any], what: str) -> str:
+    most = schema.get(f"max{what}")
+    return "" if most is None else f", at most {most:,}"
+
+
+def _range(schema: dict[str, Any]) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is None and most is None:
+        return ""
+    return f", from {least}" if most is None else f", {least} to {most:,}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "decisions/README.md": decisions,
     "reference/python.md": python,
     "reference/command-line.md": command_line,
+    "reference/rest-api.md": rest_api,
 }
 """Pages that are made as a whole, by their path in ``docs/``."""
 

@@ -9,7 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from support.pages import ROOT
+from spacekey.server.http.routes import GRAPHQL, OPERATIONS
+from support.pages import ROOT, blocks_of
 
 DOCS = ROOT / "docs"
 
@@ -38,6 +39,18 @@ def test_no_row_of_a_reference_is_without_a_meaning(name: str) -> None:
     assert rows
     assert [row for row in rows if not row.strip("| ").rpartition(" | ")[2].strip(" |")] == []
     assert [row for row in rows if re.search(r"\|\s*\|$", row)] == []
+
+
+def test_the_guide_shows_each_rest_call() -> None:
+    shown = set()
+    for block in blocks_of(DOCS / "how-to" / "rest-api.md"):
+        for command in block.commands() if block.language == "console" else ():
+            for url in re.findall(r"http://127\.0\.0\.1:8000([^\s\"?]+)", command.line):
+                method = re.search(r"-X (\w+)", command.line)
+                has_body = " -d " in command.line
+                path = re.sub(r"\$\w+", "{id}", url)
+                shown.add((method[1] if method else "POST" if has_body else "GET", path))
+    assert {(one.method, one.path) for one in OPERATIONS if one.path != GRAPHQL} <= shown
 
 
 @pytest.mark.parametrize("record", sorted((DOCS / "decisions").glob("[0-9]*.md")), ids=lambda record: record.stem)
