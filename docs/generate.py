@@ -299,8 +299,8 @@ def command_line() -> str:
         """# Command line
 
 Made from the program: `spacekey --help` and `spacekey COMMAND --help` say the same. Commands read the
-[settings](settings.md) and work on the database directly, so they need no running server, and whoever runs them is the
-operator: nothing asks for scopes.
+[settings](settings.md) and work on the database directly, so they need no running server. Running them takes no
+scopes: guard access to the machine.
 
 - Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable.
 - `--json` prints one JSON document, or one object per line for lists. Facts go to standard error where standard output

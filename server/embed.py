@@ -147,8 +147,8 @@ def store_verifier(
     """A verifier over the database that a Spacekey server or command line manages.
 
     Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
-    loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most, and whoever
-    takes access away waits for T: on both, a revoked token is refused from the moment its revocation was answered
+    loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most, and a change
+    that takes access away waits for T: on both, a revoked token is refused once its revocation returns
     (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this program gives
     "cannot tell" (503), never an acceptance.
     Close it with the app::
