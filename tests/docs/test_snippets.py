@@ -51,7 +51,8 @@ class Reader:
     @property
     def environ(self) -> dict[str, str]:
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return {**self.variables, "PATH": path, "PYTHONPATH": str(self.folder), **self.exported}
+        own = {"PATH": path, "PYTHONPATH": str(self.folder), "COLUMNS": "200"}  # so that no cell of a table is broken
+        return {**self.variables, **own, **self.exported}
 
     def follow(self, block: Block) -> None:
         """Do what the block shows."""
