@@ -142,6 +142,9 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("spacekey.middleware.graphql", "ScopedGraphQL"),
             ("spacekey.middleware.graphql", "required_scopes"),
             ("spacekey.middleware.graphql", "scope_report"),
+            ("spacekey.middleware.graphql", "caller_of"),
+            ("spacekey.middleware.graphql", "log_denials"),
+            ("spacekey.middleware.graphql", "compile_rules"),
         ),
     ),
     (
@@ -216,8 +219,8 @@ def _described(module: str, name: str) -> str:
                 star = True
                 lines.append("| `*` | | |")
             said = fields.get(("param", one.name), "")
-            stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}
-            label = stars.get(one.kind, "") + one.name
+            stars = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
+            label = stars + one.name
             lines.append(f"| `{label}` | {_default(one)} | {_cell(_sentence(_prose(said)))} |")
         lines.append("")
     if (returned := fields.get(("returns", ""))) is not None:

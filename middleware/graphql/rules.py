@@ -80,6 +80,7 @@ def compile_rules(
 ) -> Rulebook:
     """Compile the rules of a schema that Strawberry built.
 
+    :param schema: the GraphQL schema, as ``strawberry.Schema(…)._schema``.
     :param known_scopes: if given, a rule that names any other scope is refused, with near matches.
     :param ignore_policy: leave federation's ``@policy`` to a router instead of refusing it.
     :raises RuleError: for a mistake in a rule, or a rule in a place where it is not read; names the coordinate.

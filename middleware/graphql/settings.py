@@ -44,7 +44,11 @@ Cost = Callable[[Operation, Mapping[str, Any]], int]
 
 
 def log_denials(denials: Sequence[Denial], principal: Principal | None) -> None:
-    """Log one line for an operation, with the denied coordinates and the caller's id."""
+    """Log one line for an operation, with the denied coordinates and the caller's id.
+
+    :param denials: the denied fields.
+    :param principal: the caller; None is an anonymous one.
+    """
     caller = "anonymous" if principal is None else principal.id
     _log.warning("denied to %s: %s", caller, ", ".join(denial.coordinate for denial in denials))
 

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+import spacekey.middleware
+import spacekey.middleware.graphql
 from spacekey.server.http.routes import GRAPHQL, OPERATIONS
 from support.pages import ROOT, blocks_of
 
@@ -39,6 +41,28 @@ def test_no_row_of_a_reference_is_without_a_meaning(name: str) -> None:
     assert rows
     assert [row for row in rows if not row.strip("| ").rpartition(" | ")[2].strip(" |")] == []
     assert [row for row in rows if re.search(r"\|\s*\|$", row)] == []
+
+
+NOT_CALLED = {
+    "Declaration",
+    "Requirement",
+    "RequestAuth",
+    "RequiresScopes",
+    "Denial",
+    "DenialError",
+    "RateLimitedError",
+}
+"""Public names that apps are given, or name in annotations, and do not call."""
+
+
+@pytest.mark.parametrize("package", [spacekey.middleware, spacekey.middleware.graphql], ids=lambda one: one.__name__)
+def test_every_public_name_is_in_the_reference(package: ModuleType) -> None:
+    shown = set(
+        re.findall(r"^### `(\w+)`$", (DOCS / "reference" / "python.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    public = {name for name in package.__all__ if name.lower() != name or callable(getattr(package, name))}
+    constants = {name for name in public if name.isupper()}
+    assert public - constants - NOT_CALLED <= shown
 
 
 def test_the_guide_shows_each_rest_call() -> None:
