@@ -45,6 +45,8 @@ def test_no_row_of_a_reference_is_without_a_meaning(name: str) -> None:
 
 NOT_CALLED = {
     "Declaration",
+    "Mode",
+    "Rulebook",
     "Requirement",
     "RequestAuth",
     "RequiresScopes",
