@@ -31,6 +31,8 @@ SHOWN_ONLY = {
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
+_FILE = re.compile(r"`((?:tests|docs|server|schema|resolvers|models|middleware|domain|examples|bench)/[\w/.-]*\w/?)`")
+
 SERVER = re.compile(r"(?:^|/)uvicorn |spacekey\.examples\.jobs|spacekey serve")
 """A command that serves until it is stopped: it runs in the background until the page ends."""
 
@@ -188,3 +190,11 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         file = page.parent / target if target else page
         assert file.exists(), f"{page.name} links to {target}"
         assert not anchor or file.suffix != ".md" or anchor in anchors_of(file), f"{page.name}: {target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_the_text_names_are_there(page: Path) -> None:
+    """Written relative to the repository, or to `middleware/` on the page of its architecture."""
+    base = ROOT / "middleware" if page.name == "architecture.md" else ROOT
+    named = _FILE.findall(page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists() and not (base / name).exists()] == []
