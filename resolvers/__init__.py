@@ -1,1 +1,1 @@
-"""What the system does: issue, edit, rotate, revoke, find, verify, sign in, audit. No GraphQL and no HTTP."""
+"""Operations of the system, from issuing and verifying tokens to sign-in and audit, without GraphQL or HTTP."""

@@ -1,9 +1,9 @@
-"""E-mail addresses and sign-in names: which are accepted, which are the same, and how they are shown.
+"""E-mail addresses and sign-in names: validation, comparison and display.
 
-Two addresses are the same when their local parts agree in lower-cased NFC and their domains in ASCII (IDNA, RFC 5891).
-They are stored in that form. Syntax is email-validator's; it refuses special-use domains and domains without a dot
-whatever its options, and those are in use inside companies, so their local part is checked over a stand-in domain and
-the domain by the rules of IDNA alone.
+Two addresses are equal if their local parts agree in lower-cased NFC and their domains in ASCII (IDNA, RFC 5891). They
+are stored in that form. The syntax check is email-validator's, which always refuses special-use domains and domains
+without a dot. Companies use both internally, so their local part is checked with a stand-in domain, and the domain by
+the rules of IDNA alone.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ SHOWN_LENGTH_MAX = 254
 UNPROVEN = " (unproven)"
 
 NAME_LENGTH_MAX = 14
-"""Of a sign-in name that is no address: fewer than a password has, so that one typed into the field of the name is
-looked up nowhere."""
+"""Maximum length of a sign-in name that is not an address: shorter than any password, so that a password entered in the
+name field is not looked up.
+"""
 
 _STAND_IN = "stand-in.com"
 _WRITE = "Write an e-mail address, like 'ada@example.com'."
 _NAME = f"Use an e-mail address, or another name of 1 to {NAME_LENGTH_MAX} characters."
 _LABELS = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
 _ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
-"""Scripts that are written together, and beside Latin letters, without being mistaken for them."""
+"""Scripts that are combined with each other and with Latin letters without being confusable."""
 
 
 def clean_email(field: str, text: str) -> str:
     """Return an e-mail address in the form in which addresses are stored and compared.
 
-    :raises InvalidInput: the text is no address, or holds characters that cannot be seen.
+    :raises InvalidInput: if the text is not an address, or contains invisible characters.
     """
     trimmed = unicodedata.normalize("NFC", text).strip()
     local, _, domain = trimmed.rpartition("@")
@@ -65,10 +66,10 @@ def clean_email(field: str, text: str) -> str:
 
 
 def shown_email(email: str) -> str:
-    """Return a stored address as people read it.
+    """Return a stored address in its display form.
 
-    The domain is shown in its own script, and in ASCII (``xn--…``) where letters of several scripts could be mistaken
-    for each other. What cannot be seen in an address of before is shown by its code point.
+    The domain is shown in its own script, or in ASCII (``xn--…``) if it mixes scripts whose letters are confusable.
+    Invisible characters in an old address are shown as code points.
     """
     local, at, domain = email.rpartition("@")
     try:
@@ -80,7 +81,7 @@ def shown_email(email: str) -> str:
 
 
 def shown_account(user: User) -> str:
-    """Return what others read of an account: its address, and that it is unproven; the id where it has none."""
+    """Return the display name of an account: its address, marked if unproven, or the id if it has no address."""
     if user.email is None:
         return user.id
     if user.email_proven_at is not None:
@@ -91,8 +92,8 @@ def shown_account(user: User) -> str:
 def plain_name(actor: Actor) -> tuple[str, bool]:
     """Return an actor's name without the mark of an unproven address, and whether it had the mark.
 
-    Names are kept as :func:`shown_account` gave them, so that what a person could not prove at that moment is part of
-    the record. Only a person's name is read like that: a token may be called anything.
+    Names are kept as :func:`shown_account` gave them, so that the record shows what the person could not prove at the
+    time. Only a person's name can have the mark: tokens may be given any name.
     """
     if actor.kind is ActorKind.PERSON and actor.name.endswith(UNPROVEN):
         return actor.name.removesuffix(UNPROVEN), True
@@ -102,10 +103,10 @@ def plain_name(actor: Actor) -> tuple[str, bool]:
 def clean_sign_in_name(field: str, text: str) -> str:
     """Return a sign-in name in the form in which names are stored and compared: case-folded NFC.
 
-    A name with an ``@`` is an e-mail address, any other has at most 14 characters. None looks like an account's id,
-    since ids sign in too.
+    A name with an ``@`` is an e-mail address; any other has at most 14 characters. A name cannot look like an account
+    id, because ids are accepted for signing in too.
 
-    :raises InvalidInput: the text cannot be a sign-in name.
+    :raises InvalidInput: if the text is not a valid sign-in name.
     """
     trimmed = unicodedata.normalize("NFC", text).strip()
     length_max = ADDRESS_LENGTH_MAX if "@" in trimmed else NAME_LENGTH_MAX
@@ -125,14 +126,14 @@ def clean_sign_in_name(field: str, text: str) -> str:
 
 
 def sign_in_name_of(email: str) -> str:
-    """Return the sign-in name that is equal to a stored address."""
+    """Return the sign-in name equal to a stored address."""
     return _folded(email)
 
 
 def typed_sign_in_names(text: str) -> tuple[str, ...]:
-    """Return the stored names that what was typed into the sign-in form can mean, the nearest first; perhaps none.
+    """Return the stored names that text entered in the sign-in form can mean, the closest first; possibly none.
 
-    The first is an address in lower case as it was typed: names from before there were sign-in names may not be folded.
+    The first is an address in lower case as entered: names stored before sign-in names existed may not be folded.
     """
     trimmed = unicodedata.normalize("NFC", text).strip()
     if len(trimmed) > ADDRESS_LENGTH_MAX or has_control(trimmed) or any(one.isspace() for one in trimmed):
@@ -158,13 +159,13 @@ def _validated(text: str) -> ValidatedEmail:
 
 
 def _is_internal(domain: str) -> bool:
-    """Whether email-validator would refuse the domain for what it is used for, not for its syntax."""
+    """Return whether email-validator refuses the domain because of its use, not its syntax."""
     name = domain.lower().rstrip(".")
     return "." not in name or any(name == one or name.endswith(f".{one}") for one in SPECIAL_USE_DOMAIN_NAMES)
 
 
 def _ascii_domain(domain: str) -> str:
-    """The domain in ASCII (RFC 5891 §4.4), mapped before as UTS #46 §4 does."""
+    """Return the domain in ASCII (RFC 5891 §4.4), mapped as in UTS #46 §4."""
     mapped = idna.encode(domain, uts46=True, std3_rules=True).decode()
     if not _LABELS.fullmatch(mapped):
         raise idna.IDNAError(f"not a domain of letters, digits and hyphens: {mapped!r}")

@@ -1,7 +1,7 @@
-"""When members' sessions were last used: kept in memory and written off the request path, so that no read waits for it.
+"""Last use of members' sessions, kept in memory and written off the request path so that no read waits for it.
 
-A use that was not written yet counts in this process all the same; what is lost when a process dies makes a session
-end sooner for its idleness, never later.
+A use counts in this process before it is written. If the process dies first, the session reaches its idle timeout
+earlier, never later.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ WAITING_MAX = 1_000
 
 
 class LastSeen:
-    """Takes uses of sessions from the request path and writes them in a task of its own.
+    """Collects uses of sessions on the request path and writes them in a task of its own.
 
-    What could not be written waits for the next use of any session; it is bounded, and keeps the moment of the use.
+    Uses that could not be written are kept, with their time, and tried again at the next use of any session.
 
-    :param waiting_max: how many sessions may wait to be written; the uses of more are dropped until there is room.
+    :param waiting_max: the number of sessions that may wait to be written; further uses are dropped until there is
+        room.
     """
 
     def __init__(self, *, waiting_max: int = WAITING_MAX) -> None:
@@ -36,30 +37,30 @@ class LastSeen:
         self._writing = asyncio.Lock()
 
     def of(self, session: UserSession) -> datetime:
-        """The last use, written or not."""
+        """Return the last use, written or not."""
         return max(session.last_seen_at, self._waiting.get(session.digest, session.last_seen_at))
 
     def note(self, session: UserSession, now: datetime) -> None:
-        """Remember a use. Takes no time and never raises."""
+        """Queue a use to be written. Returns at once and never raises."""
         if session.digest in self._waiting or len(self._waiting) < self._waiting_max:
             self._waiting[session.digest] = now
         self._wake.set()
 
     async def run(self, store: Store) -> None:
-        """Write what is noted, until cancelled."""
+        """Write queued uses until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             await self.flush(store)
 
     async def flush(self, store: Store) -> None:
-        """Try once to write everything that waits."""
+        """Try once to write everything that is queued."""
         async with self._writing:
             waiting = dict(self._waiting)
             if not waiting:
                 return
             try:
-                # In one order, so that two processes cannot wait for each other.
+                # In a fixed order, so that two processes cannot deadlock.
                 async with store.changing() as session:
                     for digest in sorted(waiting):
                         await user_queries.touch_session(session, digest, waiting[digest])
@@ -67,7 +68,7 @@ class LastSeen:
                 log.warning("when sessions were last used was not written: %s", error)
                 return
             except Exception:
-                # A bug must not end the task; what it stumbled over must not be tried for ever.
+                # A bug must not end the task, and the entry that triggers it must not be retried forever.
                 log.exception("when sessions were last used was not written")
             for digest, moment in waiting.items():
                 if self._waiting.get(digest) == moment:

@@ -1,8 +1,12 @@
-"""Change T on a running system without a moment in which the promise does not hold.
+"""T, the bound on how stale a cached verification can be: reading it, changing it, and waiting for it.
 
-Writers wait for one number and readers cache for another; the first is never below the second. Raising moves the
-writers' number first, lowering moves it last, after every entry cached under the old T has gone. Of two changes at
-the same time the one that began last goes through.
+Two numbers are stored: readers cache for one, and changes that take access away wait for the other, which is never
+below the first. Raising T moves the writers' number first; lowering T moves it last, after every entry cached under the
+old T has expired. So the promise holds at every moment of a change. Of two concurrent changes, the one that began last
+takes effect.
+
+A change that takes access away is answered once no cache can hold the earlier state (:func:`settle`), and so is its
+NotFound or Conflict (:func:`taking_away`). The number of such changes that one caller can have in progress is bounded.
 """
 
 from __future__ import annotations
@@ -28,15 +32,15 @@ from .system import System
 
 STALENESS_SECONDS_MAX = 60.0
 STALENESS_SECONDS_MIN = 0.1
-"""Below it a cached answer would be out of date before a busy process comes to use it."""
+"""Below this a cached answer would expire before a busy process could use it."""
 
 
 async def set_staleness(system: System, caller: Operator, seconds: float) -> None:
-    """Set T for all processes on this database. Lowering takes as long as the old T.
+    """Set T for all processes on this database. Lowering it takes as long as the old T.
 
-    :param seconds: 0.1 to 60, or 0, which turns caching off.
-    :raises InvalidInput: for another number.
-    :raises Conflict: somebody else began to change T meanwhile, and their number stands.
+    :param seconds: 0.1 to 60, or 0 to turn caching off.
+    :raises InvalidInput: for any other number.
+    :raises Conflict: if another change of T began meanwhile; its number stands.
     """
     if seconds != 0 and not STALENESS_SECONDS_MIN <= seconds <= STALENESS_SECONDS_MAX:
         least, most = STALENESS_SECONDS_MIN, STALENESS_SECONDS_MAX
@@ -53,7 +57,7 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
     async with system.store.changing() as session:
         await hold_staleness(session, to_change=True)
         if await read_setting(session, STALENESS_CHANGES, 0.0) != turn:
-            # What was slept for says nothing about the numbers as they are now.
+            # Read again: the numbers may have changed during the wait.
             raise Conflict("Somebody else is changing T at the same moment. Look again, then repeat what is needed.")
         await write_setting(session, last, seconds)
         await record(
@@ -69,7 +73,7 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
 
 
 async def current_staleness(system: System) -> float:
-    """The larger of both numbers, in seconds: what a change that takes access away waits for."""
+    """Return the larger of both numbers, in seconds: the time that a change that takes access away waits."""
     async with system.store.reading() as session:
         return await _larger(session, system)
 
@@ -80,7 +84,7 @@ async def _larger(session: AsyncSession, system: System) -> float:
 
 
 WAITING_MAX = 100
-"""How many changes that take access away one caller may have under way in one server, those that wait included."""
+"""Maximum number of changes that take access away in progress for one caller in one server, waiting ones included."""
 
 WAITING_BY_ADDRESS_MAX = 20
 """The same for one address that revokes tokens with themselves."""
@@ -91,20 +95,20 @@ Asking = TypeVar("Asking", bound=Caller)
 
 
 async def staleness_seconds(session: AsyncSession, system: System) -> float:
-    """How long any process may still serve a verification from its cache, once this transaction has committed.
+    """Return the time, in seconds after this transaction commits, for which a process may serve a cached verification.
 
-    T cannot be raised between this reading and the commit: the transaction holds it.
+    T cannot be raised between this read and the commit: the transaction holds it.
     """
     await hold_staleness(session)
     return await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
 
 
 async def settle(system: System, staleness: float, *, wait: bool) -> datetime:
-    """Called right after the commit: wait until no cache can hold the old truth.
+    """Wait, right after the commit, until no cache can hold the earlier state.
 
     :param staleness: T in seconds, read in the transaction that made the change.
-    :param wait: False answers at once.
-    :returns: the moment from which no process accepts the token; in the future when not waited for.
+    :param wait: False returns at once.
+    :returns: the time from which no process accepts the token; in the future if it was not waited for.
     """
     effective_at = system.clock() + timedelta(seconds=staleness)
     if wait and staleness > 0:
@@ -113,11 +117,11 @@ async def settle(system: System, staleness: float, *, wait: bool) -> datetime:
 
 
 async def settle_refused(system: System) -> None:
-    """Wait for T before something is said to be gone or changed already.
+    """Wait for T before answering that something is already gone or changed.
 
-    It may have been taken away a moment ago, by a request whose answer was lost. The wait is the same whether it was,
-    is another's or never existed: its length tells nothing. It does not depend on ``wait=False`` either, because
-    such an answer has no ``effectiveAt``.
+    It may have been taken away a moment ago by a request whose answer was lost. The wait is the same whether the object
+    was removed, belongs to another workspace or never existed, so its length reveals nothing. It does not depend on
+    ``wait=False``, because such an answer has no ``effectiveAt``.
     """
     async with system.store.reading() as session:
         staleness = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
@@ -127,11 +131,11 @@ async def settle_refused(system: System) -> None:
 
 @asynccontextmanager
 async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
-    """Around a change that takes access away: its NotFound and Conflict wait for T, as its success does.
+    """Return a context for a change that takes access away: its NotFound and Conflict wait for T, as its success does.
 
-    :raises Unavailable: the caller has :data:`WAITING_MAX` such changes under way; nothing was changed.
+    :raises Unavailable: if the caller has :data:`WAITING_MAX` such changes in progress; nothing was changed.
     """
-    # The operator's commands end by themselves, and there is nobody to protect the machine from them.
+    # The operator's commands end by themselves, and the operator is trusted not to exhaust the machine.
     with place_to_wait(system, "" if isinstance(caller, Operator) else caller.id, WAITING_MAX):
         try:
             yield
@@ -142,9 +146,9 @@ async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
 
 @contextmanager
 def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
-    """Count what one caller or address has under way; an empty key is not bounded.
+    """Count a change in progress for a caller or address, within the context. An empty key is not bounded.
 
-    :raises Unavailable: it has ``most`` already.
+    :raises Unavailable: if ``most`` are already in progress.
     """
     if not key:
         yield
@@ -162,7 +166,7 @@ def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
 def takes_access_away(
     resolver: Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]],
 ) -> Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]]:
-    """Mark a resolver that can take access away, and run it in :func:`taking_away`."""
+    """Run a resolver that can take access away in :func:`taking_away`."""
 
     async def waiting(system: System, caller: Asking, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         async with taking_away(system, caller):

@@ -1,4 +1,4 @@
-"""What every resolver is handed: the store, the catalogs, and time, randomness and patience as arguments."""
+"""Dependencies of every resolver: the store, the catalogs, and time, randomness and waiting as arguments."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from .throttle import Attempts
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceCreation:
-    """Who makes workspaces besides the operator. A plan's limits hold for one workspace, so a second one evades them.
+    """Rules for creating workspaces besides the operator's. A plan's limits hold per workspace, so a second one evades
+    them.
 
-    :param by_members: whether people with an account may make their own.
-    :param owned_max: how many workspaces a person may own when making another.
-    :param catalogs: the catalogs that people may make workspaces of; None for all that are loaded.
+    :param by_members: whether people with an account may create workspaces.
+    :param owned_max: the maximum number of workspaces a person may own when creating another.
+    :param catalogs: the catalogs available to people; None for all that are loaded.
     """
 
     by_members: bool = False
@@ -33,9 +34,9 @@ class WorkspaceCreation:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The parts resolvers work with. ``default_staleness_seconds`` is T where the database holds no other.
+    """Dependencies of the resolvers. ``default_staleness_seconds`` is T if the database holds none.
 
-    ``places`` bounds, by caller, the changes under way that take access away.
+    ``places`` bounds, by caller, the changes in progress that take access away.
     """
 
     store: Store
@@ -51,9 +52,9 @@ class System:
     places: Places = field(default_factory=MemoryPlaces)
 
     def catalog(self, name: str) -> Catalog:
-        """The catalog of a stored workspace.
+        """Return the catalog of a stored workspace.
 
-        :raises Unavailable: when this process was started without it; its tokens can be neither judged nor edited.
+        :raises Unavailable: if this process was started without it; its tokens can be neither verified nor edited.
         """
         catalog = self.catalogs.get(name)
         if catalog is None:

@@ -1,6 +1,6 @@
-"""A bound on failed sign-ins per account and address.
+"""Rate limit for failed sign-ins, by account and address.
 
-GCRA (ITU-T I.371): one number per key, the theoretical arrival time; a failure moves it by the interval.
+GCRA (ITU-T I.371) keeps one number per key, the theoretical arrival time; a failure moves it by the interval.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Attempts:
         self._arrivals = arrivals or MemoryArrivals(KEYS_MAX)
 
     def check(self, now: datetime, *keys: str) -> None:
-        """Refuse when one of the keys has failed too often.
+        """Raise if one of the keys has failed too often.
 
         :raises TooManyAttempts: with the seconds to wait.
         """
@@ -34,9 +34,10 @@ class Attempts:
             self._check(now.timestamp(), keys)
 
     def count(self, now: datetime, weights: Mapping[str, float]) -> None:
-        """Count a failure against each key, if none of them has failed too often; else count nothing.
+        """Count a failure against each key, unless one of them has already failed too often; then count nothing.
 
-        Both at once, so that parallel attempts cannot slip past the bound, in this process or in several that share it.
+        Checking and counting are one step, so that parallel attempts cannot pass the bound, in this process or in
+        several that share it.
 
         :param weights: keys and their weights; with a weight of 0.1 a key may fail ten times as often.
         :raises TooManyAttempts: with the seconds to wait.
@@ -49,7 +50,7 @@ class Attempts:
                 self._arrivals.write(key, arrival, moment)
 
     def take_back(self, now: datetime, weights: Mapping[str, float]) -> None:
-        """Undo a failure of the keys, or a part of one: what was counted before it was known to be a success."""
+        """Undo all or part of a failure that was counted before the attempt turned out to be a success."""
         moment = now.timestamp()
         with self._arrivals.locked():
             for key, weight in weights.items():
@@ -58,7 +59,7 @@ class Attempts:
                     self._arrivals.write(key, arrival - self._interval * weight, moment)
 
     def succeeded(self, now: datetime, *keys: str) -> None:
-        """Forget the failures of the keys."""
+        """Reset the failures of the keys."""
         with self._arrivals.locked():
             for key in keys:
                 self._arrivals.write(key, 0.0, now.timestamp())

@@ -1,4 +1,4 @@
-"""Input that people and programs write. Each refusal names the field and says what to do."""
+"""Validation of input from people and programs. Each refusal names the field and the remedy."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 def clean_name(field: str, text: str) -> str:
-    """A name: 1 to 200 characters, trimmed; none that hide, and at least one that shows.
+    """Return a name of 1 to 200 characters, trimmed, without hidden characters and with at least one visible one.
 
-    :raises InvalidInput: otherwise.
+    :raises InvalidInput: for any other text.
     """
     name = unicodedata.normalize("NFC", text).strip()
     if not name:
@@ -49,9 +49,9 @@ def clean_name(field: str, text: str) -> str:
 
 
 def clean_text(field: str, text: str, length_max: int) -> str:
-    """A longer text; line breaks and tabs may stand in it.
+    """Return a longer text, which may contain line breaks and tabs.
 
-    :raises InvalidInput: when it is too long or holds other control characters.
+    :raises InvalidInput: if it is too long or contains other control characters.
     """
     cleaned = unicodedata.normalize("NFC", text).strip()
     if len(cleaned) > length_max:
@@ -62,9 +62,9 @@ def clean_text(field: str, text: str, length_max: int) -> str:
 
 
 def clean_slug(field: str, text: str) -> str:
-    """A slug: 1 to 63 of a-z, 0-9 and hyphens, as in a host name's label (RFC 1123 §2.1).
+    """Return a slug: 1 to 63 of a-z, 0-9 and hyphens, as in a host name's label (RFC 1123 §2.1).
 
-    :raises InvalidInput: otherwise.
+    :raises InvalidInput: for any other text.
     """
     if not _SLUG.fullmatch(text):
         raise InvalidInput(field, "Use 1 to 63 lower-case letters, digits and inner hyphens, like 'my-project'.")
@@ -72,9 +72,9 @@ def clean_slug(field: str, text: str) -> str:
 
 
 def clean_actor_id(field: str, text: str) -> str:
-    """The id of an actor to look for.
+    """Return the id of an actor to search for.
 
-    :raises InvalidInput: no actor can have it, such as a name.
+    :raises InvalidInput: if no actor can have it, as for a name.
     """
     if not is_actor_id(text):
         raise InvalidInput(field, "Write an id, such as usr_… or key_…: names are chosen freely and identify nothing.")
@@ -82,9 +82,9 @@ def clean_actor_id(field: str, text: str) -> str:
 
 
 def clean_moment(field: str, moment: datetime) -> datetime:
-    """A moment in UTC.
+    """Return a time in UTC.
 
-    :raises InvalidInput: when it has no zone.
+    :raises InvalidInput: if it has no time zone.
     """
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise InvalidInput(field, f"Give a time with its zone, like '{EXAMPLE_MOMENT}'.")
@@ -95,35 +95,35 @@ def clean_moment(field: str, moment: datetime) -> datetime:
 
 
 def parse_moment(field: str, text: str) -> datetime:
-    """Return the time that RFC 3339 text stands for, in UTC: the one parser for GraphQL, REST and the command line.
+    """Return the time that an RFC 3339 text stands for, in UTC: the one parser for GraphQL, REST and the command line.
 
     Only the profile of RFC 3339 §5.6 is read, with ``T``, ``t`` or a space between date and time; the other forms of
-    ISO 8601, such as ``2030-W01-1T12:00:00Z``, are not. Digits beyond microseconds are dropped; leap seconds
-    (``:60``) cannot be stored and are refused.
+    ISO 8601, such as ``2030-W01-1T12:00:00Z``, are not. Digits beyond microseconds are dropped; leap seconds (``:60``)
+    cannot be stored and are refused.
 
-    :raises InvalidInput: when the text is no such time, has no zone, or lies outside the years 1 to 9999.
+    :raises InvalidInput: if the text is not such a time, has no time zone, or lies outside the years 1 to 9999.
     """
     if _MOMENT.fullmatch(text) is None:
         raise unreadable_moment(field)
     try:
         moment = datetime.fromisoformat(text.upper())
-    except ValueError:  # no such day: 2030-02-30
+    except ValueError:  # a day that does not exist: 2030-02-30
         raise unreadable_moment(field) from None
     return clean_moment(field, moment)
 
 
 def unreadable_moment(field: str) -> InvalidInput:
-    """What to raise for something that is no moment at all."""
+    """Return the error for a value that is not a time."""
     return InvalidInput(field, f"Cannot be read as a time; write '{EXAMPLE_MOMENT}'.")
 
 
 def clean_grants(
     field: str, grants: Sequence[str], known: Iterable[str], roles: Collection[str] = frozenset()
 ) -> list[str]:
-    """Grants without repetition, in the order given.
+    """Return the grants without repetition, in the given order.
 
-    :param roles: which of the ``known`` are roles.
-    :raises InvalidInput: when there are none, over 100, or one is unknown (with near matches).
+    :param roles: the roles among ``known``.
+    :raises InvalidInput: if there are none, over 100, or one is unknown (with near matches).
     """
     if not grants:
         raise InvalidInput(field, "Give at least one scope.")
@@ -137,40 +137,40 @@ def clean_grants(
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name nobody knows, with near matches, or with all names when none is near and they are few."""
+    """Return the sentence for an unknown name, with near matches or, if there are none, all names if they are few."""
     shown = "".join(one if one.isprintable() else "?" for one in name[:100])
     return f"Unknown {what} '{shown}'.{known_instead(shown, known)}"
 
 
 def _unknown_grant(grant: str, known: frozenset[str], roles: Collection[str]) -> str:
-    """Scope or role: what the nearest name is; where none is near, a word without a colon was meant as a role."""
+    """Return the sentence for an unknown grant; without a near match, a word without a colon is taken for a role."""
     nearest = near(grant, known, most=1)
     is_role = nearest[0] in roles if nearest else bool(roles) and ":" not in grant
     return unknown("role", grant, roles) if is_role else unknown("scope", grant, known)
 
 
 def has_control(text: str) -> bool:
-    """Whether there are control characters, lone surrogates, line separators or characters that reorder text."""
+    """Return whether the text has control characters, lone surrogates, line separators or bidirectional controls."""
     # Cc control, Cs lone surrogates, Zl/Zp line and paragraph separators, Cf only where it reorders text
     return any(unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _REORDERING for one in text)
 
 
 JOINERS = "\u200c\u200d"
-"""Persian and the scripts of India join and part letters with them, and emoji are put together with the second."""
+"""Joiners, which Persian and the scripts of India need; emoji are combined with the second."""
 
 _JOINED_FROM = "\u0600"
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Letters and marks by category, and nothing to the eye: the grapheme joiner and fillers of Hangul and Khmer."""
+"""Letters and marks by category that are invisible: the grapheme joiner and the fillers of Hangul and Khmer."""
 
 _BLANKS = _FILLERS | frozenset("\u2800")
 
 
 def hidden_character(text: str) -> str | None:
-    """The first character that cannot be seen and has no business in a name, None when there is none.
+    """Return the first character of a text that is invisible and not allowed in a name, or None.
 
-    Those are control, format, surrogate, private and unassigned characters, line separators and fillers. Joiners may
-    stand between two characters of scripts that join, or between two emoji; variation selectors anywhere.
+    These are control, format, surrogate, private and unassigned characters, line separators and fillers. Joiners are
+    allowed between two characters of scripts that join and between two emoji; variation selectors are always allowed.
     """
     for place, one in enumerate(text):
         if one in _FILLERS:
@@ -181,7 +181,7 @@ def hidden_character(text: str) -> str | None:
 
 
 def shows_something(text: str) -> bool:
-    """Whether there is a letter, digit, sign or symbol in it that leaves ink."""
+    """Return whether the text has a visible letter, digit, sign or symbol."""
     return any(unicodedata.category(one)[0] in "LNPS" and one not in _BLANKS for one in text)
 
 

@@ -1,1 +1,1 @@
-"""The caller, what it may do, and what it may hand on."""
+"""Callers, their authority in a workspace, and the limits on what they can grant."""

@@ -1,9 +1,11 @@
-"""What a caller may do in a workspace, read from the database at every request.
+"""Authority of a caller in its workspaces, read from the database for every request.
 
-A change reads it inside its own transaction; lists and single records read it beside what they show.
+A change reads the authority inside its own transaction (:func:`authority_in`), which may hold the workspace's row.
+Lists and single records read it together with the data they return: :func:`authority_to_read` for one workspace,
+:func:`authorities` for many in one statement, :func:`workspace_list` for a page of them.
 
-The scopes a request was admitted with are not trusted here: a member's differ from workspace to workspace, and a
-token may have lost some since. Whatever a caller may not see does not exist: :class:`NotFound`.
+The scopes that admitted the request are not used here: a member's scopes differ by workspace, and a token may have lost
+scopes since. Anything the caller may not see is :class:`NotFound`, as if it did not exist.
 """
 
 from __future__ import annotations
@@ -37,10 +39,10 @@ from .entitlements import roles_from, scopes_of
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A caller in a workspace.
+    """Authority of a caller in one workspace.
 
-    ``scopes`` are effective now. ``space_id`` confines a space token to its space, ``environment`` a token to its
-    environment when it makes others; both are None for members.
+    ``scopes`` are the effective scopes now. ``space_id`` confines a space token to its space, and ``environment``
+    confines the tokens that a token creates to its own environment; both are None for members.
     """
 
     caller: Caller
@@ -53,30 +55,30 @@ class Authority:
     environment: str | None = None
 
     def require(self, *scopes: str) -> None:
-        """Refuse unless the caller holds all of ``scopes`` here.
+        """Raise unless the caller holds all of ``scopes`` in this workspace.
 
-        :raises Forbidden: naming what is missing.
+        :raises Forbidden: with the missing scopes.
         """
         missing = frozenset(scopes) - self.scopes
         if missing:
             raise Forbidden(missing)
 
     def lacking(self, scopes: frozenset[str]) -> frozenset[str]:
-        """Which of ``scopes`` the caller does not hold: what it must not hand out. An operator lacks nothing."""
+        """Return the scopes that the caller does not hold and so must not grant. An operator lacks none."""
         return frozenset() if isinstance(self.caller, Operator) else scopes - self.scopes
 
     def covers(self, token: AnyToken) -> bool:
-        """Whether the token lies within what the caller may see at all."""
+        """Return whether the caller may see the token."""
         return token.workspace_id == self.workspace.id and (self.space_id is None or token.space_id == self.space_id)
 
     def expand(self, grants: list[str] | tuple[str, ...]) -> frozenset[str]:
-        """Grants → scopes by this workspace's roles, before plan and policy cut them."""
+        """Return the scopes of the grants by this workspace's roles, before the plan and the policy reduce them."""
         return expand(self.catalog, grants, self.roles)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionAuthority(Authority):
-    """A caller in a workspace whose row belongs to the session of a change, and may be changed."""
+    """Authority of a caller in a workspace whose row belongs to a session and can be changed in it."""
 
     workspace: Workspace
 
@@ -84,10 +86,10 @@ class SessionAuthority(Authority):
 async def authority_in(
     session: AsyncSession, system: System, caller: Caller, workspace_id: str, *, lock: bool = False
 ) -> SessionAuthority:
-    """The caller's authority in a workspace, in the transaction of a change.
+    """Return the caller's authority in a workspace, within the transaction of a change.
 
     :param lock: hold the workspace's row until the transaction ends.
-    :raises NotFound: when there is no such workspace or the caller does not belong to it.
+    :raises NotFound: if the workspace does not exist or the caller does not belong to it.
     """
     if id_prefix(workspace_id) != WORKSPACE:
         raise NotFound("workspace")
@@ -129,9 +131,9 @@ async def _held(session: AsyncSession, system: System, caller: Caller, workspace
 async def authorities(
     reader: Reader, system: System, caller: Caller, workspace_ids: Iterable[str]
 ) -> dict[str, Authority]:
-    """The caller's authority by workspace id, in one statement.
+    """Return the caller's authority in each workspace by workspace id, from one statement.
 
-    Workspaces that are unknown, deleted or not the caller's are left out.
+    Unknown and deleted workspaces, and those the caller does not belong to, are left out.
     """
     wanted = {one for one in workspace_ids if id_prefix(one) == WORKSPACE}
     if isinstance(caller, TokenCaller):
@@ -147,9 +149,9 @@ async def authorities(
 
 
 async def authority_to_read(reader: Reader, system: System, caller: Caller, workspace_id: str) -> Authority:
-    """The caller's authority in a workspace.
+    """Return the caller's authority in a workspace.
 
-    :raises NotFound: when there is no such workspace or the caller does not belong to it.
+    :raises NotFound: if the workspace does not exist or the caller does not belong to it.
     """
     authority = (await authorities(reader, system, caller, [workspace_id])).get(workspace_id)
     if authority is None:
@@ -160,7 +162,7 @@ async def authority_to_read(reader: Reader, system: System, caller: Caller, work
 async def _authority_of_token(
     reader: Reader, system: System, caller: TokenCaller, wanted: set[str]
 ) -> dict[str, Authority]:
-    """A token belongs to one workspace: at most one of the ids is found."""
+    """Return a token's authority. A token belongs to one workspace, so the result has at most one entry."""
     if caller.workspace_id not in wanted:
         return {}
     found = await token_queries.token_with_workspace(reader, caller.id)
@@ -175,7 +177,7 @@ async def _authority_of_token(
 
 
 def member_authority(system: System, caller: MemberCaller, workspace: AnyWorkspace, role: str) -> Authority:
-    """The authority that a membership gives."""
+    """Return the authority that a membership gives."""
     catalog = system.catalog(workspace.catalog)
     return Authority(
         caller=caller,
@@ -196,10 +198,10 @@ def token_authority(
     *,
     space_is_gone: bool,
 ) -> Authority:
-    """The authority that a token has by itself.
+    """Return the authority that a token has by itself.
 
-    :param successor_used_at: the first use of a successor that ends the token by it.
-    :raises NotFound: the token is of another workspace, or is not good any more.
+    :param successor_used_at: the first use of a successor, if that use ends the token.
+    :raises NotFound: if the token belongs to another workspace or is no longer valid.
     """
     catalog = system.catalog(workspace.catalog)
     if token.workspace_id != workspace.id or workspace.suspended_at is not None or space_is_gone:
@@ -228,9 +230,9 @@ def token_authority(
 
 
 def _servers_authority(system: System, caller: Operator | IntrospectorCaller, workspace: AnyWorkspace) -> Authority:
-    """The authority of the operator, or of an app of theirs over the workspaces of its catalog.
+    """Return the authority of the operator, or of an introspector over the workspaces of its catalog.
 
-    :raises NotFound: the workspace is of another catalog than the app's.
+    :raises NotFound: if the workspace belongs to another catalog than the introspector's.
     """
     catalog = system.catalog(workspace.catalog)
     operator = isinstance(caller, Operator)
@@ -257,10 +259,10 @@ READ = "workspace:read"
 
 
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
-    """A page of the workspaces a caller belongs to and may read, by name. A token belongs to one.
+    """Return a page of the workspaces that the caller belongs to and may read, by name. A token belongs to one.
 
-    A workspace where the caller lacks ``workspace:read``, or whose catalog is not loaded here, is left out and makes
-    its page shorter.
+    A workspace is left out, and makes its page shorter, if the caller lacks ``workspace:read`` there or its catalog is
+    not loaded in this process.
     """
 
     async def read(reader: Reader) -> Page[Authority]:
@@ -280,5 +282,5 @@ async def workspace_list(system: System, caller: Caller, request: PageRequest) -
 
 
 async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable[str]) -> dict[str, Authority]:
-    """The caller's authority by workspace id; workspaces the caller does not belong to are left out."""
+    """Return the caller's authority by workspace id; workspaces the caller does not belong to are left out."""
     return await system.store.read(lambda reader: authorities(reader, system, caller, workspace_ids))

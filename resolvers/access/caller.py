@@ -1,4 +1,4 @@
-"""Who asks. Four kinds, four types: none of them is the absence of another."""
+"""Callers: members, tokens, operators and introspectors, each a type of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from spacekey.domain.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """Where a request came from, for the audit log.
+    """Origin of a request, for the audit log.
 
-    ``session`` is the secret of the session that came with it, which another sign-in in the same browser ends.
+    ``session`` is the secret of the session cookie that came with it. Signing in again in the same browser ends that
+    session.
     """
 
     ip: str = ""
@@ -25,7 +26,7 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class MemberCaller:
-    """A signed-in person. What they may do differs from workspace to workspace."""
+    """A signed-in person, whose permissions differ by workspace."""
 
     id: str
     name: str
@@ -34,13 +35,13 @@ class MemberCaller:
 
     @property
     def actor(self) -> Actor:
-        """The person as the audit log and lists name it."""
+        """The person as an actor, for the audit log and lists."""
         return Actor(ActorKind.PERSON, self.id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenCaller:
-    """A program with a token of Spacekey's own."""
+    """A program that presented one of Spacekey's tokens."""
 
     id: str
     name: str
@@ -54,13 +55,13 @@ class TokenCaller:
 
     @property
     def actor(self) -> Actor:
-        """The token as the audit log and lists name it."""
+        """The token as an actor, for the audit log and lists."""
         return Actor(ActorKind.TOKEN, self.id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Whoever runs the server: the command line on the machine itself. Never made from a request."""
+    """The operator of the server: the command line on the machine itself. Never made from a request."""
 
     request: RequestFacts
     id: str = OPERATOR_ID
@@ -69,13 +70,13 @@ class Operator:
 
     @property
     def actor(self) -> Actor:
-        """The operator as the audit log and lists name it."""
+        """The operator as an actor, for the audit log and lists."""
         return Actor(ActorKind.OPERATOR, self.id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class IntrospectorCaller:
-    """An app of the operator's own, which may check the tokens of every workspace of one catalog and nothing else."""
+    """An app of the operator that may verify the tokens of every workspace of one catalog, and do nothing else."""
 
     id: str
     name: str
@@ -89,7 +90,7 @@ class IntrospectorCaller:
 
     @property
     def actor(self) -> Actor:
-        """The app as the audit log and lists name it."""
+        """The app as an actor, for the audit log and lists."""
         return Actor(ActorKind.SERVICE, self.id, self.name)
 
 
@@ -97,7 +98,7 @@ Caller: TypeAlias = MemberCaller | TokenCaller | Operator | IntrospectorCaller
 
 
 def caller_of(principal: Principal, request: RequestFacts) -> MemberCaller | TokenCaller:
-    """The caller a verified principal stands for."""
+    """Return the caller for a verified principal."""
     if principal.kind is Kind.MEMBER:
         return MemberCaller(principal.id, principal.name, request)
     return TokenCaller(principal.id, principal.name, principal.workspace_id or "", request)

@@ -1,8 +1,8 @@
-"""The one place that decides whether a caller may make something stronger or longer-lived.
+"""The rule against granting more than one holds, for every change that makes something stronger or longer-lived.
 
-A token, a role and the policy each come to a :class:`Power` before and after a change. Whatever gives out more than
-there was before (a new token, other grants, a later expiry, a token enabled again, a role defined or restored, a policy
-opened) is held against the caller as if it were given out now: :func:`check_strengthening`.
+A token, a role and a policy are each reduced to a :class:`Power` before and after a change. Any change that adds power
+(a new token, other grants, a later expiry, enabling a token, defining or restoring a role, opening a policy) is checked
+against the caller as if all of it were granted now: :func:`check_strengthening`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .entitlements import plan_of, policy_of
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What something allows whoever holds it.
+    """Permissions that a token or role gives to its holder.
 
     :param kind: of the token; MEMBER for a role, which members hold too.
-    :param environment: where it counts; None for roles and policies, which reach every environment.
-    :param expires_at: None when it never ends.
+    :param environment: the environment in which it applies; None for roles and policies, which apply in all.
+    :param expires_at: None if it never expires.
     :param usable: False while it is disabled.
     """
 
@@ -40,36 +40,36 @@ class Power:
 
 
 def power_of(token: Token) -> Power:
-    """The power of a token's row as it is now."""
+    """Return the power of a token's row as it is now."""
     return Power(
         Kind(token.kind), tuple(token.grants), token.environment, token.expires_at, usable=token.disabled_at is None
     )
 
 
 def role_power(grants: Iterable[str]) -> Power:
-    """The power of a role with these grants, or of holding the one role that they name."""
+    """Return the power of a role with these grants, or of the one role that they name."""
     return Power(Kind.MEMBER, tuple(grants))
 
 
 def check_strengthening(
     authority: Authority, before: Power | None, after: Power, now: datetime, doing: str | None = None
 ) -> None:
-    """Refuse to give out more than the caller holds now, where the caller holds it.
+    """Raise if a change grants more than the caller holds now.
 
-    Nothing is checked when ``after`` allows no more than ``before``. Otherwise all of ``after`` is:
+    Nothing is checked if ``after`` allows no more than ``before``. Otherwise all of ``after`` must pass:
 
-    - a token gives to its own environment only, and a test token nothing that reaches other environments;
-    - every grant means something now: one whose role or scope is gone could come back to life;
-    - the grants expand to no more than the caller's own effective scopes, compared before plan and policy cut them,
-      because a later upgrade must not bring to life what was not held;
+    - a token grants within its own environment only, and a test token cannot change what applies to other environments;
+    - every grant resolves now: a grant whose role or scope is gone could take effect again later;
+    - the grants expand to no more than the caller's own effective scopes, compared before plan and policy reduce them,
+      because a later upgrade must not activate scopes that the caller did not hold;
     - the workspace's policy allows the scopes and the expiry.
 
-    :param before: None when the grants are given now, as for a new token.
-    :param doing: what is done with a token that has its grants already, such as ``rotate``; for the message.
-    :raises InvalidInput: another environment, scopes or an expiry that the policy excludes.
-    :raises PlanLimit: scopes that the workspace's plan does not include.
-    :raises ScopeNotAllowed: scopes that the caller does not hold, or grants that mean nothing now.
-    :raises Forbidden: a test token would change what reaches other environments.
+    :param before: None if the grants are given now, as for a new token.
+    :param doing: the action on a token that already has its grants, such as ``rotate``; for the message.
+    :raises InvalidInput: for another environment, or for scopes or an expiry that the policy excludes.
+    :raises PlanLimit: for scopes that the workspace's plan does not include.
+    :raises ScopeNotAllowed: for scopes that the caller does not hold, or grants that no longer resolve.
+    :raises Forbidden: if a test token would change what applies to other environments.
     """
     if before is not None and not _is_stronger(before, after):
         return
@@ -90,7 +90,7 @@ def _is_stronger(before: Power, after: Power) -> bool:
 
 
 def is_later(one: datetime | None, other: datetime | None) -> bool:
-    """Whether ``one`` ends later than ``other``; None is never, the latest of all."""
+    """Return whether ``one`` is later than ``other``; None means never, which is the latest."""
     return other is not None and (one is None or one > other)
 
 
@@ -130,17 +130,20 @@ def _check_ceiling(authority: Authority, after: Power, doing: str | None) -> Non
 
 
 def check_within(authority: Authority, grants: Iterable[str]) -> None:
-    """Refuse to touch a role that holds more than the caller, whatever becomes of it.
+    """Raise if a role holds more than the caller, whatever the change to the role would be.
 
-    :raises ScopeNotAllowed: naming what the caller does not hold.
+    :raises ScopeNotAllowed: with the scopes that the caller does not hold.
     """
     _check_role_ceiling(authority, authority.lacking(authority.expand(tuple(grants))))
 
 
 def _check_role_ceiling(authority: Authority, lacking: Collection[str]) -> None:
-    """The plan cuts all members alike, so two members are compared before it does: else no owner could make another
-    one on a plan that leaves something out. A token is cut by the policy, too, and members are not: its effective
-    scopes count."""
+    """Raise if a role exceeds the caller's ceiling.
+
+    The plan reduces all members alike, so members are compared before the plan applies: otherwise no owner could
+    appoint another on a plan that leaves something out. A token is also reduced by the policy, and members are not, so
+    a token's effective scopes count.
+    """
     if isinstance(authority.caller, MemberCaller):
         lacking = set(lacking) - authority.expand(authority.grants)
     if lacking:
@@ -148,9 +151,9 @@ def _check_role_ceiling(authority: Authority, lacking: Collection[str]) -> None:
 
 
 def check_lifetime(policy: Policy, expires_at: datetime | None, now: datetime) -> None:
-    """Hold an expiry against the policy, as for a token that is made now.
+    """Check an expiry against the policy, as for a token created now.
 
-    :raises InvalidInput: there is none though the policy requires one, or it lies beyond the longest lifetime.
+    :raises InvalidInput: if the policy requires an expiry and there is none, or it lies beyond the longest lifetime.
     """
     longest = policy.lifetime_seconds_max
     if expires_at is None:

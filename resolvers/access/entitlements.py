@@ -1,4 +1,8 @@
-"""A workspace's row in the domain's words: its roles, plan, policy and limit as they are now."""
+"""Entitlements of a workspace: its roles, plan, policy and rate limit now, and the bounds on what it can contain.
+
+The bounds are checked inside a transaction that has locked the row they belong to, so that concurrent requests cannot
+pass them together.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from spacekey.models.tables.records import AnyWorkspace
 
 
 def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
-    """The roles that exist, from the stored configuration: name → {title, description, grants} or null."""
+    """Return the workspace's roles from its stored configuration: name → {title, description, grants}, or null."""
     return role_table(
         catalog,
         {
@@ -29,12 +33,12 @@ def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
 
 
 def plan_of(catalog: Catalog, workspace: AnyWorkspace) -> Plan | None:
-    """The plan, or None when the catalog no longer has it."""
+    """Return the workspace's plan, or None if the catalog no longer has it."""
     return catalog.plans.get(workspace.plan)
 
 
 def policy_of(workspace: AnyWorkspace) -> Policy:
-    """The workspace's own limits on its tokens."""
+    """Return the workspace's policy for its tokens."""
     return Policy(
         lifetime_seconds_max=workspace.lifetime_seconds_max,
         lifetime_seconds_default=workspace.lifetime_seconds_default,
@@ -44,14 +48,14 @@ def policy_of(workspace: AnyWorkspace) -> Policy:
 
 
 def limit_of(plan: Plan | None, per_minute: int | None, burst: int | None) -> Limit | None:
-    """The workspace's own numbers, else the plan's, else no limit."""
+    """Return the workspace's own rate limit, else the plan's, else None."""
     if per_minute is not None and burst is not None:
         return Limit(per_minute, burst)
     return None if plan is None else plan.limit
 
 
 def scopes_of(catalog: Catalog, workspace: AnyWorkspace, grants: Iterable[str], kind: Kind) -> frozenset[str]:
-    """What grants come to in this workspace now."""
+    """Return the effective scopes of grants in this workspace now."""
     return effective_scopes(
         catalog,
         grants,
@@ -63,24 +67,24 @@ def scopes_of(catalog: Catalog, workspace: AnyWorkspace, grants: Iterable[str], 
 
 
 MEMBERS_MAX = 5_000
-"""Members of a workspace."""
+"""Maximum number of members of a workspace."""
 
 MEMBERSHIPS_MAX = 500
-"""Workspaces of one person: what a person may do anywhere is read at once, when they are authenticated."""
+"""Maximum number of workspaces of one person: all of them are read when the person is authenticated."""
 
 SPACES_MAX = 5_000
-"""Spaces of a workspace that are not deleted."""
+"""Maximum number of spaces of a workspace, deleted ones excluded."""
 
 SESSIONS_MAX = 100
-"""Sessions of one person; signing in once more ends the one that was seen longest ago."""
+"""Maximum number of sessions of one person; the next sign-in ends the one that was seen longest ago."""
 
 
 async def check_room_for_member(session: AsyncSession, workspace_id: str, user_id: str) -> None:
-    """Refuse one more member where the workspace or the person has as many as they may have.
+    """Raise if the workspace has the maximum number of members, or the person the maximum number of workspaces.
 
-    Inside a transaction that has locked the workspace.
+    Call it inside a transaction that has locked the workspace.
 
-    :raises Conflict: saying which of the two is full.
+    :raises Conflict: naming which of the two is full.
     """
     if await workspace_queries.count_members(session, workspace_id) >= MEMBERS_MAX:
         raise Conflict(f"This workspace has {MEMBERS_MAX} members, which is as many as it may have; remove one first.")
@@ -91,16 +95,16 @@ async def check_room_for_member(session: AsyncSession, workspace_id: str, user_i
 
 
 async def check_room_for_space(session: AsyncSession, workspace_id: str) -> None:
-    """Refuse one more space where the workspace has as many as it may have.
+    """Raise if the workspace has the maximum number of spaces.
 
-    Inside a transaction that has locked the workspace.
+    Call it inside a transaction that has locked the workspace.
 
-    :raises Conflict: it is full.
+    :raises Conflict: if it has.
     """
     if await workspace_queries.count_spaces(session, workspace_id) >= SPACES_MAX:
         raise Conflict(f"This workspace has {SPACES_MAX} spaces, which is as many as it may have; delete one first.")
 
 
 async def make_room_for_session(session: AsyncSession, user_id: str) -> None:
-    """End a person's sessions that were seen longest ago, so that one more is within :data:`SESSIONS_MAX`."""
+    """End the person's sessions that were seen longest ago, so that one more is within :data:`SESSIONS_MAX`."""
     await user_queries.delete_sessions_beyond(session, user_id, keep=SESSIONS_MAX - 1)

@@ -1,4 +1,4 @@
-"""Erase a person: their account ends, their names and addresses go everywhere, and their id stays where it was."""
+"""Erasure of a person: delete the account and remove names and addresses everywhere, but keep the id."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from spacekey.resolvers.system import System
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure took away: memberships, names on tokens, and names beside audit events."""
+    """Result of an erasure: the numbers of memberships ended, and of names removed from tokens and audit events."""
 
     user_id: str
     memberships: int
@@ -37,18 +37,20 @@ class Erased:
 
 @takes_access_away
 async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bool = True) -> Erased:
-    """Erase a person in one transaction. Tokens that they made stay, under their id.
+    """Erase a person in one transaction. Tokens that they created stay, with the person's id.
 
-    The audit log keeps ids, actions and times, and every chain still verifies; the erasure itself is on record in the
-    system's chain. An erasure cannot be undone. Invitations are the person's where they accepted or made them, or have
-    proven the address that they are for, also where they gave that address up later.
+    The audit log keeps ids, actions and times, and every chain still verifies. The erasure itself is recorded in the
+    system's chain and cannot be undone. An invitation belongs to the person if they accepted it, created it or have
+    proven the address it is for, even if they gave up that address later.
 
-    :raises NotFound: there is no such person.
-    :raises Conflict: a workspace would lose its last owner (names it), or the person joined one at this moment.
+    :raises NotFound: if the person does not exist.
+    :raises Conflict: if a workspace would lose its last owner (named in the message), or the person joined a workspace
+        at this moment.
     """
     async with system.store.changing() as session:
         workspaces = await _lock_workspaces(session, user_id)
-        # Whatever writes the person's name holds their row until it commits: from here on nothing does.
+        # Every transaction that writes the person's name holds their row until it commits, so none can write it after
+        # this.
         user = await user_queries.lock_user(session, user_id)
         if user is None:
             raise NotFound("user")
@@ -79,10 +81,10 @@ async def erase_user(system: System, caller: Operator, user_id: str, *, wait: bo
 
 
 async def _addresses(session: AsyncSession, user: User) -> dict[str, datetime | None]:
-    """The addresses that the person has proven at some time → the moment from which another account has proven it.
+    """Return the addresses that the person has ever proven → the time from which another account has proven them.
 
-    An address that they only claim may be someone else's, whose invitations and traces they must not take away; one
-    that they had proven stays theirs until another account proves it.
+    An address that is only claimed may belong to another person, whose invitations and records must stay. A proven
+    address remains the person's until another account proves it.
     """
     proven: dict[str, int] = {}
     for one in await erasure_queries.addresses_proven_by(session, user.id):
@@ -90,7 +92,7 @@ async def _addresses(session: AsyncSession, user: User) -> dict[str, datetime | 
     addresses: dict[str, datetime | None] = {}
     for address, sequence in proven.items():
         until = await erasure_queries.proven_by_another_at(session, shown_email(address), user.id, sequence)
-        if until is None:  # an account from before proofs were on record
+        if until is None:  # an account created before proofs were recorded
             other = await user_queries.user_by_proven_email(session, address)
             until = other.email_proven_at if other is not None and other.id != user.id else None
         addresses[address] = until
@@ -100,15 +102,15 @@ async def _addresses(session: AsyncSession, user: User) -> dict[str, datetime | 
 
 
 def _stored(shown: str) -> str:
-    """An address that is shown to people in the form in which it is stored."""
+    """Return the stored form of an address from its display form."""
     try:
         return clean_email("email", shown)
-    except InvalidInput:  # one from before there were rules
+    except InvalidInput:  # an address stored before addresses were validated
         return shown
 
 
 async def _known_by_address(session: AsyncSession, addresses: Mapping[str, datetime | None]) -> set[str]:
-    """What the log knows by these addresses: invitations, never another person."""
+    """Return the targets that the audit log knows by these addresses: invitations, never another person."""
     found: set[str] = set()
     for address, until in addresses.items():
         found.update(await erasure_queries.targets_with_address(session, address, until))
@@ -116,9 +118,9 @@ async def _known_by_address(session: AsyncSession, addresses: Mapping[str, datet
 
 
 async def _lock_workspaces(session: AsyncSession, user_id: str) -> dict[str, Workspace]:
-    """Lock the person's workspaces in one order; their roles there are read afterwards.
+    """Lock the person's workspaces in a fixed order; their roles are read afterwards.
 
-    Everything that changes members locks the workspace first, then people, then the audit log's chains.
+    Every change of members locks the workspace first, then people, then the audit log's chains.
     """
     members = await workspace_queries.members_of_user(session, user_id)
     session.expunge_all()
@@ -129,9 +131,9 @@ async def _lock_workspaces(session: AsyncSession, user_id: str) -> dict[str, Wor
 async def _end_memberships(
     session: AsyncSession, system: System, caller: Operator, user: User, workspaces: Mapping[str, Workspace]
 ) -> int:
-    """Write down that the person left their workspaces, which are locked; how many those were.
+    """Record that the person left their workspaces, which are locked, and return how many there were.
 
-    :raises Conflict: one would lose its last owner, or they joined another since.
+    :raises Conflict: if a workspace would lose its last owner, or the person joined another one since.
     """
     members = sorted(await workspace_queries.members_of_user(session, user.id), key=lambda one: one.workspace_id)
     if _homes(members) - workspaces.keys():

@@ -1,7 +1,8 @@
-"""Names that tokens, members and invitations hold and their catalog no longer has, and how the operator moves them.
+"""Renaming of scopes, shorthands and roles that are stored under names the catalog no longer has.
 
-A name that is gone from a catalog expands to nothing, so whoever renames a scope, shorthand or role there takes it away
-from all who hold it. That is found here, and mended by renaming what is held as well.
+A name that is missing from the catalog expands to no scopes, so renaming a scope, shorthand or role in the product file
+takes it from every token, member and invitation that holds it. The functions here find such names and rename them in
+the database too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from spacekey.resolvers.validation import unknown
 
 @dataclass(slots=True)
 class LostName:
-    """A name that the catalog no longer has, and how many still hold it.
+    """Name that the catalog no longer has, with the number of its holders.
 
     ``roles`` counts the workspaces whose own role configuration grants it, ``policies`` those whose policy allows it.
     """
@@ -61,7 +62,7 @@ class LostName:
 
 @dataclass(slots=True)
 class Renamed:
-    """What a renaming moved, or would move. ``left`` counts those that hold the old name and can't hold the new one."""
+    """Counts of what was renamed, or would be. ``left`` counts holders of the old name that cannot hold the new one."""
 
     tokens: int = 0
     members: int = 0
@@ -109,16 +110,16 @@ async def lost_names(system: System) -> list[LostName]:
 async def rename_held(
     system: System, operator: Operator, catalog_name: str, old: str, new: str, *, dry_run: bool = False
 ) -> Renamed:
-    """Rename what tokens, members, invitations, role configurations and policies of a catalog hold.
+    """Rename a scope, shorthand or role in a catalog's tokens, members, invitations, role configurations and policies.
 
-    Each workspace is changed in one transaction, with a row in its audit log for everything that changed. Running it
-    again changes nothing.
+    Each workspace is changed in one transaction, with an audit event for everything that changed. Repeating the call
+    changes nothing.
 
-    :param old: a name that the catalog no longer has. A workspace that has a role of its own by this name keeps it.
-    :param new: a scope, shorthand or role that the catalog has; not a management scope and not the owner role, which
-        only their holders hand out.
-    :param dry_run: only count.
-    :raises InvalidInput: the catalog is not loaded, ``old`` is still one of its names, or ``new`` is none.
+    :param old: a name that the catalog no longer has. A workspace with its own role of this name keeps it.
+    :param new: a scope, shorthand or role that the catalog has. Management scopes and the owner role are excluded,
+        because only their holders may grant them.
+    :param dry_run: count without changing anything.
+    :raises InvalidInput: if the catalog is not loaded, still has ``old``, or does not have ``new``.
     """
     catalog = system.catalogs.get(catalog_name)
     if catalog is None:
@@ -145,7 +146,7 @@ async def rename_held(
 
 @dataclass(frozen=True, slots=True)
 class _Renaming:
-    """The renaming in one workspace, inside one transaction."""
+    """Renaming in one workspace, inside one transaction."""
 
     session: AsyncSession
     system: System
@@ -238,5 +239,5 @@ class _Renaming:
 
 
 def _known(catalog: Catalog, workspace: Workspace) -> set[str]:
-    """Every name that means something in the workspace now."""
+    """Return every name that resolves in the workspace now."""
     return {*catalog.known_scopes, *catalog.shorthands, *roles_from(catalog, workspace.roles)}

@@ -1,4 +1,4 @@
-"""Sign in, stay signed in, sign out. Tokens cannot do any of it."""
+"""Sessions: sign in, authenticate a session cookie, list and end sessions, sign out. Tokens cannot use any of it."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=14)
 TOUCH_EVERY = timedelta(minutes=1)
 EVERYWHERE_WEIGHT = 0.1
-"""What a failure counts against an account over all networks.
+"""Weight of a failed sign-in against an account over all networks.
 
-That bound is ten times looser, so that a stranger cannot lock its owner out with a few wrong passwords; about 100
-failures in a row are what NIST SP 800-63B-4 §3.2.2 allows.
+The bound over all networks is ten times looser, so that a stranger cannot lock out the owner with a few wrong
+passwords. About 100 consecutive failures are what NIST SP 800-63B-4 §3.2.2 allows.
 """
 UNKNOWN_PERSON = Actor(ActorKind.PERSON, UNKNOWN_PERSON_ID, "")
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new session: the cookie's secret, once, and until when it can last."""
+    """A new session, with the cookie's secret (available only now) and the latest time at which it ends."""
 
     user: User
     secret: Secret
@@ -52,13 +52,13 @@ class SignedIn:
 
 
 async def sign_in(system: System, request: RequestFacts, *, email: str, password: str) -> SignedIn:
-    """Open a session for a member. A session that the request came with ends.
+    """Open a session for a member. A session that came with the request ends.
 
-    :param email: the account's sign-in name, by default the address it was made for, or its id.
-    :raises Unavailable: too many passwords wait to be checked.
-    :raises TooManyAttempts: this account or address failed too often.
-    :raises SignInFailed: unknown name or wrong password, which look and take the same.
-    :raises InvalidInput: an API token stands where the password goes.
+    :param email: the account's sign-in name, by default the address it was created for, or its id.
+    :raises Unavailable: if too many passwords are waiting to be checked.
+    :raises TooManyAttempts: if there were too many failures for this account or address.
+    :raises SignInFailed: if the name is unknown or the password wrong; both look the same and take the same time.
+    :raises InvalidInput: if the password is an API token.
     """
     if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
         raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
@@ -66,10 +66,10 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     by_network = f"address {network}"
     system.attempts.check(system.clock(), by_network)
     user = await _user_called(system, email)
-    # An account has one bound, whichever of its names is typed.
+    # An account has one bound, whichever of its names was entered.
     account = user.id if user is not None else email.strip().casefold()[:254]
     by_account = f"account {account} from {network}"
-    # Counted before it is tried, and taken back when it succeeds.
+    # Counted before the attempt, and taken back if it succeeds.
     counted = {by_account: 1.0, by_network: 1.0, _everywhere(account): EVERYWHERE_WEIGHT}
     system.attempts.count(system.clock(), counted)
     stored = user.password_hash if user is not None else None
@@ -79,7 +79,7 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     if not good or user is None or stored is None:
         await _record_failure(system, request, user)
         raise SignInFailed
-    # Only the account starts anew: a good account of one's own must not pay for guesses at others.
+    # Only the account's count is reset: success with one account must not pay for guesses at others.
     system.attempts.succeeded(system.clock(), by_account, _everywhere(account))
     system.attempts.take_back(system.clock(), {by_network: 1.0})
     rehashed = await system.passwords.hash(password, turn) if system.passwords.is_outdated(stored) else None
@@ -91,10 +91,10 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
 
 
 async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None:
-    """End the session the cookie stands for. Ending an ended one is fine, also for someone who was erased meanwhile."""
+    """End the session of a cookie. Succeeds if the session has already ended or the person was erased."""
     async with system.store.changing() as session:
         if not await user_queries.hold_user(session, caller.id):
-            return  # their sessions went with them
+            return  # erasing the person ended their sessions
         await user_queries.delete_session(session, secret.digest())
         await record(
             session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="session.sign_out", target_id=caller.id
@@ -102,9 +102,9 @@ async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None
 
 
 async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
-    """Who a cookie stands for: a member principal with the union of scopes over their workspaces.
+    """Return the member principal of a session cookie, with the union of scopes over all of the person's workspaces.
 
-    :raises Unavailable: the store does not answer.
+    :raises Unavailable: if the database is unreachable.
     """
     now = system.clock()
     async with system.store.reading() as session:
@@ -123,9 +123,9 @@ async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
 
 
 async def change_password(system: System, caller: MemberCaller, *, current: str, new: str) -> SignedIn:
-    """Set another password. All sessions end; the caller gets a new one.
+    """Set a new password. All of the caller's sessions end, and the caller gets a new one.
 
-    :raises SignInFailed: the current password is wrong.
+    :raises SignInFailed: if the current password is wrong.
     :raises TooManyAttempts, InvalidInput: as for signing in, and for weak passwords.
     """
     key = f"account {caller.id} from {network_of(caller.request.ip)}"
@@ -154,7 +154,7 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
 
 @contextmanager
 def _not_counted_when_turned_away(system: System, counted: Mapping[str, float]) -> Iterator[None]:
-    """Within, take an attempt back that was counted and did not get as far as being checked."""
+    """Take back an attempt that was counted if the block fails before the password is checked."""
     try:
         yield
     except Unavailable:
@@ -167,7 +167,7 @@ def _everywhere(account: str) -> str:
 
 
 async def _user_called(system: System, text: str) -> User | None:
-    """The account with this sign-in name or id."""
+    """Return the account with this sign-in name or id, or None."""
     typed = text.strip()
     async with system.store.reading() as session:
         if id_prefix(typed) == USER:
@@ -177,9 +177,9 @@ async def _user_called(system: System, text: str) -> User | None:
 
 
 async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
-    """The user, locked, whose password is still the one that was checked.
+    """Return the locked user whose password is still the one that was checked.
 
-    :raises SignInFailed: somebody changed it meanwhile; a session opened now would outlive that.
+    :raises SignInFailed: if the password was changed meanwhile; a session opened now would survive that change.
     """
     user = await user_queries.lock_user(session, user_id)
     if user is None or user.password_hash != stored:
@@ -190,9 +190,9 @@ async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
 async def open_session(
     session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
 ) -> SignedIn:
-    """A new session of this person, inside the caller's transaction.
+    """Open a session for the user, inside the caller's transaction.
 
-    The one that the request came with ends, whosever it is: its browser forgets it, and no one else should know it.
+    The session that came with the request ends, whichever account it belongs to: the browser replaces its cookie.
     """
     now = system.clock()
     if request.session is not None:
@@ -220,7 +220,7 @@ async def open_session(
 async def _record_failure(
     system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
 ) -> None:
-    """The address as typed is not kept: people type passwords into the wrong field."""
+    """Record a failed sign-in, without the address as entered: people type passwords into the wrong field."""
     async with system.store.changing() as session:
         known = user is not None and await user_queries.hold_user(session, user.id)
         person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None and known else UNKNOWN_PERSON
@@ -248,7 +248,7 @@ SESSIONS_LISTED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class OwnSession:
-    """A signed-in browser as its owner sees it. ``ends_at`` comes sooner when it is not used."""
+    """A session as its owner sees it. ``ends_at`` is earlier if the session is idle."""
 
     id: str
     created_at: datetime
@@ -260,9 +260,9 @@ class OwnSession:
 
 
 async def own_sessions(system: System, caller: MemberCaller, present: Secret | None) -> list[OwnSession]:
-    """The sessions that are not over, the last seen first; at most 100 of them.
+    """Return the caller's sessions that have not ended, most recently seen first; at most 100.
 
-    :param present: the session secret the request came with, so that its row can be told apart.
+    :param present: the session secret that came with the request, to mark its session as the current one.
     """
     now = system.clock()
     digest = None if present is None else present.digest()
@@ -272,9 +272,9 @@ async def own_sessions(system: System, caller: MemberCaller, present: Secret | N
 
 
 async def end_session(system: System, caller: MemberCaller, session_id: str, present: Secret | None) -> bool:
-    """End one of the caller's own sessions. Whether it was the present one.
+    """End one of the caller's own sessions, and return whether it was the current one.
 
-    :raises NotFound: there is no such session, it is somebody else's, or it is over.
+    :raises NotFound: if the session does not exist, belongs to another person or has ended.
     """
     async with system.store.changing() as session:
         await _hold(session, caller)
@@ -287,9 +287,9 @@ async def end_session(system: System, caller: MemberCaller, session_id: str, pre
 
 
 async def end_other_sessions(system: System, caller: MemberCaller, present: Secret | None) -> list[str]:
-    """End all of the caller's sessions but the present one; return the ids of those that ended.
+    """End all of the caller's sessions but the current one, and return the ids of those that ended.
 
-    :raises NotFound: the caller was erased meanwhile.
+    :raises NotFound: if the caller was erased meanwhile.
     """
     async with system.store.changing() as session:
         await _hold(session, caller)
@@ -300,9 +300,9 @@ async def end_other_sessions(system: System, caller: MemberCaller, present: Secr
 
 
 async def _hold(session: AsyncSession, caller: MemberCaller) -> None:
-    """Hold the caller's row before those of their sessions, in the order in which an erasure takes them.
+    """Hold the caller's row before the rows of their sessions, in the order in which an erasure locks them.
 
-    :raises NotFound: they were erased meanwhile, and their sessions with them.
+    :raises NotFound: if the caller was erased meanwhile, which ended their sessions.
     """
     if not await user_queries.hold_user(session, caller.id):
         raise NotFound("session")

@@ -1,4 +1,9 @@
-"""Accounts as the operator makes, proves and helps them."""
+"""Accounts: created, verified and helped by the operator, and edited by the people who own them.
+
+Changing an account keeps its sessions and memberships. A new address is a claim until the operator confirms it with
+:func:`prove_email`. A sign-in name that is an address can only be used by the account that has proven it, or while no
+account has. The module also gives the words about a person that their password must not consist of.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +28,10 @@ from spacekey.resolvers.validation import clean_name
 
 
 async def create_user(system: System, caller: Operator, *, email: str, name: str, password: str) -> User:
-    """Make an account with a password, whose address counts as proven: the operator says whose it is.
+    """Create an account with a password. Its address counts as proven, because the operator vouches for it.
 
-    :raises InvalidInput: the address, name or password are not usable.
-    :raises Conflict: another account has proven the address.
+    :raises InvalidInput: if the address, name or password is not acceptable.
+    :raises Conflict: if another account has proven the address.
     """
     address, cleaned = clean_email("email", email), clean_name("name", name)
     await check_password("password", password, about=words_about(system, address, cleaned))
@@ -54,10 +59,10 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
 
 
 async def prove_email(system: System, caller: Operator, user_id: str) -> User:
-    """Take the operator's word that an account's address is its holder's. A proven address stays so.
+    """Mark an account's address as proven, on the operator's word. Proving a proven address changes nothing.
 
-    :raises NotFound: there is no such account.
-    :raises Conflict: it has no address, or another account has proven it.
+    :raises NotFound: if the account does not exist.
+    :raises Conflict: if it has no address, or another account has proven the address.
     """
     async with system.store.changing() as session:
         user = await user_queries.lock_user(session, user_id) if id_prefix(user_id) == USER else None
@@ -82,10 +87,10 @@ async def prove_email(system: System, caller: Operator, user_id: str) -> User:
 
 
 async def reset_password(system: System, caller: Operator, user_id: str, *, password: str) -> User:
-    """Give an account another password; all of its sessions end.
+    """Set a new password for an account and end all of its sessions.
 
-    :raises NotFound: there is no such account.
-    :raises InvalidInput: the password is not usable.
+    :raises NotFound: if the account does not exist.
+    :raises InvalidInput: if the password is not acceptable.
     """
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, user_id)
@@ -115,18 +120,18 @@ async def reset_password(system: System, caller: Operator, user_id: str, *, pass
 async def user_list(
     system: System, caller: Operator, request: PageRequest, email: str | None = None
 ) -> Page[UserRecord]:
-    """Return a page of all accounts, the newest first, or of those with this address, proven or not.
+    """Return a page of all accounts, newest first, or of those with this address, proven or not.
 
-    :raises InvalidInput: the address cannot be one, or the cursor is of another list.
+    :raises InvalidInput: if the address is malformed, or the cursor belongs to another list.
     """
     address = None if email is None else clean_email("email", email)
     return await system.store.read(lambda reader: user_queries.user_page(reader, request, address))
 
 
 def _provable(email: str) -> str:
-    """The address in today's form: one from before may be in none.
+    """Return the address in its stored form, which an address from before that form existed may lack.
 
-    :raises Conflict: it cannot be an address.
+    :raises Conflict: if it is not a valid address.
     """
     try:
         return clean_email("email", email)
@@ -135,13 +140,13 @@ def _provable(email: str) -> str:
 
 
 async def _prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:
-    """Make the account the one that has proven its address, and store it.
+    """Mark the account's address as proven and store the account.
 
-    Accounts that merely claimed the address lose it, and one of them that signs in by it signs in by its id until its
-    holder chooses a name. They keep everything else.
+    Accounts that only claimed the address lose it, and one of them that used it as its sign-in name signs in by its id
+    until its holder chooses a name. They keep everything else.
 
-    :returns: what others lost, for the audit log.
-    :raises Conflict: another account has proven the address.
+    :returns: what other accounts lost, for the audit log.
+    :raises Conflict: if another account has proven the address.
     """
     email = user.email or ""
     prover = await user_queries.user_by_proven_email(session, email)
@@ -169,7 +174,7 @@ async def _prove(session: AsyncSession, system: System, user: User) -> dict[str,
 
 
 def _has_proven(user: User, name: str) -> bool:
-    """Whether the account has proven an address that is equal to the sign-in name."""
+    """Return whether the account has proven an address equal to the sign-in name."""
     return user.email_proven_at is not None and sign_in_name_of(user.email or "") == name
 
 
@@ -179,7 +184,7 @@ TAKEN = "This sign-in name is taken; choose another."
 async def own_account(system: System, caller: MemberCaller) -> User:
     """Return the caller's account.
 
-    :raises NotFound: it is gone.
+    :raises NotFound: if it was deleted.
     """
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, caller.id)
@@ -196,13 +201,13 @@ async def update_account(
     email: str | Unset | None = UNSET,
     sign_in_name: str | Unset = UNSET,
 ) -> User:
-    """Change the caller's account; what is left out stays. Sessions and memberships stay, too.
+    """Change the caller's account. Fields that are left out keep their values; sessions and memberships are kept too.
 
-    :param email: another address is a claim: it is unproven, whoever else claims it. None takes the address out.
-    :param sign_in_name: an address only if no other account has proven it.
-    :raises InvalidInput: one of them is not usable.
-    :raises Conflict: the sign-in name is taken.
-    :raises TooManyAttempts: too many names that were taken, which tell who has an account.
+    :param email: a new address, which is an unproven claim even if other accounts claim it. None removes the address.
+    :param sign_in_name: a new sign-in name; an address only if no other account has proven it.
+    :raises InvalidInput: if one of them is not acceptable.
+    :raises Conflict: if the sign-in name is taken.
+    :raises TooManyAttempts: after too many names that were taken, since each of them reveals an account.
     """
     asking = f"sign-in names by {caller.id}"
     system.attempts.check(system.clock(), asking)
@@ -247,9 +252,9 @@ async def update_account(
 
 
 async def is_free(session: AsyncSession, name: str, email: str, user_id: str) -> bool:
-    """Whether an account may have a sign-in name: no other has it, or has proven the address that is equal to it.
+    """Return whether an account may have a sign-in name: no other account has it or has proven the equal address.
 
-    :param email: the name as an address, in the form in which addresses are stored.
+    :param email: the name as an address, in the stored form.
     """
     holder = await user_queries.user_by_sign_in_name(session, [name])
     prover = await user_queries.user_by_proven_email(session, email)
@@ -257,13 +262,13 @@ async def is_free(session: AsyncSession, name: str, email: str, user_id: str) ->
 
 
 def words_about(system: System, *own: str | None) -> tuple[str, ...]:
-    """What a person is called by, and the products this server knows."""
+    """Return a person's own names and the names of this server's products, which a password must not consist of."""
     known = (one for one in own if one is not None)
     return (*known, *(text for one in system.catalogs.values() for text in (one.name, one.title)))
 
 
 async def words_around(system: System, user: User) -> tuple[str, ...]:
-    """The same for an account, with the names of the workspaces that it is a member of."""
+    """Return the words of :func:`words_about` for an account, with the names of the workspaces it belongs to."""
     async with system.store.reading() as session:
         member_of = [one.workspace_id for one in await workspace_queries.members_of_user(session, user.id)]
         workspaces = await workspace_queries.workspaces_by_ids(session, member_of)

@@ -1,1 +1,1 @@
-"""The audit log: writing it, verifying its chains, and refused requests."""
+"""The audit log: append, verify and export its chains, and record refused requests."""

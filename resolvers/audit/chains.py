@@ -1,9 +1,9 @@
-"""Check the audit log: recompute its chains, hold them to the checkpoints in the system's chain and to kept heads.
+"""Verification of the audit log: its chains are recomputed and compared with checkpoints and saved heads.
 
-A chain alone cannot tell that its end was cut off, or that it was taken away whole. So the heads of all chains are
-written into the system's chain: a workspace's with its first event and its deletion, and from time to time. A head that
-is kept outside of the database (``spacekey audit heads``) holds the system's chain itself. docs/how-to/audit.md says
-what can and what cannot be noticed.
+A chain alone cannot show that its end was cut off or that all of it was removed. So the heads of all chains are written
+to the system's chain: a workspace's head with its first event, with its deletion, and periodically. A head that is
+saved outside the database (``spacekey audit heads``) protects the system's chain itself. docs/how-to/audit.md says what
+can be detected and what cannot.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("spacekey.audit")
 
 CHECKPOINT_SECONDS = 300.0
 HEADS_MAX = 100
-"""How many heads one checkpoint holds."""
+"""Maximum number of heads in one checkpoint."""
 
 BY_CHECKPOINT = "a checkpoint in the system's chain"
 BY_KEPT_HEAD = "a head that was kept elsewhere"
@@ -35,7 +35,7 @@ BY_KEPT_HEAD = "a head that was kept elsewhere"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A chain's event with this number has this hash."""
+    """Number and hash of an event of a chain."""
 
     chain: str
     sequence: int
@@ -44,10 +44,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What checking one chain found.
+    """Result of verifying one chain.
 
-    ``broken_at`` is the first sequence number that does not fit and ``problem`` says how; both are None for a chain
-    that is whole. ``erased`` counts events whose names were erased with a person, which breaks nothing.
+    ``broken_at`` is the first sequence number that does not verify and ``problem`` says why; both are None for an
+    intact chain. ``erased`` counts events whose names were erased with a person, which does not break the chain.
     """
 
     chain: str
@@ -59,18 +59,18 @@ class ChainReport:
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """What the system's chain and the kept heads say about the chains: number → (hash, by what)."""
+    """Expected hashes from the system's chain and the saved heads: number → (hash, source)."""
 
     numbers: Mapping[str, Mapping[int, tuple[bytes, str]]]
     erased_ids: frozenset[str]
     lost: str | None
-    """How the heads say that the system's chain has lost a checkpoint; None when it has not."""
+    """Reason why the system's chain must have lost a checkpoint, or None if it has not."""
 
 
 async def write_checkpoints(system: System) -> int:
-    """Write the heads of all chains that moved since their last checkpoint into the system's chain; how many.
+    """Write a checkpoint for every chain that has grown since its last one, and return how many there were.
 
-    Chains that another transaction is appending to at this moment are left for the next time.
+    Chains that another transaction is appending to are left for the next call.
     """
     count = 0
     while True:
@@ -84,7 +84,7 @@ async def write_checkpoints(system: System) -> int:
 
 
 async def keep_writing_checkpoints(system: System) -> None:
-    """Write checkpoints every few minutes, until cancelled. A failure is logged and tried again the next time."""
+    """Write checkpoints every few minutes until cancelled. A failure is logged, and the next interval tries again."""
     while True:
         await asyncio.sleep(CHECKPOINT_SECONDS)
         try:
@@ -92,12 +92,14 @@ async def keep_writing_checkpoints(system: System) -> None:
         except (Unavailable, Refusal) as error:
             log.warning("no checkpoint of the audit log was written: %s", error)
         except Exception:
-            # A bug here must not end what writes all later checkpoints.
+            # A bug in one round must not end the task that writes all later checkpoints.
             log.exception("no checkpoint of the audit log was written")
 
 
 async def audit_heads(system: System) -> list[Head]:
-    """The heads of all chains as they are now, sorted by chain: to be kept where this database's writers cannot go."""
+    """Return the current heads of all chains, sorted by chain, to be saved where writers of the database have no
+    access.
+    """
     async with system.store.reading() as session:
         heads = await audit_queries.chain_heads(session)
     return [Head(one.chain, one.sequence, one.hash) for one in heads]
@@ -106,9 +108,9 @@ async def audit_heads(system: System) -> list[Head]:
 async def verify_chains(
     system: System, chains: list[str] | None = None, kept: list[Head] | None = None
 ) -> list[ChainReport]:
-    """Recompute every hash of the given chains, or of all, and hold them to checkpoints and kept heads.
+    """Recompute every hash of the given chains, or of all, and compare them with checkpoints and saved heads.
 
-    :param kept: heads, or any events' numbers and hashes, from an earlier export or ``audit_heads``.
+    :param kept: heads, or numbers and hashes of any events, from an earlier export or ``audit_heads``.
     """
     async with system.store.reading() as session:
         heads = {one.chain: one for one in await audit_queries.chain_heads(session)}
@@ -125,7 +127,7 @@ async def _expected(session: AsyncSession, heads: Mapping[str, AuditChain], kept
     try:
         async for event in audit_queries.audit_events(session, SYSTEM_CHAIN, CHECKPOINT):
             for chain, (sequence, written) in (event.after or {}).get(HEADS, {}).items():
-                # The last one vouches for all before it, since every hash covers the one before.
+                # Every hash covers the one before, so the last hash vouches for all earlier events.
                 anchors[chain] = (int(sequence), bytes.fromhex(written))
         async for event in audit_queries.audit_events(session, SYSTEM_CHAIN, ERASE):
             erased.add(event.target_id)
@@ -178,7 +180,7 @@ async def _verify_chain(session: AsyncSession, chain: str, expected: _Expected) 
 
 
 def _problem(previous: bytes, sequence: int, event: AuditEvent, erased_ids: frozenset[str]) -> str | None:
-    """What is wrong with an event that should follow ``sequence``; None for nothing."""
+    """Return the reason why an event cannot follow ``sequence``, or None if it can."""
     if event.sequence != sequence + 1:
         return "it is missing"
     if event.version not in HASHED:
@@ -188,7 +190,7 @@ def _problem(previous: bytes, sequence: int, event: AuditEvent, erased_ids: froz
     if event.target_erased and event.target_id not in erased_ids:
         return "the target's name was taken away, and no erasure of this person is on record"
     if event.version == 1:
-        # The names of version 1 are hashed with the rest: what an erasure left can only be linked, not recomputed.
+        # In version 1 the hash covers the names: after an erasure the event can be linked but not recomputed.
         whole = not (event.actor_erased or event.target_erased)
         return "it was changed" if whole and event.hash != event_hash(previous, event) else None
     if event.hash != event_hash(previous, event):

@@ -1,4 +1,4 @@
-"""The audit log: one row in the same transaction as the change, chained by SHA-256."""
+"""The audit log: one event in the transaction of each change, chained by SHA-256, and its export."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spacekey.resolvers.addresses import plain_name
 from spacekey.resolvers.system import System
 
 GENESIS = bytes(32)
-"""What stands before a chain's first event."""
+"""Hash that the first event of a chain follows."""
 
 VERSION = 2
 SALT_BYTES = 16
@@ -67,22 +67,22 @@ HASHED: dict[int, tuple[str, ...]] = {
         "request_id",
     ),
 }
-"""The fields that an event's hash covers, by its version. A list is never changed: a new column needs a new version."""
+"""Fields that an event's hash covers, by version. A list never changes: a new column needs a new version."""
 
 ERASE = "user.erase"
 ERASED_WITH = "erased_with"
-"""Where an erasure's facts list the ids of what was erased with the person, such as invitations."""
+"""Key under which an erasure lists the ids of what was erased with the person, such as invitations."""
 
 CHECKPOINT = "audit.checkpoint"
 HEADS = "heads"
-"""Where a checkpoint's facts hold heads: chain → [sequence number, hash in hexadecimal]."""
+"""Key under which a checkpoint holds heads: chain → [sequence number, hash in hexadecimal]."""
 
 Facts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who did something, with which credential, from where."""
+    """Actor of an event, the credential used, and the origin of the request."""
 
     actor: Actor
     credential: str
@@ -90,7 +90,7 @@ class Attribution:
 
 
 def actor_of(caller: Caller) -> Attribution:
-    """Return what the audit log keeps of a caller."""
+    """Return the attribution of a caller."""
     return Attribution(caller.actor, caller.credential, caller.request)
 
 
@@ -108,21 +108,22 @@ async def record(
     after: Facts | None = None,
     outcome: str = "success",
 ) -> AuditEvent:
-    """Append one event to a chain, inside the caller's transaction.
+    """Append an event to a chain, inside the caller's transaction.
 
-    A person who acts is held until the transaction ends, so that an erasure comes before it, and the change is refused,
-    or after it, and takes what it wrote of them. People are locked before chains, and after workspaces.
+    A person who acts is held until the transaction ends: either an erasure commits first and the change is refused, or
+    it comes after and erases what this event says about the person. People are locked before chains and after
+    workspaces.
 
-    What names a person belongs into ``target_name`` and ``target_facts``, never into ``before`` and ``after``: those
-    stay for as long as the log does.
+    Names of people belong in ``target_name`` and ``target_facts``, never in ``before`` and ``after``, which are kept
+    for as long as the log.
 
     :param chain: a workspace's id, or ``system``.
-    :param action: what was done, such as ``token.revoke``.
-    :param target_name: the address or name of a person the change was about.
+    :param action: the action, such as ``token.revoke``.
+    :param target_name: the address or name of a person whom the change concerns.
     :param target_facts: further facts about that person, such as an address before and after.
-    :param before: the changed facts as they were; JSON values only, never a secret.
-    :param after: the same facts as they are now.
-    :raises NotFound: the person who acts was erased meanwhile.
+    :param before: the changed facts before the change; JSON values only, never a secret.
+    :param after: the same facts after the change.
+    :raises NotFound: if the person who acts was erased meanwhile.
     """
     if id_prefix(by.actor.id) == USER and not await user_queries.hold_user(session, by.actor.id):
         raise NotFound("account")
@@ -163,9 +164,9 @@ async def record(
 
 
 async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditChain]) -> None:
-    """Write these heads into the system's chain, inside the caller's transaction, which holds them.
+    """Write these heads to the system's chain, inside the caller's transaction, which holds them.
 
-    The system's chain is always locked after those of workspaces, so that no two transactions wait for each other.
+    The system's chain is always locked after those of workspaces, so that transactions cannot deadlock.
     """
     written: Facts = {head.chain: [head.sequence, head.hash.hex()] for head in heads}
     await record(
@@ -185,7 +186,8 @@ async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditCha
 def event_hash(previous: bytes, event: AuditEvent) -> bytes:
     """Return SHA-256 of the previous hash and the event's hashed fields as canonical JSON.
 
-    Canonical is: sorted keys, no blanks, UTF-8, times in UTC with microseconds and ``+00:00``, digests in hexadecimal.
+    Canonical JSON has sorted keys and no blanks, in UTF-8; times are in UTC with microseconds and ``+00:00``, digests
+    in hexadecimal.
     """
     facts: Facts = {name: getattr(event, name) for name in HASHED[event.version]}
     facts["at"] = event.at.astimezone(UTC).isoformat(timespec="microseconds")
@@ -196,13 +198,13 @@ def event_hash(previous: bytes, event: AuditEvent) -> bytes:
 
 
 def actor_digest(event: AuditEvent) -> bytes:
-    """Return the salted digest of what names the actor: name, IP address, user agent."""
+    """Return the salted digest of the actor's personal fields: name, IP address, user agent."""
     named = {"name": event.actor_name, "ip": event.ip, "user_agent": event.user_agent}
     return _digest(event.actor_salt, named)
 
 
 def target_digest(event: AuditEvent) -> bytes:
-    """Return the salted digest of what names the target: name and further facts."""
+    """Return the salted digest of the target's personal fields: name and further facts."""
     return _digest(event.target_salt, {"name": event.target_name, "facts": event.target_facts})
 
 
@@ -215,16 +217,16 @@ def _canonical(facts: Facts) -> bytes:
 
 
 async def export_chain(system: System, chain: str) -> AsyncIterator[str]:
-    """The chain as NDJSON, one event a line, in order."""
+    """Yield the chain's events in order as NDJSON, one event per line."""
     async with system.store.reading() as session:
         async for event in audit_queries.audit_events(session, chain):
             yield json.dumps(event_facts(event), sort_keys=True, ensure_ascii=False)
 
 
 def event_facts(event: AnyEvent) -> Facts:
-    """An event in JSON values: its time as RFC 3339 in UTC, hashes and salts in hexadecimal.
+    """Return an event as JSON values: the time in RFC 3339 (UTC), hashes and salts in hexadecimal.
 
-    The actor's name is as it was recorded, which is what its digest is of.
+    The actor's name is as recorded, because its digest covers that form.
     """
     facts = event._asdict() if isinstance(event, AuditRecord) else event.model_dump()
     for part in ("actor_kind", "actor_id", "actor_name"):
@@ -235,11 +237,11 @@ def event_facts(event: AnyEvent) -> Facts:
 
 
 def actor_facts(actor: Actor) -> Facts:
-    """An actor in JSON values, the address of a person without its mark."""
+    """Return an actor as JSON values, with a person's address without its mark."""
     name, unproven = plain_name(actor)
     return {"kind": actor.kind.value, "id": actor.id, "name": name, "unproven": unproven}
 
 
 def printable(text: str, length: int) -> str:
-    """At most ``length`` characters of ``text``, without the unprintable: headers are anybody's to write."""
+    """Return at most ``length`` printable characters of ``text``: clients can put anything into a header."""
     return "".join(one for one in text[:length] if one.isprintable())

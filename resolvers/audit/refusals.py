@@ -1,7 +1,7 @@
-"""Refused tokens in their owner's audit log: written off the request path, rarely, and never at a request's cost.
+"""Log of refused tokens: events in the owner's audit log, written off the request path and at a bounded rate.
 
-A client that goes on with a dead token would otherwise fill the log: each (token, reason) is written at most once an
-hour by each process. What is lost when the store is down is only told to the process's own log.
+A client that keeps sending a dead token would otherwise fill the log: each process writes each (token, reason) at most
+once per hour. Refusals that cannot be written because the store is down are only counted in the process's own log.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OUTCOMES = {
     Reason.ROTATED: "alert",
     Reason.ENVIRONMENT: "alert",
 }
-"""The reasons an owner can act on. A rotated token in use, or one in the wrong environment, is worth an alert."""
+"""Reasons that an owner can act on. A rotated token that is still used, or a wrong environment, deserves an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +48,22 @@ class _Noted:
 
     @property
     def key(self) -> tuple[str, Reason, str]:
-        """What is written once an hour: each service's reports apart, so that one cannot drown another's."""
+        """Key that is written once per hour. It includes the reporting service, so that one cannot suppress another's
+        reports.
+        """
         return self.token_id, self.reason, "" if self.reported_by is None else self.reported_by.id
 
 
 class RefusalLog:
-    """Takes refusals from the request path and writes them in a task of its own.
+    """Collects refusals on the request path and writes them in a task of its own.
 
-    :param remembered_max: how many (token, reason, service) are remembered; the oldest are forgotten first.
-    :param waiting_max: how many may wait to be written; more are dropped.
+    :param remembered_max: the number of (token, reason, service) remembered; the oldest are forgotten first.
+    :param waiting_max: the number of refusals that may wait to be written; more are dropped.
     """
 
     def __init__(self, system: System, *, remembered_max: int = REMEMBERED_MAX, waiting_max: int = WAITING_MAX) -> None:
         self.lost = 0
-        """Refusals that found no room, or were not written when their turn came."""
+        """Number of refusals that were dropped or could not be written."""
         self._system = system
         self._remembered_max = remembered_max
         self._waiting_max = waiting_max
@@ -72,14 +74,14 @@ class RefusalLog:
 
     @property
     def waiting(self) -> int:
-        """How many are to be written."""
+        """Number of refusals waiting to be written."""
         return len(self._waiting)
 
     def note(self, refused: Refused, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
-        """Remember a refusal to be written. Takes no time and never raises.
+        """Queue a refusal to be written. Returns at once and never raises.
 
-        :param reported_by: the service that was sent the token, when address and user agent are its word and not this
-            process's own observation. Whether it may report on this token is for the caller to know.
+        :param reported_by: the service that received the token, if address and user agent were reported by it and not
+            observed by this process. The caller must check that the service may report on this token.
         """
         if refused.token_id is None or refused.reason not in OUTCOMES:
             return
@@ -99,14 +101,14 @@ class RefusalLog:
         self._wake.set()
 
     async def run(self) -> None:
-        """Write what is noted, until cancelled."""
+        """Write queued refusals until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             await self.flush()
 
     async def flush(self) -> None:
-        """Write everything that waits now; what somebody else is writing is written too when this returns."""
+        """Write everything that is queued, and wait for what another task is writing."""
         async with self._writing:
             await self._write_waiting()
 
@@ -116,7 +118,7 @@ class RefusalLog:
             try:
                 await self._write(noted)
             except (Unavailable, Refusal) as error:
-                # Forgotten, so that the next refusal tries again.
+                # Forgotten, so that the next refusal is tried again.
                 self._noted.pop(noted.key, None)
                 self.lost += 1
                 log.warning("a refusal of %s was not written: %s", noted.token_id, error)
@@ -124,7 +126,7 @@ class RefusalLog:
                 self._waiting.appendleft(noted)
                 raise
             except Exception:
-                # A bug in writing one must not end the task that writes them all.
+                # A bug in writing one refusal must not end the task that writes them all.
                 self.lost += 1
                 log.exception("a refusal of %s was not written", noted.token_id)
 
@@ -146,7 +148,7 @@ class RefusalLog:
 
 
 def _reported(service: Actor | None) -> Facts:
-    """Who reported it, and what of the event is that service's word; nothing for what this process saw itself."""
+    """Return the reporting service and the facts it reported; nothing for what this process observed itself."""
     if service is None:
         return {}
     by = {"kind": service.kind.value, "id": service.id, "name": service.name}

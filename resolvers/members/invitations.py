@@ -1,7 +1,9 @@
-"""Become a member with an invitation's code, with the account one is signed in with or with a new one.
+"""Invitations to a workspace: create, accept and withdraw them, and end those whose inviter lost authority.
 
-The code is the only claim an invitation makes. Whatever address it was made for, accepting it changes no account but
-the presenter's own or the new one, and gives membership in the inviting workspace and nothing else.
+The code is the only proof that an invitation carries. Whatever address it was created for, accepting it changes only
+the account of the person who presents it, existing or new, and gives membership in the inviting workspace and nothing
+else. An invitation is valid only while its inviter could still create it: it is checked at acceptance, and every change
+that takes authority away ends the invitations that depended on it (:func:`end_void_invitations`).
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name
 
 NEW_ACCOUNT_WEIGHT = 0.1
-"""What a new account costs its network among the attempts: a workshop joins at once, a flood does not."""
+"""Weight of a new account among its network's attempts: a workshop may join at once, a flood may not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A new member. ``signed_in`` is the first session of a new account, None for one that was signed in."""
+    """A new member. ``signed_in`` is the first session of a new account, None if the caller was signed in already."""
 
     user: User
     workspace_id: str
@@ -55,16 +57,16 @@ async def accept_invitation(
     password: str | None = None,
     name: str | None = None,
 ) -> Joined:
-    """Join the workspace the code is for, as the caller or as a new account.
+    """Join the workspace of an invitation, as the caller or with a new account.
 
-    :param caller: the member who is signed in; None makes a new account and signs in.
-    :param password: the new account's; a signed-in member gives none.
-    :param name: the new account's; the part of the address before the @ when None.
-    :raises Unavailable: too many passwords wait to be hashed.
-    :raises TooManyAttempts: too many acceptances from this network; every one is counted, before anything is hashed.
-    :raises NotFound: the code is unknown, used or expired, its workspace or role is gone, or its inviter may no longer
-        invite to it. Nothing was hashed.
-    :raises InvalidInput: the password or name are not usable, or the caller is a member already.
+    :param caller: the signed-in member; None creates an account and signs in.
+    :param password: for the new account; a signed-in member gives none.
+    :param name: for the new account; by default the part of the address before the @.
+    :raises Unavailable: if too many passwords are waiting to be hashed.
+    :raises TooManyAttempts: for too many acceptances from this network; each is counted before anything is hashed.
+    :raises NotFound: if the code is unknown, used or expired, its workspace or role is gone, or its inviter may no
+        longer invite to the role. Nothing was hashed.
+    :raises InvalidInput: if the password or name is not acceptable, or the caller is already a member.
     """
     by_network = f"invitations from {network_of(request.ip)}"
     system.attempts.count(system.clock(), {by_network: 1.0})
@@ -80,14 +82,17 @@ async def accept_invitation(
     account = await _new_account(system, invitation, workspace, password, name, Turn(network_of(request.ip)))
     try:
         joined = await _join_as(system, request, account, digest)
-    except Conflict:  # another account got the same sign-in name at this moment
+    except Conflict:  # another account took the same sign-in name at this moment
         joined = await _join_as(system, request, account, digest)
     system.attempts.take_back(system.clock(), {by_network: 1 - NEW_ACCOUNT_WEIGHT})
     return joined
 
 
 async def _good_invitation(session: AsyncSession, system: System, digest: bytes) -> tuple[Invitation, Workspace]:
-    """:raises NotFound: there is none that can be accepted now."""
+    """Return the invitation with its workspace.
+
+    :raises NotFound: if there is none that can be accepted now.
+    """
     invitation = await invitation_queries.invitation_by_digest(session, digest)
     if invitation is None or invitation.used_at is not None or system.clock() >= invitation.expires_at:
         raise NotFound("invitation")
@@ -100,12 +105,12 @@ async def _good_invitation(session: AsyncSession, system: System, digest: bytes)
 
 
 async def _use(session: AsyncSession, system: System, digest: bytes) -> tuple[Invitation, Workspace]:
-    """Use the code up, for good only if the transaction commits.
+    """Mark the invitation as used; final only if the transaction commits.
 
-    The workspace is locked first, as by everything that changes members, then the invitation: whoever takes the
-    inviter's authority away waits for this transaction to end, or this one sees that it is gone.
+    The workspace is locked first, as for every change of members, then the invitation. So a change that takes authority
+    from the inviter either waits for this transaction or is seen by it.
 
-    :raises NotFound: it cannot be accepted any more.
+    :raises NotFound: if the invitation can no longer be accepted.
     """
     invitation = await invitation_queries.invitation_by_digest(session, digest)
     workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id) if invitation else None
@@ -138,9 +143,9 @@ async def _new_account(
     name: str | None,
     turn: Turn,
 ) -> User:
-    """An account that is not stored yet, its password hashed.
+    """Return an account that is not stored yet, with its password hashed.
 
-    :raises InvalidInput: the password or name are not usable.
+    :raises InvalidInput: if the password or name is not acceptable.
     """
     if password is None:
         raise InvalidInput("password", "Choose a password for a new account; if you have an account, sign in first.")
@@ -158,7 +163,10 @@ async def _new_account(
 
 
 async def _join_as(system: System, request: RequestFacts, new: User, digest: bytes) -> Joined:
-    """:raises Conflict: the sign-in name was given to another account while this one was made."""
+    """Store the new account, make it a member and sign it in.
+
+    :raises Conflict: if another account took the sign-in name meanwhile.
+    """
     account = User(**new.model_dump())
     async with system.store.changing() as session:
         invitation, _ = await _use(session, system, digest)
@@ -198,17 +206,17 @@ async def _join(
 
 INVITATION_LIFETIME = timedelta(days=7)
 PENDING_MAX = 500
-"""How many invitations to one workspace may wait at a time."""
+"""Maximum number of pending invitations to one workspace."""
 
 
 async def invite(
     session: AsyncSession, system: System, authority: Authority, *, email: str, role: str, name: str | None
 ) -> tuple[Invitation, Secret]:
-    """Make an invitation inside the caller's transaction, instead of the one that waits for the same address.
+    """Create an invitation inside the caller's transaction. It replaces a pending one for the same address.
 
-    :param email: in the form of :func:`spacekey.resolvers.addresses.clean_email`; ``name`` is clean, too.
-    :raises ScopeNotAllowed: the one that waits is for a role that holds more than the caller, who may not replace it.
-    :raises Conflict: too many wait.
+    :param email: in the form of :func:`spacekey.resolvers.addresses.clean_email`; ``name`` is clean too.
+    :raises ScopeNotAllowed: if the pending invitation is for a role beyond the caller's own, who may not replace it.
+    :raises Conflict: if too many invitations are pending.
     """
     now, workspace = system.clock(), authority.workspace
     present = await invitation_queries.pending_invitation(session, workspace.id, email, now)
@@ -247,11 +255,11 @@ async def invite(
 
 
 async def withdraw_invitation(system: System, caller: Caller, invitation_id: str) -> None:
-    """Take back an invitation that was not accepted yet: its code is good for nothing from then on.
+    """Withdraw a pending invitation; its code stops working.
 
-    :raises NotFound: unknown, of a workspace that is not the caller's, accepted, or over.
+    :raises NotFound: if it is unknown, belongs to another workspace, or was accepted or has expired.
     :raises Forbidden: without ``members:write``.
-    :raises ScopeNotAllowed: it is for a role that holds more than the caller.
+    :raises ScopeNotAllowed: if it is for a role beyond the caller's own.
     """
     async with system.store.changing() as session:
         found = None
@@ -282,10 +290,11 @@ async def withdraw_invitation(system: System, caller: Caller, invitation_id: str
 
 
 async def is_in_force(session: AsyncSession, system: System, invitation: Invitation) -> bool:
-    """Whether the inviter could make this invitation now: the workspace and role exist, and they still hold
-    ``members:write`` there and a ceiling over the role.
+    """Return whether the inviter could create this invitation now.
 
-    :raises Unavailable: the workspace's catalog is not loaded here.
+    The workspace and the role must exist, and the inviter must still hold ``members:write`` and everything in the role.
+
+    :raises Unavailable: if the workspace's catalog is not loaded in this process.
     """
     try:
         authority = await authority_in(session, system, _caller_of(invitation), invitation.workspace_id)
@@ -301,11 +310,11 @@ async def is_in_force(session: AsyncSession, system: System, invitation: Invitat
 async def end_void_invitations(
     session: AsyncSession, system: System, caller: Caller, workspace_id: str, *, inviter_id: str | None = None
 ) -> None:
-    """End, for good, the invitations whose inviter could not make them any more, inside the caller's transaction.
+    """Delete the invitations whose inviter could no longer create them, inside the caller's transaction.
 
-    To be called after every change that takes authority away from members or tokens.
+    Call it after every change that takes authority from members or tokens.
 
-    :param inviter_id: the member or token that lost some; all of the workspace's inviters are looked at when None.
+    :param inviter_id: the member or token that lost authority; None checks all inviters of the workspace.
     """
     now = system.clock()
     waiting = await invitation_queries.pending_invitations(session, workspace_id, now, inviter_id=inviter_id)
@@ -325,13 +334,16 @@ async def end_void_invitations(
 
 
 def _check_may_end(authority: Authority, invitation: Invitation) -> None:
-    """:raises ScopeNotAllowed: it is for a role that holds more than the caller."""
+    """Raise if the caller may not end the invitation.
+
+    :raises ScopeNotAllowed: if it is for a role beyond the caller's own.
+    """
     if invitation.role in authority.roles:
         check_within(authority, [invitation.role])
 
 
 def _caller_of(invitation: Invitation) -> Caller:
-    """The inviter as a caller, to ask what they may do now."""
+    """Return the inviter as a caller, to check the inviter's authority now."""
     match invitation.inviter_kind:
         case ActorKind.PERSON:
             return MemberCaller(invitation.inviter_id, invitation.inviter_name, RequestFacts())

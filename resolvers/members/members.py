@@ -1,4 +1,4 @@
-"""Members and what their roles may be changed to."""
+"""Members of a workspace: invite, add, change the role of and remove them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """An invitation with its code, which is shown once."""
+    """An invitation with its code, which is available only now."""
 
     pending: Invitation
     invitation: Secret
@@ -50,16 +50,17 @@ class Invited:
 async def add_member(
     system: System, caller: Caller, workspace_id: str, *, email: str, role: str, name: str | None = None
 ) -> Membership | Invited:
-    """Invite a person to a workspace: whoever presents the code becomes a member.
+    """Invite a person to a workspace. The person who presents the code becomes a member.
 
-    Every address is answered alike, whether an account claims it, has proven it or neither: with a code. A second
-    invitation replaces the first. Only the operator adds an account that has proven the address at once.
+    The answer is the same for every address, whether an account claims it, has proven it or neither: an invitation with
+    a code. A second invitation replaces the first. Only the operator adds an account that has proven the address
+    directly.
 
-    :param name: what the workspace's list of invitations calls the person; no account gets it.
-    :raises NotFound, Forbidden: not the caller's workspace, or not to add members to.
-    :raises InvalidInput: the address, name or role are not usable.
-    :raises ScopeNotAllowed: the role, or that of the invitation it would replace, holds more than the caller.
-    :raises Conflict: a member of the workspace has proven the address, too many invitations wait, or it is full.
+    :param name: the person's name in the workspace's list of invitations; it is not given to any account.
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without the scope to add members.
+    :raises InvalidInput: if the address, name or role is not acceptable.
+    :raises ScopeNotAllowed: if the role, or that of the invitation it would replace, goes beyond the caller's own.
+    :raises Conflict: if a member has proven the address, too many invitations are pending, or the workspace is full.
     """
     address = clean_email("email", email)
     called = clean_name("name", name) if name is not None else None
@@ -76,11 +77,11 @@ async def add_member(
 
 
 async def add_account(system: System, caller: Operator, workspace_id: str, user_id: str, *, role: str) -> Membership:
-    """Make an account, named by its id, a member at once.
+    """Make an account, given by its id, a member directly.
 
-    :raises NotFound: there is no such workspace or account.
-    :raises InvalidInput: the role does not exist.
-    :raises Conflict: it is a member already.
+    :raises NotFound: if the workspace or account does not exist.
+    :raises InvalidInput: if the role does not exist.
+    :raises Conflict: if the account is already a member.
     """
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
@@ -117,10 +118,10 @@ async def _add(session: AsyncSession, system: System, authority: Authority, user
 async def change_member_role(
     system: System, caller: Caller, workspace_id: str, user_id: str, *, role: str, wait: bool = True
 ) -> Membership:
-    """Give a member another role. Both the old and the new one must lie within what the caller holds.
+    """Change a member's role. The caller must hold everything in both the old and the new role.
 
     :raises NotFound, Forbidden, InvalidInput, ScopeNotAllowed: as :func:`add_member`.
-    :raises Conflict: the workspace would lose its last owner.
+    :raises Conflict: if the workspace would lose its last owner.
     """
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
@@ -152,10 +153,10 @@ async def change_member_role(
 async def remove_member(
     system: System, caller: Caller, workspace_id: str, user_id: str, *, wait: bool = True
 ) -> Membership:
-    """Remove a member. The tokens they made stay: tokens belong to the workspace.
+    """Remove a member. The tokens they created stay: tokens belong to the workspace.
 
     :raises NotFound, Forbidden, ScopeNotAllowed: as :func:`change_member_role`.
-    :raises Conflict: the workspace would lose its last owner.
+    :raises Conflict: if the workspace would lose its last owner.
     """
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
@@ -188,7 +189,7 @@ async def _members_authority(session: AsyncSession, system: System, caller: Call
 
 
 async def _member(session: AsyncSession, authority: Authority, user_id: str) -> tuple[Member, User]:
-    """A member whose present role lies within what the caller holds: nobody demotes those above them."""
+    """Return a member whose present role is within the caller's own, so that members cannot demote those above them."""
     if id_prefix(user_id) != USER:
         raise NotFound("member")
     member = await workspace_queries.member(session, authority.workspace.id, user_id)

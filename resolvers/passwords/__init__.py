@@ -1,1 +1,1 @@
-"""Passwords: hashing, and which are too weak."""
+"""Password hashing and strength checks."""

@@ -1,9 +1,10 @@
-"""The words that passwords are most often made of, and that are therefore guessed first.
+"""Common words in passwords, which attackers guess first.
 
-Chosen by hand after what the yearly lists of most-used passwords show (SplashData 2011-2019, NordPass 2019-2024, the
-UK NCSC's 100,000 most-breached passwords of 2019): a few hundred stems, lower case, 4 letters or more, without the
-digits and signs people put around them and without what :mod:`password_cover` finds by itself (keyboard walks, runs,
-dates, repetitions). Ordinary words are in here only where those lists have them near the top.
+Chosen by hand from the patterns of the yearly lists of most-used passwords (SplashData 2011-2019, NordPass 2019-2024,
+the UK NCSC's 100,000 most-breached passwords of 2019): a few hundred stems in lower case with at least 4 letters,
+without the digits and signs that people add, and without what :mod:`~spacekey.resolvers.passwords.strength` detects
+itself (keyboard walks, runs, dates, repetitions). Ordinary words are included only if those lists rank them near the
+top.
 """
 
 from __future__ import annotations
@@ -82,5 +83,5 @@ _LISTS = (_ABOUT_PASSWORDS, _AFFECTION, _CREATURES_AND_HEROES, _SPORT_AND_MUSIC,
 
 @cache
 def common_stems() -> frozenset[str]:
-    """All of them."""
+    """Return all stems."""
     return frozenset(word for one in _LISTS for word in one.split())

@@ -1,6 +1,6 @@
-"""Members' passwords: Argon2id off the event loop, behind a short queue that is fair to networks.
+"""Password hashing with Argon2id off the event loop, behind a short queue that is fair to networks.
 
-Rules follow NIST SP 800-63B-4 §3.1.1: at least 15 characters, a blocklist, no composition rules, Unicode NFKC.
+The rules follow NIST SP 800-63B-4 §3.1.1: at least 15 characters, a blocklist, no composition rules, Unicode NFKC.
 """
 
 from __future__ import annotations
@@ -27,34 +27,37 @@ LENGTH_MAX = 256
 AT_ONCE = 2
 CHARACTERS_MIN = 5
 LEFT_OVER_MIN = 8
-"""What must be left without common words and patterns: the length NIST asks of a password that is not alone
-(SP 800-63B-4 §3.1.1.2). Common words beside it are worth as little as a second factor that everybody has."""
+"""Minimum number of characters left without common words and patterns.
+
+It is the length that NIST asks of a password used with a second factor (SP 800-63B-4 §3.1.1.2): common words beside it
+add as little as a second factor that every attacker has.
+"""
 
 SERVICE = "spacekey"
 
 
 WAITING_MAX = 24
-"""How many may wait to be hashed; more are answered 503. At 0.1 s a hash the last one waits for about a second."""
+"""Maximum number of waiting hashes; more are answered 503. At 0.1 s per hash the last one waits about a second."""
 
 STRANGERS_WAITING_MAX = 16
-"""How many of them may be from networks from which no one has signed in lately."""
+"""Maximum number of waiting hashes from networks without a recent sign-in."""
 
 NETWORK_WAITING_MAX = 4
-"""How many of them may be from one network."""
+"""Maximum number of waiting hashes from one network."""
 
 NETWORKS_KNOWN_MAX = 10_000
 RETRY_AFTER_SECONDS = 2
 
 LOOK_SECONDS = 0.01
-"""How often a process looks for a turn that another one has given back."""
+"""Interval in seconds at which a process checks for turns released by other processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """For whom a password is hashed or checked.
+    """Origin of a password to hash or check, which decides its place in the queue.
 
-    :param network: where the request comes from. Those whose network is not known, ``""``, count as one; None is no
-        network at all, and has no bound of its own.
+    :param network: the network of the request. Requests from unknown networks (``""``) share one; None means no network
+        at all, which has no bound of its own.
     :param signed_in: whether the caller is signed in already.
     """
 
@@ -63,22 +66,22 @@ class Turn:
 
 
 COMMAND_LINE = Turn(network=None, signed_in=True)
-"""For the operator on the machine itself, and never for what came over a network."""
+"""Turn of the operator on the machine itself; never used for a request from a network."""
 
 
 class Passwords:
     """Hashes and checks passwords. Each hash takes tens of milliseconds and 64 MiB, so few run at once.
 
-    More wait, but only so many: whoever would wait too long is told so at once. Those who are signed in, or come from
-    a network from which someone signed in lately, go first; within both groups the networks take turns. So a crowd of
-    strangers makes each other wait, and hardly anyone else.
+    Others wait in a bounded queue and are refused at once if it is full. Callers who are signed in, or whose network
+    has a recent sign-in, go first; within both groups the networks take turns. So a flood of strangers delays mainly
+    itself.
 
-    Several processes that share ``places`` hash no more together than one does, and as many wait for it. Each calls its
-    own in turn.
+    Processes that share ``places`` run no more hashes together than one process would, and share the bound on the
+    queue. Each serves its own queue.
 
-    :param waiting_max, strangers_waiting_max, network_waiting_max: bounds on those who wait; see the constants.
-    :param places: what those who hash and those who wait take; None for this process alone.
-    :param known: the networks from which someone signed in lately; None for this process's memory.
+    :param waiting_max, strangers_waiting_max, network_waiting_max: bounds of the queue; see the constants.
+    :param places: bounds on running and waiting hashes; None for this process alone.
+    :param known: the networks with a recent sign-in; None for this process's memory.
     """
 
     def __init__(
@@ -108,15 +111,15 @@ class Passwords:
     async def hash(self, password: str, turn: Turn) -> str:
         """Return the Argon2id string to store.
 
-        :raises Unavailable: too many are waiting.
+        :raises Unavailable: if too many hashes are waiting.
         """
         async with self._in_turn(turn):
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
     async def matches(self, stored: str | None, password: str, turn: Turn) -> bool:
-        """Tell whether the password is the stored one. Without a stored hash it takes as long and answers no.
+        """Return whether the password is the stored one. Without a stored hash, take as long and return False.
 
-        :raises Unavailable: too many are waiting.
+        :raises Unavailable: if too many hashes are waiting.
         """
         async with self._in_turn(turn):
             good = await asyncio.to_thread(self._verify, stored, _bytes(password))
@@ -157,16 +160,16 @@ class Passwords:
             return await place
         except asyncio.CancelledError:
             if not line.leave(turn.network, place):
-                self._pass_on(place.result())  # the turn had come already
+                self._pass_on(place.result())  # already called
             raise
 
     def _pass_on(self, end: Release) -> None:
-        """Give a turn that has ended to the next who waits here, or back: always, where other processes wait too."""
+        """Pass an ended turn to the next in the queue, or release it: always, if other processes wait too."""
         if self._places.shared or not (self._first.call(end) or self._strangers.call(end)):
             end()
 
     async def _look(self) -> None:
-        """Take turns that other processes give back, while someone waits here."""
+        """Take turns that other processes release, while this process has a queue."""
         try:
             while len(self._first) + len(self._strangers):
                 end = self._places.take("hashing", AT_ONCE)
@@ -177,7 +180,7 @@ class Passwords:
             self._looking = None
 
     def is_outdated(self, stored: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Return whether the hash was created with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def _verify(self, stored: str | None, password: bytes) -> bool:
@@ -188,7 +191,7 @@ class Passwords:
 
 
 class _Line:
-    """Those who wait, by network; the networks are called in turn. What each holds while waiting is released then."""
+    """Queue by network, served in turns. Whatever an entry holds while waiting is released when it leaves the queue."""
 
     def __init__(self) -> None:
         self._places: OrderedDict[str | None, deque[_Waiting]] = OrderedDict()
@@ -197,13 +200,13 @@ class _Line:
         return sum(map(len, self._places.values()))
 
     def join(self, network: str | None, held: list[Release]) -> asyncio.Future[Release]:
-        """A place at the end of the network's line; when the turn has come, its result ends the turn."""
+        """Join the end of the network's queue. The future's result, set when the turn comes, ends the turn."""
         place: asyncio.Future[Release] = asyncio.get_running_loop().create_future()
         self._places.setdefault(network, deque()).append(_Waiting(place, held))
         return place
 
     def leave(self, network: str | None, place: asyncio.Future[Release]) -> bool:
-        """Give up a place; False when its turn has come already."""
+        """Leave the queue; return False if the turn has already come."""
         waiting = self._places.get(network, deque())
         for one in waiting:
             if one.place is place:
@@ -215,7 +218,7 @@ class _Line:
         return False
 
     def call(self, end: Release) -> bool:
-        """Call the first of the network whose turn it is; False when no one waits."""
+        """Give the turn to the first of the next network; return False if the queue is empty."""
         if not self._places:
             return False
         network, waiting = next(iter(self._places.items()))
@@ -227,7 +230,7 @@ class _Line:
         if not one.place.done():
             one.place.set_result(end)
             return True
-        return self.call(end)  # this one was cancelled, and has not noticed yet
+        return self.call(end)  # cancelled, but its task has not run since
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,12 +246,12 @@ def _release(held: list[Release]) -> None:
 
 
 async def check_password(field: str, password: str, *, about: Iterable[str] = ()) -> None:
-    """Refuse passwords that are too short, too long, or mostly made of what is guessed first.
+    """Raise if a password is too short, too long, or consists mostly of what attackers guess first.
 
-    A long one takes tens of milliseconds, which are a thread's.
+    A long password takes tens of milliseconds, so call this in a thread.
 
     :param about: names and addresses of the owner and of the service, which are guessed first too.
-    :raises InvalidInput: with what to do.
+    :raises InvalidInput: with the remedy.
     """
     text = _normal(password)
     if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
@@ -264,7 +267,7 @@ async def check_password(field: str, password: str, *, about: Iterable[str] = ()
 
 
 def _bytes(password: str) -> bytes:
-    # JSON can carry half of a surrogate pair; it is a wrong password like any other, not a fault.
+    # JSON can carry half of a surrogate pair; treat it as a wrong password, not as an error.
     return _normal(password).encode("utf-8", "surrogatepass")
 
 

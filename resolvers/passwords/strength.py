@@ -1,8 +1,8 @@
-"""How much of a password is left when everything is taken out of it that is guessed first.
+"""Password strength: the number of characters left after removing what attackers guess first.
 
-A password is covered, piece by piece, by common words (:mod:`common_stems`), by words about its owner and this
-service, and by patterns: walks on a keyboard, runs, repetitions, dates. What no piece covers is what somebody has to
-guess. There are no rules of composition, and ordinary words cover nothing.
+A password is covered, piece by piece, by common words (:mod:`~spacekey.resolvers.passwords.common_words`), by words
+about its owner and this service, and by patterns: keyboard walks, runs, repetitions, dates. The uncovered rest is what
+has to be guessed. There are no composition rules, and ordinary words cover nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _ZIGZAGS = (
 
 
 def left_over(password: str, about: Iterable[str] = ()) -> int:
-    """How many characters of a password no common word and no pattern covers; spaces, dots and hyphens do not count.
+    """Return the number of characters that no common word or pattern covers; spaces, dots and hyphens do not count.
 
     :param about: texts about the owner and the service (names, addresses), whose words cover too.
     """
@@ -97,7 +97,7 @@ def _walk_ends(start: int, keys: str) -> Iterator[int]:
 
 
 def _run_ends(start: int, text: str) -> Iterator[int]:
-    """Ends of a run up or down by one, or of one character again and again."""
+    """Yield the ends of runs up or down by one, and of repetitions of one character."""
     if start + 1 >= len(text):
         return
     step = ord(text[start + 1]) - ord(text[start])
@@ -117,7 +117,7 @@ def _same_kind(one: str, two: str) -> bool:
 
 
 def _copy_ends(start: int, text: str) -> Iterator[int]:
-    """Ends of what stood in the password before."""
+    """Yield the ends of text that occurred earlier in the password."""
     for end in range(start + COPY_LENGTH_MIN, min(start + COPY_LENGTH_MAX, len(text)) + 1):
         if text[start:end] not in text[:start]:
             return
@@ -125,7 +125,7 @@ def _copy_ends(start: int, text: str) -> Iterator[int]:
 
 
 def _own_words(about: Iterable[str]) -> frozenset[str]:
-    """The words of some texts, and each text as one word."""
+    """Return the words of the texts, and each text as one word."""
     found: set[str] = set()
     for text in about:
         parts = _WORD.findall(text.casefold())
@@ -137,7 +137,7 @@ def _own_words(about: Iterable[str]) -> frozenset[str]:
 
 @cache
 def _walks() -> frozenset[str]:
-    """Every four keys on the lines that fingers follow, and every three of their pairs as in ``112233``; both ways."""
+    """Return runs of four adjacent keys, and of three doubled keys as in ``112233``, in both directions."""
     columns = ("".join(_COLUMNS), "".join(one[::-1] for one in _COLUMNS), "".join(one[1:] for one in _COLUMNS))
     pairs = ("".join(2 * one for one in line) for line in ("01234567890", "abcdefghijklmnopqrstuvwxyz", *_ROWS))
     walks = (_windows(line, WALK_LENGTH_MIN) for line in (*_ROWS, *columns, *_ZIGZAGS))

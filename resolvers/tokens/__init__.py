@@ -1,1 +1,1 @@
-"""Tokens, from their creation to their usage."""
+"""Tokens: create, list, edit, rotate, revoke and verify them, and record their usage."""

@@ -1,4 +1,4 @@
-"""Issue a token: the one place, beside rotation, where a secret exists outside its owner's hands."""
+"""Creation of tokens. Besides rotation, this is the only place where a secret exists outside its owner's hands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .view import TokenView, audit_facts, view_of
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a token is asked to be. ``space_id`` makes it a space token; without one it is a workspace token."""
+    """Properties of a token to create. With ``space_id`` it is a space token, without a workspace token."""
 
     workspace_id: str
     name: str
@@ -43,7 +43,7 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new token with its secret, which is nowhere else and never again. Good from ``effective_at``."""
+    """A new token with its secret, which is available only now. Valid from ``effective_at``."""
 
     view: TokenView
     secret: Secret
@@ -51,7 +51,7 @@ class Issued:
 
 
 async def create_space_token(system: System, caller: Caller, space_id: str, new: NewToken) -> Issued:
-    """Create a token of a space, found by the space's id alone.
+    """Create a token of a space, given by the space's id alone.
 
     :raises Refusal: as :func:`create_token`; NotFound("space") for an unknown or foreign space.
     """
@@ -78,11 +78,11 @@ async def create_space_token(system: System, caller: Caller, space_id: str, new:
 
 
 async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
-    """Create a token and return its secret, once.
+    """Create a token and return it with its secret, which is available only now.
 
-    :raises NotFound: the workspace or space is unknown or not the caller's.
-    :raises Forbidden: the caller may not create tokens there.
-    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see :mod:`token_grants`, :mod:`token_expiry` and
+    :raises NotFound: if the workspace or space is unknown or not the caller's.
+    :raises Forbidden: if the caller may not create tokens there.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: as :mod:`~spacekey.resolvers.tokens.grants` and
         :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
     """
     async with system.store.changing() as session:
@@ -134,7 +134,7 @@ def prepare_token(
     grants: list[str],
     expires_at: datetime | None,
 ) -> tuple[Token, Secret]:
-    """A row ready to be stored, and the secret it is the digest of."""
+    """Return a row ready to be stored, and the secret whose digest it holds."""
     secret = mint(authority.catalog.brand, environment, system.entropy)
     now = system.clock()
     token = Token(
@@ -158,9 +158,9 @@ def prepare_token(
 
 
 async def check_room(session: AsyncSession, system: System, authority: Authority) -> None:
-    """Refuse when the plan has no room for another token.
+    """Raise if the plan has no room for another token.
 
-    :raises PlanLimit: naming the plan and its bound.
+    :raises PlanLimit: with the plan and its bound.
     """
     plan = plan_of(authority.catalog, authority.workspace)
     if plan is None:
@@ -174,9 +174,9 @@ async def check_room(session: AsyncSession, system: System, authority: Authority
 
 
 def checked_environment(authority: Authority, asked: str | None) -> str:
-    """The environment to issue for; the catalog's first when nothing is said.
+    """Return the environment of a new token, by default the catalog's first.
 
-    :raises InvalidInput: the catalog does not have it.
+    :raises InvalidInput: if the catalog does not have it.
     """
     known = authority.catalog.environments
     environment = asked if asked is not None else authority.environment or known[0]
@@ -186,7 +186,7 @@ def checked_environment(authority: Authority, asked: str | None) -> str:
 
 
 async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> Kind:
-    """Which kind of token is asked for, its space found within what the caller may touch."""
+    """Return the kind of token to create; its space must be within what the caller may change."""
     if authority.space_id is not None and new.space_id != authority.space_id:
         raise NotFound("space" if new.space_id is not None else "workspace")
     if new.space_id is None:

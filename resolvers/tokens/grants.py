@@ -1,4 +1,8 @@
-"""What a token is asked to be granted, read: names that exist, and a preset's scopes. The ceiling is elsewhere."""
+"""Grants and expiry of a token, as clients give them.
+
+Names must exist, a preset adds its scopes, and a lifetime becomes a time. Whether the caller may grant the result is
+decided in :mod:`spacekey.resolvers.access.delegation`.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,11 @@ ROLES_SHOWN_MAX = 10
 def checked_grants(
     authority: Authority, kind: Kind, grants: Sequence[str] | None, preset: str | None = None
 ) -> list[str]:
-    """The grants a token gets: what was asked for, a preset's scopes added.
+    """Return the grants of a token: the given ones and those of the preset.
 
-    Whether the caller may give them, :mod:`strengthening` says.
+    Whether the caller may grant them is decided by :mod:`spacekey.resolvers.access.delegation`.
 
-    :raises InvalidInput: unknown names, none at all, too many, or anything but one role where the catalog says so.
+    :raises InvalidInput: for unknown names, none, too many, or anything but one role if the catalog requires one role.
     """
     asked = list(grants or ())
     if preset is not None:
@@ -49,14 +53,14 @@ def _check_one_role(title: str, asked: Sequence[str], roles: AbstractSet[str]) -
 def asked_expiry(
     now: datetime, expires_at: datetime | Unset | None, expires_in: int | Unset | None
 ) -> datetime | Unset | None:
-    """Return when a token is to end, from a moment or from a lifetime.
+    """Return the requested end of a token, from a time or a lifetime.
 
-    A lifetime is counted from this machine's clock: a client whose clock is ahead would ask for a moment that lies
-    beyond the policy's longest lifetime, though it chose exactly that.
+    A lifetime is counted from this machine's clock: a client whose clock is ahead would request a time beyond the
+    policy's longest lifetime, although it chose exactly that lifetime.
 
-    :param expires_at: a moment, None for never, UNSET for nothing said.
-    :param expires_in: a lifetime in seconds; None and UNSET say nothing.
-    :raises InvalidInput: both are given, or the lifetime is out of range.
+    :param expires_at: a time, None for never, UNSET if left out.
+    :param expires_in: a lifetime in seconds; None and UNSET mean left out.
+    :raises InvalidInput: if both are given, or the lifetime is out of range.
     """
     if expires_in is UNSET or expires_in is None:
         return expires_at
@@ -68,10 +72,10 @@ def asked_expiry(
 
 
 def checked_expiry(policy: Policy, asked: datetime | None, now: datetime, *, use_default: bool) -> datetime | None:
-    """The expiry to store, in UTC. Whether the policy allows it, :mod:`strengthening` says.
+    """Return the expiry to store, in UTC. :mod:`spacekey.resolvers.access.delegation` checks it against the policy.
 
-    :param use_default: nothing was said, so the policy's default lifetime applies where there is one.
-    :raises InvalidInput: in the past, or without a zone.
+    :param use_default: apply the policy's default lifetime, if any, when no expiry was given.
+    :raises InvalidInput: if it is in the past or has no time zone.
     """
     if asked is None and use_default and policy.lifetime_seconds_default is not None:
         asked = now + timedelta(seconds=policy.lifetime_seconds_default)

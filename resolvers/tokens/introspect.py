@@ -1,4 +1,4 @@
-"""Is this secret good, and for whom: for remote verifiers (RFC 7662). Read from the store, never from a cache."""
+"""Introspection for remote verifiers (RFC 7662): the verdict on a secret, read from the store, never from a cache."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .verify import AT_ONCE_MAX, StoreReading, StoreVerifier
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """The verdict the caller may know, and T in seconds: how long it may be relied on, from before it was asked."""
+    """Verdict that the caller may see, and T in seconds: how long it may be relied on, from before the request."""
 
     verdict: Valid | Refused
     max_age_seconds: float
@@ -41,19 +41,19 @@ async def introspect(
     environment: str | None = None,
     used_in: str | None = None,
 ) -> Introspection:
-    """The verdict on ``secret`` as far as it is the caller's business: a foreign token is as unknown as any other.
+    """Return the verdict on ``secret`` as far as the caller may see it: a foreign token is reported as unknown.
 
-    That holds for what is refused, too: why, and which token it was, is told only of tokens within the caller's
-    authority. A token that is accepted counts as used.
+    The same holds for refused tokens: the reason and the token's identity are given only within the caller's authority.
+    A token that is accepted counts as used.
 
-    :param verifier: asks the store at every call.
-    :param principal: the caller as ``verifier`` read it for this request, which is not read a second time.
-    :param environment: the asking app's; a token of another one is refused. None is an app that did not say.
-    :param used_in: where the asking app will hold the token to its environment by itself: a token of another one is
-        described, and does not count as used.
-    :raises Forbidden: the caller does not hold ``tokens:introspect`` there.
-    :raises InvalidInput: the token's catalog has no such environment, so that each of its tokens would be refused.
-    :raises Unavailable: the store does not answer.
+    :param verifier: reads the store at every call.
+    :param principal: the caller as ``verifier`` read it for this request; it is not read again.
+    :param environment: the app's environment; a token of another one is refused. None if the app gave none.
+    :param used_in: the environment that the app enforces itself: a token of another one is described but does not count
+        as used.
+    :raises Forbidden: if the caller does not hold ``tokens:introspect`` in the token's workspace.
+    :raises InvalidInput: if the token's catalog has no such environment, so that all of its tokens would be refused.
+    :raises Unavailable: if the database is unreachable.
     """
     reach = _Reach(system, caller, principal)
     answer = await _answer(verifier, reach, await verifier.read(secret), environment, used_in)
@@ -64,7 +64,7 @@ async def introspect(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One token that a batch asks about; see :func:`introspect`."""
+    """One token in a batch; see :func:`introspect`."""
 
     secret: Secret
     environment: str | None = None
@@ -79,15 +79,15 @@ async def introspect_many(
     own: Secret | None,
     asked: Sequence[Asked],
 ) -> list[Introspection | InvalidInput | Unavailable]:
-    """Return for each token what :func:`introspect` would return or raise, in their order, from one statement.
+    """Return or raise for each token, in order, what :func:`introspect` would, from one statement.
 
     Between the caller's verification and this call the request's body was read, which a client can draw out. So the
-    caller's own token is read once more, by the same statement.
+    caller's own token is read again by the same statement.
 
     :param own: the secret of the caller's token; None for other callers.
     :param asked: at most 1,000.
-    :raises Forbidden: the caller does not hold ``tokens:introspect`` any more.
-    :raises Unavailable: the store does not answer.
+    :raises Forbidden: if the caller no longer holds ``tokens:introspect``.
+    :raises Unavailable: if the database is unreachable.
     """
     secrets = [each.secret for each in asked]
     if own is not None and isinstance(caller, TokenCaller):
@@ -113,9 +113,9 @@ async def introspect_many(
 async def _answer(
     verifier: StoreVerifier, reach: _Reach, reading: StoreReading, environment: str | None, used_in: str | None
 ) -> Introspection | InvalidInput | Unavailable:
-    """Return what the caller may know of a reading, and record the token's first use if one is due.
+    """Return what the caller may see of a reading, and record the token's first use if one is due.
 
-    :raises Forbidden: the caller does not hold ``tokens:introspect`` there.
+    :raises Forbidden: if the caller does not hold ``tokens:introspect`` in the token's workspace.
     """
     verdict, facts, max_age = reading.verdict, reading.facts, reading.max_age_seconds
     if facts is not None and not await reach.covers(facts):
@@ -139,10 +139,10 @@ async def _answer(
 
 
 class _Reach:
-    """Which tokens a caller may ask about.
+    """Tokens that a caller may introspect.
 
-    An introspector or a token has been read from the store for this request, with everything that its authority
-    depends on. What a member may do differs from workspace to workspace, so that is read here, once for each.
+    An introspector or a token has been read from the store for this request, with everything that its authority depends
+    on. A member's authority differs by workspace, so it is read here, once for each workspace.
     """
 
     def __init__(self, system: System, caller: Caller, principal: Principal) -> None:
@@ -154,7 +154,7 @@ class _Reach:
     async def covers(self, facts: TokenFacts) -> bool:
         """Return whether the token lies within the caller's authority.
 
-        :raises Forbidden: it does, and the caller may not introspect there.
+        :raises Forbidden: if it does, but the caller may not introspect there.
         """
         if facts.workspace_deleted_at is not None:
             return False
@@ -184,7 +184,7 @@ class _Reach:
 
 
 def _check_environments(catalog: Catalog, environment: str | None, used_in: str | None) -> None:
-    """Refuse an environment that the token's catalog does not have.
+    """Raise if the token's catalog does not have the environment.
 
     :raises InvalidInput: for such an environment.
     """
@@ -194,7 +194,7 @@ def _check_environments(catalog: Catalog, environment: str | None, used_in: str 
 
 
 def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:
-    """The verdict for an app that runs in this environment; None is an app that did not say."""
+    """Return the verdict for an app in this environment; None if the app gave none."""
     if environment is None or isinstance(verdict, Refused) or verdict.principal.environment == environment:
         return verdict
     return Refused(Reason.ENVIRONMENT, verdict.principal.id)

@@ -1,4 +1,7 @@
-"""Pages of tokens, and single ones, as a caller may see them."""
+"""Lists of tokens and single tokens, as a caller may see them.
+
+The functions on a ``Reader`` serve queries; :func:`find_token` reads a row in the session of a change.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ DAYS_MAX = 3_660
 
 @dataclass(frozen=True, slots=True)
 class TokenSearch:
-    """What to list; None leaves a condition out. Days count from now, both ways; ``created_by`` is an id."""
+    """Conditions of a list of tokens; None leaves one out. Days count from now in both directions; ``created_by`` is an
+    id.
+    """
 
     statuses: frozenset[Status] | None = None
     environment: str | None = None
@@ -58,10 +63,10 @@ async def token_list(
     request: PageRequest,
     space_id: str | None = None,
 ) -> Page[TokenView]:
-    """A page of a workspace's tokens, or of one of its spaces'. A space token sees its own space's only.
+    """Return a page of the tokens of a workspace, or of one of its spaces. A space token sees its own space's only.
 
-    :raises NotFound, Forbidden: not the caller's workspace or space, or without ``tokens:read`` there.
-    :raises InvalidInput: a filter or cursor that cannot be.
+    :raises NotFound, Forbidden: if the workspace or space is not the caller's, or without ``tokens:read`` there.
+    :raises InvalidInput: for an invalid filter or cursor.
     """
 
     async def read(reader: Reader) -> Page[TokenView]:
@@ -79,9 +84,9 @@ async def token_list(
 
 
 def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
-    """The conditions of a search in one place.
+    """Return the conditions of a search in one workspace or space.
 
-    :raises InvalidInput: a condition that cannot be.
+    :raises InvalidInput: for an invalid condition.
     """
     unused, expiring = search.unused_days, search.expiring_days
     if search.environment not in {None, *ENVIRONMENTS}:
@@ -100,9 +105,9 @@ def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, 
 
 
 async def token_view(system: System, caller: Caller, token_id: str) -> TokenView:
-    """One token.
+    """Return one token.
 
-    :raises NotFound, Forbidden: not the caller's to see, or without ``tokens:read``.
+    :raises NotFound, Forbidden: if the caller may not see it, or without ``tokens:read``.
     """
 
     async def read(reader: Reader) -> TokenView:
@@ -114,9 +119,9 @@ async def token_view(system: System, caller: Caller, token_id: str) -> TokenView
 
 
 async def token_to_read(reader: Reader, system: System, caller: Caller, token_id: str) -> tuple[TokenRecord, Authority]:
-    """The token, when it exists, is not deleted and lies within what the caller may see.
+    """Return a token and the caller's authority over it.
 
-    :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
+    :raises NotFound: if it is unknown, deleted or outside the caller's authority, which all look the same.
     """
     found = await token_queries.token_records(reader, [token_id]) if id_prefix(token_id) == KEY else []
     for token in found:
@@ -127,7 +132,7 @@ async def token_to_read(reader: Reader, system: System, caller: Caller, token_id
 
 
 async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) -> dict[str, TokenView]:
-    """Several tokens by id; those the caller may not see, and deleted ones, are left out."""
+    """Return tokens by id; deleted ones and those that the caller may not see are left out."""
     wanted = list(token_ids)
 
     async def read(reader: Reader) -> dict[str, TokenView]:
@@ -146,7 +151,7 @@ async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) 
 
 
 def views_of(tokens: Iterable[tuple[Authority, TokenRecord]], now: datetime) -> list[TokenView]:
-    """Views of tokens, each with the caller's authority over it."""
+    """Return views of tokens, each with the caller's authority over it."""
     known: dict[tuple[str, str, tuple[str, ...]], frozenset[str]] = {}
     views = []
     for authority, token in tokens:
@@ -172,29 +177,29 @@ def _days(field: str, days: int) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class FoundToken:
-    """A token and what the caller may do in its workspace."""
+    """A token in the session of a change, with the caller's authority in its workspace."""
 
     token: Token
     authority: SessionAuthority
 
     def view(self, system: System) -> TokenView:
-        """The token as it may be shown, right after a change: no successor has been used yet."""
+        """Return the view of the token right after a change, when no successor has been used yet."""
         return view_of(self.token, self.authority, system.clock())
 
 
 async def find_token(
     session: AsyncSession, system: System, caller: Caller, token_id: str, *, lock: bool = False
 ) -> FoundToken:
-    """The token, when it exists, is not deleted and lies within what the caller may see.
+    """Return a token and the caller's authority over it, in the session of a change.
 
     :param lock: hold the workspace until the transaction ends, and read the token after that.
-    :raises NotFound: otherwise; an unknown, a deleted and a foreign token look the same.
+    :raises NotFound: if it is unknown, deleted or outside the caller's authority, which all look the same.
     """
     token = await token_queries.token_by_id(session, token_id) if id_prefix(token_id) == KEY else None
     if token is None:
         raise NotFound("token")
     if lock:
-        # Read before the lock, so perhaps old by now; and it may be the caller's own, whose authority hangs on it.
+        # The token was read before the lock and may have changed; it may also be the caller's own, with its authority.
         session.expunge(token)
     try:
         authority = await authority_in(session, system, caller, token.workspace_id, lock=lock)

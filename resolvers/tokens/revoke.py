@@ -1,4 +1,4 @@
-"""Disable, enable, revoke and delete."""
+"""Disabling, enabling, revoking and deleting tokens."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ REVOKED_ITSELF = "revoked with its own secret"
 
 @takes_access_away
 async def disable_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
-    """Refuse the token until it is enabled again. Disabling a disabled token changes nothing and succeeds.
+    """Disable a token: it is refused until it is enabled again. Disabling a disabled token succeeds without a change.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to disable.
-    :raises Conflict: the token is revoked.
+    :raises NotFound, Forbidden: if the caller may not see or disable the token.
+    :raises Conflict: if the token is revoked.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
@@ -57,13 +57,13 @@ async def disable_token(system: System, caller: Caller, token_id: str, *, wait: 
 
 
 async def enable_token(system: System, caller: Caller, token_id: str) -> Changed:
-    """Accept a disabled token again. Enabling an enabled token changes nothing and succeeds.
+    """Enable a disabled token. Enabling an enabled token succeeds without a change.
 
-    It gives the token's scopes as creating it would, so it needs them: a token may be disabled because it leaked.
+    The caller must hold the token's scopes, as for creating it: the token may have been disabled because it leaked.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to enable.
-    :raises Conflict: the token is revoked.
-    :raises InvalidInput, PlanLimit, ScopeNotAllowed: see
+    :raises NotFound, Forbidden: if the caller may not see or enable the token.
+    :raises Conflict: if the token is revoked.
+    :raises InvalidInput, PlanLimit, ScopeNotAllowed: as
         :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
     """
     async with system.store.changing() as session:
@@ -83,9 +83,9 @@ async def enable_token(system: System, caller: Caller, token_id: str) -> Changed
 async def revoke_token(
     system: System, caller: Caller, token_id: str, *, reason: str | None = None, wait: bool = True
 ) -> Changed:
-    """End the token for good. It stays in lists. Revoking a revoked token changes nothing and succeeds.
+    """Revoke a token permanently. It stays in lists. Revoking a revoked token succeeds without a change.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to revoke.
+    :raises NotFound, Forbidden: if the caller may not see or revoke the token.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
@@ -97,10 +97,10 @@ async def revoke_token(
 
 @takes_access_away
 async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait: bool = True) -> Changed:
-    """End the token this secret belongs to (RFC 7009 §2). Whoever holds a token may always revoke it with itself.
+    """Revoke the token with this secret (RFC 7009 §2). A token may always revoke itself.
 
-    :raises NotFound: the caller may see no such token: it is as unknown as any other.
-    :raises Forbidden: it is another token than the caller's own, and the caller may not revoke.
+    :raises NotFound: if the token is unknown or the caller may not see it, which look the same.
+    :raises Forbidden: if it is not the caller's own token and the caller may not revoke it.
     """
     async with system.store.changing() as session:
         token = await token_queries.token_by_digest(session, secret.digest())
@@ -115,19 +115,19 @@ async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait:
 
 
 async def revoke_own(system: System, request: RequestFacts, secret: Secret) -> None:
-    """End the token whose secret was sent as its own credential, whatever state it is in, and wait for T.
+    """Revoke the token whose secret was sent as its own credential, whatever its state, and wait for T.
 
-    Holding a secret is all it takes to end it (RFC 7009 §2.1), also while it is refused: a disabled token could be
-    enabled again. An unknown one waits as long and looks the same (§2.2).
+    Holding the secret is enough to revoke the token (RFC 7009 §2.1), even while it is refused: a disabled token could
+    be enabled again. An unknown secret waits as long and gets the same answer (§2.2).
 
-    :param request: who sent it; what one address has under way is bounded.
-    :raises Unavailable: the address has :data:`~spacekey.resolvers.staleness.WAITING_BY_ADDRESS_MAX` under way.
+    :param request: the origin of the request; the number of changes in progress for one address is bounded.
+    :raises Unavailable: if the address has :data:`~spacekey.resolvers.staleness.WAITING_BY_ADDRESS_MAX` in progress.
     """
     with place_to_wait(system, f"address {request.ip}", WAITING_BY_ADDRESS_MAX):
         async with system.store.changing() as session:
             token = await token_queries.token_by_digest(session, secret.digest())
             if token is not None:
-                session.expunge(token)  # read before the lock, so perhaps old by now
+                session.expunge(token)  # read before the lock, so it may have changed
                 await _revoke_own(session, system, request, token.id, token.workspace_id)
         await settle_refused(system)
 
@@ -150,17 +150,17 @@ async def _revoke_own(
 async def revoke_tokens(
     system: System, caller: Caller, token_ids: Sequence[str], *, reason: str | None = None, wait: bool = True
 ) -> tuple[list[TokenView], datetime]:
-    """Revoke up to 100 tokens in one transaction: all of them or none.
+    """Revoke up to 100 tokens in one transaction: all or none of them.
 
-    :raises NotFound, Forbidden: one of them is not the caller's to see, or to revoke.
-    :raises InvalidInput: none or over 100 ids, repeated ones counted.
+    :raises NotFound, Forbidden: if the caller may not see or revoke one of them.
+    :raises InvalidInput: for no ids or over 100, repeated ones counted.
     """
     if not 1 <= len(token_ids) <= BULK_MAX:
         raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.")
     ids = list(dict.fromkeys(token_ids))
     cleaned = _clean_reason(reason)
     async with system.store.changing() as session:
-        # All are found before any is revoked: a token may well be among those it revokes.
+        # All are found before any is revoked: the caller may be one of the tokens that it revokes.
         found = [await find_token(session, system, caller, one, lock=True) for one in await _in_order(session, ids)]
         for one in found:
             one.authority.require("tokens:revoke")
@@ -171,9 +171,9 @@ async def revoke_tokens(
 
 @takes_access_away
 async def delete_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
-    """End the token and take it out of lists; the audit log keeps it.
+    """Delete a token: it is refused and leaves lists, but stays in the audit log.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to delete.
+    :raises NotFound, Forbidden: if the caller may not see or delete the token.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
@@ -187,9 +187,9 @@ async def delete_token(system: System, caller: Caller, token_id: str, *, wait: b
 
 
 async def _in_order(session: AsyncSession, ids: list[str]) -> list[str]:
-    """By workspace, in one order for everybody, so that two bulk revocations cannot lock each other out.
+    """Return the ids sorted by workspace, in a fixed order so that two bulk revocations cannot deadlock.
 
-    :raises NotFound: one of them does not exist.
+    :raises NotFound: if one of them does not exist.
     """
     tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
     if len(tokens) != len(ids):

@@ -1,4 +1,7 @@
-"""Rotate: a successor with the same grants; the old token ends after a grace, or at the successor's first use."""
+"""Rotation of tokens: a successor with the same grants replaces the old token.
+
+The old token ends after a grace period or at the successor's first use.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ GRACE_SECONDS_DEFAULT = 86_400
 GRACE_SECONDS_MAX = 7 * 86_400
 
 ROTATING = ("tokens:create", "tokens:revoke")
-"""What rotating takes, whatever the grace: a token is made, and another one ends by it."""
+"""Scopes required for rotating, whatever the grace: one token is created, and another one ends."""
 
 
 @takes_access_away
@@ -45,13 +48,14 @@ async def rotate_token(
     expires_at: datetime | Unset | None = UNSET,
     wait: bool = True,
 ) -> Issued:
-    """Make a successor and set the old token's end, in one transaction.
+    """Create a successor and set the old token's end, in one transaction.
 
-    :param grace_seconds: 0 to 604,800: how long the old token stays good.
-    :param retire_on_first_use: the successor's first use ends the old token earlier.
-    :param expires_at: the successor's expiry; left out, it gets the old token's whole lifetime again.
-    :raises NotFound, Forbidden: not the caller's to see, or to rotate (:data:`ROTATING`).
-    :raises Conflict: not active, or rotated already; then it names the successor, which stays untouched.
+    :param grace_seconds: how long the old token stays valid, 0 to 604,800.
+    :param retire_on_first_use: end the old token at the successor's first use if that is earlier.
+    :param expires_at: the successor's expiry; by default it gets the old token's whole lifetime again.
+    :raises NotFound, Forbidden: if the caller may not see or rotate the token (:data:`ROTATING`).
+    :raises Conflict: if the token is not active or has been rotated; the error then names the successor, which is
+        unchanged.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
     """
     if not 0 <= grace_seconds <= GRACE_SECONDS_MAX:
@@ -82,7 +86,7 @@ async def rotate_token(
         old.retires_at = system.clock() + timedelta(seconds=grace_seconds)
         session.add(old)
         await _record_both(session, system, caller, before, old, successor)
-        # A cache that read the old token just before knows no end of it: a grace shorter than T is as long as T.
+        # A cache may have read the old token just before, without its end: a grace below T takes as long as T.
         staleness = await staleness_seconds(session, system)
         staleness = staleness if grace_seconds < staleness else 0.0
         view = view_of(successor, authority, system.clock())
@@ -90,7 +94,7 @@ async def rotate_token(
 
 
 async def _check(session: AsyncSession, system: System, found: FoundToken) -> None:
-    """Whether the caller may replace this token now.
+    """Raise unless the caller may replace this token now.
 
     :raises Forbidden, Conflict, PlanLimit: as :func:`rotate_token`.
     """
@@ -104,7 +108,7 @@ async def _check(session: AsyncSession, system: System, found: FoundToken) -> No
 async def _record_both(
     session: AsyncSession, system: System, caller: Caller, before: Facts, old: Token, successor: Token
 ) -> None:
-    """An audit row for the token that ends, and one for its successor."""
+    """Record an audit event for the token that ends, and one for its successor."""
     after, by = audit_facts(old), actor_of(caller)
     changed = [key for key in before if before[key] != after[key]]
     await record(
@@ -139,9 +143,12 @@ def _check_state(system: System, found: FoundToken) -> None:
 
 
 async def _needs_room(session: AsyncSession, system: System, authority: Authority, old: Token) -> bool:
-    """A rotation replaces, so it needs no room: the plan counts chains. Unless the token that it replaces is itself a
-    successor whose predecessor is still good (else a chain would pile tokens up, see :func:`live_token_count`), or the
-    plan has no tokens at all."""
+    """Return whether a rotation needs room in the plan.
+
+    It usually needs none, because the plan counts chains of rotations. It does if the old token is itself a successor
+    whose predecessor is still valid (otherwise a chain would accumulate tokens, see :func:`live_token_count`), or if
+    the plan has no tokens at all.
+    """
     plan = plan_of(authority.catalog, authority.workspace)
     if plan is None or plan.tokens_max == 0:
         return True

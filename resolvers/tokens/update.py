@@ -1,4 +1,4 @@
-"""Edit a token: what is left out stays, null clears."""
+"""Editing of tokens: fields that are left out keep their values, and null clears them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .list import FoundToken, find_token
 from .view import TokenView, audit_facts
 
 LIVE = frozenset({Status.ACTIVE, Status.DISABLED})
-"""What counts against the plan."""
+"""Statuses that count against the plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenChanges:
-    """What to change."""
+    """Fields to change in a token."""
 
     name: str | Unset = UNSET
     description: str | Unset | None = UNSET
@@ -39,7 +39,7 @@ class TokenChanges:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A token after a change, and the moment from which the change holds in every process."""
+    """A token after a change, and the time from which the change holds in every process."""
 
     view: TokenView
     effective_at: datetime
@@ -49,13 +49,13 @@ class Changed:
 async def update_token(
     system: System, caller: Caller, token_id: str, changes: TokenChanges, *, wait: bool = True
 ) -> Changed:
-    """Edit a token's name, description, grants or expiry.
+    """Change a token's name, description, grants or expiry.
 
-    Naming grants gives them, and so does a later expiry: either is held against what the caller holds. An earlier
-    expiry gives nothing.
+    Giving grants, even the same ones, or a later expiry is checked against what the caller holds. An earlier expiry is
+    not.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to edit.
-    :raises Conflict: the token is revoked.
+    :raises NotFound, Forbidden: if the caller may not see or edit the token.
+    :raises Conflict: if the token is revoked.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
     """
     async with system.store.changing() as session:
@@ -68,9 +68,9 @@ async def update_token(
         _apply(system, found, changes)
         view = found.view(system)
         if view.status in LIVE and status_before not in LIVE:
-            with session.no_autoflush:  # the token itself does not count yet
+            with session.no_autoflush:  # the token does not count itself yet
                 await check_room(session, system, found.authority)
-        # Named is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        # Giving the field is enough, changed or not: a retry after a lost answer must wait as the first try did.
         named = changes.grants is not UNSET or changes.expires_at is not UNSET
         staleness = await staleness_seconds(session, system) if named else 0.0
         after = audit_facts(token)

@@ -1,4 +1,10 @@
-"""Usage that verifiers elsewhere counted: kept for tokens the reporter may introspect, left out for all others."""
+"""Usage of tokens: counts from verifiers elsewhere and from the store's own process, and the reports on them.
+
+A remote verifier reports batches (:func:`report_usage`): rows of tokens that the reporter may introspect are kept, all
+others are left out. :class:`StoreUsage` keeps the counts of an app whose process has the store. Both write off the
+request path, and a batch that is sent twice counts once. From the counts come the requests by day, the scopes of a
+token that no request needed, and the tokens that are no longer used.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +36,13 @@ REPORT_ROWS_MAX = 1_000
 COUNT_MAX = 10**9
 REPORTER_LENGTH_MAX = 64
 REPORTERS_MAX = 1_000
-"""How many reporters one caller can have. A process of an app is one, forgotten eight days after its last batch."""
+"""Maximum number of reporters of one caller. An app's process is one, forgotten eight days after its last batch."""
 NUMBER_MAX = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class BatchName:
-    """What makes a batch known again when it is sent twice: see :class:`spacekey.domain.usage.UsageBatch`."""
+    """Name of a batch, by which a repeated one is recognized: see :class:`spacekey.domain.usage.UsageBatch`."""
 
     reporter: str
     number: int
@@ -44,10 +50,10 @@ class BatchName:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What came of a batch.
+    """Result of a reported batch.
 
     :param kept_rows: 0 for a batch that was kept before.
-    :param requests_too_old: in rows that were left out because they are more than 7 days old.
+    :param requests_too_old: requests in rows that were left out because they are more than 7 days old.
     """
 
     kept_rows: int
@@ -57,11 +63,11 @@ class Reported:
 async def report_usage(
     system: System, caller: Caller, uses: Sequence[TokenUse], name: BatchName | None = None
 ) -> Reported:
-    """Add a batch. Rows that are too old are left out; what lies ahead of this server's clock counts as now.
+    """Add a batch. Rows that are too old are left out; times ahead of this server's clock count as now.
 
     :param name: without one, a batch that is sent twice counts twice.
-    :raises InvalidInput: too many rows, or a row that cannot be.
-    :raises Forbidden: the caller does not hold ``tokens:introspect`` where the tokens are.
+    :raises InvalidInput: for too many rows, or an invalid row.
+    :raises Forbidden: if the caller does not hold ``tokens:introspect`` where the tokens are.
     """
     if len(uses) > REPORT_ROWS_MAX:
         raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
@@ -80,7 +86,7 @@ async def report_usage(
             for use in fresh
             if use.token_id in visible
         ]
-        # A batch of which nothing is kept need not be known again, and leaves no row behind.
+        # A batch of which nothing is kept need not be recognized later, and leaves no row.
         if not kept:
             return Reported(0, too_old)
         # Under the caller's name, so that no caller can use up another one's numbers.
@@ -91,13 +97,13 @@ async def report_usage(
 
 
 async def _is_new(session: AsyncSession, caller: Caller, name: BatchName, now: datetime) -> bool:
-    """Whether the batch has not been counted. Each caller has a bounded number of reporters; the oldest give way."""
+    """Return whether the batch has not been counted. A caller's reporters are bounded; the oldest are forgotten."""
     await usage_queries.make_room(session, caller.id, name.reporter, REPORTERS_MAX)
     return await is_new(session, usage_queries.reporter_id(caller.id, name.reporter), name.number, now)
 
 
 async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:
-    """The tokens among ``ids`` the caller may report for → the scopes that exist where they are."""
+    """Return the tokens among ``ids`` that the caller may report on → the scopes that exist in their workspace."""
     found: dict[str, frozenset[str]] = {}
     tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
     for workspace_id in sorted({token.workspace_id for token in tokens}):
@@ -126,14 +132,14 @@ def _check_name(name: BatchName) -> None:
 
 
 REPORTED_BEHIND_MAX = timedelta(days=7)
-"""How old a row of a report may be."""
+"""Maximum age of a row in a report."""
 
 REPORTERS_KEPT = REPORTED_BEHIND_MAX + timedelta(days=1)
-"""How long a silent reporter is remembered: a batch that it sent before that is too old to be taken again."""
+"""How long a silent reporter is remembered: any batch sent before that is too old to be accepted."""
 
 
 class StoreUsage:
-    """A sink that keeps usage in the store itself, for apps in whose process the store is.
+    """Sink that keeps usage in the store itself, for an app whose process has the store.
 
     :param owned: whether closing the sink closes the store.
     """
@@ -155,18 +161,18 @@ class StoreUsage:
             raise Unavailable(str(error)) from None
 
     async def _now(self, session: AsyncSession) -> datetime:
-        """The store's own time of day, unless this sink was given one: all machines count by the same then."""
+        """Return the database's time of day, so that all machines count alike, unless this sink was given a clock."""
         told = await usage_queries.store_time(session) if self._clock is utc_now else None
         return self._clock() if told is None else told
 
     async def aclose(self) -> None:
-        """Close the store, if it was opened for this sink."""
+        """Close the store if it was opened for this sink."""
         if self._owned:
             await self._store.aclose()
 
 
 async def is_new(session: AsyncSession, reporter: str, number: int, now: datetime) -> bool:
-    """Whether the reporter's batch of this number has not been counted; if so, it counts as such when this commits."""
+    """Return whether the reporter's batch of this number has not been counted; if so, record it in this transaction."""
     new = await usage_queries.take_number(session, reporter, number, now)
     if new and number == 1:
         await usage_queries.forget_reporters(session, now - REPORTERS_KEPT)
@@ -174,10 +180,10 @@ async def is_new(session: AsyncSession, reporter: str, number: int, now: datetim
 
 
 async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) -> None:
-    """Add the counts, and move last uses. Rows of tokens that do not exist are left out.
+    """Add the counts and move last uses forward. Rows of tokens that do not exist are left out.
 
-    :param now: what lies ahead of it, by a clock that is or was, counts as now: a last use in the future would stay
-        there, since last uses only move forwards.
+    :param now: the upper bound for times, since any clock may be ahead: a last use in the future would stay there,
+        because last uses only move forward.
     """
     uses = [use if use.at <= now else replace(use, at=now) for use in uses]
     hours = [usage_queries.HourCounts(use.token_id, use.at, use.allowed, use.denied, use.limited) for use in uses]
@@ -198,9 +204,9 @@ USAGE_DAYS_MAX = 366
 
 
 def checked_days(days: int) -> int:
-    """The number of days to look back.
+    """Return the number of days to look back.
 
-    :raises InvalidInput: unless 1 to 366.
+    :raises InvalidInput: unless it is 1 to 366.
     """
     if not 1 <= days <= USAGE_DAYS_MAX:
         raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.")
@@ -208,14 +214,14 @@ def checked_days(days: int) -> int:
 
 
 async def usage_by_day(system: System, token_ids: Iterable[str], days: int) -> dict[str, list[UsageDay]]:
-    """Days with requests, oldest first, by token id. The caller was let to see these tokens already."""
+    """Return the days with requests by token id, oldest first. The caller's access to the tokens was checked before."""
     since = _midnight(system.clock()) - timedelta(days=days - 1)
     async with system.store.reading() as session:
         return await usage_queries.usage_by_day(session, list(token_ids), since)
 
 
 async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -> dict[str, list[str]]:
-    """Effective scopes no request of these days needed, sorted, by token id."""
+    """Return the effective scopes that no request of these days needed, sorted, by token id."""
     since = system.clock() - timedelta(days=days)
     by_id = {view.token.id: view for view in views}
     async with system.store.reading() as session:
@@ -228,11 +234,11 @@ def _midnight(moment: datetime) -> datetime:
 
 
 ROTATE_AFTER_DAYS = 90
-"""The age at which a secret should be exchanged for a new one."""
+"""Age in days at which a secret should be rotated."""
 
 
 class Finding(StrEnum):
-    """What is wrong with a token, the worst first."""
+    """Findings about a token, most severe first."""
 
     NEVER_USED = "never used"
     UNUSED = "not used"
@@ -241,10 +247,10 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """How much of a token is in use.
+    """Activity of a token.
 
-    :param finding: None for a token that is in use with all its scopes, or is younger than the time looked at.
-    :param unused_scopes: effective scopes that no request of that time needed, sorted.
+    :param finding: None for a token that uses all of its scopes, or is younger than the period.
+    :param unused_scopes: effective scopes that no request in the period needed, sorted.
     """
 
     view: TokenView
@@ -254,14 +260,14 @@ class Activity:
 
     @property
     def due_for_rotation(self) -> bool:
-        """Whether the secret is older than secrets should be."""
+        """Whether the secret is older than :data:`ROTATE_AFTER_DAYS`."""
         return self.age_days >= ROTATE_AFTER_DAYS
 
 
 def checked_span(days: int) -> timedelta:
-    """How far to look back.
+    """Return the period to look back.
 
-    :raises InvalidInput: unless 0 to 3,660 days.
+    :raises InvalidInput: unless it is 0 to 3,660 days.
     """
     if not 0 <= days <= DAYS_MAX:
         raise InvalidInput("days", f"Give 0 to {DAYS_MAX} days.")
@@ -269,7 +275,7 @@ def checked_span(days: int) -> timedelta:
 
 
 async def activity_of(system: System, views: Sequence[TokenView], span: timedelta) -> list[Activity]:
-    """How much of each token was in use in that time, in one statement. The caller was let to see them."""
+    """Return the activity of each token in the period, in one statement. The caller's access was checked before."""
     now = system.clock()
     since = now - span
     async with system.store.reading() as session:

@@ -1,4 +1,4 @@
-"""From a secret to a verdict: one indexed read, then only computing."""
+"""The embedded verifier: from a secret to a verdict by one indexed read."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from spacekey.resolvers.access.entitlements import limit_of, roles_from
 
 NO_DIGEST = bytes(32)
 AT_ONCE_MAX = 50
-"""After so many verdicts of a batch, other tasks get a turn of the event loop."""
+"""After this many verdicts of a batch, other tasks get a turn of the event loop."""
 POWERS_MAX = 4_096
-"""How many combinations of grants, roles, plan, policy and limit are kept computed."""
+"""Maximum number of cached results for combinations of grants, roles, plan, policy and limit."""
 
 
 class StoreReading(NamedTuple):
-    """A verdict as the store gave it.
+    """Verdict with what the store said about it.
 
-    :param max_age_seconds: for how long it may be relied on, counted from before the reading; 0: only now.
-    :param first_use_due: whether the token is good and its first use, which ends the token that it replaced, has not
-        been recorded: to be done when everything has accepted it (:meth:`StoreVerifier.accept`).
+    :param max_age_seconds: how long the verdict may be relied on, from before the read; 0 means only now.
+    :param first_use_due: whether the token is valid and its first use, which ends its predecessor, is still to be
+        recorded once every check has accepted it (:meth:`StoreVerifier.accept`).
     :param facts: the row that the verdict was made from; None if the secret belongs to no token.
     """
 
@@ -44,10 +44,10 @@ class StoreReading(NamedTuple):
 
 
 class StoreVerifier(Verifier):
-    """The embedded verifier: asks the store, at every verification.
+    """Verifier that reads the store at every verification.
 
-    :param default_staleness_seconds: T where the database holds no other.
-    :param first_use: told the id of a successor whose first use ends its predecessor, before it is accepted.
+    :param default_staleness_seconds: T if the database holds none.
+    :param first_use: called with the id of a successor whose first use ends its predecessor, before it is accepted.
     """
 
     def __init__(
@@ -66,21 +66,23 @@ class StoreVerifier(Verifier):
         self.batch_max = BATCH_MAX - 1
         self._brands = frozenset(catalog.brand for catalog in catalogs.values())
         self.known_scopes = frozenset[str]().union(*(catalog.known_scopes for catalog in catalogs.values()))
-        # Keyed by the stored values themselves, so that an entry can never be out of date.
+        # Keyed by the stored values themselves, so that an entry can never be stale.
         self._powers = lru_cache(POWERS_MAX)(self._computed)
 
     async def verify(self, secret: Secret) -> Verdict:
-        """Say whether the secret is good now, and for whom. See :class:`spacekey.domain.verifier.Verifier`."""
+        """Return whether the secret is valid now, and for which principal. See
+        :class:`spacekey.domain.verifier.Verifier`.
+        """
         return (await self.use(secret)).verdict
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
-        """Say of each secret whether it is good now, and for whom, from one statement."""
+        """Return the verdict on each secret, from one statement."""
         return [reading.verdict for reading in await self.use_many(secrets)]
 
     async def use(self, secret: Secret, *environments: str | None) -> StoreReading:
-        """Read, and let a token that is accepted count as used, which may end the token that it replaced.
+        """Read the verdict, and record the first use of an accepted token, which may end its predecessor.
 
-        :param environments: the token is accepted if it is of each of these; None stands for any.
+        :param environments: the token must be of each of these; None stands for any.
         """
         reading = await self.read(secret)
         if reading.first_use_due and isinstance(reading.verdict, Valid):
@@ -90,7 +92,7 @@ class StoreVerifier(Verifier):
         return reading
 
     async def use_many(self, secrets: Sequence[Secret], *environments: str | None) -> list[StoreReading]:
-        """Read many at once, and let those that are accepted count as used, as :meth:`use` does."""
+        """Read many verdicts at once, and record first uses, as :meth:`use` does."""
         readings = await self.read_many(secrets)
         for place, reading in enumerate(readings):
             if reading.first_use_due and isinstance(reading.verdict, Valid):
@@ -100,9 +102,9 @@ class StoreVerifier(Verifier):
         return readings
 
     async def read(self, secret: Secret) -> StoreReading:
-        """Read the verdict, and T: for how many seconds it may be relied on, counted from before this call.
+        """Read the verdict and T: how many seconds it may be relied on, counted from before this call.
 
-        Both come from one statement, so that T cannot be a later one than the verdict's. Nothing is written.
+        Both come from one statement, so that T cannot be newer than the verdict. Nothing is written.
         """
         if not self._may_be_known(secret):
             return StoreReading(Refused(Reason.MALFORMED))
@@ -113,7 +115,7 @@ class StoreVerifier(Verifier):
         return self._reading_of(secret, facts)
 
     async def read_many(self, secrets: Sequence[Secret]) -> list[StoreReading]:
-        """Read the verdicts on many secrets, in their order, as :meth:`read` would, from one statement.
+        """Read the verdicts on many secrets, in order, as :meth:`read` would, from one statement.
 
         :param secrets: at most :data:`spacekey.models.lookup.facts.BATCH_MAX`.
         """
@@ -142,7 +144,7 @@ class StoreVerifier(Verifier):
     def _may_be_known(self, secret: Secret) -> bool:
         """Return whether the store has to be asked.
 
-        That holds for a brand that no loaded catalog has as well: the store may know the token, and its catalog be
+        It has to be for a brand that no loaded catalog has, too: the store may know the token, and only its catalog be
         missing.
         """
         return brand_of(secret) in self._brands or parse(secret) is not None
@@ -158,9 +160,9 @@ class StoreVerifier(Verifier):
         return StoreReading(verdict, self._default_staleness if staleness is None else staleness, due, facts)
 
     async def accept(self, reading: StoreReading) -> StoreReading:
-        """Record the first use of a token that everything has accepted, where one is due.
+        """Record the first use of a token that every check has accepted, if one is due.
 
-        :returns: the reading, or "cannot tell" where it could not be recorded.
+        :returns: the reading, or "cannot tell" if the use could not be recorded.
         """
         if reading.first_use_due and isinstance(reading.verdict, Valid):
             try:
@@ -170,19 +172,19 @@ class StoreVerifier(Verifier):
         return reading
 
     def judge(self, facts: TokenFacts) -> Verdict:
-        """The verdict on a token with these facts, now."""
+        """Return the verdict on a token with these facts, now."""
         ends_at = None
         if facts[FIRST_MOMENT:] != NO_MOMENTS:
             reason = self._refusal_reason(facts)
             if reason is not None:
                 return Refused(reason, facts.id)
-            # A rotation's end counts like an expiry: whoever caches the principal must see it come.
+            # A rotation's end counts as an expiry: a cache of the principal must see it coming.
             ends_at = _earlier(facts.expires_at, facts.retires_at)
         powers = self._powers(facts.kind, facts.grants_json, facts[WORKSPACE_FACTS])
         if powers is None:
             return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
         return Valid(
-            Principal(  # by place, which costs half as much as by name
+            Principal(  # positional, which costs half as much as keywords
                 facts.id,
                 powers.kind,
                 powers.scopes,
@@ -197,14 +199,14 @@ class StoreVerifier(Verifier):
         )
 
     async def ping(self) -> None:
-        """Ask the lookup, over the connection that verifications use, for a digest that no secret has.
+        """Look up a digest that no secret has, over the connection that verifications use.
 
-        :raises Unavailable: it does not answer.
+        :raises Unavailable: if the database is unreachable.
         """
         await self._lookup.by_digest(NO_DIGEST)
 
     async def aclose(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._lookup.aclose()
 
     def _refusal_reason(self, facts: TokenFacts) -> Reason | None:
@@ -224,7 +226,7 @@ class StoreVerifier(Verifier):
         grants: str,
         workspace: tuple[str, str, str, str | None, int | None, int | None],
     ) -> _Powers | None:
-        """What these stored values come to; None when the catalog is not loaded here."""
+        """Return the effective powers for these stored values, or None if the catalog is not loaded in this process."""
         catalog_name, plan_name, roles, scopes_allowed, per_minute, burst = workspace
         catalog = self._catalogs.get(catalog_name)
         if catalog is None:
@@ -245,7 +247,7 @@ class StoreVerifier(Verifier):
 
 @dataclass(frozen=True, slots=True)
 class _Powers:
-    """What a token may do now, by its own row and its workspace's."""
+    """Powers of a token now, from its own row and its workspace's."""
 
     kind: Kind
     scopes: frozenset[str]

@@ -1,4 +1,4 @@
-"""A token as it may be shown: the record, and what is computed from it now."""
+"""View of a token for display: the record, and the values computed from it now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASKED_LENGTH = 10
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """What lists and pages show of a token. There is no secret in it to leak."""
+    """Fields of a token for lists and pages. It contains no secret."""
 
     token: AnyToken
     catalog: Catalog
@@ -32,26 +32,26 @@ class TokenView:
 
     @property
     def masked(self) -> str:
-        """The first 10 characters and dots."""
+        """The first 10 characters of the secret, followed by dots."""
         return self.token.prefix[:MASKED_LENGTH] + "•" * 8
 
     @property
     def shown_prefix(self) -> str:
-        """The first 12 characters and an ellipsis."""
+        """The first 12 characters of the secret, followed by an ellipsis."""
         return f"{self.token.prefix}…"
 
     @property
     def public_id(self) -> str:
-        """The creator's name then (a member's e-mail address), an underscore, and the id: for display only."""
+        """The creator's name at creation (a member's e-mail address), an underscore and the id; for display only."""
         name, _ = plain_name(self.token.created_by)
         return f"{name}_{self.token.id}" if name else self.token.id
 
 
 def view_of(token: AnyToken, authority: Authority, now: datetime, *, scopes: frozenset[str] | None = None) -> TokenView:
-    """The view of a token.
+    """Return the view of a token.
 
     :param authority: the caller's, in the token's workspace.
-    :param scopes: the effective ones, where they are known already.
+    :param scopes: the effective scopes, if they are known already.
     """
     ends = [token.retires_at, token.successor_used_at if isinstance(token, TokenRecord) else None]
     retires_at = min((moment for moment in ends if moment is not None), default=None)
@@ -73,12 +73,12 @@ def view_of(token: AnyToken, authority: Authority, now: datetime, *, scopes: fro
 
 
 def effective(token: AnyToken, authority: Authority) -> frozenset[str]:
-    """What a token's grants come to in its workspace now."""
+    """Return the effective scopes of a token in its workspace now."""
     return scopes_of(authority.catalog, authority.workspace, token.grants, Kind(token.kind))
 
 
 def audit_facts(token: AnyToken) -> Facts:
-    """What the audit log keeps of a token before and after a change."""
+    """Return what the audit log keeps of a token before and after a change."""
     facts: dict[str, Any] = {
         "name": token.name,
         "description": token.description,

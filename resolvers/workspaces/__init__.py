@@ -1,1 +1,1 @@
-"""Workspaces, spaces, roles, and the lists of what is in them."""
+"""Workspaces, spaces and roles, and the lists of a workspace's contents."""

@@ -1,4 +1,4 @@
-"""Deleting a workspace: everything that was given in it ends."""
+"""Deletion of a workspace with everything that was granted in it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .workspaces import ChangedWorkspace
 
 @takes_access_away
 async def delete_workspace(system: System, caller: Caller, workspace_id: str, *, wait: bool = True) -> ChangedWorkspace:
-    """Delete a workspace: all of its tokens are refused, all memberships and invitations end.
+    """Delete a workspace: its tokens are refused, and its memberships and invitations end.
 
-    Its members keep their accounts and sign in as before. Its tokens' rows stay as they are: verification asks for
-    the workspace, so that deleting one with a million tokens takes as long as deleting one with ten.
+    Its members keep their accounts and can still sign in. The rows of its tokens are unchanged: verification checks the
+    workspace, so deleting one with a million tokens takes as long as deleting one with ten.
 
-    :raises NotFound: not the caller's to see.
-    :raises Forbidden: the caller is not an owner. A token never is, whatever it holds.
+    :raises NotFound: if the caller may not see the workspace.
+    :raises Forbidden: if the caller is not an owner. A token never is, whatever its scopes.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)

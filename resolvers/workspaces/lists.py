@@ -1,6 +1,8 @@
-"""The same list of several workspaces or spaces, in a number of statements that does not grow with them.
+"""Lists of a workspace's tokens, spaces, members, invitations and audit events, and single objects in them.
 
-What stands in the way of one list is that list's answer: the others are none the worse.
+The functions for several workspaces (:func:`token_lists` and so on) read the same list of each, in a number of
+statements that does not grow with the workspaces. A refusal for one workspace is the answer for that list only; the
+others are not affected. The function for one workspace is the same with one list.
 """
 
 from __future__ import annotations
@@ -48,11 +50,10 @@ async def token_lists(
     request: PageRequest,
     held: Held | None = None,
 ) -> list[Listed[TokenView]]:
-    """:func:`spacekey.resolvers.tokens.list.token_list` for each (workspace, space or None).
+    """Return :func:`spacekey.resolvers.tokens.list.token_list` for each (workspace, space or None).
 
-    :param held: the caller's authority by workspace id, where it was read already; here and in what follows.
-
-    :raises InvalidInput: a filter or cursor that cannot be.
+    :param held: the caller's authority by workspace id, if it was read already; also in the functions below.
+    :raises InvalidInput: for an invalid filter or cursor.
     """
     held = await _known(system, caller, [workspace_id for workspace_id, _ in places], held)
     allowed: dict[int, tuple[Authority, str | None]] = {}
@@ -88,9 +89,9 @@ async def space_lists(
     text: str | None = None,
     held: Held | None = None,
 ) -> list[Listed[SpaceRecord]]:
-    """:func:`spacekey.resolvers.workspaces.lists.space_list` for each workspace.
+    """Return :func:`space_list` for each workspace.
 
-    :raises InvalidInput: text or a cursor that cannot be.
+    :raises InvalidInput: for an invalid text or cursor.
     """
     check_space_text(text)
 
@@ -107,7 +108,10 @@ async def space_lists(
 async def member_lists(
     system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest, held: Held | None = None
 ) -> list[Listed[tuple[MemberRecord, UserRecord]]]:
-    """:func:`spacekey.resolvers.workspaces.lists.member_list` for each workspace."""
+    """Return :func:`member_list` for each workspace.
+
+    :func:`spacekey.resolvers.workspaces.lists.member_list` for each workspace.
+    """
 
     async def read(reader: Reader, ids: Sequence[str]) -> list[Page[tuple[MemberRecord, UserRecord]]]:
         return await workspace_queries.member_pages(reader, ids, request)
@@ -122,7 +126,7 @@ async def member_lists(
 async def invitation_lists(
     system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest, held: Held | None = None
 ) -> list[Listed[InvitationRecord]]:
-    """The invitations of each workspace that can still be accepted, the newest first. They take ``members:read``."""
+    """Return the pending invitations of each workspace, newest first. They require ``members:read``."""
     now = system.clock()
 
     async def read(reader: Reader, ids: Sequence[str]) -> list[Page[InvitationRecord]]:
@@ -143,9 +147,9 @@ async def audit_lists(
     where: AuditFilter = EVERYTHING,
     held: Held | None = None,
 ) -> list[Listed[AuditRecord]]:
-    """:func:`spacekey.resolvers.workspaces.lists.audit_list` for each workspace.
+    """Return :func:`audit_list` for each workspace.
 
-    :raises InvalidInput: a condition or cursor that cannot be.
+    :raises InvalidInput: for an invalid condition or cursor.
     """
     check_audit_conditions(where)
 
@@ -171,7 +175,7 @@ async def _lists(
     read: Callable[[Reader, Sequence[str]], Awaitable[list[Page[T]]]],
     of_space_token: Callable[[str], Awaitable[Page[T]]],
 ) -> list[Listed[T]]:
-    """Those the caller may read are read together. A space token belongs to one workspace, and sees less of it."""
+    """Read the lists that the caller may read together. A space token belongs to one workspace and sees less of it."""
     answers: dict[str, Listed[T]] = {one: NotFound("workspace") for one in workspace_ids}
     readable = []
     for workspace_id in answers:
@@ -199,11 +203,11 @@ CONDITION_LENGTH_MAX = 100
 async def space_list(
     system: System, caller: Caller, workspace_id: str, request: PageRequest, text: str | None = None
 ) -> Page[SpaceRecord]:
-    """A page of a workspace's spaces, by name. A space token sees its own only.
+    """Return a page of a workspace's spaces, by name. A space token sees its own only.
 
     :param text: part of the name or the slug.
-    :raises NotFound, Forbidden: not the caller's workspace, or without ``spaces:read``.
-    :raises InvalidInput: text or a cursor that cannot be.
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``spaces:read``.
+    :raises InvalidInput: for an invalid text or cursor.
     """
     check_space_text(text)
 
@@ -219,18 +223,18 @@ async def space_list(
 
 
 def check_space_text(text: str | None) -> None:
-    """Refuse to look for what no space can be called.
+    """Raise if no space can contain the text.
 
-    :raises InvalidInput: naming the argument.
+    :raises InvalidInput: with the argument's name.
     """
     if text is not None and len(text) > NAME_LENGTH_MAX:
         raise InvalidInput("text", f"Must be at most {NAME_LENGTH_MAX} characters.")
 
 
 async def one_space(system: System, caller: Caller, space_id: str) -> tuple[SpaceRecord, Authority]:
-    """One space and the caller's authority over it.
+    """Return a space and the caller's authority over it.
 
-    :raises NotFound, Forbidden: not the caller's to see, or without ``spaces:read``.
+    :raises NotFound, Forbidden: if the caller may not see the space, or without ``spaces:read``.
     """
 
     async def read(reader: Reader) -> tuple[SpaceRecord, Authority]:
@@ -248,9 +252,9 @@ async def one_space(system: System, caller: Caller, space_id: str) -> tuple[Spac
 async def member_list(
     system: System, caller: Caller, workspace_id: str, request: PageRequest
 ) -> Page[tuple[MemberRecord, UserRecord]]:
-    """A page of a workspace's members.
+    """Return a page of a workspace's members.
 
-    :raises NotFound, Forbidden: not the caller's workspace, or without ``members:read``.
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``members:read``.
     """
 
     async def read(reader: Reader) -> Page[tuple[MemberRecord, UserRecord]]:
@@ -263,9 +267,10 @@ async def member_list(
 async def one_member(
     system: System, caller: Caller, workspace_id: str, user_id: str
 ) -> tuple[MemberRecord, UserRecord]:
-    """One member of a workspace, with the person.
+    """Return a member of a workspace with the account.
 
-    :raises NotFound, Forbidden: not a member, not the caller's workspace, or without ``members:read``.
+    :raises NotFound, Forbidden: if there is no such member, the workspace is not the caller's, or without
+        ``members:read``.
     """
 
     async def read(reader: Reader) -> tuple[MemberRecord, UserRecord]:
@@ -285,10 +290,10 @@ async def audit_list(
     request: PageRequest,
     where: AuditFilter = EVERYTHING,
 ) -> Page[AuditRecord]:
-    """A page of a workspace's audit log, newest first, perhaps of one actor, one target or one action.
+    """Return a page of a workspace's audit log, newest first, optionally of one actor, target or action.
 
-    :raises NotFound, Forbidden: not the caller's workspace, or without ``audit:read``.
-    :raises InvalidInput: a condition or cursor that cannot be.
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``audit:read``.
+    :raises InvalidInput: for an invalid condition or cursor.
     """
 
     async def read(reader: Reader) -> Page[AuditRecord]:
@@ -303,9 +308,9 @@ async def audit_list(
 
 
 def check_audit_conditions(where: AuditFilter) -> None:
-    """Refuse what no database could look for.
+    """Raise if no event can match a condition.
 
-    :raises InvalidInput: naming the condition.
+    :raises InvalidInput: with the condition's name.
     """
     if where.actor_id is not None:
         clean_actor_id("actor_id", where.actor_id)
@@ -315,7 +320,7 @@ def check_audit_conditions(where: AuditFilter) -> None:
 
 
 async def _own_token(reader: Reader, system: System, caller: Caller, target_id: str | None) -> None:
-    """A space token may read the trail of its own space's tokens, one at a time."""
+    """Check that a space token reads the events of one of its own space's tokens."""
     if target_id is None:
         raise NotFound("workspace")
     await token_to_read(reader, system, caller, target_id)
@@ -329,7 +334,7 @@ async def _whole_workspace(reader: Reader, system: System, caller: Caller, works
 
 
 async def spaces_seen(system: System, caller: Caller, space_ids: Iterable[str]) -> dict[str, SpaceRecord]:
-    """Several spaces by id, deleted ones included; those the caller may not see are left out."""
+    """Return spaces by id, deleted ones included; those that the caller may not see are left out."""
     wanted = list(space_ids)
 
     async def read(reader: Reader) -> dict[str, SpaceRecord]:

@@ -1,4 +1,4 @@
-"""A workspace's own role configuration."""
+"""Role configuration of a workspace."""
 
 from __future__ import annotations
 
@@ -40,15 +40,14 @@ async def set_role(
     grants: Sequence[str] | None,
     wait: bool = True,
 ) -> ChangedWorkspace:
-    """Define what a role grants in this workspace, add a role, or (``grants`` None) remove one.
+    """Define the grants of a role in this workspace, add a role, or (``grants`` None) remove one.
 
-    A title or description that is left out stays as it is.
-    Members and tokens that hold the role change with it at once.
+    A title or description that is left out is kept. The change applies to members and tokens with the role at once.
 
-    :raises NotFound, Forbidden: not the caller's workspace, or not to configure.
-    :raises InvalidInput: the owner role, a name that is taken, unknown grants, too many roles.
-    :raises ScopeNotAllowed: the role, as it is or as it would be, goes beyond what the caller holds.
-    :raises Conflict: the role to remove is still held by members, tokens or pending invitations.
+    :raises NotFound, Forbidden: if the caller may not see or configure the workspace.
+    :raises InvalidInput: for the owner role, a name that is taken, unknown grants or too many roles.
+    :raises ScopeNotAllowed: if the role, before or after the change, goes beyond what the caller holds.
+    :raises Conflict: if members, tokens or pending invitations still hold the role to remove.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -68,7 +67,7 @@ async def set_role(
             check_strengthening(authority, before, role_power(entry["grants"]), system.clock())
         workspace = authority.workspace
         others = {key: value for key, value in workspace.roles.items() if key != name}
-        # A removed role leaves a mark only where the catalog would bring it back.
+        # Only a role of the catalog needs a mark of its removal, because the catalog would bring it back.
         keep = entry is not None or name in authority.catalog.roles
         workspace.roles = {**others, name: entry} if keep else others
         session.add(workspace)
@@ -88,7 +87,7 @@ async def set_role(
 
 
 async def _check_removal(session: AsyncSession, authority: Authority, name: str, now: datetime) -> None:
-    """Whatever holds the role would hold something that means nothing, and means something again when it returns."""
+    """Raise if the role is still held: its holders would get it back if a role of this name returned."""
     if name not in authority.roles:
         raise NotFound("role")
     workspace_id = authority.workspace.id
@@ -103,7 +102,7 @@ async def _check_removal(session: AsyncSession, authority: Authority, name: str,
 
 
 def _entry(authority: Authority, name: str, title: str | None, description: str | None, grants: Sequence[str]) -> Facts:
-    """The role as the workspace keeps it."""
+    """Return the role as stored in the workspace."""
     present = authority.roles.get(name)
     names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
     cleaned = clean_grants("grants", grants, names)

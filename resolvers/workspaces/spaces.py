@@ -1,4 +1,4 @@
-"""Create, edit and delete spaces."""
+"""Creation, editing and deletion of spaces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPACE_DELETED = "The space was deleted."
 
 @dataclass(frozen=True, slots=True)
 class ChangedSpace:
-    """A space after a change, and the moment from which the change holds in every process."""
+    """A space after a change, and the time from which the change holds in every process."""
 
     space: Space
     effective_at: datetime
@@ -35,9 +35,9 @@ class ChangedSpace:
 async def find_space(
     session: AsyncSession, system: System, caller: Caller, space_id: str, *, lock: bool = False
 ) -> tuple[Space, SessionAuthority]:
-    """The space, when it exists, is not deleted and lies within what the caller may see.
+    """Return a space and the caller's authority over it.
 
-    :raises NotFound: otherwise.
+    :raises NotFound: if it is unknown, deleted or outside the caller's authority.
     """
     space = await workspace_queries.space_by_id(session, space_id) if id_prefix(space_id) == SPACE else None
     if space is None or space.deleted_at is not None:
@@ -56,8 +56,8 @@ async def find_space(
 async def create_space(system: System, caller: Caller, workspace_id: str, *, name: str, slug: str) -> Space:
     """Create a space in a workspace.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to write spaces in.
-    :raises InvalidInput, Conflict: name or slug unusable, slug taken in this workspace, or it is full.
+    :raises NotFound, Forbidden: if the caller may not see the workspace or create spaces in it.
+    :raises InvalidInput, Conflict: if the name or slug is not acceptable, the slug is taken, or the workspace is full.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -89,7 +89,7 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
 async def update_space(
     system: System, caller: Caller, space_id: str, *, name: str | Unset = UNSET, slug: str | Unset = UNSET
 ) -> Space:
-    """Rename a space.
+    """Change a space's name or slug.
 
     :raises NotFound, Forbidden, InvalidInput, Conflict: as at creation.
     """
@@ -120,16 +120,16 @@ async def update_space(
 
 @takes_access_away
 async def delete_space(system: System, caller: Caller, space_id: str, *, wait: bool = True) -> ChangedSpace:
-    """Delete a space. Its tokens are revoked with it.
+    """Delete a space and revoke its tokens.
 
-    :raises NotFound, Forbidden: not the caller's to see, or to delete.
+    :raises NotFound, Forbidden: if the caller may not see or delete the space.
     """
     async with system.store.changing() as session:
         space, authority = await find_space(session, system, caller, space_id, lock=True)
         authority.require("spaces:write")
         space.deleted_at = system.clock()
         session.add(space)
-        # Verification asks for the space, too; this is so that lists tell the truth and the plan has its room again.
+        # Verification checks the space too; this keeps lists correct and makes room in the plan.
         revoked = await token_queries.revoke_tokens_of_space(session, space.id, space.deleted_at, SPACE_DELETED)
         await record(
             session,

@@ -1,4 +1,4 @@
-"""Create, edit and suspend workspaces."""
+"""Creation, editing and suspension of workspaces."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
 
 SLUG_REST = timedelta(days=90)
-"""For how long no other workspace takes a slug that one has given up."""
+"""How long a slug that a workspace gave up is unavailable to other workspaces."""
 
 RESERVED_SLUGS = frozenset(
     (
@@ -77,12 +77,12 @@ RESERVED_SLUGS = frozenset(
         "www",
     )
 )
-"""What no workspace is called: words that commands, addresses and people take for something else."""
+"""Slugs that no workspace may have, because commands, addresses and people give them another meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceChanges:
-    """What to change of a workspace; lifetimes are seconds. ``per_minute`` and ``burst`` are the operator's to set."""
+    """Fields to change in a workspace; lifetimes are seconds. Only the operator sets ``per_minute`` and ``burst``."""
 
     name: str | Unset = UNSET
     slug: str | Unset = UNSET
@@ -98,7 +98,7 @@ class WorkspaceChanges:
 
 @dataclass(frozen=True, slots=True)
 class ChangedWorkspace:
-    """A workspace after a change, and the moment from which the change holds in every process."""
+    """A workspace after a change, and the time from which the change holds in every process."""
 
     workspace: Workspace
     effective_at: datetime
@@ -106,7 +106,7 @@ class ChangedWorkspace:
 
 @dataclass(frozen=True, slots=True)
 class NewWorkspace:
-    """A workspace the operator made, and its first owner: an account, or an invitation with its code, or neither."""
+    """A workspace created by the operator, and its first owner: an account, an invitation with its code, or neither."""
 
     workspace: Workspace
     owner: User | None = None
@@ -123,13 +123,13 @@ async def create_workspace(
     plan: str | None = None,
     take_resting_slug: bool = False,
 ) -> Workspace:
-    """Create a workspace of one catalog; its creator is the owner. The operator's has no members.
+    """Create a workspace of one catalog; its creator becomes the owner. The operator's has no members.
 
-    :param plan: the operator's choice; others get the catalog's default plan.
-    :param take_resting_slug: the operator's word that a slug which another workspace gave up lately may be taken.
-    :raises Forbidden: people may not make workspaces here, or this person owns as many as they may.
-    :raises InvalidInput: the catalog or plan is unknown, or name or slug are not usable.
-    :raises Conflict: the slug is taken.
+    :param plan: chosen by the operator; others get the catalog's default plan.
+    :param take_resting_slug: whether the operator allows a slug that another workspace gave up recently.
+    :raises Forbidden: if people may not create workspaces, or this person owns the maximum number.
+    :raises InvalidInput: if the catalog or plan is unknown, or the name or slug is not acceptable.
+    :raises Conflict: if the slug is taken.
     """
     async with system.store.changing() as session:
         workspace = await _make(
@@ -161,10 +161,10 @@ async def create_workspace_for(
 ) -> NewWorkspace:
     """Create a workspace with a first owner.
 
-    :param owner: an account's id, or an address: the account that has proven it becomes the owner; where none has, the
-        first owner is whoever presents the invitation's code.
-    :raises NotFound: there is no account with this id.
-    :raises InvalidInput, Conflict: as :func:`create_workspace`, and for what cannot be an address.
+    :param owner: an account's id, or an address: the account that has proven it becomes the owner; if there is none,
+        the first owner is the person who presents the invitation's code.
+    :raises NotFound: if there is no account with this id.
+    :raises InvalidInput, Conflict: as :func:`create_workspace`, and for a malformed address.
     """
     async with system.store.changing() as session:
         workspace = await _make(
@@ -254,7 +254,7 @@ async def _record_creation(
 
 
 def creatable_catalogs(system: System) -> list[str]:
-    """Return the catalogs that people may make workspaces of, in order; none where only the operator makes them."""
+    """Return the catalogs of which people may create workspaces, in order; none if only the operator may."""
     creation = system.workspace_creation
     if not creation.by_members:
         return []
@@ -262,9 +262,9 @@ def creatable_catalogs(system: System) -> list[str]:
 
 
 async def _check_owned(session: AsyncSession, system: System, caller: MemberCaller) -> None:
-    """Hold a person to how many workspaces they may own. Locks their row: two requests at once count one another.
+    """Raise if a person owns the maximum number of workspaces. Locks their row, so that concurrent requests count.
 
-    :raises Forbidden: they own as many already.
+    :raises Forbidden: if they do.
     """
     await user_queries.lock_user(session, caller.id)
     most = system.workspace_creation.owned_max
@@ -277,12 +277,13 @@ async def _check_owned(session: AsyncSession, system: System, caller: MemberCall
 async def update_workspace(
     system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
 ) -> ChangedWorkspace:
-    """Edit a workspace's name, slug, plan and policy.
+    """Change a workspace's name, slug, plan or policy.
 
-    A plan that is not self-service, the workspace's own limit and suspension are the operator's alone.
+    A plan that is not self-service, the workspace's own limit and suspension are reserved for the operator.
 
-    :raises NotFound, Forbidden, InvalidInput, Conflict: as they say.
-    :raises ScopeNotAllowed: the policy or the plan would be opened for scopes that the caller does not hold.
+    :raises NotFound, Forbidden: if the caller may not see or edit the workspace.
+    :raises InvalidInput, Conflict: for invalid values, or a slug that is taken.
+    :raises ScopeNotAllowed: if the policy or plan would open up scopes that the caller does not hold.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -312,14 +313,14 @@ async def update_workspace(
                 before={key: before[key] for key in changed},
                 after={key: after[key] for key in changed},
             )
-        # Named is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        # Giving the field is enough, changed or not: a retry after a lost answer must wait as the first try did.
         takes = any(one is not UNSET for one in (changes.plan, changes.scopes_allowed, changes.suspended))
         staleness = await staleness_seconds(session, system) if takes else 0.0
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 
 
 def workspace_facts(workspace: Workspace) -> Facts:
-    """What the audit log keeps of a workspace."""
+    """Return what the audit log keeps of a workspace."""
     facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at", "deleted_at"})
     suspended = workspace.suspended_at
     return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
@@ -328,10 +329,10 @@ def workspace_facts(workspace: Workspace) -> Facts:
 async def _check_slug_free(
     session: AsyncSession, system: System, caller: Caller, workspace: Workspace, *, take_resting: bool = False
 ) -> None:
-    """Refuse a slug that cannot be had, and take it out of those that rest.
+    """Raise if a slug is unavailable; otherwise remove it from the released slugs.
 
-    :raises InvalidInput: it is reserved.
-    :raises Conflict: another workspace has it, or gave it up lately.
+    :raises InvalidInput: if it is reserved.
+    :raises Conflict: if another workspace has it, or gave it up recently.
     """
     slug = workspace.slug
     if slug in RESERVED_SLUGS:
@@ -346,7 +347,8 @@ async def _check_slug_free(
     until = released.released_at + SLUG_REST
     if released.workspace_id != workspace.id and system.clock() < until:
         if not isinstance(caller, Operator):
-            # What another workspace was called, and until when its slug rests, is between it and the operator.
+            # The former name of another workspace, and the end of its slug's rest, are for that workspace and the
+            # operator only.
             raise Conflict(f"The slug '{slug}' is taken; choose another.")
         if not take_resting:
             raise Conflict(
@@ -373,7 +375,7 @@ def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: dat
         raise InvalidInput("plan", unknown("plan", changes.plan, plans))
     if not plan.self_service and not isinstance(authority.caller, Operator):
         raise InvalidInput("plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.")
-    # The new plan brings back what the old one cut off.
+    # The new plan restores scopes that the old one excluded.
     opened = _included(authority.catalog, plan) - _included(authority.catalog, plans.get(authority.workspace.plan))
     if opened:
         check_strengthening(authority, None, role_power(sorted(opened)), now)
@@ -381,7 +383,7 @@ def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: dat
 
 
 def _included(catalog: Catalog, plan: Plan | None) -> frozenset[str]:
-    """The catalog's scopes that a token can have on this plan; none on a plan that is gone or has no tokens."""
+    """Return the catalog's scopes available on this plan; none if the plan is gone or has no tokens."""
     if plan is None or plan.tokens_max == 0:
         return frozenset()
     return frozenset(catalog.scopes) if plan.scopes is None else plan.scopes
@@ -407,7 +409,7 @@ def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] |
     for scope in scopes or ():
         if scope not in known:
             raise InvalidInput("scopes_allowed", unknown("scope", scope, known))
-    # Opening the policy brings tokens' scopes back to life: that is handing them out.
+    # Opening the policy restores scopes of tokens, which amounts to granting them.
     opened = _allowed(scopes, known) - _allowed(workspace.scopes_allowed, known)
     workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))
     if opened:
@@ -415,7 +417,7 @@ def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] |
 
 
 def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset[str]:
-    """None allows everything, and an empty list nothing."""
+    """Return the allowed scopes: None allows all, and an empty list none."""
     return known if scopes is None else frozenset(scopes)
 
 
@@ -444,9 +446,9 @@ def _lifetime(field: str, seconds: int | None) -> int | None:
 
 
 async def missing_catalogs(system: System) -> dict[str, int]:
-    """The catalogs that are not loaded here though workspaces belong to them, with how many do.
+    """Return the catalogs that are not loaded in this process, with the number of workspaces that belong to them.
 
-    Whoever uses one of their tokens here is answered that nobody can tell.
+    Verifying one of their tokens here answers "cannot tell".
     """
     async with system.store.reading() as session:
         needed = await workspace_queries.catalogs_in_use(session)
