@@ -1,1 +1,1 @@
-"""SQLModel tables and their constraints, every query by name, engine and sessions, migrations."""
+"""Storage: SQLModel tables and their constraints, the engine and its sessions, every query, and migrations."""

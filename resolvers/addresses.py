@@ -26,8 +26,9 @@ SHOWN_LENGTH_MAX = 254
 UNPROVEN = " (unproven)"
 
 NAME_LENGTH_MAX = 14
-"""Maximum length of a sign-in name that is not an address: shorter than any password, so that a password entered in the
-name field is not looked up.
+"""Maximum length of a sign-in name that is not an address.
+
+It is shorter than any password, so that a password entered in the name field is not looked up.
 """
 
 _STAND_IN = "stand-in.com"

@@ -19,8 +19,7 @@ from .throttle import Attempts
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceCreation:
-    """Rules for creating workspaces besides the operator's. A plan's limits hold per workspace, so a second one evades
-    them.
+    """Rules by which people may create workspaces. A plan's limits hold per workspace, so a second one evades them.
 
     :param by_members: whether people with an account may create workspaces.
     :param owned_max: the maximum number of workspaces a person may own when creating another.

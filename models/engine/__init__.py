@@ -1,1 +1,1 @@
-"""The database: its address, its connections, and one word for "it cannot answer"."""
+"""Database engine: URLs, connections, sessions, and one exception for every kind of outage."""

@@ -1,8 +1,9 @@
-"""Database URLs as providers and libpq write them, in the words of our drivers.
+"""Database URLs: parsing them as providers and libpq write them, and translating them for the drivers.
 
 Every parameter that libpq knows (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS) is
-translated for asyncpg, or refused by name with what to do instead. Engine, lookup, migrations and commands all take
-their connections from here, so that none of them understands a URL in its own way.
+translated for asyncpg, or refused by name with the remedy. A parameter may also come from libpq's service file, so that
+the URL need not contain it. Engine, lookup, migrations and commands all get their connections from here, so that they
+agree on the meaning of a URL.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ CONNECT_SECONDS = 5.0
 CONNECT_SECONDS_MAX = 60.0
 
 PGBOUNCER = "pgbouncer"
-"""Our own parameter: how the PgBouncer in front of the database pools, ``session`` or ``transaction``."""
+"""Spacekey's own parameter: the pool mode of the PgBouncer in front of the database, ``session`` or ``transaction``."""
 
 _IN_DSN = frozenset(
     {"sslmode", "sslnegotiation", "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version", *FILES}
 )
-"""What asyncpg reads from a URL of libpq's only."""
+"""Parameters that asyncpg reads only from a URL of libpq's form."""
 
 _ARGUMENTS = {
     "dbname": "database",
@@ -46,7 +47,7 @@ _ARGUMENTS = {
     "krbsrvname": "krbsrvname",
     "gsslib": "gsslib",
 }
-"""libpq's parameter → asyncpg's argument of the same meaning."""
+"""libpq's parameter → asyncpg's argument with the same meaning."""
 
 _KEEPALIVES = {
     "keepalives_idle": "TCP_KEEPIDLE",
@@ -54,7 +55,7 @@ _KEEPALIVES = {
     "keepalives_count": "TCP_KEEPCNT",
     "tcp_user_timeout": "TCP_USER_TIMEOUT",
 }
-"""libpq's parameter → the option of the socket. The last one counts in milliseconds in both."""
+"""libpq's parameter → the socket option. The last one is in milliseconds in both."""
 
 _NO_CHOICE: Mapping[str, tuple[frozenset[str], str]] = {
     "channel_binding": (
@@ -71,7 +72,7 @@ _NO_CHOICE: Mapping[str, tuple[frozenset[str], str]] = {
     "sslcompression": (frozenset({"0"}), "TLS is not compressed any more; leave it out"),
     "sslsni": (frozenset({"1"}), "the driver always sends the host's name; leave it out"),
 }
-"""Parameters of which the driver offers one value → what it does anyway, and what to do about the others."""
+"""Parameters of which the driver supports one value → the accepted values, and the remedy for the others."""
 
 _REFUSED = {
     "hostaddr": "write the address as the host",
@@ -87,7 +88,7 @@ _REFUSED = {
     "scram_server_key": "write the password, or name a passfile",
     "sslcrldir": "write one file as sslcrl",
     "sslkeylogfile": "leave it out; it would let others read the connection",
-    # Not libpq's: what other drivers and adapters call it.
+    # Names from other drivers and adapters, not libpq's.
     "command_timeout": "leave it out; every statement has its bound already",
     "database": "write dbname, or the name in the path",
     "prepared_statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
@@ -96,7 +97,7 @@ _REFUSED = {
     "statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
     "timeout": "write connect_timeout",
 }
-"""Parameters that cannot be translated → the cure."""
+"""Parameters that cannot be translated → the remedy."""
 
 _TRANSLATED = frozenset(
     {"host", "port", "connect_timeout", "application_name", "fallback_application_name", "options", "keepalives"}
@@ -106,20 +107,21 @@ _TRANSLATED = frozenset(
 LIBPQ_PARAMETERS = (_TRANSLATED | set(_NO_CHOICE)) - {PGBOUNCER} | {
     name for name in _REFUSED if name not in {"command_timeout", "database", "schema", "ssl", "timeout"}
 } - {"prepared_statement_cache_size", "statement_cache_size"}
-"""Every parameter of libpq's that is known here."""
+"""All of libpq's parameters that are recognized here."""
 
 _PRIMARY = {"any", "primary", "read-write"}
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresTarget:
-    """How to connect to one PostgreSQL.
+    """Connection settings for one PostgreSQL.
 
     :param arguments: asyncpg's, without timeouts.
     :param connect_seconds: how long connecting may take.
     :param socket_options: names of :mod:`socket` → values, for TCP connections.
-    :param by_transaction: a pooler may give each transaction another server connection, so nothing may be kept on one.
-    :param tls: what the URL says of TLS, in libpq's words.
+    :param by_transaction: a pooler may use another server connection for each transaction, so nothing may be kept on
+        one.
+    :param tls: the URL's TLS parameters, as libpq names them.
     """
 
     arguments: Mapping[str, Any] = field(repr=False)
@@ -131,10 +133,11 @@ class PostgresTarget:
     async def connect(self, *, seconds: float | None = None, **more: Any) -> asyncpg.Connection:
         """Open a connection.
 
-        :param seconds: how long it may take; left out, as the URL says.
+        :param seconds: how long it may take; by default as the URL says.
         :param more: further arguments of :func:`asyncpg.connect`.
-        :raises Unavailable: TLS does not come about, or one of its files is gone.
-        :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: it cannot be.
+        :raises Unavailable: if the TLS handshake fails or one of the TLS files is gone.
+        :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: if it cannot be
+            opened.
         """
         cache = {"statement_cache_size": 0} if self.by_transaction else {}
         bound = self.connect_seconds if seconds is None else seconds
@@ -160,15 +163,15 @@ class PostgresTarget:
 
 
 def database_url(url: str) -> URL:
-    """The URL with the async driver named.
+    """Return the URL with the async driver.
 
-    :raises ConfigurationError: it is neither SQLite in a file nor PostgreSQL, or has a parameter that cannot be
+    :raises ConfigurationError: if it is neither an SQLite file nor PostgreSQL, or has a parameter that cannot be
         translated.
     """
     try:
         parsed = make_url(_hosts_in_query(url))
     except (SQLAlchemyError, ValueError):
-        # The text may hold a password: it is not repeated.
+        # The text may contain a password, so it is not repeated.
         raise ConfigurationError("the database URL cannot be read; write sqlite:///file.db or postgresql://…") from None
     backend = parsed.get_backend_name()
     if backend == SQLITE:
@@ -183,9 +186,9 @@ def database_url(url: str) -> URL:
 
 
 def postgres_target(url: URL) -> PostgresTarget:
-    """What the URL of a PostgreSQL comes to.
+    """Return the connection settings for the URL of a PostgreSQL.
 
-    :raises ConfigurationError: naming the parameter, never its value.
+    :raises ConfigurationError: with the name of a wrong parameter, never its value.
     """
     given = with_service(
         {name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()}
@@ -215,7 +218,7 @@ def postgres_target(url: URL) -> PostgresTarget:
     if attributes not in _PRIMARY:
         raise wrong_parameter("target_session_attrs", "Spacekey needs the primary; write primary, or read-write")
     if attributes != "any" or len(hosts) > 1:
-        # Of several hosts the first that answers may be a standby, which would be refused later.
+        # The first host to answer may be a standby, which would be refused later.
         arguments["target_session_attrs"] = "primary" if attributes == "any" else attributes
     mode = given.get(PGBOUNCER, "session")
     if mode not in ("session", "transaction"):
@@ -226,7 +229,7 @@ def postgres_target(url: URL) -> PostgresTarget:
 
 
 def _hosts_in_query(url: str) -> str:
-    """libpq's ``//user@one:5432,two:5432/name`` with the hosts in the query, where SQLAlchemy reads them too."""
+    """Move the hosts of libpq's ``//user@one:5432,two:5432/name`` to the query, where SQLAlchemy reads them."""
     found = re.fullmatch(r"(postgres(?:ql)?(?:\+\w+)?)://(?:([^/?#]*)@)?([^/?#@]*,[^/?#@]*)(/[^?]*)?(?:\?(.*))?", url)
     if found is None:
         return url
@@ -236,7 +239,10 @@ def _hosts_in_query(url: str) -> str:
 
 
 def _hosts(url: URL, given: Mapping[str, str]) -> list[tuple[str, int]]:
-    """Hosts with their ports, from the authority, else from the query: ``host=a:5432,b`` or ``host=a,b&port=1,2``."""
+    """Return hosts with their ports, from the authority, else from the query.
+
+    The query may be ``host=a:5432,b`` or ``host=a,b&port=1,2``.
+    """
     hosts = [url.host] if url.host else [one.strip() for one in given.get("host", "").split(",") if one.strip()]
     ports = [str(url.port)] if url.port else [one.strip() for one in given.get("port", "").split(",") if one.strip()]
     if ports and len(ports) not in (1, len(hosts) or 1):
@@ -271,7 +277,7 @@ def _check_known(name: str, value: str) -> None:
 
 def _connect_seconds(given: Mapping[str, str]) -> float:
     seconds = _number(given, "connect_timeout")
-    # 0 is libpq's "for ever", and every wait here has a bound.
+    # libpq waits forever for 0, but every wait here is bounded
     return CONNECT_SECONDS if not seconds else min(float(seconds), CONNECT_SECONDS_MAX)
 
 
@@ -282,7 +288,7 @@ def _socket_options(given: Mapping[str, str]) -> dict[str, int]:
         wanted["SO_KEEPALIVE"] = min(keep, 1)
     for name, option in _KEEPALIVES.items():
         value = _number(given, name)
-        if value:  # 0 is the system's own
+        if value:  # 0 is the system's default
             wanted[option] = value
             if name != "tcp_user_timeout" and keep != 0:
                 wanted["SO_KEEPALIVE"] = 1
@@ -299,11 +305,11 @@ def _number(given: Mapping[str, str], name: str) -> int | None:
 
 
 def with_service(given: Mapping[str, str]) -> dict[str, str]:
-    """The parameters with those of the named service beside them; what the URL gives counts.
+    """Return the parameters with those of the named service added; the URL's own take precedence.
 
-    The driver reads the file only for some URLs, and hands on what it does not know, so that is done here.
+    The driver reads the service file only for some URLs, and passes on parameters it does not know, so it is read here.
 
-    :raises ConfigurationError: there is no such file or service.
+    :raises ConfigurationError: if the file or service does not exist.
     """
     own = {name: value for name, value in given.items() if value and name not in ("service", "servicefile")}
     service = given.get("service")
@@ -313,9 +319,9 @@ def with_service(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _file(named: str) -> Path:
-    """Where libpq looks: the file that is named, the user's own, the system's.
+    """Return the service file where libpq looks for it: the named one, the user's own, or the system's.
 
-    :raises ConfigurationError: none of them is there.
+    :raises ConfigurationError: if none of them exists.
     """
     if named:
         if not Path(named).is_file():
@@ -340,7 +346,7 @@ def _parameters(service: str, file: Path) -> dict[str, str]:
     try:
         parser.read_string(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, configparser.Error):
-        # The text may have a password: it is not repeated.
+        # The text may contain a password, so it is not repeated.
         raise wrong_parameter("servicefile", "the service file cannot be read") from None
     if not parser.has_section(service):
         raise wrong_parameter("service", "the service file has no service of this name")

@@ -1,4 +1,4 @@
-"""What keeps a database from answering, in words that say what to do. Nothing of the URL or the error is repeated."""
+"""Messages for database outages: the problem and the remedy. They repeat nothing of the URL or the driver's error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _POSTGRES = {
     "HV": _DISK,
     "XX": ("PostgreSQL failed, or its files are damaged", "look at its log"),
 }
-"""SQLSTATE, or the class its first two characters are (PostgreSQL, Appendix A) → what is wrong, and what to do."""
+"""SQLSTATE, or its class in the first two characters (PostgreSQL, Appendix A) → the problem and the remedy."""
 
 _POOLER = {
     "ssl required": ("the pooler answers, and lets in over TLS only", "write sslmode=require, or verify-full"),
@@ -66,7 +66,7 @@ _POOLER = {
     "no such user": _POSTGRES["28P01"],
     "no such database": _POSTGRES["3D"],
 }
-"""What a message of PgBouncer's contains → what is wrong, and what to do: it gives them all the SQLSTATE 08P01."""
+"""Part of a PgBouncer message → the problem and the remedy. All of them have the SQLSTATE 08P01."""
 
 _SQLITE = {
     "locked": ("another program has locked the SQLite file", "let it end, or close it"),
@@ -86,16 +86,16 @@ _SQLITE = {
         "restore it from a backup, or correct SPACEKEY_DATABASE_URL",
     ),
 }
-"""What SQLite's message contains → what is wrong, and what to do."""
+"""Part of an SQLite message → the problem and the remedy."""
 
-# SQLAlchemy wraps what its driver raises, except while it prepares a connection that it has just opened.
+# SQLAlchemy wraps the driver's errors, except while it prepares a connection that it has just opened.
 BARE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def outage_of(error: Exception) -> str | None:
-    """What is wrong, of what kind it is, and what to do; None for an error that is no outage but a bug.
+    """Return the problem, the kind of error and the remedy, or None if the error is a bug and not an outage.
 
-    :param error: of SQLAlchemy, of a driver or of the system.
+    :param error: from SQLAlchemy, a driver or the system.
     """
     if isinstance(error, DBAPIError):
         told = _told(error.orig)
@@ -115,25 +115,25 @@ def outage_of(error: Exception) -> str | None:
 
 
 def lost(error: Exception) -> str:
-    """The same for what reads one statement and nothing else: whatever goes wrong there is an outage."""
+    """Return the same for code that only runs one fixed statement, where any failure is an outage."""
     return outage_of(error) or outage_text(_NO_ANSWER, error)
 
 
 def is_bad_input(error: BaseException) -> bool:
-    """Whether PostgreSQL refuses a value (SQLSTATE class 22, data exception)."""
+    """Return whether PostgreSQL refuses a value (SQLSTATE class 22, data exception)."""
     at_fault = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(at_fault, "sqlstate", None) or "").startswith("22")
 
 
 def is_busy(error: DBAPIError) -> bool:
-    """Whether SQLite says that somebody else has the lock."""
+    """Return whether SQLite reports that another connection holds the lock."""
     return _told(error.orig) in (_SQLITE["locked"], _SQLITE["busy"])
 
 
 def _told(error: BaseException | None) -> tuple[str, str] | None:
     state = getattr(error, "sqlstate", None)
     if state == "22021" and "0x00" in str(error):
-        return None  # a NUL, which no encoding of PostgreSQL's can hold: the input is at fault, not the database
+        return None  # a NUL, which PostgreSQL cannot store in any encoding: the input is at fault, not the database
     if state == "08P01":
         message = str(error).lower()
         return next((told for words, told in _POOLER.items() if words in message), _NO_ANSWER)
@@ -146,7 +146,7 @@ def _told(error: BaseException | None) -> tuple[str, str] | None:
 
 
 def outage_text(told: tuple[str, str], error: BaseException | None) -> str:
-    """What is wrong and what to do, with the kind of the error between them and nothing of its text."""
+    """Return the problem and the remedy, with the kind of the error between them and nothing of its text."""
     what, remedy = told
     kind = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or type(error).__name__
     return f"{what} ({kind}); {remedy}"

@@ -1,7 +1,7 @@
-"""PostgreSQL behind SQLAlchemy: every wait has its bound, and so has the goodbye to a server that hangs.
+"""PostgreSQL engines for SQLAlchemy, in which every wait is bounded, even for closing a connection that hangs.
 
-Nothing is asked of a server at the start of a connection that PgBouncer would not let through, and nothing is left on
-one that PgBouncer may give to another client.
+A new connection sends nothing that PgBouncer would refuse, and leaves no state on a server connection that PgBouncer
+may give to another client.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', '{milliseconds}ms', {local}),
 
 
 class PromptConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types of its own
-    """A connection that is given up soon: SQLAlchemy would wait two seconds for a goodbye from a server that hangs.
+    """Connection that is closed quickly: SQLAlchemy would wait two seconds for a server that hangs.
 
-    The quarter of a second is for the request to end what still runs there, and with it to let go of its locks.
+    The quarter of a second lets the server receive the request to end what still runs, which releases its locks.
     """
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own signature
@@ -38,16 +38,16 @@ class PromptConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has 
 
 
 class TransactionConnection(PromptConnection):
-    """A connection whose server may be another one after each transaction."""
+    """Connection behind a pooler that may change the server connection after each transaction."""
 
     async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
-        """See :meth:`asyncpg.Connection.set_type_codec`; what it asks the server must meet one and the same."""
+        """See :meth:`asyncpg.Connection.set_type_codec`; its statements must reach the same server connection."""
         async with self.transaction():
             await super().set_type_codec(*arguments, **named)
 
 
 def postgres_engine(url: URL, *, busy_seconds: float, pool_size: int, pool_wait_seconds: float) -> AsyncEngine:
-    """An engine on the primary; each wait, for a lock, a connection or an answer, has its bound."""
+    """Return an engine for the primary, with bounded waits for locks, connections and answers."""
     return _engine(
         postgres_target(url),
         url,
@@ -58,7 +58,7 @@ def postgres_engine(url: URL, *, busy_seconds: float, pool_size: int, pool_wait_
 
 
 def migration_engine(url: URL, *, busy_seconds: float) -> AsyncEngine:
-    """An engine for one connection whose statements may take as long as they need."""
+    """Return an engine for one connection whose statements may take as long as they need."""
     return _engine(postgres_target(url), url, busy_seconds, {"poolclass": NullPool}, statement_seconds=None)
 
 
@@ -80,9 +80,9 @@ def _engine(
         return connection
 
     engine = create_async_engine(
-        # The URL is read once, by us; SQLAlchemy would hand on what it does not know.
+        # Spacekey has read the URL; SQLAlchemy would pass on parameters that it does not know.
         url.set(query={}),
-        hide_parameters=True,  # a traceback must not show what was bound
+        hide_parameters=True,  # a traceback must not show bound values
         async_creator=connect,
         connect_args=_BY_TRANSACTION if target.by_transaction else {},
         **pool,
@@ -98,10 +98,13 @@ def _engine(
 
 
 _BY_TRANSACTION = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
-"""Statements without names: parsed and run in one transaction, they need none and leave nothing on the server."""
+"""Unnamed statements: parsed and run in one transaction, they leave nothing on the server."""
 
 
 def refuse_standby(in_recovery: bool) -> None:
-    """:raises Unavailable: the server is a standby."""
+    """Raise if the server is a standby.
+
+    :raises Unavailable: if it is.
+    """
     if in_recovery:
         raise Unavailable(STANDBY)

@@ -1,4 +1,4 @@
-"""Reading on PostgreSQL: a few connections of the driver's, without a round trip that asks for nothing."""
+"""Reads on PostgreSQL over a few of the driver's connections, without extra round trips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STANDBY = "SELECT pg_is_in_recovery()"
 
 
 class PostgresReader(Reader):
-    """A connection to the primary."""
+    """Reader on a connection to the primary."""
 
     dialect = POSTGRESQL
 
@@ -37,13 +37,13 @@ class PostgresReader(Reader):
 
 
 class PostgresReads:
-    """Connections, opened when they are needed; the one used last is used next.
+    """Pool of connections for reads, opened when needed; the one used last is used next.
 
-    A statement of its own is a transaction of its own: nothing is begun and ended around it. Whatever fails or is
-    cancelled is dropped.
+    A single statement is a transaction of its own, so none is begun or ended around it. A connection is dropped if a
+    statement on it fails or is cancelled.
 
     :param target: how to connect to the primary.
-    :param pool_size: how many functions read at once; more wait.
+    :param pool_size: how many functions can read at once; more wait.
     :param wait_seconds: how long they wait for a connection.
     :param statement_seconds: how long a statement may take.
     """
@@ -60,9 +60,9 @@ class PostgresReads:
     async def run(self, function: Reading[T]) -> T:
         """Run a function of queries.
 
-        :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: the database does
-            not answer, or refuses a value.
-        :raises Unavailable: the server is a standby.
+        :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: if the database
+            does not answer, or refuses a value.
+        :raises Unavailable: if the server is a standby.
         """
         async with asyncio.timeout(self._wait_seconds):
             await self._places.acquire()
@@ -72,7 +72,7 @@ class PostgresReads:
             self._places.release()
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use. A later read opens others."""
+        """Close the connections that are not in use. A later read opens new ones."""
         idle, self._idle = self._idle, []
         for connection in idle:
             try:
@@ -90,7 +90,7 @@ class PostgresReads:
             except (*BARE, ConnectionError) as error:
                 if is_bad_input(error):
                     raise
-                # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
+                # The connection may have gone stale while idle: a restart, a migration. Reading again is harmless.
         return await self._run_on(await self._connect(), function)
 
     async def _run_on(self, connection: asyncpg.Connection, function: Reading[T]) -> T:
@@ -108,7 +108,7 @@ class PostgresReads:
         if not self._target.by_transaction:
             return await function(PostgresReader(connection, self._statement_seconds))
         async with connection.transaction():
-            # The pooler may have led this transaction to another server than the one before.
+            # The pooler may have used another server for this transaction than for the one before.
             refuse_standby(await connection.fetchval(_STANDBY))
             return await function(PostgresReader(connection, self._statement_seconds))
 

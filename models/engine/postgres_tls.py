@@ -1,7 +1,7 @@
-"""TLS to PostgreSQL: what is wrong with the files that a URL names, and with a connection that is not made.
+"""TLS for PostgreSQL: checks of the files that a URL names, and explanations of failed connections.
 
-The driver reads the files at every connection, so that renewed certificates need no restart. Here they are read once
-before, because what the driver says of them names neither the parameter nor the cure.
+The driver reads the files for every connection, so that renewed certificates need no restart. They are read here once
+before that, because the driver's errors name neither the parameter nor the remedy.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _VERDICTS: Mapping[int, tuple[str, str]] = {
     62: _HOST,
     64: _HOST,
 }
-"""OpenSSL's ``X509_V_ERR_…`` → what is wrong, and what to do; every other one is about the issuer."""
+"""OpenSSL's ``X509_V_ERR_…`` → the problem and the remedy; all others concern the issuer."""
 
 _NO_TLS = ("PostgreSQL answers, and has no TLS", "turn it on there (ssl=on), or write sslmode=disable")
 _CLIENT_CERTIFICATE = (
@@ -65,15 +65,15 @@ _SETTINGS = (
 
 
 def wrong_parameter(name: str, cure: str) -> ConfigurationError:
-    """The error about one parameter of a database URL. It never has the value, which may be a password."""
+    """Return the error for a parameter of a database URL. It never contains the value, which may be a password."""
     return ConfigurationError(f"the database URL's parameter '{name}': {cure}")
 
 
 def check_tls(given: Mapping[str, str]) -> None:
-    """Look at the parameters of TLS and read the files that they name.
+    """Check the TLS parameters and read the files that they name.
 
     :param given: the parameters of the URL that have a value.
-    :raises ConfigurationError: naming the parameter.
+    :raises ConfigurationError: with the name of the parameter.
     """
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"  # as the driver reads it
     if mode not in MODES:
@@ -91,9 +91,9 @@ def check_tls(given: Mapping[str, str]) -> None:
 
 
 def explain(error: Exception, given: Mapping[str, str]) -> tuple[str, str] | None:
-    """What is wrong with a connection that was not made, and what to do; None when TLS has no part in it.
+    """Return the problem and the remedy for a failed connection, or None if TLS is not the cause.
 
-    :raises Unavailable: a file that the URL names is gone or cannot be used any more.
+    :raises Unavailable: if a file that the URL names is gone or can no longer be used.
     """
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError | OSError):
         try:
@@ -120,7 +120,7 @@ def explain(error: Exception, given: Mapping[str, str]) -> tuple[str, str] | Non
 
 
 def _lost(error: Exception) -> bool:
-    """Whether the server went away instead of answering the driver's question for TLS."""
+    """Return whether the server closed the connection instead of answering the request for TLS."""
     return isinstance(error, ConnectionError) and "connection_lost" in str(error)
 
 
@@ -193,7 +193,10 @@ def _check_client_files(given: Mapping[str, str]) -> None:
 
 
 def _read(name: str, file: str) -> None:
-    """:raises ConfigurationError: the file cannot be read."""
+    """Read a file that a TLS parameter names.
+
+    :raises ConfigurationError: if it cannot be read.
+    """
     try:
         with Path(file).open("rb") as opened:
             opened.read(1)
@@ -208,7 +211,7 @@ def _unreadable(name: str, cure: str) -> NoReturn:
 
 
 def _default(variable: str, file: str) -> str:
-    """What the driver takes without the parameter: libpq's variable, else libpq's file; empty without either."""
+    """Return the driver's default for a parameter: libpq's variable, else libpq's file; empty without either."""
     if named := os.environ.get(variable):
         return named
     try:

@@ -1,7 +1,7 @@
-"""Reading on the raw driver: one function of queries, run in one hop, with nothing of an ORM in between.
+"""Reads on the raw driver: a function of queries runs in one hop, without an ORM, with its values bound.
 
-A list of 50 rows costs the ORM several times what the database takes for it. So lists, authority and single records
-are read here; SQLModel has the tables, their constraints, the migrations and every change.
+For a list of 50 rows an ORM takes several times as long as the database. So lists, authority and single records are
+read here; SQLModel has the tables, their constraints, the migrations and every change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ResultRow: TypeAlias = Sequence[Any]
 
 
 class Reader(ABC):
-    """A connection on which a function reads."""
+    """Connection on which a function reads."""
 
     dialect: str
 
@@ -28,12 +28,12 @@ class Reader(ABC):
     async def rows(self, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
         """Run a statement.
 
-        :param values: made by :meth:`values`; None for a statement without any.
+        :param values: from :meth:`values`; None for a statement without values.
         :return: its rows, as the driver gives them.
         """
 
     def values(self) -> Values:
-        """Return the empty values of a new statement."""
+        """Return an empty set of values for a new statement."""
         return Values(self.dialect)
 
     async def records(self, record: type[R], statement: str, values: Values | None = None) -> list[R]:
@@ -46,16 +46,16 @@ class Reader(ABC):
 
 
 Reading: TypeAlias = Callable[[Reader], Awaitable[T]]
-"""A function of queries. It waits for nothing but its reader: on SQLite a thread runs it to its end."""
+"""Function of queries. It waits only for its reader: on SQLite a thread runs it to its end."""
 
 
 Value: TypeAlias = str | int | bytes | datetime
 
 
 class Values:
-    """The values of one statement, in the order of its placeholders.
+    """Values of one statement, in the order of its placeholders.
 
-    Text from outside only ever becomes a value; what stands in a statement's text is ours.
+    Text from outside only ever becomes a value; a statement's own text is written here.
     """
 
     __slots__ = ("_mark", "_texts", "given")
@@ -76,9 +76,9 @@ class Values:
         return f"{self._mark}{len(self.given)}"
 
     def among(self, column: str, values: Iterable[str]) -> str:
-        """Add texts, however many, as part of one statement's text.
+        """Add texts, however many, to one statement.
 
-        :return: the condition that the column holds one of them; false for none.
+        :return: the condition that the column equals one of them; false for none.
         """
         listed = sorted(set(values))
         if not self._texts:
@@ -88,7 +88,7 @@ class Values:
 
 
 def stored_moment(value: datetime) -> str:
-    """Return a moment as SQLite keeps it: text in UTC that sorts.
+    """Return a time as SQLite stores it: text in UTC that sorts.
 
     :raises ValueError: for a naive datetime.
     """

@@ -1,4 +1,9 @@
-"""SQLite behind SQLAlchemy: how a connection is prepared, and what becomes of it when a statement is cancelled."""
+"""SQLite engine for SQLAlchemy: the preparation of connections, cancelled statements, and the database file.
+
+SQLite keeps writing to a file that was moved, deleted or replaced, and its commits there are lost to every process that
+opens the path later. So the path is compared with the opened file whenever a connection is used and after every commit
+(:class:`SqliteFile`).
+"""
 
 from __future__ import annotations
 
@@ -20,14 +25,14 @@ from spacekey.domain.errors import Unavailable
 from .outage import is_busy
 
 TRY_SECONDS = 0.25
-"""How long SQLite itself waits for a lock. Nobody can end that wait, so a longer one is made of several."""
+"""How long SQLite itself waits for a lock. That wait cannot be interrupted, so a longer one consists of several."""
 
 _OPENING_MILLISECONDS = 1_000
-"""The same for a first look at the file, which another process may be recovering or closing."""
+"""The same for the first access to the file, which another process may be recovering or closing."""
 
 
 def sqlite_engine(url: URL, file: SqliteFile, *, busy_seconds: float, pool_wait_seconds: float) -> AsyncEngine:
-    """An engine on the file; each wait, for a lock or for a connection, has its bound."""
+    """Return an engine for the file, with bounded waits for locks and connections."""
     try_seconds = min(busy_seconds, TRY_SECONDS)
     engine = create_async_engine(
         url,
@@ -53,10 +58,10 @@ def sqlite_engine(url: URL, file: SqliteFile, *, busy_seconds: float, pool_wait_
 
 
 async def begin_immediate(connection: AsyncConnection, seconds: float) -> None:
-    """Begin a change: nobody else can begin one until it ends.
+    """Begin a change; no other connection can begin one until it ends.
 
-    :param seconds: how long to wait for somebody else's; whoever waits can be cancelled meanwhile.
-    :raises OperationalError: the lock was not given; nothing has begun.
+    :param seconds: how long to wait for another change; the waiting task can be cancelled meanwhile.
+    :raises OperationalError: if the lock was not acquired; nothing has begun.
     """
     until = time.monotonic() + seconds
     while True:
@@ -71,24 +76,24 @@ async def begin_immediate(connection: AsyncConnection, seconds: float) -> None:
 
 def _connect(database: str, **options: Any) -> aiosqlite.Connection:
     connection = OneHopConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
-    connection._thread.daemon = True  # as SQLAlchemy has it: a process ends without waiting for its connections
+    connection._thread.daemon = True  # like SQLAlchemy's own: a process ends without waiting for its connections
     return connection
 
 
 class OneHopConnection(aiosqlite.Connection):
-    """A connection whose statements take one hand-over to its thread each.
+    """Connection whose statements need one hand-over to its thread each.
 
-    aiosqlite hands over four times: to make a cursor, to run the statement, to fetch its rows and to close the cursor.
-    A change of eight statements spent more on that than on SQLite.
+    aiosqlite hands over four times: to create a cursor, run the statement, fetch its rows and close the cursor. For a
+    change of eight statements that took longer than SQLite itself.
     """
 
     def cursor(self) -> OneHopCursor:  # type: ignore[override] # what SQLAlchemy asks of a cursor, and no more
-        """Return a cursor; the thread hears of it with its statement."""
+        """Return a cursor; the thread is involved only when its statement runs."""
         return OneHopCursor(self)
 
 
 class OneHopCursor:
-    """A cursor that runs a statement, fetches its rows and is closed in one go (PEP 249, as SQLAlchemy uses it)."""
+    """Cursor that runs a statement, fetches its rows and closes in one step (PEP 249, as SQLAlchemy uses it)."""
 
     arraysize = 1
 
@@ -103,22 +108,22 @@ class OneHopCursor:
         return self
 
     async def execute(self, operation: str, parameters: Any = ()) -> OneHopCursor:
-        """Run a statement to its last row."""
+        """Run a statement and fetch all of its rows."""
         await self._hand_over("execute", operation, parameters)
         return self
 
     async def executemany(self, operation: str, parameters: Any) -> OneHopCursor:
-        """Run a statement for each of the parameters."""
+        """Run a statement for each set of parameters."""
         await self._hand_over("executemany", operation, parameters)
         return self
 
     async def fetchall(self) -> list[Any]:
-        """Return the rows, which are here already."""
+        """Return the rows, which have been fetched already."""
         rows, self._rows = self._rows, []
         return rows
 
     async def close(self) -> None:
-        """It is closed already."""
+        """Do nothing: the cursor is closed already."""
 
     async def _hand_over(self, way: str, operation: str, parameters: Any) -> None:
         await self._connection._execute(self._run, way, operation, parameters)  # type: ignore[no-untyped-call]
@@ -135,10 +140,10 @@ class OneHopCursor:
 
 
 def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
-    """WAL lets readers go on while one writes; FULL keeps an acknowledged change through a power cut."""
+    """Prepare a connection: WAL keeps readers from waiting for a writer, FULL keeps commits through a power cut."""
     try:
         file.opened()
-        # Without this the driver would begin transactions by itself, deferred, and a writer could fail half-way.
+        # Otherwise the driver would begin deferred transactions itself, and a writer could fail half-way.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
@@ -151,18 +156,18 @@ def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
     except BaseException:
-        # The pool has not taken it over yet, and the driver's thread would outlive it.
+        # The pool does not own the connection yet, and the driver's thread would outlive it.
         connection.close()
         raise
 
 
 def _keep_when_cancelled(context: ExceptionContext) -> None:
-    """After a cancelled statement the connection is rolled back and used again.
+    """Keep the connection after a cancelled statement, to be rolled back and used again.
 
-    Closing it, as is done otherwise, does not end its transaction: a SELECT whose rows were not all read keeps the
-    closed connection, and with it the write lock, until the garbage collector comes by
-    (https://www.sqlite.org/c3ref/close.html, "zombie"). Nothing is amiss with it: its thread ends the statement that
-    was under way, and the rollback waits in the same queue.
+    Closing it, as SQLAlchemy would, does not end its transaction: a SELECT whose rows were not all read keeps the
+    closed connection, and with it the write lock, until garbage collection (https://www.sqlite.org/c3ref/close.html,
+    "zombie"). The connection is intact: its thread finishes the statement in progress, and the rollback waits in the
+    same queue.
     """
     if isinstance(context.original_exception, asyncio.CancelledError):
         context.is_disconnect = False
@@ -172,7 +177,7 @@ _OWNER_ONLY = 0o600
 
 
 class SqliteFile:
-    """The file behind one store. SQLite gives its ``-wal`` and ``-shm`` the rights of the file itself.
+    """Database file of one store. SQLite gives its ``-wal`` and ``-shm`` files the same permissions.
 
     :param path: as in the URL.
     """
@@ -182,9 +187,10 @@ class SqliteFile:
         self._opened: tuple[int, int] | None = None
 
     def before_opening(self) -> None:
-        """Make the file when it was never there, readable by its owner only.
+        """Create the file if it never existed, readable by its owner only.
 
-        :raises Unavailable: another file, or none, is where the opened one was: opening it would begin a second one.
+        :raises Unavailable: if the opened file has been replaced or is gone: opening the path would begin a second
+            database.
         """
         if self._opened is not None:
             self.check()
@@ -192,18 +198,18 @@ class SqliteFile:
         try:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
         except OSError:
-            return  # it is there already, or SQLite says better why it cannot be
+            return  # it exists already, or SQLite reports better why it cannot be created
 
     def opened(self) -> None:
-        """A connection has just been opened."""
+        """Record the file's identity when the first connection has opened it, and check it."""
         if self._opened is None:
             self._opened = self._identity()
         self.check()
 
     def check(self) -> None:
-        """Look whether the path still leads to the file that was opened.
+        """Check that the path still leads to the file that was opened.
 
-        :raises Unavailable: it does not.
+        :raises Unavailable: if it does not.
         """
         if self._opened is None or self._identity() != self._opened:
             raise Unavailable(

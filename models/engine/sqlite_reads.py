@@ -1,4 +1,4 @@
-"""Reading on SQLite: a function runs to its end in a thread, so that no read holds up the event loop."""
+"""Reads on SQLite: a function runs to its end in a thread, so that no read blocks the event loop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .sqlite import SqliteFile
 T = TypeVar("T")
 
 READ_THREADS = 4
-"""How many functions read at once; more wait. Verification does not: it has a connection of its own."""
+"""Maximum number of functions that read at once; more wait. Verification has a connection of its own."""
 
 
 class SqliteReader(Reader):
-    """A read-only connection in the hands of one thread."""
+    """Reader on a read-only connection, used by one thread."""
 
     dialect = SQLITE
 
@@ -32,17 +32,17 @@ class SqliteReader(Reader):
         self._connection = connection
 
     async def rows(self, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
-        """See :meth:`Reader.rows`. It never suspends: the thread may as well wait here."""
-        # To the last row: that ends the statement, and with it the read transaction.
+        """See :meth:`Reader.rows`. It never suspends: its own thread may block here."""
+        # Read to the last row: that ends the statement, and with it the read transaction.
         return self._connection.execute(statement, () if values is None else values.given).fetchall()
 
 
 class SqliteReads:
-    """Threads and read-only connections, opened when they are needed.
+    """Pool of threads and read-only connections, opened when needed.
 
     :param path: the database file.
-    :param file: what knows whether the path still leads to the file that was opened.
-    :param busy_seconds: how long a read may wait for a lock. In WAL mode readers need none but for moments of recovery.
+    :param file: checks that the path still leads to the file that was opened.
+    :param busy_seconds: how long a read may wait for a lock. In WAL mode readers need one only during recovery.
     :param wait_seconds: how long a function waits for a thread.
     """
 
@@ -59,8 +59,8 @@ class SqliteReads:
     async def run(self, function: Reading[T]) -> T:
         """Run a function of queries in one hop.
 
-        :raises sqlite3.Error: the database does not answer.
-        :raises Unavailable: the file was moved, deleted or replaced.
+        :raises sqlite3.Error: if the database does not answer.
+        :raises Unavailable: if the file was moved, deleted or replaced.
         """
         async with asyncio.timeout(self._wait_seconds):
             await self._places.acquire()
@@ -76,7 +76,7 @@ class SqliteReads:
             self._places.release()
 
     async def aclose(self) -> None:
-        """Close the connections. A later read opens others."""
+        """Close the connections. A later read opens new ones."""
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
@@ -85,7 +85,7 @@ class SqliteReads:
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._process != os.getpid():
-            # A fork takes along the connections and not the threads; SQLite's must not be used, nor closed, there.
+            # A fork copies the connections but not the threads; SQLite's must be neither used nor closed in the child.
             self._process, self._threads, self._idle = os.getpid(), None, []
         if self._threads is None:
             self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="spacekey-read")
@@ -127,31 +127,31 @@ class SqliteReads:
 
 
 class _Use:
-    """One function's use of a connection. It can be ended from another thread, and only while it lasts."""
+    """A function's use of a connection, which another thread can interrupt while it lasts."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
 
     def begin(self, connection: sqlite3.Connection) -> None:
-        """The function is about to run."""
+        """Mark the beginning of the use."""
         self._connection = connection
 
     def end(self) -> bool:
-        """The function has run; whether this was not said before."""
+        """Mark the end of the use; return whether it had not ended before."""
         with self._lock:
             lasted, self._connection = self._connection is not None, None
         return lasted
 
     def interrupt(self) -> None:
-        """End the statement that runs, if one does: its caller has gone."""
+        """Interrupt the running statement, if any: its caller no longer waits."""
         with self._lock:
             if self._connection is not None:
                 self._connection.interrupt()
 
 
 def _completed(running: Awaitable[T]) -> T:
-    """Run a coroutine that never suspends to its end."""
+    """Run a coroutine that never suspends, and return its result."""
     if not isinstance(running, Coroutine):
         raise TypeError("a function of queries must be async")
     try:

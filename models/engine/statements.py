@@ -1,4 +1,7 @@
-"""INSERT … ON CONFLICT, which both databases know and SQLAlchemy spells once per database."""
+"""Statement helpers for both databases: INSERT … ON CONFLICT, results with whole rows, and text search.
+
+SQLAlchemy spells INSERT … ON CONFLICT differently for each database, although both have it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 
 def insert(connection: AsyncConnection, table: type[Row]) -> Insert:
-    """An insert with ``on_conflict_do_nothing`` and ``on_conflict_do_update``, for this connection's database."""
+    """Return an insert with ``on_conflict_do_nothing`` and ``on_conflict_do_update`` for the connection's database."""
     rows = table.__table__
     return sqlite.insert(rows) if connection.dialect.name == "sqlite" else postgresql.insert(rows)
 
@@ -29,19 +32,19 @@ Columns = TypeVarTuple("Columns")
 
 
 async def result_of(session: AsyncSession, statement: Select[*Columns]) -> Result[*Columns]:
-    """The result with whole rows.
+    """Execute a select and return its result with whole rows.
 
-    SQLModel's own ``exec`` cuts the rows of a select that began with one column down to that column, whatever was
-    added to it later, and its ``execute`` warns.
+    SQLModel's own ``exec`` reduces the rows of a select that began with one column to that column, even if others were
+    added later, and its ``execute`` warns.
     """
     return await SqlalchemyAsyncSession.execute(session, statement)
 
 
 def contains(values: Values, field: str, text: str, column: str) -> str:
-    """Return the condition that a column of searchable text holds ``text``; ``%`` and ``_`` mean themselves.
+    """Return the condition that a column of searchable text contains ``text``; ``%`` and ``_`` have no special meaning.
 
-    :param field: the argument the text came in, for the error.
-    :raises InvalidInput: for text that no database could hold.
+    :param field: the argument that the text came from, for the error.
+    :raises InvalidInput: for text that no database could store.
     """
     if "\0" in text or not _encodable(text):
         raise InvalidInput(field, "Holds characters that no text can hold.")

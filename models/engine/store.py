@@ -1,4 +1,8 @@
-"""The database: one engine, sessions that read, sessions that change, and one word for "it cannot answer"."""
+"""Store: sessions for reading and changing one database, one exception for outages, and protection of commits.
+
+It also records whether a request has sent a commit, because only then may it have changed something
+(:func:`watched_changes`), and runs work that must not be cut off by a cancellation (:func:`uncut`).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ POOL_SIZE = 6
 READ_POOL_SIZE = 4
 POOL_WAIT_SECONDS = 5.0
 READ_WAIT_SECONDS = 1.5
-"""How long a read waits for its connection: less than whoever waits for a verification or for ``/readyz``."""
+"""How long a read waits for its connection: less than a verification or ``/readyz`` is waited for."""
 
 CHANGE_WAIT_SECONDS = 3.0
 
@@ -46,10 +50,10 @@ _STANDBYS = "SELECT current_setting('synchronous_standby_names'), (SELECT count(
 
 
 class Store:
-    """Sessions on one database: a read sees what is committed, a change is one transaction or nothing.
+    """Sessions on one database. A read sees committed data, and a change is one transaction.
 
     :param url: ``sqlite+aiosqlite:///file.db`` or ``postgresql+asyncpg://user:password@host/name``.
-    :param busy_seconds: how long to wait for what somebody else has locked.
+    :param busy_seconds: how long to wait for locks that others hold.
     :raises ConfigurationError: for any other kind of URL.
     """
 
@@ -60,22 +64,22 @@ class Store:
         self._file = SqliteFile(self.url.database or "") if self.dialect == SQLITE else None
         self.engine = _engine(self.url, self._file, busy_seconds)
         self._reads = _reads(self.url, self._file, busy_seconds)
-        # SQLite has one writer: waiting here is fair and cheap, waiting inside SQLite is a spin.
+        # SQLite allows one writer: waiting here is fair and cheap, while SQLite itself would poll.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
 
     async def read(self, function: Reading[T]) -> T:
         """Run a function of queries on the raw driver, in one hop.
 
-        :raises Unavailable: when the database does not answer.
+        :raises Unavailable: if the database does not answer.
         """
         async with answering():
             return await self._reads.run(function)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for reading.
+        """Open a session for reading.
 
-        :raises Unavailable: when the database does not answer.
+        :raises Unavailable: if the database does not answer.
         """
         with_session = AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
         async with answering(), with_session as session:
@@ -85,10 +89,10 @@ class Store:
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[AsyncSession]:
-        """A session whose changes are committed when the block ends well and rolled back when it raises.
+        """Open a session whose changes are committed at the end of the block, or rolled back if it raises.
 
-        :raises Unavailable: when the database does not answer; it says whether a change may have been made.
-        :raises Conflict: when somebody else's change at the same moment broke a constraint.
+        :raises Unavailable: if the database does not answer; the error says whether a change may have been made.
+        :raises Conflict: if a concurrent change broke a constraint.
         """
         if self._writer is None:
             async with self._transaction() as session:
@@ -96,7 +100,7 @@ class Store:
         else:
             until = time.monotonic() + self._busy_seconds
             async with self._only_writer(self._writer), self._transaction() as session:
-                # Waiting for one's turn and for the lock is one wait.
+                # Waiting for a turn and for the lock share one time limit.
                 await begin_immediate(await session.connection(), until - time.monotonic())
                 yield session
 
@@ -117,10 +121,10 @@ class Store:
                 async with asyncio.timeout(CHANGE_WAIT_SECONDS):
                     await session.connection()
                 yield session
-                # Until here a cancellation undoes everything; a commit that has begun is not cut off any more.
+                # Before this line a cancellation undoes everything; a commit that has begun is not interrupted.
                 await session.flush()
             except BaseException:
-                # What went wrong first is what the caller must hear.
+                # Report the first error, not one from cleaning up.
                 with suppress(SQLAlchemyError, OSError):
                     await uncut(_undo(session))
                 raise
@@ -131,9 +135,9 @@ class Store:
                 self._file.check()
 
     async def ping(self) -> None:
-        """Ask the database whether it answers and can be written to.
+        """Check that the database answers and can be written to.
 
-        :raises Unavailable: it does not, or cannot.
+        :raises Unavailable: if it does not or cannot.
         """
         async with answering(), asyncio.timeout(READ_WAIT_SECONDS):
             if self.dialect == SQLITE:
@@ -153,17 +157,17 @@ class Store:
             try:
                 await begin_immediate(connection, 0)
             except DBAPIError as error:
-                if not is_busy(error):  # who waits for a writer can write
+                if not is_busy(error):  # a database that waits for a writer can be written to
                     raise
             else:
                 await connection.rollback()
 
     async def failover(self) -> str | None:
-        """Tell what becomes of an acknowledged revocation when a standby is promoted.
+        """Return whether an acknowledged revocation survives the promotion of a standby.
 
-        :returns: ``"synchronous"`` where commits wait for a standby, ``"asynchronous"`` where they do not and a standby
-            is connected, None where there is none, and on SQLite.
-        :raises Unavailable: the database does not answer.
+        :returns: ``"synchronous"`` if commits wait for a standby, ``"asynchronous"`` if they do not and a standby is
+            connected, None if there is none, and for SQLite.
+        :raises Unavailable: if the database does not answer.
         """
         if self.dialect == SQLITE:
             return None
@@ -174,7 +178,7 @@ class Store:
         return "asynchronous" if standbys else None
 
     async def aclose(self) -> None:
-        """Give back all connections."""
+        """Close all connections."""
         await self._reads.aclose()
         await self.engine.dispose()
 
@@ -208,12 +212,12 @@ def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteRead
 
 @asynccontextmanager
 async def answering(*, committing: bool = False) -> AsyncIterator[None]:
-    """Turn every way of "the database did not answer" into one error; its text may name hosts, so it is not kept.
+    """Turn every kind of outage into one exception, without the error's text, which may name hosts.
 
-    :param committing: whether what is inside sends a commit.
-    :raises Unavailable: it did not answer, or refused for reasons of its own.
-    :raises InvalidInput: it refused a value.
-    :raises Conflict: it refused a change because of another one.
+    :param committing: whether the block sends a commit.
+    :raises Unavailable: if the database did not answer, or refused for reasons of its own.
+    :raises InvalidInput: if it refused a value.
+    :raises Conflict: if it refused a change because of a concurrent one.
     """
     try:
         yield
@@ -235,7 +239,7 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
 
 
 class _Changes:
-    """Shared by all tasks of one request, which copy the context but not what is in it."""
+    """State shared by all tasks of one request, which copy the context but not the object in it."""
 
     __slots__ = ("begun",)
 
@@ -248,7 +252,7 @@ _changes: ContextVar[_Changes | None] = ContextVar("spacekey_changes", default=N
 
 @contextmanager
 def watched_changes() -> Iterator[None]:
-    """Around one request or command: what fails in it later knows whether a change was begun before."""
+    """Record, within the context, whether one request or command has begun a change, for later failures in it."""
     token = _changes.set(_Changes())
     try:
         yield
@@ -257,14 +261,14 @@ def watched_changes() -> Iterator[None]:
 
 
 def note_change() -> None:
-    """A commit is about to be sent. Without one, nothing is ever written."""
+    """Record that a commit is about to be sent. Nothing is written without one."""
     changes = _changes.get()
     if changes is not None:
         changes.begun = True
 
 
 def change_begun() -> bool:
-    """Whether a commit has been sent in this request or command."""
+    """Return whether a commit has been sent in this request or command."""
     changes = _changes.get()
     return changes is not None and changes.begun
 
@@ -273,22 +277,22 @@ Result = TypeVar("Result")
 
 
 async def uncut(work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait until ``work`` has ended, in a task of its own, however often the waiting task is cancelled meanwhile.
+    """Wait until ``work`` has ended, in a task of its own, even if the waiting task is cancelled meanwhile.
 
-    The work brings its own bound: nothing here ends it.
+    The work must have its own time limit: nothing here ends it.
 
-    :raises asyncio.CancelledError: after the work, when the waiting task was cancelled; it comes before what the work
-        raised, because a cancellation that is swallowed would let a deadline or a task group wait forever.
+    :raises asyncio.CancelledError: after the work, if the waiting task was cancelled. It takes precedence over an error
+        of the work, because swallowing a cancellation would make a deadline or a task group wait forever.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            # Unlike a shield this leaves the work's own error where it is.
+            # Unlike a shield this leaves the work's own error in its task.
             await asyncio.wait((task,))
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is None:
         return task.result()
-    # The work's error must be looked at, or the loop would report it as never retrieved.
+    # The work's error must be retrieved, or the loop would report that it never was.
     raise cancelled from (None if task.cancelled() else task.exception())

@@ -1,1 +1,1 @@
-"""Verification reads: what is asked of the database for one token."""
+"""Reads for verification: the facts about one token, in one statement."""

@@ -1,7 +1,7 @@
-"""The hot lookup: all that verification needs to know about a secret, in one indexed read on the raw driver.
+"""Lookup for verification: every fact about a secret's token in one indexed read on the raw driver.
 
-The ORM would cost several times the read itself. Every call sees what is committed at that moment: there is no
-transaction that stays open, and no cache.
+An ORM would cost several times as much as the read. Every call sees the data committed at that moment: no transaction
+stays open, and nothing is cached.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from spacekey.models.tables.setting import MAX_STALENESS
 
 
 class TokenFacts(NamedTuple):
-    """A token with what its workspace, space and rotation say about it. Moments are aware, in UTC.
+    """Token with the facts of its workspace, space and rotation that verification needs. Times are aware, in UTC.
 
-    ``retires_at`` is the end of a rotation's grace or the moment of the successor's first use, whichever is earlier.
-    ``first_used`` says that this token, a successor itself, has had its first use written down.
-    ``max_staleness_seconds`` is T as the database has it at that moment, None where it has none.
-    The ``…_json`` fields are the stored JSON, unparsed: whoever needs them often can cache by their text.
+    ``retires_at`` is the end of a rotation's grace or the time of the successor's first use, whichever is earlier.
+    ``first_used`` says that the first use of this token, itself a successor, has been recorded.
+    ``max_staleness_seconds`` is T as stored at that moment, or None if none is. The ``…_json`` fields are the stored
+    JSON, unparsed, so that callers can cache by the text.
 
-    A named tuple, in the order of the statement's columns: it is made for every verification, and a frozen dataclass
-    of so many fields takes as long to fill as the row takes to read.
+    A named tuple, in the order of the statement's columns: one is created for every verification, and filling a frozen
+    dataclass of so many fields takes as long as reading the row.
     """
 
     id: str
@@ -55,40 +55,40 @@ class TokenFacts(NamedTuple):
 
 
 PLAIN_COLUMNS = TokenFacts._fields.index("first_use_retires")
-"""So many columns come first that every driver gives as they are meant; then two truths, then only moments."""
+"""Number of leading columns that every driver returns as they are; two booleans follow, then only times."""
 
 WORKSPACE_FACTS = slice(TokenFacts._fields.index("catalog"), TokenFacts._fields.index("max_staleness_seconds"))
-"""Those that the workspace says about what its tokens may do: ``catalog`` to ``burst``."""
+"""Facts from the workspace that decide what its tokens may do: ``catalog`` to ``burst``."""
 
 FIRST_MOMENT = PLAIN_COLUMNS + 2
 NO_MOMENTS = (None,) * (len(TokenFacts._fields) - FIRST_MOMENT)
-"""What the facts from :data:`FIRST_MOMENT` on are for nearly every token in use."""
+"""Facts from :data:`FIRST_MOMENT` on for nearly every token in use."""
 
 
 BATCH_MAX = 1_001
-"""How many tokens are read by one statement: a batch of 1,000, and the token of the caller that asks about them."""
+"""Maximum number of tokens in one statement: a batch of 1,000 and the token of the caller that sent it."""
 
 
 class TokenLookup(Protocol):
-    """One protocol for both databases, and for caches in front of them."""
+    """Lookup of tokens, in either database or in a cache in front of one."""
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
-        """The facts of the token whose secret has this SHA-256, in any state; None when there is none.
+        """Return the facts of the token whose secret has this SHA-256, in any state, or None if there is no such token.
 
-        :raises Unavailable: when the database does not answer in time.
+        :raises Unavailable: if the database does not answer in time.
         """
         ...
 
     async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
-        """The facts of all tokens whose secrets have these SHA-256s, by digest, from one statement.
+        """Return the facts of the tokens whose secrets have these SHA-256 digests, by digest, from one statement.
 
-        :param digests: at most :data:`BATCH_MAX`. Those of no token are left out of the answer.
-        :raises Unavailable: when the database does not answer in time.
+        :param digests: at most :data:`BATCH_MAX`. Those without a token are left out of the answer.
+        :raises Unavailable: if the database does not answer in time.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         ...
 
 
@@ -106,19 +106,19 @@ _TABLES = """spacekey_tokens t
 
 
 def lookup_sql(digest: str) -> str:
-    """The statement, with the driver's placeholder for the digest. Its columns are what :func:`facts_of` reads."""
+    """Return the statement, with the driver's placeholder for the digest. :func:`facts_of` reads its columns."""
     return f"SELECT {_COLUMNS} FROM {_TABLES} WHERE t.digest = {digest}"  # noqa: S608 - the placeholder is ours
 
 
 def primary_lookup_sql(digest: str) -> str:
-    """The same on PostgreSQL, with one column before: whether the server is a standby. There is always one row."""
+    """Return the statement for PostgreSQL: always one row, whose first column says whether the server is a standby."""
     server = "(SELECT pg_is_in_recovery() AS standby) server"
     joined = f"{server} LEFT JOIN ({_TABLES}) ON t.digest = {digest}"
     return f"SELECT server.standby, {_COLUMNS} FROM {joined}"  # noqa: S608 - the placeholder is ours
 
 
 def batch_sql() -> str:
-    """The statement for SQLite that reads many tokens: their number, and their digests as one blob.
+    """Return SQLite's statement for many tokens, whose values are their number and their digests as one blob.
 
     The first column is the digest. The text is the same for every number, so it is compiled once.
     """
@@ -128,9 +128,9 @@ def batch_sql() -> str:
 
 
 def primary_batch_sql(digests: str) -> str:
-    """The statement for PostgreSQL that reads many tokens; first whether the server is a standby, then the digest.
+    """Return PostgreSQL's statement for many tokens; its first column says whether the server is a standby.
 
-    There is always one row, whose digest is null if no token was found.
+    The second column is the digest. There is always one row, whose digest is null if no token was found.
 
     :param digests: the driver's placeholder for an array.
     """
@@ -140,10 +140,10 @@ def primary_batch_sql(digests: str) -> str:
 
 
 def refuse_schema(revisions: Sequence[str] | None) -> None:
-    """Refuse to read a database whose schema is not this version's.
+    """Raise if the database's schema is not this version's.
 
-    :param revisions: the version table's rows; None where there is no such table.
-    :raises Unavailable: it is another, which says what to do.
+    :param revisions: the version table's rows; None if there is no such table.
+    :raises Unavailable: if the revision differs, with the remedy.
     """
     schema = Schema(SchemaState.EMPTY) if revisions is None else schema_from(revisions)
     if schema.problem is not None:
@@ -151,7 +151,7 @@ def refuse_schema(revisions: Sequence[str] | None) -> None:
 
 
 def facts_of(row: Sequence[Any]) -> TokenFacts:
-    """The facts in a row of :func:`lookup_sql` whose moments are aware datetimes already."""
+    """Return the facts in a row of :func:`lookup_sql` whose times are aware datetimes already."""
     *facts, successor_used_at = row
     if successor_used_at is not None:
         facts[-1] = _earlier(facts[-1], successor_used_at)

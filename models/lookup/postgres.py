@@ -1,4 +1,4 @@
-"""The hot lookup on PostgreSQL: prepared once per connection, one round trip, within a deadline."""
+"""Lookup on PostgreSQL: prepared once per connection, one round trip, within a deadline."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A connection with the statement prepared on it."""
+    """Connection with its prepared statement."""
 
     connection: asyncpg.Connection
     statement: PreparedStatement | None
-    """None where a pooler may give each transaction another server connection."""
+    """None if a pooler may use another server connection for each transaction."""
 
     async def ask(self, digest: bytes) -> Any:
-        """The row, from the primary.
+        """Return the row, from the primary.
 
-        :raises Unavailable: the server is a standby.
+        :raises Unavailable: if the server is a standby.
         """
         if self.statement is not None:
             row = await self.statement.fetchrow(digest)
@@ -50,9 +50,9 @@ class _Line:
         return row
 
     async def ask_many(self, digests: Sequence[bytes]) -> list[Any]:
-        """The rows, from the primary; at least one.
+        """Return the rows, at least one, from the primary.
 
-        :raises Unavailable: the server is a standby.
+        :raises Unavailable: if the server is a standby.
         """
         if self.statement is not None:
             rows = await self.connection.fetch(_BATCH_SQL, digests)  # the driver keeps it prepared
@@ -64,16 +64,16 @@ class _Line:
 
 
 class PostgresLookup:
-    """A few connections, opened when they are needed; the one used last is used next.
+    """Pool of a few connections, opened when needed; the one used last is used next.
 
-    The driver's own pool would reset a connection after each use, a second round trip that nothing here needs, and
-    could wait beyond the deadline for a query it cancelled. Here whatever fails or is late is dropped.
+    The driver's own pool resets a connection after each use, which costs a second round trip, and can wait beyond the
+    deadline for a query that it cancelled. Here a connection is dropped if its query fails or is late.
 
-    :param url: as :class:`spacekey.models.engine.store.Store` takes it. It must lead to the primary: a replica lags.
-    :param pool_size: how many lookups run at once; more wait, within their deadline.
-    :param deadline_seconds: for waiting, connecting and asking together.
-    :param check_schema: refuse a schema that is not this version's. It is looked at until it fits, then no more: a
-        process that runs while another version migrates the database goes on, as a server does.
+    :param url: as for :class:`spacekey.models.engine.store.Store`. It must lead to the primary: a replica lags.
+    :param pool_size: how many lookups can run at once; more wait, within their deadline.
+    :param deadline_seconds: for waiting, connecting and the query together.
+    :param check_schema: refuse another version's schema. It is checked until it matches and then never again: a process
+        keeps running while another version migrates the database, as a server does.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class PostgresLookup:
         return {row[1]: facts_of(row[2:]) for row in rows if row[1] is not None}
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use. A later lookup opens others."""
+        """Close the connections that are not in use. A later lookup opens new ones."""
         idle, self._idle = self._idle, []
         for line in idle:
             try:
@@ -114,7 +114,7 @@ class PostgresLookup:
             async with asyncio.timeout(self._deadline_seconds), self._places:
                 return await self._ask(ask)
         except (*BARE, OSError) as error:
-            # TimeoutError is an OSError. The text may name hosts and users: it is not kept.
+            # TimeoutError is an OSError. The text may name hosts and users, so it is not kept.
             raise Unavailable(lost(error)) from None
 
     async def _ask(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
@@ -125,7 +125,7 @@ class PostgresLookup:
             try:
                 return await self._ask_on(line, ask)
             except (*BARE, ConnectionError):
-                # It may have gone stale while idle: a restart, a migration. Reading again harms nothing.
+                # The connection may have gone stale while idle: a restart, a migration. Reading again is harmless.
                 continue
         return await self._ask_on(await self._connect(), ask)
 

@@ -1,4 +1,4 @@
-"""The hot lookup on SQLite: a read of a few microseconds, called straight from the event loop."""
+"""Lookup on SQLite: a read of a few microseconds, called directly on the event loop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABL
 from .facts import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, batch_sql, facts_of, lookup_sql, refuse_schema
 
 SQLITE_LOOKUP_BUSY_SECONDS = 0.05
-"""How long a read may wait for a lock. In WAL mode readers need none but for moments of recovery."""
+"""How long a read may wait for a lock. In WAL mode readers need one only during recovery."""
 
 LOOK_EVERY_SECONDS = 1.0
-"""How long a file that was moved, deleted or replaced may go unnoticed; looking costs a tenth of a read."""
+"""How long a moved, deleted or replaced file may go unnoticed; checking costs a tenth of a read."""
 
 ON_LOOP_MAX = 20
-"""How many tokens are read on the event loop. Reading more takes longer than handing the statement to a thread."""
+"""Maximum number of tokens read on the event loop. Reading more takes longer than handing over to a thread."""
 
 BATCH_SECONDS_MAX = 1.0
 """How long a read in a thread is waited for."""
@@ -32,7 +32,7 @@ BATCH_SECONDS_MAX = 1.0
 _SQL = lookup_sql("?")
 _BATCH_SQL = batch_sql()
 _USUAL_FACTS = (False, False, *NO_MOMENTS)
-"""The facts from ``PLAIN_COLUMNS`` on for nearly every token in use: no truths and no moments."""
+"""Facts from ``PLAIN_COLUMNS`` on for nearly every token in use: false and without times."""
 
 _USUAL_COLUMNS = (*_USUAL_FACTS, None)
 """The same in a row, whose last column is the successor's first use."""
@@ -41,13 +41,15 @@ _made = tuple.__new__
 
 
 class SqliteLookup:
-    """One read-only connection, opened at the first use. Handing the read to a thread would cost more than it takes.
+    """Lookup on one read-only connection, opened at the first use.
 
-    Batches are read in threads, each on a connection of its own, which the next batch uses again.
+    A single token is read on the event loop, because handing over to a thread would take longer than the read.
+
+    Batches are read in threads, each on a connection of its own, which the next batch reuses.
 
     :param path: the database file.
-    :param check_schema: refuse a schema that is not this version's. It is looked at until it fits, then no more: a
-        process that runs while another version migrates the database goes on, as a server does.
+    :param check_schema: refuse another version's schema. It is checked until it matches and then never again: a process
+        keeps running while another version migrates the database, as a server does.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class SqliteLookup:
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """See :class:`spacekey.models.lookup.facts.TokenLookup`."""
         try:
-            # To the last row, which is the first: that ends the statement, and with it the read transaction.
+            # Fetch all, although there is one row: that ends the statement, and with it the read transaction.
             rows = (self._connection or self._open()).execute(_SQL, (digest,)).fetchall()
             if time.monotonic() >= self._look_at:
                 self._file.check()
@@ -91,13 +93,13 @@ class SqliteLookup:
         return found
 
     async def aclose(self) -> None:
-        """Close the connections. A later lookup opens others."""
+        """Close the connections. A later lookup opens new ones."""
         self._close()
         while self._of_batches:
             self._of_batches.pop().close()
 
     def _read_in_thread(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
-        """Read on a connection that no other thread uses meanwhile. It is not used again after an error."""
+        """Read on a connection that no other thread uses meanwhile. It is not reused after an error."""
         try:
             connection = self._of_batches.pop()
         except IndexError:
@@ -112,7 +114,7 @@ class SqliteLookup:
         return found
 
     def _open(self) -> sqlite3.Connection:
-        # One call at a time, on the loop's thread; only closing may come from another.
+        # One call at a time, on the loop's thread; only closing may happen in another.
         self._connection = self._connect()
         return self._connection
 
@@ -124,7 +126,7 @@ class SqliteLookup:
             connection.execute("PRAGMA query_only=ON")
             self._file.opened()
             if not self._schema_fits:
-                refuse_schema(_revisions(connection))  # until it fits, each connection looks again
+                refuse_schema(_revisions(connection))  # until it matches, each connection checks again
                 self._schema_fits = True
         except BaseException:
             connection.close()
@@ -152,10 +154,10 @@ def _revisions(connection: sqlite3.Connection) -> list[str] | None:
 
 
 def _facts(row: tuple[Any, ...]) -> TokenFacts:
-    """SQLite keeps truths as numbers, and moments as text in UTC."""
+    """Return the facts of a row. SQLite stores booleans as numbers, and times as text in UTC."""
     rest = row[PLAIN_COLUMNS:]
     if rest == _USUAL_COLUMNS:
-        return _made(TokenFacts, row[:PLAIN_COLUMNS] + _USUAL_FACTS)  # the usual case; as ``_make``, for half the time
+        return _made(TokenFacts, row[:PLAIN_COLUMNS] + _USUAL_FACTS)  # the usual case; as ``_make``, in half the time
     retires, used, *moments = rest
     return facts_of((*row[:PLAIN_COLUMNS], bool(retires), bool(used), *map(_moment, moments)))
 

@@ -1,7 +1,7 @@
-"""Installations of before the tables were called ``spacekey_…``: how they are recognized, and moved.
+"""Installations from before the tables were named ``spacekey_…``: recognizing and renaming them.
 
-What makes such an installation is its tables, every one with its columns. The row in ``alembic_version`` says nothing
-by itself: another application in the same database may have put it there.
+Such an installation is recognized by its tables, each with all of its columns. The row in ``alembic_version`` proves
+nothing: another application in the same database may have written it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _FIRST = {
     "settings": "name value",
 }
 _SECOND = {"usage_reporters": "id number seen_at"}
-"""The tables of revisions 0001 and 0002 with their columns, each after those it refers to."""
+"""Tables of revisions 0001 and 0002 with their columns, each after the tables that it refers to."""
 
 
 def old_revision(connection: Connection) -> str | None:
-    """The revision that the tables under their old names are at; None when they are not all there."""
+    """Return the revision of the tables under their old names, or None if they are not all present."""
     found = inspect(connection)
     if not _holds(found, _FIRST):
         return None
@@ -43,12 +43,12 @@ def old_revision(connection: Connection) -> str | None:
 
 
 def tables_of(revision: str) -> tuple[str, ...]:
-    """The old names of the tables of a revision that :func:`old_revision` told, each after those it refers to."""
+    """Return the old table names of a revision from :func:`old_revision`, each after the tables that it refers to."""
     return (*_FIRST, *(_SECOND if revision == "0002" else ()))
 
 
 def rename_in_postgresql(connection: Connection, revision: str) -> None:
-    """Give tables, constraints, indexes, trigger and function their new names. No row is touched."""
+    """Rename tables, constraints, indexes, trigger and function. Rows are not changed."""
     for table in tables_of(revision):
         new = PREFIX + table
         connection.execute(text(f"ALTER TABLE {table} RENAME TO {new}"))
@@ -69,11 +69,11 @@ def rename_in_postgresql(connection: Connection, revision: str) -> None:
 
 
 def copy_in_sqlite(connection: Connection, revision: str) -> None:
-    """Copy every row into the new tables, which are there and empty, and drop the old ones.
+    """Copy every row into the new, empty tables, and drop the old ones.
 
-    SQLite cannot rename a constraint, and a later migration can only change what it can name.
+    SQLite cannot rename a constraint, and a later migration can only change constraints by name.
     """
-    # Tokens refer to each other; at the commit every reference is checked.
+    # Tokens refer to each other; every reference is checked at the commit.
     connection.execute(text("PRAGMA defer_foreign_keys=ON"))
     tables = tables_of(revision)
     for table in tables:
@@ -85,10 +85,10 @@ def copy_in_sqlite(connection: Connection, revision: str) -> None:
 
 
 def remove_old_version(connection: Connection, revision: str) -> None:
-    """Take our row out of ``alembic_version``, and the table with it when nothing is left in it.
+    """Remove Spacekey's row from ``alembic_version``, and the table if it is empty then.
 
-    Beside tables of others the row stays: it may be theirs, and an application whose row has gone would begin its own
-    migrations again.
+    If other applications' tables are present the row stays: it may be theirs, and an application whose row is gone
+    would start its migrations over.
     """
     found = inspect(connection)
     if not found.has_table(OLD_VERSION_TABLE):
@@ -111,6 +111,6 @@ def _holds(found: Inspector, tables: dict[str, str]) -> bool:
 
 
 def _new_name(name: str, table: str) -> str | None:
-    """What a constraint or index of the table is to be called; None for one that we did not name."""
+    """Return the new name of a table's constraint or index; None for one that Spacekey did not name."""
     kind, _, rest = name.partition("_")
     return f"{kind}_{PREFIX}{rest}" if kind in {"pk", "uq", "fk", "ck", "ix"} and rest.startswith(table) else None

@@ -1,4 +1,4 @@
-"""Bringing a database's schema to where the code is, from inside the program: there is no ini file."""
+"""Migrations, run from inside the program without an ini file."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from .old_names import copy_in_sqlite, old_revision, remove_old_version, rename_
 from .schema_version import REVISION_SQL, VERSION_TABLE, Schema, SchemaState, schema_from
 
 LOCK_SECONDS = 30
-"""How long a migration waits for another one, or for a table in use, before it gives up and changes nothing."""
+"""How long a migration waits for another one, or for a table in use, before it fails without a change."""
 
 _LOCK = 0x5A_CE_4E_11
-"""The advisory lock's number: anything, as long as every version of the code uses the same."""
+"""Number of the advisory lock. It is arbitrary, but every version of the code must use the same."""
 
 
 async def current(store: Store) -> Schema:
-    """Tell which schema the database has.
+    """Return the schema that the database has.
 
-    :raises Unavailable: when the database does not answer.
+    :raises Unavailable: if the database does not answer.
     """
     async with answering(), store.engine.connect() as connection:
         return await connection.run_sync(_schema)
 
 
 async def upgrade(store: Store) -> None:
-    """Run what is missing up to the newest revision, all or nothing. Two at once: the second waits and finds it done.
+    """Apply all missing migrations, or none. Of two concurrent calls, the second waits and finds nothing to do.
 
-    An installation whose tables have their old names is moved first. What other applications keep in the same
-    database, an ``alembic_version`` of theirs included, is not touched.
+    An installation whose tables have their old names is renamed first. Data of other applications in the same database,
+    including their ``alembic_version``, is not touched.
 
-    :raises ConfigurationError: the schema is newer than this program, or its version is none of Spacekey's.
-    :raises Unavailable: when the database does not answer, or is in use for too long.
+    :raises ConfigurationError: if the schema is newer than this program, or its version is not one of Spacekey's.
+    :raises Unavailable: if the database does not answer, or is in use for too long.
     """
     await _run(store, lambda config: command.upgrade(config, "head"))
 
 
 async def downgrade(store: Store, revision: str = "base") -> None:
-    """Go back to ``revision``, all or nothing. ``base`` drops every table and all that is in them.
+    """Go back to ``revision``, all or nothing. ``base`` drops every table with its data.
 
     :raises ConfigurationError: as :func:`upgrade`.
     :raises Unavailable: as :func:`upgrade`.
@@ -84,7 +84,7 @@ def _schema(connection: Connection) -> Schema:
 
 
 def _move(config: Config, connection: Connection, revision: str) -> None:
-    """Bring an installation with the old table names to the same revision under the new ones."""
+    """Move an installation with the old table names to the same revision under the new ones."""
     if connection.dialect.name == SQLITE:
         command.upgrade(config, revision)
         copy_in_sqlite(connection, revision)
@@ -102,9 +102,9 @@ def _config() -> Config:
 
 
 async def _check_foreign_keys(connection: AsyncConnection) -> None:
-    """Refuse to commit rows that point at nothing.
+    """Raise if a row refers to a row that does not exist.
 
-    :raises RuntimeError: a migration left some; the transaction is rolled back.
+    :raises RuntimeError: if a migration left such rows; the transaction is rolled back.
     """
     broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first()
     if broken is not None:
@@ -114,10 +114,10 @@ async def _check_foreign_keys(connection: AsyncConnection) -> None:
 
 @asynccontextmanager
 async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
-    """A connection inside a transaction that no other migration is in."""
+    """Open a connection and begin a transaction that excludes every other migration."""
     if store.dialect == SQLITE:
         async with store.engine.connect() as connection:
-            # SQLite changes a table by making another; dropping the old one must not take what points at it along
+            # SQLite changes a table by creating another; dropping the old one must not delete the rows that refer to it
             # (https://www.sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
             await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             try:

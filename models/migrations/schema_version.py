@@ -1,6 +1,6 @@
-"""Which schema a database has, told from its version table without loading Alembic.
+"""Schema version of a database, read from its version table without loading Alembic.
 
-The version table is Spacekey's own, because a database may be shared with an application that uses Alembic too.
+The version table is Spacekey's own, because an application that uses Alembic may share the database.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SHOWN_MAX = 40
 
 
 class SchemaState(StrEnum):
-    """How a database's schema relates to this program's."""
+    """State of a database's schema, compared with this program's."""
 
     EMPTY = "empty"
     OLDER = "older"
@@ -30,10 +30,10 @@ class SchemaState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What was found in a database.
+    """Schema version found in a database.
 
-    :param revision: what the version table says; None where there is no table of Spacekey's.
-    :param old_names: the tables have the names of before there was a version table of our own.
+    :param revision: from the version table; None if Spacekey has no such table there.
+    :param old_names: whether the tables have the names from before Spacekey had a version table of its own.
     """
 
     state: SchemaState
@@ -42,7 +42,7 @@ class Schema:
 
     @property
     def problem(self) -> str | None:
-        """Why this program cannot work with it, continuing "the database …"; None when it can."""
+        """Reason why this program cannot work with the schema, continuing "the database …", or None."""
         wanted = head()
         match self.state:
             case SchemaState.EMPTY:
@@ -60,7 +60,7 @@ class Schema:
 
     @property
     def remedy(self) -> str:
-        """What to do about :attr:`problem`, as an imperative without a full stop."""
+        """Remedy for :attr:`problem`, as an imperative without a full stop."""
         match self.state:
             case SchemaState.NEWER:
                 return "install the version of Spacekey that migrated this database, or a later one"
@@ -83,9 +83,9 @@ def head() -> str:
 
 
 def schema_from(revisions: Sequence[str]) -> Schema:
-    """Judge the rows of the version table.
+    """Return the schema for the rows of the version table.
 
-    :param revisions: all of them; none where the table is empty, as a full downgrade leaves it.
+    :param revisions: all rows; none if the table is empty, as after a full downgrade.
     """
     newest = head()
     match list(revisions):
@@ -95,5 +95,5 @@ def schema_from(revisions: Sequence[str]) -> Schema:
             return Schema(SchemaState.CURRENT, revision)
         case [revision] if _REVISION.fullmatch(revision) and revision != "0000":
             return Schema(SchemaState.NEWER if revision > newest else SchemaState.OLDER, revision)
-    # The text is not ours, and goes to logs and terminals.
+    # The text is not Spacekey's own, and it goes to logs and terminals.
     return Schema(SchemaState.FOREIGN, ", ".join(repr(one[:_SHOWN_MAX]) for one in list(revisions)[:2]))

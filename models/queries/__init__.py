@@ -1,1 +1,1 @@
-"""Statements, by what they ask for."""
+"""Database queries, by topic."""

@@ -1,4 +1,4 @@
-"""Every query about the audit log."""
+"""Queries about the audit log."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NEWEST_FIRST = Ordering("audit.sequence", "e.sequence", int, descending=True)
 
 
 async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
-    """The chain's head as it is now, made when missing; nobody else appends until this transaction ends.
+    """Return the chain's current head, created if missing; no other transaction can append until this one ends.
 
-    Two that make it at once: the second one's insert waits for the first one's transaction and then does nothing.
+    If two transactions create it at once, the second insert waits for the first transaction and then does nothing.
     """
     statement = select(AuditChain).where(AuditChain.chain == chain).with_for_update()
     statement = statement.execution_options(populate_existing=True)
@@ -39,21 +39,21 @@ async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
 
 
 async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:
-    """The chain's head as it is now, without holding it; None for a chain without events."""
+    """Return the chain's current head without locking it, or None for a chain without events."""
     statement = select(AuditChain).where(AuditChain.chain == chain)
     return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
 
 
 async def chain_heads(session: AsyncSession) -> list[AuditChain]:
-    """The heads of all chains as they are now, sorted by chain."""
+    """Return the current heads of all chains, sorted by chain."""
     statement = select(AuditChain).order_by(col(AuditChain.chain))
     return list((await session.exec(statement.execution_options(populate_existing=True))).all())
 
 
 async def lock_moved_chains(session: AsyncSession, limit: int) -> list[AuditChain]:
-    """Up to ``limit`` workspaces' chains that moved since their last checkpoint, locked; those in use are left out.
+    """Lock and return up to ``limit`` workspaces' chains that grew since their last checkpoint, except those in use.
 
-    SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
+    SQLite leaves ``FOR UPDATE`` out: a session that changes is the only writer there.
     """
     statement = (
         select(AuditChain)
@@ -66,7 +66,7 @@ async def lock_moved_chains(session: AsyncSession, limit: int) -> list[AuditChai
 
 
 async def audit_chains(session: AsyncSession) -> list[str]:
-    """The names of all chains, sorted: those with a head, and those with events whose head was taken away."""
+    """Return the names of all chains, sorted: those with a head, and those with events whose head was removed."""
     heads = (await session.exec(select(AuditChain.chain))).all()
     events = (await session.exec(select(AuditEvent.chain).distinct())).all()
     return sorted({*heads, *events})
@@ -75,7 +75,7 @@ async def audit_chains(session: AsyncSession) -> list[str]:
 async def audit_page(
     reader: Reader, chain: str, request: PageRequest, where: AuditFilter = EVERYTHING
 ) -> Page[AuditRecord]:
-    """One page of the chain's events, newest first.
+    """Return one page of the chain's events, newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -85,7 +85,7 @@ async def audit_page(
 async def audit_pages(
     reader: Reader, chains: Sequence[str], request: PageRequest, where: AuditFilter = EVERYTHING
 ) -> list[Page[AuditRecord]]:
-    """:func:`audit_page` of each chain, in one statement."""
+    """Return :func:`audit_page` of each chain, in one statement."""
     listing = listing_of(AuditRecord, "spacekey_audit_events e", "e", reader.dialect)
     asked = [partial(_events, chain=chain, where=where) for chain in chains]
     return await fetch_pages(reader, listing, asked, _NEWEST_FIRST, request)
@@ -104,7 +104,7 @@ def _events(values: Values, *, chain: str, where: AuditFilter) -> list[str]:
 
 
 async def audit_events(session: AsyncSession, chain: str, action: str | None = None) -> AsyncIterator[AuditEvent]:
-    """All the chain's events in their order, however many: a few hundred are in memory at a time.
+    """Yield all of the chain's events in order, with a few hundred in memory at a time.
 
     :param action: only events of this action.
     """

@@ -1,4 +1,4 @@
-"""Every statement that takes a person's names and addresses out of the database and leaves their id."""
+"""Statements that remove a person's names and addresses from the database and keep the id."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ ABOUT_PEOPLE = (
     "member.remove",
     "member.withdraw_invitation",
 )
-"""The actions whose target is a person or an invitation, with an address."""
+"""Actions whose target is a person or an invitation, with an address."""
 
 
 PROOFS = ("user.create", "user.prove_email")
-"""The actions that prove an account's address; their target's name is that address."""
+"""Actions that prove an account's address; their target's name is that address."""
 
 CHANGE = "user.update"
 PROVEN_BEFORE = "proven_email_before"
-"""Where the target's facts of a changed account keep the proven address that was given up."""
+"""Key in the target's facts of a changed account for the proven address that was given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenAddress:
-    """An address that an account had proven at the event with this number of the system's chain.
+    """Address that an account had proven at the event with this number in the system's chain.
 
-    :param shown: whether ``address`` is in the form for people, or as it is stored.
+    :param shown: whether ``address`` is in its display form, or as stored.
     """
 
     sequence: int
@@ -48,7 +48,7 @@ class ProvenAddress:
 
 
 async def addresses_proven_by(session: AsyncSession, user_id: str) -> list[ProvenAddress]:
-    """The addresses that an account has proven, as far as the audit log has them, in order."""
+    """Return the addresses that an account has proven, in order, as far as the audit log has them."""
     event = AuditEvent.__table__.c
     statement = (
         select(event.sequence, event.action, event.target_name, event.target_facts)
@@ -72,9 +72,9 @@ async def addresses_proven_by(session: AsyncSession, user_id: str) -> list[Prove
 
 
 async def proven_by_another_at(session: AsyncSession, shown: str, user_id: str, after: int) -> datetime | None:
-    """When another account first proved an address after this event of the system's chain; None where none has.
+    """Return when another account first proved an address after this event of the system's chain, or None.
 
-    :param shown: the address in the form for people.
+    :param shown: the address in its display form.
     """
     event = AuditEvent.__table__.c
     statement = (
@@ -95,9 +95,9 @@ async def proven_by_another_at(session: AsyncSession, shown: str, user_id: str, 
 
 
 async def targets_with_address(session: AsyncSession, email: str, before: datetime | None) -> list[str]:
-    """The ids of invitations and people that the audit log knows by this address, in every workspace.
+    """Return the ids of invitations and people that the audit log has under this address, in every workspace.
 
-    :param before: only events before this moment; None for all.
+    :param before: only events before this time; None for all.
     """
     statement = select(col(AuditEvent.target_id)).where(
         _in_any_chain(),
@@ -119,7 +119,7 @@ async def targets_with_address(session: AsyncSession, email: str, before: dateti
 
 
 async def invitations_accepted_by(session: AsyncSession, user_id: str) -> list[str]:
-    """The ids of the invitations by which a person joined workspaces, as the audit log has them."""
+    """Return the ids of the invitations by which a person joined workspaces, according to the audit log."""
     statement = select(AuditEvent.__table__.c.after["invitation"].as_string()).where(
         _in_any_chain(), col(AuditEvent.action) == "member.join", col(AuditEvent.target_id) == user_id
     )
@@ -128,7 +128,7 @@ async def invitations_accepted_by(session: AsyncSession, user_id: str) -> list[s
 
 
 async def erase_actor(session: AsyncSession, user_id: str) -> int:
-    """Take the actor's part out of the person's audit events; how many those were."""
+    """Remove the actor's personal fields from the person's audit events, and return how many there were."""
     statement = update(AuditEvent).where(
         _in_any_chain(), col(AuditEvent.actor_id) == user_id, col(AuditEvent.actor_erased).is_(False)
     )
@@ -137,7 +137,7 @@ async def erase_actor(session: AsyncSession, user_id: str) -> int:
 
 
 async def erase_target(session: AsyncSession, ids: Iterable[str]) -> int:
-    """Take the target's part out of the audit events about these ids; how many those were."""
+    """Remove the target's personal fields from the audit events about these ids, and return how many there were."""
     here = and_(_in_any_chain(), col(AuditEvent.target_id).in_(list(ids)), col(AuditEvent.target_erased).is_(False))
     old = select(col(AuditEvent.id), col(AuditEvent.before), col(AuditEvent.after)).where(
         here, col(AuditEvent.version) == 1
@@ -146,7 +146,7 @@ async def erase_target(session: AsyncSession, ids: Iterable[str]) -> int:
     blank = {"target_name": "", "target_facts": None, "target_salt": None, "target_erased": True}
     count = 0
     for event_id, before, after in (await connection.execute(old)).all():
-        # Version 1 has the address among its facts.
+        # Version 1 keeps the address among its facts.
         facts = {name: _without_address(one) for name, one in (("before", before), ("after", after)) if one is not None}
         row = update(AuditEvent).where(col(AuditEvent.id) == event_id).values(**blank, **facts)
         count += (await session.exec(row.execution_options(synchronize_session=False))).rowcount
@@ -155,7 +155,7 @@ async def erase_target(session: AsyncSession, ids: Iterable[str]) -> int:
 
 
 async def erase_creator(session: AsyncSession, user_id: str) -> int:
-    """Take the creator's name out of the tokens that the person made; how many those were."""
+    """Remove the creator's name from the tokens that the person created, and return how many there were."""
     statement = update(Token).where(col(Token.created_by_id) == user_id, col(Token.created_by_name) != "")
     return (await session.exec(statement.values(created_by_name=""))).rowcount
 
@@ -163,13 +163,13 @@ async def erase_creator(session: AsyncSession, user_id: str) -> int:
 async def delete_account(
     session: AsyncSession, user: User, accepted: Iterable[str], addresses: Mapping[str, datetime | None]
 ) -> None:
-    """Delete the person's row, memberships and sessions, the invitations that they accepted or made, and those for the
-    addresses that they have proven.
+    """Delete a person's row, memberships and sessions, and the person's invitations.
 
-    Their name is taken out of invitations of theirs that were accepted.
+    These are the invitations that the person accepted or created, and those for the addresses that they have proven.
+    The person's name is removed from accepted invitations that they created.
 
-    :param accepted: the ids of the invitations that they accepted.
-    :param addresses: address → the moment from which it is another person's, or None.
+    :param accepted: the ids of the invitations that the person accepted.
+    :param addresses: address → the time from which it belongs to another person, or None.
     """
     theirs: ColumnElement[bool] = col(Invitation.id).in_(list(accepted))
     for address, until in addresses.items():
@@ -191,7 +191,7 @@ def _without_address(facts: dict[str, object]) -> dict[str, object]:
 
 
 def _in_any_chain() -> ColumnElement[bool]:
-    """Lets every chain's own index be used: the table has none that begins with an actor or a target."""
+    """Return a condition that every chain meets, so that its index is used: none begins with an actor or a target."""
     return col(AuditEvent.chain).in_(select(col(AuditChain.chain)))
 
 

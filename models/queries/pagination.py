@@ -1,7 +1,12 @@
-"""Relay connections by keyset: a page starts beside a row, not after a count.
+"""Keyset pagination for Relay connections: orderings, cursors, and pages of one or several lists in one statement.
 
-The cost of a page does not grow with the number of rows before it, and rows that come or go meanwhile neither repeat
-nor hide others (Relay, "GraphQL Cursor Connections Specification"; Winand, "Use The Index, Luke: no offset").
+A page starts beside a row, not after a count. Its cost does not grow with the number of rows before it, and rows that
+appear or disappear meanwhile do not repeat or hide others (Relay, "GraphQL Cursor Connections Specification"; Winand,
+"Use The Index, Luke: no offset").
+
+A cursor is opaque text that gives the position of a row in an ordering: base64url of JSON ``[ordering, key, identity]``
+and a checksum. The checksum is not a signature, because a cursor gives no rights and its values only ever become bound
+parameters. It distinguishes a damaged or invented cursor from a real one.
 """
 
 from __future__ import annotations
@@ -26,17 +31,17 @@ T = TypeVar("T")
 R = TypeVar("R", bound=tuple[object, ...])
 S = TypeVar("S", bound=tuple[object, ...])
 Condition: TypeAlias = Callable[[Values], Sequence[str]]
-"""Adds the values of one list to a statement, and gives the conditions that its rows meet, all of them."""
+"""Function that adds one list's values to a statement and returns the conditions that all of its rows meet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """A total order: ``key``, then ``identity`` in the same direction, so that one index serves both directions.
+    """Total order: ``key``, then ``identity`` in the same direction, so that one index serves both directions.
 
-    :param name: goes into cursors; a cursor of another name is refused.
+    :param name: part of the cursors; a cursor with another name is refused.
     :param key: an expression that is never NULL.
     :param kind: the Python type of the key.
-    :param identity: a unique column; None when the key itself is unique.
+    :param identity: a unique column; None if the key itself is unique.
     """
 
     name: str
@@ -48,10 +53,10 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """What a list shows.
+    """Columns and tables of a list.
 
-    :param columns: what is selected.
-    :param tables: what stands after ``FROM``.
+    :param columns: the selected columns.
+    :param tables: the text after ``FROM``.
     :param take: makes the list's element from a row.
     :param width: how many columns an element has; key, identity and the list's number come after them.
     """
@@ -65,7 +70,7 @@ class Listing(Generic[T]):
 def listing_of(record: type[R], tables: str, alias: str, dialect: str) -> Listing[R]:
     """Return the listing of one record.
 
-    :param alias: what ``tables`` calls its table.
+    :param alias: the name of its table in ``tables``.
     """
     return Listing(columns(record, alias), tables, decoder(record, dialect), width(record))
 
@@ -73,7 +78,7 @@ def listing_of(record: type[R], tables: str, alias: str, dialect: str) -> Listin
 def listing_of_pairs(
     first: tuple[type[R], str], second: tuple[type[S], str], tables: str, dialect: str
 ) -> Listing[tuple[R, S]]:
-    """Return the listing of two records together, each given with what ``tables`` calls its table."""
+    """Return the listing of two records together, each given with the name of its table in ``tables``."""
     (one, one_alias), (other, other_alias) = first, second
     take_one, take_other = decoder(one, dialect), decoder(other, dialect, width(one))
     return Listing(
@@ -87,7 +92,7 @@ def listing_of_pairs(
 async def fetch_page(
     reader: Reader, listing: Listing[T], where: Condition, ordering: Ordering, request: PageRequest
 ) -> Page[T]:
-    """One page in one statement.
+    """Return one page, read in one statement.
 
     :raises InvalidInput: with field ``after`` or ``before``, for a cursor that is not of this ordering.
     """
@@ -97,9 +102,9 @@ async def fetch_page(
 async def fetch_pages(
     reader: Reader, listing: Listing[T], wheres: Sequence[Condition], ordering: Ordering, request: PageRequest
 ) -> list[Page[T]]:
-    """The same page of several lists in one statement, in their order.
+    """Return the same page of several lists, in their order, read in one statement.
 
-    One ``UNION ALL`` of the single pages: each of them is read from its index as if it stood alone, and stops at its
+    It is one ``UNION ALL`` of the single pages: each is read from its index as if it were alone, and stops at its
     limit.
 
     :raises InvalidInput: as :func:`fetch_page`.
@@ -111,7 +116,7 @@ async def fetch_pages(
     statement = parts[0]
     if len(parts) > 1:
         union = " UNION ALL ".join(f"SELECT * FROM ({part}) AS page_{number}" for number, part in enumerate(parts))
-        # No database promises to keep the order of a part.
+        # No database guarantees the order within a part of a union.
         falling = _direction(ordering, request)
         statement = (
             f"SELECT * FROM ({union}) AS pages ORDER BY page_number, page_key {falling}, page_identity {falling}"
@@ -132,7 +137,7 @@ def _page(
             conditions.append(_beyond(values, ordering, field, text, forward=forward))
     falling = _direction(ordering, request)
     ordered = f"{ordering.key} {falling}" + ("" if ordering.identity is None else f", {ordering.identity} {falling}")
-    # One row more than asked for tells whether there are others beyond.
+    # One row more than requested shows whether there are others beyond.
     return (
         f"SELECT {listing.columns}, {ordering.key} AS page_key, {identity} AS page_identity, {number} AS page_number "
         f"FROM {listing.tables} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {ordered} LIMIT {request.size + 1}"
@@ -154,14 +159,14 @@ def _page_of(
     return Page(
         rows=[listing.take(row) for row in found],
         cursors=[write_cursor(ordering.name, one, str(row[identity])) for one, row in zip(keys, found, strict=True)],
-        # The row a cursor stands on lies on its other side.
+        # The cursor's own row lies on its other side.
         has_next=request.before is not None if request.backward else more,
         has_previous=more if request.backward else request.after is not None,
     )
 
 
 def _beyond(values: Values, ordering: Ordering, field: str, text: str, *, forward: bool) -> str:
-    """The rows after (or before) a cursor, as one comparison of rows: databases answer it from an index."""
+    """Return the condition for rows after (or before) a cursor: a comparison of rows, which an index can answer."""
     key, identity = read_cursor(ordering.name, ordering.kind, field, text)
     sign = ">" if ordering.descending != forward else "<"
     if ordering.identity is None:
@@ -182,18 +187,18 @@ _SHAPE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 def write_cursor(ordering: str, key: Key, identity: str) -> str:
-    """The cursor of a row with this key and identity."""
+    """Return the cursor of a row with this key and identity."""
     plain = key.astimezone(UTC).isoformat() if isinstance(key, datetime) else key
     body = json.dumps([ordering, plain, identity], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_checksum(body) + body).rstrip(b"=").decode()
 
 
 def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[Key, str]:
-    """Key and identity of the row a cursor stands on.
+    """Return the key and identity of a cursor's row.
 
-    :param kind: the type the key must have.
-    :param field: the argument the cursor came in, for the error.
-    :raises InvalidInput: when it was not written by :func:`write_cursor` for this ordering.
+    :param kind: the type that the key must have.
+    :param field: the argument that the cursor came from, for the error.
+    :raises InvalidInput: if it was not written by :func:`write_cursor` for this ordering.
     """
     try:
         name, plain, identity = json.loads(_body(text))
@@ -208,7 +213,7 @@ def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[
 
 
 def _body(text: str) -> bytes:
-    """The JSON inside, when the checksum is right and the text is the one way of writing it."""
+    """Return the JSON inside, if the checksum is right and the text is its only encoding."""
     if len(text) > _LENGTH_MAX or _SHAPE.fullmatch(text) is None:
         raise ValueError("not base64url, or too long")
     try:
@@ -226,7 +231,7 @@ def _checksum(body: bytes) -> bytes:
 
 
 def _storable(value: Key) -> bool:
-    """Whether a database can be asked about it: no NUL, no half of a surrogate pair, no number over 64 bits."""
+    """Return whether a database can compare it: no NUL, no half of a surrogate pair, no number over 64 bits."""
     if isinstance(value, int):
         return abs(value) <= _INTEGER_MAX
     if isinstance(value, str):
@@ -238,15 +243,15 @@ _ONE = "one"
 
 
 def page_of_one(rows: Sequence[tuple[str, T]], request: PageRequest) -> Page[T]:
-    """Return the page of a list with one (id, row) at most, by the same arguments as any other list.
+    """Return the page of a list with at most one (id, row), by the same arguments as any other list.
 
-    :raises InvalidInput: for a cursor this list did not give.
+    :raises InvalidInput: for a cursor of another list.
     """
     shown = list(rows)
     for field, cursor in (("after", request.after), ("before", request.before)):
         if cursor is not None:
             read_cursor(_ONE, str, field, cursor)
-            # The one row stands on neither side of itself.
+            # The only row lies on neither side of itself.
             shown = []
     cut = len(shown) > request.size
     page = shown[: request.size]

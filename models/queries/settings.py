@@ -1,4 +1,4 @@
-"""Reading and writing what all processes on one database agree on."""
+"""Settings that all processes on one database share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spacekey.models.tables.base import POSTGRESQL
 from spacekey.models.tables.setting import Setting
 
 _STALENESS_LOCK = 0x53504B31
-"""The advisory lock of whoever relies on T or changes it; any number that nothing else in the database uses."""
+"""Advisory lock for using or changing T; an arbitrary number that nothing else in the database uses."""
 
 
 _DURABLE = """set_config('synchronous_commit', CASE
@@ -22,23 +22,23 @@ _DURABLE = """set_config('synchronous_commit', CASE
 
 
 async def read_setting(session: AsyncSession, name: str, default: float) -> float:
-    """The number kept under this name, or ``default`` when none is."""
+    """Return the number stored under this name, or ``default``."""
     value = (await session.exec(select(Setting.value).where(Setting.name == name))).one_or_none()
     return default if value is None else value
 
 
 async def write_setting(session: AsyncSession, name: str, value: float) -> None:
-    """Keep the number under this name, instead of the one before."""
+    """Store a number under this name, replacing any earlier one."""
     connection = await session.connection()
     statement = insert(connection, Setting).values(name=name, value=value)
     await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
 async def hold_staleness(session: AsyncSession, *, to_change: bool = False) -> None:
-    """Until the transaction ends, nobody changes T; ``to_change``: and nobody else relies on it either.
+    """Prevent changes of T until the transaction ends; with ``to_change`` exclude its other users too.
 
-    Its commit is written to disk, and to the synchronous standby where one is named, whatever ``synchronous_commit``
-    is set to: a revocation that was answered must outlive a crash.
+    The commit is written to disk, and to the synchronous standby if one is configured, whatever ``synchronous_commit``
+    is: a revocation that was answered must survive a crash.
 
     Only PostgreSQL needs it: SQLite has one writer at a time, and always writes to disk.
     """

@@ -1,4 +1,8 @@
-"""Every query about tokens, except the hot lookup."""
+"""Queries about tokens: single tokens, lists and their filter, last use, and the holders of a grant.
+
+The lookup for verification is in :mod:`spacekey.models.lookup`. The filter's conditions in SQL say the same as
+:mod:`spacekey.domain.token_state`.
+"""
 
 from __future__ import annotations
 
@@ -30,22 +34,22 @@ _TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
-    """The token in any state, deleted ones included."""
+    """Return the token in any state, deleted ones included, or None."""
     return await session.get(Token, token_id)
 
 
 async def tokens_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Token]:
-    """Those of them that exist, in any state, in no order."""
+    """Return those of the tokens that exist, in any state and without order."""
     return list((await session.exec(select(Token).where(col(Token.id).in_(set(ids))))).all())
 
 
 async def token_by_digest(session: AsyncSession, digest: bytes) -> Token | None:
-    """The token whose secret has this SHA-256, in any state."""
+    """Return the token whose secret has this SHA-256, in any state, or None."""
     return (await session.exec(select(Token).where(Token.digest == digest))).one_or_none()
 
 
 async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datetime, reason: str) -> int:
-    """Revoke the space's tokens that are not revoked or deleted yet; how many those were."""
+    """Revoke the space's tokens that are neither revoked nor deleted, and return how many there were."""
     statement = update(Token).where(
         col(Token.space_id) == space_id, col(Token.revoked_at).is_(None), col(Token.deleted_at).is_(None)
     )
@@ -53,10 +57,10 @@ async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datet
 
 
 async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
-    """How many places of its plan the workspace's tokens take that are not revoked, not deleted and not over.
+    """Return how many places of its plan the workspace's tokens take, without revoked, deleted and expired ones.
 
-    Disabled ones count. A chain of rotations takes one place, also while a token and the one that it replaced are good
-    together; each further good token of the chain takes another.
+    Disabled tokens count. A chain of rotations takes one place, even while a token and its predecessor are both valid;
+    each further valid token of the chain takes another.
     """
     chain = func.coalesce(col(Token.chain_id), Token.id)
     tokens = (
@@ -75,7 +79,7 @@ async def live_token_count(session: AsyncSession, workspace_id: str, now: dateti
 
 
 async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, grant: str, now: datetime) -> int:
-    """How many of the workspace's tokens hold a grant of this name and can be used, or can be made usable again.
+    """Return how many of the workspace's tokens hold a grant of this name and are or can become usable.
 
     Disabled and expired tokens can; revoked and deleted ones, and those replaced by a successor, cannot.
     """
@@ -90,7 +94,7 @@ async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, gran
 
 
 async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[str, datetime]:
-    """When each of these successors was first used; only those that end their predecessor so, and were used."""
+    """Return the first uses of those successors that have been used and whose first use ends their predecessor."""
     wanted = set(token_ids)
     if not wanted:
         return {}
@@ -106,9 +110,9 @@ async def token_page(
     request: PageRequest,
     now: datetime,
 ) -> Page[TokenRecord]:
-    """One page of the tokens that match.
+    """Return one page of the tokens that match.
 
-    :raises InvalidInput: for a cursor of another list, or text that no token can hold.
+    :raises InvalidInput: for a cursor of another list, or text that no token can contain.
     """
     return (await token_pages(reader, [where], order, descending, request, now))[0]
 
@@ -121,7 +125,7 @@ async def token_pages(
     request: PageRequest,
     now: datetime,
 ) -> list[Page[TokenRecord]]:
-    """The same page for each of these filters, in one statement.
+    """Return the same page for each of these filters, in one statement.
 
     :raises InvalidInput: as :func:`token_page`.
     """
@@ -131,14 +135,14 @@ async def token_pages(
 
 
 async def token_records(reader: Reader, ids: Iterable[str]) -> list[TokenRecord]:
-    """Those of them that exist and are not deleted, in no order."""
+    """Return those of the tokens that exist and are not deleted, without order."""
     values = reader.values()
     statement = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {values.among('t.id', ids)} AND t.deleted_at IS NULL"
     return await reader.records(TokenRecord, statement, values)
 
 
 async def token_with_workspace(reader: Reader, token_id: str) -> tuple[TokenRecord, WorkspaceRecord, bool] | None:
-    """The token in any state with its workspace, and whether it lies in a space that is not there any more."""
+    """Return the token in any state with its workspace, and whether it belongs to a space that no longer exists."""
     values = reader.values()
     rows = await reader.rows(
         f"SELECT {_COLUMNS}, {columns(WorkspaceRecord, 'w')}, "
@@ -169,9 +173,11 @@ def _ordering(order: TokenOrder, descending: bool, dialect: str) -> Ordering:
 
 
 async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[datetime, str]]) -> None:
-    """Move each token's last use to (moment, IP). Only forwards, and no other column: a late writer undoes nothing.
+    """Move each token's last use forward to (time, IP).
 
-    An empty IP is not known: then the one before stays.
+    No other column is changed, so that a late writer undoes nothing.
+
+    An empty IP is unknown and keeps the earlier one.
     """
     if not uses:
         return
@@ -189,14 +195,14 @@ async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[dateti
             last_used_ip=func.coalesce(func.nullif(bindparam("ip", type_=String), ""), token.c.last_used_ip),
         )
     )
-    # In the order of ids, so that two processes flushing at once never wait for each other in a ring.
+    # In the order of ids, so that two processes flushing at once cannot deadlock.
     rows = [{"token": token_id, "at": at, "ip": ip} for token_id, (at, ip) in sorted(uses.items())]
     connection = await session.connection()
     await connection.execute(statement, rows)
 
 
 async def record_first_use(session: AsyncSession, token_id: str, at: datetime) -> None:
-    """Keep the moment of a successor's first use. The first one stays; later ones change nothing."""
+    """Store the time of a successor's first use. The first one stays; later ones change nothing."""
     connection = await session.connection()
     await connection.execute(
         insert(connection, TokenFirstUse).values(token_id=token_id, at=at).on_conflict_do_nothing()
@@ -205,14 +211,14 @@ async def record_first_use(session: AsyncSession, token_id: str, at: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class TokenFilter:
-    """Every condition that is given must hold. Deleted tokens are never shown.
+    """Conditions of a list of tokens, all of which must hold. Deleted tokens are never listed.
 
     :param workspace_id: None for all workspaces.
     :param statuses: any of these; None for every status.
     :param text: part of the name, the description or the prefix, in either case.
     :param unused_since: last used before it, or never used and created before it.
-    :param created_by_id: made by this person, token, service or operator.
-    :param expires_before: not over yet, and going to end before it, by its date or by a rotation's grace.
+    :param created_by_id: created by this person, token, service or operator.
+    :param expires_before: not ended yet, but ending before it, by expiry or by a rotation's grace.
     """
 
     workspace_id: str | None
@@ -227,10 +233,10 @@ class TokenFilter:
 
 
 def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str]:
-    """Return the conditions in SQL, about a table called ``t``; a token is good strictly before its end.
+    """Return the conditions in SQL, about a table called ``t``; a token is valid strictly before its end.
 
-    :param values: of the statement; what is looked for is added.
-    :raises InvalidInput: with field ``text``, when no token can hold that text.
+    :param values: of the statement; the values of the conditions are added.
+    :raises InvalidInput: with field ``text``, if no token can contain that text.
     """
     found = ["t.deleted_at IS NULL"]
     for column, value in (
@@ -271,25 +277,25 @@ def _has(status: Status, over: str) -> str:
 
 
 def _over(now: str) -> str:
-    """:func:`is_over` in the text of a statement."""
-    # Said twice, so that it is false rather than NULL without an end, and may be negated.
+    """Return :func:`is_over` as the text of a condition."""
+    # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
     ends = " OR ".join(f"({end} IS NOT NULL AND {end} <= {now})" for end in ("t.expires_at", "t.retires_at"))
     used = f"SELECT 1 FROM spacekey_token_first_uses u WHERE u.token_id = t.rotated_to_id AND u.at <= {now}"
     return f"({ends} OR EXISTS ({used}))"
 
 
 def is_over(now: datetime) -> ColumnElement[bool]:
-    """Ended by its date, by the end of a rotation's grace, or by its successor's first use. Never NULL."""
+    """Return the condition for an end by expiry, by a rotation's grace or by the successor's first use. Never NULL."""
     return or_(_come(col(Token.expires_at), now), is_replaced(now))
 
 
 def is_replaced(now: datetime) -> ColumnElement[bool]:
-    """Ended for good by a rotation: its grace is over, or its successor was used. Never NULL."""
+    """Return the condition for an end by rotation: the grace is over, or the successor was used. Never NULL."""
     return or_(_come(col(Token.retires_at), now), _succeeded(now))
 
 
 def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
-    # Said twice, so that it is false rather than NULL without an end, and may be negated.
+    # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
     return and_(end.is_not(None), end <= now)
 
 
@@ -300,11 +306,11 @@ def _succeeded(now: datetime) -> ColumnElement[bool]:
 BATCH = 1_000
 
 Holding = tuple[str, tuple[str, ...], int]
-"""A workspace's id, grants as they are stored, and how many hold exactly these."""
+"""Workspace id, grants as stored, and the number of holders with exactly these."""
 
 
 async def token_holdings(session: AsyncSession) -> list[Holding]:
-    """Return what tokens hold that are neither revoked nor deleted, by workspace."""
+    """Return the grants of tokens that are neither revoked nor deleted, by workspace."""
     grants = cast(col(Token.grants), Text)
     statement = (
         select(Token.workspace_id, grants, func.count())
@@ -315,7 +321,7 @@ async def token_holdings(session: AsyncSession) -> list[Holding]:
 
 
 async def member_holdings(session: AsyncSession) -> list[Holding]:
-    """Return which roles members hold, by workspace."""
+    """Return the roles of members, by workspace."""
     statement = select(Member.workspace_id, Member.role, func.count()).group_by(
         col(Member.workspace_id), col(Member.role)
     )
@@ -323,7 +329,7 @@ async def member_holdings(session: AsyncSession) -> list[Holding]:
 
 
 async def invitation_holdings(session: AsyncSession, now: datetime) -> list[Holding]:
-    """Return which roles invitations are for that can still be accepted, by workspace."""
+    """Return the roles of pending invitations, by workspace."""
     statement = (
         select(Invitation.workspace_id, Invitation.role, func.count())
         .where(col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now)
@@ -365,7 +371,7 @@ async def members_holding(session: AsyncSession, workspace_id: str, role: str) -
 
 
 async def invitations_holding(session: AsyncSession, workspace_id: str, role: str) -> list[Invitation]:
-    """Return the invitations for this role that were not used."""
+    """Return the unused invitations for this role."""
     statement = select(Invitation).where(
         Invitation.workspace_id == workspace_id, Invitation.role == role, col(Invitation.used_at).is_(None)
     )

@@ -1,4 +1,4 @@
-"""Every query about usage: writes come in batches, off the request path."""
+"""Queries about usage, written in batches off the request path."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from spacekey.models.tables.token import Token
 from spacekey.models.tables.usage import ScopeUse, UsageDay, UsageHour, UsageReporter
 
 GIVE_WAY_SECONDS = 0.5
-"""How long a flush waits for a row that somebody changes: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""
+"""How long a flush waits for a locked row: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""
 
 
 class HourCounts(NamedTuple):
-    """Requests of one token to add to the hour that a moment lies in.
+    """Requests of one token, to be added to the hour of a time.
 
-    A tuple and not a row of the table: a flush makes hundreds on the event loop, at a tenth of the row's cost.
+    A tuple and not a row of the table: a flush creates hundreds on the event loop, at a tenth of a row's cost.
     """
 
     token_id: str
@@ -36,7 +36,7 @@ class HourCounts(NamedTuple):
 
 
 async def add_usage(session: AsyncSession, rows: Iterable[HourCounts]) -> None:
-    """Add counts to each token's hour. Rows of tokens that do not exist are left out; minutes count for their hour."""
+    """Add counts to each token's hour, whatever the minute. Rows of tokens that do not exist are left out."""
     counts: dict[tuple[str, datetime], list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
         sums = counts[row.token_id, row.hour.replace(minute=0, second=0, microsecond=0)]
@@ -61,7 +61,7 @@ async def add_usage(session: AsyncSession, rows: Iterable[HourCounts]) -> None:
 
 
 async def usage_by_day(session: AsyncSession, token_ids: Iterable[str], since: datetime) -> dict[str, list[UsageDay]]:
-    """Each token's requests by UTC day from ``since`` on, the earliest first; days without requests are left out."""
+    """Return each token's requests by UTC day since ``since``, oldest first; days without requests are left out."""
     day = UtcDay(UsageHour.hour)
     statement = (
         sa.select(
@@ -82,7 +82,7 @@ async def usage_by_day(session: AsyncSession, token_ids: Iterable[str], since: d
 
 
 async def touch_scopes(session: AsyncSession, uses: Mapping[tuple[str, str], datetime]) -> None:
-    """Move the last use of each (token, scope). Only forwards; unknown tokens are left out."""
+    """Move the last use of each (token, scope) forward; unknown tokens are left out."""
     known = await _existing(session, {token_id for token_id, _ in uses})
     values = [
         {"token_id": token_id, "scope": scope, "last_used_at": at}
@@ -105,7 +105,7 @@ async def touch_scopes(session: AsyncSession, uses: Mapping[tuple[str, str], dat
 
 
 async def scopes_used(session: AsyncSession, token_ids: Iterable[str], since: datetime) -> dict[str, frozenset[str]]:
-    """The scopes each token used at ``since`` or later; tokens that used none are left out."""
+    """Return the scopes that each token used at ``since`` or later; tokens that used none are left out."""
     statement = select(ScopeUse.token_id, ScopeUse.scope).where(
         col(ScopeUse.token_id).in_(set(token_ids)), ScopeUse.last_used_at >= since
     )
@@ -116,9 +116,9 @@ async def scopes_used(session: AsyncSession, token_ids: Iterable[str], since: da
 
 
 async def take_number(session: AsyncSession, reporter: str, number: int, now: datetime) -> bool:
-    """Whether this batch is a new one. Then its number is kept with it, in the same transaction, or not at all.
+    """Return whether the batch is new, and store its number with it in the same transaction.
 
-    A second sending of the batch waits here for the first one's transaction, and is then known.
+    If the batch is sent again meanwhile, the second one waits here for the first one's transaction and is then known.
     """
     connection = await session.connection()
     statement = insert(connection, UsageReporter).values(id=reporter, number=number, seen_at=now)
@@ -134,12 +134,12 @@ async def take_number(session: AsyncSession, reporter: str, number: int, now: da
 
 
 def reporter_id(caller_id: str, reporter: str) -> str:
-    """The id under which a caller's reporter is kept."""
+    """Return the id under which a caller's reporter is stored."""
     return f"{caller_id}/{reporter}"
 
 
 async def make_room(session: AsyncSession, caller_id: str, reporter: str, most: int) -> None:
-    """Forget the caller's reporters that were silent longest, if this one is new and there are ``most`` already."""
+    """Delete the caller's longest silent reporters if this one is new and there are ``most`` already."""
     table = UsageReporter.__table__.c
     own = table.id.startswith(reporter_id(caller_id, ""), autoescape=True)
     connection = await session.connection()
@@ -155,7 +155,7 @@ async def make_room(session: AsyncSession, caller_id: str, reporter: str, most: 
 
 
 async def store_time(session: AsyncSession) -> datetime | None:
-    """The time of day on the store's machine; None where that is this one."""
+    """Return the time of day on the database's machine; None if it is this machine."""
     connection = await session.connection()
     if connection.dialect.name != POSTGRESQL:
         return None
@@ -164,17 +164,17 @@ async def store_time(session: AsyncSession) -> datetime | None:
 
 
 async def forget_reporters(session: AsyncSession, before: datetime) -> None:
-    """Forget the reporters that have been silent since then."""
+    """Delete the reporters that have been silent since then."""
     connection = await session.connection()
     reporter = UsageReporter.__table__
     await connection.execute(sa.delete(reporter).where(reporter.c.seen_at < before))
 
 
 async def give_way(session: AsyncSession) -> None:
-    """In this transaction, rather fail than make somebody wait who changes tokens: a flush can be repeated.
+    """Fail early in this transaction rather than delay a change of tokens: a flush can be repeated.
 
-    Whoever revokes many tokens locks their rows in an order of their own. If a flush and they wait for each other,
-    PostgreSQL would end either one after ``deadlock_timeout``; so the flush ends itself before that.
+    Revoking many tokens locks their rows in an order of its own. If it and a flush waited for each other, PostgreSQL
+    would end either one after ``deadlock_timeout``; so the flush fails before that.
     """
     connection = await session.connection()
     if connection.dialect.name == POSTGRESQL:
@@ -182,5 +182,5 @@ async def give_way(session: AsyncSession) -> None:
 
 
 async def _existing(session: AsyncSession, token_ids: set[str]) -> set[str]:
-    """A batch from elsewhere may name anything, and one unknown id must not cost the others their counts."""
+    """Return the ids that exist: one unknown id in a batch from elsewhere must not cost the others their counts."""
     return set((await session.exec(select(Token.id).where(col(Token.id).in_(token_ids)))).all())

@@ -1,4 +1,4 @@
-"""Every query about accounts and their sessions."""
+"""Queries about accounts, their sessions, and invitations."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _NEWEST_USER_FIRST = Ordering("users.created", "u.created_at", datetime, "u.id",
 
 
 async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
-    """The user, or None."""
+    """Return the user, or None."""
     return await session.get(User, user_id)
 
 
 async def lock_user(session: AsyncSession, user_id: str) -> User | None:
-    """The user as they are now, and nobody else changes them until this transaction ends."""
+    """Return the user, or None, locked so that no other transaction can change it until this one ends."""
     statement = select(User).where(User.id == user_id).with_for_update()
     return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
 
 
 async def hold_user(session: AsyncSession, user_id: str) -> bool:
-    """Whether the account exists. If it does, it is not deleted before this transaction ends."""
+    """Return whether the account exists. If it does, it cannot be deleted before this transaction ends."""
     statement = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
     return (await session.exec(statement)).one_or_none() is not None
 
 
 async def user_by_proven_email(session: AsyncSession, email: str) -> User | None:
-    """The account that has proven this address, or None. Those that merely claim it are not looked at."""
+    """Return the account that has proven this address, or None. Accounts that only claim it are not considered."""
     statement = select(User).where(User.email == email, col(User.email_proven_at).is_not(None))
     return (await session.exec(statement)).one_or_none()
 
 
 async def users_claiming(session: AsyncSession, email: str, limit: int) -> list[User]:
-    """Accounts that claim this address and have not proven it, the oldest first; at most ``limit``."""
+    """Return at most ``limit`` accounts that claim this address and have not proven it, oldest first."""
     statement = select(User).where(User.email == email, col(User.email_proven_at).is_(None))
     return list((await session.exec(statement.order_by(col(User.created_at), col(User.id)).limit(limit))).all())
 
 
 async def count_users_claiming(session: AsyncSession, email: str, *, but: str) -> int:
-    """How many accounts besides ``but`` claim this address without having proven it."""
+    """Return how many accounts besides ``but`` claim this address without having proven it."""
     statement = select(func.count()).where(
         User.email == email, col(User.email_proven_at).is_(None), col(User.id) != but
     )
@@ -58,19 +58,19 @@ async def count_users_claiming(session: AsyncSession, email: str, *, but: str) -
 
 
 async def release_email(session: AsyncSession, email: str, *, keep: str) -> None:
-    """Take the address from every account that merely claims it, but ``keep``."""
+    """Remove the address from every account, except ``keep``, that only claims it."""
     statement = update(User).where(col(User.email) == email, col(User.email_proven_at).is_(None), col(User.id) != keep)
     await session.exec(statement.values(email=None))
 
 
 async def user_by_sign_in_name(session: AsyncSession, names: Sequence[str]) -> User | None:
-    """The account with the first of these sign-in names that one has, or None."""
+    """Return the account with the first of these sign-in names that is in use, or None."""
     found = (await session.exec(select(User).where(col(User.sign_in_name).in_(names)))).all()
     return min(found, key=lambda user: names.index(user.sign_in_name or ""), default=None)
 
 
 async def user_page(reader: Reader, request: PageRequest, email: str | None = None) -> Page[UserRecord]:
-    """All accounts, or those with this address, proven or not; the newest first.
+    """Return a page of all accounts, or of those with this address, proven or not; newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -83,28 +83,28 @@ async def user_page(reader: Reader, request: PageRequest, email: str | None = No
 
 
 async def session_by_digest(session: AsyncSession, digest: bytes) -> tuple[UserSession, User] | None:
-    """The session whose cookie has this SHA-256, over or not, and whose it is."""
+    """Return the session whose cookie has this SHA-256, ended or not, with its user, or None."""
     statement = select(UserSession, User).join(User, col(User.id) == UserSession.user_id)
     found = (await session.exec(statement.where(UserSession.digest == digest))).one_or_none()
     return None if found is None else (found[0], found[1])
 
 
 async def session_by_id(session: AsyncSession, session_id: str) -> UserSession | None:
-    """The session with this id, over or not."""
+    """Return the session with this id, ended or not, or None."""
     return (await session.exec(select(UserSession).where(UserSession.id == session_id))).one_or_none()
 
 
 async def sessions_of_user(
     session: AsyncSession, user_id: str, *, seen_after: datetime, limit: int
 ) -> list[UserSession]:
-    """The user's sessions that were seen after a moment, the last seen first; at most ``limit``."""
+    """Return at most ``limit`` of the user's sessions seen after a time, most recently seen first."""
     statement = select(UserSession).where(UserSession.user_id == user_id, UserSession.last_seen_at > seen_after)
     ordered = statement.order_by(col(UserSession.last_seen_at).desc(), col(UserSession.id).desc())
     return list((await session.exec(ordered.limit(limit))).all())
 
 
 async def touch_session(session: AsyncSession, digest: bytes, now: datetime) -> None:
-    """Say that the session was seen now. Only forwards; a session that is gone stays gone."""
+    """Record that the session was seen now. The time only moves forward, and an ended session stays ended."""
     seen = col(UserSession.last_seen_at)
     await session.exec(
         update(UserSession).where(col(UserSession.digest) == digest, seen < now).values(last_seen_at=now)
@@ -117,7 +117,7 @@ async def delete_session(session: AsyncSession, digest: bytes) -> None:
 
 
 async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: bytes | None = None) -> list[str]:
-    """End all the user's sessions, but the one with the digest ``keep``; return their ids."""
+    """End all of the user's sessions except the one with the digest ``keep``, and return their ids."""
     statement = delete(UserSession).where(col(UserSession.user_id) == user_id)
     if keep is not None:
         statement = statement.where(col(UserSession.digest) != keep)
@@ -125,7 +125,7 @@ async def delete_sessions_of_user(session: AsyncSession, user_id: str, *, keep: 
 
 
 async def delete_sessions_beyond(session: AsyncSession, user_id: str, *, keep: int) -> None:
-    """End the user's sessions but the ``keep`` that were seen last."""
+    """End the user's sessions except the ``keep`` most recently seen."""
     latest = select(UserSession.digest).where(UserSession.user_id == user_id)
     latest = latest.order_by(col(UserSession.last_seen_at).desc(), col(UserSession.id).desc()).limit(keep)
     kept = (await session.exec(latest)).all()
@@ -136,7 +136,7 @@ async def delete_sessions_beyond(session: AsyncSession, user_id: str, *, keep: i
 
 
 async def delete_expired_sessions(session: AsyncSession, now: datetime) -> None:
-    """Forget the sessions whose absolute end has come."""
+    """Delete the sessions whose absolute end has come."""
     await session.exec(delete(UserSession).where(col(UserSession.expires_at) <= now))
 
 
@@ -144,19 +144,19 @@ _NEWEST_INVITATION_FIRST = Ordering("invitations.created", "i.created_at", datet
 
 
 async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
-    """The invitation whose code has this SHA-256, used, over or not."""
+    """Return the invitation whose code has this SHA-256, even if used or expired, or None."""
     return await session.get(Invitation, digest)
 
 
 async def invitation_by_id(session: AsyncSession, invitation_id: str) -> Invitation | None:
-    """The invitation with this id, used, over or not."""
+    """Return the invitation with this id, even if used or expired, or None."""
     return (await session.exec(select(Invitation).where(Invitation.id == invitation_id))).one_or_none()
 
 
 async def pending_invitation_pages(
     reader: Reader, workspace_ids: Sequence[str], request: PageRequest, now: datetime
 ) -> list[Page[InvitationRecord]]:
-    """The invitations of each workspace that can still be accepted, the newest first.
+    """Return a page of the pending invitations of each workspace, newest first.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -173,7 +173,7 @@ def _pending(values: Values, *, workspace_id: str, now: datetime) -> list[str]:
 async def pending_invitations(
     session: AsyncSession, workspace_id: str, now: datetime, *, inviter_id: str | None = None
 ) -> list[Invitation]:
-    """All invitations to a workspace that can still be accepted, or those of one inviter. A workspace has few."""
+    """Return all pending invitations to a workspace, or those of one inviter. A workspace has few."""
     statement = select(Invitation).where(
         Invitation.workspace_id == workspace_id, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
     )
@@ -183,7 +183,7 @@ async def pending_invitations(
 
 
 async def pending_invitation(session: AsyncSession, workspace_id: str, email: str, now: datetime) -> Invitation | None:
-    """The invitation to this workspace for this address that can still be accepted, or None."""
+    """Return the pending invitation to this workspace for this address, or None."""
     statement = select(Invitation).where(
         Invitation.workspace_id == workspace_id,
         Invitation.email == email,
@@ -194,7 +194,7 @@ async def pending_invitation(session: AsyncSession, workspace_id: str, email: st
 
 
 async def count_pending_invitations(session: AsyncSession, workspace_id: str, now: datetime) -> int:
-    """How many invitations to a workspace can still be accepted."""
+    """Return how many invitations to a workspace are pending."""
     statement = select(func.count()).where(
         Invitation.workspace_id == workspace_id, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
     )
@@ -202,7 +202,7 @@ async def count_pending_invitations(session: AsyncSession, workspace_id: str, no
 
 
 async def count_invitations_with_role(session: AsyncSession, workspace_id: str, role: str, now: datetime) -> int:
-    """How many invitations to the workspace that are pending are for the role."""
+    """Return how many pending invitations to the workspace are for the role."""
     statement = select(func.count()).where(
         Invitation.workspace_id == workspace_id,
         Invitation.role == role,
@@ -213,7 +213,7 @@ async def count_invitations_with_role(session: AsyncSession, workspace_id: str, 
 
 
 async def use_invitation(session: AsyncSession, digest: bytes, now: datetime) -> bool:
-    """Mark the invitation as used. True for the one caller who did; False when it is used, over or unknown."""
+    """Mark the invitation as used, and return whether this call did; False if it is used, expired or unknown."""
     statement = update(Invitation).where(
         col(Invitation.digest) == digest, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
     )
@@ -221,7 +221,7 @@ async def use_invitation(session: AsyncSession, digest: bytes, now: datetime) ->
 
 
 async def delete_invitation(session: AsyncSession, invitation_id: str, now: datetime) -> bool:
-    """Withdraw one that can still be accepted. False when it cannot any more."""
+    """Delete a pending invitation, and return whether it was pending."""
     statement = delete(Invitation).where(
         col(Invitation.id) == invitation_id, col(Invitation.used_at).is_(None), col(Invitation.expires_at) > now
     )
@@ -229,7 +229,7 @@ async def delete_invitation(session: AsyncSession, invitation_id: str, now: date
 
 
 async def delete_unused_invitations(session: AsyncSession, workspace_id: str, email: str) -> None:
-    """Withdraw the invitation to this workspace for this address, if there is one that nobody used."""
+    """Delete the unused invitation to this workspace for this address, if any."""
     await session.exec(
         delete(Invitation).where(
             col(Invitation.workspace_id) == workspace_id,
@@ -240,10 +240,10 @@ async def delete_unused_invitations(session: AsyncSession, workspace_id: str, em
 
 
 async def delete_invitations_by_id(session: AsyncSession, ids: Sequence[str]) -> None:
-    """Withdraw these, unless they were used meanwhile."""
+    """Delete these invitations, except those used meanwhile."""
     await session.exec(delete(Invitation).where(col(Invitation.id).in_(ids), col(Invitation.used_at).is_(None)))
 
 
 async def delete_invitations_of_workspace(session: AsyncSession, workspace_id: str) -> None:
-    """Withdraw all codes for a workspace."""
+    """Delete all invitations to a workspace."""
     await session.exec(delete(Invitation).where(col(Invitation.workspace_id) == workspace_id))

@@ -1,4 +1,4 @@
-"""Every query about workspaces, their spaces and their members."""
+"""Queries about workspaces, their spaces and their members."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ _MEMBERS_BY_NAME = Ordering("members.name", "lower(coalesce(nullif(u.name, ''), 
 
 
 async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
-    """The workspace, a deleted one included, or None."""
+    """Return the workspace, a deleted one included, or None."""
     return await session.get(Workspace, workspace_id)
 
 
 async def workspaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Workspace]:
-    """Those of them that exist, deleted ones included, in no order."""
+    """Return those of the workspaces that exist, deleted ones included, without order."""
     return list((await session.exec(select(Workspace).where(col(Workspace.id).in_(set(ids))))).all())
 
 
 async def workspace_by_slug(session: AsyncSession, slug: str) -> Workspace | None:
-    """The workspace with this slug that is not deleted, or None."""
+    """Return the workspace with this slug that is not deleted, or None."""
     statement = select(Workspace).where(Workspace.slug == slug, col(Workspace.deleted_at).is_(None))
     return (await session.exec(statement)).one_or_none()
 
 
 async def released_slug(session: AsyncSession, slug: str) -> ReleasedSlug | None:
-    """Who gave this slug up last, and when; None when it was never given up, or has been taken since."""
+    """Return the record of the last workspace that gave this slug up, or None. A slug in use has none."""
     return await session.get(ReleasedSlug, slug)
 
 
 async def release_slug(session: AsyncSession, slug: str, workspace_id: str, now: datetime) -> None:
-    """Write down that the workspace gave the slug up now, instead of any time before."""
+    """Record that the workspace gave the slug up now, replacing any earlier record."""
     connection = await session.connection()
     facts = {"workspace_id": workspace_id, "released_at": now}
     new = insert(connection, ReleasedSlug).values(slug=slug, **facts)
@@ -56,12 +56,12 @@ async def release_slug(session: AsyncSession, slug: str, workspace_id: str, now:
 
 
 async def forget_released_slug(session: AsyncSession, slug: str) -> None:
-    """The slug is in use again."""
+    """Delete the record of a slug that is in use again."""
     await session.exec(delete(ReleasedSlug).where(col(ReleasedSlug.slug) == slug))
 
 
 async def owners_of(session: AsyncSession, workspace_id: str, role: str, limit: int) -> list[User]:
-    """The first members who hold the role, by when they came; at most ``limit``."""
+    """Return at most ``limit`` members with the role, in the order in which they joined."""
     statement = (
         select(User)
         .join(Member, col(Member.user_id) == User.id)
@@ -72,9 +72,9 @@ async def owners_of(session: AsyncSession, workspace_id: str, role: str, limit: 
 
 
 async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace | None:
-    """The workspace as it is now, a deleted one included, and nobody else changes it until this transaction ends.
+    """Return the workspace, a deleted one included, or None, and lock it until this transaction ends.
 
-    SQLite leaves ``FOR UPDATE`` out: there a changing session is the only writer already.
+    SQLite leaves ``FOR UPDATE`` out: a session that changes is the only writer there.
     """
     statement = select(Workspace).where(Workspace.id == workspace_id).with_for_update()
     found = await session.exec(statement.execution_options(populate_existing=True))
@@ -82,13 +82,13 @@ async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace 
 
 
 async def all_workspaces(session: AsyncSession) -> list[Workspace]:
-    """Every workspace that is not deleted, by name: for the operator's commands."""
+    """Return all workspaces that are not deleted, by name, for the operator's commands."""
     statement = select(Workspace).where(col(Workspace.deleted_at).is_(None))
     return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
 
 
 async def workspace_page(reader: Reader, request: PageRequest) -> Page[WorkspaceRecord]:
-    """One page of all workspaces that are not deleted, by name: for the operator's lists.
+    """Return a page of all workspaces that are not deleted, by name, for the operator's lists.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -97,7 +97,7 @@ async def workspace_page(reader: Reader, request: PageRequest) -> Page[Workspace
 
 
 async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
-    """How many workspaces that are not deleted belong to each catalog, by its name."""
+    """Return how many workspaces that are not deleted belong to each catalog, by its name."""
     statement = select(col(Workspace.catalog), func.count()).where(col(Workspace.deleted_at).is_(None))
     rows = await session.exec(statement.group_by(col(Workspace.catalog)).order_by(col(Workspace.catalog)))
     return dict(rows.all())
@@ -106,7 +106,7 @@ async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
 async def workspaces_of_user_page(
     reader: Reader, user_id: str, request: PageRequest
 ) -> Page[tuple[WorkspaceRecord, MemberRecord]]:
-    """The workspaces a user is a member of, with the memberships, by name.
+    """Return a page of the workspaces that a user is a member of, with the memberships, by name.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -117,7 +117,7 @@ async def workspaces_of_user_page(
 
 
 async def workspace_records(reader: Reader, ids: Iterable[str]) -> list[WorkspaceRecord]:
-    """Those of them that exist and are not deleted, in no order."""
+    """Return those of the workspaces that exist and are not deleted, without order."""
     values = reader.values()
     return await reader.records(
         WorkspaceRecord,
@@ -128,7 +128,7 @@ async def workspace_records(reader: Reader, ids: Iterable[str]) -> list[Workspac
 
 
 async def memberships(reader: Reader, user_id: str, ids: Iterable[str]) -> list[tuple[WorkspaceRecord, str]]:
-    """Those of the workspaces that the user is a member of and that are not deleted, with the role, in no order."""
+    """Return those of the workspaces that the user is a member of, with the role, without deleted ones or order."""
     values = reader.values()
     take = decoder(WorkspaceRecord, reader.dialect)
     rows = await reader.rows(
@@ -140,12 +140,12 @@ async def memberships(reader: Reader, user_id: str, ids: Iterable[str]) -> list[
 
 
 async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
-    """The space, a deleted one included, or None."""
+    """Return the space, a deleted one included, or None."""
     return await session.get(Space, space_id)
 
 
 async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> Space | None:
-    """The workspace's space with this slug that is not deleted, or None."""
+    """Return the workspace's space with this slug that is not deleted, or None."""
     statement = select(Space).where(
         Space.workspace_id == workspace_id, Space.slug == slug, col(Space.deleted_at).is_(None)
     )
@@ -153,7 +153,7 @@ async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> 
 
 
 async def space_records(reader: Reader, ids: Iterable[str]) -> list[SpaceRecord]:
-    """Those of them that exist, deleted ones included, in no order."""
+    """Return those of the spaces that exist, deleted ones included, without order."""
     values = reader.values()
     statement = f"SELECT {columns(SpaceRecord, 's')} FROM spacekey_spaces s WHERE {values.among('s.id', ids)}"
     return await reader.records(SpaceRecord, statement, values)
@@ -162,10 +162,10 @@ async def space_records(reader: Reader, ids: Iterable[str]) -> list[SpaceRecord]
 async def space_page(
     reader: Reader, workspace_id: str, request: PageRequest, text: str | None = None
 ) -> Page[SpaceRecord]:
-    """The workspace's spaces that are not deleted, by name.
+    """Return a page of the workspace's spaces that are not deleted, by name.
 
     :param text: part of the name or the slug, in either case.
-    :raises InvalidInput: for a cursor of another list, or with field ``text``, for what no space can be called.
+    :raises InvalidInput: for a cursor of another list, or with field ``text``, for text that no space can contain.
     """
     return (await space_pages(reader, [workspace_id], request, text))[0]
 
@@ -173,7 +173,7 @@ async def space_page(
 async def space_pages(
     reader: Reader, workspace_ids: Sequence[str], request: PageRequest, text: str | None = None
 ) -> list[Page[SpaceRecord]]:
-    """:func:`space_page` of each workspace, in one statement."""
+    """Return :func:`space_page` of each workspace, in one statement."""
     listing = listing_of(SpaceRecord, "spacekey_spaces s", "s", reader.dialect)
     asked = [partial(_spaces, workspace_id=one, text=text) for one in workspace_ids]
     return await fetch_pages(reader, listing, asked, _SPACES_BY_NAME, request)
@@ -185,19 +185,19 @@ def _spaces(values: Values, *, workspace_id: str, text: str | None) -> list[str]
 
 
 async def member(session: AsyncSession, workspace_id: str, user_id: str) -> Member | None:
-    """The user's membership of the workspace, or None."""
+    """Return the user's membership of the workspace, or None."""
     return await session.get(Member, (workspace_id, user_id))
 
 
 async def member_by_proven_email(session: AsyncSession, workspace_id: str, email: str) -> Member | None:
-    """The membership of the account that has proven this address, or None."""
+    """Return the membership of the account that has proven this address, or None."""
     statement = select(Member).join(User, col(User.id) == Member.user_id)
     proven = statement.where(User.email == email, col(User.email_proven_at).is_not(None))
     return (await session.exec(proven.where(Member.workspace_id == workspace_id))).one_or_none()
 
 
 async def members_of_user(session: AsyncSession, user_id: str) -> list[Member]:
-    """All memberships of one user."""
+    """Return all memberships of one user."""
     return list((await session.exec(select(Member).where(Member.user_id == user_id))).all())
 
 
@@ -224,7 +224,7 @@ async def count_owned_workspaces(session: AsyncSession, user_id: str, role: str)
 
 
 async def member_page(reader: Reader, workspace_id: str, request: PageRequest) -> Page[tuple[MemberRecord, UserRecord]]:
-    """The workspace's members with who they are, by name, or by e-mail address or id for those without one.
+    """Return a page of the workspace's members with their accounts, by name, or by address or id for those without one.
 
     :raises InvalidInput: for a cursor of another list.
     """
@@ -234,14 +234,14 @@ async def member_page(reader: Reader, workspace_id: str, request: PageRequest) -
 async def member_pages(
     reader: Reader, workspace_ids: Sequence[str], request: PageRequest
 ) -> list[Page[tuple[MemberRecord, UserRecord]]]:
-    """:func:`member_page` of each workspace, in one statement."""
+    """Return :func:`member_page` of each workspace, in one statement."""
     listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
     asked = [partial(_members, workspace_id=one) for one in workspace_ids]
     return await fetch_pages(reader, listing, asked, _MEMBERS_BY_NAME, request)
 
 
 async def member_record(reader: Reader, workspace_id: str, user_id: str) -> tuple[MemberRecord, UserRecord] | None:
-    """The user's membership of the workspace with who they are, or None."""
+    """Return the user's membership of the workspace with the account, or None."""
     values = reader.values()
     listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
     rows = await reader.rows(
@@ -257,11 +257,11 @@ def _members(values: Values, *, workspace_id: str) -> list[str]:
 
 
 async def delete_members_of_workspace(session: AsyncSession, workspace_id: str) -> int:
-    """End all memberships of a workspace; how many those were."""
+    """End all memberships of a workspace, and return how many there were."""
     return (await session.exec(delete(Member).where(col(Member.workspace_id) == workspace_id))).rowcount
 
 
 async def count_members_with_role(session: AsyncSession, workspace_id: str, role: str) -> int:
-    """How many members of the workspace hold the role."""
+    """Return how many members of the workspace have the role."""
     statement = select(func.count()).where(Member.workspace_id == workspace_id, Member.role == role)
     return (await session.exec(statement)).one()

@@ -1,1 +1,1 @@
-"""The tables, their constraints, and the records that are read from them."""
+"""Tables, their constraints, and the records read from them."""

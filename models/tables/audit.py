@@ -1,4 +1,4 @@
-"""What happened: insert-only rows, chained by hash."""
+"""Audit log tables: insert-only events, chained by hash."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from spacekey.domain.actor import Actor, actor_from
 from .base import Row, moment, words
 
 SYSTEM_CHAIN = "system"
-"""The chain of what belongs to no workspace, such as sign-ins."""
+"""Chain for events that belong to no workspace, such as sign-ins."""
 
 
 class AuditChain(Row, table=True):
-    """The head of one chain. Locking this row puts the chain's events in one order.
+    """Head of one chain. Locking its row puts the chain's events in one order.
 
-    ``anchored`` is the last sequence number of this chain that a checkpoint in the system's chain vouches for.
+    ``anchored`` is the last sequence number of this chain covered by a checkpoint in the system's chain.
     """
 
     __tablename__ = "spacekey_audit_chains"
@@ -44,13 +44,13 @@ class AuditChain(Row, table=True):
 
 
 class AuditEvent(Row, table=True):
-    """One change or sign-in: who, with what, on what, from where, and how it ended.
+    """Change or sign-in: its actor, credential, target, origin and outcome.
 
     ``hash`` is SHA-256 over the previous event's hash and the fields that ``version`` lists
-    (:mod:`spacekey.resolvers.audit.log`). Version 2 hashes ids; what names a person stands beside, in two parts that
-    can be erased one by one: the actor's (name, IP address, user agent) and the target's (name, further facts). Of each
-    part the hash covers only a salted digest, and the salt goes with the part. The table refuses every other update,
-    and every delete (triggers in the migrations).
+    (:mod:`spacekey.resolvers.audit.log`). Version 2 hashes ids. Personal data is in two parts that can be erased
+    separately: the actor's (name, IP address, user agent) and the target's (name, further facts). The hash covers only
+    a salted digest of each part, and the salt is erased with the part. The table refuses every other update, and every
+    delete (triggers in the migrations).
     """
 
     __tablename__ = "spacekey_audit_events"
@@ -92,5 +92,5 @@ class AuditEvent(Row, table=True):
 
     @property
     def actor(self) -> Actor:
-        """Who did it."""
+        """The actor of the event."""
         return actor_from(self.actor_kind, self.actor_id, self.actor_name)

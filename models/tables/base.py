@@ -1,4 +1,4 @@
-"""The base of every table."""
+"""Base class and column types of every table, equal on both databases."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NAMES = {
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
-"""Every constraint has a name: a later migration can only change what it can name."""
+"""Names for all constraints, because a later migration can only change constraints by name."""
 
 
 class Row(SQLModel, registry=registry(metadata=MetaData(naming_convention=_NAMES))):
-    """A row of Spacekey's own tables.
+    """Row of Spacekey's own tables.
 
-    They have a registry of their own: an application that imports Spacekey may have a ``users`` table, or a ``User``,
-    among its own SQLModel classes, and its ``create_all`` must not make ours.
+    The tables have a registry of their own: an application that imports Spacekey may have a ``users`` table or a
+    ``User`` class of its own, and its ``create_all`` must not create Spacekey's tables.
     """
 
     __table__: ClassVar[Table]
@@ -35,16 +35,16 @@ POSTGRESQL = "postgresql"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A timezone-aware moment in UTC: ``timestamptz`` on PostgreSQL, sortable text on SQLite.
+    """Timezone-aware time in UTC: ``timestamptz`` on PostgreSQL, sortable text on SQLite.
 
-    :raises ValueError: when a naive datetime is bound; a moment without a zone is a bug.
+    :raises ValueError: if a naive datetime is bound; a time without a zone is a bug.
     """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; SQLite's text form has no zone, so it is dropped there."""
+        """Return the time in UTC; without its zone for SQLite, whose text form has none."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -53,17 +53,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Always aware, always UTC."""
+        """Return the time as an aware datetime in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def moment(*, nullable: bool = True) -> Column[Any]:
-    """A column for a moment in UTC."""
+    """Return a column for a time in UTC."""
     return Column(UtcDateTime(), nullable=nullable)
 
 
 def words(length: int, *, nullable: bool = False) -> Column[Any]:
-    """A column for text of at most ``length`` characters."""
+    """Return a column for text of at most ``length`` characters."""
     return Column(String(length), nullable=nullable)

@@ -1,8 +1,8 @@
-"""Moments before and after all others, written into SQL so that indexes over them match.
+"""SQL expressions for both databases: times before and after all others, and the UTC day of a time.
 
-A bound parameter would not do: neither database would see that the expression is the one in the index. They come back
-in cursors, so both lie inside what drivers take at their word: asyncpg sends the very first and last moments of
-Python's calendar as infinities, which compare differently.
+The two times are literals in the SQL text so that indexes over them match: with a bound parameter neither database
+would recognize the index's expression. They come back in cursors, so both are within the range that drivers pass on
+unchanged: asyncpg sends the first and last times of Python's calendar as infinities, which compare differently.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .base import POSTGRESQL, SQLITE, UtcDateTime
 
 FAR_PAST = {SQLITE: "'0002-01-01 00:00:00.000000'", POSTGRESQL: "'0002-01-01 00:00:00+00'::timestamptz"}
 FAR_FUTURE = {SQLITE: "'9999-12-31 00:00:00.000000'", POSTGRESQL: "'9999-12-31 00:00:00+00'::timestamptz"}
-"""The same in the text of a statement, by dialect."""
+"""The two times in the text of a statement, by dialect."""
 
 
 class FarPast(ColumnElement[Any]):
-    """Stands in for "never yet"."""
+    """Time before all others, in place of "never yet"."""
 
     inherit_cache = True
     type = UtcDateTime()
 
 
 class FarFuture(ColumnElement[Any]):
-    """Stands in for "never ends"."""
+    """Time after all others, in place of "never ends"."""
 
     inherit_cache = True
     type = UtcDateTime()
@@ -57,7 +57,7 @@ def _future_in_postgresql(_edge: FarFuture, _compiler: SQLCompiler, **_: object)
 
 
 class UtcDay(FunctionElement[date]):
-    """``UtcDay(moment)``: the date of a timezone-aware moment in UTC, whatever the database session's zone."""
+    """Date of a timezone-aware time in UTC, whatever the database session's time zone: ``UtcDay(moment)``."""
 
     inherit_cache = True
     type = Date()

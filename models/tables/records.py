@@ -1,7 +1,6 @@
-"""Rows as lists and pages read them: what the raw driver gives, without an ORM's bookkeeping.
+"""Records of rows for lists and pages, as the raw driver returns them, without an ORM.
 
-A record has the columns that may be shown, under the names of its table; :mod:`spacekey.models.engine.reading` fills
-it.
+A record has the columns that may be shown, named as in its table; :mod:`spacekey.models.engine.reading` fills it.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from .workspace import Member, Space, Workspace
 
 R = TypeVar("R", bound=tuple[Any, ...])
 _EXPRESSIONS = {"has_password": "{table}.password_hash IS NOT NULL"}
-"""What a field is that is no column of its own name."""
+"""SQL expressions of fields that are not columns of their own name."""
 
 Convert: TypeAlias = Callable[[Any], Any]
 
 
 class TokenRecord(NamedTuple):
-    """What a list shows of :class:`spacekey.models.tables.token.Token`; the digest is not among it.
+    """Columns of :class:`spacekey.models.tables.token.Token` for lists, without the digest.
 
-    ``successor_used_at`` is the first use of a successor that ends this token by it.
+    ``successor_used_at`` is the first use of a successor, if that use ends this token.
     """
 
     id: str
@@ -62,12 +61,12 @@ class TokenRecord(NamedTuple):
 
     @property
     def created_by(self) -> Actor:
-        """Who made it, by the name of that moment."""
+        """The creator, with the name at creation."""
         return actor_from(self.created_by_kind, self.created_by_id, self.created_by_name)
 
 
 class WorkspaceRecord(NamedTuple):
-    """A row of :class:`spacekey.models.tables.workspace.Workspace`."""
+    """Columns of :class:`spacekey.models.tables.workspace.Workspace`."""
 
     id: str
     name: str
@@ -87,7 +86,7 @@ class WorkspaceRecord(NamedTuple):
 
 
 class SpaceRecord(NamedTuple):
-    """What a list shows of :class:`spacekey.models.tables.workspace.Space`."""
+    """Columns of :class:`spacekey.models.tables.workspace.Space` for lists."""
 
     id: str
     workspace_id: str
@@ -98,7 +97,7 @@ class SpaceRecord(NamedTuple):
 
 
 class MemberRecord(NamedTuple):
-    """A row of :class:`spacekey.models.tables.workspace.Member`."""
+    """Columns of :class:`spacekey.models.tables.workspace.Member`."""
 
     workspace_id: str
     user_id: str
@@ -107,7 +106,7 @@ class MemberRecord(NamedTuple):
 
 
 class UserRecord(NamedTuple):
-    """What a list shows of :class:`spacekey.models.tables.user.User`; the password's hash is not among it."""
+    """Columns of :class:`spacekey.models.tables.user.User` for lists, without the password's hash."""
 
     id: str
     sign_in_name: str | None
@@ -119,7 +118,7 @@ class UserRecord(NamedTuple):
 
 
 class InvitationRecord(NamedTuple):
-    """What a list shows of :class:`spacekey.models.tables.user.Invitation`; the code's digest is not among it."""
+    """Columns of :class:`spacekey.models.tables.user.Invitation` for lists, without the code's digest."""
 
     id: str
     workspace_id: str
@@ -135,7 +134,7 @@ class InvitationRecord(NamedTuple):
 
 
 class AuditRecord(NamedTuple):
-    """A row of :class:`spacekey.models.tables.audit.AuditEvent`."""
+    """Columns of :class:`spacekey.models.tables.audit.AuditEvent`."""
 
     id: str
     chain: str
@@ -166,7 +165,7 @@ class AuditRecord(NamedTuple):
 
     @property
     def actor(self) -> Actor:
-        """Who did it."""
+        """The actor of the event."""
         return actor_from(self.actor_kind, self.actor_id, self.actor_name)
 
 
@@ -183,7 +182,7 @@ AnyEvent: TypeAlias = AuditEvent | AuditRecord
 def columns(record: type[R], table: str) -> str:
     """Return the columns to select for a record.
 
-    :param table: what the statement calls its table.
+    :param table: the table's name in the statement.
     """
     return ", ".join(
         _EXPRESSIONS.get(name, "{table}.{name}").format(table=table, name=name) for name in _fields(record)
@@ -192,9 +191,9 @@ def columns(record: type[R], table: str) -> str:
 
 @cache
 def decoder(record: type[R], dialect: str, start: int = 0) -> Callable[[Sequence[Any]], R]:
-    """Return what makes a record from a row of a driver.
+    """Return a function that makes a record from a driver's row.
 
-    :param start: which of the row's columns is the record's first.
+    :param start: the index of the record's first column in the row.
     """
     hints = get_type_hints(record)
     fields = _fields(record)
@@ -224,7 +223,7 @@ def _fields(record: type[Any]) -> tuple[str, ...]:
 
 
 def _conversion(hint: Any, dialect: str) -> Convert | None:
-    """SQLite keeps moments as text and truths as numbers; both drivers give JSON as text."""
+    """Return the conversion of a column: SQLite stores times as text and booleans as numbers; JSON is text on both."""
     kinds = {get_origin(one) or one for one in (get_args(hint) or (hint,))} if get_origin(hint) not in _JSON else _JSON
     if kinds & _JSON:
         return json.loads
@@ -239,5 +238,5 @@ _JSON = {list, dict}
 
 
 def moment_from(text: str) -> datetime:
-    """Return a moment that SQLite keeps."""
+    """Return a time that SQLite stored."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""All tables at once: what the migrations must add up to."""
+"""Metadata of all tables, which the migrations must add up to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from . import audit, setting, token, usage, user, workspace
 from .base import Row
 
 metadata = Row.metadata
-"""The schema as the code wants it. It is complete only here, where every module with a table is imported."""
+"""The schema that the code requires. It is complete only here, because this module imports every table."""
 
 TABLE_MODULES = (audit, setting, token, usage, user, workspace)

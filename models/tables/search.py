@@ -1,7 +1,7 @@
-"""Searching for a piece of text, alike on both databases.
+"""Searchable text, compared alike on both databases.
 
-What can be searched is kept beside each row in one folded form: SQLite folds the case of ASCII letters only, and what
-PostgreSQL folds depends on the database's locale.
+The searchable text of a row is stored with it in one folded form: SQLite folds the case of ASCII letters only, and
+PostgreSQL's folding depends on the database's locale.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import unicodedata
 from collections.abc import Iterable
 
 SEPARATOR = "\x1f"
-"""Stands between the fields of a row; no field can hold it, so no match spans two of them."""
+"""Separator between the fields of a row. No field can contain it, so no match spans two fields."""
 
 
 def folded(text: str) -> str:
-    """Return text in the form in which texts are compared: caseless (Unicode 15.0, D145) and NFC."""
+    """Return text in the form used for comparison: caseless (Unicode 15.0, D145) and NFC."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text.strip()).casefold())
 
 
 def search_text(*fields: str) -> str:
-    """Return what is kept of a row to be searched."""
+    """Return the searchable text of a row's values."""
     return SEPARATOR.join(folded(one) for one in fields)
 
 

@@ -1,4 +1,4 @@
-"""What all processes on one database must agree on."""
+"""Settings shared by all processes on one database."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MAX_STALENESS = "max_staleness_seconds"
 """T: how long a verification may be served from a cache. 0 turns caching off."""
 
 STALENESS_WAIT = "staleness_wait_seconds"
-"""How long a change that takes access away waits after its commit. Never below T, also while T is being changed."""
+"""How long a change that takes access away waits after its commit. Never below T, even while T is being changed."""
 
 STALENESS_CHANGES = "staleness_changes"
-"""How many changes of T have begun, so that one that was overtaken by another does not go on."""
+"""Number of changes of T that have begun, so that a change overtaken by another one stops."""
 
 
 class Setting(Row, table=True):
-    """One number by name."""
+    """Number stored under a name."""
 
     __tablename__ = "spacekey_settings"
 

@@ -1,4 +1,4 @@
-"""Tokens: the record, never the secret."""
+"""Token tables: the record of a token, never its secret."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _LISTED = text("deleted_at IS NULL")
 
 
 class Token(Row, table=True):
-    """What was given to whom, and until when.
+    """Token with its grants, its creator and its end.
 
-    The secret is kept as its SHA-256 (``digest``) and its first 12 characters (``prefix``). Creator facts are a
-    snapshot: a token outlives the member who made it. ``retires_at`` ends a rotated token's grace;
-    ``chain_id`` on a successor is the id of the first token of its chain of rotations, which has none itself.
-    ``first_use_retires`` on a successor means that its first use ends its predecessor earlier.
+    The secret is stored as its SHA-256 (``digest``) and its first 12 characters (``prefix``). The creator's fields are
+    a snapshot: a token outlives the member who created it. ``retires_at`` ends a rotated token's grace. ``chain_id`` on
+    a successor is the id of the first token of its chain of rotations, which has none itself. ``first_use_retires`` on
+    a successor means that its first use ends its predecessor earlier.
     """
 
     __tablename__ = "spacekey_tokens"
@@ -137,7 +137,7 @@ class Token(Row, table=True):
 
     @property
     def created_by(self) -> Actor:
-        """Who made it, by the name of that moment."""
+        """The creator, with the name at creation."""
         return actor_from(self.created_by_kind, self.created_by_id, self.created_by_name)
 
 
@@ -147,12 +147,12 @@ SEARCHED = ("name", "description", "prefix")
 @event.listens_for(Token, "before_insert")
 @event.listens_for(Token, "before_update")
 def _keep_search_text(_mapper: object, _connection: object, token: Token) -> None:
-    """Keep what is searched in step with what it is made of, however the row is changed."""
+    """Update the searchable text with the fields it is made from, however the row is changed."""
     token.search_text = fields_of(token, SEARCHED)
 
 
 class TokenFirstUse(Row, table=True):
-    """Written once, by the first use of a successor that retires its predecessor. Verification writes nothing else."""
+    """First use of a successor that retires its predecessor, written once. Verification writes nothing else."""
 
     __tablename__ = "spacekey_token_first_uses"
 

@@ -1,4 +1,4 @@
-"""How tokens are used, in numbers: flushed in batches, off the request path."""
+"""Usage tables, written in batches off the request path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class UsageHour(Row, table=True):
 
 
 class ScopeUse(Row, table=True):
-    """When a token last used one of its scopes."""
+    """Last use of one of a token's scopes."""
 
     __tablename__ = "spacekey_scope_uses"
 
@@ -37,7 +37,7 @@ class ScopeUse(Row, table=True):
 
 
 class UsageReporter(Row, table=True):
-    """How far one collector's batches have been counted, so that a batch that is sent twice counts once."""
+    """Number of the last batch counted for a reporter, so that a batch that is sent twice counts once."""
 
     __tablename__ = "spacekey_usage_reporters"
     __table_args__ = (Index("ix_spacekey_usage_reporters_seen_at", "seen_at"),)
@@ -48,7 +48,7 @@ class UsageReporter(Row, table=True):
 
 
 class UsageDay(NamedTuple):
-    """One token's requests on one UTC day, added up."""
+    """Requests of one token on one UTC day."""
 
     day: date
     allowed: int

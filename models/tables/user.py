@@ -1,4 +1,4 @@
-"""Accounts, their sessions, and invitations."""
+"""Tables of accounts, their sessions, and invitations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PENDING = text("used_at IS NULL")
 
 
 class User(Row, table=True):
-    """An account. ``password_hash`` is Argon2id.
+    """Account. ``password_hash`` is Argon2id.
 
     ``sign_in_name`` is unique and in the form of :func:`spacekey.resolvers.addresses.clean_sign_in_name`; an account
     without one signs in by its id. ``email`` is a claim until ``email_proven_at``: any number of accounts may claim an
-    address, one may have proven it, and an unproven one is matched with nothing.
+    address, but only one may have proven it, and an unproven address is matched with nothing.
     """
 
     __tablename__ = "spacekey_users"
@@ -44,7 +44,7 @@ class User(Row, table=True):
 
 
 class UserSession(Row, table=True):
-    """A signed-in browser. The cookie's random string is stored as SHA-256 only; ``id`` is made from neither."""
+    """Signed-in browser. The cookie's random string is stored only as SHA-256; ``id`` is derived from neither."""
 
     __tablename__ = "spacekey_user_sessions"
     __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_spacekey_user_sessions_digest"),)
@@ -62,11 +62,11 @@ class UserSession(Row, table=True):
 
 
 class Invitation(Row, table=True):
-    """A code that makes its presenter a member of one workspace. Stored as SHA-256, good once.
+    """Code that makes the person who presents it a member of one workspace. Stored as SHA-256, usable once.
 
-    ``email`` and ``name`` are the inviter's words about whom it is for; they point at no account. The inviter must
-    still be allowed to make it when it is accepted: ``inviter_kind`` is ``person``, ``token`` or ``operator``, and
-    ``inviter_name`` is what they were called then.
+    ``email`` and ``name`` are what the inviter said about the invited person; they refer to no account. The inviter
+    must still be allowed to create the invitation when it is accepted: ``inviter_kind`` is ``person``, ``token`` or
+    ``operator``, and ``inviter_name`` is the inviter's name at creation.
     """
 
     __tablename__ = "spacekey_invitations"

@@ -1,4 +1,4 @@
-"""Tenants, their spaces and their members."""
+"""Tables of workspaces, their spaces and their members."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _KEPT = text("deleted_at IS NULL")
 
 
 class Workspace(Row, table=True):
-    """A tenant of one catalog.
+    """Workspace of one catalog.
 
-    ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role it
-    removed. ``per_minute`` and ``burst`` are its own limit instead of the plan's. Deleted workspaces stay as rows, so
-    that their tokens and their audit log stay explained; their slugs rest for a while.
+    ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role that it
+    removed. ``per_minute`` and ``burst`` are its own limit, in place of the plan's. Rows of deleted workspaces stay, so
+    that their tokens and audit logs can still be explained; their slugs cannot be reused for a while.
     """
 
     __tablename__ = "spacekey_workspaces"
@@ -67,7 +67,7 @@ class Workspace(Row, table=True):
 
 
 class ReleasedSlug(Row, table=True):
-    """A slug that a workspace gave up, for another one or by its deletion. It rests before others may take it."""
+    """Slug that a workspace gave up, for another one or by deletion. Other workspaces cannot have it for a while."""
 
     __tablename__ = "spacekey_released_slugs"
 
@@ -77,7 +77,7 @@ class ReleasedSlug(Row, table=True):
 
 
 class Space(Row, table=True):
-    """A project inside a workspace. Deleted spaces stay as rows, so that their tokens stay explained."""
+    """Space in a workspace. Rows of deleted spaces stay, so that their tokens can still be explained."""
 
     __tablename__ = "spacekey_spaces"
     __table_args__ = (
@@ -108,12 +108,12 @@ SEARCHED = ("name", "slug")
 @event.listens_for(Space, "before_insert")
 @event.listens_for(Space, "before_update")
 def _keep_search_text(_mapper: object, _connection: object, space: Space) -> None:
-    """Keep what is searched in step with what it is made of, however the row is changed."""
+    """Update the searchable text with the fields it is made from, however the row is changed."""
     space.search_text = fields_of(space, SEARCHED)
 
 
 class Member(Row, table=True):
-    """A person with a role in a workspace."""
+    """Membership of a person in a workspace, with a role."""
 
     __tablename__ = "spacekey_members"
 

@@ -97,9 +97,7 @@ async def keep_writing_checkpoints(system: System) -> None:
 
 
 async def audit_heads(system: System) -> list[Head]:
-    """Return the current heads of all chains, sorted by chain, to be saved where writers of the database have no
-    access.
-    """
+    """Return the current heads of all chains, sorted by chain, to be saved out of reach of the database's writers."""
     async with system.store.reading() as session:
         heads = await audit_queries.chain_heads(session)
     return [Head(one.chain, one.sequence, one.hash) for one in heads]

@@ -48,9 +48,7 @@ class _Noted:
 
     @property
     def key(self) -> tuple[str, Reason, str]:
-        """Key that is written once per hour. It includes the reporting service, so that one cannot suppress another's
-        reports.
-        """
+        """Key that is written once per hour; with the service, so that one cannot suppress another's reports."""
         return self.token_id, self.reason, "" if self.reported_by is None else self.reported_by.id
 
 

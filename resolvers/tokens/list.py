@@ -39,8 +39,9 @@ DAYS_MAX = 3_660
 
 @dataclass(frozen=True, slots=True)
 class TokenSearch:
-    """Conditions of a list of tokens; None leaves one out. Days count from now in both directions; ``created_by`` is an
-    id.
+    """Conditions of a list of tokens; None leaves one out.
+
+    Days count from now, into the future or the past; ``created_by`` is an id.
     """
 
     statuses: frozenset[Status] | None = None

@@ -70,9 +70,7 @@ class StoreVerifier(Verifier):
         self._powers = lru_cache(POWERS_MAX)(self._computed)
 
     async def verify(self, secret: Secret) -> Verdict:
-        """Return whether the secret is valid now, and for which principal. See
-        :class:`spacekey.domain.verifier.Verifier`.
-        """
+        """Return the verdict on the secret now. See :class:`spacekey.domain.verifier.Verifier`."""
         return (await self.use(secret)).verdict
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:

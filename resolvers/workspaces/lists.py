@@ -108,10 +108,7 @@ async def space_lists(
 async def member_lists(
     system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest, held: Held | None = None
 ) -> list[Listed[tuple[MemberRecord, UserRecord]]]:
-    """Return :func:`member_list` for each workspace.
-
-    :func:`spacekey.resolvers.workspaces.lists.member_list` for each workspace.
-    """
+    """Return :func:`member_list` for each workspace."""
 
     async def read(reader: Reader, ids: Sequence[str]) -> list[Page[tuple[MemberRecord, UserRecord]]]:
         return await workspace_queries.member_pages(reader, ids, request)
