@@ -60,16 +60,16 @@ _KEEPALIVES = {
 _NO_CHOICE: Mapping[str, tuple[frozenset[str], str]] = {
     "channel_binding": (
         frozenset({"disable", "prefer"}),
-        "the driver has no channel binding; leave it out, and use sslmode=verify-full to be sure of the server",
+        "the driver has no channel binding; leave it out, and use sslmode=verify-full to authenticate the server",
     ),
-    "client_encoding": (frozenset({"utf8", "utf-8", "auto"}), "Spacekey speaks UTF-8; leave it out"),
+    "client_encoding": (frozenset({"utf8", "utf-8", "auto"}), "Spacekey uses UTF-8; leave it out"),
     "gssencmode": (frozenset({"disable", "prefer"}), "the driver has no GSS encryption; leave it out, and use sslmode"),
     "gssdelegation": (frozenset({"0"}), "the driver delegates no credentials; leave it out"),
     "load_balance_hosts": (frozenset({"disable"}), "there is one primary and nothing to balance; leave it out"),
     "max_protocol_version": (frozenset({"3.0", "latest"}), "the driver speaks version 3.0; leave it out"),
     "min_protocol_version": (frozenset({"3.0"}), "the driver speaks version 3.0; leave it out"),
     "sslcertmode": (frozenset({"allow"}), "leave it out; without sslcert no certificate is sent"),
-    "sslcompression": (frozenset({"0"}), "TLS is not compressed any more; leave it out"),
+    "sslcompression": (frozenset({"0"}), "TLS compression is not supported; leave it out"),
     "sslsni": (frozenset({"1"}), "the driver always sends the host's name; leave it out"),
 }
 """Parameters of which the driver supports one value → the accepted values, and the remedy for the others."""
@@ -81,15 +81,15 @@ _REFUSED = {
     "oauth_issuer": "the driver has no OAuth sign-in; use a password or a certificate",
     "oauth_scope": "the driver has no OAuth sign-in; use a password or a certificate",
     "replication": "Spacekey needs an ordinary connection; leave it out",
-    "require_auth": "the driver takes what the server asks for; leave it out, and use sslmode=verify-full",
-    "requirepeer": "the driver cannot ask who serves a socket; leave it out, and guard the socket's folder",
+    "require_auth": "the driver uses the method that the server requests; leave it out, and use sslmode=verify-full",
+    "requirepeer": "the driver cannot check the owner of a socket; leave it out, and protect the socket's folder",
     "requiressl": "write sslmode=require",
     "scram_client_key": "write the password, or name a passfile",
     "scram_server_key": "write the password, or name a passfile",
     "sslcrldir": "write one file as sslcrl",
-    "sslkeylogfile": "leave it out; it would let others read the connection",
+    "sslkeylogfile": "leave it out; it would let others decrypt the connection",
     # Names from other drivers and adapters, not libpq's.
-    "command_timeout": "leave it out; every statement has its bound already",
+    "command_timeout": "leave it out; every statement has a timeout already",
     "database": "write dbname, or the name in the path",
     "prepared_statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
     "schema": "write options=-csearch_path%3DNAME",
@@ -172,7 +172,7 @@ def database_url(url: str) -> URL:
         parsed = make_url(_hosts_in_query(url))
     except (SQLAlchemyError, ValueError):
         # The text may contain a password, so it is not repeated.
-        raise ConfigurationError("the database URL cannot be read; write sqlite:///file.db or postgresql://…") from None
+        raise ConfigurationError("the database URL is malformed; write sqlite:///file.db or postgresql://…") from None
     backend = parsed.get_backend_name()
     if backend == SQLITE:
         if not parsed.database or parsed.database == ":memory:":
@@ -223,7 +223,7 @@ def postgres_target(url: URL) -> PostgresTarget:
     mode = given.get(PGBOUNCER, "session")
     if mode not in ("session", "transaction"):
         raise wrong_parameter(
-            PGBOUNCER, "write session or transaction, as its pool_mode is; statement mode cannot work"
+            PGBOUNCER, "write session or transaction, as its pool_mode is; statement mode is not supported"
         )
     return PostgresTarget(arguments, _connect_seconds(given), _socket_options(given), mode == "transaction", tls)
 

@@ -10,58 +10,58 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _START = "start it, or correct SPACEKEY_DATABASE_URL"
 _NO_ANSWER = ("the database does not answer", _START)
-_TOO_SLOW = ("the database does not answer in time", "see whether it hangs or has too much to do")
-_ALL_IN_USE = ("the database does not answer in time: every connection is in use", "see whether it hangs")
+_TOO_SLOW = ("the database does not answer in time", "check whether it hangs or is overloaded")
+_ALL_IN_USE = ("the database does not answer in time: every connection is in use", "check whether it hangs")
 
-_TOO_MUCH = ("PostgreSQL has run out of memory, disk or connections", "make room, or raise its limits")
-_DISK = ("PostgreSQL has trouble with its disk or system", "look at its log")
-_BUSY = ("somebody else has locked what this needs", "end that long transaction, or try again")
+_TOO_MUCH = ("PostgreSQL has run out of memory, disk or connections", "free some, or raise its limits")
+_DISK = ("PostgreSQL reports a disk or system error", "check its log")
+_BUSY = ("another transaction holds a lock that this needs", "end that transaction, or try again")
 
 _POSTGRES = {
     "08": _NO_ANSWER,
     "0A": ("PostgreSQL does not offer what Spacekey needs", "use PostgreSQL 14 or newer, and no statement pooling"),
-    "22021": ("the database cannot hold every text", "make it with ENCODING 'UTF8'"),
-    "22P05": ("the database cannot hold every text", "make it with ENCODING 'UTF8'"),
+    "22021": ("the database cannot store all text", "create it with ENCODING 'UTF8'"),
+    "22P05": ("the database cannot store all text", "create it with ENCODING 'UTF8'"),
     "25006": (
         "PostgreSQL refuses to write: it is a standby, or read-only",
         "name the primary in SPACEKEY_DATABASE_URL, or set default_transaction_read_only=off",
     ),
     "26000": (
-        "the statement is not there any more: a pooler gave the connection to others",
-        "write pgbouncer=transaction in SPACEKEY_DATABASE_URL, or pool by session",
+        "the prepared statement is gone: a pooler gave the connection to another client",
+        "write pgbouncer=transaction in SPACEKEY_DATABASE_URL, or use session pooling",
     ),
     "42P05": (
-        "the statement is there already: a pooler gave the connection to others",
-        "write pgbouncer=transaction in SPACEKEY_DATABASE_URL, or pool by session",
+        "the prepared statement already exists: a pooler got the connection from another client",
+        "write pgbouncer=transaction in SPACEKEY_DATABASE_URL, or use session pooling",
     ),
     "25": ("the transaction was ended by the server or a pooler", "try again"),
     "28": (
-        "PostgreSQL answers, and does not let this user in",
-        "see its pg_hba.conf: it may want another user, sslmode=require, or a client certificate (sslcert, sslkey)",
+        "PostgreSQL does not accept connections from this user",
+        "check pg_hba.conf: it may require another user, sslmode=require, or a client certificate (sslcert, sslkey)",
     ),
-    "28P01": ("PostgreSQL answers, and refuses this user or password", "correct them in SPACEKEY_DATABASE_URL"),
+    "28P01": ("PostgreSQL rejected this user or password", "correct them in SPACEKEY_DATABASE_URL"),
     "3D": (
-        "PostgreSQL answers, and has no database of this name",
+        "PostgreSQL has no database of this name",
         "create it, or correct SPACEKEY_DATABASE_URL",
     ),
-    "40": ("another change came in between", "try again"),
-    "42501": ("PostgreSQL answers, and does not allow this user what Spacekey needs", "GRANT it to them"),
+    "40": ("a concurrent change interfered", "try again"),
+    "42501": ("PostgreSQL denies this user a permission that Spacekey needs", "GRANT it"),
     "42P01": ("a table is missing", "run 'spacekey migrate'"),
     "42703": ("a column is missing", "run 'spacekey migrate'"),
     "3F": ("the schema is missing", "correct search_path, or create it"),
     "53": _TOO_MUCH,
-    "54": ("PostgreSQL refuses this as too large or too complex", "look at its log"),
+    "54": ("PostgreSQL refuses this as too large or too complex", "check its log"),
     "55": _BUSY,
-    "57": ("PostgreSQL is starting, stopping, or ended this", "wait for it, or start it"),
+    "57": ("PostgreSQL is starting or stopping, or ended the connection", "wait for it, or start it"),
     "58": _DISK,
-    "F0": ("PostgreSQL's configuration is wrong", "look at its log"),
+    "F0": ("PostgreSQL's configuration is wrong", "check its log"),
     "HV": _DISK,
-    "XX": ("PostgreSQL failed, or its files are damaged", "look at its log"),
+    "XX": ("PostgreSQL failed, or its files are damaged", "check its log"),
 }
 """SQLSTATE, or its class in the first two characters (PostgreSQL, Appendix A) → the problem and the remedy."""
 
 _POOLER = {
-    "ssl required": ("the pooler answers, and lets in over TLS only", "write sslmode=require, or verify-full"),
+    "ssl required": ("the pooler accepts only TLS connections", "write sslmode=require, or verify-full"),
     "authentication failed": _POSTGRES["28P01"],
     "no such user": _POSTGRES["28P01"],
     "no such database": _POSTGRES["3D"],
@@ -69,16 +69,16 @@ _POOLER = {
 """Part of a PgBouncer message → the problem and the remedy. All of them have the SQLSTATE 08P01."""
 
 _SQLITE = {
-    "locked": ("another program has locked the SQLite file", "let it end, or close it"),
-    "busy": ("another program has locked the SQLite file", "let it end, or close it"),
+    "locked": ("another program has locked the SQLite file", "wait for it, or close it"),
+    "busy": ("another program has locked the SQLite file", "wait for it, or close it"),
     "unable to open": (
         "the SQLite file cannot be opened",
-        "SPACEKEY_DATABASE_URL must name a file, in a folder that is there, that this user may read and write",
+        "SPACEKEY_DATABASE_URL must name a file, in an existing folder, that this user may read and write",
     ),
-    "disk i/o": ("the disk under the SQLite file fails", "look at the system's log"),
+    "disk i/o": ("the disk of the SQLite file has failed", "check the system's log"),
     "closed": _NO_ANSWER,
     "readonly": ("the SQLite file cannot be written", "let this user write to the file and its folder"),
-    "full": ("the disk under the SQLite file is full", "make room"),
+    "full": ("the disk of the SQLite file is full", "free some space"),
     "malformed": ("the SQLite file is damaged", "restore it from a backup"),
     "no such table": ("a table is missing", "run 'spacekey migrate'"),
     "not a database": (

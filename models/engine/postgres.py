@@ -20,7 +20,7 @@ STATEMENT_SECONDS = 4.0
 CLOSE_SECONDS = 0.25
 
 STANDBY = (
-    "PostgreSQL answers, and is a standby, which lags and cannot be written to; name the primary in "
+    "PostgreSQL is a standby, which lags and is read-only; name the primary in "
     "SPACEKEY_DATABASE_URL, or all hosts and target_session_attrs=primary"
 )
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', '{milliseconds}ms', {local}), pg_is_in_recovery()"

@@ -22,7 +22,7 @@ FILES = ("sslrootcert", "sslcrl", "sslcert", "sslkey")
 
 _HOST = (
     "PostgreSQL's certificate is for another host name",
-    "write a host that the certificate names, or sslmode=verify-ca if its CA signs for no one else",
+    "write a host that the certificate names, or sslmode=verify-ca if its CA signs for this server only",
 )
 _DATE = ("PostgreSQL's certificate has expired or is not valid yet", "renew it, and look at this machine's clock")
 _ISSUER = (
@@ -35,16 +35,16 @@ _VERDICTS: Mapping[int, tuple[str, str]] = {
     10: _DATE,
     11: ("the list in sslcrl is not valid yet", "fetch it again, and look at this machine's clock"),
     12: ("the list in sslcrl is out of date", "fetch it again"),
-    23: ("PostgreSQL's certificate has been revoked", "do not connect; ask who runs the database"),
+    23: ("PostgreSQL's certificate has been revoked", "do not connect; ask the database's administrator"),
     62: _HOST,
     64: _HOST,
 }
 """OpenSSL's ``X509_V_ERR_…`` → the problem and the remedy; all others concern the issuer."""
 
-_NO_TLS = ("PostgreSQL answers, and has no TLS", "turn it on there (ssl=on), or write sslmode=disable")
+_NO_TLS = ("PostgreSQL has TLS turned off", "turn it on there (ssl=on), or write sslmode=disable")
 _CLIENT_CERTIFICATE = (
     "PostgreSQL closed the connection, probably because of the client certificate",
-    "name one that its ssl_ca_file trusts as sslcert, and look at its log",
+    "name one that its ssl_ca_file trusts as sslcert, and check its log",
 )
 _DIRECT = (
     "PostgreSQL closed the connection at once",
@@ -52,14 +52,14 @@ _DIRECT = (
 )
 _CLOSED = (
     "PostgreSQL closed the connection while TLS began",
-    "look at its log: it may want a client certificate (sslcert, sslkey) or TLS from the start (sslnegotiation=direct)",
+    "check its log: it may need a client certificate (sslcert, sslkey) or TLS from the start (sslnegotiation=direct)",
 )
 _FAILED = (
     "the TLS connection to PostgreSQL failed",
-    "compare ssl_min_protocol_version and ssl_max_protocol_version with what it takes, and look at its log",
+    "compare ssl_min_protocol_version and ssl_max_protocol_version with its settings, and check its log",
 )
 _SETTINGS = (
-    "the database URL and the PG… variables do not fit together",
+    "the database URL and the PG… variables contradict each other",
     "write everything into SPACEKEY_DATABASE_URL, and unset them",
 )
 
@@ -99,7 +99,7 @@ def explain(error: Exception, given: Mapping[str, str]) -> tuple[str, str] | Non
         try:
             check_tls(given)
         except ConfigurationError as wrong:
-            raise Unavailable(f"{wrong}; correct it, or bring the file back") from None
+            raise Unavailable(f"{wrong}; correct it, or restore the file") from None
     if isinstance(error, ssl.SSLCertVerificationError):
         return _VERDICTS.get(error.verify_code, _ISSUER)
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
@@ -166,7 +166,7 @@ def _check_client_files(given: Mapping[str, str]) -> None:
     certificate, key = given.get("sslcert"), given.get("sslkey")
     if not certificate:
         if key and not _default("PGSSLCERT", "postgresql.crt"):
-            raise wrong_parameter("sslkey", "it needs the certificate beside it; name its file as sslcert")
+            raise wrong_parameter("sslkey", "it requires sslcert; name the certificate's file")
         return
     key = key or _default("PGSSLKEY", "postgresql.key")
     for name, file in (("sslcert", certificate), ("sslkey", key)):
@@ -186,9 +186,9 @@ def _check_client_files(given: Mapping[str, str]) -> None:
         )
     except ssl.SSLError as error:
         if "MISMATCH" in (error.reason or ""):
-            raise wrong_parameter("sslkey", "it is not the key of the certificate in sslcert") from None
+            raise wrong_parameter("sslkey", "the key does not belong to the certificate in sslcert") from None
         if b"ENCRYPTED" in text:
-            raise wrong_parameter("sslpassword", "it does not open the key; write the key's password") from None
+            raise wrong_parameter("sslpassword", "the password does not decrypt the key; correct it") from None
         raise wrong_parameter("sslkey", "the key cannot be used") from None
 
 

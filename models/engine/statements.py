@@ -47,7 +47,7 @@ def contains(values: Values, field: str, text: str, column: str) -> str:
     :raises InvalidInput: for text that no database could store.
     """
     if "\0" in text or not _encodable(text):
-        raise InvalidInput(field, "Holds characters that no text can hold.")
+        raise InvalidInput(field, "Contains characters that cannot be stored.")
     plain = folded(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
     return f"{column} LIKE {values.bind(f'%{plain}%')} ESCAPE '/'"
 

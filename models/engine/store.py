@@ -148,7 +148,7 @@ class Store:
         refuse_standby(row[0])
         if row[1]:
             raise Unavailable(
-                "PostgreSQL answers, and is read-only; set default_transaction_read_only=off for this user and database"
+                "PostgreSQL is read-only; set default_transaction_read_only=off for this user and database"
             )
 
     async def _ping_sqlite(self) -> None:
@@ -222,15 +222,15 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict("Somebody changed this at the same moment. Look again, then repeat what is still needed.") from (
-            error.orig if isinstance(error.orig, sqlite3.Error) else None
-        )
+        raise Conflict(
+            "This was changed at the same time. Reload it, then repeat your change if it is still needed."
+        ) from (error.orig if isinstance(error.orig, sqlite3.Error) else None)
     except (DBAPIError, sqlite3.Error, *BARE, PoolTimeoutError, OSError) as error:
         # TimeoutError and ConnectionError are OSErrors.
         outage = outage_of(error)
         if outage is None:
             if is_bad_input(error):
-                raise InvalidInput("input", "A value is too long, too large or not of the kind it must be.") from None
+                raise InvalidInput("input", "A value is too long, too large or of the wrong type.") from None
             raise
         raise Unavailable(outage, may_have_changed=committing or change_begun()) from None
     except Unavailable as error:

@@ -46,7 +46,7 @@ class Schema:
         wanted = head()
         match self.state:
             case SchemaState.EMPTY:
-                return "has no tables of Spacekey's yet"
+                return "has no Spacekey tables yet"
             case SchemaState.OLDER if self.old_names:
                 return f"is at revision {self.revision} with the table names of an earlier version"
             case SchemaState.OLDER:
@@ -78,7 +78,7 @@ def head() -> str:
     folder = Path(__file__).parent / "versions"
     revisions = sorted(file.name[:4] for file in folder.glob("[0-9][0-9][0-9][0-9]_*.py"))
     if not revisions:
-        raise RuntimeError("the package holds no migrations: it was not installed whole")
+        raise RuntimeError("the package contains no migrations; reinstall it")
     return revisions[-1]
 
 

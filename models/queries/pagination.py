@@ -204,11 +204,11 @@ def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[
         name, plain, identity = json.loads(_body(text))
         key = datetime.fromisoformat(plain).astimezone(UTC) if kind is datetime else plain
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise InvalidInput(field, "Is not a cursor; pass one that this list gave.") from None
+        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.") from None
     if name != ordering:
-        raise InvalidInput(field, "Belongs to another list or ordering; pass one that this list gave.")
+        raise InvalidInput(field, "Belongs to another list or ordering; pass one that this list returned.")
     if type(key) is not kind or not isinstance(identity, str) or not _storable(key) or not _storable(identity):
-        raise InvalidInput(field, "Is not a cursor; pass one that this list gave.")
+        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.")
     return key, identity
 
 

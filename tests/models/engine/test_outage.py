@@ -42,7 +42,7 @@ async def said(url: str) -> str:
 async def test_a_database_that_does_not_exist(postgres: PostgresServer) -> None:
     url = postgres.url("not_there")
     assert await said(url) == (
-        "PostgreSQL answers, and has no database of this name (3D000); create it, or correct SPACEKEY_DATABASE_URL"
+        "PostgreSQL has no database of this name (3D000); create it, or correct SPACEKEY_DATABASE_URL"
     )
     lookup = PostgresLookup(url)
     with pytest.raises(Unavailable, match="no database of this name"):
@@ -51,7 +51,7 @@ async def test_a_database_that_does_not_exist(postgres: PostgresServer) -> None:
 
 async def test_a_login_that_is_refused(postgres: PostgresServer) -> None:
     stranger = postgres.url("postgres").replace(f"//{ADMIN}@", f"//stranger:{HIDDEN}@")
-    assert "does not let this user in" in await said(stranger)
+    assert "does not accept connections from this user" in await said(stranger)
 
 
 async def test_a_server_that_is_not_there() -> None:
@@ -78,7 +78,7 @@ async def test_a_folder(tmp_path: Path) -> None:
         (sqlite3.OperationalError("database is locked"), "another program has locked the SQLite file"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "let this user write"),
         (sqlite3.DatabaseError("database disk image is malformed"), "restore it from a backup"),
-        (sqlite3.OperationalError("database or disk is full"), "make room"),
+        (sqlite3.OperationalError("database or disk is full"), "free some space"),
         (TimeoutError(), "hangs"),
         (ConnectionResetError(HIDDEN), "does not answer (ConnectionResetError)"),
     ],

@@ -356,7 +356,7 @@ async def test_a_server_without_tls_is_named(tmp_path: Path) -> None:
         for mode in ("require", "verify-ca", "verify-full"):
             root = Authority(tmp_path, "any").file
             store = Store(f"{url}?sslmode={mode}&sslrootcert={root}")
-            with pytest.raises(Unavailable, match=r"has no TLS.*; turn it on"):
+            with pytest.raises(Unavailable, match=r"has TLS turned off.*; turn it on"):
                 await store.ping()
             await store.aclose()
         store = Store(f"{url}?sslmode=prefer")
