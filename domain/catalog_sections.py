@@ -77,7 +77,7 @@ def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str
         roles[name] = Role(name, title, description, tuple(dict.fromkeys(grants)))
         entry.done()
     if OWNER_ROLE not in roles:
-        raise table.wrong(OWNER_ROLE, "every catalog needs the role 'owner': the one that can set things right")
+        raise table.wrong(OWNER_ROLE, "every catalog needs the role 'owner', which can correct any other setting")
     if not set(MANAGEMENT_SCOPES).issubset(roles[OWNER_ROLE].grants):
         raise table.wrong(OWNER_ROLE, "the owner must hold every management scope; add every_management_scope = true")
     return roles

@@ -51,4 +51,4 @@ class Unavailable(SpacekeyError):
     @property
     def advice(self) -> str:
         """Advice for callers on what to do now."""
-        return "A change may have been made: look before you try again." if self.may_have_changed else "Try again."
+        return "A change may have been made; check before you retry." if self.may_have_changed else "Try again."

@@ -74,7 +74,7 @@ class ScopeNotAllowed(Refusal):
         if gone:
             reason = f"You cannot {what} roles or scopes that no longer exist here: {names}. Choose other grants first."
         else:
-            reason = f"You cannot {what} what you do not hold yourself: {names}."
+            reason = f"You cannot {what} scopes that you do not hold: {names}."
         super().__init__(reason)
 
 
@@ -107,7 +107,7 @@ class SignInFailed(Refusal):
     code = "SIGN_IN_FAILED"
 
     def __init__(self) -> None:
-        super().__init__("This sign-in name and password do not belong together.")
+        super().__init__("The sign-in name or password is wrong.")
 
 
 class TooManyAttempts(Refusal):

@@ -50,7 +50,7 @@ def clean_email(field: str, text: str) -> str:
         raise InvalidInput(field, _WRITE)
     hidden = hidden_character(trimmed)
     if hidden is not None:
-        raise InvalidInput(field, f"Must not contain characters that cannot be seen; take out U+{ord(hidden):04X}.")
+        raise InvalidInput(field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.")
     try:
         if _is_internal(domain):
             ascii_domain = _ascii_domain(domain)
@@ -115,12 +115,12 @@ def clean_sign_in_name(field: str, text: str) -> str:
         raise InvalidInput(field, _NAME)
     hidden = hidden_character(trimmed)
     if hidden is not None:
-        raise InvalidInput(field, f"Must not contain characters that cannot be seen; take out U+{ord(hidden):04X}.")
+        raise InvalidInput(field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.")
     if any(one.isspace() for one in trimmed):
         raise InvalidInput(field, "Must not contain spaces.")
     name = _folded(clean_email(field, trimmed) if "@" in trimmed else trimmed)
     if name.startswith(f"{USER}_"):
-        raise InvalidInput(field, f"Must not begin with '{USER}_': account ids do.")
+        raise InvalidInput(field, f"Must not begin with '{USER}_': account ids begin with it.")
     if len(name) > length_max:
         raise InvalidInput(field, _NAME)
     return name

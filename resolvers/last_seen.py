@@ -65,11 +65,11 @@ class LastSeen:
                     for digest in sorted(waiting):
                         await user_queries.touch_session(session, digest, waiting[digest])
             except (Unavailable, Refusal) as error:
-                log.warning("when sessions were last used was not written: %s", error)
+                log.warning("could not store when sessions were last used: %s", error)
                 return
             except Exception:
                 # A bug must not end the task, and the entry that triggers it must not be retried forever.
-                log.exception("when sessions were last used was not written")
+                log.exception("could not store when sessions were last used")
             for digest, moment in waiting.items():
                 if self._waiting.get(digest) == moment:
                     del self._waiting[digest]

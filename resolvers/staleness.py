@@ -44,7 +44,7 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
     """
     if seconds != 0 and not STALENESS_SECONDS_MIN <= seconds <= STALENESS_SECONDS_MAX:
         least, most = STALENESS_SECONDS_MIN, STALENESS_SECONDS_MAX
-        raise InvalidInput("seconds", f"Give {least:g} to {most:g} seconds, or 0 for no caching at all.")
+        raise InvalidInput("seconds", f"Give {least:g} to {most:g} seconds, or 0 to turn caching off.")
     async with system.store.changing() as session:
         await hold_staleness(session, to_change=True)
         old = await _larger(session, system)
@@ -58,7 +58,9 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
         await hold_staleness(session, to_change=True)
         if await read_setting(session, STALENESS_CHANGES, 0.0) != turn:
             # Read again: the numbers may have changed during the wait.
-            raise Conflict("Somebody else is changing T at the same moment. Look again, then repeat what is needed.")
+            raise Conflict(
+                "Another change of T is in progress. Check the value, then repeat your change if it is still needed."
+            )
         await write_setting(session, last, seconds)
         await record(
             session,
@@ -156,7 +158,9 @@ def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
     release = system.places.take(f"waiting {key}", most)
     if release is None:
         seconds = max(1, ceil(system.default_staleness_seconds))
-        raise Unavailable(f"{key} has {most} changes under way that wait to take effect; wait for some", seconds)
+        raise Unavailable(
+            f"{key} has {most} changes in progress that are waiting to take effect; wait for some to finish", seconds
+        )
     try:
         yield
     finally:

@@ -42,9 +42,9 @@ def clean_name(field: str, text: str) -> str:
         raise InvalidInput(field, "Must not contain control characters or line breaks.")
     hidden = hidden_character(name)
     if hidden is not None:
-        raise InvalidInput(field, f"Must not contain characters that cannot be seen; take out U+{ord(hidden):04X}.")
+        raise InvalidInput(field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.")
     if not shows_something(name):
-        raise InvalidInput(field, "Must contain something that can be seen, such as a letter or a digit.")
+        raise InvalidInput(field, "Must contain a visible character, such as a letter or a digit.")
     return name
 
 
@@ -114,7 +114,7 @@ def parse_moment(field: str, text: str) -> datetime:
 
 def unreadable_moment(field: str) -> InvalidInput:
     """Return the error for a value that is not a time."""
-    return InvalidInput(field, f"Cannot be read as a time; write '{EXAMPLE_MOMENT}'.")
+    return InvalidInput(field, f"Is not a time; write '{EXAMPLE_MOMENT}'.")
 
 
 def clean_grants(

@@ -99,9 +99,9 @@ def _check_environment(authority: Authority, after: Power) -> None:
     if own is None or after.environment == own:
         return
     if after.environment is not None:
-        raise InvalidInput("environment", f"A {own} token hands scopes to {own} tokens only.")
+        raise InvalidInput("environment", f"A {own} token can grant scopes to {own} tokens only.")
     if own != LIVE and len(authority.catalog.environments) > 1:
-        raise Forbidden((), f"A {own} token changes no members, roles or policies: those reach live tokens, too.")
+        raise Forbidden((), f"A {own} token cannot change members, roles or policies: they apply to live tokens too.")
 
 
 def _check_known(authority: Authority, after: Power, doing: str | None) -> None:

@@ -87,11 +87,9 @@ async def check_room_for_member(session: AsyncSession, workspace_id: str, user_i
     :raises Conflict: naming which of the two is full.
     """
     if await workspace_queries.count_members(session, workspace_id) >= MEMBERS_MAX:
-        raise Conflict(f"This workspace has {MEMBERS_MAX} members, which is as many as it may have; remove one first.")
+        raise Conflict(f"This workspace has {MEMBERS_MAX} members, the maximum; remove one first.")
     if len(await workspace_queries.members_of_user(session, user_id)) >= MEMBERSHIPS_MAX:
-        raise Conflict(
-            f"This account belongs to {MEMBERSHIPS_MAX} workspaces, which is as many as it may; leave one first."
-        )
+        raise Conflict(f"This account belongs to {MEMBERSHIPS_MAX} workspaces, the maximum; leave one first.")
 
 
 async def check_room_for_space(session: AsyncSession, workspace_id: str) -> None:
@@ -102,7 +100,7 @@ async def check_room_for_space(session: AsyncSession, workspace_id: str) -> None
     :raises Conflict: if it has.
     """
     if await workspace_queries.count_spaces(session, workspace_id) >= SPACES_MAX:
-        raise Conflict(f"This workspace has {SPACES_MAX} spaces, which is as many as it may have; delete one first.")
+        raise Conflict(f"This workspace has {SPACES_MAX} spaces, the maximum; delete one first.")
 
 
 async def make_room_for_session(session: AsyncSession, user_id: str) -> None:

@@ -137,7 +137,7 @@ async def _end_memberships(
     """
     members = sorted(await workspace_queries.members_of_user(session, user.id), key=lambda one: one.workspace_id)
     if _homes(members) - workspaces.keys():
-        raise Conflict("This person joined a workspace at this moment; erase them again.")
+        raise Conflict("This person joined a workspace at the same time; erase them again.")
     for one in members:
         workspace = workspaces[one.workspace_id]
         if workspace.deleted_at is not None or one.role != OWNER_ROLE:

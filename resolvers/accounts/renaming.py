@@ -126,9 +126,11 @@ async def rename_held(
         raise InvalidInput("catalog", unknown("catalog", catalog_name, system.catalogs))
     names = catalog.known_scopes | frozenset(catalog.shorthands) | frozenset(catalog.roles)
     if old in names:
-        raise InvalidInput("old", f"'{old}' is still a name of this catalog, so nothing has lost it.")
+        raise InvalidInput(
+            "old", f"'{old}' is still a name in this catalog; only names that it no longer has can be renamed."
+        )
     if new in MANAGEMENT_SCOPES or new == OWNER_ROLE:
-        raise InvalidInput("new", f"'{new}' can't be handed out by renaming; grant it to each holder.")
+        raise InvalidInput("new", f"'{new}' cannot be granted by renaming; grant it to each holder.")
     if new not in names:
         raise InvalidInput("new", unknown("scope, shorthand or role", new, names))
     done = Renamed()

@@ -69,7 +69,7 @@ async def prove_email(system: System, caller: Operator, user_id: str) -> User:
         if user is None:
             raise NotFound("account")
         if user.email is None:
-            raise Conflict(f"The account {user.id} has no address to prove; its holder enters one first.")
+            raise Conflict(f"The account {user.id} has no address to prove; its owner must enter one first.")
         if user.email_proven_at is None:
             user.email = _provable(user.email)
             lost = await _prove(session, system, user)
@@ -136,7 +136,9 @@ def _provable(email: str) -> str:
     try:
         return clean_email("email", email)
     except InvalidInput:
-        raise Conflict(f"{shown_email(email)} cannot be an address; the account's holder enters another.") from None
+        raise Conflict(
+            f"{shown_email(email)} is not a valid address; the account's owner must enter another."
+        ) from None
 
 
 async def _prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:

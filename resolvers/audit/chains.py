@@ -30,7 +30,7 @@ HEADS_MAX = 100
 """Maximum number of heads in one checkpoint."""
 
 BY_CHECKPOINT = "a checkpoint in the system's chain"
-BY_KEPT_HEAD = "a head that was kept elsewhere"
+BY_KEPT_HEAD = "a saved head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ async def keep_writing_checkpoints(system: System) -> None:
         try:
             await write_checkpoints(system)
         except (Unavailable, Refusal) as error:
-            log.warning("no checkpoint of the audit log was written: %s", error)
+            log.warning("could not write a checkpoint of the audit log: %s", error)
         except Exception:
             # A bug in one round must not end the task that writes all later checkpoints.
-            log.exception("no checkpoint of the audit log was written")
+            log.exception("could not write a checkpoint of the audit log")
 
 
 async def audit_heads(system: System) -> list[Head]:
@@ -162,16 +162,16 @@ async def _verify_chain(session: AsyncSession, chain: str, expected: _Expected) 
             previous, sequence = event.hash, event.sequence
             wanted, by = numbers.get(sequence, (previous, ""))
             if wanted != previous:
-                return broken(sequence, f"{by} says that it has another hash")
+                return broken(sequence, f"its hash differs from {by}")
             if sequence == first_head and first_hash != previous:
-                return broken(sequence, "the chain's head says that it has another hash")
+                return broken(sequence, "its hash differs from the chain's head")
     except (ValueError, TypeError, AttributeError):
-        return broken(sequence + 1, "it, or one of the next, cannot be read")
+        return broken(sequence + 1, "it or the event after it cannot be read")
     last, by = max([(first_head, "the chain's head"), *((number, by) for number, (_, by) in numbers.items())])
     if last > sequence:
-        return broken(sequence + 1, f"it is missing: {by} says that the chain went on to number {last}")
+        return broken(sequence + 1, f"it is missing: according to {by}, the chain continues to number {last}")
     if sequence > (await _head(session, chain))[0]:
-        return broken(first_head + 1, f"the chain's head says that number {first_head} is the last")
+        return broken(first_head + 1, f"according to the chain's head, number {first_head} is the last")
     if chain == SYSTEM_CHAIN and expected.lost is not None:
         return broken(sequence + 1, expected.lost)
     return ChainReport(chain, sequence, None, erased)
@@ -184,9 +184,9 @@ def _problem(previous: bytes, sequence: int, event: AuditEvent, erased_ids: froz
     if event.version not in HASHED:
         return f"its version {event.version} is unknown: it was changed, or written by a newer Spacekey"
     if event.actor_erased and event.actor_id not in erased_ids:
-        return "the actor's name was taken away, and no erasure of this person is on record"
+        return "the actor's name was removed, but no erasure of this person is recorded"
     if event.target_erased and event.target_id not in erased_ids:
-        return "the target's name was taken away, and no erasure of this person is on record"
+        return "the target's name was removed, but no erasure of this person is recorded"
     if event.version == 1:
         # In version 1 the hash covers the names: after an erasure the event can be linked but not recomputed.
         whole = not (event.actor_erased or event.target_erased)

@@ -119,14 +119,14 @@ class RefusalLog:
                 # Forgotten, so that the next refusal is tried again.
                 self._noted.pop(noted.key, None)
                 self.lost += 1
-                log.warning("a refusal of %s was not written: %s", noted.token_id, error)
+                log.warning("could not write a refusal of %s to the audit log: %s", noted.token_id, error)
             except asyncio.CancelledError:
                 self._waiting.appendleft(noted)
                 raise
             except Exception:
                 # A bug in writing one refusal must not end the task that writes them all.
                 self.lost += 1
-                log.exception("a refusal of %s was not written", noted.token_id)
+                log.exception("could not write a refusal of %s to the audit log", noted.token_id)
 
     async def _write(self, noted: _Noted) -> None:
         async with self._system.store.changing() as session:

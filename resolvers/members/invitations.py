@@ -223,7 +223,9 @@ async def invite(
     if present is not None:
         _check_may_end(authority, present)
     elif await invitation_queries.count_pending_invitations(session, workspace.id, now) >= PENDING_MAX:
-        raise Conflict(f"{PENDING_MAX} invitations wait already; withdraw some, or wait until they are accepted.")
+        raise Conflict(
+            f"{PENDING_MAX} invitations are pending already; withdraw some, or wait until they are accepted."
+        )
     await invitation_queries.delete_unused_invitations(session, workspace.id, email)
     code = opaque_secret(system.entropy)
     inviter = authority.caller.actor

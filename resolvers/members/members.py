@@ -208,4 +208,4 @@ def _check_role(system: System, authority: Authority, role: str) -> None:
 
 async def _keep_an_owner(session: AsyncSession, workspace_id: str) -> None:
     if await workspace_queries.count_members_with_role(session, workspace_id, OWNER_ROLE) <= 1:
-        raise Conflict("This is the workspace's last owner; make somebody else an owner first.")
+        raise Conflict("This is the workspace's last owner; make another member an owner first.")

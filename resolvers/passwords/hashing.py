@@ -151,7 +151,7 @@ class Passwords:
             release = self._places.take(what, most)
             if release is None:
                 _release(taken)
-                raise Unavailable("too many passwords wait to be hashed", RETRY_AFTER_SECONDS)
+                raise Unavailable("too many passwords are waiting to be hashed", RETRY_AFTER_SECONDS)
             taken.append(release)
         place = line.join(turn.network, taken)
         if self._places.shared and self._looking is None:
@@ -257,12 +257,12 @@ async def check_password(field: str, password: str, *, about: Iterable[str] = ()
     if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
         raise InvalidInput(field, f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password.")
     if len(set("".join(text.casefold().split()))) < CHARACTERS_MIN:
-        raise InvalidInput(field, "This password repeats too few characters. Use several words.")
+        raise InvalidInput(field, "This password has too few different characters. Use several words.")
     if await asyncio.to_thread(left_over, text, (SERVICE, *about)) < LEFT_OVER_MIN:
         raise InvalidInput(
             field,
-            "This password is mostly made of what is guessed first: common words, rows of keys, sequences, dates, "
-            "repetitions, or names of yours or of this service. Add several words that have nothing to do with them.",
+            "This password consists mostly of parts that are guessed first: common words, rows of keys, sequences, "
+            "dates, repetitions, or names of yours or of this service. Add several unrelated words.",
         )
 
 

@@ -135,7 +135,7 @@ async def _record_both(
 def _check_state(system: System, found: FoundToken) -> None:
     old = found.token
     if old.rotated_to_id is not None:
-        raise Conflict(f"This token was rotated already; its successor is {old.rotated_to_id}.", old.rotated_to_id)
+        raise Conflict(f"This token has already been rotated; its successor is {old.rotated_to_id}.", old.rotated_to_id)
     status = found.view(system).status
     if status is not Status.ACTIVE:
         hint = "enable it first" if status is Status.DISABLED else "create a new one"

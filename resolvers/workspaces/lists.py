@@ -313,7 +313,7 @@ def check_audit_conditions(where: AuditFilter) -> None:
         clean_actor_id("actor_id", where.actor_id)
     for field, text in (("target_id", where.target_id), ("action", where.action)):
         if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
-            raise InvalidInput(field, "Nothing can be called that.")
+            raise InvalidInput(field, "No event can have this value.")
 
 
 async def _own_token(reader: Reader, system: System, caller: Caller, target_id: str | None) -> None:

@@ -123,7 +123,7 @@ def _description(present: Role | None, given: str | None) -> str:
 
 def _check_name(authority: Authority, name: str) -> None:
     if name == OWNER_ROLE:
-        raise InvalidInput("name", "The owner role cannot be changed: somebody must be able to set things right.")
+        raise InvalidInput("name", "The owner role cannot be changed: it can correct every other setting.")
     if not is_scope_name(name) or len(name) > 60:
         raise InvalidInput("name", "Use lower-case words, like 'reviewer'.")
     if name in authority.catalog.known_scopes or name in authority.catalog.shorthands:

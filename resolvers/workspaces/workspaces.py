@@ -210,7 +210,7 @@ async def _make(
     if isinstance(caller, MemberCaller):
         open_to_members = creatable_catalogs(system)
         if not open_to_members:
-            raise Forbidden((), "Workspaces are made by the operator of this server; ask for one.")
+            raise Forbidden((), "Only the operator of this server can create workspaces.")
         if catalog not in open_to_members:
             raise InvalidInput("catalog", unknown("catalog", catalog, open_to_members))
     if known is None:
@@ -270,7 +270,7 @@ async def _check_owned(session: AsyncSession, system: System, caller: MemberCall
     most = system.workspace_creation.owned_max
     if await workspace_queries.count_owned_workspaces(session, caller.id, OWNER_ROLE) >= most:
         owned = "one workspace" if most == 1 else f"{most} workspaces"
-        raise Forbidden((), f"You own {owned} already, which is as many as a person may own here.")
+        raise Forbidden((), f"You own {owned} already, the maximum on this server.")
 
 
 @takes_access_away
@@ -353,7 +353,7 @@ async def _check_slug_free(
         if not take_resting:
             raise Conflict(
                 f"The slug '{slug}' belonged to the workspace {released.workspace_id} and rests until "
-                f"{until:%Y-%m-%d}, so that what people still know by it reaches no other; choose another."
+                f"{until:%Y-%m-%d}, so that old links do not reach another workspace; choose another."
             )
     with session.no_autoflush:
         await workspace_queries.forget_released_slug(session, slug)

@@ -25,7 +25,7 @@ from spacekey.domain.refusal import (
         (
             ScopeNotAllowed({"jobs:write", "jobs:read"}),
             "SCOPE_NOT_ALLOWED",
-            "You cannot grant what you do not hold yourself: jobs:read, jobs:write.",
+            "You cannot grant scopes that you do not hold: jobs:read, jobs:write.",
         ),
         (PlanLimit("free", "The Free plan has no tokens."), "PLAN_LIMIT", "The Free plan has no tokens."),
         (Conflict("The token is revoked."), "CONFLICT", "The token is revoked."),

@@ -85,7 +85,7 @@ async def test_of_two_changes_at_once_the_later_stands_and_writers_never_wait_to
         await set_staleness(meanwhile.system, OPERATOR, other)
 
     object.__setattr__(world.system, "sleep", nap)
-    with pytest.raises(Conflict, match="changing T"):
+    with pytest.raises(Conflict, match="change of T"):
         await set_staleness(world.system, OPERATOR, lower)
 
     assert await _numbers(world) == (other, other)

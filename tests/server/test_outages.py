@@ -23,7 +23,7 @@ from support.server import Served, bearer, served
 JSON, MODERN = "application/json", "application/graphql-response+json"
 LIST = "{ workspaces(first: 1) { nodes { name } } }"
 NEVER_MIND = "The server cannot answer right now. Try again."
-LOOK_FIRST = "The server cannot answer right now. A change may have been made: look before you try again."
+LOOK_FIRST = "The server cannot answer right now. A change may have been made; check before you retry."
 
 only_sqlite = pytest.mark.parametrize("database_kind", [SQLITE])
 

@@ -60,7 +60,7 @@ def test_times_with_a_zone_are_read(text: str, moment: datetime) -> None:
     [
         (NAIVE, f"Give a time with its zone, like '{EXAMPLE_MOMENT}'."),
         (BEYOND, "Give a time between the years 1 and 9999."),
-        (UNREADABLE, f"Cannot be read as a time; write '{EXAMPLE_MOMENT}'."),
+        (UNREADABLE, f"Is not a time; write '{EXAMPLE_MOMENT}'."),
     ],
     ids=["naive", "beyond", "unreadable"],
 )

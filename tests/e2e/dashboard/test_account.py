@@ -83,7 +83,7 @@ async def test_another_password_ends_the_other_sessions_and_opens_the_next(visit
         await later.page.get_by_label("Password").fill(password)
         await later.page.get_by_role("button", name="Sign in").click()
         if password == PASSWORD:
-            await expect(later.page.get_by_role("alert")).to_contain_text("do not belong together")
+            await expect(later.page.get_by_role("alert")).to_contain_text("name or password is wrong")
     await later.page.get_by_role("heading", name="Sign in").wait_for(state="detached")
     await settled(later.page)
     await expect(later.page.get_by_role("link", name="Emit jobs")).to_be_visible()

@@ -136,7 +136,7 @@ async def test_a_wrong_password_is_said_and_the_address_kept(visitor: NewVisitor
     await page.get_by_label("Sign-in name").fill("nobody@example.com")
     await page.get_by_label("Password").fill("not the right one at all")
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    await expect(page.get_by_role("alert")).to_contain_text("name or password is wrong")
     await expect(page.get_by_label("Sign-in name")).to_have_value("nobody@example.com")
 
 
@@ -309,7 +309,7 @@ async def test_of_two_tabs_that_rotate_the_second_is_sent_to_the_successor(visit
     await first.get_by_role("button", name="Rotate token").click()
     await first.get_by_role("heading", name="is ready").wait_for()
     await second.get_by_role("button", name="Rotate token").click()
-    await expect(second.get_by_role("alert")).to_contain_text("rotated already")
+    await expect(second.get_by_role("alert")).to_contain_text("already been rotated")
     await second.get_by_role("link", name="Open its successor").click()
     await expect(second.get_by_role("heading", name="Rotation under way")).to_be_visible()
     assert await first.get_by_label("The token").is_visible()

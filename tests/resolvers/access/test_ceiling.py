@@ -69,7 +69,7 @@ async def test_a_stronger_token_can_be_renamed_and_weakened_but_neither_rotated_
     asked = NewToken(workspace.id, "strong", ("owner",), expires_at=now + 30 * day)
     token_id = (await create_token(world.system, OPERATOR, asked)).view.token.id
     await update_token(world.system, manager, token_id, TokenChanges(name="renamed"))
-    with pytest.raises(ScopeNotAllowed, match="You cannot rotate a token that holds what you do not hold yourself: "):
+    with pytest.raises(ScopeNotAllowed, match="You cannot rotate a token that holds scopes that you do not hold: "):
         await rotate_token(world.system, manager, token_id)
     for later in (None, now + 31 * day):
         with pytest.raises(ScopeNotAllowed, match="You cannot prolong a token that holds what you do not"):

@@ -37,7 +37,7 @@ async def test_a_workspace_has_no_more_members_than_it_may_by_any_way_in(
         lambda: add_account(system, OPERATOR, workspace.id, dave.id, role="member"),
         lambda: add_member(system, OPERATOR, workspace.id, email="dave@example.com", role="member"),
     ):
-        with pytest.raises(Conflict, match="2 members, which is as many as it may have"):
+        with pytest.raises(Conflict, match="2 members, the maximum"):
             await attempt()
     async with store.reading() as session:
         assert await workspace_queries.count_members(session, workspace.id) == 2

@@ -82,7 +82,7 @@ async def test_an_erasure_that_is_not_on_record_is_reported(store: Store) -> Non
     async with store.changing() as session:
         await (await session.connection()).execute(text(statement), {"id": eve, "chain": workspace})
     found = {one.chain: one.problem for one in await verify_chains(world.system)}
-    assert "no erasure of this person is on record" in str(found[workspace])
+    assert "no erasure of this person is recorded" in str(found[workspace])
 
 
 async def test_the_last_owner_and_strangers_are_refused_and_nothing_changes(store: Store) -> None:

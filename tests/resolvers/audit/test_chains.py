@@ -320,7 +320,7 @@ def test_a_database_that_was_rewritten_whole_is_noticed_by_a_kept_head_alone(log
     found = problems(log, kept)
     assert SYSTEM_CHAIN in found
     assert set(found) >= set(workspaces[:2])
-    assert all("kept elsewhere" in problem for _, problem in found.values())
+    assert all("a saved head" in problem for _, problem in found.values())
 
 
 async def test_events_that_come_while_it_is_checked_are_no_problem(store: Store) -> None:

@@ -478,7 +478,7 @@ async def test_a_workspace_has_a_bound_on_invitations_that_wait(store: Store, mo
     world = make_world(store)
     workspace = await world.workspace("teamspace")
     codes = [await invited(world, workspace, f"{number}@example.com") for number in range(3)]
-    with pytest.raises(Conflict, match="wait already"):
+    with pytest.raises(Conflict, match="pending already"):
         await invited(world, workspace, "more@example.com")
     await invited(world, workspace, "0@example.com")
     await accept(world, codes[1])

@@ -29,7 +29,7 @@ async def test_as_shipped_only_the_operator_makes_workspaces(store: Store) -> No
     world = make_world(store)
     system = replace(world.system, workspace_creation=shipped)
     ada = await world.user("ada@example.com")
-    with pytest.raises(Forbidden, match="made by the operator"):
+    with pytest.raises(Forbidden, match="Only the operator"):
         await made(system, ada, "mine")
     assert creatable_catalogs(system) == []
     await create_workspace_for(system, OPERATOR, name="theirs", slug="theirs", catalog="spooled", owner=ada.id)

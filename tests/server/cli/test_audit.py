@@ -91,7 +91,7 @@ def test_kept_heads_and_exports_hold_what_comes_later(filled: Cli, tmp_path: Pat
     result = filled("audit", "verify", "--expect", str(kept), "--json", code=1)
     [broken] = [one for one in map(json.loads, result.stdout.splitlines()) if one["result"] == "broken"]
     assert (broken["chain"], broken["broken_at"]) == (chain, 2)
-    assert "kept elsewhere" in broken["problem"]
+    assert "a saved head" in broken["problem"]
 
 
 @pytest.mark.parametrize(

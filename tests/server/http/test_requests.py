@@ -48,7 +48,7 @@ REFUSED: list[tuple[type[RequestModel], dict[str, Any], str, str]] = [
         CreateApiKey,
         {"name": "k", "expires_at": 5},
         "expires_at",
-        f"Cannot be read as a time; write '{EXAMPLE_MOMENT}'.",
+        f"Is not a time; write '{EXAMPLE_MOMENT}'.",
     ),
     (CreateApiKey, {"name": "k", "expires_in": 0}, "expires_in", "Must be a whole number from 1 to 2147483647."),
     (CreateApiKey, {"name": "k", "expires_in": 60.0}, "expires_in", "Must be a whole number from 1 to 2147483647."),
