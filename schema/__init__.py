@@ -1,1 +1,1 @@
-"""The GraphQL API: Strawberry types, inputs, queries and mutations. Each field is a door to one resolver."""
+"""The GraphQL API: Strawberry types, inputs, queries and mutations. Each field calls one resolver."""

@@ -1,4 +1,4 @@
-"""The schema, put together: types, bounded caches, limits, scopes on fields."""
+"""Build the schema: its types, document cache, limits and required scopes."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ PUBLIC: Collection[str] = (
 
 @strawberry.type
 class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutations, MemberMutations):
-    """Mutations."""
+    """Root type of all mutations."""
 
 
 class SpacekeySchema(ScopedSchema):
-    """Spacekey's schema: its errors repeat no input, and a refused document is answered on every transport."""
+    """Strawberry schema whose errors repeat no input, and which answers a refused document on every transport."""
 
     async def stream(self, *args: Any, **kwargs: Any) -> StreamResult:
-        """As Strawberry's, but where parsing refuses a document, that is the answer, as ``execute`` has it."""
+        """Run an operation as a stream. A document that cannot be parsed is answered as ``execute`` does."""
         return self._answered(await super().stream(*args, **kwargs))
 
     async def _answered(self, results: StreamResult) -> StreamResult:
@@ -77,19 +77,19 @@ class SpacekeySchema(ScopedSchema):
             yield PreExecutionError(data=None, errors=[error])
 
     def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
-        """Return the extensions of one operation; charging comes after the scopes were decided."""
+        """Return the extensions of one operation; it is charged after its scopes were checked."""
         extensions = super().get_extensions(sync)
         limits = [one for one in extensions if isinstance(one, OperationLimits)]
         return extensions if sync else [*extensions, *map(ChargeCost, limits)]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Called by Strawberry with the errors of every operation, before they are logged and answered."""
+        """Remove repeated input from an operation's errors, before Strawberry logs and answers them."""
         quieten(errors)
         super().process_errors(errors, execution_context)
 
 
 def build_schema() -> ScopedSchema:
-    """Spacekey's GraphQL schema, its rules compiled.
+    """Return Spacekey's GraphQL schema with its rules compiled.
 
     :raises ConfigurationError: when a rule names a scope that does not exist, or a list field declares no bound.
     """

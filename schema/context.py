@@ -1,4 +1,4 @@
-"""What every field is handed besides its arguments."""
+"""The context of one request, which every field receives besides its arguments."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from .loaders import Loaders
 
 
 class SessionPort(Protocol):
-    """The browser's session as the transport keeps it: a cookie that fields never see."""
+    """Interface to the browser's session. The transport keeps it in a cookie, which fields cannot read."""
 
     @property
     def secret(self) -> Secret | None:
-        """The session secret the request came with."""
+        """Secret of the session that the request was sent with; None without one."""
         ...
 
     def open(self, signed_in: SignedIn) -> None:
-        """Answer with a new session."""
+        """Start a new session with the response."""
         ...
 
     def close(self) -> None:
-        """Answer that the session has ended."""
+        """End the session with the response."""
         ...
 
 
 class Budget(Protocol):
-    """What one caller may spend on operations, in the unit of :mod:`.costs`."""
+    """Budget of one caller for operations, in the unit of :mod:`.costs`."""
 
     async def charge(self, cost: int) -> int | None:
         """Charge the cost of one operation.
 
-        :return: None when it was charged, else the seconds until it would be.
+        :return: None if it was charged, else the seconds until it would be.
         """
         ...
 
 
 @dataclass(slots=True)
 class Context:
-    """One request. ``caller`` is None for an anonymous caller; ``auth`` counts its usage, ``budget`` its cost."""
+    """Context of one request. ``caller`` is None for an anonymous caller; ``auth`` counts usage, ``budget`` cost."""
 
     system: System
     principal: Principal | None
@@ -62,9 +62,9 @@ class Context:
 
     @property
     def known_caller(self) -> Caller:
-        """The caller.
+        """Return the caller.
 
-        :raises GraphQLError: UNAUTHENTICATED when there is none.
+        :raises GraphQLError: UNAUTHENTICATED if the caller is anonymous.
         """
         if self.caller is None:
             raise refused(UNAUTHENTICATED, "Sign in, or send a token in the Authorization header.")
@@ -72,9 +72,9 @@ class Context:
 
     @property
     def signed_in_caller(self) -> MemberCaller:
-        """The member behind a session.
+        """Return the signed-in member.
 
-        :raises GraphQLError: UNAUTHENTICATED when the caller is nobody or a token.
+        :raises GraphQLError: UNAUTHENTICATED if the caller is anonymous or a token.
         """
         if not isinstance(self.caller, MemberCaller):
             raise refused(UNAUTHENTICATED, "This needs a member who is signed in; tokens cannot do it.")
@@ -90,7 +90,7 @@ def context_of(
     auth: RequestAuth | None = None,
     budget: Budget | None = None,
 ) -> Context:
-    """A context for one request, with fresh loaders."""
+    """Return the context of one request, with loaders of its own."""
     return Context(system, principal, caller, request_facts, session, Loaders(system, caller), auth, budget)
 
 

@@ -1,4 +1,8 @@
-"""Authorization failures as GraphQL errors with a code; expected refusals of mutations are values instead."""
+"""Errors of the GraphQL API: refusals as errors with a code, input taken out of messages, and bugs masked.
+
+A missing scope, an outage or a spent budget becomes an error with a code in ``extensions.code``. What a mutation
+refuses as expected is a value of its result instead, see :mod:`.types.results`. graphql-core's messages repeat the
+input, which may hold a password, so it is removed before they are logged or answered."""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ _API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_withi
 
 
 def refused(code: str, message: str, **facts: Any) -> GraphQLError:
-    """An error that clients can tell by its ``extensions.code``."""
+    """Return an error with this ``extensions.code``."""
     return GraphQLError(message, extensions={"code": code, **facts})
 
 
@@ -38,7 +42,7 @@ def rate_limited(seconds: int) -> GraphQLError:
 
 
 def error_of(error: Refusal | Unavailable) -> GraphQLError:
-    """The GraphQL error for a refusal that is no value of the field's result."""
+    """Return the GraphQL error for a refusal that the field's result type does not include."""
     if isinstance(error, Unavailable):
         log.warning("cannot answer: %s", error)
         doubt: dict[str, Any] = {"mayHaveChanged": True} if error.may_have_changed else {}
@@ -58,9 +62,9 @@ T = TypeVar("T")
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Around a query's resolver call: refusals and outages become errors with a code.
+    """Turn refusals and outages of a query's resolver into errors with a code.
 
-    :raises GraphQLError: in their place.
+    :raises GraphQLError: for every refusal and outage.
     """
     try:
         yield
@@ -69,7 +73,7 @@ def answering() -> Iterator[None]:
 
 
 async def found(reading: Awaitable[T]) -> T | None:
-    """What a reading found, None for what is unknown or foreign: nobody can tell which.
+    """Return the resolver's result; None if it was not found or belongs to others, which look the same.
 
     :raises GraphQLError: for other refusals.
     """
@@ -85,7 +89,7 @@ _REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!inva
 
 
 def quieten(errors: Iterable[GraphQLError]) -> None:
-    """Take the repeated input out of these errors, in place."""
+    """Remove repeated input from these errors, in place."""
     for error in errors:
         if error.original_error is None or isinstance(error.original_error, GraphQLError):
             error.message = _REPEATED.sub("", error.message)
@@ -95,13 +99,13 @@ INTERNAL = "INTERNAL"
 
 
 class MaskUnexpected(MaskErrors):
-    """Masks bugs, with a code; outages and refusals that no field caught keep their own."""
+    """Extension that masks bugs with the code INTERNAL; refusals and outages that no field caught keep theirs."""
 
     def __init__(self) -> None:
         super().__init__(should_mask_error=_is_unexpected, error_message="Something went wrong here; it was logged.")
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """The same place, and nothing of what happened there."""
+        """Return an error at the same place that tells nothing of the cause."""
         masked = super().anonymise_error(error)
         if isinstance(error.original_error, Unavailable | Refusal):
             known = error_of(error.original_error)
@@ -112,5 +116,5 @@ class MaskUnexpected(MaskErrors):
 
 
 def _is_unexpected(error: GraphQLError) -> bool:
-    """What fields raise on purpose is a GraphQLError; anything else may say too much."""
+    """Return whether this is a bug: fields raise a GraphQLError on purpose, and any other error may tell too much."""
     return error.original_error is not None and not isinstance(error.original_error, GraphQLError)

@@ -1,4 +1,4 @@
-"""The schema as a file: ``python -m spacekey.schema.export`` writes ``schema.graphql`` anew."""
+"""Write the schema as a file: ``python -m spacekey.schema.export`` generates ``schema.graphql``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMAND = "python -m spacekey.schema.export"
 
 
 def printed_schema() -> str:
-    """The schema definition language of what the server serves."""
+    """Return the served schema in the schema definition language."""
     return build_schema().as_str().rstrip() + "\n"
 
 

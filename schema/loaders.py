@@ -1,4 +1,4 @@
-"""One request's batches: what many fields ask for one by one is read in one statement."""
+"""Data loaders of one request, which read in one statement what many fields ask for one by one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from spacekey.resolvers.workspaces.lists import (
 
 @dataclass(frozen=True, slots=True)
 class AskedTokens:
-    """The arguments of a list of tokens: lists that agree in them are read together."""
+    """Arguments of a list of tokens. Lists with equal arguments are read together."""
 
     search: TokenSearch
     order: TokenOrder
@@ -40,7 +40,7 @@ class AskedTokens:
 
 @dataclass(frozen=True, slots=True)
 class AskedEvents:
-    """The arguments of an audit log."""
+    """Arguments of an audit log."""
 
     request: PageRequest
     where: AuditFilter
@@ -48,14 +48,14 @@ class AskedEvents:
 
 @dataclass(frozen=True, slots=True)
 class AskedSpaces:
-    """The arguments of a list of spaces."""
+    """Arguments of a list of spaces."""
 
     request: PageRequest
     text: str | None
 
 
 class Loaders:
-    """Loaders for one request and one caller; never shared between requests."""
+    """Loaders of one request and one caller, never shared between requests."""
 
     def __init__(self, system: System, caller: Caller | None) -> None:
         self._system = system
@@ -70,7 +70,7 @@ class Loaders:
         self._events: dict[AskedEvents, DataLoader[str, Page[AuditRecord]]] = {}
 
     def forget(self) -> None:
-        """Start anew: an operation may hold several mutations, and each shows what is true after it."""
+        """Forget all that was read: each mutation of an operation shows the state after it."""
         for name in ("authority", "token", "space"):
             self.__dict__.pop(name, None)
         for kept in (
@@ -87,7 +87,7 @@ class Loaders:
 
     @cached_property
     def authority(self) -> DataLoader[str, Authority | None]:
-        """Workspace id → the caller's authority there, None where the caller does not belong."""
+        """Return the caller's authority in a workspace; None if the caller does not belong to it."""
 
         async def load(keys: Sequence[str]) -> list[Authority | None]:
             found = {} if self._caller is None else await authorities_in(self._system, self._caller, keys)
@@ -97,7 +97,7 @@ class Loaders:
 
     @cached_property
     def token(self) -> DataLoader[str, TokenView | None]:
-        """Token id → its view, None where the caller may not see it."""
+        """Return a token's view by its id; None if the caller may not see it."""
 
         async def load(keys: Sequence[str]) -> list[TokenView | None]:
             found = {} if self._caller is None else await token_views(self._system, self._caller, keys)
@@ -107,7 +107,7 @@ class Loaders:
 
     @cached_property
     def space(self) -> DataLoader[str, SpaceRecord | None]:
-        """Space id → the space, None where the caller may not see it."""
+        """Return a space by its id; None if the caller may not see it."""
 
         async def load(keys: Sequence[str]) -> list[SpaceRecord | None]:
             found = {} if self._caller is None else await spaces_seen(self._system, self._caller, keys)
@@ -116,7 +116,7 @@ class Loaders:
         return DataLoader(load)
 
     def tokens(self, asked: AskedTokens) -> DataLoader[tuple[str, str | None], Page[TokenView]]:
-        """(Workspace id, space id or None) → that page of its tokens. Refusals are raised where they are awaited."""
+        """Return a page of the tokens of a workspace, or of its space. A refusal is raised when the page is awaited."""
 
         async def load(places: list[tuple[str, str | None]]) -> Sequence[Page[TokenView] | Refusal]:
             return await token_lists(
@@ -133,7 +133,7 @@ class Loaders:
         return self._tokens.setdefault(asked, DataLoader(load))
 
     def spaces(self, asked: AskedSpaces) -> DataLoader[str, Page[SpaceRecord]]:
-        """Workspace id → that page of its spaces."""
+        """Return a page of a workspace's spaces."""
 
         async def load(keys: list[str]) -> Sequence[Page[SpaceRecord] | Refusal]:
             return await space_lists(self._system, self._known, keys, asked.request, asked.text, await self._held(keys))
@@ -141,7 +141,7 @@ class Loaders:
         return self._spaces.setdefault(asked, DataLoader(load))
 
     def members(self, request: PageRequest) -> DataLoader[str, Page[tuple[MemberRecord, UserRecord]]]:
-        """Workspace id → that page of its members."""
+        """Return a page of a workspace's members."""
 
         async def load(keys: list[str]) -> Sequence[Page[tuple[MemberRecord, UserRecord]] | Refusal]:
             return await member_lists(self._system, self._known, keys, request, await self._held(keys))
@@ -149,7 +149,7 @@ class Loaders:
         return self._members.setdefault(request, DataLoader(load))
 
     def invitations(self, request: PageRequest) -> DataLoader[str, Page[InvitationRecord]]:
-        """Workspace id → that page of its invitations."""
+        """Return a page of a workspace's invitations."""
 
         async def load(keys: list[str]) -> Sequence[Page[InvitationRecord] | Refusal]:
             return await invitation_lists(self._system, self._known, keys, request, await self._held(keys))
@@ -157,7 +157,7 @@ class Loaders:
         return self._invitations.setdefault(request, DataLoader(load))
 
     def events(self, asked: AskedEvents) -> DataLoader[str, Page[AuditRecord]]:
-        """Workspace id → that page of its audit log."""
+        """Return a page of a workspace's audit log."""
 
         async def load(keys: list[str]) -> Sequence[Page[AuditRecord] | Refusal]:
             return await audit_lists(
@@ -167,7 +167,7 @@ class Loaders:
         return self._events.setdefault(asked, DataLoader(load))
 
     def knows(self, authority: Authority) -> None:
-        """Keep an authority that was read already: what lies below its workspace reads it no second time."""
+        """Keep an authority that was read, so that fields below its workspace do not read it again."""
         self.authority.prime(authority.workspace.id, authority)
 
     async def _held(self, workspace_ids: Iterable[str]) -> dict[str, Authority | None]:
@@ -176,13 +176,13 @@ class Loaders:
 
     @property
     def _known(self) -> Caller:
-        """The caller of a field that rules let nobody else come to."""
+        """Return the caller of a field whose rule admits no anonymous caller."""
         if self._caller is None:
             raise NotFound("workspace")
         return self._caller
 
     def usage(self, days: int) -> DataLoader[str, list[UsageDay]]:
-        """Token id → its days with requests among the last ``days``."""
+        """Return the days with requests of a token, among the last ``days``."""
         if days not in self._usage:
 
             async def load(keys: Sequence[str]) -> list[list[UsageDay]]:
@@ -193,7 +193,7 @@ class Loaders:
         return self._usage[days]
 
     async def unused(self, view: TokenView, days: int) -> list[str]:
-        """The token's scopes that no request of the last ``days`` needed."""
+        """Return the token's scopes that no request of the last ``days`` needed."""
         self._views[view.token.id] = view
         if days not in self._unused:
 

@@ -1,4 +1,4 @@
-"""What can be asked."""
+"""Root fields of queries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .required_scopes import Needs, needs_of
 
 @strawberry.type(description="Who you are to this server.")
 class Me:
-    """The caller: a member with a session, or a token."""
+    """GraphQL type of the caller: a member with a session, or a token."""
 
     kind: str = strawberry.field(description="`member`, `workspace` or `space`.")
     workspace_catalogs: list[str] = strawberry.field(
@@ -49,7 +49,7 @@ class Me:
 
     @strawberry.field(description="The person; null for tokens.")
     async def user(self, info: SpacekeyInfo) -> User | None:
-        """The caller's own account."""
+        """Return the caller's own account."""
         if self.account is None:
             return None
         with answering():
@@ -60,7 +60,7 @@ class Me:
         directives=[requires_scopes()],
     )
     async def token(self, info: SpacekeyInfo) -> Token | None:
-        """The caller's own token."""
+        """Return the caller's own token."""
         if self.own_token is None:
             return None
         view = await info.context.loaders.token.load(self.own_token)
@@ -69,11 +69,11 @@ class Me:
 
 @strawberry.type
 class Query:
-    """Queries."""
+    """Root type of all queries."""
 
     @strawberry.field(description="Who you are; null when you are nobody.")
     def me(self, info: SpacekeyInfo) -> Me | None:
-        """The caller."""
+        """Return the caller."""
         principal, caller = info.context.principal, info.context.caller
         if principal is None or caller is None:
             return None
@@ -91,7 +91,7 @@ class Query:
         directives=[requires_scopes(), at_most(SESSIONS_LISTED_MAX)],
     )
     async def sessions(self, info: SpacekeyInfo) -> list[Session]:
-        """The caller's own sessions."""
+        """Return the caller's own sessions."""
         context = info.context
         caller = context.signed_in_caller
         with answering():
@@ -99,7 +99,7 @@ class Query:
 
     @strawberry.field(description="Anything by its id; null when unknown or not yours.", directives=[requires_scopes()])
     async def node(self, info: SpacekeyInfo, id: strawberry.ID) -> Node | None:  # noqa: A002 - Relay's name
-        """Relay's object identification."""
+        """Return an object by its global id (Relay's object identification)."""
         match id_prefix(id):
             case "key":
                 return await _token(info.context, id)
@@ -116,7 +116,7 @@ class Query:
     async def workspaces(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Workspace]:
-        """Workspaces."""
+        """Return a page of the caller's workspaces."""
         context = info.context
         with answering():
             page = await workspace_list(context.system, context.known_caller, page_request(first, after, last, before))
@@ -143,7 +143,7 @@ class Query:
         description="One product's words; null when there is none of that name.", directives=[requires_scopes()]
     )
     def catalog(self, info: SpacekeyInfo, name: str) -> CatalogType | None:
-        """A catalog by name."""
+        """Return a catalog by its name."""
         catalog = info.context.system.catalogs.get(name)
         return None if catalog is None else catalog_type(catalog)
 
@@ -151,7 +151,7 @@ class Query:
         description="All products this server knows, by name.", directives=[requires_scopes(), at_most(CATALOGS_MAX)]
     )
     def catalogs(self, info: SpacekeyInfo) -> list[CatalogType]:
-        """Catalogs."""
+        """Return all catalogs."""
         return [catalog_type(one) for _, one in sorted(info.context.system.catalogs.items())]
 
     @strawberry.field(description="The scopes an operation on this API needs, without running it.")
@@ -161,7 +161,7 @@ class Query:
         document: Annotated[str, strawberry.argument(description="A GraphQL document.")],
         operation_name: str | None = None,
     ) -> Needs:
-        """The least a token must hold."""
+        """Return the smallest sets of scopes that admit the operation."""
         return needs_of(info.schema, document, operation_name)
 
 

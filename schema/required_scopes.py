@@ -1,4 +1,4 @@
-"""From an operation to the least token."""
+"""Scopes that an operation requires."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCUMENT_LENGTH_MAX = 4_000
 
 @strawberry.type(description="What an operation needs.")
 class Needs:
-    """The rule of an operation."""
+    """GraphQL type of the scopes that an operation requires."""
 
     alternatives: list[list[str]] = strawberry.field(
         description="Any one of these sets will do.", directives=[at_most(CANDIDATES_MAX)]
@@ -32,10 +32,10 @@ class Needs:
 
 
 def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> Needs:
-    """The needs of a document's operation on this schema.
+    """Return the scopes that a document's operation on this schema requires.
 
-    :raises GraphQLError: INVALID_INPUT when the document is too long, not valid, or lacks the operation;
-        OPERATION_TOO_LARGE when this API would not run it either.
+    :raises GraphQLError: INVALID_INPUT if the document is too long, not valid, or lacks the operation;
+        OPERATION_TOO_LARGE if it exceeds a limit of this API.
     """
     if len(document) > DOCUMENT_LENGTH_MAX:
         raise error_of(InvalidInput("document", f"Must be at most {DOCUMENT_LENGTH_MAX} characters."))

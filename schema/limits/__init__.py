@@ -1,1 +1,1 @@
-"""What one document and one operation may cost."""
+"""Limits on the size of a document and the cost of an operation."""

@@ -1,9 +1,9 @@
-"""What an operation costs: the bound that every list field declares, and the sum over an operation's selections.
+"""Cost of an operation: the bound that every list field declares, summed over the operation's selections.
 
 Every list field says how many items it can hold, by ``@listSize`` (the GraphQL Cost Directives specification,
 ibm.github.io/graphql-specs/cost-spec.html); a schema with a list field that does not fails to build. A field costs 1
-and its selections once for each item of its list; ten items of a list of scalars cost 1, and ten rows of a page that
-nothing is selected of cost 1 too, because they are read all the same.
+and its selections once for each item of its list. Ten items of a list of scalars cost 1. So do ten rows of a page of
+which nothing is selected, because the database reads them all the same.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ _INTROSPECTION_LISTS = frozenset(
 class ListSize:
     """The bound of a list field.
 
-    :ivar assumed_size: the most items, or of a page without a size argument the usual number.
-    :ivar slicing_arguments: arguments that say how many items are asked for.
-    :ivar sized_fields: the fields of the object returned whose lists have that many items.
+    :ivar assumed_size: the most items; for a page, the default page size.
+    :ivar slicing_arguments: the arguments that choose the number of items.
+    :ivar sized_fields: fields of the returned object whose lists have that many items.
     """
 
     assumed_size: int
@@ -78,7 +78,7 @@ class ListSize:
 
 
 def at_most(size: int) -> ListSize:
-    """Return the bound of a list that is answered whole."""
+    """Return the bound of a list without pages."""
     return ListSize(assumed_size=size)
 
 
@@ -91,7 +91,7 @@ def paged() -> ListSize:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A list field's declaration as it is computed with."""
+    """Bound of one list field, as costs are computed with it."""
 
     assumed: int
     slicing: frozenset[str] = frozenset()
@@ -100,7 +100,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a selection is."""
+    """Size of a selection."""
 
     depth: int = 0
     aliases: int = 0
@@ -109,7 +109,7 @@ class Size:
     introspections: int = 0
 
     def __add__(self, other: Size) -> Size:
-        """Side by side: the deeper of both, and the sums of the rest."""
+        """Return the size of two selections side by side: the larger depth, and the sums of the rest."""
         return Size(
             max(self.depth, other.depth),
             self.aliases + other.aliases,
@@ -120,7 +120,7 @@ class Size:
 
 
 class CostModel:
-    """The bounds of a schema's lists, read once when it is built.
+    """Bounds of all lists of a schema, read once when it is built.
 
     :raises ConfigurationError: naming every list field without a bound.
     """
@@ -137,7 +137,7 @@ class CostModel:
         self._loaded: tuple[Mapping[str, Catalog], Mapping[str, int]] | None = None
 
     def loaded(self, catalogs: Mapping[str, Catalog] | None) -> Mapping[str, int]:
-        """Return the lists that are as long as the loaded catalogs make them, by coordinate."""
+        """Return the sizes of the lists whose length the loaded catalogs decide, by coordinate."""
         if catalogs is None:
             return {}
         if self._loaded is None or self._loaded[0] is not catalogs:
@@ -149,9 +149,9 @@ class Measure:
     """Measures selections of one document under one request's variables.
 
     Fragments are measured once for each number of rows they stand below, so a bomb of nested fragments costs no more
-    than its text. What ``@skip`` leaves out counts too.
+    than its text. Selections under ``@skip`` count too.
 
-    :param loaded: see :meth:`CostModel.loaded`; without it the declared bounds count.
+    :param loaded: see :meth:`CostModel.loaded`; None to use the declared bounds.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class Measure:
             depth, values = self._model.introspection.of(node, self._fragments)
             return Size(depth + 1, aliased + _aliases(node.selection_set), 1, values, 1)
         field = _field_of(parent, name)
-        if parent is None or field is None:  # __typename, and what validation has refused
+        if parent is None or field is None:  # __typename, and fields that validation has refused
             return Size(1, aliased, 1)
         coordinate = f"{parent.name}.{name}"
         bound = self._model.bounds.get(coordinate)
@@ -234,7 +234,7 @@ class Measure:
         return min(bound.assumed, self._loaded.get(coordinate, bound.assumed))
 
     def _asked(self, node: FieldNode, field: GraphQLField, name: str, bound: Bound) -> int | None:
-        """Return how many items an argument asks for, None where it is left out or null. Resolvers refuse more."""
+        """Return how many items an argument asks for; None if it is left out or null. Resolvers refuse too many."""
         most = PAGE_SIZE_MAX if bound.sized else bound.assumed
         value: object = field.args[name].default_value
         for argument in node.arguments or ():
@@ -251,9 +251,9 @@ class Measure:
 
 
 class IntrospectionSizes:
-    """About how many values an introspection answers: the lists of this schema, counted once.
+    """Estimate of how many values an introspection answers, from the lists of this schema, counted once.
 
-    Below ``types`` a list is as long as it is on average, because all types are answered; elsewhere as the longest.
+    Below ``types`` a list has the average length, because all types are answered; elsewhere that of the longest.
     """
 
     def __init__(self, schema: GraphQLSchema) -> None:
@@ -359,7 +359,7 @@ def catalog_sizes(catalogs: Iterable[Catalog]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The fields of a connection that hold its rows, and how many those are."""
+    """Fields of a connection that hold its rows, and the number of rows."""
 
     sized: frozenset[str]
     rows: int
@@ -369,7 +369,7 @@ _NO_PAGE = _Page(frozenset(), 1)
 
 
 def _declared(schema: GraphQLSchema) -> dict[str, Bound]:
-    """Return every bound by the coordinate of its field."""
+    """Return all bounds by the coordinates of their fields."""
     found = {}
     for parent, name, field in _fields(schema):
         strawberry_field = (field.extensions or {}).get("strawberry-definition")

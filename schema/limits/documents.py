@@ -1,7 +1,8 @@
-"""Bounds on a document, decided on its syntax tree alone, before it is validated.
+"""Bounded parsing, checking and validation of documents, and the cache of the last ones.
 
-Validation compares every field with every other of the same response key, so that a short text can cost it seconds.
-Each check here looks at a node once. What remains of that comparison, through fragments, :mod:`.validation` bounds.
+Validation compares every field with every other of the same response key, so a short text can take seconds.
+The checks on the syntax tree look at each node once and run before validation. Fragments can still repeat fields;
+:class:`BoundedMerging` bounds that comparison.
 """
 
 from __future__ import annotations
@@ -53,16 +54,16 @@ REPEATS_MAX = 40
 
 
 def parse_bounded(text: str) -> DocumentNode:
-    """The syntax tree of a document that keeps within the bounds.
+    """Return the syntax tree of a document within the bounds.
 
-    :raises GraphQLError: OPERATION_TOO_LARGE for the first bound it breaks, or its syntax error.
+    :raises GraphQLError: OPERATION_TOO_LARGE for the first bound it exceeds, or its syntax error.
     """
     if len(text) > DOCUMENT_LENGTH_MAX:
         raise too_large("characters", f"{len(text)}", DOCUMENT_LENGTH_MAX)
     try:
         document = parse(text, max_tokens=TOKENS_MAX)
     except GraphQLSyntaxError as error:
-        if "contains more than" in error.message:  # graphql-core tells this apart by its text alone
+        if "contains more than" in error.message:  # graphql-core has no other sign of this error than its text
             raise too_large("tokens", f"over {TOKENS_MAX}", TOKENS_MAX) from None
         raise
     check_document(document)
@@ -70,9 +71,9 @@ def parse_bounded(text: str) -> DocumentNode:
 
 
 def check_document(document: DocumentNode) -> None:
-    """Let a document of bearable size pass.
+    """Check that a document is within the bounds.
 
-    :raises GraphQLError: OPERATION_TOO_LARGE, saying what there is too much of, and how much is allowed.
+    :raises GraphQLError: OPERATION_TOO_LARGE, naming the bound and its limit.
     """
     counts = Counter(type(node) for node in nodes_of(document))
     _at_most("operations", counts[OperationDefinitionNode], OPERATIONS_MAX)
@@ -88,7 +89,7 @@ def check_document(document: DocumentNode) -> None:
 
 
 def nodes_of(root: Node) -> Iterator[Node]:
-    """A node and all beneath it, each once."""
+    """Return a node and all its descendants, each once."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -102,12 +103,12 @@ def nodes_of(root: Node) -> Iterator[Node]:
 
 
 def too_large(what: str, found: str, most: int) -> GraphQLError:
-    """The refusal of a document with too much of something."""
+    """Return the error for a document that exceeds a bound."""
     return refused("OPERATION_TOO_LARGE", f"The document has too many {what}: {found}, at most {most}.")
 
 
 def _check_repeats(selections: SelectionSetNode, outer: int) -> None:
-    """The parser bounds the depth, so this may recurse."""
+    """Check for repeated fields. The parser bounds the depth, so this may recurse."""
     fields = list(_fields_of(selections))
     times = Counter(_key(field) for field in fields)
     for field in fields:
@@ -119,7 +120,7 @@ def _check_repeats(selections: SelectionSetNode, outer: int) -> None:
 
 
 def _fields_of(selections: SelectionSetNode) -> Iterator[FieldNode]:
-    """The fields of a selection set and of its inline fragments, which count as part of it."""
+    """Return the fields of a selection set, with those of its inline fragments."""
     for node in selections.selections:
         if isinstance(node, FieldNode):
             yield node
@@ -140,9 +141,9 @@ RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 class Documents:
-    """The last documents of one schema and what is wrong with them. Refused ones are not kept.
+    """Cache of the last documents of one schema, with their validation errors. Documents over a bound are not kept.
 
-    Nothing in here depends on a caller, so that one caller's document may serve the next.
+    Nothing in it depends on the caller, so callers can share it.
     """
 
     def __init__(self, most: int) -> None:
@@ -154,16 +155,16 @@ class Documents:
 
 
 class DocumentSteps(SchemaExtension):
-    """Takes the place of Strawberry's own parsing and validation, for every transport."""
+    """Extension that replaces Strawberry's own parsing and validation, on every transport."""
 
     def __init__(self, documents: Documents) -> None:
         super().__init__()
         self.documents = documents
 
     def on_parse(self) -> Iterator[None]:
-        """Set the document, which keeps Strawberry from parsing the text.
+        """Set the document, so that Strawberry does not parse the text.
 
-        :raises GraphQLError: for a syntax error or a document that is too large; it becomes the answer.
+        :raises GraphQLError: for a syntax error, or a document that is too large; it is the response.
         """
         context = self.execution_context
         if context.query:
@@ -171,7 +172,7 @@ class DocumentSteps(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Set the errors, which keeps Strawberry from validating the document."""
+        """Set the errors, so that Strawberry does not validate the document."""
         context = self.execution_context
         if context.query:
             schema = context.schema._schema
@@ -187,7 +188,7 @@ COMPARISONS_MAX = 20_000
 
 
 class BoundedMerging(OverlappingFieldsCanBeMergedRule):
-    """The rule that compares fields, with less to spend than the library gives it."""
+    """graphql-core's rule for merging fields, with a smaller budget than the library's."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
@@ -195,9 +196,9 @@ class BoundedMerging(OverlappingFieldsCanBeMergedRule):
 
 
 def validate_bounded(schema: GraphQLSchema, document: DocumentNode, rules: Iterable[Any]) -> list[GraphQLError]:
-    """What is wrong with a document: at most ``ERRORS_MAX`` errors and one that says there are more.
+    """Return the errors of a document: at most ``ERRORS_MAX``, and one more that says there are others.
 
-    :param rules: classes of rules; graphql-core's for merging is replaced by the bounded one.
+    :param rules: the rules' classes; graphql-core's rule for merging is replaced by the bounded one.
     """
     bounded = [BoundedMerging if rule is OverlappingFieldsCanBeMergedRule else rule for rule in rules]
     errors = validate(schema, document, bounded, max_errors=ERRORS_MAX)

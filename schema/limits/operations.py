@@ -1,6 +1,6 @@
-"""Bounds on one operation: depth, aliases and cost, decided before anything runs; and what its caller pays for it.
+"""Limits on an operation's depth, aliases and cost, checked before it runs, and the charge to its caller.
 
-Introspection has a bound of its own, because the question that every tool asks is larger than any other operation.
+Introspection has a limit of its own, because the query that every tool sends is larger than any other operation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INTROSPECTIONS_MAX = 2
 
 
 class OperationLimits(SchemaExtension):
-    """Refuses an operation that is too deep, too often aliased or too costly."""
+    """Extension that refuses an operation with too much depth, too many aliases or too high a cost."""
 
     def __init__(self, model: CostModel) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class OperationLimits(SchemaExtension):
         self.cost = 0
 
     def on_execute(self) -> Iterator[None]:
-        """Measure every operation of the document, then let the chosen one run."""
+        """Measure every operation of the document before the chosen one runs."""
         context = self.execution_context
         document, request = context.graphql_document, context.context
         if document is not None:
@@ -53,16 +53,16 @@ class OperationLimits(SchemaExtension):
 
 
 class ChargeCost(SchemaExtension):
-    """Charges the operation to its caller's budget, unless it was refused already. Each operation pays for itself."""
+    """Extension that charges an operation to its caller's budget, unless it was refused before."""
 
     def __init__(self, limits: OperationLimits) -> None:
         super().__init__()
         self._limits = limits
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """Charge, before anything runs.
+        """Charge the operation before it runs.
 
-        :raises GraphQLError: RATE_LIMITED, when the caller has spent its budget.
+        :raises GraphQLError: RATE_LIMITED if the caller has spent its budget.
         """
         context = self.execution_context
         request = context.context

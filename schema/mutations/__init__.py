@@ -1,1 +1,1 @@
-"""Mutations, beside their inputs and results."""
+"""Mutations, with their inputs and results."""

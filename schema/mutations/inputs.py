@@ -1,4 +1,4 @@
-"""Strawberry's word for "left out" and ours."""
+"""Conversion of input fields that may be left out, from Strawberry's UNSET to Spacekey's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def kept(value: T) -> T | Unset:
-    """The value, or our UNSET where the client left the field out."""
+    """Return the value; UNSET if the client left the field out."""
     return UNSET if value is strawberry.UNSET else value
 
 
 def kept_whole(field: str, value: T | None) -> T | Unset:
-    """The same for what cannot be cleared. GraphQL has no word for "may be left out and not null".
+    """Return the same for a field that cannot be cleared. GraphQL has no type for "may be left out, but not null".
 
     :raises InvalidInput: for null.
     """
@@ -28,7 +28,7 @@ def kept_whole(field: str, value: T | None) -> T | Unset:
 
 
 def kept_tuple(value: list[str] | None) -> tuple[str, ...] | Unset | None:
-    """A list as a tuple, null as None, left out as UNSET."""
+    """Return a list as a tuple, null as None, and UNSET if the field was left out."""
     if value is strawberry.UNSET:
         return UNSET
     return None if value is None else tuple(value)

@@ -19,7 +19,7 @@ from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, No
 
 @strawberry.input(description="Whom to add, in which role.")
 class AddMemberInput:
-    """A new member."""
+    """Input of ``addMember``."""
 
     workspace_id: strawberry.ID
     email: str = strawberry.field(
@@ -33,7 +33,7 @@ class AddMemberInput:
 
 @strawberry.input(description="Whose role to change, and to what.")
 class ChangeMemberRoleInput:
-    """A member's new role."""
+    """Input of ``changeMemberRole``."""
 
     workspace_id: strawberry.ID
     user_id: strawberry.ID
@@ -43,7 +43,7 @@ class ChangeMemberRoleInput:
 
 @strawberry.input(description="Whom to remove. The tokens they made stay.")
 class RemoveMemberInput:
-    """A member to remove."""
+    """Input of ``removeMember``."""
 
     workspace_id: strawberry.ID
     user_id: strawberry.ID
@@ -52,14 +52,14 @@ class RemoveMemberInput:
 
 @strawberry.input(description="Which invitation to take back. Its code is good for nothing from then on.")
 class WithdrawInvitationInput:
-    """An invitation to withdraw."""
+    """Input of ``withdrawInvitation``."""
 
     id: strawberry.ID
 
 
 @strawberry.type(description="The member as they are now.")
 class MemberSuccess:
-    """A member after a change."""
+    """Result with the member after the change."""
 
     member: Member
     effective_at: datetime
@@ -72,7 +72,7 @@ class MemberSuccess:
 
 @strawberry.type(description="The person is no longer a member.")
 class RemoveMemberSuccess:
-    """The membership that ended."""
+    """Result with the membership that ended."""
 
     removed_member_id: strawberry.ID = strawberry.field(description="The member's `id`, to drop from a client's cache.")
     effective_at: datetime
@@ -80,7 +80,7 @@ class RemoveMemberSuccess:
 
 @strawberry.type(description="The invitation can no longer be accepted.")
 class WithdrawInvitationSuccess:
-    """The invitation that was withdrawn."""
+    """Result with the withdrawn invitation."""
 
     withdrawn_invitation_id: strawberry.ID = strawberry.field(
         description="The invitation's `id`, to drop from a client's cache."
@@ -100,7 +100,7 @@ WithdrawInvitationResult: TypeAlias = Annotated[
 
 @strawberry.type
 class MemberMutations:
-    """What can be done to members."""
+    """Mutations of members and invitations."""
 
     @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
     async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002

@@ -1,4 +1,4 @@
-"""Sign in, sign out, end other sessions, join by an invitation, change the own account."""
+"""Mutations of a signed-in member's sessions and account, and accepting an invitation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .inputs import kept, kept_whole
 
 @strawberry.input(description="Who you are.")
 class SignInInput:
-    """Sign-in name and password."""
+    """Input of ``signIn``."""
 
     email: str = strawberry.field(
         description="Your sign-in name, which is the address you were invited by unless you chose another; or your "
@@ -46,7 +46,7 @@ class SignInInput:
     description="The code from an invitation. Signed in, you join with your account; else a new account is made."
 )
 class AcceptInvitationInput:
-    """A code, and what a new account needs."""
+    """Input of ``acceptInvitation``."""
 
     code: str
     password: str | None = strawberry.field(
@@ -59,7 +59,7 @@ class AcceptInvitationInput:
 
 @strawberry.input(description="What to change of your account; what is left out stays.")
 class UpdateAccountInput:
-    """Changes of the own account."""
+    """Input of ``updateAccount``."""
 
     name: str | None = strawberry.UNSET
     email: str | None = strawberry.field(
@@ -70,7 +70,7 @@ class UpdateAccountInput:
 
 @strawberry.input(description="The password you have, and the one you want.")
 class ChangePasswordInput:
-    """Another password."""
+    """Input of ``changePassword``."""
 
     current: str
     new: str
@@ -78,7 +78,7 @@ class ChangePasswordInput:
 
 @strawberry.type(description="You are signed in; the session is in the cookie.")
 class SignInSuccess:
-    """Who you are, and until when the session can last."""
+    """Result with the member, and when the session ends at the latest."""
 
     user: User
     expires_at: datetime
@@ -86,7 +86,7 @@ class SignInSuccess:
 
 @strawberry.type(description="You are a member of the workspace.")
 class AcceptInvitationSuccess:
-    """With which account, where, and until when its session can last."""
+    """Result with the account, the workspace, and when a new session ends at the latest."""
 
     user: User
     workspace_id: strawberry.ID
@@ -97,28 +97,28 @@ class AcceptInvitationSuccess:
 
 @strawberry.type(description="Your account as it is now.")
 class UpdateAccountSuccess:
-    """The account after a change."""
+    """Result with the account after the change."""
 
     user: User
 
 
 @strawberry.type(description="The session has ended.")
 class SignOutSuccess:
-    """Signed out."""
+    """Result of signing out."""
 
     signed_out: bool
 
 
 @strawberry.input(description="Which of your sessions to end.")
 class EndSessionInput:
-    """One session."""
+    """Input of ``endSession``."""
 
     id: strawberry.ID
 
 
 @strawberry.type(description="Those browsers have to sign in again.")
 class EndSessionsSuccess:
-    """The sessions that ended."""
+    """Result with the sessions that ended."""
 
     ended: int = strawberry.field(description="How many.")
     ended_session_ids: list[strawberry.ID] = strawberry.field(
@@ -147,11 +147,11 @@ EndSessionsResult: TypeAlias = Annotated[
 
 @strawberry.type
 class SessionMutations:
-    """What members do with their sessions. Tokens cannot."""
+    """Mutations for signed-in members; tokens are refused."""
 
     @strawberry.mutation(graphql_type=SignInResult, description="Open a session; for people, not for tokens.")
     async def sign_in(self, info: SpacekeyInfo, input: SignInInput) -> object:  # noqa: A002
-        """A door to :func:`sessions.sign_in`."""
+        """Call :func:`sessions.sign_in`."""
         context = info.context
         return await _opened(
             context,
@@ -163,7 +163,7 @@ class SessionMutations:
         description="Join the workspace an invitation is for, with the account you are signed in with or a new one.",
     )
     async def accept_invitation(self, info: SpacekeyInfo, input: AcceptInvitationInput) -> object:  # noqa: A002
-        """A door to :func:`accept_invitation`."""
+        """Call :func:`accept_invitation`."""
         context = info.context
         member = context.caller if isinstance(context.caller, MemberCaller) else None
         answer = await answered(
@@ -193,7 +193,7 @@ class SessionMutations:
         directives=[requires_scopes()],
     )
     async def update_account(self, info: SpacekeyInfo, input: UpdateAccountInput) -> object:  # noqa: A002
-        """A door to :func:`update_account`."""
+        """Call :func:`update_account`."""
         context = info.context
         caller = context.signed_in_caller
 
@@ -215,7 +215,7 @@ class SessionMutations:
         directives=[requires_scopes()],
     )
     async def change_password(self, info: SpacekeyInfo, input: ChangePasswordInput) -> object:  # noqa: A002
-        """A door to :func:`sessions.change_password`."""
+        """Call :func:`sessions.change_password`."""
         context = info.context
         caller = context.signed_in_caller
         return await _opened(
@@ -224,7 +224,7 @@ class SessionMutations:
 
     @strawberry.mutation(description="End this session.", directives=[requires_scopes()])
     async def sign_out(self, info: SpacekeyInfo) -> SignOutSuccess:
-        """A door to :func:`sessions.sign_out`."""
+        """Call :func:`sessions.sign_out`."""
         context = info.context
         caller, secret = context.signed_in_caller, context.session.secret
         if secret is not None:
@@ -237,7 +237,7 @@ class SessionMutations:
         graphql_type=EndSessionsResult, description="End one of your sessions.", directives=[requires_scopes()]
     )
     async def end_session(self, info: SpacekeyInfo, input: EndSessionInput) -> object:  # noqa: A002
-        """A door to :func:`end_session`."""
+        """Call :func:`end_session`."""
         context = info.context
         caller = context.signed_in_caller
         answer = await answered(context, lambda: end_session(context.system, caller, input.id, context.session.secret))
@@ -253,7 +253,7 @@ class SessionMutations:
         directives=[requires_scopes()],
     )
     async def end_other_sessions(self, info: SpacekeyInfo) -> object:
-        """A door to :func:`end_other_sessions`."""
+        """Call :func:`end_other_sessions`."""
         context = info.context
         caller = context.signed_in_caller
         answer = await answered(context, lambda: end_other_sessions(context.system, caller, context.session.secret))

@@ -1,4 +1,4 @@
-"""Mutations of tokens: each unpacks, calls one resolver, wraps the result."""
+"""Mutations of tokens. Each converts its input, calls one resolver and wraps the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EFFECTIVE = "From then on the change holds in every process."
 
 @strawberry.type(description="A new token. The secret is shown here and never again.")
 class CreateTokenSuccess:
-    """The record and the secret."""
+    """Result with the token and its secret."""
 
     token: Token
     secret: str
@@ -46,7 +46,7 @@ class CreateTokenSuccess:
 
 @strawberry.type(description="The successor. Its secret is shown here and never again.")
 class RotateTokenSuccess:
-    """The successor, its secret, and the moment by which a grace of 0 has ended the old token everywhere."""
+    """Result with the new token, its secret, and when a grace of 0 has ended the old token in every process."""
 
     token: Token
     secret: str
@@ -55,7 +55,7 @@ class RotateTokenSuccess:
 
 @strawberry.type(description="The token as it is now.")
 class ChangeTokenSuccess:
-    """The record after a change."""
+    """Result with the token after the change."""
 
     token: Token
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
@@ -63,7 +63,7 @@ class ChangeTokenSuccess:
 
 @strawberry.type(description="The tokens as they are now, in the order asked.")
 class RevokeTokensSuccess:
-    """All of them are revoked."""
+    """Result with the revoked tokens."""
 
     tokens: list[Token] = strawberry.field(directives=[at_most(BULK_MAX)])
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
@@ -71,7 +71,7 @@ class RevokeTokensSuccess:
 
 @strawberry.type(description="The token is gone from lists.")
 class DeleteTokenSuccess:
-    """The token that was deleted."""
+    """Result with the deleted token's id."""
 
     deleted_token_id: strawberry.ID = strawberry.field(description="The token's `id`, to drop from a client's cache.")
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
@@ -99,7 +99,7 @@ DeleteTokenResult: TypeAlias = Annotated[
 
 @strawberry.type
 class TokenMutations:
-    """What can be done to tokens."""
+    """Mutations of tokens."""
 
     @strawberry.mutation(
         graphql_type=CreateTokenResult,
@@ -107,7 +107,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:create")],
     )
     async def create_space_token(self, info: SpacekeyInfo, input: CreateSpaceTokenInput) -> object:  # noqa: A002
-        """A door to :func:`create_space_token`."""
+        """Call :func:`create_space_token`."""
         context = info.context
         now = context.system.clock()
         return await _issued(
@@ -121,7 +121,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:create")],
     )
     async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
-        """A door to :func:`create_token`."""
+        """Call :func:`create_token`."""
         context = info.context
         now = context.system.clock()
         return await _issued(
@@ -134,7 +134,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:update")],
     )
     async def update_token(self, info: SpacekeyInfo, input: UpdateTokenInput) -> object:  # noqa: A002
-        """A door to :func:`update_token`."""
+        """Call :func:`update_token`."""
         context = info.context
         now = context.system.clock()
         return await _changed(
@@ -148,7 +148,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:disable")],
     )
     async def disable_token(self, info: SpacekeyInfo, input: DisableTokenInput) -> object:  # noqa: A002
-        """A door to :func:`revoke.disable_token`."""
+        """Call :func:`revoke.disable_token`."""
         context = info.context
         return await _changed(
             context, lambda: revoke.disable_token(context.system, context.known_caller, input.id, wait=input.wait)
@@ -160,7 +160,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:disable")],
     )
     async def enable_token(self, info: SpacekeyInfo, input: EnableTokenInput) -> object:  # noqa: A002
-        """A door to :func:`revoke.enable_token`."""
+        """Call :func:`revoke.enable_token`."""
         context = info.context
         return await _changed(context, lambda: revoke.enable_token(context.system, context.known_caller, input.id))
 
@@ -170,7 +170,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:revoke")],
     )
     async def revoke_token(self, info: SpacekeyInfo, input: RevokeTokenInput) -> object:  # noqa: A002
-        """A door to :func:`revoke.revoke_token`."""
+        """Call :func:`revoke.revoke_token`."""
         context = info.context
         return await _changed(
             context,
@@ -185,7 +185,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:revoke")],
     )
     async def revoke_tokens(self, info: SpacekeyInfo, input: RevokeTokensInput) -> object:  # noqa: A002
-        """A door to :func:`revoke.revoke_tokens`."""
+        """Call :func:`revoke.revoke_tokens`."""
         context = info.context
         answer = await answered(
             context,
@@ -204,7 +204,7 @@ class TokenMutations:
         directives=[requires_scopes("tokens:delete")],
     )
     async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
-        """A door to :func:`revoke.delete_token`."""
+        """Call :func:`revoke.delete_token`."""
         context = info.context
         answer = await answered(
             context, lambda: revoke.delete_token(context.system, context.known_caller, input.id, wait=input.wait)
@@ -219,7 +219,7 @@ class TokenMutations:
         directives=[requires_scopes(*ROTATING)],
     )
     async def rotate_token(self, info: SpacekeyInfo, input: RotateTokenInput) -> object:  # noqa: A002
-        """A door to :func:`rotate_token`."""
+        """Call :func:`rotate_token`."""
         context = info.context
         answer = await answered(
             context,
@@ -265,7 +265,7 @@ _WAIT = "Answer only when no process anywhere accepts the token any more; false 
 
 @strawberry.input(description="What every new token needs.")
 class CreateTokenFields:
-    """Give grants, a preset, or both."""
+    """Fields that the inputs of both mutations for creating tokens share."""
 
     name: str
     grants: list[str] | None = strawberry.field(default=None, description="Scopes, shorthands or a role.")
@@ -281,9 +281,9 @@ class CreateTokenFields:
     )
 
     def asked(self, workspace_id: str, now: datetime) -> NewToken:
-        """The same in the resolvers' words.
+        """Return the same as a resolver's argument.
 
-        :raises InvalidInput: a lifetime that cannot be, or a moment beside one.
+        :raises InvalidInput: the lifetime is out of range, or both a lifetime and a time are given.
         """
         expires_at = asked_expiry(now, kept(self.expires_at), kept(self.expires_in))
         return NewToken(
@@ -299,21 +299,21 @@ class CreateTokenFields:
 
 @strawberry.input(description="A new token of a space.")
 class CreateSpaceTokenInput(CreateTokenFields):
-    """Which space."""
+    """Input of ``createSpaceToken``."""
 
     space_id: strawberry.ID = strawberry.field(default=strawberry.UNSET)
 
 
 @strawberry.input(description="A new token of a workspace.")
 class CreateWorkspaceTokenInput(CreateTokenFields):
-    """Which workspace."""
+    """Input of ``createWorkspaceToken``."""
 
     workspace_id: strawberry.ID = strawberry.field(default=strawberry.UNSET)
 
 
 @strawberry.input(description="What to change: what is left out stays, null clears.")
 class UpdateTokenInput:
-    """Changes of a token."""
+    """Input of ``updateToken``."""
 
     id: strawberry.ID
     name: str | None = strawberry.UNSET
@@ -327,9 +327,9 @@ class UpdateTokenInput:
     wait: bool = strawberry.field(default=True, description=_WAIT)
 
     def changes(self, now: datetime) -> TokenChanges:
-        """The same in the resolvers' words.
+        """Return the same as a resolver's argument.
 
-        :raises InvalidInput: null for what cannot be cleared, or a lifetime that cannot be.
+        :raises InvalidInput: null for a field that cannot be cleared, or a lifetime that is out of range.
         """
         grants = kept_whole("grants", self.grants)
         return TokenChanges(
@@ -342,7 +342,7 @@ class UpdateTokenInput:
 
 @strawberry.input(description="Which token.")
 class DisableTokenInput:
-    """A token to disable."""
+    """Input of ``disableToken``."""
 
     id: strawberry.ID
     wait: bool = strawberry.field(default=True, description=_WAIT)
@@ -350,14 +350,14 @@ class DisableTokenInput:
 
 @strawberry.input(description="Which token.")
 class EnableTokenInput:
-    """A token to enable."""
+    """Input of ``enableToken``."""
 
     id: strawberry.ID
 
 
 @strawberry.input(description="Which token, and why.")
 class RevokeTokenInput:
-    """A token to revoke."""
+    """Input of ``revokeToken``."""
 
     id: strawberry.ID
     reason: str | None = None
@@ -366,7 +366,7 @@ class RevokeTokenInput:
 
 @strawberry.input(description="Which tokens, up to 100, and why. All are revoked or none.")
 class RevokeTokensInput:
-    """Tokens to revoke."""
+    """Input of ``revokeTokens``."""
 
     ids: list[strawberry.ID]
     reason: str | None = None
@@ -375,7 +375,7 @@ class RevokeTokensInput:
 
 @strawberry.input(description="Which token.")
 class DeleteTokenInput:
-    """A token to delete."""
+    """Input of ``deleteToken``."""
 
     id: strawberry.ID
     wait: bool = strawberry.field(default=True, description=_WAIT)
@@ -383,7 +383,7 @@ class DeleteTokenInput:
 
 @strawberry.input(description="Which token, and how long the old secret stays good.")
 class RotateTokenInput:
-    """A token to rotate."""
+    """Input of ``rotateToken``."""
 
     id: strawberry.ID
     grace_seconds: int = strawberry.field(default=GRACE_SECONDS_DEFAULT, description="0 to 604800 (7 days).")

@@ -1,4 +1,4 @@
-"""Mutations of workspaces and their roles."""
+"""Mutations of workspaces, their roles and their spaces."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .inputs import kept, kept_tuple, kept_whole
 
 @strawberry.type(description="The workspace as it is now.")
 class WorkspaceSuccess:
-    """A workspace after a change."""
+    """Result with the workspace after the change."""
 
     workspace: Workspace
     effective_at: datetime
@@ -33,7 +33,7 @@ class WorkspaceSuccess:
 
 @strawberry.type(description="The workspace is gone, and everything that was given in it has ended.")
 class DeleteWorkspaceSuccess:
-    """The workspace that was deleted."""
+    """Result with the deleted workspace's id."""
 
     deleted_workspace_id: strawberry.ID = strawberry.field(
         description="The workspace's `id`, to drop from a client's cache."
@@ -51,7 +51,7 @@ DeleteWorkspaceResult: TypeAlias = Annotated[
 
 @strawberry.type
 class WorkspaceMutations:
-    """What can be done to workspaces."""
+    """Mutations of workspaces and their roles."""
 
     @strawberry.mutation(
         graphql_type=WorkspaceResult,
@@ -59,7 +59,7 @@ class WorkspaceMutations:
         directives=[requires_scopes()],
     )
     async def create_workspace(self, info: SpacekeyInfo, input: CreateWorkspaceInput) -> object:  # noqa: A002
-        """A door to :func:`workspaces.create_workspace`."""
+        """Call :func:`workspaces.create_workspace`."""
         context = info.context
         caller = context.signed_in_caller
         answer = await answered(
@@ -78,7 +78,7 @@ class WorkspaceMutations:
         directives=[requires_scopes("workspace:write")],
     )
     async def update_workspace(self, info: SpacekeyInfo, input: UpdateWorkspaceInput) -> object:  # noqa: A002
-        """A door to :func:`workspaces.update_workspace`."""
+        """Call :func:`workspaces.update_workspace`."""
         context = info.context
         answer = await answered(
             context,
@@ -94,7 +94,7 @@ class WorkspaceMutations:
         directives=[requires_scopes("workspace:write")],
     )
     async def set_role(self, info: SpacekeyInfo, input: SetRoleInput) -> object:  # noqa: A002
-        """A door to :func:`set_role`."""
+        """Call :func:`set_role`."""
         context = info.context
         answer = await answered(
             context,
@@ -117,7 +117,7 @@ class WorkspaceMutations:
         directives=[requires_scopes("workspace:write")],
     )
     async def delete_workspace(self, info: SpacekeyInfo, input: DeleteWorkspaceInput) -> object:  # noqa: A002
-        """A door to :func:`delete_workspace`."""
+        """Call :func:`delete_workspace`."""
         context = info.context
         answer = await answered(
             context, lambda: delete_workspace(context.system, context.known_caller, input.id, wait=input.wait)
@@ -129,18 +129,18 @@ class WorkspaceMutations:
 
 
 async def _workspace_success(context: Context, changed: ChangedWorkspace) -> WorkspaceSuccess | AnyRefusal:
-    """The workspace as the caller sees it after the change, read afresh."""
+    """Return the workspace as the caller sees it after the change, read again."""
     with answering():
         authority = await context.loaders.authority.load(changed.workspace.id)
     if authority is None:
         return NotFound(message="There is no such workspace, or you have no access to it.")
-    # Whoever may edit it is shown what was edited, with or without ``workspace:read``: it is done already.
+    # A caller who may edit it is shown the result even without ``workspace:read``: the change is already made.
     return WorkspaceSuccess(workspace=shown_workspace(authority), effective_at=changed.effective_at)
 
 
 @strawberry.input(description="A new workspace; you become its owner.")
 class CreateWorkspaceInput:
-    """Name, slug and which product's words."""
+    """Input of ``createWorkspace``."""
 
     name: str
     slug: str
@@ -149,7 +149,7 @@ class CreateWorkspaceInput:
 
 @strawberry.input(description="What to change: what is left out stays, null clears. Lifetimes are seconds.")
 class UpdateWorkspaceInput:
-    """Changes of a workspace."""
+    """Input of ``updateWorkspace``."""
 
     id: strawberry.ID
     name: str | None = strawberry.UNSET
@@ -162,9 +162,9 @@ class UpdateWorkspaceInput:
     wait: bool = True
 
     def changes(self) -> WorkspaceChanges:
-        """The same in the resolvers' words.
+        """Return the same as a resolver's argument.
 
-        :raises InvalidInput: null for what cannot be cleared.
+        :raises InvalidInput: null for a field that cannot be cleared.
         """
         return WorkspaceChanges(
             name=kept_whole("name", self.name),
@@ -179,7 +179,7 @@ class UpdateWorkspaceInput:
 
 @strawberry.input(description="Define what a role grants here, add one, or remove one by null grants.")
 class SetRoleInput:
-    """A role of a workspace."""
+    """Input of ``setRole``."""
 
     workspace_id: strawberry.ID
     name: str
@@ -191,7 +191,7 @@ class SetRoleInput:
 
 @strawberry.input(description="Which workspace. All of its tokens are refused, all memberships end, for good.")
 class DeleteWorkspaceInput:
-    """A workspace to delete."""
+    """Input of ``deleteWorkspace``."""
 
     id: strawberry.ID
     wait: bool = True
@@ -199,7 +199,7 @@ class DeleteWorkspaceInput:
 
 @strawberry.input(description="A new space.")
 class CreateSpaceInput:
-    """Where, and what it is called."""
+    """Input of ``createSpace``."""
 
     workspace_id: strawberry.ID
     name: str
@@ -208,7 +208,7 @@ class CreateSpaceInput:
 
 @strawberry.input(description="What to change: what is left out stays.")
 class UpdateSpaceInput:
-    """Changes of a space."""
+    """Input of ``updateSpace``."""
 
     id: strawberry.ID
     name: str | None = strawberry.UNSET
@@ -217,7 +217,7 @@ class UpdateSpaceInput:
 
 @strawberry.input(description="Which space. Its tokens are refused from then on.")
 class DeleteSpaceInput:
-    """A space to delete."""
+    """Input of ``deleteSpace``."""
 
     id: strawberry.ID
     wait: bool = True
@@ -225,7 +225,7 @@ class DeleteSpaceInput:
 
 @strawberry.type(description="The space as it is now.")
 class SpaceSuccess:
-    """A space after a change."""
+    """Result with the space after the change."""
 
     space: Space
     effective_at: datetime
@@ -233,7 +233,7 @@ class SpaceSuccess:
 
 @strawberry.type(description="The space is deleted; its tokens are refused.")
 class DeleteSpaceSuccess:
-    """The space that was deleted."""
+    """Result with the deleted space's id."""
 
     deleted_space_id: strawberry.ID = strawberry.field(description="The space's `id`, to drop from a client's cache.")
     effective_at: datetime
@@ -247,7 +247,7 @@ DeleteSpaceResult: TypeAlias = Annotated[
 
 @strawberry.type
 class SpaceMutations:
-    """What can be done to spaces."""
+    """Mutations of spaces."""
 
     @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
     async def create_space(self, info: SpacekeyInfo, input: CreateSpaceInput) -> object:  # noqa: A002

@@ -1,4 +1,4 @@
-"""Audit events as clients see them."""
+"""GraphQL types of audit events and their actors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spacekey.resolvers.addresses import plain_name
 
 @strawberry.type(description="Something that happened: who, with what, on what, from where, and how it ended.")
 class AuditEvent:
-    """An event; its hash covers the one before it."""
+    """GraphQL type of an audit event. Its hash covers the event before it."""
 
     id: strawberry.ID
     sequence: int
@@ -44,7 +44,7 @@ class AuditEvent:
 
 @strawberry.input(description="Which events to list; what is left out does not narrow.")
 class AuditFilter:
-    """Conditions, all of which must hold."""
+    """Input of conditions on events, all of which must hold."""
 
     actor_id: strawberry.ID | None = strawberry.field(default=None, description="Done by this person or token.")
     target_id: strawberry.ID | None = strawberry.field(default=None, description="Done to this.")
@@ -55,14 +55,14 @@ AuditFilterArgument = Annotated[AuditFilter | None, strawberry.argument(descript
 
 
 def audit_filter(where: AuditFilter | None) -> EventFilter:
-    """The same in the queries' words."""
+    """Return the filter as the queries' argument."""
     if where is None:
         return EventFilter()
     return EventFilter(actor_id=where.actor_id, target_id=where.target_id, action=where.action)
 
 
 def event_type(row: AnyEvent) -> AuditEvent:
-    """The GraphQL face of an event."""
+    """Return an event as its GraphQL type."""
     return AuditEvent(
         id=strawberry.ID(row.id),
         sequence=row.sequence,
@@ -87,7 +87,7 @@ def event_type(row: AnyEvent) -> AuditEvent:
 
 @strawberry.enum(description="What an actor is.")
 class ActorKind(Enum):
-    """Kinds of actors."""
+    """Enum of the kinds of actors."""
 
     PERSON = DomainActorKind.PERSON.value
     TOKEN = DomainActorKind.TOKEN.value
@@ -98,7 +98,7 @@ class ActorKind(Enum):
 
 @strawberry.type(description="Who did something. The kind and the id identify; a name is chosen by people.")
 class Actor:
-    """An actor."""
+    """GraphQL type of an actor."""
 
     kind: ActorKind
     actor_id: strawberry.ID = strawberry.field(
@@ -111,6 +111,6 @@ class Actor:
 
 
 def actor_type(actor: DomainActor) -> Actor:
-    """The GraphQL face of an actor."""
+    """Return an actor as its GraphQL type."""
     name, unproven = plain_name(actor)
     return Actor(kind=ActorKind(actor.kind.value), actor_id=strawberry.ID(actor.id), name=name, unproven=unproven)

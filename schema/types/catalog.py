@@ -1,4 +1,4 @@
-"""A catalog as clients see it: everything a create form needs."""
+"""GraphQL types of a catalog, with everything that a form for new tokens needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROLE_GRANTS_MAX = SCOPES_MAX + ENTRIES_MAX
 
 @strawberry.type(description="One permission.")
 class Scope:
-    """A scope with what it allows."""
+    """GraphQL type of a scope."""
 
     name: str
     description: str
@@ -28,7 +28,7 @@ class Scope:
 
 @strawberry.type(description="A name that expands to scopes when a request is authorized.")
 class Shorthand:
-    """A shorthand with what it stands for today."""
+    """GraphQL type of a shorthand."""
 
     shorthand: strawberry.Private[domain.Shorthand]
     name: str
@@ -37,13 +37,13 @@ class Shorthand:
 
     @strawberry.field(directives=[at_most(SCOPES_MAX)])
     def scopes(self) -> list[str]:
-        """The scopes it expands to, sorted."""
+        """Return the scopes it expands to, sorted."""
         return sorted(self.shorthand.scopes)
 
 
 @strawberry.type(description="A list the create form fills in; the token holds the single scopes.")
 class Preset:
-    """A preset."""
+    """GraphQL type of a preset."""
 
     name: str
     title: str
@@ -53,7 +53,7 @@ class Preset:
 
 @strawberry.type(description="A recommendation: what to grant for a purpose.")
 class UseCase:
-    """Either grants or a preset."""
+    """GraphQL type of a use case, which has either grants or a preset."""
 
     title: str
     grants: list[str] = strawberry.field(directives=[at_most(ENTRIES_MAX)])
@@ -62,7 +62,7 @@ class UseCase:
 
 @strawberry.type(description="A shorthand that members and workspace tokens hold.")
 class Role:
-    """A role as it is defined where it was asked for."""
+    """GraphQL type of a role, as the catalog or the workspace defines it."""
 
     role: strawberry.Private[domain.Role]
     catalog: strawberry.Private[domain.Catalog]
@@ -73,18 +73,18 @@ class Role:
 
     @strawberry.field(directives=[at_most(ROLE_GRANTS_MAX)])
     def grants(self) -> list[str]:
-        """The scopes and shorthands it was given."""
+        """Return the scopes and shorthands it was given."""
         return list(self.role.grants)
 
     @strawberry.field(description="What the grants expand to.", directives=[at_most(SCOPES_MAX)])
     def scopes(self) -> list[str]:
-        """The scopes it expands to, sorted."""
+        """Return the scopes it expands to, sorted."""
         return sorted(domain.expand(self.catalog, [self.role.name], self.roles))
 
 
 @strawberry.type(description="Requests a token may make: this many a minute, this many at once.")
 class RateLimit:
-    """A plan's rate."""
+    """GraphQL type of a rate limit."""
 
     per_minute: int
     burst: int
@@ -92,7 +92,7 @@ class RateLimit:
 
 @strawberry.type(description="What a workspace has paid for.")
 class Plan:
-    """A plan."""
+    """GraphQL type of a plan."""
 
     plan: strawberry.Private[domain.Plan]
     name: str
@@ -103,13 +103,13 @@ class Plan:
 
     @strawberry.field(description="Null allows all of the catalog's scopes.", directives=[at_most(SCOPES_MAX)])
     def scopes(self) -> list[str] | None:
-        """The scopes that the plan includes, sorted."""
+        """Return the scopes that the plan includes, sorted."""
         return None if self.plan.scopes is None else sorted(self.plan.scopes)
 
 
 @strawberry.type(description="One product's scopes, shorthands, presets, roles, plans and key prefix.")
 class Catalog:
-    """A catalog. Its lists are made when they are selected: a catalog stands behind every workspace of a page."""
+    """GraphQL type of a catalog. Its lists are built only if selected, since every workspace of a page has one."""
 
     catalog: strawberry.Private[domain.Catalog]
     name: str
@@ -120,27 +120,27 @@ class Catalog:
 
     @strawberry.field(description="Finds this product's secrets in text, for secret scanners.")
     def secret_pattern(self) -> str:
-        """A regular expression."""
+        """Return the regular expression."""
         return scanner_regex(self.catalog.brand)
 
     @strawberry.field(directives=[at_most(len(ENVIRONMENTS))])
     def environments(self) -> list[str]:
-        """The environments that tokens can be for."""
+        """Return the environments that tokens can be for."""
         return list(self.catalog.environments)
 
     @strawberry.field(directives=[at_most(len(Kind))])
     def token_kinds(self) -> list[str]:
-        """The kinds of tokens there are, sorted."""
+        """Return the kinds of tokens, sorted."""
         return sorted(self.catalog.token_kinds)
 
     @strawberry.field(description="The roles that tokens may hold.", directives=[at_most(ENTRIES_MAX)])
     def token_roles(self) -> list[str]:
-        """Names of roles."""
+        """Return the names of the roles."""
         return list(self.catalog.token_roles)
 
     @strawberry.field(directives=[at_most(SCOPES_MAX)])
     def scopes(self) -> list[Scope]:
-        """The product's scopes, then the management scopes."""
+        """Return the product's scopes, then the management scopes."""
         named = ((self.catalog.scopes, False), (MANAGEMENT_SCOPES, True))
         return [
             Scope(name=name, description=text, management=management)
@@ -150,7 +150,7 @@ class Catalog:
 
     @strawberry.field(directives=[at_most(ENTRIES_MAX)])
     def shorthands(self) -> list[Shorthand]:
-        """The shorthands."""
+        """Return the shorthands."""
         return [
             Shorthand(shorthand=one, name=one.name, title=one.title, description=one.description)
             for one in self.catalog.shorthands.values()
@@ -158,7 +158,7 @@ class Catalog:
 
     @strawberry.field(directives=[at_most(ENTRIES_MAX)])
     def presets(self) -> list[Preset]:
-        """The presets."""
+        """Return the presets."""
         return [
             Preset(name=one.name, title=one.title, description=one.description, scopes=list(one.scopes))
             for one in self.catalog.presets.values()
@@ -166,22 +166,22 @@ class Catalog:
 
     @strawberry.field(directives=[at_most(ENTRIES_MAX)])
     def use_cases(self) -> list[UseCase]:
-        """The recommendations."""
+        """Return the recommendations."""
         return [UseCase(title=one.title, grants=list(one.grants), preset=one.preset) for one in self.catalog.use_cases]
 
     @strawberry.field(directives=[at_most(ENTRIES_MAX)])
     def roles(self) -> list[Role]:
-        """The roles as the catalog defines them."""
+        """Return the roles as the catalog defines them."""
         return role_types(self.catalog, self.catalog.roles)
 
     @strawberry.field(directives=[at_most(ENTRIES_MAX)])
     def plans(self) -> list[Plan]:
-        """The plans."""
+        """Return the plans."""
         return [plan_type(plan) for plan in self.catalog.plans.values()]
 
 
 def catalog_type(catalog: domain.Catalog) -> Catalog:
-    """The GraphQL face of a catalog."""
+    """Return a catalog as its GraphQL type."""
     return Catalog(
         catalog=catalog,
         name=catalog.name,
@@ -193,7 +193,7 @@ def catalog_type(catalog: domain.Catalog) -> Catalog:
 
 
 def role_types(catalog: domain.Catalog, roles: domain.RoleTable) -> list[Role]:
-    """Roles, which expand by this table."""
+    """Return roles as their GraphQL type; ``expansion`` decides what they expand to."""
     return [
         Role(role=role, catalog=catalog, roles=roles, name=role.name, title=role.title, description=role.description)
         for role in roles.values()
@@ -201,7 +201,7 @@ def role_types(catalog: domain.Catalog, roles: domain.RoleTable) -> list[Role]:
 
 
 def plan_type(plan: domain.Plan) -> Plan:
-    """The GraphQL face of a plan."""
+    """Return a plan as its GraphQL type."""
     return Plan(
         plan=plan,
         name=plan.name,

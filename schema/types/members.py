@@ -1,4 +1,4 @@
-"""Members of a workspace, and those who may become one, as clients see them."""
+"""GraphQL types of members, invitations, accounts and sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several script
 
 @strawberry.type(description="A person with a role in a workspace.")
 class Member(Node):
-    """A member."""
+    """GraphQL type of a member."""
 
     user_id: strawberry.ID = strawberry.field(
         description="The account's id; of a person who was just invited, the invitation's, until it is accepted."
@@ -40,7 +40,7 @@ class Member(Node):
     "whoever presents it joins, whatever their address."
 )
 class Invitation:
-    """An invitation that can still be accepted."""
+    """GraphQL type of an invitation that can still be accepted."""
 
     id: strawberry.ID
     email: str = strawberry.field(description=f"What the inviter entered; nothing proves it. {EMAIL}")
@@ -53,7 +53,7 @@ class Invitation:
 
 
 def member_type(member: AnyMember, user: AnyUser) -> Member:
-    """The GraphQL face of a member."""
+    """Return a member as its GraphQL type."""
     return Member(
         id=strawberry.ID(member_id(member.workspace_id, user.id)),
         user_id=strawberry.ID(user.id),
@@ -66,7 +66,7 @@ def member_type(member: AnyMember, user: AnyUser) -> Member:
 
 
 def invitation_type(row: AnyInvitation) -> Invitation:
-    """The GraphQL face of an invitation."""
+    """Return an invitation as its GraphQL type."""
     return Invitation(
         id=strawberry.ID(row.id),
         email=shown_email(row.email),
@@ -80,7 +80,7 @@ def invitation_type(row: AnyInvitation) -> Invitation:
 
 
 def invited_type(row: AnyInvitation) -> Member:
-    """The member that the invited person would be, under the invitation's id."""
+    """Return the member that the invited person would be, under the invitation's id."""
     email = shown_email(row.email)
     return Member(
         id=strawberry.ID(member_id(row.workspace_id, row.id)),
@@ -95,7 +95,7 @@ def invited_type(row: AnyInvitation) -> Member:
 
 @strawberry.type(description="A person who can sign in.")
 class User:
-    """A person."""
+    """GraphQL type of the caller's own account."""
 
     id: strawberry.ID = strawberry.field(description="Signs in, too, beside the sign-in name.")
     email: str | None = strawberry.field(description=f"Null: the account has none. {EMAIL}")
@@ -110,7 +110,7 @@ class User:
 
 @strawberry.type(description="A browser you are signed in with. Its id opens nothing.")
 class Session:
-    """One of the caller's own sessions."""
+    """GraphQL type of one of the caller's own sessions."""
 
     id: strawberry.ID
     created_at: datetime
@@ -122,7 +122,7 @@ class Session:
 
 
 def session_type(one: OwnSession) -> Session:
-    """The GraphQL face of a session."""
+    """Return a session as its GraphQL type."""
     return Session(
         id=strawberry.ID(one.id),
         created_at=one.created_at,
@@ -135,7 +135,7 @@ def session_type(one: OwnSession) -> Session:
 
 
 def user_type(row: UserRow) -> User:
-    """The GraphQL face of an account, for its holder."""
+    """Return an account as the GraphQL type that its holder sees."""
     return User(
         id=strawberry.ID(row.id),
         email=None if row.email is None else shown_email(row.email),

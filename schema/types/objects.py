@@ -1,4 +1,4 @@
-"""The token as clients see it."""
+"""GraphQL types of tokens, spaces and workspaces, which name each other, with their filters and orders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .relay import After, Before, Connection, First, Last, Node, connection_of
 
 @strawberry.enum(description="What a token belongs to.")
 class TokenKind(Enum):
-    """Kinds of tokens."""
+    """Enum of the kinds of tokens."""
 
     SPACE = "space"
     WORKSPACE = "workspace"
@@ -41,7 +41,7 @@ class TokenKind(Enum):
 
 @strawberry.enum(description="Where a token is for.")
 class Environment(Enum):
-    """Environments."""
+    """Enum of environments."""
 
     LIVE = "live"
     TEST = "test"
@@ -49,7 +49,7 @@ class Environment(Enum):
 
 @strawberry.enum(description="Revoked is for good; expired comes by date, the end of a rotation's grace included.")
 class TokenStatus(Enum):
-    """Statuses."""
+    """Enum of the statuses of tokens."""
 
     ACTIVE = Status.ACTIVE.value
     DISABLED = Status.DISABLED.value
@@ -59,7 +59,7 @@ class TokenStatus(Enum):
 
 @strawberry.type(description="Requests made with a token on one UTC day.")
 class UsageDay:
-    """A day with requests."""
+    """GraphQL type of one day with requests."""
 
     day: date
     allowed: int
@@ -69,7 +69,7 @@ class UsageDay:
 
 @strawberry.type(description="What was given to whom, and until when. Never the secret.")
 class Token(Node):
-    """A token's record."""
+    """GraphQL type of a token, without its secret."""
 
     view: strawberry.Private[TokenView]
     token_id: str = strawberry.field(
@@ -105,12 +105,12 @@ class Token(Node):
 
     @strawberry.field(description="The token this one replaced.")
     async def rotated_from(self, info: SpacekeyInfo) -> Token | None:
-        """The predecessor."""
+        """Return the token that this one replaced."""
         return await self._other(info, self.view.token.rotated_from_id)
 
     @strawberry.field(description="The token that replaced this one.")
     async def rotated_to(self, info: SpacekeyInfo) -> Token | None:
-        """The successor."""
+        """Return the token that replaced this one."""
         return await self._other(info, self.view.token.rotated_to_id)
 
     @strawberry.field(
@@ -118,7 +118,7 @@ class Token(Node):
         directives=[requires_scopes("usage:read"), ListSize(assumed_size=USAGE_DAYS_MAX, slicing_arguments=["days"])],
     )
     async def usage(self, info: SpacekeyInfo, days: int = 30) -> list[UsageDay]:
-        """Requests by day."""
+        """Return the requests by day."""
         context = info.context
         with answering():
             checked = checked_days(days)
@@ -131,7 +131,7 @@ class Token(Node):
         directives=[requires_scopes("usage:read"), at_most(SCOPES_MAX)],
     )
     async def unused_scopes(self, info: SpacekeyInfo, days: int = 90) -> list[str]:
-        """Scopes never needed."""
+        """Return the scopes that no request needed."""
         with answering():
             checked = checked_days(days)
             await self._require_usage(info)
@@ -139,7 +139,7 @@ class Token(Node):
 
     @strawberry.field(directives=[requires_scopes("workspace:read")])
     async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
-        """The workspace it belongs to."""
+        """Return the workspace it belongs to."""
 
         with answering():
             authority = await info.context.loaders.authority.load(self.view.token.workspace_id)
@@ -147,7 +147,7 @@ class Token(Node):
 
     @strawberry.field(description="The space it belongs to; null for workspace tokens.")
     async def space(self, info: SpacekeyInfo) -> Space | None:
-        """The space."""
+        """Return the space it belongs to."""
 
         space_id = self.view.token.space_id
         if space_id is None:
@@ -171,7 +171,7 @@ class Token(Node):
 
 
 def token_type(view: TokenView) -> Token:
-    """The GraphQL face of a token."""
+    """Return a token as its GraphQL type."""
     token = view.token
     return Token(
         id=strawberry.ID(token.id),
@@ -206,7 +206,7 @@ _STATUSES = {one: TokenStatus(one.value) for one in Status}
 
 @strawberry.input(description="Which tokens to list; what is left out does not narrow.")
 class TokenFilter:
-    """Conditions, all of which must hold."""
+    """Input of conditions on tokens, all of which must hold."""
 
     status: list[TokenStatus] | None = None
     environment: Environment | None = None
@@ -219,7 +219,7 @@ class TokenFilter:
     )
 
     def search(self) -> TokenSearch:
-        """The same in the resolvers' words."""
+        """Return the filter as the resolvers' argument."""
         return TokenSearch(
             statuses=None if self.status is None else frozenset(Status(one.value) for one in self.status),
             environment=None if self.environment is None else self.environment.value,
@@ -233,7 +233,7 @@ class TokenFilter:
 
 @strawberry.enum(description="What to sort tokens by. No expiry sorts as the far future, never used as the far past.")
 class TokenOrderField(Enum):
-    """Sort keys."""
+    """Enum of sort keys."""
 
     CREATED_AT = TokenOrder.CREATED_AT.value
     NAME = TokenOrder.NAME.value
@@ -243,7 +243,7 @@ class TokenOrderField(Enum):
 
 @strawberry.enum(description="Which way to sort.")
 class Direction(Enum):
-    """Directions."""
+    """Enum of directions."""
 
     ASC = "asc"
     DESC = "desc"
@@ -251,7 +251,7 @@ class Direction(Enum):
 
 @strawberry.input(description="How to sort tokens; newest first by default.")
 class TokenOrderBy:
-    """A key and a direction."""
+    """Input of a sort key and a direction."""
 
     field: TokenOrderField = TokenOrderField.CREATED_AT
     direction: Direction = Direction.DESC
@@ -259,7 +259,7 @@ class TokenOrderBy:
 
 @strawberry.type(description="A workspace's own limits on its tokens; lifetimes are seconds, null is no limit.")
 class Policy:
-    """The policy."""
+    """GraphQL type of a workspace's policy."""
 
     lifetime_seconds_max: int | None
     lifetime_seconds_default: int | None
@@ -270,7 +270,7 @@ class Policy:
 
 
 def policy_type(policy: DomainPolicy) -> Policy:
-    """The GraphQL face of a policy."""
+    """Return a policy as its GraphQL type."""
     return Policy(
         lifetime_seconds_max=policy.lifetime_seconds_max,
         lifetime_seconds_default=policy.lifetime_seconds_default,
@@ -291,9 +291,9 @@ async def listed_tokens(
     order_by: TokenOrderBy | None,
     paging: tuple[int | None, str | None, int | None, str | None],
 ) -> Connection[Token]:
-    """A page of them.
+    """Return a page of tokens.
 
-    :param paging: first, after, last and before, as they were given.
+    :param paging: first, after, last and before, as given.
     :raises GraphQLError: for a refusal, with its code.
     """
     context = info.context
@@ -311,7 +311,7 @@ async def listed_tokens(
 
 @strawberry.type(description="A project inside a workspace.")
 class Space(Node):
-    """A space."""
+    """GraphQL type of a space."""
 
     row: strawberry.Private[AnySpace]
 
@@ -324,7 +324,7 @@ class Space(Node):
 
     @strawberry.field(directives=[requires_scopes("workspace:read")])
     async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
-        """The workspace it lies in."""
+        """Return the workspace it belongs to."""
 
         with answering():
             authority = await info.context.loaders.authority.load(self.row.workspace_id)
@@ -341,7 +341,7 @@ class Space(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Token]:
-        """The space's tokens."""
+        """Return a page of the space's tokens."""
         return await listed_tokens(
             info, self.row.workspace_id, self.row.id, filter, order_by, (first, after, last, before)
         )
@@ -364,7 +364,7 @@ SpaceText = Annotated[str | None, strawberry.argument(description="Part of the n
 
 @strawberry.type(description="A tenant: members, spaces, tokens, a plan and a catalog.")
 class Workspace(Node):
-    """A workspace, as the caller may see it."""
+    """GraphQL type of a workspace, as the caller may see it."""
 
     authority: strawberry.Private[Authority]
 
@@ -377,42 +377,42 @@ class Workspace(Node):
 
     @strawberry.field(description="Null when the catalog no longer has the plan: nothing can be granted then.")
     def plan(self) -> Plan | None:
-        """The plan."""
+        """Return the plan."""
         plan = plan_of(self.authority.catalog, self.authority.workspace)
         return None if plan is None else plan_type(plan)
 
     @strawberry.field(description="The workspace's own numbers, else the plan's; null: no limit.")
     def rate_limit(self) -> RateLimit | None:
-        """Requests a token may make."""
+        """Return the rate limit of each token."""
         row = self.authority.workspace
         limit = limit_of(plan_of(self.authority.catalog, row), row.per_minute, row.burst)
         return None if limit is None else RateLimit(per_minute=limit.per_minute, burst=limit.burst)
 
     @strawberry.field
     def catalog(self) -> Catalog:
-        """The product's words."""
+        """Return the catalog."""
         return catalog_type(self.authority.catalog)
 
     @strawberry.field(
         description="The roles that exist here, as this workspace configured them.", directives=[at_most(ENTRIES_MAX)]
     )
     def roles(self) -> list[Role]:
-        """Roles."""
+        """Return the roles."""
         return role_types(self.authority.catalog, self.authority.roles)
 
     @strawberry.field
     def policy(self) -> Policy:
-        """The workspace's own limits on its tokens."""
+        """Return the workspace's own limits on its tokens."""
         return policy_type(policy_of(self.authority.workspace))
 
     @strawberry.field(description="What you may do here.", directives=[at_most(SCOPES_MAX)])
     def my_scopes(self) -> list[str]:
-        """The caller's effective scopes in this workspace, sorted."""
+        """Return the caller's effective scopes in this workspace, sorted."""
         return sorted(self.authority.scopes)
 
     @strawberry.field(description="The role you hold here; null for tokens.")
     def my_role(self) -> str | None:
-        """The caller's role."""
+        """Return the caller's role."""
         grants = self.authority.grants
         return grants[0] if len(grants) == 1 and grants[0] in self.authority.roles else None
 
@@ -426,7 +426,7 @@ class Workspace(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Space]:
-        """Spaces by name."""
+        """Return a page of the spaces, by name."""
         context = info.context
         with answering():
             asked = AskedSpaces(page_request(first, after, last, before), text)
@@ -444,7 +444,7 @@ class Workspace(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[Token]:
-        """The workspace's tokens, its spaces' included."""
+        """Return a page of the workspace's tokens, with those of its spaces."""
         return await listed_tokens(
             info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before)
         )
@@ -453,7 +453,7 @@ class Workspace(Node):
     async def members(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Member]:
-        """People with a role here."""
+        """Return a page of the members."""
         context = info.context
         with answering():
             request = page_request(first, after, last, before)
@@ -467,7 +467,7 @@ class Workspace(Node):
     async def invitations(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Invitation]:
-        """People who may become members."""
+        """Return a page of the open invitations."""
         context = info.context
         with answering():
             request = page_request(first, after, last, before)
@@ -484,7 +484,7 @@ class Workspace(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[AuditEvent]:
-        """What happened here."""
+        """Return a page of the audit log."""
         context = info.context
         with answering():
             asked = AskedEvents(page_request(first, after, last, before), audit_filter(filter))
@@ -493,16 +493,16 @@ class Workspace(Node):
 
 
 def workspace_type(authority: Authority) -> Workspace:
-    """The GraphQL face of a workspace.
+    """Return a workspace as its GraphQL type.
 
-    :raises Forbidden: the caller may not read it.
+    :raises Forbidden: if the caller may not read it.
     """
     authority.require("workspace:read")
     return shown_workspace(authority)
 
 
 def shown_workspace(authority: Authority) -> Workspace:
-    """The GraphQL face of a workspace for a caller who is known to be allowed to see it."""
+    """Return a workspace as its GraphQL type, for a caller already known to be allowed to read it."""
     workspace = authority.workspace
     return Workspace(
         id=strawberry.ID(workspace.id),

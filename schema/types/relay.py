@@ -1,4 +1,4 @@
-"""Relay connections (relay.dev, GraphQL Cursor Connections Specification)."""
+"""Relay's connections and nodes (relay.dev, GraphQL Cursor Connections Specification), and the scalar for times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = TypeVar("Row")
 
 @strawberry.type(description="One row of a page, with the cursor that points at it.")
 class Edge(Generic[NodeT]):
-    """A node and its cursor."""
+    """GraphQL type of a node and its cursor."""
 
     node: NodeT
     cursor: str
@@ -30,19 +30,19 @@ class Edge(Generic[NodeT]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[NodeT]):
-    """Edges and what lies beyond them."""
+    """GraphQL type of a page of edges, with its page info."""
 
     edges: list[Edge[NodeT]]
     page_info: PageInfo
 
     @strawberry.field(description="The nodes alone, for clients that need no cursors per row.")
     def nodes(self) -> list[NodeT]:
-        """The edges' nodes."""
+        """Return the nodes of the edges."""
         return [edge.node for edge in self.edges]
 
 
 def connection_of(page: Page[Row], node: Callable[[Row], NodeT]) -> Connection[NodeT]:
-    """The connection for a page, each row turned into its node."""
+    """Return the connection for a page, each row converted into its node."""
     return Connection(
         edges=[Edge(node=node(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],
         page_info=PageInfo(
@@ -62,7 +62,7 @@ Before = Annotated[str | None, strawberry.argument(description="Only rows before
 
 @strawberry.interface(description="Anything with an id of its own.")
 class Node:
-    """An object that ``node(id)`` finds."""
+    """GraphQL interface of objects that ``node(id)`` finds."""
 
     id: strawberry.ID = strawberry.field(description="Opaque and unique among all kinds.")
 

@@ -19,14 +19,14 @@ from .catalog import SCOPES_MAX
 
 @strawberry.interface(description="Something expected that stood in the way. Nothing was changed.")
 class Refusal:
-    """A refusal; ``message`` is for people."""
+    """GraphQL interface of refusals. ``message`` is for people."""
 
     message: str
 
 
 @strawberry.type(description="One field of the input is not usable.")
 class InvalidInput(Refusal):
-    """The field, and what to do about it."""
+    """Refusal of one input field, with what to do about it."""
 
     field: str
     reason: str
@@ -34,38 +34,38 @@ class InvalidInput(Refusal):
 
 @strawberry.type(description="You tried to hand out scopes that you do not hold yourself.")
 class ScopeNotAllowed(Refusal):
-    """Which scopes."""
+    """Refusal to grant scopes that the caller does not hold."""
 
     scopes: list[str] = strawberry.field(directives=[at_most(SCOPES_MAX)])
 
 
 @strawberry.type(description="The workspace's plan does not include it.")
 class PlanLimit(Refusal):
-    """Which plan."""
+    """Refusal because the workspace's plan does not include it."""
 
     plan: str
 
 
 @strawberry.type(description="There is no such thing, or it is not yours: nobody can tell which.")
 class NotFound(Refusal):
-    """Unknown or foreign."""
+    """Refusal for an object that is unknown, or belongs to others."""
 
 
 @strawberry.type(description="It is not in a state that allows this.")
 class Conflict(Refusal):
-    """Names the successor of a token that was rotated already."""
+    """Refusal because of the object's state; names the successor of a token that was already rotated."""
 
     successor_id: strawberry.ID | None
 
 
 @strawberry.type(description="Sign-in name and password do not belong together.")
 class SignInFailed(Refusal):
-    """Unknown name and wrong password look the same."""
+    """Refusal to sign in; an unknown name and a wrong password look the same."""
 
 
 @strawberry.type(description="Too many failed attempts.")
 class TooManyAttempts(Refusal):
-    """When to try again."""
+    """Refusal after too many failed attempts, with the time to wait."""
 
     retry_after_seconds: int
 
@@ -78,9 +78,9 @@ T = TypeVar("T")
 
 
 async def answered(context: Context, doing: Callable[[], Awaitable[T]]) -> T | AnyRefusal:
-    """What a resolver did, or its expected refusal as a value. What was read before it is forgotten.
+    """Return a resolver's result, or its expected refusal as a value. The loaders then forget all that was read before.
 
-    :param doing: unpacks the input and calls the resolver; refusals of either become values.
+    :param doing: converts the input and calls the resolver; refusals of both become values.
     :raises GraphQLError: for missing scopes and outages, with a code.
     """
     context.loaders.forget()
