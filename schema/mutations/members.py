@@ -61,7 +61,7 @@ class WithdrawInvitationInput:
 class MemberSuccess:
     """Result with the member after the change."""
 
-    member: Member
+    member: Member | None
     effective_at: datetime
     invitation: str | None = strawberry.field(
         description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member. "
@@ -102,7 +102,7 @@ WithdrawInvitationResult: TypeAlias = Annotated[
 class MemberMutations:
     """Mutations of members and invitations."""
 
-    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(graphql_type=MemberResult | None, directives=[requires_scopes("members:write")])
     async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002
         """Invite a person to a workspace."""
         context = info.context
@@ -120,7 +120,7 @@ class MemberMutations:
             )
         )
 
-    @strawberry.mutation(graphql_type=MemberResult, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(graphql_type=MemberResult | None, directives=[requires_scopes("members:write")])
     async def change_member_role(self, info: SpacekeyInfo, input: ChangeMemberRoleInput) -> object:  # noqa: A002
         """Give a member another role."""
         context = info.context
@@ -138,7 +138,7 @@ class MemberMutations:
             )
         )
 
-    @strawberry.mutation(graphql_type=RemoveMemberResult, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(graphql_type=RemoveMemberResult | None, directives=[requires_scopes("members:write")])
     async def remove_member(self, info: SpacekeyInfo, input: RemoveMemberInput) -> object:  # noqa: A002
         """Remove a member; the tokens they made stay."""
         context = info.context
@@ -153,7 +153,7 @@ class MemberMutations:
         removed = member_id(answer.member.workspace_id, answer.member.user_id)
         return RemoveMemberSuccess(removed_member_id=strawberry.ID(removed), effective_at=answer.effective_at)
 
-    @strawberry.mutation(graphql_type=WithdrawInvitationResult, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(graphql_type=WithdrawInvitationResult | None, directives=[requires_scopes("members:write")])
     async def withdraw_invitation(self, info: SpacekeyInfo, input: WithdrawInvitationInput) -> object:  # noqa: A002
         """Take back an invitation that was not accepted yet."""
         context = info.context

@@ -80,7 +80,7 @@ class ChangePasswordInput:
 class SignInSuccess:
     """Result with the member, and when the session ends at the latest."""
 
-    user: User
+    user: User | None
     expires_at: datetime
 
 
@@ -88,7 +88,7 @@ class SignInSuccess:
 class AcceptInvitationSuccess:
     """Result with the account, the workspace, and when a new session ends at the latest."""
 
-    user: User
+    user: User | None
     workspace_id: strawberry.ID
     expires_at: datetime | None = strawberry.field(
         description="Until when the new account's session can last; null when you were signed in already."
@@ -99,7 +99,7 @@ class AcceptInvitationSuccess:
 class UpdateAccountSuccess:
     """Result with the account after the change."""
 
-    user: User
+    user: User | None
 
 
 @strawberry.type(description="The session has ended.")
@@ -149,7 +149,7 @@ EndSessionsResult: TypeAlias = Annotated[
 class SessionMutations:
     """Mutations for signed-in members; tokens are refused."""
 
-    @strawberry.mutation(graphql_type=SignInResult, description="Open a session; for people, not for tokens.")
+    @strawberry.mutation(graphql_type=SignInResult | None, description="Open a session; for people, not for tokens.")
     async def sign_in(self, info: SpacekeyInfo, input: SignInInput) -> object:  # noqa: A002
         """Call :func:`sessions.sign_in`."""
         context = info.context
@@ -159,7 +159,7 @@ class SessionMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=AcceptInvitationResult,
+        graphql_type=AcceptInvitationResult | None,
         description="Join the workspace an invitation is for, with the account you are signed in with or a new one.",
     )
     async def accept_invitation(self, info: SpacekeyInfo, input: AcceptInvitationInput) -> object:  # noqa: A002
@@ -188,7 +188,7 @@ class SessionMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=UpdateAccountResult,
+        graphql_type=UpdateAccountResult | None,
         description="Change your name, address or sign-in name.",
         directives=[requires_scopes()],
     )
@@ -210,7 +210,7 @@ class SessionMutations:
         return await answered(context, update)
 
     @strawberry.mutation(
-        graphql_type=SignInResult,
+        graphql_type=SignInResult | None,
         description="Set another password; all your sessions end and a new one begins.",
         directives=[requires_scopes()],
     )
@@ -234,7 +234,7 @@ class SessionMutations:
         return SignOutSuccess(signed_out=True)
 
     @strawberry.mutation(
-        graphql_type=EndSessionsResult, description="End one of your sessions.", directives=[requires_scopes()]
+        graphql_type=EndSessionsResult | None, description="End one of your sessions.", directives=[requires_scopes()]
     )
     async def end_session(self, info: SpacekeyInfo, input: EndSessionInput) -> object:  # noqa: A002
         """Call :func:`end_session`."""
@@ -248,7 +248,7 @@ class SessionMutations:
         return _ended([input.id])
 
     @strawberry.mutation(
-        graphql_type=EndSessionsResult,
+        graphql_type=EndSessionsResult | None,
         description="End all of your sessions but this one.",
         directives=[requires_scopes()],
     )

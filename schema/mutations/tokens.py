@@ -39,7 +39,7 @@ _EFFECTIVE = "From then on the change holds in every process."
 class CreateTokenSuccess:
     """Result with the token and its secret."""
 
-    token: Token
+    token: Token | None
     secret: str
     effective_at: datetime
 
@@ -48,7 +48,7 @@ class CreateTokenSuccess:
 class RotateTokenSuccess:
     """Result with the new token, its secret, and when a grace of 0 has ended the old token in every process."""
 
-    token: Token
+    token: Token | None
     secret: str
     effective_at: datetime
 
@@ -57,7 +57,7 @@ class RotateTokenSuccess:
 class ChangeTokenSuccess:
     """Result with the token after the change."""
 
-    token: Token
+    token: Token | None
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
 
 
@@ -65,7 +65,7 @@ class ChangeTokenSuccess:
 class RevokeTokensSuccess:
     """Result with the revoked tokens."""
 
-    tokens: list[Token] = strawberry.field(directives=[at_most(BULK_MAX)])
+    tokens: list[Token | None] | None = strawberry.field(directives=[at_most(BULK_MAX)])
     effective_at: datetime = strawberry.field(description=_EFFECTIVE)
 
 
@@ -102,7 +102,7 @@ class TokenMutations:
     """Mutations of tokens."""
 
     @strawberry.mutation(
-        graphql_type=CreateTokenResult,
+        graphql_type=CreateTokenResult | None,
         description="Create a token of a space; the secret is in the answer, once.",
         directives=[requires_scopes("tokens:create")],
     )
@@ -116,7 +116,7 @@ class TokenMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=CreateTokenResult,
+        graphql_type=CreateTokenResult | None,
         description="Create a token of a workspace; the secret is in the answer, once.",
         directives=[requires_scopes("tokens:create")],
     )
@@ -129,7 +129,7 @@ class TokenMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult,
+        graphql_type=ChangeTokenResult | None,
         description="Edit a token: what is left out stays, null clears.",
         directives=[requires_scopes("tokens:update")],
     )
@@ -143,7 +143,7 @@ class TokenMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult,
+        graphql_type=ChangeTokenResult | None,
         description="Refuse the token until it is enabled again.",
         directives=[requires_scopes("tokens:disable")],
     )
@@ -155,7 +155,7 @@ class TokenMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult,
+        graphql_type=ChangeTokenResult | None,
         description="Accept a disabled token again.",
         directives=[requires_scopes("tokens:disable")],
     )
@@ -165,7 +165,7 @@ class TokenMutations:
         return await _changed(context, lambda: revoke.enable_token(context.system, context.known_caller, input.id))
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult,
+        graphql_type=ChangeTokenResult | None,
         description="End the token for good; it stays in lists as revoked.",
         directives=[requires_scopes("tokens:revoke")],
     )
@@ -180,7 +180,7 @@ class TokenMutations:
         )
 
     @strawberry.mutation(
-        graphql_type=RevokeTokensResult,
+        graphql_type=RevokeTokensResult | None,
         description="Revoke several tokens in one transaction: all or none.",
         directives=[requires_scopes("tokens:revoke")],
     )
@@ -199,7 +199,7 @@ class TokenMutations:
         return answer
 
     @strawberry.mutation(
-        graphql_type=DeleteTokenResult,
+        graphql_type=DeleteTokenResult | None,
         description="End the token and take it out of lists; the audit log keeps it.",
         directives=[requires_scopes("tokens:delete")],
     )
@@ -214,7 +214,7 @@ class TokenMutations:
         return answer
 
     @strawberry.mutation(
-        graphql_type=RotateTokenResult,
+        graphql_type=RotateTokenResult | None,
         description="Make a successor with the same grants; the old token ends after the grace.",
         directives=[requires_scopes(*ROTATING)],
     )

@@ -27,7 +27,7 @@ from .inputs import kept, kept_tuple, kept_whole
 class WorkspaceSuccess:
     """Result with the workspace after the change."""
 
-    workspace: Workspace
+    workspace: Workspace | None
     effective_at: datetime
 
 
@@ -54,7 +54,7 @@ class WorkspaceMutations:
     """Mutations of workspaces and their roles."""
 
     @strawberry.mutation(
-        graphql_type=WorkspaceResult,
+        graphql_type=WorkspaceResult | None,
         description="Create a workspace; you become its owner. For signed-in people, where the server lets them.",
         directives=[requires_scopes()],
     )
@@ -73,7 +73,7 @@ class WorkspaceMutations:
         return answer
 
     @strawberry.mutation(
-        graphql_type=WorkspaceResult,
+        graphql_type=WorkspaceResult | None,
         description="Edit a workspace's name, slug, plan and policy.",
         directives=[requires_scopes("workspace:write")],
     )
@@ -89,7 +89,7 @@ class WorkspaceMutations:
         return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
 
     @strawberry.mutation(
-        graphql_type=WorkspaceResult,
+        graphql_type=WorkspaceResult | None,
         description="Configure a role of a workspace; members and tokens that hold it change at once.",
         directives=[requires_scopes("workspace:write")],
     )
@@ -112,7 +112,7 @@ class WorkspaceMutations:
         return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
 
     @strawberry.mutation(
-        graphql_type=DeleteWorkspaceResult,
+        graphql_type=DeleteWorkspaceResult | None,
         description="Delete a workspace with all that lies in it; for its owners, signed in.",
         directives=[requires_scopes("workspace:write")],
     )
@@ -227,7 +227,7 @@ class DeleteSpaceInput:
 class SpaceSuccess:
     """Result with the space after the change."""
 
-    space: Space
+    space: Space | None
     effective_at: datetime
 
 
@@ -249,7 +249,7 @@ DeleteSpaceResult: TypeAlias = Annotated[
 class SpaceMutations:
     """Mutations of spaces."""
 
-    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(graphql_type=SpaceResult | None, directives=[requires_scopes("spaces:write")])
     async def create_space(self, info: SpacekeyInfo, input: CreateSpaceInput) -> object:  # noqa: A002
         """Create a space."""
         context = info.context
@@ -263,7 +263,7 @@ class SpaceMutations:
             context,
         )
 
-    @strawberry.mutation(graphql_type=SpaceResult, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(graphql_type=SpaceResult | None, directives=[requires_scopes("spaces:write")])
     async def update_space(self, info: SpacekeyInfo, input: UpdateSpaceInput) -> object:  # noqa: A002
         """Rename a space."""
         context = info.context
@@ -281,7 +281,7 @@ class SpaceMutations:
             context,
         )
 
-    @strawberry.mutation(graphql_type=DeleteSpaceResult, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(graphql_type=DeleteSpaceResult | None, directives=[requires_scopes("spaces:write")])
     async def delete_space(self, info: SpacekeyInfo, input: DeleteSpaceInput) -> object:  # noqa: A002
         """Delete a space; its tokens are refused from then on."""
         context = info.context

@@ -76,7 +76,7 @@ async def served_with_t(database_url: str) -> AsyncIterator[Served]:
 def with_wait() -> dict[str, Callable[..., Any]]:
     """Every resolver that a caller may ask not to wait: those are what takes access away."""
     found: dict[str, Callable[..., Any]] = {}
-    for module in pkgutil.iter_modules(resolvers.__path__, "spacekey.resolvers."):
+    for module in pkgutil.walk_packages(resolvers.__path__, "spacekey.resolvers."):
         for name, function in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
             if function.__module__ == module.name and {"wait", "system", "caller"} <= set(
                 inspect.signature(function).parameters

@@ -39,11 +39,11 @@ const documents = {
 // Unions are told apart by what they hold; a field that does not exist would not compile.
 export function secretOf(answer: CreateTokenMutation): string | null {
   const made = answer.createWorkspaceToken;
-  return "secret" in made ? made.secret : null;
+  return made && "secret" in made ? made.secret : null;
 }
 export function deletedOf(answer: DeleteTokenMutation): string | null {
   const gone = answer.deleteToken;
-  return "deletedTokenId" in gone ? gone.deletedTokenId : null;
+  return gone && "deletedTokenId" in gone ? gone.deletedTokenId : null;
 }
 
 await run((name: keyof typeof documents, variables: never) =>

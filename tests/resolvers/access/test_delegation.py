@@ -305,28 +305,28 @@ async def test_what_a_plan_leaves_out_is_refused_as_such_when_enabling(store: St
 # Every function of the resolvers that writes what a row allows, and why it need not ask, if it does not.
 ASKS = "asks check_strengthening, itself or where it is called"
 WRITERS = {
-    "create_token.prepare_token": ASKS,
-    "rotate_token.rotate_token": ASKS,
-    "update_token._apply": ASKS,
-    "end_token.enable_token": ASKS,
-    "members._add": ASKS,
-    "members.change_member_role": ASKS,
-    "roles.set_role": ASKS,
-    "workspaces._apply_plan": ASKS,
-    "workspaces._apply_scopes_allowed": ASKS,
-    "lost_names.lost_names": "counts, and writes nothing",
-    "lost_names._members_and_invitations": "the operator's alone",
-    "lost_names._tokens": "the operator's alone",
-    "lost_names._workspace": "the operator's alone",
-    "workspaces._apply_operator": "the operator's alone",
-    "workspaces._own": "an empty workspace; its first owner is its maker, or the operator's choice",
-    "end_token.disable_token": "takes away",
-    "end_token._revoke": "takes away",
-    "end_token.delete_token": "takes away",
-    "spaces.delete_space": "takes away",
-    "delete_workspace.delete_workspace": "takes away",
-    "invitations.invite": "its callers ask",
-    "accept_invitation._join": "gives what the inviter was allowed to give",
+    "tokens.create.prepare_token": ASKS,
+    "tokens.rotate.rotate_token": ASKS,
+    "tokens.update._apply": ASKS,
+    "tokens.revoke.enable_token": ASKS,
+    "members.members._add": ASKS,
+    "members.members.change_member_role": ASKS,
+    "workspaces.roles.set_role": ASKS,
+    "workspaces.workspaces._apply_plan": ASKS,
+    "workspaces.workspaces._apply_scopes_allowed": ASKS,
+    "accounts.renaming.lost_names": "counts, and writes nothing",
+    "accounts.renaming._members_and_invitations": "the operator's alone",
+    "accounts.renaming._tokens": "the operator's alone",
+    "accounts.renaming._workspace": "the operator's alone",
+    "workspaces.workspaces._apply_operator": "the operator's alone",
+    "workspaces.workspaces._own": "an empty workspace; its first owner is its maker, or the operator's choice",
+    "tokens.revoke.disable_token": "takes away",
+    "tokens.revoke._revoke": "takes away",
+    "tokens.revoke.delete_token": "takes away",
+    "workspaces.spaces.delete_space": "takes away",
+    "workspaces.delete.delete_workspace": "takes away",
+    "members.invitations.invite": "its callers ask",
+    "members.invitations._join": "gives what the inviter was allowed to give",
 }
 ROWS = {"Token", "Member", "Invitation"}
 FIELDS = {
@@ -336,13 +336,15 @@ FIELDS = {
 
 
 def writers() -> dict[str, str]:
-    """``module.function`` → the module's source, of every function that writes such a field or makes such a row."""
+    """``module.function`` → the source of its module, of every function that writes such a field or makes such a row."""
     found = {}
-    for file in Path(resolvers.__path__[0]).glob("*.py"):
+    folder = Path(resolvers.__path__[0])
+    for file in folder.rglob("*.py"):
         source = file.read_text()
+        module = ".".join(file.relative_to(folder).with_suffix("").parts)
         for function in ast.walk(ast.parse(source)):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(_writes, ast.walk(function))):
-                found[f"{file.stem}.{function.name}"] = source
+                found[f"{module}.{function.name}"] = source
     return found
 
 
