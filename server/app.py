@@ -1,4 +1,4 @@
-"""The wiring: one ASGI app from settings, with everything it opens closed again when it stops."""
+"""The server as one ASGI app, built from settings. Everything it opens is closed when it stops."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from .introspectors import WithIntrospectors
 from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
-"""How long stopping waits for what is noted and not written yet: refusals, uses of sessions. The rest is lost."""
+"""How long stopping waits for refusals and uses of sessions that are not written yet. The rest is lost."""
 _RENAME_IT = "Put the name back, or move its holders: spacekey scopes rename CATALOG OLD NEW"
 _ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKEY_CATALOGS"
 
@@ -53,11 +53,11 @@ log = logging.getLogger("spacekey.server")
 
 
 def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawberry.Schema | None = None) -> Starlette:
-    """The server as an ASGI app. Connections open with the first request and close when the app stops.
+    """Return the server as an ASGI app. Connections open with the first request and close when the app stops.
 
-    :param parts: what it is made of; tests bring their own clock in it.
+    :param parts: the parts to build it from, in which tests pass a clock of their own.
     :param schema: another GraphQL schema, for tests.
-    :raises ConfigurationError: a catalog is wrong, or the database's folder cannot be made.
+    :raises ConfigurationError: a catalog is invalid, or the database's folder cannot be created.
     """
     parts = parts if parts is not None else build_parts(settings)
     app = Starlette(
@@ -77,14 +77,18 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
 
 
 def _routes(settings: Settings, schema: strawberry.Schema) -> list[BaseRoute]:
-    """The APIs, the dashboard, and GraphiQL where it was asked for."""
+    """Return the routes of the APIs, of the dashboard, and of GraphiQL if it is enabled."""
     if not settings.graphiql:
         return [*build_routes(schema), *dashboard_routes()]
     return [*build_routes(schema), *dashboard_routes(graphiql=GRAPHIQL), *graphiql_routes()]
 
 
 def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
-    """Outermost first: who sends it, what is logged, what every answer carries, what cookies may do, who it is."""
+    """Return the middleware, outermost first.
+
+    The client's address is resolved first, because the log and the limits need it. The request log comes next, so that
+    it also sees what the others refuse; then security headers, the check of the origin, and authentication.
+    """
     proxies = [
         Middleware(PeerAddress),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies)),
@@ -113,7 +117,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
 
 
 class PeerAddress:
-    """Writes the peer's address as trusted proxies are written: without the IPv6 form of a dual-stack socket."""
+    """Middleware that writes the peer's IPv4 address without the IPv6 form of a dual-stack socket, as proxies do."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -126,13 +130,13 @@ class PeerAddress:
 
 
 def _is_api(scope: Scope) -> bool:
-    """Whether a request is for GraphQL or REST: probes and the dashboard's files are no work to speak of."""
+    """Return whether a request is for GraphQL or REST. Probes and the dashboard's files cost too little to limit."""
     path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
     return path == GRAPHQL or path.startswith(f"{API}/")
 
 
 def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
-    """What is told of every answer to credentials: the metrics, and the owner's audit log."""
+    """Return the observer of every outcome of credentials, which counts it and writes refusals into the audit log."""
 
     def observe(connection: HTTPConnection, outcome: Outcome) -> None:
         parts.metrics.verification(outcome)
@@ -143,7 +147,7 @@ def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
 
 
 async def _warn_of_lost_names(system: System) -> None:
-    """Log what is held and no longer in a catalog. Beside the start: it reads every token's grants."""
+    """Log names that are held but in no catalog. The start does not wait for it, as it reads every token's grants."""
     try:
         for one in await lost_names(system):
             log.warning("held, but not in the catalog: %s. %s", one.described(), _RENAME_IT)
@@ -173,7 +177,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         finally:
             if looking is not None:
                 looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)  # it gives its connection back first
+                await asyncio.gather(looking, return_exceptions=True)  # it returns its connection first
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WRITES_SECONDS):
                     await parts.refusals.flush()

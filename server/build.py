@@ -1,4 +1,6 @@
-"""From settings to the parts of a server. Nothing connects yet; nothing is kept outside of what is returned."""
+"""Build the parts of a server from its settings, and check the database's schema before it serves.
+
+Building opens no connection and keeps no state outside of what is returned."""
 
 from __future__ import annotations
 
@@ -42,17 +44,17 @@ from .shared_memory import SharedArrivals, SharedLimiter, SharedMemory, SharedRe
 
 
 def default_staleness(store: Store) -> float:
-    """T in seconds where the database holds no other: SQLite is read at every verification, PostgreSQL's is cached."""
+    """Return the default of T in seconds: 0 for SQLite, which every verification reads, else that of cached answers."""
     return 0.0 if store.dialect == SQLITE else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """What one worker of several shares with the others.
+    """What one of several workers shares with the others.
 
     :param memory: accounts, places and digests.
-    :param metrics: the folder of what is counted; see :func:`~spacekey.server.metrics.share_metrics`.
-    :param warns: whether this is the worker that says at the start what is amiss.
+    :param metrics: the folder for counters; see :func:`~spacekey.server.metrics.share_metrics`.
+    :param warns: whether this worker logs the warnings of the start.
     """
 
     memory: SharedMemory
@@ -61,10 +63,10 @@ class Among:
 
 
 def build_system(settings: Settings, memory: SharedMemory | None = None) -> System:
-    """The system with its store and catalogs.
+    """Return the system with its store and catalogs.
 
-    :param memory: what several workers share; None for one process.
-    :raises ConfigurationError: a catalog is wrong, the database is a folder, or its folder cannot be made.
+    :param memory: memory that several workers share; None for a single process.
+    :raises ConfigurationError: a catalog is invalid, the database is a folder, or its folder cannot be created.
     """
     catalogs = load_catalogs(settings.catalogs)
     creation = workspace_creation(settings, catalogs)
@@ -89,10 +91,10 @@ def _shared_passwords(memory: SharedMemory) -> Passwords:
 
 
 def workspace_creation(settings: Settings, catalogs: Collection[str]) -> WorkspaceCreation:
-    """Return who may make workspaces by the settings.
+    """Return who may create workspaces, by the settings.
 
     :param catalogs: the loaded catalogs' names.
-    :raises ConfigurationError: a catalog that people may make workspaces of is not loaded.
+    :raises ConfigurationError: a catalog that members may create workspaces of is not loaded.
     """
     for name in settings.workspace_catalogs:
         if name not in catalogs:
@@ -107,10 +109,10 @@ def workspace_creation(settings: Settings, catalogs: Collection[str]) -> Workspa
 
 
 def build_parts(settings: Settings, system: System | None = None, among: Among | None = None) -> Parts:
-    """Everything a server needs.
+    """Return all parts of a server.
 
-    :param system: given by tests that bring their own clock.
-    :param among: what this process shares with other workers; None for the only one.
+    :param system: the system to use, for tests with a clock of their own; built if None.
+    :param among: what this process shares with other workers; None for a single process.
     """
     memory = None if among is None else among.memory
     system = system if system is not None else build_system(settings, memory)
@@ -165,11 +167,12 @@ def build_verifier(
     observer: VerifierObserver | None = None,
     check_schema: bool = False,
 ) -> StoreVerifier:
-    """A verifier that asks the store at every call.
+    """Return a verifier that asks the store at every call.
 
-    :param staleness_seconds: T where the database holds no other; the same as those who take access away wait for.
-    :param observer: told of every read.
-    :param check_schema: for a process that has not looked at the database's schema: another one cannot tell.
+    :param staleness_seconds: T if the database holds none; the same value that revocations wait for.
+    :param observer: notified of every read.
+    :param check_schema: whether to check the database's schema first, in a process that has not done so. With another
+        schema the verifier answers "cannot tell".
     """
     lookup = build_lookup(store, check_schema=check_schema)
     if observer is not None:
@@ -178,14 +181,14 @@ def build_verifier(
 
 
 def build_lookup(store: Store, *, check_schema: bool = False) -> TokenLookup:
-    """The hot lookup on the store's database, with connections of its own."""
+    """Return the token lookup on the store's database, with connections of its own."""
     if store.dialect == SQLITE:
         return SqliteLookup(store.url.database or "", check_schema=check_schema)
     return PostgresLookup(store.url, check_schema=check_schema)
 
 
 def first_use_recorder(store: Store, clock: WallClock) -> Callable[[str], Awaitable[None]]:
-    """What writes down the first use of a successor that ends its predecessor by it."""
+    """Return a function that records the first use of a successor whose first use ends its predecessor."""
 
     async def record(token_id: str) -> None:
         async with store.changing() as session:
@@ -202,7 +205,7 @@ def _make_folder(store: Store) -> None:
         raise ConfigurationError(f"SPACEKEY_DATABASE_URL: '{file}' is a folder; name a file in it, like spacekey.db")
     folder = file.parent
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it concerns nobody else on the machine
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # no other user of the machine may read the database
     except OSError as error:
         raise ConfigurationError(
             f"SPACEKEY_DATABASE_URL: the folder '{folder}' cannot be made: {error.strerror}; choose another"
@@ -212,10 +215,11 @@ def _make_folder(store: Store) -> None:
 async def prepare_store(store: Store) -> None:
     """Make sure the tables are those of this version.
 
-    A PostgreSQL may serve other processes of the version before: migrating it is the operator's decision.
+    SQLite is migrated. PostgreSQL is not, because it may serve processes of an earlier version: that is the
+    operator's decision.
 
-    :raises ConfigurationError: PostgreSQL has an older schema than this version's, or either database a newer one or
-        a version that is none of Spacekey's; says what to do.
+    :raises ConfigurationError: PostgreSQL's schema is older than this version's, or the schema of either database is
+        newer or not one of Spacekey's; says what to do.
     :raises Unavailable: the database does not answer.
     """
     if store.dialect == SQLITE:

@@ -1,4 +1,4 @@
-"""What a running server is made of, and how a route reaches it."""
+"""The parts of a running server, and what a route reads from its request: parts, caller, client's address and id."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .metrics import Metrics
 from .settings import Settings
 
 REQUEST_ID = "spacekey.request_id"
-"""Key of a scope under which the request's id stands."""
+"""Key of the request's id in the ASGI scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One server's parts. ``verifier`` asks the store at every call: nothing here is served from a cache.
+    """Parts of one server. ``verifier`` asks the store at every call, without a cache.
 
-    ``limits`` are charged requests by plan, ``budgets`` the cost of GraphQL operations by caller; both keep their
-    accounts in the same place. ``warns`` is false where another worker says at the start what is amiss.
+    ``limits`` counts requests by plan, ``budgets`` the cost of GraphQL operations by caller; both keep their accounts
+    in the same place. ``warns`` is false if another worker logs the warnings of the start.
     """
 
     settings: Settings
@@ -50,16 +50,16 @@ class Parts:
     warns: bool = True
 
     async def aclose(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         await self.limits.aclose()
         await self.verifier.aclose()
         await self.system.store.aclose()
 
 
 def parts_of(connection: HTTPConnection) -> Parts:
-    """The parts of the app that serves this connection.
+    """Return the parts of the app that serves this connection.
 
-    :raises ConfigurationError: when the app was not made by ``build_app``.
+    :raises ConfigurationError: if the app was not built by ``build_app``.
     """
     parts = getattr(connection.app.state, "parts", None)
     if isinstance(parts, Parts):
@@ -68,7 +68,7 @@ def parts_of(connection: HTTPConnection) -> Parts:
 
 
 def facts_of(connection: HTTPConnection) -> RequestFacts:
-    """Where the request came from, for the audit log. The address is the client's behind trusted proxies."""
+    """Return where the request came from, for the audit log: the client's address, also behind trusted proxies."""
     return RequestFacts(
         ip=client_address(connection.client.host) if connection.client is not None else "",
         user_agent=connection.headers.get("user-agent", ""),
@@ -77,15 +77,15 @@ def facts_of(connection: HTTPConnection) -> RequestFacts:
 
 
 def principal_of(connection: HTTPConnection) -> Principal | None:
-    """The verified caller, None on a route that let somebody without credentials in."""
+    """Return the verified caller; None on a route that admitted a request without credentials."""
     user = connection.scope.get("user")
     return user if isinstance(user, Principal) else None
 
 
 def known_principal(connection: HTTPConnection) -> Principal:
-    """The verified caller of a route that has a rule.
+    """Return the verified caller of a route that has a rule.
 
-    :raises ConfigurationError: when the route has none.
+    :raises ConfigurationError: if the route has no rule.
     """
     principal = principal_of(connection)
     if principal is None:
@@ -94,7 +94,7 @@ def known_principal(connection: HTTPConnection) -> Principal:
 
 
 def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | IntrospectorCaller:
-    """The caller of a route that has a rule, in the resolvers' words."""
+    """Return the caller of a route that has a rule, as the resolvers' argument."""
     principal, facts = known_principal(connection), facts_of(connection)
     introspectors = parts_of(connection).settings.introspectors
     return introspector_caller(introspectors, principal, facts) or caller_of(principal, facts)

@@ -1,4 +1,4 @@
-"""Something to look at: an owner, a workspace for each catalog, and one token to manage others with."""
+"""Demo data: an owner, a workspace for each catalog, and one token that can manage others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SCOPES_GRANTED_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class DemoOwner:
-    """Who signs in. ``password`` is there when it was made just now, and never again."""
+    """Account of the demo's owner. ``password`` is set only if it was generated in this run."""
 
     user: User
     is_new: bool
@@ -50,7 +50,7 @@ class DemoOwner:
 
 @dataclass(frozen=True, slots=True)
 class DemoWorkspace:
-    """A catalog's workspace with its spaces."""
+    """Workspace of one catalog, with its spaces."""
 
     workspace: Workspace
     spaces: tuple[AnySpace, ...]
@@ -59,7 +59,7 @@ class DemoWorkspace:
 
 @dataclass(frozen=True, slots=True)
 class DemoToken:
-    """The token to paste into requests; ``issued`` is None when it was made by an earlier run."""
+    """Token for the example requests; ``issued`` is None if it was created by an earlier run."""
 
     home: DemoWorkspace
     space_id: str | None
@@ -70,14 +70,14 @@ class DemoToken:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What there is now, and what of it is new."""
+    """Demo data that exist now, and which of them are new."""
 
     owner: DemoOwner
     workspaces: tuple[DemoWorkspace, ...]
     token: DemoToken
 
     def facts(self) -> dict[str, Any]:
-        """In JSON values, the new secrets included: print it once and keep it nowhere."""
+        """Return the demo as JSON values, with its new secrets: print them once, and do not store them."""
         issued, password = self.token.issued, self.owner.password
         new = [self.owner.is_new, issued is not None, *(one.is_new for one in self.workspaces)]
         return {
@@ -116,10 +116,10 @@ class Demo:
 async def make_demo(
     system: System, operator: Operator, *, owner_email: str | None = None, owner_password: Secret | None = None
 ) -> Demo:
-    """Make what is missing of the demo and leave everything that is there as it is.
+    """Create what is missing of the demo, and leave what exists as it is.
 
     :param owner_email: the owner's address; ``owner@example.com`` when None.
-    :param owner_password: a new owner's password; made when None.
+    :param owner_password: a new owner's password; generated if None.
     :raises InvalidInput: address or password are not usable; names the environment variable.
     """
     owner = await _owner(system, operator, owner_email or OWNER_EMAIL, owner_password)
@@ -128,7 +128,7 @@ async def make_demo(
 
 
 async def _owner(system: System, operator: Operator, email: str, password: Secret | None) -> DemoOwner:
-    """The account that has proven the address; an account that merely claims it is not the owner."""
+    """Return the account that has proven the address. An account that only claims it is not the owner."""
     address = _address(email)
     async with system.store.reading() as session:
         user = await user_queries.user_by_proven_email(session, address)
@@ -175,13 +175,13 @@ async def _workspace(system: System, operator: Operator, catalog: Catalog, owner
 
 
 def _plan_with_tokens(catalog: Catalog) -> Plan:
-    """The default plan, or the first that allows tokens where the default does not."""
+    """Return the default plan, or the first that allows tokens if the default does not."""
     plans = [catalog.plans[catalog.default_plan], *catalog.plans.values()]
     return next((plan for plan in plans if plan.tokens_max != 0), plans[0])
 
 
 async def _token(system: System, operator: Operator, workspaces: list[DemoWorkspace]) -> DemoToken:
-    """In the first workspace whose catalog has workspace tokens; else in the first space there is."""
+    """Return the token: of the first workspace whose catalog has workspace tokens, else of the first space."""
     home = next((one for one in workspaces if Kind.WORKSPACE in _catalog(system, one).token_kinds), workspaces[0])
     catalog = _catalog(system, home)
     space_id = None if Kind.WORKSPACE in catalog.token_kinds or not home.spaces else home.spaces[0].id
@@ -209,7 +209,7 @@ async def _token(system: System, operator: Operator, workspaces: list[DemoWorksp
 
 
 def _strongest(catalog: Catalog) -> str:
-    """The token role that holds most."""
+    """Return the token role with the most scopes."""
     return max(catalog.token_roles, key=lambda role: len(catalog.roles[role].grants))
 
 
@@ -218,6 +218,6 @@ def _catalog(system: System, one: DemoWorkspace) -> Catalog:
 
 
 def _made_password(entropy: Entropy) -> Secret:
-    """24 characters in groups of four, 120 random bits: easy to read off a terminal once."""
+    """Return 24 characters in groups of four, 120 random bits, which are easy to copy from a terminal."""
     text = base64.b32encode(entropy(15)).decode().lower()
     return Secret("-".join(text[start : start + 4] for start in range(0, len(text), 4)))

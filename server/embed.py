@@ -1,4 +1,4 @@
-"""Protect an app that shares Spacekey's database, without a server in between."""
+"""Verifier and usage sink for an app that shares Spacekey's database, without a server in between."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ TOKENS_MAX = 1_000
 """How many tokens are read by one statement."""
 
 LAST_WRITES_SECONDS = 5.0
-"""How long closing waits for refusals that are noted and not written yet; usage has its own time. The rest is lost."""
+"""How long closing waits for refusals that are not written yet; usage has its own time. The rest is lost."""
 
 log = logging.getLogger("spacekey.refusals")
 
 
 class EmbeddedVerifier(Verifier):
-    """A verifier with a store of its own. Usage and refusals are noted there, off the request path."""
+    """Verifier with a store of its own, in which it also writes usage and refusals, in the background."""
 
     def __init__(
         self,
@@ -62,17 +62,17 @@ class EmbeddedVerifier(Verifier):
         self._refusals = RefusalLog(system)
         self._writing: asyncio.Task[None] | None = None
         self.usage: UsageCollector | None = usage
-        """What ``TokenMiddleware`` counts requests with."""
+        """Collector with which ``TokenMiddleware`` counts requests."""
         self.batch_max = TOKENS_MAX
         self.known_scopes = asking.known_scopes
-        """All that a token can hold: ``TokenMiddleware`` refuses to start on a rule that names anything else."""
+        """All scopes that a token can hold. ``TokenMiddleware`` does not start with a rule that names another one."""
 
     peek_checks_form = True  # as its cache does
 
     def peek(self, authorization: bytes) -> Verdict | None:
-        """Return the cache's answer; None if :meth:`verify` must be asked.
+        """Return the cached verdict; None if :meth:`verify` must be called.
 
-        A refusal that is to be noted is left to :meth:`verify`, which can tell who sent the token.
+        A refusal that belongs in the audit log is left to :meth:`verify`, which knows the client.
         """
         verdict = None if self._cache is None else self._cache.peek(authorization)
         if verdict is None or isinstance(verdict, CannotTell):
@@ -89,9 +89,9 @@ class EmbeddedVerifier(Verifier):
         return self._noted(reading.verdict)
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
-        """Ask the store, once for all of them. See :class:`spacekey.domain.verifier.Verifier`.
+        """Ask the store once for all tokens. See :class:`spacekey.domain.verifier.Verifier`.
 
-        What is refused is not written into the owner's audit log, as no client has just sent it.
+        Refusals are not written into the owner's audit log, since no client has just sent the token.
         """
         self._begin_writing()
         if self._cache is not None:
@@ -106,7 +106,7 @@ class EmbeddedVerifier(Verifier):
             self._writing = asyncio.create_task(self._refusals.run())
 
     async def aclose(self) -> None:
-        """Write what was noted, for a bounded time, and give back all connections."""
+        """Write pending usage and refusals, for a bounded time, and close all connections."""
         if self.usage is not None:
             await self.usage.aclose()
         if self._writing is not None:
@@ -144,14 +144,13 @@ def store_verifier(
     observer: VerifierObserver | None = None,
     clock: WallClock = utc_now,
 ) -> EmbeddedVerifier:
-    """A verifier over the database that a Spacekey server or command line manages.
+    """Return a verifier over the database that a Spacekey server or the command line manages.
 
-    Made once, when the app is: nothing connects until the first verification, and it may be made outside the event
-    loop. On SQLite every verification reads the database. On PostgreSQL an answer is kept for T at most, and a change
-    that takes access away waits for T: on both, a revoked token is refused once its revocation returns
-    (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this program gives
-    "cannot tell" (503), never an acceptance.
-    Close it with the app::
+    Create it once, together with the app, inside or outside the event loop; it connects with the first verification.
+    On SQLite every verification reads the database. On PostgreSQL an answer is cached for T at most, and a revocation
+    waits for T before it is answered. So on both, a revoked token is refused from the moment its revocation was
+    answered (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this
+    program gives "cannot tell" (503), never an acceptance. Close the verifier with the app::
 
         verifier = store_verifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
 
@@ -162,15 +161,15 @@ def store_verifier(
 
         app = Starlette(routes=…, lifespan=lifespan, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
 
-    :param database_url: as ``SPACEKEY_DATABASE_URL``; PostgreSQL's must lead to the primary.
+    :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
     :param catalogs: the catalog files of the workspaces whose tokens are to be accepted.
     :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
         owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
         (``usage``). Closing the verifier writes the last one.
-    :param observer: told of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
+    :param observer: notified of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
     :param clock: wall time, for expiry; another one in tests.
-    :raises ConfigurationError: for a wrong URL, catalog file or environment.
+    :raises ConfigurationError: the URL, a catalog file or the environment is invalid.
     """
     check_environment(environment)
     if isinstance(catalogs, str | Path):
@@ -197,16 +196,16 @@ def store_verifier(
 
 
 def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
-    """A sink over such a database, for a ``UsageCollector`` beside a verifier that is not the store's own::
+    """Return a sink over such a database, for a ``UsageCollector`` used with another verifier than the store's own::
 
         usage = UsageCollector(store_usage("sqlite:///data/spacekey.db"))
         TokenMiddleware(app, verifier=BrandChain({"sp": …, "other": …}), usage=usage)
 
-    Closing the collector closes it. Tokens that the database does not know are left out.
+    Closing the collector closes the sink. Usage of tokens that are not in the database is discarded.
 
-    :param database_url: as ``SPACEKEY_DATABASE_URL``.
+    :param database_url: as in ``SPACEKEY_DATABASE_URL``.
     :param clock: wall time, for tests.
-    :raises ConfigurationError: a wrong URL.
+    :raises ConfigurationError: the URL is invalid.
     """
     return StoreUsage(Store(database_url), clock, owned=True)
 
@@ -218,9 +217,9 @@ def cached(
     *,
     environment: str | None = None,
 ) -> CachedVerifier:
-    """The one bounded cache of a process in front of its store; T comes with every reading.
+    """Return the verifier behind the process's one bounded cache; T comes with every answer of the store.
 
-    :param observer: told of hits and misses; of reads it is told by the verifier's lookup.
+    :param observer: notified of hits and misses. The verifier's lookup notifies it of reads.
     """
 
     async def read(secret: Secret) -> Reading:

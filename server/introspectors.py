@@ -1,8 +1,8 @@
-"""Credentials of the operator's own apps, which check the tokens of every workspace of a catalog.
+"""Introspectors: credentials of the operator's own apps, which check the tokens of every workspace of a catalog.
 
-A token of Spacekey's own reaches no further than its workspace, and a product's API serves the tokens of all of its
-tenants. Its credential belongs to whoever runs the server, so it stands in the settings, as the SHA-256 of a secret
-that was shown once; no tenant sees it, no plan or deletion takes it away.
+A token cannot do this, because it reaches only its own workspace, while a product's API serves the tokens of all its
+tenants. The credential belongs to the operator, so it is kept in the settings, as the SHA-256 of a secret that is shown
+once. No tenant can see it, and no plan or deletion ends it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENTRY = re.compile(r"([a-z0-9][a-z0-9-]{0,39})=([a-z0-9][a-z0-9_-]{0,39}):([0-9
 
 @dataclass(frozen=True, slots=True)
 class Introspector:
-    """One app: its name, the catalog whose tokens it may check, and the SHA-256 of its secret."""
+    """Entry of one app: its name, the catalog whose tokens it may check, and the SHA-256 of its secret."""
 
     name: str
     catalog: str
@@ -38,19 +38,19 @@ class Introspector:
 
     @property
     def id(self) -> str:
-        """What logs and usage reports know it by."""
+        """Id of the app in logs and usage reports."""
         return ID_PREFIX + self.name
 
     @property
     def setting(self) -> str:
-        """Its entry in ``SPACEKEY_INTROSPECTORS``."""
+        """Entry of the app in ``SPACEKEY_INTROSPECTORS``."""
         return f"{self.name}={self.catalog}:{self.digest.hex()}"
 
 
 def new_introspector(name: str, catalog: str, entropy: Entropy) -> tuple[Introspector, Secret]:
-    """A new app's entry, and the secret that is kept nowhere.
+    """Return a new app's entry, and its secret, which is not stored.
 
-    :raises ConfigurationError: for a name or catalog that no entry can hold.
+    :raises ConfigurationError: the name or the catalog cannot be written in an entry.
     """
     secret = mint(BRAND, "live", entropy)
     made = Introspector(name, catalog, secret.digest())
@@ -58,11 +58,12 @@ def new_introspector(name: str, catalog: str, entropy: Entropy) -> tuple[Introsp
 
 
 def read_introspectors(text: str) -> tuple[Introspector, ...]:
-    """The entries of a setting: ``NAME=CATALOG:SHA256``, separated by commas.
+    """Return the entries of a setting: ``NAME=CATALOG:SHA256``, separated by commas.
 
-    A name may come twice, for the time in which a secret is replaced by another.
+    A name may have two entries, while its secret is replaced.
 
-    :raises ConfigurationError: saying which entry cannot be, by its place: it could be a secret pasted by mistake.
+    :raises ConfigurationError: an entry is invalid. It is named by its position and not quoted, as it could be a
+        secret pasted by mistake.
     """
     entries = [one.strip() for one in text.split(",") if one.strip()]
     if len(entries) > ENTRIES_MAX:
@@ -79,10 +80,10 @@ def read_introspectors(text: str) -> tuple[Introspector, ...]:
 
 
 def check_catalogs(introspectors: Iterable[Introspector], catalogs: Collection[str]) -> None:
-    """Hold every entry to a catalog that is loaded.
+    """Check that the catalog of every entry is loaded.
 
     :param catalogs: the loaded catalogs' names.
-    :raises ConfigurationError: naming the entry, with near matches.
+    :raises ConfigurationError: one is not; names the entry, with near matches.
     """
     for one in introspectors:
         if one.catalog not in catalogs:
@@ -93,7 +94,7 @@ def check_catalogs(introspectors: Iterable[Introspector], catalogs: Collection[s
 
 
 class WithIntrospectors(VerifierWrapper):
-    """A verifier that knows the introspectors and leaves every other secret to the verifier behind it."""
+    """Verifier that knows the introspectors, and passes every other secret to the wrapped verifier."""
 
     def __init__(self, introspectors: Iterable[Introspector], verifier: Verifier) -> None:
         super().__init__(verifier)
@@ -105,7 +106,7 @@ class WithIntrospectors(VerifierWrapper):
         }
 
     async def verify(self, secret: Secret) -> Verdict:
-        """Return the introspector's verdict if the secret is one's, else the wrapped verifier's."""
+        """Return the introspector's verdict if the secret belongs to one, else the wrapped verifier's."""
         return self._known.get(secret.digest()) or await super().verify(secret)
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
@@ -126,7 +127,7 @@ class WithIntrospectors(VerifierWrapper):
 def introspector_caller(
     introspectors: Iterable[Introspector], principal: Principal, facts: RequestFacts
 ) -> IntrospectorCaller | None:
-    """The introspector that a principal is; None for every other."""
+    """Return the introspector that a principal stands for; None for any other principal."""
     if not principal.id.startswith(ID_PREFIX):
         return None
     catalog = next((one.catalog for one in introspectors if one.id == principal.id), None)

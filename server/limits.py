@@ -1,4 +1,4 @@
-"""The limits on this server's own API: requests by plan, cost of GraphQL by caller, floods of made-up secrets."""
+"""Limits on the server's own API: requests by plan, cost of GraphQL by caller, and lookups of unknown sessions."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .shared_memory import SharedLimiter, SharedMemory
 
 @dataclass(frozen=True, slots=True)
 class CallerBudget:
-    """What one caller may spend on GraphQL in time: a token, a member, or an anonymous caller's network."""
+    """Budget for GraphQL of one caller: a token, a member, or the network of an anonymous caller."""
 
     limiter: Limiter
     key: str
     limit: Limit
 
     async def charge(self, cost: int) -> int | None:
-        """Charge the cost of an operation, at most half of a full account, so that every operation is admitted in time.
+        """Charge the cost of an operation, at most half of a full account, so that any is admitted eventually.
 
-        :return: None when it was charged, else the seconds until it would be.
+        :return: None if it was charged, else the seconds until it would be.
         """
         decision = await self._charged(cost)
         if not decision.allowed and cost > decision.burst // 2:
@@ -58,10 +58,11 @@ def budget_of(limiter: Limiter, settings: Settings, principal: Principal | None,
 
 
 def build_limiter(settings: Settings, metrics: Metrics, memory: SharedMemory | None = None) -> Limiter:
-    """Over Redis where one is set; else in memory, and with several servers each hands out its part.
+    """Return the limiter: over Redis if a URL is set, else in memory, where each of several servers admits its share.
 
-    :param memory: what the workers of this server share; while Redis is unavailable each hands out its own part.
-    :raises ConfigurationError: for a Redis URL that cannot be, or without the ``redis`` extra.
+    :param memory: memory that the workers of this server share. While Redis is unavailable, each worker admits its
+        own share.
+    :raises ConfigurationError: the Redis URL is invalid, or the ``redis`` extra is not installed.
     """
     if settings.redis_url is None:
         if memory is not None:
@@ -83,15 +84,15 @@ UNKNOWN_MAX = 10_000
 
 
 class SessionFlood:
-    """Looks sessions up, each unknown one once, and only so many unknown ones for an address.
+    """Lookup of sessions that asks the store once for each unknown cookie, with a limit for each address.
 
-    An unknown cookie stays unknown, because no secret of a session is made twice. So one that a browser goes on sending
-    after its session ended is looked up once and counted once, and keeps no one behind the same address from signing
-    in.
+    An unknown cookie stays unknown, because a session's secret is never generated twice. A cookie that a browser keeps
+    sending after its session ended is therefore looked up and counted once, and does not keep others behind the same
+    address from signing in.
 
     :param flood: the accounts of the addresses, apart from those of tokens.
     :param unknown_max: how many unknown cookies are remembered.
-    :param unknown: the unknown cookies, for several processes that share them; it takes the place of ``unknown_max``.
+    :param unknown: the unknown cookies that several processes share; replaces ``unknown_max``.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class SessionFlood:
         self._unknown = MemoryRemembered(unknown_max) if unknown is None else unknown
 
     async def outcome(self, scope: Scope, secret: Secret, look_up: Callable[[Secret], Awaitable[Outcome]]) -> Outcome:
-        """Return what a session's secret stands for; ``Flooded`` where it may not be looked up now.
+        """Return the outcome of a session's secret; ``Flooded`` if it may not be looked up now.
 
         :raises Unavailable: the store does not answer.
         """

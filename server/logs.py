@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with whatever has a secret's shape taken out as a second line of defence."""
+"""Structured logs: one JSON object a line. As a second line of defence, text in the shape of a secret is removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .timestamps import written
 
 LINE_LENGTH_MAX = 16_384
 KINDS_MAX = 100
-"""How many kinds of lines are remembered for holding each to one a second."""
+"""How many kinds of lines are remembered, to limit each to one a second."""
 
 _SECRETS = re.compile(
     r"(?<![0-9A-Za-z])(?P<brand>[a-z][a-z0-9]{1,15}_(?:live|test)_)[0-9A-Za-z]{20,}"
@@ -34,15 +34,15 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, default=lambda value: f"<{type(va
 
 
 def redacted(text: str) -> str:
-    """The text without secrets, bearer credentials, session cookies and passwords in URLs."""
+    """Return the text without secrets, bearer credentials, session cookies and passwords in URLs."""
     return _SECRETS.sub(lambda match: f"{match[match.lastgroup or 0]}[redacted]", text)
 
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object: time, level, logger, message, the facts in ``record.facts``, the traceback."""
+    """Formatter of a record as one JSON object: time, level, logger, message, ``record.facts`` and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, redacted and bounded."""
+        """Return the record as one line, redacted and bounded."""
         line: dict[str, object] = {
             "at": written(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
@@ -59,13 +59,13 @@ class JsonLines(logging.Formatter):
 
 
 class GraphQLFaultsOnly(logging.Filter):
-    """Keeps what Strawberry logs about clients' mistakes out of the log, and the document out of what it logs of ours.
+    """Filter that drops Strawberry's records of clients' mistakes, and removes the document from its records of bugs.
 
-    The text of a syntax or coercion error quotes what was sent, and that may hold a password.
+    The text of a syntax or coercion error quotes the document or a value, which may hold a password.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log the record; its message becomes one that quotes nothing."""
+        """Return whether to log the record; its message is replaced by one without quotes."""
         error = record.msg
         if not isinstance(error, GraphQLError):
             return True
@@ -78,11 +78,11 @@ class GraphQLFaultsOnly(logging.Filter):
 
 
 class OncePerSecond(logging.Filter):
-    """Lets one line a second pass of each kind that clients can cause at will, and counts those that it kept back.
+    """Filter that passes one line a second of each kind that clients can cause at will, and counts the others.
 
-    Two lines are of one kind when they come from the same place in the source and begin alike.
+    Two lines are of one kind if they come from the same place in the source and begin alike.
 
-    :param loggers: whose lines are held to this.
+    :param loggers: the loggers to filter.
     """
 
     def __init__(self, loggers: Collection[str]) -> None:
@@ -91,7 +91,7 @@ class OncePerSecond(logging.Filter):
         self._last: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log the record; the first one after others were kept back tells how many these were."""
+        """Return whether to log the record; the first one after suppressed ones tells how many were suppressed."""
         if record.name not in self._loggers:
             return True
         kind = record.pathname, record.lineno, str(record.msg).partition("\n")[0]
@@ -110,7 +110,7 @@ class OncePerSecond(logging.Filter):
 
 
 def configure_logging(level: str, stream: TextIO | None = None) -> None:
-    """Send everything that is logged to ``stream`` (standard error) as JSON lines. For the process's entry only."""
+    """Log to ``stream`` (standard error if None) as JSON lines. To be called by the process's entry point only."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
@@ -120,6 +120,6 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     handler.addFilter(GraphQLFaultsOnly())
     handler.addFilter(OncePerSecond(("asyncio", "spacekey.connections", "uvicorn.error")))
-    # Libraries below us name statements and requests at these levels; their warnings are enough.
+    # Libraries log statements and requests at lower levels, which may hold secrets; their warnings are enough.
     for name in ("aiosqlite", "asyncio", "httpx", "httpcore", "sqlalchemy", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
-"""What the server counts for Prometheus: what every protected app does, its own requests, and which build this is.
+"""Prometheus metrics of the server: those of every protected app, its own requests, its build and its token reads.
 
-With several workers each keeps its numbers in files of a folder that all of them read (prometheus_client's
-multiprocess mode), so ``/metrics`` shows the same whichever worker answers. The files are named by the worker's number
-and not by its process id: a worker that takes the place of another one goes on with its counters.
+Each of several workers keeps its numbers in files of a folder that all of them read (prometheus_client's multiprocess
+mode), so ``/metrics`` gives the same answer from every worker. The files are named by the worker's number and not by
+its process id, so that a worker which replaces another one continues its counters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spacekey.models.lookup.facts import TokenFacts, TokenLookup
 from spacekey.resolvers.audit.refusals import RefusalLog
 
 GaugeMode: TypeAlias = Literal["livemax", "livesum", "livemostrecent"]
-"""How a gauge's values of several workers become one; those of workers that have ended do not count."""
+"""How the values that several workers have for a gauge are combined; workers that have ended do not count."""
 
 REFRESH_SECONDS = 1.0
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -36,26 +36,26 @@ _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def share_metrics(folder: Path, number: int) -> None:
-    """Keep what this process counts in files that other workers read. Call it before the first metric is made.
+    """Keep the numbers of this process in files that other workers read. Call it before the first metric is created.
 
-    :param folder: the same for all workers of one server; it begins empty.
-    :param number: this worker's own among those that run now.
+    :param folder: the folder of all workers of one server, empty at first.
+    :param number: the number of this worker, which no other running worker has.
     """
     os.environ[_FOLDER_VARIABLE] = str(folder)
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: number)  # type: ignore[no-untyped-call]
 
 
 def forget_gauges(folder: Path, number: int) -> None:
-    """Remove what a worker that has ended said of its present state. Its counters stay."""
+    """Remove the gauges of a worker that has ended. Its counters stay."""
     mark_process_dead(number, str(folder))  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Counters of one server. Labels come from closed sets: route templates, methods, statuses, answers, reasons.
+    """Metrics of one server, with labels from closed sets: route templates, methods, statuses, answers, reasons.
 
-    An observer of verifiers and limiters, see :class:`~spacekey.middleware.verifiers.cached.VerifierObserver`.
+    Observes verifiers and limiters, see :class:`~spacekey.middleware.verifiers.cached.VerifierObserver`.
 
-    :param folder: where all workers keep what they count; see :func:`share_metrics`. None for a single process.
+    :param folder: the folder for the numbers of all workers; see :func:`share_metrics`. None for a single process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -104,7 +104,7 @@ class Metrics:
         if not answered:
             self._unanswered.inc()
         if staleness_seconds is not None:
-            if self._staleness is None:  # not shown before it is known
+            if self._staleness is None:  # no series before it is known
                 self._staleness = self._gauge(
                     "spacekey_staleness_seconds",
                     "T: for how long an answer may be relied on, as the last good one said.",
@@ -117,11 +117,11 @@ class Metrics:
         (self._allowed if allowed else self._limited).inc()
 
     def limits_fall_back(self, fallen_back: bool) -> None:
-        """Record that this process hands out its own share since Redis is unavailable, or uses Redis again."""
+        """Record whether this process admits its own share because Redis is unavailable, or uses Redis again."""
         self._fallback.set(fallen_back)
 
     def follow(self, usage: UsageCollector) -> None:
-        """Show what waits in this collector, and what it has lost."""
+        """Add gauges for the pending usage of this collector, and a counter for lost usage."""
         waiting = self._gauge("spacekey_usage_waiting", "Counts by token and hour not kept yet.", "livesum")
         lag = self._gauge("spacekey_usage_lag_seconds", "The age of the oldest of them.", "livemax")
         lost = _Total(self._counter("spacekey_usage_lost", "Requests that were lost and will not be counted."))
@@ -134,7 +134,7 @@ class Metrics:
         self._states.append(state)
 
     def follow_refusals(self, refusals: RefusalLog) -> None:
-        """Show what waits to be written to the audit log, and what never will be."""
+        """Add a gauge for refusals that are not in the audit log yet, and a counter for lost ones."""
         waiting = self._gauge("spacekey_refusals_waiting", "Refusals not in the audit log yet.", "livesum")
         lost = _Total(self._counter("spacekey_refusals_lost", "Refusals not written."))
 
@@ -145,12 +145,12 @@ class Metrics:
         self._states.append(state)
 
     def refresh(self) -> None:
-        """Read the state of what is followed."""
+        """Update the gauges and counters of all that is followed."""
         for state in self._states:
             state()
 
     async def keep_fresh(self) -> None:
-        """Read that state every second, where other workers show it, until cancelled."""
+        """Update them every second until cancelled, if other workers show them."""
         while self._folder is not None:
             self.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
@@ -168,20 +168,20 @@ class Metrics:
 
 
 class _Total:
-    """A counter of what another object counts."""
+    """Counter that follows a number which another object counts."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
         self._reached = 0
 
     def reach(self, total: int) -> None:
-        """Count up to what the other object says since it was made."""
+        """Raise the counter to the other object's number."""
         self._counter.inc(max(0, total - self._reached))
         self._reached = total
 
 
 class _Files(Collector):
-    """What all workers have written. A file that a worker has opened this instant is still empty, and left out."""
+    """Collector of the files of all workers. It skips a file that a worker has just opened and that is still empty."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -194,7 +194,7 @@ class _Files(Collector):
 
 
 class _Shown(Collector):
-    """Everything but the times at which series were made, which OpenMetrics alone has a place for."""
+    """Collector without the creation times of series, which only OpenMetrics has a place for."""
 
     def __init__(self, source: Collector | CollectorRegistry) -> None:
         self._source = source
@@ -209,12 +209,12 @@ class _Shown(Collector):
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except FileNotFoundError:  # the gauges of a worker that has ended
+    except FileNotFoundError:  # gauges of a worker that has ended
         return 0
 
 
 def build_version() -> str:
-    """The installed version; "unknown" when it is not installed as a package."""
+    """Return the installed version; "unknown" if Spacekey is not installed as a package."""
     try:
         return version("spacekey")
     except PackageNotFoundError:
@@ -222,9 +222,9 @@ def build_version() -> str:
 
 
 class ObservedLookup:
-    """Another lookup, whose reads are told. What is refused before a read, for its shape, is none.
+    """Lookup that reports the reads of another one. A secret refused for its shape is not read.
 
-    :param default_staleness_seconds: T where the database holds no other.
+    :param default_staleness_seconds: T if the database holds none.
     """
 
     def __init__(
@@ -268,5 +268,5 @@ class ObservedLookup:
             self._observer.read(self._clock() - began, answered=found is not None, staleness_seconds=staleness)
 
     async def aclose(self) -> None:
-        """Close the inner one."""
+        """Close the wrapped lookup."""
         await self._inner.aclose()

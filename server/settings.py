@@ -1,4 +1,4 @@
-"""What can be set: one frozen object, checked when it is made."""
+"""Settings of the server: one frozen object, checked when it is created."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
 
 def packaged_catalogs() -> tuple[Path, ...]:
-    """The four example catalogs that come with Spacekey."""
+    """Return the files of the four example catalogs that come with Spacekey."""
     folder = Path(__file__).resolve().parent.parent / "examples"
     return tuple(folder / f"{name}.toml" for name in EXAMPLES)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one server runs. Each field is the environment variable ``SPACEKEY_<FIELD>`` (docs/reference/settings.md).
+    """Settings of one server. Each field is the environment variable ``SPACEKEY_<FIELD>`` (docs/reference/settings.md).
 
-    :raises ConfigurationError: naming the variable and what to write instead.
+    :raises ConfigurationError: a value is invalid; names the variable and what to write instead.
     """
 
     database_url: str = field(default="sqlite:///data/spacekey.db", repr=False)
@@ -130,12 +130,12 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Settings from environment variables; an empty variable counts as not set.
+        """Return the settings in environment variables; an empty variable counts as not set.
 
         ``SPACEKEY_<FIELD>_FILE`` names a file that holds the value, as Docker and Kubernetes mount secrets. The
         variables that Kubernetes sets for Services are left alone, see :func:`is_service_link`.
 
-        :raises ConfigurationError: for a variable that is unknown, with near matches, or whose value cannot be.
+        :raises ConfigurationError: a variable is unknown, with near matches, or has an invalid value.
         """
         known = {PREFIX + one.name.upper(): one.name for one in fields(cls)}
         given: dict[str, Any] = {}
@@ -161,7 +161,7 @@ class Settings:
 
     @property
     def public_origin(self) -> str | None:
-        """Scheme and authority browsers know this server by, when that was set: ``https://keys.example.com``."""
+        """Scheme and authority of this server in browsers, if set: ``https://keys.example.com``."""
         return None if self.public_url is None else self.public_url.rstrip("/").lower()
 
 
@@ -178,14 +178,14 @@ def is_service_link(variable: str, value: str) -> bool:
 
 
 def _check_mark(variable: str) -> None:
-    """Refuse a name that begins with a byte order mark: a file of variables was saved with one."""
+    """Refuse a name that begins with a byte order mark, which comes from the file that sets it."""
     if variable.startswith(BYTE_ORDER_MARK + PREFIX):
         name = variable.removeprefix(BYTE_ORDER_MARK)
         raise ConfigurationError(f"{name}: the file it stands in begins with a byte order mark; save it without one")
 
 
 def variable_names() -> tuple[str, ...]:
-    """Every environment variable that is read."""
+    """Return the names of all environment variables that are read."""
     return tuple(PREFIX + one.name.upper() for one in fields(Settings))
 
 
@@ -213,7 +213,10 @@ def _connections(text: str) -> int:
 
 
 def _seconds(name: str) -> Callable[[str], float]:
-    """Digits with or without a decimal part: ``float`` also takes ``1e3``, ``inf`` and the digits of other scripts."""
+    """Return a parser of seconds: digits with or without a decimal part.
+
+    ``float`` would also take ``1e3``, ``inf`` and the digits of other scripts.
+    """
 
     def read(text: str) -> float:
         whole, _, part = text.strip().partition(".")
@@ -233,7 +236,7 @@ def _cost(name: str) -> Callable[[str], int]:
 
 
 def _whole(text: str, name: str, remedy: str) -> int:
-    """Digits and nothing else: ``int`` also takes ``8_0`` and the digits of other scripts."""
+    """Return a number written in digits only: ``int`` would also take ``8_0`` and the digits of other scripts."""
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= WHOLE_DIGITS_MAX):
         raise _wrong(name, remedy)

@@ -1,9 +1,9 @@
 """Memory that the workers of one server share: accounts, places and digests, so that no bound grows with the workers.
 
-The process that starts the workers makes one file in memory and hands its descriptor to each. In it are tables of
-fixed size; each maps a key to one number, a time. A worker reads and changes a number while it holds a lock on its
-part of the table: a POSIX record lock, which the system releases when its holder dies, however it dies. Places, such
-as that of a password that is being hashed, are nothing but such locks, so a worker that is killed gives them back.
+The process that starts the workers makes one file in memory and hands its descriptor to each. It holds tables of
+fixed size, each of which maps a key to one number, a time. A worker reads and changes a number while it holds a lock
+on its part of the table: a POSIX record lock, which the system releases when its holder ends, in whatever way. A
+place, such as that of a password being hashed, is only such a lock, so a killed worker frees its places.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spacekey.middleware.limits import Decision
 from spacekey.middleware.limits.budget import DEBT_SECONDS_MAX
 from spacekey.middleware.limits.limiter import SECOND_US, burst_of, interval_us
 
-if sys.platform != "win32":  # where there is one worker, and no shared memory is made
+if sys.platform != "win32":  # Windows has one worker and no shared memory
     import fcntl
 
 NAMES = (
@@ -41,7 +41,7 @@ NAMES = (
 )
 SETS = 16_384
 WAYS = 8
-"""How many keys there is room for in each set of a table, in the set that their digest chooses."""
+"""How many keys each set of a table has room for. A key's digest chooses its set."""
 DAY_SECONDS = 86_400
 REMEMBERED_SECONDS = 30 * DAY_SECONDS
 
@@ -53,14 +53,14 @@ _NO_KEY = bytes(16)
 _SECRET_AT = _TABLE_BYTES * len(NAMES)
 _SECRET_BYTES = 32
 _PLACES_FROM = 1 << 60
-"""Where the locks of places are: far beyond the end of the file, which locks may be."""
+"""Offset of the locks of places, far beyond the end of the file, where locks are allowed."""
 _PLACES_MAX = 128
 
 
 class SharedMemory:
-    """The tables and places of one server's workers.
+    """Tables and places that one server's workers share.
 
-    :param descriptor: of the file; it stays open as long as this process lives. Closing any descriptor of the file
+    :param descriptor: the file's; it stays open as long as this process runs. Closing any descriptor of the file
         would release every lock that this process holds.
     """
 
@@ -72,7 +72,7 @@ class SharedMemory:
 
     @classmethod
     def create(cls) -> SharedMemory:
-        """Make the file, for the process that starts the workers. It has no name, and goes with the last of them."""
+        """Create the file, in the process that starts the workers. It has no name, and ends with the last of them."""
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("spacekey")
         else:
@@ -88,10 +88,10 @@ class SharedMemory:
 
 
 class SharedTable:
-    """A number of microseconds by key. One that lies in the past is as good as none, and gives its room to others.
+    """Table of a number of microseconds by key. A number in the past equals none, and its room is reused.
 
-    Each key belongs to a set of :data:`WAYS`. While all of a set are in use, further keys share one number; so none is
-    forgotten that has an effect.
+    Each key belongs to a set of :data:`WAYS`. While all entries of a set are in use, further keys share one number, so
+    that no number with an effect is forgotten.
     """
 
     def __init__(self, memory: mmap.mmap, descriptor: int, start: int, secret: bytes) -> None:
@@ -101,7 +101,7 @@ class SharedTable:
         self._secret = secret
 
     def digest(self, key: str | bytes) -> bytes:
-        """Return what a key is called in the table. Which keys share a set can't be told without the secret."""
+        """Return a key's digest in the table. Which keys share a set cannot be predicted without the secret."""
         return _digest(key, self._secret)
 
     @contextmanager
@@ -127,7 +127,7 @@ class SharedTable:
         """Set the number of a key.
 
         :param now: numbers up to this one may be forgotten.
-        :param evict: where there is no room, forget the smallest number.
+        :param evict: whether to forget the smallest number if there is no room.
         """
         at = self._set_of(key)
         free = smallest = -1
@@ -146,7 +146,7 @@ class SharedTable:
             _ENTRY.pack_into(self._memory, where, key, number)
         else:
             others = int(_NUMBER.unpack_from(self._memory, at + _ENTRY.size * WAYS)[0])
-            _NUMBER.pack_into(self._memory, at + _ENTRY.size * WAYS, max(number, others))  # it is others' number too
+            _NUMBER.pack_into(self._memory, at + _ENTRY.size * WAYS, max(number, others))  # others share it
 
     def _set_of(self, key: bytes) -> int:
         return self._start + int.from_bytes(key[:4], "big") % SETS * _SET_BYTES
@@ -158,7 +158,7 @@ def _digest(key: str | bytes, secret: bytes) -> bytes:
 
 
 class SharedPlaces:
-    """Places that all workers take from; see :class:`~spacekey.domain.bounds.Places`."""
+    """Places that all workers share; see :class:`~spacekey.domain.bounds.Places`."""
 
     shared = True
 
@@ -168,7 +168,7 @@ class SharedPlaces:
         self._held: set[int] = set()
 
     def take(self, what: str, most: int) -> Release | None:
-        """Take one of the ``most`` places for something, at most 128; None if all are taken."""
+        """Take one of ``most`` places, at most 128; return None if all are taken."""
         number = int.from_bytes(_digest(what, self._secret)[:6], "big")
         first = _PLACES_FROM + number * _PLACES_MAX
         for place in range(first, first + min(most, _PLACES_MAX)):
@@ -190,7 +190,7 @@ class SharedPlaces:
 
 
 class SharedArrivals:
-    """See :class:`~spacekey.domain.bounds.Arrivals`; in seconds of the system's time of day."""
+    """Arrivals that all workers share, in seconds since 1970; see :class:`~spacekey.domain.bounds.Arrivals`."""
 
     def __init__(self, table: SharedTable) -> None:
         self._table = table
@@ -209,7 +209,7 @@ class SharedArrivals:
 
 
 class SharedRemembered:
-    """See :class:`~spacekey.domain.bounds.Remembered`. What was not added again for 30 days is forgotten too."""
+    """Items that all workers remember, for 30 days at most; see :class:`~spacekey.domain.bounds.Remembered`."""
 
     def __init__(self, table: SharedTable, clock: Callable[[], float] = time.time) -> None:
         self._table = table
@@ -227,7 +227,7 @@ class SharedRemembered:
             self._table.write(key, now + REMEMBERED_SECONDS * SECOND_US, now, evict=True)
 
     def discard(self, item: bytes) -> None:
-        """Forget an item, if it is remembered."""
+        """Forget an item if it is remembered."""
         key, now = self._table.digest(item), self._now()
         with self._table.locked(key):
             if self._table.read(key) > now:
@@ -238,10 +238,10 @@ class SharedRemembered:
 
 
 class SharedLimiter:
-    """Limiter of several workers, which decides without waiting and as ``MemoryLimiter`` does for one process.
+    """Limiter that several workers share. It decides without waiting, as ``MemoryLimiter`` does for one process.
 
-    :param share: the number of equal parts of every limit of which these workers hand out one.
-    :param clock: seconds, monotonic through suspension, and the same in every process of the machine.
+    :param share: the number of servers; these workers admit one of that many equal parts of every limit.
+    :param clock: seconds, monotonic also while the machine is suspended, the same in all its processes.
     """
 
     def __init__(self, table: SharedTable, *, share: int = 1, clock: MonotonicClock = boot_clock) -> None:
@@ -256,7 +256,7 @@ class SharedLimiter:
         digest = self._table.digest(key)
         with self._table.locked(digest):
             now = int(self._clock() * SECOND_US + 0.5)
-            # Never further ahead than a whole burst, even if the limit was slower before.
+            # Never further ahead than a whole burst, even if an earlier limit was slower.
             debt = min(max(self._table.read(digest) - now, 0), span)
             after = debt + interval * cost
             if after > span:
@@ -266,15 +266,15 @@ class SharedLimiter:
         return Decision(True, limit, after, interval, burst, cost)
 
     async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
-        """Charge as :meth:`charge_at_once` does, for callers that can wait."""
+        """Charge as :meth:`charge_at_once` does, for callers that await."""
         return self.charge_at_once(key, limit, cost)
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing, as there is nothing to close."""
 
 
 class SharedWork:
-    """Budget of work of several workers; see :class:`~spacekey.middleware.limits.budget.WorkBudget`."""
+    """Budget of work that several workers share; see :class:`~spacekey.middleware.limits.budget.WorkBudget`."""
 
     def __init__(self, table: SharedTable, limit: Limit, *, clock: MonotonicClock = boot_clock) -> None:
         self._table = table
@@ -292,7 +292,7 @@ class SharedWork:
         return max(0, min(over, debt)) / SECOND_US
 
     def charge(self, key: str, units: float) -> None:
-        """Charge work that was done, even if the account holds less."""
+        """Charge work that was done, even if the account does not cover it."""
         digest = self._table.digest(key)
         with self._table.locked(digest):
             now = int(self._clock() * SECOND_US)

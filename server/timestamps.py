@@ -1,4 +1,4 @@
-"""Times on the wire: RFC 3339 in UTC, ending in Z."""
+"""Times in requests and responses: RFC 3339, answered in UTC and ending in Z."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def written(moment: datetime | None) -> str | None:
 
 
 def read_moment(field: str, value: object) -> datetime:
-    """The time a client wrote, in UTC.
+    """Return the time that a client sent, in UTC.
 
-    :raises InvalidInput: for anything but an RFC 3339 time with a zone; says which of the two it is not.
+    :raises InvalidInput: it is not an RFC 3339 time, or has no zone; says which.
     """
     if not isinstance(value, str):
         raise unreadable_moment(field)

@@ -1,4 +1,4 @@
-"""The command line ``spacekey``: the operator's door to the resolvers. Heavy imports happen inside the commands."""
+"""Command line ``spacekey``, by which the operator calls the resolvers. Heavy imports happen inside the commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command the process was started with, and exit with one of the codes of :mod:`.codes`."""
+    """Run the command that the process was started with, and exit with one of the codes of :mod:`._run`."""
     try:
         from .app import build_app
     except ModuleNotFoundError as missing:

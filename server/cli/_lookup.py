@@ -1,4 +1,4 @@
-"""What people call things: slugs, e-mail addresses and ids."""
+"""Lookup of what arguments name: workspaces, spaces, accounts, tokens and catalogs; and of lifetimes and expiries."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ CLAIMS_SHOWN = 5
 
 
 async def workspace_called(system: System, name: str) -> Workspace:
-    """The workspace with this slug or id.
+    """Return the workspace with this slug or id.
 
-    :raises Failure: there is none; near matches are named.
+    :raises Failure: it was not found; names near matches.
     """
     async with system.store.reading() as session:
         if id_prefix(name) == WORKSPACE:
@@ -59,12 +59,12 @@ async def workspace_called(system: System, name: str) -> Workspace:
 
 
 async def workspace_to_change(system: System, name: str) -> Workspace:
-    """The workspace with this slug or id, after saying on standard error which one that is and whose.
+    """Return the workspace with this slug or id, and print its id, name and owners to standard error.
 
-    A slug names what has it at this moment. Every command that changes something finds its workspace here, so that the
-    operator sees the id, the name and the owners before anything is done.
+    A slug can move to another workspace. Every command with a change looks up its workspace here, so that the operator
+    sees which one it is before the change.
 
-    :raises Failure: there is none.
+    :raises Failure: it was not found.
     """
     found = await workspace_called(system, name)
     async with system.store.reading() as session:
@@ -76,9 +76,9 @@ async def workspace_to_change(system: System, name: str) -> Workspace:
 
 
 async def space_to_change(system: System, name: str) -> Space:
-    """The space with this id, or these slugs (``workspace/space``), after saying which one that is and whose.
+    """Return the space with this id, or these slugs (``workspace/space``), and print its name and its workspace.
 
-    :raises Failure: there is none.
+    :raises Failure: it was not found.
     """
     found = await space_called(system, name)
     await workspace_to_change(system, found.workspace_id)
@@ -87,9 +87,9 @@ async def space_to_change(system: System, name: str) -> Space:
 
 
 async def space_called(system: System, name: str, workspace: Workspace | None = None) -> Space:
-    """The space with this id, these slugs (``workspace/space``), or this slug in the given workspace.
+    """Return the space with this id, these slugs (``workspace/space``), or this slug in the given workspace.
 
-    :raises Failure: there is none.
+    :raises Failure: it was not found.
     """
     outer, slash, inner = name.rpartition("/")
     home = await workspace_called(system, outer) if slash else workspace
@@ -109,11 +109,11 @@ async def space_called(system: System, name: str, workspace: Workspace | None = 
 
 
 async def account_called(system: System, name: str) -> User:
-    """The account with this id, or the one that has proven this address. It is named, too, before it is changed.
+    """Return the account with this id, or the one that has proven this address, and print which one it is.
 
-    An account that merely claims the address is not the one: the address can be claimed by anyone who knows it.
+    An account that only claims the address is not returned, as any account can claim it.
 
-    :raises Failure: there is none; accounts that claim the address are named by their ids.
+    :raises Failure: it was not found; names the ids of accounts that claim the address.
     :raises InvalidInput: the text is neither an id nor an address.
     """
     if id_prefix(name) != USER:
@@ -132,7 +132,7 @@ async def account_called(system: System, name: str) -> User:
 
 
 async def proven_account(system: System, address: str) -> User | None:
-    """The account that has proven this address, named before it is changed; None where none has.
+    """Return the account that has proven this address, and print which one it is; None if there is none.
 
     :raises InvalidInput: the text is no address.
     """
@@ -158,9 +158,9 @@ def _unproven(address: str, claiming: list[User]) -> str:
 
 
 def token_id(text: str) -> str:
-    """The text, when it can be a token's id.
+    """Return the text if it has the format of a token's id.
 
-    :raises Failure: it is something else; a secret is told apart and not repeated.
+    :raises Failure: otherwise; recognizes a secret, and does not repeat it.
     """
     if parse(Secret(text.strip())) is not None:
         raise Failure(
@@ -174,9 +174,10 @@ def token_id(text: str) -> str:
 
 
 def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
-    """The loaded catalog of this name, or the one in the file of this name.
+    """Return the loaded catalog with this name, or the catalog in this file.
 
-    :raises Failure, CatalogError: there is none, or the file is wrong.
+    :raises Failure: it was not found.
+    :raises CatalogError: the file is invalid.
     """
     if name in catalogs:
         return catalogs[name]
@@ -187,7 +188,7 @@ def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
 
 
 async def every_workspace(system: System) -> AsyncIterator[WorkspaceRecord]:
-    """All workspaces by name, page by page."""
+    """Yield all workspaces by name, read page by page."""
 
     async def page(request: PageRequest) -> Page[WorkspaceRecord]:
         return await system.store.read(lambda reader: workspace_queries.workspace_page(reader, request))
@@ -197,7 +198,7 @@ async def every_workspace(system: System) -> AsyncIterator[WorkspaceRecord]:
 
 
 async def every(fetch: Callable[[PageRequest], Awaitable[Page[T]]]) -> AsyncIterator[T]:
-    """All rows of a list, page by page."""
+    """Yield all rows of a list, read page by page."""
     after = None
     while True:
         page = await fetch(PageRequest(PAGE_SIZE_MAX, after=after))
@@ -215,9 +216,9 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 def read_lifetime(field: str, text: str | None) -> int | Unset | None:
-    """Seconds; UNSET when nothing was said, None for ``none``.
+    """Return a lifetime in seconds; UNSET if the option is missing, None for ``none``.
 
-    :raises InvalidInput: with what to write.
+    :raises InvalidInput: it has another format; says what to write.
     """
     if text is None:
         return UNSET
@@ -230,9 +231,9 @@ def read_lifetime(field: str, text: str | None) -> int | Unset | None:
 
 
 def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
-    """UNSET when nothing was said, None for ``never``.
+    """Return the time of expiry; UNSET if the option is missing, None for ``never``.
 
-    :raises InvalidInput: with what to write.
+    :raises InvalidInput: it has another format; says what to write.
     """
     if text is None:
         return UNSET

@@ -1,4 +1,6 @@
-"""Output: JSON for machines, tables for people. Data goes to standard output, everything else to standard error."""
+"""Output of the commands: JSON for programs, tables for people, and the facts of each object that they show.
+
+Data go to standard output, messages to standard error."""
 
 from __future__ import annotations
 
@@ -34,17 +36,17 @@ LIST_SHOWN = 4
 
 
 def say(message: str) -> None:
-    """A sentence for the person, beside the data."""
+    """Print a message to standard error."""
     print(message, file=sys.stderr)
 
 
 def json_text(facts: object) -> str:
-    """One JSON document on one line; in ASCII where standard output is not UTF-8, so that it stays JSON."""
+    """Return a JSON document on one line; in ASCII if standard output is not UTF-8, so that it stays valid."""
     return json.dumps(facts, ensure_ascii=not writes_utf8(sys.stdout.encoding))
 
 
 def show_one(facts: Mapping[str, Any], json_wanted: bool) -> None:
-    """One thing: a JSON document, or a table of its facts."""
+    """Print one object: as a JSON document, or as a table of its facts."""
     if json_wanted:
         print(json_text(facts))
         return
@@ -62,10 +64,10 @@ def show_one(facts: Mapping[str, Any], json_wanted: bool) -> None:
 def show_once(
     facts: Mapping[str, Any], secret: str | None, note: str, json_wanted: bool, *, field: str = "secret"
 ) -> None:
-    """Something with a secret that is never shown again.
+    """Print an object with a secret that is never shown again.
 
-    :param facts: everything but the secret; with ``--json`` the secret is one more ``field``.
-    :param secret: alone on standard output without ``--json``, so that a shell can catch it; None when there is none.
+    :param facts: everything but the secret, which ``--json`` adds as ``field``.
+    :param secret: without ``--json`` alone on standard output, so that a shell can capture it; None if there is none.
     """
     if json_wanted:
         print(json_text({**facts, field: secret}))
@@ -79,10 +81,10 @@ def show_once(
 
 
 class Listing:
-    """Rows as they come: NDJSON at once, or a table at the end.
+    """Output of a list: NDJSON as rows are added, or a table at the end.
 
-    :param columns: which facts the table shows, in order; JSON has them all.
-    :param limit: at most this many rows; None for the default.
+    :param columns: the facts that the table shows, in order; JSON shows all.
+    :param limit: the most rows; None for the default.
     """
 
     def __init__(self, json_wanted: bool, *columns: str, limit: int | None = None) -> None:
@@ -97,7 +99,7 @@ class Listing:
         return self
 
     def add(self, facts: Facts) -> bool:
-        """Show one row. False when it is one too many, and the caller can stop."""
+        """Show one row; return False if it exceeds the limit, so that the caller can stop."""
         if self._limit is not None and self._count >= self._limit:
             self._cut = True
             return False
@@ -125,7 +127,7 @@ class Listing:
 
         table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         for name in self._columns:
-            # An id is there to be copied: it stays in one piece however narrow the terminal is.
+            # An id is meant to be copied, so it is never wrapped.
             table.add_column(_title(name), overflow="fold", no_wrap=name in {"id", "status"})
         for facts in self._rows:
             table.add_row(*(Text(_brief(facts.get(name)), style=_style(name, facts)) for name in self._columns))
@@ -133,7 +135,7 @@ class Listing:
 
 
 def console() -> Console:
-    """Standard output; wide where it is no terminal, so that nothing is broken into pieces in a file."""
+    """Return a console on standard output; wide if it is not a terminal, so that no line is wrapped in a file."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_WITHOUT_TERMINAL
@@ -141,7 +143,7 @@ def console() -> Console:
 
 
 def shown(value: object) -> str:
-    """A JSON value as people read it; times to the minute, in UTC."""
+    """Return a JSON value as people read it; times to the minute, in UTC."""
     match value:
         case None | "" | [] | {}:
             return "–"
@@ -156,7 +158,7 @@ def shown(value: object) -> str:
 
 
 def _brief(value: object) -> str:
-    """A value in one cell among many: a long list by its beginning. Showing the one thing shows it whole."""
+    """Return a value for a cell of a list, in which a long value is cut; showing the single object shows all of it."""
     if isinstance(value, list) and len(value) > LIST_SHOWN:
         return f"{shown(value[: LIST_SHOWN - 1])}, +{len(value) - LIST_SHOWN + 1}"
     return shown(value)
@@ -195,7 +197,7 @@ _COLOURS = {
 
 
 def token_facts(view: TokenView) -> Facts:
-    """A token. There is no secret in it."""
+    """Return the facts of a token, without its secret."""
     token = view.token
     return {
         "id": token.id,
@@ -226,7 +228,7 @@ def token_facts(view: TokenView) -> Facts:
 
 
 def workspace_facts(workspace: AnyWorkspace) -> Facts:
-    """A workspace."""
+    """Return the facts of a workspace."""
     return {
         "id": workspace.id,
         "slug": workspace.slug,
@@ -253,7 +255,7 @@ def _status(workspace: AnyWorkspace) -> str:
 
 
 def space_facts(space: AnySpace) -> Facts:
-    """A space."""
+    """Return the facts of a space."""
     return {
         "id": space.id,
         "slug": space.slug,
@@ -264,7 +266,7 @@ def space_facts(space: AnySpace) -> Facts:
 
 
 def member_facts(member: AnyMember, user: AnyUser) -> Facts:
-    """A member, with their account."""
+    """Return the facts of a member and their account."""
     return {
         "user_id": user.id,
         "email": None if user.email is None else shown_email(user.email),
@@ -278,7 +280,7 @@ def member_facts(member: AnyMember, user: AnyUser) -> Facts:
 
 
 def invitation_facts(invitation: AnyInvitation) -> Facts:
-    """An invitation, with what its maker says of the invited person. Its code is kept nowhere."""
+    """Return the facts of an invitation, with the address and name that its sender entered. Its code is not stored."""
     return {
         "id": invitation.id,
         "email": shown_email(invitation.email),
@@ -293,12 +295,12 @@ def invitation_facts(invitation: AnyInvitation) -> Facts:
 
 
 def invited_facts(invitation: AnyInvitation) -> Facts:
-    """An invitation that was just made, where a member's facts would be: there is no account yet."""
+    """Return the facts of a new invitation in place of a member's, as there is no account yet."""
     return {"user_id": None, **invitation_facts(invitation)}
 
 
 def user_facts(user: AnyUser) -> Facts:
-    """An account. Without a sign-in name it signs in by its id."""
+    """Return the facts of an account. Without a sign-in name, its id is used to sign in."""
     return {
         "id": user.id,
         "sign_in_name": None if user.sign_in_name is None else shown_email(user.sign_in_name),
@@ -310,7 +312,7 @@ def user_facts(user: AnyUser) -> Facts:
 
 
 def made_text(facts: Facts) -> str:
-    """What there is, with the secrets that were made just now."""
+    """Return the demo as text, with the secrets that were created in this run."""
     owner, token = facts["owner"], facts["token"]
     lines = ["" if facts["changed"] else "The demo is there already; nothing was changed.", "Workspaces"]
     for one in facts["workspaces"]:
@@ -335,7 +337,7 @@ def made_text(facts: Facts) -> str:
 
 
 def requests_text(facts: Facts, address: str) -> str:
-    """Requests to paste against a server at ``address``; the token is taken from the shell's variable."""
+    """Return example requests for a server at ``address``; they read the token from the shell's variable."""
     token = facts["token"]
     if token["space_id"] is None:
         mutation, place, where = "createWorkspaceToken", "workspaceId", token["workspace_id"]

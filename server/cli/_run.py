@@ -1,4 +1,8 @@
-"""From a command to the system: settings from the environment, a store that is ready, and everything closed again."""
+"""Running of commands: settings, the system and its store, exit codes, errors as messages, confirmation and options.
+
+:func:`run` opens a system from the environment's settings, checks its store, and closes it after the command's work.
+:class:`Root` prints expected errors as messages, each with its exit code, and :class:`Leaf` names the argument or
+option that caused one. The streams are prepared to write any text in any locale."""
 
 from __future__ import annotations
 
@@ -33,9 +37,9 @@ MIGRATE = "Run: spacekey migrate"
 
 
 def settings_now() -> Settings:
-    """The settings in the environment.
+    """Return the settings in the environment.
 
-    :raises ConfigurationError: naming the variable and what to write instead.
+    :raises ConfigurationError: a setting is invalid; names the variable and what to write instead.
     """
     from spacekey.server.settings import Settings
 
@@ -43,18 +47,19 @@ def settings_now() -> Settings:
 
 
 def operator() -> Operator:
-    """Whoever runs the server, who may do everything."""
+    """Return the operator as the caller, who may do everything."""
     from spacekey.resolvers.access.caller import Operator, RequestFacts
 
     return Operator(RequestFacts())
 
 
 def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True, takes_away: bool = False) -> T:
-    """Do ``work`` with the system the settings describe.
+    """Run ``work`` with the system that the settings describe.
 
-    :param migrated: refuse, before any work, a database that is not at this version's revision.
-    :param takes_away: the work takes access away, so that what it does not find is said after T.
-    :raises SpacekeyError: whatever work refuses, and :class:`Failure` for a database that is not ready.
+    :param migrated: whether to refuse a database that is not at this version's revision.
+    :param takes_away: whether the work takes access away, so that "not found" is answered after T.
+    :raises Failure: the database is not ready.
+    :raises SpacekeyError: any that ``work`` raises.
     """
     settings = settings_now()
 
@@ -75,7 +80,7 @@ def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True, takes_
 
 
 async def _settled(system: System, work: Callable[[System], Awaitable[T]]) -> T:
-    """Do the work; a name that is not found may have been deleted a moment ago, by a command whose answer was lost."""
+    """Run the work. "Not found" waits for T: an earlier command, whose answer was lost, may have deleted the object."""
     try:
         return await work(system)
     except Failure as failure:
@@ -87,9 +92,9 @@ async def _settled(system: System, work: Callable[[System], Awaitable[T]]) -> T:
 
 
 async def check_ready(store: Store) -> None:
-    """Refuse a database that is not there, or whose schema is not this version's.
+    """Check that the database exists and has this version's schema.
 
-    :raises Failure: saying what to run.
+    :raises Failure: otherwise; says what to run.
     :raises Unavailable: the database does not answer.
     """
     from spacekey.models.migrations.run import current
@@ -102,12 +107,12 @@ async def check_ready(store: Store) -> None:
 
 
 def sentence(words: str) -> str:
-    """The words as a sentence."""
+    """Return the text as a sentence, with a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def is_missing(store: Store) -> bool:
-    """Whether the database is an SQLite file that does not exist; asking SQLite would make an empty one."""
+    """Return whether the database is an SQLite file that does not exist. Connecting would create an empty one."""
     from spacekey.models.engine.store import SQLITE
 
     return store.dialect == SQLITE and not Path(store.url.database or "").exists()
@@ -129,7 +134,7 @@ _FINDERS = {
 
 
 class Failure(SpacekeyError):
-    """The command cannot do it; the message says what to do instead."""
+    """Error of a command; the message says what to do instead."""
 
     def __init__(self, message: str, code: int = REFUSED) -> None:
         super().__init__(message)
@@ -137,7 +142,7 @@ class Failure(SpacekeyError):
 
 
 def code_of(error: SpacekeyError) -> int:
-    """The exit code an expected error ends with."""
+    """Return the exit code for an expected error."""
     match error:
         case Failure():
             return error.code
@@ -149,7 +154,7 @@ def code_of(error: SpacekeyError) -> int:
 
 
 def message_of(error: SpacekeyError) -> str:
-    """The error in the words of the command line."""
+    """Return the error's message as the command line words it."""
     match error:
         case NotFound():
             return f"There is no such {error.what}. {_FINDERS.get(error.what, '')}".strip()
@@ -159,9 +164,9 @@ def message_of(error: SpacekeyError) -> str:
 
 
 def confirmed(question: str, *, yes: bool) -> None:
-    """Go on when the person agrees, or ``--yes`` was given.
+    """Ask for confirmation, unless ``--yes`` was given; exit without it.
 
-    :raises Failure: nobody can be asked, since standard input is no terminal.
+    :raises Failure: standard input is not a terminal, so it cannot be asked for.
     """
     if yes:
         return
@@ -181,17 +186,17 @@ _PARAMETERS = {
     "space_id": "space",
     "unused_days": "days",
 }
-"""What a resolver calls a field → what the commands call the parameter, where they differ."""
+"""A resolver's name of a field → the commands' name of the parameter, if they differ."""
 
 _MADE_FROM = {"name": ("slug", "email"), "email": ("account", "owner"), "account": ("email", "owner")}
-"""What a field's value comes from where it was left out, or where the command has no such parameter."""
+"""A field → the parameters that its value comes from if it was left out, or the command has no such parameter."""
 
 
 class Leaf(TyperCommand):
-    """A command that does something itself."""
+    """Command without subcommands."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; input that is refused is called by its argument or option.
+        """Run the command; an error of its input names the argument or option.
 
         :raises Failure: for refused input.
         """
@@ -202,10 +207,10 @@ class Leaf(TyperCommand):
 
 
 def typed_name(parameters: list[Any], values: Mapping[str, Any], field: str) -> str:
-    """``--plan`` or ``PLAN``, as this command has it; the field's own name when the command has no such parameter.
+    """Return ``--plan`` or ``PLAN``, as this command has it; the field's own name if the command has no such parameter.
 
-    :param parameters: the command's, as click knows them.
-    :param values: parameter → its value; None when it was left out.
+    :param parameters: the command's parameters in click.
+    :param values: parameter → its value; None if it was left out.
     """
     known = {one.name: one for one in parameters}
     name = _PARAMETERS.get(field, field)
@@ -244,17 +249,17 @@ NAME = "spacekey"
 
 
 def program_now() -> str:
-    """How the running program is called from the present folder."""
+    """Return how to call the running program from the working directory."""
     return program_called(sys.argv[0], sys.executable, shutil.which(NAME), Path.cwd())
 
 
 def program_called(argv0: str, executable: str, found: str | None, here: Path) -> str:
-    """How a program that runs from a virtual environment is called, quoted for a shell.
+    """Return how to call a program that runs from a virtual environment, quoted for a shell.
 
-    :param argv0: what it was started as.
-    :param executable: the Python that runs it; the program lies beside it.
-    :param found: what the shell would run by the bare name; None for nothing.
-    :param here: the folder to call it from; what lies in it is named by its short path.
+    :param argv0: the name by which it was started.
+    :param executable: the Python that runs it, which is in the program's folder.
+    :param found: the program that the shell finds by the bare name; None if it finds none.
+    :param here: the working directory; a program inside it is named by its relative path.
     """
     own = next((one for one in (here / argv0, Path(executable).with_name(NAME)) if _is_program(one)), None)
     if own is None or (found is not None and Path(found).resolve() == own.resolve()):
@@ -267,10 +272,10 @@ def _is_program(path: Path) -> bool:
 
 
 class Root(TyperGroup):
-    """The command ``spacekey`` itself."""
+    """Root command ``spacekey``."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named. A bug still shows its traceback; what is expected never does."""
+        """Run the named command. Bugs show a traceback, expected errors a message."""
         try:
             return super().invoke(ctx)
         except SpacekeyError as error:
@@ -281,11 +286,11 @@ class Root(TyperGroup):
 _ERRORS = "spacekey.readable"
 
 _PLAIN = {"…": "...", "–": "-", "—": "-", "→": "->", "’": "'", "‘": "'", "“": '"', "”": '"', "•": "*", "·": "*"}
-"""ASCII for the punctuation that the commands print themselves."""
+"""ASCII replacements for the punctuation in the commands' own messages."""
 
 
 def prepare_streams() -> None:
-    """Make standard output and error write every character: in plain ASCII or escaped where the locale has it not."""
+    """Make standard output and error write any character: as ASCII or escaped if the locale's encoding lacks it."""
     codecs.register_error(_ERRORS, _readable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not writes_utf8(stream.encoding):
@@ -293,7 +298,7 @@ def prepare_streams() -> None:
 
 
 def writes_utf8(encoding: str | None) -> bool:
-    """Return whether text in this encoding can hold every character."""
+    """Return whether this encoding has every character."""
     try:
         return codecs.lookup(encoding or "ascii").name == "utf-8"
     except LookupError:

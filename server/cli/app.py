@@ -1,4 +1,4 @@
-"""All commands in one tree."""
+"""The tree of all commands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _Commands = Mapping[str, Callable[..., None]]
 
 
 def build_app() -> typer.Typer:
-    """The command line. Nothing heavier than typer is imported to show its help."""
-    # Locals in a traceback could hold a secret, so bugs show Python's plain one.
+    """Return the command line's app. Showing its help imports nothing heavier than typer."""
+    # Local variables in a traceback could hold a secret, so bugs show Python's plain one.
     app = typer.Typer(cls=Root, help=_HELP, epilog=MEANING, no_args_is_help=True, pretty_exceptions_enable=False)
     _add(app, {"serve": serving.serve, "migrate": serving.migrate, "demo": serving.demo, "check": check.check})
     _add(app, {"introspector": introspector.introspector})

@@ -131,9 +131,9 @@ def checkpoint(as_json: AsJson = False) -> None:
 
 
 def _kept_heads(file: Path) -> list[Head]:
-    """The heads in a file: JSON objects, one a line, with ``chain``, ``sequence`` and ``hash``.
+    """Return the heads in a file: JSON objects, one a line, with ``chain``, ``sequence`` and ``hash``.
 
-    :raises Failure: it cannot be read, or a line is no head; names the line.
+    :raises Failure: the file cannot be read, or a line is not a head; names the line.
     """
     from spacekey.resolvers.audit.chains import Head
 

@@ -1,4 +1,4 @@
-"""``spacekey check``: what is wrong, before a user finds it."""
+"""``spacekey check``: find errors in settings, catalogs, the database and the clock."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ NAMES_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. ``result`` is ok, wrong or skipped; ``remedy`` says what to do about a wrong one."""
+    """Result of one check: ok, wrong or skipped; ``remedy`` says what to do about a wrong one."""
 
     what: str
     result: str
@@ -98,31 +98,31 @@ class Finding:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether somebody has to do something."""
+        """Whether the operator has to do something."""
         return self.result == "wrong"
 
     def facts(self) -> Facts:
-        """In JSON values."""
+        """Return the finding as JSON values."""
         return {"what": self.what, "result": self.result, "detail": self.detail, "remedy": self.remedy or None}
 
 
 def ok(what: str, detail: str) -> Finding:
-    """Nothing to do."""
+    """Return a finding of a check that passed."""
     return Finding(what, "ok", detail)
 
 
 def wrong(what: str, detail: str, remedy: str) -> Finding:
-    """Something to do."""
+    """Return a finding of a check that failed."""
     return Finding(what, "wrong", detail, remedy)
 
 
 def skipped(what: str, why: str) -> Finding:
-    """Could not be looked at, because of something else that is wrong."""
+    """Return a finding of a check that could not run, because another one failed."""
     return Finding(what, "skipped", why)
 
 
 def catalog_findings(paths: Iterable[Path]) -> list[Finding]:
-    """Every file by itself, then all good ones beside each other."""
+    """Check each catalog file, then all valid ones together."""
     found, good = [], []
     for path in paths:
         try:
@@ -141,9 +141,9 @@ def catalog_findings(paths: Iterable[Path]) -> list[Finding]:
 
 
 def introspector_findings(settings: Settings) -> list[Finding]:
-    """Whether every introspector's catalog is loaded; nothing where there are no introspectors.
+    """Check that every introspector's catalog is loaded; return no finding if there are no introspectors.
 
-    :raises CatalogError: a catalog is wrong, which :func:`catalog_findings` finds.
+    :raises CatalogError: a catalog is invalid, which :func:`catalog_findings` reports.
     """
     introspectors, loaded = settings.introspectors, load_catalogs(settings.catalogs)
     try:
@@ -156,7 +156,7 @@ def introspector_findings(settings: Settings) -> list[Finding]:
 
 
 async def database_findings(system: System) -> list[Finding]:
-    """Whether it answers, at which revision it is, and whether what is in it fits the catalogs and the clock."""
+    """Check that the database answers, its revision, and that its contents fit the catalogs and the clock."""
     store = system.store
     if is_missing(store):
         return [wrong("database", f"there is no file '{store.url.database}'", "Run: spacekey migrate")]
@@ -183,7 +183,7 @@ async def database_findings(system: System) -> list[Finding]:
 
 
 async def _failover(system: System) -> list[Finding]:
-    """What a promoted standby would do to revocations; nothing where there is no standby."""
+    """Check what promoting a standby would do to revocations; return no finding if there is no standby."""
     failover = await system.store.failover()
     if failover == "asynchronous":
         return [
@@ -217,7 +217,7 @@ async def _workspaces(system: System) -> Finding:
 
 
 async def _names(system: System) -> Finding:
-    """A renamed or removed scope, shorthand or role takes itself away from all who hold it, without an error."""
+    """Check for held names that no catalog has: a renamed or removed one silently grants nothing any more."""
     lost = await lost_names(system)
     if not lost:
         return ok("grants", "all names that tokens, members and invitations hold are in their catalogs")
@@ -231,7 +231,7 @@ async def _names(system: System) -> Finding:
 
 
 async def _clock(system: System) -> Finding:
-    """A clock that was set back lets expired tokens live again; what was written already gives it away."""
+    """Check that the clock is not behind the audit log: a clock set back would make expired tokens valid again."""
     page = await system.store.read(partial(audit_queries.audit_page, chain=SYSTEM_CHAIN, request=PageRequest(1)))
     now = system.clock()
     if page.rows and page.rows[0].at > now + CLOCK_TOLERANCE:

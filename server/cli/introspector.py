@@ -1,4 +1,4 @@
-"""``spacekey introspector``: a credential for an app of yours that checks the tokens of all workspaces of a catalog."""
+"""``spacekey introspector``: create a credential for an app that checks the tokens of a catalog's workspaces."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def introspector(
 
 
 def _check_loaded(catalog: str) -> None:
-    """Refuse a catalog that the server, with these settings, would not know.
+    """Refuse a catalog that the server, with these settings, does not load.
 
-    The entries there are do not matter: one of them may be what another one is made for.
+    The existing entries are not checked, as the new one may be made to replace an invalid one.
     """
     from spacekey.domain.catalog_file import load_catalogs
     from spacekey.domain.refusal import InvalidInput

@@ -1,4 +1,4 @@
-"""``spacekey member``: who belongs to a workspace, and in which role."""
+"""``spacekey member``: list, add, change and remove a workspace's members and invitations."""
 
 from __future__ import annotations
 
@@ -177,9 +177,9 @@ def withdraw(workspace: WorkspaceName, email: Email, yes: Yes = False, as_json: 
 
 
 async def member_called(system: System, home: Workspace, account: str) -> User:
-    """The account that an argument names, when it is a member of the workspace.
+    """Return the account that an argument names, if it is a member of the workspace.
 
-    :raises Failure: it is none, or there is no such account; where an invitation waits, says how to take it back.
+    :raises Failure: it is not a member, or was not found; if there is an open invitation, says how to withdraw it.
     """
     from spacekey.domain.ids import USER, id_prefix
     from spacekey.models.queries import workspaces as workspace_queries

@@ -1,4 +1,4 @@
-"""``spacekey scopes``: what a catalog has, and what an operation needs, and what holders have lost."""
+"""``spacekey scopes``: list a catalog, rename a held scope, and find the scopes that an operation requires."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def for_(
 
 
 def catalog_facts(catalog: Catalog) -> Facts:
-    """A catalog in JSON values."""
+    """Return a catalog as JSON values."""
     return {
         "name": catalog.name,
         "title": catalog.title,
@@ -187,9 +187,9 @@ def _document(query: str) -> str:
 
 
 def schema_called(place: str | None) -> strawberry.Schema:
-    """The schema at ``module:name``, which is a schema or a function without arguments that makes one.
+    """Return the schema at ``module:name``, which is a schema, or a function without arguments that returns one.
 
-    :raises Failure: it is not there, or is no Strawberry schema.
+    :raises Failure: it was not found, or is not a Strawberry schema.
     """
     if place is None:
         from spacekey.schema.build import build_schema
@@ -211,10 +211,10 @@ def schema_called(place: str | None) -> strawberry.Schema:
 
 
 def least_scopes(schema: strawberry.Schema, document: str, operation: str | None) -> Rule:
-    """The rule of the operation.
+    """Return the rule of the operation.
 
-    :raises Failure: the document is not valid for the schema; where and why.
-    :raises RuleError: too many combinations of scopes would do.
+    :raises Failure: the document is not valid for the schema; says where and why.
+    :raises RuleError: too many combinations of scopes are sufficient.
     """
     try:
         return required_scopes(schema, document, operation)
@@ -226,7 +226,7 @@ def least_scopes(schema: strawberry.Schema, document: str, operation: str | None
 
 
 def _imported(module_name: str) -> object:
-    """The module, looked for in the working directory first."""
+    """Return the imported module, searched in the working directory first."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

@@ -68,7 +68,7 @@ def demo(
 
     settings = _settings(host, port)
     if "SPACEKEY_WORKSPACE_CREATION" not in os.environ:
-        settings = replace(settings, workspace_creation="members")  # a demo is there to be tried
+        settings = replace(settings, workspace_creation="members")  # GraphiQL helps to try the demo
 
     async def work(system: System) -> Facts:
         from spacekey.server.build import prepare_store

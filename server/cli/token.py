@@ -1,4 +1,4 @@
-"""``spacekey token``: find and issue tokens."""
+"""``spacekey token``: list, create, show, edit, disable, revoke, delete and rotate tokens, and find inactive ones."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ async def _workspaces(system: System, name: str | None) -> AsyncIterator[AnyWork
 
 
 async def _active(system: System, workspace_id: str, span: timedelta) -> AsyncIterator[Activity]:
-    """One workspace's active tokens, those unused for longest first."""
+    """Yield the active tokens of a workspace, those unused for longest first."""
     from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
     from spacekey.resolvers.tokens.list import TokenSearch, token_list
     from spacekey.resolvers.tokens.usage import activity_of

@@ -1,1 +1,1 @@
-"""Routes of the server, and what stands around them."""
+"""HTTP routes and middleware of the server, the OpenAPI document, and the models of requests and responses."""

@@ -1,4 +1,6 @@
-"""``/api/v1/api-keys``: doors to the resolvers, nothing more."""
+"""Endpoints of ``/api/v1/api-keys`` (create, show, edit, revoke, rotate, list) and of ``/api/v1/self``.
+
+Each reads its request, calls one resolver and writes the answer."""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ from .response_models import API_KEY, API_KEY_PAGE, CHANGED_API_KEY, NEW_API_KEY
 
 @requires("tokens:create")
 async def create_api_key(request: Request) -> Response:
-    """POST /api-keys → 201 with the secret, once."""
+    """Create a key: ``POST /api-keys`` → 201 with the secret, shown once."""
     body = await json_body(request, CreateApiKey)
     issued = await _create(request, body)
     return _issued(issued, created(issued, body.model_fields_set))
@@ -43,7 +45,7 @@ async def create_api_key(request: Request) -> Response:
 
 @requires("tokens:read")
 async def show_api_key(request: Request) -> Response:
-    """GET /api-keys/{id}"""
+    """Return a key: ``GET /api-keys/{id}``."""
     query_of(request, NoQuery)
     view = await token_view(parts_of(request).system, known_caller(request), _key_id(request))
     return API_KEY.response(shown(view))
@@ -51,7 +53,7 @@ async def show_api_key(request: Request) -> Response:
 
 @requires(any_of("tokens:update", "tokens:disable"))
 async def change_api_key(request: Request) -> Response:
-    """PATCH /api-keys/{id}: what is left out stays, null clears. ``disabled`` comes alone."""
+    """Edit a key: ``PATCH /api-keys/{id}``. Fields left out stay, null clears. ``disabled`` is sent alone."""
     body = await json_body(request, ChangeApiKey)
     system, caller, wait = parts_of(request).system, known_caller(request), query_of(request, Waiting).wait
     if body.disabled is UNSET:
@@ -65,14 +67,14 @@ async def change_api_key(request: Request) -> Response:
 
 @requires("tokens:revoke")
 async def revoke_api_key(request: Request) -> Response:
-    """DELETE /api-keys/{id}: revokes for good; the key stays in lists as revoked."""
+    """Revoke a key for good: ``DELETE /api-keys/{id}``. It stays in lists as revoked."""
     wait = query_of(request, Waiting).wait
     return _changed(await revoke_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
 
 
 @requires(*ROTATING)
 async def rotate_api_key(request: Request) -> Response:
-    """POST /api-keys/{id}/rotate → 201 with the successor's secret, once. The body may be left out."""
+    """Rotate a key: ``POST /api-keys/{id}/rotate`` → 201 with the new secret, shown once. The body is optional."""
     body = await json_body(request, RotateApiKey, optional=True)
     issued = await rotate_token(
         parts_of(request).system,
@@ -139,11 +141,11 @@ def _key_id(request: Request) -> str:
 
 
 CREATED = ("id", "name", "key", "permissions", "created_at")
-"""What creating answers, exactly, when nothing but name and permissions is asked for."""
+"""The members of the answer to a request that has only a name and permissions."""
 
 
 def shown(view: TokenView) -> ApiKey:
-    """Everything lists and pages show. There is no secret in it."""
+    """Return a key as lists and single answers show it, without its secret."""
     token = view.token
     return {
         "id": token.id,
@@ -172,9 +174,9 @@ def shown(view: TokenView) -> ApiKey:
 
 
 def created(issued: Issued, asked: Collection[str]) -> NewApiKey:
-    """A new key with its secret, shown here and never again; beside the five usual fields, those that were asked for.
+    """Return a new key with its secret: the five usual members, and those that the request named.
 
-    :param asked: names of the request's fields, and of further facts to show.
+    :param asked: names of the request's fields, and of further members to include.
     """
     facts: dict[str, Any] = {**shown(issued.view), "key": issued.secret.reveal()}
     return cast(
@@ -185,7 +187,7 @@ def created(issued: Issued, asked: Collection[str]) -> NewApiKey:
 
 @requires("tokens:read")
 async def list_api_keys(request: Request) -> Response:
-    """``{"api_keys": […], "next": cursor or null}``; pass ``next`` as ``after`` for the following page."""
+    """List keys: ``{"api_keys": […], "next": cursor or null}``; send ``next`` as ``after`` for the next page."""
     query = query_of(request, ListApiKeys)
     workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
     if workspace_id is None:
@@ -210,7 +212,7 @@ async def list_api_keys(request: Request) -> Response:
 
 @requires()
 async def show_self(request: Request) -> Response:
-    """A token's own facts, or a member's with the union of scopes over their workspaces."""
+    """Return the caller: a token, or a member with the union of their scopes over all workspaces."""
     principal = known_principal(request)
     name, _ = plain_name(caller_of(principal, RequestFacts()).actor)
     limit = principal.limit

@@ -1,4 +1,4 @@
-"""Client authentication of the OAuth endpoints, and their errors as OAuth clients read them.
+"""Client authentication of the OAuth endpoints, and their errors in OAuth's format.
 
 ``POST /introspect`` (RFC 7662 §2.1) and ``POST /revoke`` (RFC 7009 §2.1) take the caller's credential as a bearer
 token, by HTTP Basic, or in the form as ``client_id`` and ``client_secret`` (RFC 6749 §2.3.1). The client id is the
@@ -46,9 +46,9 @@ class _Credentials:
 
 
 class ClientAuthentication:
-    """Hands a client's credentials on as a bearer token, and adds RFC 6749's ``error`` to what is refused.
+    """Middleware that passes a client's credentials on as a bearer token, and adds RFC 6749's ``error`` to refusals.
 
-    It stands in front of :class:`spacekey.middleware.TokenMiddleware`, so one place verifies, counts and limits them.
+    It runs before :class:`spacekey.middleware.TokenMiddleware`, which verifies, counts and limits all credentials.
     """
 
     def __init__(self, app: ASGIApp, realm: str) -> None:
@@ -70,7 +70,7 @@ class ClientAuthentication:
         if scope["path"] == REVOKE_PATH and presented and fields.get("token") == presented:
             answer.own = partial(_revoked, request, Secret(presented))
         if credentials is not None:
-            # In the scope itself, which the request log outside of this reads when the request is over.
+            # In the same scope object, which the request log reads after the response.
             scope[CLIENT_ID] = credentials.client_id
             scope["headers"] = list(scope["headers"])
             MutableHeaders(scope=scope)["authorization"] = f"Bearer {credentials.secret}"
@@ -79,9 +79,9 @@ class ClientAuthentication:
 
 
 def check_client(connection: HTTPConnection) -> None:
-    """Hold the client id to the credential that was verified. One that was not is refused already.
+    """Check that the client id belongs to the verified credential. Unverified ones were refused before.
 
-    :raises BadBody: 401 ``invalid_client`` when it is another's.
+    :raises BadBody: 401 ``invalid_client`` if it belongs to another one.
     """
     client_id, principal = connection.scope.get(CLIENT_ID), connection.scope.get("user")
     if client_id is None or not isinstance(principal, Principal):
@@ -92,7 +92,7 @@ def check_client(connection: HTTPConnection) -> None:
 
 
 async def _revoked(request: Request, secret: Secret) -> Response:
-    """The answer to a token that was refused and revokes itself: 200 whatever its state (RFC 7009 §2.2), after T."""
+    """Return the answer to a refused token that revokes itself: 200 in any state (RFC 7009 §2.2), after T."""
     try:
         await revoke_own(parts_of(request).system, facts_of(request), secret)
     except Unavailable as error:
@@ -101,9 +101,9 @@ async def _revoked(request: Request, secret: Secret) -> Response:
 
 
 async def _credentials(request: Request, receive: Receive) -> tuple[_Credentials | None, Mapping[str, str], Receive]:
-    """The credentials that are not a bearer token, the form's fields, and the request's body to be read again.
+    """Return credentials other than a bearer token, the form's fields, and the body to be read again.
 
-    :raises BadBody: for two ways at once (RFC 6749 §2.3), and for credentials that cannot be read.
+    :raises BadBody: two methods were used at once (RFC 6749 §2.3), or the credentials cannot be read.
     """
     sent = request.headers.getlist("authorization")
     if media_type(request) != FORM_TYPE:
@@ -120,11 +120,11 @@ async def _credentials(request: Request, receive: Receive) -> tuple[_Credentials
 
 
 def _basic(request: Request) -> _Credentials:
-    """User and password of HTTP Basic (RFC 7617), each form-encoded (RFC 6749 §2.3.1)."""
+    """Return user and password of HTTP Basic (RFC 7617), each form-encoded (RFC 6749 §2.3.1)."""
     if len(request.headers.getlist("authorization")) > 1:
         raise BadBody(400, "invalid_request", "Send one Authorization header.")
     if "origin" in request.headers or "sec-fetch-site" in request.headers:
-        # Browsers attach Basic credentials by themselves, whichever page makes them send the request.
+        # Browsers attach Basic credentials by themselves to requests of any page (CSRF).
         raise BadBody(400, "invalid_request", "Basic credentials are for programs; from a browser, use a bearer token.")
     encoded = request.headers["authorization"].partition(" ")[2].strip()
     try:
@@ -138,7 +138,7 @@ def _basic(request: Request) -> _Credentials:
 
 
 def _bearer(request: Request) -> str:
-    """The bearer token; empty where there is none, or more than one header."""
+    """Return the bearer token; empty if there is none, or more than one header."""
     sent = request.headers.getlist("authorization")
     return sent[0].partition(" ")[2].strip() if len(sent) == 1 and _scheme(request) == "bearer" else ""
 
@@ -148,7 +148,7 @@ def _scheme(request: Request) -> str:
 
 
 def _fields(raw: bytes) -> dict[str, str]:
-    """The form's fields as far as it can be read; the endpoint says what is wrong with the rest."""
+    """Return the form's fields; none if it cannot be read, which the endpoint then refuses."""
     if len(raw) > FORM_BYTES_MAX:
         return {}
     try:
@@ -158,7 +158,7 @@ def _fields(raw: bytes) -> dict[str, str]:
 
 
 async def _replayed(receive: Receive) -> tuple[bytes, Receive]:
-    """The body up to one byte over what a form may have, and a ``receive`` that gives it again, then the rest."""
+    """Return the body up to one byte over a form's limit, and a ``receive`` that repeats it before the rest."""
     messages: list[Message] = []
     size = 0
     while size <= FORM_BYTES_MAX:
@@ -178,12 +178,12 @@ async def _replayed(receive: Receive) -> tuple[bytes, Receive]:
 
 
 class _OAuthErrors:
-    """A ``send`` that gives problem documents the members ``error`` and ``error_description`` (RFC 6749 §5.2).
+    """``send`` that adds the members ``error`` and ``error_description`` to problem documents (RFC 6749 §5.2).
 
-    ``by_client`` says that the credential came as a client's; it is refused as ``invalid_client`` then, and a bearer
-    token as RFC 6750 §3.1 has it. Who the client is comes before what it may do: a client id that is not the
-    credential's is what is refused, whatever else is wrong with the request. ``own`` gives the answer to a token that
-    is refused and revokes itself.
+    With ``by_client`` the credential was sent as a client's and is refused as ``invalid_client``; a bearer token is
+    refused by RFC 6750 §3.1. A client id that is not the credential's is refused first, whatever else is wrong with
+    the request, because authentication precedes authorization. ``own`` returns the answer to a refused token that
+    revokes itself.
     """
 
     def __init__(self, send: Send, request: Request, realm: str, *, basic: bool) -> None:
@@ -255,6 +255,6 @@ def _is_problem(message: Message) -> bool:
 
 
 def _parts_of(response: Response) -> tuple[Message, dict[str, Any]]:
-    """The start and the JSON body of a problem document."""
+    """Return the start message and the JSON body of a problem document."""
     start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
     return start, json.loads(bytes(response.body))

@@ -1,4 +1,7 @@
-"""The dashboard's addresses: one page for all of them, and the files it loads, under a strict policy."""
+"""Routes of the dashboard: one page for all its addresses, and its files, under a strict Content-Security-Policy.
+
+The JavaScript modules are joined into one script, so that the page needs one request for all of them. Each file has a
+Subresource Integrity digest, and an address with its digest, so that browsers may keep it forever."""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ POLICY = "; ".join(
         "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",  # forms are sent by script alone: a password never becomes part of an address
+        "form-action 'none'",  # only scripts send forms, so a password is never part of an address
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
@@ -44,11 +47,11 @@ _PAGE_HEADERS = {
 
 
 def dashboard_routes(folder: Path | None = None, *, graphiql: str | None = None) -> list[BaseRoute]:
-    """The routes, with the files read and compressed now.
+    """Return the routes. The files are read and compressed now.
 
-    :param folder: another dashboard than the packaged one.
-    :param graphiql: where GraphiQL is, for the page to link to it; None when it is nowhere.
-    :raises ConfigurationError: its modules cannot be joined.
+    :param folder: the dashboard's folder; None for the packaged one.
+    :param graphiql: the address of GraphiQL, to which the page links; None if it is disabled.
+    :raises ConfigurationError: the modules cannot be joined.
     """
     files = dashboard_files(folder if folder is not None else packaged_dashboard(), graphiql)
 
@@ -78,7 +81,7 @@ def _answer(request: Request, file: File, headers: dict[str, str]) -> Response:
 
 
 def _takes_gzip(request: Request) -> bool:
-    """Whether the client takes gzip (RFC 9110 §12.5.3); a weight of 0 refuses it."""
+    """Return whether the client accepts gzip (RFC 9110 §12.5.3); a weight of 0 refuses it."""
     for part in request.headers.get("accept-encoding", "").lower().split(","):
         name, _, weight = part.partition(";")
         if name.strip() == "gzip":
@@ -93,7 +96,7 @@ ASSETS = "/assets/"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file: its address, what it holds plain and compressed, and its Subresource Integrity digest."""
+    """File of the dashboard: its address, its content plain and compressed, and its Subresource Integrity digest."""
 
     path: str
     media_type: str
@@ -104,23 +107,23 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class DashboardFiles:
-    """The page every address of the dashboard answers with, and the files it loads, by name."""
+    """The dashboard's page, and the files that it loads, by name."""
 
     page: File
     assets: dict[str, File]
 
 
 def packaged_dashboard() -> Path:
-    """The folder of the dashboard that comes with Spacekey."""
+    """Return the folder of the dashboard that comes with Spacekey."""
     return Path(__file__).resolve().parents[2] / "dashboard"
 
 
 @lru_cache(maxsize=4)
 def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles:
-    """Read the dashboard, once in a process: a package's files do not change while it runs.
+    """Read the dashboard, once in a process, as the files of a package do not change while it runs.
 
-    :param graphiql: where GraphiQL is, told to the page.
-    :raises ConfigurationError: its modules cannot be joined.
+    :param graphiql: the address of GraphiQL, which the page reads; None if it is disabled.
+    :raises ConfigurationError: the modules cannot be joined.
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
     script = _file("app", "js", "text/javascript; charset=utf-8", joined_modules(folder, ENTRY))
@@ -153,17 +156,18 @@ _OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", r
 
 
 def joined_modules(folder: Path, entry: str) -> str:
-    """The module ``entry`` and everything it imports, as one script in strict mode.
+    """Return the module ``entry`` and all modules it imports, as one script in strict mode.
 
-    :param folder: where the modules lie; they import each other by relative paths.
-    :raises ConfigurationError: a missing file, a circle, or a form of import or export that is not understood.
+    :param folder: the folder of the modules, which import each other by relative paths.
+    :raises ConfigurationError: a file is missing, modules import each other in a circle, or an import or export has
+        an unknown form.
     """
     parts = [_as_function(name, source) for name, source in _modules(folder, entry).items()]
     return '"use strict";\n' + "".join(parts)
 
 
 def _modules(folder: Path, entry: str) -> dict[str, str]:
-    """Return the sources of ``entry`` and of what it imports by their names, each after its own imports."""
+    """Return the sources of ``entry`` and its imports by name, each after its own imports."""
     sources: dict[str, str] = {}
 
     def add(name: str, path: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The one place where refusals and outages become HTTP: RFC 9457 problems, with RFC 6750's challenge if due."""
+"""Responses to refusals and outages: RFC 9457 problem documents, with RFC 6750's challenge where it applies."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ REALM = "spacekey"
 NO_STORE = {"Cache-Control": "no-store"}
 
 _FIELDS = {"grants": "permissions", "first": "limit"}
-"""What a resolver calls a field → what REST clients know it as."""
+"""A resolver's name of a field → the name in REST."""
 
 
 def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False) -> Response:
-    """The problem document of an expected refusal, an outage or an unreadable body.
+    """Return the problem document for an expected refusal, an outage or an unreadable body.
 
-    :param member: it was a signed-in person who asked, and no token.
+    :param member: whether the caller is a signed-in member, and not a token.
     """
     match error:
         case NotFound():
@@ -71,7 +71,7 @@ def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False)
 
 
 async def on_expected(request: Request, error: Exception) -> Response:
-    """Starlette's exception handler for what :func:`response_to` takes."""
+    """Handle the exceptions of :func:`response_to`, as Starlette's exception handler."""
     if isinstance(error, Unavailable):
         log.warning("cannot answer: %s", error)
     if isinstance(error, Refusal | Unavailable | BadBody):
@@ -81,7 +81,7 @@ async def on_expected(request: Request, error: Exception) -> Response:
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals, such as 404 and 405, as problems; what is inside their detail is not shown."""
+    """Answer Starlette's own errors, such as 404 and 405, with problem documents that do not show their detail."""
     if not isinstance(error, HTTPException):
         raise error
     headers = {**NO_STORE, **(error.headers or {})}
@@ -95,14 +95,14 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods of the address (RFC 9110 §15.5.6): of all its routes, where Starlette names those of the first."""
+    """Return the methods of all routes of the address (RFC 9110 §15.5.6). Starlette names those of the first only."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     at_address = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for methods in at_address for method in methods})
 
 
 def broken(request_id: str) -> Response:
-    """500, with nothing but the id under which the log has the rest."""
+    """Return 500 with the request's id only; the log has the cause under this id."""
     detail = "Something went wrong here. The request id tells the operator where to look."
     return problem(500, "internal", "Internal error", detail, headers=NO_STORE, request_id=request_id)
 

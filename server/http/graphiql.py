@@ -1,8 +1,8 @@
-"""GraphiQL, for development only: off unless a setting turns it on, and then under a policy of its own.
+"""GraphiQL, for development only: disabled by default, and with a Content-Security-Policy of its own.
 
-It comes from a public server of packages, pinned to versions and, by Subresource Integrity, to their content. Versions
-and digests are those of Strawberry 0.341's own page (``strawberry/static/graphiql.html``). Nothing of it is copied in,
-which is why the dashboard's policy cannot allow it and this page has a wider one.
+The page loads GraphiQL from unpkg.com, pinned by version and by Subresource Integrity. Versions and digests are those
+of Strawberry 0.341's own page (``strawberry/static/graphiql.html``). The dashboard's policy allows no other server, so
+this page has a wider one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if (window.GraphiQL === undefined) {
 
 
 def graphiql_routes() -> list[BaseRoute]:
-    """The page. Whoever opens it asks the API with the session or the headers they have there, and no more."""
+    """Return the page's route. Its requests carry the user's own session or headers, and have no further rights."""
     html, policy = _page().encode(), _policy()
 
     @public
@@ -60,7 +60,7 @@ def _policy() -> str:
         (
             "default-src 'none'",
             f"script-src 'sha256-{digest}' {' '.join(_SCRIPTS)}",
-            f"style-src 'unsafe-inline' {_STYLE}",  # its editor writes styles into the page
+            f"style-src 'unsafe-inline' {_STYLE}",  # GraphiQL's editor adds inline styles
             "font-src data:",
             "img-src data:",
             "connect-src 'self'",

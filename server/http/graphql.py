@@ -1,6 +1,6 @@
-"""GraphQL over HTTP (graphql.github.io/graphql-over-http): POST and JSON only.
+"""Endpoint of GraphQL over HTTP (graphql.github.io/graphql-over-http): POST and JSON only.
 
-No GET, no batches, no forms, no multipart and no subscriptions.
+GET, batches, forms, multipart and subscriptions are refused.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
 _STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, UNAVAILABLE: 503}
 RETRY_AFTER_SECONDS = 1
 CHARACTERS_PER_COST = 100
-"""Characters of a document that cost 1 to parse and validate."""
+"""How many characters of a document cost 1 to parse and validate."""
 
 
 class GraphQLDoor:
-    """The endpoint of a schema. Callers without credentials come in; what they may ask for, the schema says."""
+    """Endpoint of a schema. It admits anonymous callers; the schema decides which fields they may read."""
 
     def __init__(self, schema: strawberry.Schema) -> None:
         self._schema = schema
@@ -51,7 +51,7 @@ class GraphQLDoor:
         media = response_type(request.headers.getlist("accept"))
         if media is None:
             return _errors(JSON_TYPE, 406, f"Accept {RESPONSE_TYPE} or {JSON_TYPE}.")
-        if principal_of(request) is None:  # with a session that has ended, say, or another cookie
+        if principal_of(request) is None:  # such as a session that has ended, or another cookie
             refusal = await parts_of(request).anonymous.refusal(request.scope)
             if refusal is not None:
                 return refusal
@@ -67,11 +67,11 @@ class GraphQLDoor:
 
     async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
         principal, facts = principal_of(request), replace(facts_of(request), session=session.secret)
-        # Not known_caller(): an introspector has nothing to do here, and as a token of no workspace it sees nothing.
+        # Not known_caller(): an introspector has no use for GraphQL, and, as a token of no workspace, reads nothing.
         caller = None if principal is None else caller_of(principal, facts)
         parts = parts_of(request)
         budget = budget_of(parts.budgets, parts.settings, principal, facts.ip)
-        # Reading and validating the document is paid before it is done; what it asks for when that is known.
+        # Parsing and validation are charged before they run, the operation's cost as soon as it is known.
         seconds = await budget.charge(1 + len(asked.query) // CHARACTERS_PER_COST)
         if seconds is not None:
             return PreExecutionError(data=None, errors=[rate_limited(seconds)])
@@ -94,7 +94,7 @@ class GraphQLDoor:
 
 
 def graphql_endpoint(schema: strawberry.Schema) -> Any:
-    """The route's endpoint, open to callers without credentials; bad credentials are refused before it."""
+    """Return the route's endpoint, which admits anonymous callers; invalid credentials are refused before it."""
     door = GraphQLDoor(schema)
 
     @optional
@@ -126,15 +126,15 @@ def _response(media: str, result: ExecutionResult) -> Response:
 
 
 def _retry_after(errors: list[GraphQLError]) -> int:
-    """The longest of what the errors ask for, in seconds."""
+    """Return the longest wait that the errors ask for, in seconds."""
     told = [(error.extensions or {}).get("retryAfterSeconds") for error in errors]
     return max((one for one in told if isinstance(one, int)), default=RETRY_AFTER_SECONDS)
 
 
 def _is_unavailable(result: ExecutionResult) -> bool:
-    """Whether there is nothing to give but that the store could not be asked: no field at the root has a value.
+    """Return whether no root field has a value because the store is unavailable.
 
-    The answer then has no ``data`` entry: with one, ``application/graphql-response+json`` would have to be 2xx.
+    The response then has no ``data`` entry: with one, ``application/graphql-response+json`` requires a 2xx status.
     """
     errors = result.errors or []
     if {(error.extensions or {}).get("code") for error in errors} != {UNAVAILABLE}:
@@ -144,9 +144,9 @@ def _is_unavailable(result: ExecutionResult) -> bool:
 
 
 def _rate_limited(result: ExecutionResult) -> int | None:
-    """Return the seconds to wait when the operation was refused because its caller's budget is spent.
+    """Return the seconds to wait if the operation was refused because its caller's budget is spent, else None.
 
-    Nothing was executed then, so that there is no ``data`` entry and both media types may answer 429.
+    Nothing was executed then, so there is no ``data`` entry and both media types may answer 429.
     """
     for error in result.errors or ():
         if result.data is None and (error.extensions or {}).get("code") == RATE_LIMITED:
@@ -155,9 +155,9 @@ def _rate_limited(result: ExecutionResult) -> int | None:
 
 
 def _is_request_error(result: ExecutionResult) -> bool:
-    """Whether nothing was executed, so that there is no ``data`` entry (GraphQL specification §7.1).
+    """Return whether nothing was executed, so that there is no ``data`` entry (GraphQL specification §7.1).
 
-    Variables that cannot be coerced fail inside ``execute``; their errors have no path, as a bubbled null's have.
+    Variables that cannot be coerced fail inside ``execute``; unlike those of a bubbled null, their errors have no path.
     """
     if isinstance(result, PreExecutionError):
         return True
@@ -165,7 +165,7 @@ def _is_request_error(result: ExecutionResult) -> bool:
 
 
 def _status(errors: list[GraphQLError]) -> int:
-    """400, or what the errors' codes agree to: the one that says most when they differ is 400 again."""
+    """Return the status of the errors' codes, if it is the same for all; else 400."""
     statuses = {_STATUS_OF_CODE.get(str((error.extensions or {}).get("code")), 400) for error in errors}
     return statuses.pop() if len(statuses) == 1 else 400
 
@@ -187,9 +187,9 @@ BODY_BYTES_MAX = 131_072
 
 
 async def graphql_request(request: Request) -> GraphQLRequest:
-    """Read the one kind of request there is: POST with JSON, one operation, no batch.
+    """Return the request: POST with JSON, one operation, no batch.
 
-    :raises BadBody: 415 for other media types, 413 when too large, 400 for what is not well-formed.
+    :raises BadBody: 415 for another media type, 413 if the body is too large, 400 if it is malformed.
     """
     if media_type(request) != JSON_TYPE:
         raise BadBody(415, "unsupported_media_type", f"Send the request as {JSON_TYPE}.")

@@ -1,4 +1,4 @@
-"""``/healthz`` says that the process lives, ``/readyz`` that it can serve, ``/metrics`` what it counted."""
+"""Endpoints for operations: ``/healthz`` (the process runs), ``/readyz`` (it can serve) and ``/metrics``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from spacekey.server.context import parts_of
 
 @public
 async def healthz(_request: Request) -> JSONResponse:
-    """Always 200 while requests are answered at all."""
+    """Return 200, always."""
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 @public
 async def readyz(request: Request) -> JSONResponse:
-    """200 when the database answers, can be written to and answers the lookup; else 503 by :class:`Unavailable`.
+    """Return 200 if the database answers, can be written to and answers the lookup.
 
-    ``failover`` is there where PostgreSQL has a standby: ``asynchronous`` says that promoting it could bring back
+    ``failover`` is included if PostgreSQL has a standby: ``asynchronous`` means that promoting it could bring back
     tokens whose revocation was answered (docs/explanation/revocation.md).
+
+    :raises Unavailable: otherwise, which is answered with 503.
     """
     parts = parts_of(request)
     await parts.system.store.ping()
@@ -33,5 +35,5 @@ async def readyz(request: Request) -> JSONResponse:
 
 @public
 async def metrics(request: Request) -> Response:
-    """Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     return Response(parts_of(request).metrics.text(), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""One id and one log line a request, and the last catch: what nobody expected becomes 500 with that id."""
+"""Middleware around all routes: the request log with the request's id, the same-origin check, and security headers."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ from .session_cookie import has_cookie
 log = logging.getLogger("spacekey.access")
 
 BEGAN = "spacekey.began"
-"""In a request's scope: when its first byte was read, in seconds of ``time.monotonic``. The server sets it."""
+"""Key in a request's scope, set by the server: when its first byte was read, in seconds of ``time.monotonic``."""
 ANSWERED = "spacekey.answered"
-"""In a request's scope: the status with which the server ended a request whose body did not come."""
+"""Key in a request's scope: the status with which the server ended a request whose body did not arrive."""
 UNMATCHED = "(none)"
 CLIENT_GONE = 499
-"""Logged when the client hung up before it was answered; nobody is sent this."""
+"""Status logged if the client closed the connection before the response; it is never sent."""
 
 
 class RequestLog:
-    """The outermost middleware. A well-formed ``X-Request-Id`` is kept, else one is made; the answer carries it.
+    """Outermost middleware: gives each request an id and a log line, and answers bugs with 500.
 
-    The line tells what the client waited for: from the first byte of its request that was read, where the server says
-    when that was, to the last byte of the answer that was handed over.
+    A well-formed ``X-Request-Id`` is kept, else one is generated; the response carries it. The logged time is the
+    client's wait: from the first byte of the request that was read, if the server tells when, to the last byte of the
+    response that was sent.
 
-    :param clock: seconds, monotonic; the server's, which says when a request began.
+    :param clock: seconds, monotonic; the server's, by which it tells when a request began.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,7 +77,7 @@ class RequestLog:
         except Exception:
             log.exception("a request failed", extra={"facts": {"request_id": request_id}})
             if status:
-                raise  # half an answer is out: the server has to cut the connection
+                raise  # part of the response was sent, so the server has to close the connection
             await broken(request_id)(scope, receive, sending)
         finally:
             route = template_of(scope)
@@ -85,10 +86,10 @@ class RequestLog:
 
 
 def template_of(scope: Scope) -> str:
-    """The path template of the route that served the request, never the path itself: paths are anybody's to write."""
+    """Return the path template of the matching route, never the path itself, which clients choose freely."""
     if "endpoint" not in scope:
         return UNMATCHED
-    served = scope.get("route")  # an earlier Starlette does not say, and is asked once more
+    served = scope.get("route")  # earlier versions of Starlette do not store the route, so it is matched again
     if isinstance(served, Route):
         return served.path
     for route in getattr(scope.get("app"), "routes", ()):
@@ -115,10 +116,12 @@ def _write_line(scope: Scope, request_id: str, route: str, status: int, seconds:
 
 
 class SameOrigin:
-    """Refuses requests with a session cookie that also carry a token (400), that change something and do not come
-    from this server's own pages (403), or whose body is no JSON (415).
+    """Middleware that checks requests with a session cookie.
 
-    :param public_origin: the origin browsers know this server by; without it, what the request's Host says.
+    Refuses those that also carry a token (400), that change something and come from another origin than this server's
+    (403), or whose body is not JSON (415).
+
+    :param public_origin: this server's origin in browsers; None for that of the request's Host header.
     """
 
     def __init__(self, app: ASGIApp, public_origin: str | None = None) -> None:
@@ -164,7 +167,7 @@ _API = ("/api/", "/graphql")
 
 
 class SecurityHeaders:
-    """Adds what is missing. A page that needs more than nothing sets its own Content-Security-Policy."""
+    """Middleware that adds security headers. Its Content-Security-Policy allows nothing; pages set one of their own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Introspection (RFC 7662) and revocation (RFC 7009): forms in, JSON out."""
+"""Endpoints for introspection (RFC 7662), also of many tokens at once, and for revocation (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from .request_models import AskedToken, IntrospectionBatch, IntrospectionForm, T
 from .requests import BadBody, form_fields, json_body, validated
 
 INACTIVE = {"active": False}
-"""All that is said of whatever is not good or not the caller's business (RFC 7662 §2.2)."""
+"""The whole answer for a token that is invalid, or outside the caller's authority (RFC 7662 §2.2)."""
 
 
-@requires("tokens:introspect", cost=0)  # one introspection may stand for a thousand requests of an app
+@requires("tokens:introspect", cost=0)  # an app may answer a thousand requests by one introspection
 async def introspect_token(request: Request) -> JSONResponse:
-    """POST /introspect
+    """Describe a token: ``POST /introspect``.
 
-    ``environment`` says where the asking app runs: a token of another environment is inactive there, and its owner
-    is told. ``used_in`` says it of an app that refuses such a token by itself: it is described, and is not used by
-    this. ``client_ip`` and ``client_user_agent`` say who sent the app this token. They are the app's word, are noted
-    as such with a refusal, beside which app it was, and are ignored where they cannot be what they should be; without
-    them the sender is unknown, and never the asking app. Only refusals of tokens within the app's authority are noted.
-    (RFC 7662 §2.1 lets a server take parameters of its own.)
+    Parameters besides those of RFC 7662 (§2.1 allows them): ``environment`` is the one that the calling app runs in. A
+    token of another environment is inactive there, and its owner's audit log gets the refusal. ``used_in`` is the same
+    for an app that refuses such tokens by itself: the token is described, and the call does not count as its use.
+    ``client_ip`` and ``client_user_agent`` are those of the client that sent the app this token. A refusal is noted
+    with them as the app's claim, and with the app; invalid values are ignored. Without them the client is unknown, and
+    never the app itself. Only refusals of tokens within the app's authority are noted.
     """
     secret, fields = await _token(request, IntrospectionForm)
     environment, used_in = _environment(fields, "environment"), _environment(fields, "used_in")
@@ -67,19 +67,19 @@ async def introspect_token(request: Request) -> JSONResponse:
 
 
 def note(request: Request, caller: Caller, verdict: Valid | Refused, fields: Mapping[str, str]) -> None:
-    """Note in metrics, usage and the owner's audit log that a token was asked about.
+    """Note an introspection in metrics, usage and the owner's audit log.
 
-    :param fields: what the caller tells of the client that sent it the token.
+    :param fields: the caller's claims about the client that sent it the token.
     """
     parts = parts_of(request)
     parts.metrics.verification(verdict)
     if isinstance(verdict, Valid):
-        parts.usage.seen(verdict.principal.id)  # the asking app counts the request, if it reports usage
+        parts.usage.seen(verdict.principal.id)  # the calling app counts the request itself, if it reports usage
     elif verdict.token_id is not None:
         by = sender_from_fields(fields)
         facts = RequestFacts(by.ip, by.user_agent, request_id_of(request.scope))
         parts.refusals.note(verdict, facts, reported_by=caller.actor)
-        parts.usage.refused(verdict.token_id)  # the asking app is not told whose it is, so it counts here
+        parts.usage.refused(verdict.token_id)  # the calling app is not told whose token it is, so it is counted here
 
 
 def active(answer: Introspection) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def active(answer: Introspection) -> dict[str, Any]:
 
 @requires()
 async def revoke_presented(request: Request) -> Response:
-    """POST /revoke → 200, whether there was such a token or not (RFC 7009 §2.2).
+    """Revoke a token by its secret: ``POST /revoke`` → 200, also if there is no such token (RFC 7009 §2.2).
 
     A refused token that revokes itself is answered by
     :class:`~spacekey.server.http.client_auth.ClientAuthentication`.
@@ -104,9 +104,9 @@ async def revoke_presented(request: Request) -> Response:
 
 
 def described(principal: Principal) -> dict[str, Any]:
-    """A principal as introspection tells of it; what it has not is left out.
+    """Return a principal as introspection describes it, without the members that do not apply.
 
-    ``exp`` is in whole seconds (RFC 7662 §2.2), rounded down; ``expires_at`` is the moment itself.
+    ``exp`` is in whole seconds (RFC 7662 §2.2), rounded down; ``expires_at`` is the exact time.
     """
     limit = principal.limit
     expires_at = principal.expires_at
@@ -128,9 +128,9 @@ def described(principal: Principal) -> dict[str, Any]:
 
 
 def _environment(fields: Mapping[str, str], field: str) -> str | None:
-    """The environment that the asking app runs in; None when it does not say.
+    """Return the environment that the calling app runs in; None if it does not tell.
 
-    :raises BadBody: there is no such environment, so that every good token would be inactive.
+    :raises BadBody: there is no such environment, in which every valid token would be inactive.
     """
     environment = fields.get(field)
     if environment is not None and environment not in ENVIRONMENTS:
@@ -140,7 +140,7 @@ def _environment(fields: Mapping[str, str], field: str) -> str | None:
 
 
 async def _token(request: Request, form: type[TokenForm]) -> tuple[Secret, dict[str, str]]:
-    """The ``token`` of the form, and the form. The hint is not needed; other fields are ignored, as the RFCs ask."""
+    """Return the form's ``token``, and the form. The hint and unknown fields are ignored, as the RFCs allow."""
     check_client(request)
     fields = await form_fields(request)
     try:
@@ -152,24 +152,24 @@ async def _token(request: Request, form: type[TokenForm]) -> tuple[Secret, dict[
 
 BATCH_BYTES_MAX = 2_097_152
 VERSION_LENGTH = 22
-"""Characters of a version: 128 bits in base64."""
+"""Number of characters of a version: 128 bits in base64."""
 
 _INACTIVE = b'{"active":false}'
 _UNCHANGED = b'{"active":true,"unchanged":true}'
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@requires("tokens:introspect", cost=0)  # as many single introspections would cost nothing either
+@requires("tokens:introspect", cost=0)  # as the same number of single introspections
 async def introspect_tokens(request: Request) -> Response:
-    """``{"tokens": [{"token": "…", "version": "…"}]}`` → ``{"results": [{"active": …}]}``, in the same order.
+    """Describe many tokens: ``{"tokens": [{"token": …, "version": …}]}`` → ``{"results": [{"active": …}]}``.
 
-    Each result is what ``POST /introspect`` would answer about that token, with a ``version`` beside it if it is
-    active. If the caller sent that version, the result is ``{"active": true, "unchanged": true}``. A token that cannot
-    be answered about at the moment has an ``error`` (RFC 6749 §5.2), and the others are answered.
+    The results are in the order of the tokens. Each is the answer of ``POST /introspect`` for that token, with a
+    ``version`` if it is active. If the caller sent that version, it is ``{"active": true, "unchanged": true}``. A token
+    that cannot be described at the moment has an ``error`` (RFC 6749 §5.2), without effect on the others.
 
-    The refusal of a token with ``"presented": false`` is not written into its owner's audit log.
+    A refusal of a token with ``"presented": false`` is not written into its owner's audit log.
 
-    ``environment`` is the asking app's. ``used_in``, ``client_ip`` and ``client_user_agent`` of a token are as in
+    ``environment`` is the calling app's. ``used_in``, ``client_ip`` and ``client_user_agent`` of a token are as in
     ``POST /introspect``.
     """
     check_client(request)
@@ -208,5 +208,5 @@ def _result(answer: Introspection | InvalidInput | Unavailable, version: str | N
 
 
 def version_of(described: bytes) -> str:
-    """Return the version of an answer: the same in every process, and another for every other answer."""
+    """Return the version of an answer: the same in every process, and different for every other answer."""
     return urlsafe_b64encode(sha256(described).digest())[:VERSION_LENGTH].decode()

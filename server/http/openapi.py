@@ -1,4 +1,4 @@
-"""The REST API described for machines (OpenAPI 3.1), from the operations that the app routes and their models."""
+"""The OpenAPI 3.1 document of the REST API, generated from the table of operations and their models."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _ERRORS: dict[Callers, str] = {"oauth clients": "OAuthError", "graphql": "GraphQ
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address: what the app routes and the document describes.
+    """One operation, a method of an address, which the app routes and the document describes.
 
     :param name: the operation's id, such as ``createApiKey``.
-    :param endpoint: None for an endpoint that is made with the app.
-    :param answer: what is answered if all is well, in one of ``media``; None for an answer without a body.
-    :param refusals: the statuses of errors that clients should expect; others may come as the same kind of document.
-    :param body: what is read from the body, of type ``body_media``.
-    :param callers: who may call it, which also decides what errors look like.
+    :param endpoint: None for an endpoint that is created with the app.
+    :param answer: the successful response, in one of ``media``; None for one without a body.
+    :param refusals: the statuses of errors that clients should expect; other errors have the same format.
+    :param body: the model of the request body, of type ``body_media``.
+    :param callers: the kind of callers, which also decides the format of errors.
     """
 
     method: str
@@ -67,17 +67,17 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class _Schemas:
-    """The JSON schemas of all models, with a reference for each."""
+    """JSON schemas of all models, with a reference to each."""
 
     components: Json
     references: Mapping[Any, Json]
 
 
 class _Generator(GenerateJsonSchema):
-    """Names without titles, and no defaults that only stand for "left out"."""
+    """Schema generator without titles, and without defaults that only mean "left out"."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Say no: a title that repeats the name tells nothing."""
+        """Return False, as a title would only repeat the name."""
         return False
 
     def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
@@ -121,7 +121,7 @@ def document(operations: Sequence[Operation]) -> Json:
                     "description": "What is wrong (RFC 6749 §5.2).",
                     "content": {
                         JSON_TYPE: {"schema": schemas.references[OAuthError]},
-                        # To a browser with a session, which is no OAuth client.
+                        # For a browser with a session, which is no OAuth client.
                         PROBLEM_TYPE: {"schema": schemas.references[Problem]},
                     },
                 },
@@ -138,7 +138,7 @@ def document(operations: Sequence[Operation]) -> Json:
 
 
 def openapi_endpoint(operations: Sequence[Operation]) -> Callable[[Request], Any]:
-    """Return the endpoint of ``GET /api/v1/openapi.json``; the document is made when it is first asked for."""
+    """Return the endpoint of ``GET /api/v1/openapi.json``. The first request generates the document."""
 
     @cache
     def text() -> str:

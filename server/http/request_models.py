@@ -1,7 +1,7 @@
-"""What clients send to the REST API: one model for each body, form and query.
+"""Models of the requests of the REST API: one for each body, form and query.
 
-A model is what its route reads and what the OpenAPI document shows. What a field means together with others, and the
-lengths and characters of texts, the resolvers check for all interfaces.
+A route reads its request by its model, which the OpenAPI document also shows. Rules between fields, and the lengths and
+characters of texts, are checked by the resolvers, for all interfaces.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ Count = Annotated[int, WholeNumber(0, COUNT_MAX)]
 
 
 class CreateApiKey(RequestModel):
-    """A new key."""
+    """Body of a request to create a key."""
 
     name: Name
     permissions: Grants = Field(default_factory=list)
@@ -97,7 +97,7 @@ class CreateApiKey(RequestModel):
 
 
 class ChangeApiKey(RequestModel):
-    """What to change of a key: what is left out stays, null clears. ``disabled`` comes alone."""
+    """Body of a request to edit a key. Fields left out stay, null clears. ``disabled`` is sent alone."""
 
     name: LeftOut[Name] = UNSET
     permissions: LeftOut[Grants] = UNSET
@@ -108,7 +108,7 @@ class ChangeApiKey(RequestModel):
 
 
 class RotateApiKey(RequestModel):
-    """How to rotate a key. The body may be left out."""
+    """Body of a request to rotate a key. It is optional."""
 
     grace_seconds: Annotated[int, WholeNumber(0, GRACE_SECONDS_MAX)] = GRACE_SECONDS_DEFAULT
     retire_on_first_use: bool = False
@@ -117,7 +117,7 @@ class RotateApiKey(RequestModel):
 
 
 class ListApiKeys(RequestModel):
-    """Which keys to list."""
+    """Query of a request to list keys."""
 
     workspace_id: str | None = None
     space_id: str | None = None
@@ -138,7 +138,7 @@ class ListApiKeys(RequestModel):
 
 
 class Waiting(RequestModel):
-    """Whether a change waits until it holds in every process."""
+    """Query of a change, with whether to wait until it holds in every process."""
 
     wait: Annotated[
         bool,
@@ -149,11 +149,11 @@ class Waiting(RequestModel):
 
 
 class NoQuery(RequestModel):
-    """No parameters."""
+    """Query without parameters."""
 
 
 class Use(RequestModel):
-    """Requests of one token within one hour."""
+    """Row of a usage report: requests of one token within one hour."""
 
     token_id: str
     at: Annotated[Moment, Field(description="The last of them; the counts belong to its hour.")]
@@ -170,9 +170,9 @@ class Use(RequestModel):
 
 
 class Usage(RequestModel):
-    """Usage that was counted elsewhere.
+    """Body of a usage report, of requests that another app counted.
 
-    A batch with ``reporter`` and ``number`` that is sent again after a lost answer is not counted again.
+    A batch with ``reporter`` and ``number`` that is repeated because its answer was lost is counted once.
     """
 
     model_config = ConfigDict(
@@ -199,7 +199,7 @@ class Usage(RequestModel):
 
 
 class AskedToken(RequestModel):
-    """One token that a batch asks about."""
+    """Token of a batch introspection."""
 
     token: Annotated[str, Field(min_length=1), Reason("Must be a string with something in it.")]
     version: Annotated[str | None, Field(description="Of the answer that the asking app holds.")] = None
@@ -216,7 +216,7 @@ class AskedToken(RequestModel):
 
 
 class IntrospectionBatch(RequestModel):
-    """Tokens to ask about."""
+    """Body of a batch introspection."""
 
     tokens: Annotated[list[AskedToken], FailFast(), Field(min_length=1, max_length=INTROSPECTED_MAX)]
     environment: Annotated[Environment | None, Field(description="Where the asking app runs.")] = None
@@ -234,7 +234,7 @@ AppEnvironment = Annotated[
 
 
 class TokenForm(FormModel):
-    """A token, by its secret."""
+    """Form with a token's secret."""
 
     token: Annotated[str, Field(min_length=1)]
     token_type_hint: LeftOut[str] = UNSET
@@ -243,7 +243,7 @@ class TokenForm(FormModel):
 
 
 class IntrospectionForm(TokenForm):
-    """A token, by its secret, and where it was presented."""
+    """Form with a token's secret, and where the token was presented."""
 
     environment: Annotated[LeftOut[AppEnvironment], Field(description="Where the asking app runs.")] = UNSET
     used_in: Annotated[
@@ -255,7 +255,7 @@ class IntrospectionForm(TokenForm):
 
 
 class GraphQLRequest(RequestModel):
-    """One operation (GraphQL over HTTP, "Request Parameters")."""
+    """Body of a GraphQL request: one operation (GraphQL over HTTP, "Request Parameters")."""
 
     model_config = ConfigDict(extra="ignore")
 

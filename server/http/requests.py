@@ -1,6 +1,8 @@
-"""Requests as models: a body, a form or a query is validated whole, or refused with what to do about its first fault.
+"""Bounded reading of request bodies, forms and queries, and their validation as models.
 
-Nothing is coerced, fields that a model does not have are refused with near matches, and no message repeats a value.
+A request is valid as a whole, or refused with a remedy for its first error. Values are not coerced, fields that a model
+does not have are refused with near matches, and no message repeats a value. Bodies are bounded in bytes, depth and
+number of fields, and read as strict JSON (RFC 8259) or as a URL-encoded form (RFC 6749 §3.1).
 """
 
 from __future__ import annotations
@@ -50,20 +52,20 @@ _REASONS = {
     "too_short": "Send at least {min_length}.",
     "too_long": "Send at most {max_length} at once.",
 }
-"""Pydantic's error types → our words; every other type has its reason from where it was raised."""
+"""Pydantic's error types → our messages; other errors come from our own validators with their reason."""
 
 
 class RequestModel(BaseModel):
-    """Base of everything that is read from a request: strict, closed and immutable."""
+    """Base of all request models: strict, without unknown fields, and immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_fields(cls, given: object) -> object:
-        """Refuse fields that are not read: most are typing mistakes whose author believes they took effect.
+        """Refuse unknown fields, which are mostly misspelled and would be ignored without the client's notice.
 
-        Before anything else is looked at, so that a body of unknown fields costs one error and not one for each.
+        This runs before other checks, so that a body of unknown fields causes one error and not one for each.
         """
         if not isinstance(given, dict) or given.keys() <= cls.__pydantic_fields__.keys():
             return given
@@ -77,7 +79,7 @@ M = TypeVar("M", bound=RequestModel)
 
 
 class FormModel(RequestModel):
-    """Base of OAuth forms, whose unknown fields are ignored (RFC 6749 §3.1)."""
+    """Base of OAuth forms. Their unknown fields are ignored (RFC 6749 §3.1)."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -85,9 +87,9 @@ class FormModel(RequestModel):
 async def json_body(request: Request, model: type[M], *, bytes_max: int = JSON_BYTES_MAX, optional: bool = False) -> M:
     """Return the JSON body as the model.
 
-    :param optional: an empty body is an empty object.
+    :param optional: whether an empty body counts as an empty object.
     :raises BadBody: the body cannot be read.
-    :raises InvalidInput: it is not what the model takes; names the first field at fault.
+    :raises InvalidInput: it does not fit the model; names the first invalid field.
     """
     return validated(model, await json_object(request, bytes_max=bytes_max, optional=optional))
 
@@ -95,8 +97,8 @@ async def json_body(request: Request, model: type[M], *, bytes_max: int = JSON_B
 def query_of(request: Request, model: type[M]) -> M:
     """Return the query of the address as the model.
 
-    :raises InvalidInput: a parameter is unknown, with near matches, or has a value that it cannot have.
-    :raises BadBody: a parameter is given twice, and which of the two is meant is not known.
+    :raises InvalidInput: a parameter is unknown, with near matches, or has an invalid value.
+    :raises BadBody: a parameter is given twice.
     """
     given = request.query_params.multi_items()
     found = dict(given)
@@ -113,7 +115,7 @@ def query_of(request: Request, model: type[M]) -> M:
 def validated(model: type[M], given: Mapping[str, object]) -> M:
     """Return the model of these fields.
 
-    :raises InvalidInput: they are not what the model takes; names the first field at fault.
+    :raises InvalidInput: they do not fit the model; names the first invalid field.
     """
     try:
         return model.model_validate(given)
@@ -122,7 +124,7 @@ def validated(model: type[M], given: Mapping[str, object]) -> M:
 
 
 def unknown_field(model: type[RequestModel], given: Mapping[str, object]) -> InvalidInput | None:
-    """Return the refusal of the first field that the model does not have and does not ignore."""
+    """Return the error for the first field that the model neither has nor ignores; None if there is none."""
     known = model.__pydantic_fields__
     if given.keys() <= known.keys() or model.model_config.get("extra") == "ignore":
         return None
@@ -132,9 +134,9 @@ def unknown_field(model: type[RequestModel], given: Mapping[str, object]) -> Inv
 
 
 def an_id(value: str, prefix: str, what: str) -> str:
-    """Return the id as given if it has the shape of an id: no database is asked about anything else.
+    """Return the id if it has the format of an id, so that the database is not asked about other text.
 
-    :raises NotFound: otherwise; it looks like an unknown one.
+    :raises NotFound: otherwise, as for an unknown id.
     """
     if id_prefix(value) != prefix:
         raise NotFound(what)
@@ -151,30 +153,30 @@ def _invalid_input(error: ValidationError) -> InvalidInput:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Annotation: what to say of any fault of a field."""
+    """Annotation with the message for any error of a field."""
 
     text: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Put the reason in place of the errors of the type."""
+        """Replace the errors of the type by the reason."""
         return _with_reason(handler(source), self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
-    """Annotation of an ``int``: from ``least`` to ``most``; JSON's 1.0 is not one."""
+    """Annotation of an ``int`` from ``least`` to ``most``; JSON's 1.0 is refused."""
 
     least: int
     most: int
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return the schema of such numbers, with one reason for all that are not."""
+        """Return the schema of such numbers, with one message for all errors."""
         number = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
         return _with_reason(number, f"Must be a whole number from {self.least} to {self.most}.")
 
 
 class _LeftOut:
-    """Annotation of ``T | Unset``: only a T is read, and null only if T includes it."""
+    """Annotation of ``T | Unset`` that reads only T; null only if T includes it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema of T alone."""
@@ -183,7 +185,7 @@ class _LeftOut:
 
 
 LeftOut = Annotated[T | Unset, _LeftOut()]
-"""A field that may be left out, and then is :data:`~spacekey.domain.unset.UNSET`: give it that as the default."""
+"""Type of a field that may be left out. Its default must be :data:`~spacekey.domain.unset.UNSET`."""
 
 
 def _with_reason(schema: CoreSchema, reason: str) -> CoreSchema:
@@ -193,7 +195,7 @@ def _with_reason(schema: CoreSchema, reason: str) -> CoreSchema:
 
 
 def refusable(check: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Return the check as a validator: its :class:`InvalidInput` becomes the field's error."""
+    """Return the check as a validator whose :class:`InvalidInput` becomes the field's error."""
 
     def run(value: Any) -> T:
         try:
@@ -216,11 +218,11 @@ Moment = Annotated[
     PlainValidator(_moment),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""An RFC 3339 time with its zone, read by the one parser of all interfaces."""
+"""RFC 3339 time with a zone, read by the parser of all interfaces."""
 
 
 class BadBody(Exception):
-    """A body that cannot be read. ``status`` is 400, 413 or 415; ``reason`` never repeats the body."""
+    """Error of a request that cannot be read. ``status`` is 400, 401, 413 or 415; ``reason`` never repeats the body."""
 
     def __init__(self, status: int, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -230,9 +232,9 @@ class BadBody(Exception):
 
 
 async def json_object(request: Request, *, bytes_max: int = JSON_BYTES_MAX, optional: bool = False) -> dict[str, Any]:
-    """The JSON object in the body; with ``optional``, an empty body is an empty object.
+    """Return the JSON object in the body; with ``optional``, an empty body is an empty object.
 
-    :raises BadBody: another content type, too large, too deep, not JSON, or no object.
+    :raises BadBody: the content type is another one, or the body is too large, too deep, not JSON or not an object.
     """
     sent = media_type(request)
     if optional and sent is None:
@@ -251,7 +253,7 @@ async def json_object(request: Request, *, bytes_max: int = JSON_BYTES_MAX, opti
 
 
 def parsed_json(raw: bytes) -> object:
-    """JSON in UTF-8 (RFC 8259), without duplicate names, NaN, halves of surrogate pairs or absurd depth.
+    """Return parsed JSON in UTF-8 (RFC 8259), without duplicate names, NaN, lone surrogates or excessive depth.
 
     :raises BadBody: otherwise.
     """
@@ -264,9 +266,9 @@ def parsed_json(raw: bytes) -> object:
 
 
 async def form_fields(request: Request) -> dict[str, str]:
-    """The fields of an URL-encoded form, each at most once (RFC 6749 §3.1).
+    """Return the fields of a URL-encoded form, each at most once (RFC 6749 §3.1).
 
-    :raises BadBody: another content type, too large, too many fields, or one named twice.
+    :raises BadBody: the content type is another one, the form is too large, has too many fields, or repeats one.
     """
     if media_type(request) != FORM_TYPE:
         raise BadBody(415, "unsupported_media_type", f"Send the body as {FORM_TYPE}.")
@@ -280,7 +282,7 @@ async def form_fields(request: Request) -> dict[str, str]:
 def form_pairs(raw: bytes) -> list[tuple[str, str]]:
     """Return the names and values of a URL-encoded form.
 
-    :raises BadBody: when it cannot be read or has too many fields.
+    :raises BadBody: it cannot be read, or has too many fields.
     """
     try:
         return parse_qsl(
@@ -295,9 +297,9 @@ def form_pairs(raw: bytes) -> list[tuple[str, str]]:
 
 
 def media_type(request: Request) -> str | None:
-    """The content type without its parameters, in lower case; None when there is none.
+    """Return the content type without its parameters, in lower case; None if it is missing.
 
-    A charset other than UTF-8 makes it a type that nothing here takes.
+    With a charset other than UTF-8 the result matches no type that is accepted.
     """
     value = request.headers.get("content-type")
     if value is None or not value.strip():
@@ -311,9 +313,9 @@ def media_type(request: Request) -> str | None:
 
 
 async def bounded_body(request: Request, bytes_max: int) -> bytes:
-    """The raw body.
+    """Return the raw body.
 
-    :raises BadBody: 413 when it has more than ``bytes_max`` bytes.
+    :raises BadBody: 413 if it has more than ``bytes_max`` bytes.
     """
     too_large = BadBody(413, "too_large", f"The body may have at most {bytes_max} bytes.")
     length = request.headers.get("content-length", "")
@@ -339,7 +341,7 @@ def _no_constant(_name: str) -> object:
 
 
 def _check(value: object) -> None:
-    """Depth and well-formed text, without recursion."""
+    """Check depth and text of parsed JSON, without recursion."""
     level: list[object] = [value]
     for _ in range(DEPTH_MAX):
         deeper: list[object] = []

@@ -1,7 +1,7 @@
-"""What the REST API answers: one typed dictionary for each answer.
+"""Models of the responses of the REST API: one typed dictionary for each.
 
-A route builds the dictionary, :class:`Answer` writes it as JSON, and the OpenAPI document shows it. Times stand in it
-as text, so that writing a page calls no Python function for each of them.
+A route builds the dictionary, :class:`Answer` serializes it as JSON, and the OpenAPI document shows it. Times are text
+in it, so that serializing a page calls no Python function for each time.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 
 class Answer(Generic[T]):
-    """Writes one kind of answer. Its serializer is built when the first is written."""
+    """Serializer of one kind of response, built when it is first used."""
 
     def __init__(self, kind: type[T]) -> None:
         self.kind = kind
 
     @cached_property
     def adapter(self) -> TypeAdapter[T]:
-        """The serializer, and the source of the JSON schema."""
+        """Pydantic's serializer, also the source of the JSON schema."""
         return TypeAdapter(self.kind)
 
     def response(self, value: T, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """Return the answer, without the serializer's warnings: they would repeat a value, which may be a secret."""
+        """Return the response. Pydantic's warnings are disabled, as they repeat values, which may be secrets."""
         body = self.adapter.dump_json(value, warnings=False)
         return Response(body, status, headers, media_type="application/json")
 
@@ -51,7 +51,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Actor(TypedDict):
-    """Who did something."""
+    """Actor of a change."""
 
     kind: Annotated[str, _one_of(ActorKind)]
     id: str
@@ -63,7 +63,7 @@ class Actor(TypedDict):
 
 
 class ApiKey(TypedDict):
-    """A key. There is no secret in it."""
+    """Key without its secret."""
 
     id: str
     name: str
@@ -90,13 +90,13 @@ class ApiKey(TypedDict):
 
 
 class ChangedApiKey(ApiKey):
-    """A key after a change."""
+    """Key after a change."""
 
     effective_at: Annotated[Time, Field(description="From when the change holds in every process.")]
 
 
 class NewApiKey(TypedDict, total=False):
-    """A new key with its secret, shown here only: the five required members, and what the request named."""
+    """New key with its secret, which no other answer has: five required members, and those that the request named."""
 
     id: Required[str]
     name: Required[str]
@@ -113,21 +113,21 @@ class NewApiKey(TypedDict, total=False):
 
 
 class ApiKeyPage(TypedDict):
-    """A page of keys, newest first."""
+    """Page of keys, newest first."""
 
     api_keys: list[ApiKey]
     next: Annotated[str | None, Field(description="Give it as 'after' for the following page; null on the last.")]
 
 
 class RateLimit(TypedDict):
-    """Requests that are admitted."""
+    """Rate limit of a token."""
 
     per_minute: Count
     burst: Count
 
 
 class Principal(TypedDict):
-    """Who the caller is and what it may do."""
+    """The caller, and its scopes."""
 
     id: str
     kind: Annotated[str, _one_of(Kind)]
@@ -141,7 +141,7 @@ class Principal(TypedDict):
 
 
 class Introspection(TypedDict):
-    """What a token is (RFC 7662 §2.2); exactly ``{"active": false}`` if it is not good or not the caller's business."""
+    """Description of a token (RFC 7662 §2.2); for one that is not active to the caller, only ``{"active": false}``."""
 
     active: bool
     sub: NotRequired[str]
@@ -162,20 +162,20 @@ class Introspection(TypedDict):
 
 
 class DescribedToken(Introspection):
-    """What introspection of the token alone would answer."""
+    """Result for one token of a batch: the answer to its single introspection."""
 
     version: NotRequired[Annotated[str, Field(description="Of this answer; only if it is active.")]]
 
 
 class UnchangedToken(TypedDict):
-    """The answer is the one whose version was sent."""
+    """Result for a token whose answer has the version that was sent."""
 
     active: Literal[True]
     unchanged: Literal[True]
 
 
 class UnansweredToken(TypedDict):
-    """Why nothing can be said of the token now."""
+    """Result for a token that cannot be verified now, with the reason."""
 
     error: Annotated[str, _one_of(("temporarily_unavailable", "invalid_request"))]
     error_description: NotRequired[str]
@@ -189,7 +189,7 @@ class IntrospectionResults(TypedDict):
 
 
 class Accepted(TypedDict):
-    """How many rows of a usage report were kept."""
+    """Answer to a usage report, with the number of rows that were kept."""
 
     accepted: Count
     requests_too_old: NotRequired[
@@ -198,7 +198,7 @@ class Accepted(TypedDict):
 
 
 class GraphQLResult(TypedDict, total=False):
-    """The result of an operation (GraphQL specification §7.1)."""
+    """Result of an operation (GraphQL specification §7.1)."""
 
     data: dict[str, Any] | None
     errors: list[dict[str, Any]]
@@ -206,13 +206,13 @@ class GraphQLResult(TypedDict, total=False):
 
 
 class Health(TypedDict):
-    """The server answers."""
+    """Answer of ``/healthz``."""
 
     status: Annotated[str, _one_of(("ok",))]
 
 
 class Readiness(Health):
-    """The server can serve."""
+    """Answer of ``/readyz``."""
 
     failover: NotRequired[
         Annotated[str, Field(description="Where PostgreSQL has a standby: what promoting it may bring back.")]
@@ -220,7 +220,7 @@ class Readiness(Health):
 
 
 class Problem(TypedDict):
-    """What is wrong (RFC 9457), with members of its own for some codes."""
+    """Problem document (RFC 9457), with further members for some codes."""
 
     type: str
     title: str
@@ -244,7 +244,7 @@ class Problem(TypedDict):
 
 
 class OAuthError(Problem):
-    """What is wrong, as OAuth clients read it (RFC 6749 §5.2)."""
+    """Problem document with the members of an OAuth error (RFC 6749 §5.2)."""
 
     error: str
     error_description: str

@@ -1,4 +1,4 @@
-"""Every operation of the API in one table, from which the app's routes and the OpenAPI document are made."""
+"""Table of all operations of the API, from which the app's routes and the OpenAPI document are built."""
 
 from __future__ import annotations
 
@@ -184,11 +184,11 @@ OPERATIONS: tuple[Operation, ...] = (
         callers="everyone",
     ),
 )
-"""The order is the document's. Each endpoint says itself who may come in."""
+"""In the order of the document. Each endpoint declares its own rule."""
 
 
 def build_routes(schema: strawberry.Schema) -> list[BaseRoute]:
-    """Return the routes of all operations; the REST API's come last, since probes ask more often and match at once."""
+    """Return the routes of all operations. Those of REST come last, as probes are more frequent and match faster."""
     made = {GRAPHQL: graphql_endpoint(schema), OPENAPI: openapi_endpoint(OPERATIONS)}
     ordered = sorted(OPERATIONS, key=lambda one: one.path.startswith(f"{API}/"))
     return [Route(one.path, one.endpoint or made[one.path], methods=[one.method]) for one in ordered]

@@ -1,4 +1,4 @@
-"""The browser's session: a cookie no script can read, sent only to this host and only from its own pages.
+"""Session cookie of the dashboard: hidden from scripts, sent only to this host and only from its own pages.
 
 ``__Host-`` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2). Chrome, Firefox and Edge take
 such a cookie from http://localhost too; everywhere else signing in needs HTTPS.
@@ -20,18 +20,18 @@ from spacekey.server.context import parts_of
 COOKIE = "__Host-spacekey"
 
 PERSON = "spacekey-person"
-"""The header in which a page says as whom it acts. Tabs share a cookie, and another one may have signed in since."""
+"""Header with the account that a page acts as. Tabs share the cookie, and another tab may have signed in since."""
 
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 def has_cookie(connection: HTTPConnection) -> bool:
-    """Whether a session cookie was sent, good or not."""
+    """Return whether a session cookie was sent, valid or not."""
     return bool(_values(connection))
 
 
 def cookie_secret(connection: HTTPConnection) -> Secret | None:
-    """The session's secret; None when there is no cookie, two of them, or one of another shape."""
+    """Return the session's secret; None if there is no cookie, more than one, or one in another format."""
     found = _values(connection)
     return Secret(found[0]) if len(found) == 1 and _SHAPE.fullmatch(found[0]) else None
 
@@ -42,11 +42,11 @@ def _values(connection: HTTPConnection) -> list[str]:
 
 
 async def member_of_session(connection: HTTPConnection) -> Outcome:
-    """The fallback of TokenMiddleware: who the cookie stands for.
+    """Authenticate by the session cookie, as TokenMiddleware's fallback.
 
     A session that has ended counts as no credentials: browsers send cookies by themselves, and a stale one must not
-    keep its owner from signing in again. A page that acts as another person than the cookie's is refused. An address
-    that sends too many made-up cookies is told to wait.
+    keep its user from signing in again. A page that acts as another account than the cookie's is refused. An address
+    that sends too many unknown cookies has to wait.
 
     :raises Unavailable: the store does not answer.
     """
@@ -63,13 +63,13 @@ async def member_of_session(connection: HTTPConnection) -> Outcome:
 
 
 def acts_as(connection: HTTPConnection, person_id: str) -> bool:
-    """Return whether the page that sent this acts as this person; one that does not say is not held to it."""
+    """Return whether the page acts as this account, or does not tell which one it acts as."""
     said = connection.headers.getlist(PERSON)
     return all(one == person_id for one in said)
 
 
 class CookieSession:
-    """The session of one request as GraphQL's fields see it: they open and close it, and never see the cookie."""
+    """Session of one request for GraphQL's fields, which start and end it without access to the cookie."""
 
     def __init__(self, connection: HTTPConnection) -> None:
         self._secret = cookie_secret(connection)
@@ -78,20 +78,20 @@ class CookieSession:
 
     @property
     def secret(self) -> Secret | None:
-        """The session secret the request came with."""
+        """Secret of the session that the request was sent with; None without one."""
         return self._secret
 
     def open(self, signed_in: SignedIn) -> None:
-        """Answer with a new session."""
+        """Start a new session with the response."""
         seconds = int((signed_in.expires_at - self._system.clock()).total_seconds())
         self._answer = _set_cookie(signed_in.secret.reveal(), max(seconds, 0))
 
     def close(self) -> None:
-        """Answer that the session has ended."""
+        """End the session with the response."""
         self._answer = _set_cookie("", 0)
 
     def answer(self, response: Response) -> None:
-        """Put what was decided on the response."""
+        """Set or delete the cookie on the response."""
         if self._answer is not None:
             response.headers.append("Set-Cookie", self._answer)
 

@@ -1,4 +1,4 @@
-"""``POST /api/v1/usage``: batches that verifiers elsewhere counted."""
+"""Endpoint for usage reports of verifiers in other apps: ``POST /api/v1/usage``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ USAGE_BYTES_MAX = 1_048_576
 
 @requires("tokens:introspect", cost=0)
 async def add_usage(request: Request) -> Response:
-    """``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``; rows of foreign tokens are left out.
+    """Add a usage report: ``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``.
 
-    So are rows of more than 7 days ago, whose requests are told as ``requests_too_old`` when there are any.
-    With ``reporter`` and ``number``, a batch that is sent again after a lost answer is not counted again.
+    Rows of tokens outside the caller's authority are discarded, and so are rows older than 7 days, whose requests are
+    counted in ``requests_too_old``. With ``reporter`` and ``number``, a batch that is repeated because its answer was
+    lost is counted once.
     """
     body = await json_body(request, Usage, bytes_max=USAGE_BYTES_MAX)
     uses = [_use(row) for row in body.uses]

@@ -1,1 +1,1 @@
-"""Processes and sockets of ``spacekey serve``."""
+"""Processes, sockets and connections of ``spacekey serve``."""

@@ -1,4 +1,4 @@
-"""The connections of the shipped server: how many there may be, and how long each may keep the server waiting.
+"""Connections of the shipped server, with limits on their number and on the time that each keeps the server waiting.
 
 uvicorn reads the requests. By itself it waits without end for the rest of a request that has begun, accepts
 connections until the process has no descriptor left, and takes headers of any length. Here each of these has a bound.
@@ -35,11 +35,11 @@ from spacekey.server.http.middleware import ANSWERED, BEGAN
 from spacekey.server.settings import Settings
 
 CONNECTIONS_MAX = 8_192
-"""How many connections there may be where the descriptor limit allows more and no setting says otherwise."""
+"""How many connections may be open by default, if the descriptor limit allows more."""
 DESCRIPTORS_RESERVED = 160
 """Descriptors for everything else: the pools of the database and of Redis, files, the event loop."""
 BACKLOG_MAX = 2_048
-"""How many connections the system queues. All of them may be accepted before the first one is looked at."""
+"""How many connections the system queues. All of them may be accepted before the first is checked."""
 HEADER_BYTES_MAX = 65_536
 OVERHEAD_A_BODY_BYTE = 8
 """Bytes of chunk sizes and extensions (RFC 9112 §7.1) that may come for each byte of a body."""
@@ -47,7 +47,7 @@ DISCARDED_BYTES_MAX = 1_048_576
 """How much of a body is read after its request was answered, so that the client sees the answer."""
 LOOK_SECONDS_MAX = 1.0
 DRAIN_SECONDS = 3.0
-"""How long a stopping server waits for a request over a connection that is idle: it may be on its way already."""
+"""How long a stopping server waits for a request over an idle connection, as one may be in flight."""
 _NO_STORE = {"Cache-Control": "no-store", "Connection": "close"}
 
 log = logging.getLogger("spacekey.connections")
@@ -55,7 +55,7 @@ log = logging.getLogger("spacekey.connections")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """How many connections one server keeps, and for how long it waits for their clients.
+    """Limits on the number of connections of one server, and on the time that it waits for their clients.
 
     :param connections: how many may be open.
     :param header_seconds: from the first byte of a request, or from connecting, to the end of its headers.
@@ -72,15 +72,15 @@ class ConnectionLimits:
 
     @property
     def spare(self) -> int:
-        """How many more connections may be open for a moment, to be answered 503."""
+        """How many more connections may be open briefly, to be answered 503."""
         return _spare(self.connections)
 
 
 def connection_limits(settings: Settings, descriptors: int | None = None) -> ConnectionLimits:
-    """The limits of a server with these settings.
+    """Return the limits of a server with these settings.
 
-    :param descriptors: how many this process may have open; None takes the system's soft limit.
-    :raises ConfigurationError: there are too few descriptors; says how many connections they are enough for.
+    :param descriptors: how many this process may have open; None for the system's soft limit.
+    :raises ConfigurationError: there are too few descriptors; says for how many connections they are sufficient.
     """
     descriptors = _descriptors_max() if descriptors is None else descriptors
     backlog = min(BACKLOG_MAX, descriptors // 4)
@@ -103,11 +103,11 @@ def connection_limits(settings: Settings, descriptors: int | None = None) -> Con
 
 
 class Connections:
-    """The open connections of one server.
+    """Open connections of one server.
 
-    When there are more than ``limits.connections``, some of those that the server waits for are closed: first of the
-    network that has most, and of these the ones that have been waited for longest. So clients that open many
-    connections and send nothing do not keep others out. When the server waits for none, the new connection's request
+    If there are more than ``limits.connections``, some of those that the server waits for are closed: first those of
+    the network with the most connections, and of these the ones waited for longest. So clients that open many
+    connections and send nothing do not keep others out. If the server waits for none, the new connection's request
     is answered 503.
 
     :param clock: seconds, monotonic; the one of the access log.
@@ -117,7 +117,7 @@ class Connections:
         self.limits = limits
         self.clock = clock
         self.draining = False
-        """Whether the server stops: each connection is closed after its next answer, or when none is asked for."""
+        """Whether the server is stopping: each connection is closed after its next response, or if no request comes."""
         self._open: dict[BoundedConnection, str] = {}
         self._of_network: Counter[str] = Counter()
         self._looking: asyncio.TimerHandle | None = None
@@ -125,11 +125,11 @@ class Connections:
         self._look_seconds = min(LOOK_SECONDS_MAX, shortest / 4)
 
     def __len__(self) -> int:
-        """How many are open."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def opened(self, connection: BoundedConnection) -> None:
-        """Take in a new connection; it, or others in its place, may be closed or refused by this."""
+        """Add a new connection; this may close or refuse it, or close others."""
         network = network_of(connection.client[0]) if connection.client else ""
         self._open[connection] = network
         self._of_network[network] += 1
@@ -139,7 +139,7 @@ class Connections:
             self._make_room(connection)
 
     def closed(self, connection: BoundedConnection) -> None:
-        """Forget a connection that is closed, or that another protocol has taken over."""
+        """Remove a connection that is closed, or that another protocol has taken over."""
         network = self._open.pop(connection, None)
         if network is None:
             return
@@ -159,7 +159,7 @@ class Connections:
             self._look_later(loop)
 
     def _make_room(self, newcomer: BoundedConnection) -> None:
-        """Close those that are waited for, several at once, so that looking through all of them is paid for once."""
+        """Close connections that the server waits for, several at once, because the search goes through all of them."""
         awaited = [
             (-self._of_network[network], since, number, one)
             for number, (one, network) in enumerate(self._open.items())
@@ -178,7 +178,7 @@ class Connections:
 
 
 class ServerConfig(uvicorn.Config):
-    """uvicorn's configuration, with the connections of the server that is made from it."""
+    """uvicorn's configuration, with the connections of its server."""
 
     def __init__(self, app: Any, connections: Connections, **options: Any) -> None:
         super().__init__(app, http=BoundedConnection, backlog=connections.limits.backlog, **options)
@@ -186,7 +186,7 @@ class ServerConfig(uvicorn.Config):
 
 
 class _Part(Enum):
-    """What of a request is read."""
+    """Part of a request that was read."""
 
     NOTHING = auto()
     HEADERS = auto()
@@ -194,7 +194,7 @@ class _Part(Enum):
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """One connection: uvicorn's, with bounds on what its client may keep the server waiting for."""
+    """uvicorn's connection, with limits on the time that its client keeps the server waiting."""
 
     def __init__(
         self,
@@ -214,33 +214,33 @@ class BoundedConnection(HttpToolsProtocol):
         self._unsent_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin: without Nagle's algorithm, whatever kind of socket the server was given to listen on.
+        """Begin, with Nagle's algorithm disabled on every kind of listening socket.
 
-        asyncio turns the algorithm off only on sockets that were made with ``IPPROTO_TCP``. With it, the second
-        part of an answer waits for the client's delayed acknowledgement of the first, 40 ms.
+        asyncio disables it only on sockets created with ``IPPROTO_TCP``. With it, the second part of a response waits
+        40 ms for the client's delayed acknowledgement of the first.
         """
         super().connection_made(transport)
         self._since = self._read_at = self._connections.clock()
         listening = transport.get_extra_info("socket")
         if listening is not None and listening.family in (socket.AF_INET, socket.AF_INET6):
-            with suppress(OSError):  # it is closed already
+            with suppress(OSError):  # it is already closed
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.opened(self)
-        if self._connections.draining:  # accepted before the server stopped, and seen only now
+        if self._connections.draining:  # accepted before the server began to stop
             self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Remove the connection."""
         self._connections.closed(self)
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to another protocol, which has bounds of its own."""
+        """Hand the connection over to another protocol, which has limits of its own."""
         self._connections.closed(self)
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Read some bytes; headers, trailers and chunk extensions without end are answered 431 (RFC 6585 §5)."""
+        """Read some bytes; headers, trailers or chunk extensions over the limit are answered 431 (RFC 6585 §5)."""
         self._read_at = self._connections.clock()
         self._overhead += len(data)
         super().data_received(data)
@@ -248,7 +248,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._end(problem(431, "headers_too_large", "Headers too large", _TOO_LARGE, headers=_NO_STORE))
 
     def on_message_begin(self) -> None:
-        """The first byte of a request was read."""
+        """Note that a request has begun."""
         super().on_message_begin()
         self.scope[BEGAN] = self._since = self._read_at  # type: ignore[literal-required]
         self._part = _Part.HEADERS
@@ -260,7 +260,7 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The headers were read."""
+        """Note that the headers were read."""
         self._part = _Part.BODY
         self._since = self._read_at
         super().on_headers_complete()
@@ -268,7 +268,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Part of the body was read. When the request is answered already, only so much more is read."""
+        """Take part of the body. After the response, only a bounded rest of it is read."""
         self._overhead -= len(body)
         self._body += len(body)
         super().on_body(body)
@@ -276,22 +276,22 @@ class BoundedConnection(HttpToolsProtocol):
             self.drop()
 
     def on_message_complete(self) -> None:
-        """The request was read to its end."""
+        """Note that the request was read completely."""
         self._part = _Part.NOTHING
         self._since = self._read_at
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The answer was handed over."""
+        """Note that the response was sent."""
         if self._part is _Part.NOTHING:
             self._since = self._connections.clock()
         super().on_response_complete()
 
     def shutdown(self) -> None:
-        """Close after the answer under way, or after the one to a request that is on its way.
+        """Close after the current response, or after the one to a request that may be in flight.
 
-        Both sides may speak at any time: an idle connection that is closed at once takes the request with it that its
-        client has just sent (RFC 9112 §9.6).
+        A client may send at any time, so closing an idle connection at once would lose a request that it has just sent
+        (RFC 9112 §9.6).
         """
         self._connections.draining = True
         if self.cycle is None or self.cycle.response_complete:
@@ -304,13 +304,13 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def awaited_since(self) -> float | None:
-        """Since when the client keeps the server waiting; None while it does not."""
+        """Return since when the client keeps the server waiting; None if it does not."""
         if self._unsent:
             return self._unsent_since
         return None if self._waits_for() is None else self._since
 
     def look(self, now: float) -> None:
-        """End the connection when its client has kept the server waiting for too long."""
+        """End the connection if its client has kept the server waiting for too long."""
         limits = self._connections.limits
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent:
@@ -331,16 +331,16 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def refuse(self) -> None:
-        """Answer whatever is asked over this connection with 503, once."""
+        """Answer the next request over this connection with 503."""
         self.app = _too_many_connections
 
     def drop(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, even during a response."""
         self._connections.closed(self)
         self.transport.abort()
 
     def _waits_for(self) -> _Part | None:
-        """What of a request is awaited; None while an answer is being made or the application reads no further."""
+        """Return the awaited part of a request; None during a response, or while the application reads no further."""
         if self.cycle is None or self.cycle.response_complete:
             return self._part
         if self._part is _Part.BODY and not self.cycle.response_started and not self.flow.read_paused:
@@ -348,13 +348,13 @@ class BoundedConnection(HttpToolsProtocol):
         return None
 
     def _end(self, response: Response) -> None:
-        """Close, with this answer when none has begun. The application sees a client that has gone."""
+        """Close, with this response if none has begun. The application sees a disconnected client."""
         if self.transport.is_closing():
             return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started or self._part is not _Part.BODY:
-                self.drop()  # there is an answer that this one must not stand in
+                self.drop()  # a response has begun, in which this one must not be inserted
                 return
             cycle.scope[ANSWERED] = response.status_code  # type: ignore[literal-required]
             cycle.disconnected = True
@@ -385,7 +385,7 @@ def _spare(connections: int) -> int:
 def _descriptors_max() -> int:
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
-    except ImportError:  # Windows, where sockets are not counted as files
+    except ImportError:  # Windows does not count sockets as files
         return 1_000_000
     soft, _ = getrlimit(RLIMIT_NOFILE)
     return 1_000_000 if soft == RLIM_INFINITY else soft

@@ -1,4 +1,4 @@
-"""Listening: uvicorn on uvloop and one socket, with bounded connections, our logs and a bounded stop."""
+"""Serving on a socket: uvicorn on uvloop, with bounded connections, structured logs and a bounded stop."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .connection import BACKLOG_MAX, ConnectionLimits, Connections, ServerConfig
 from .workers import supervise
 
 GRACEFUL_SECONDS = 10
-"""How long requests under way may take when the server is told to stop, besides T: a revocation waits for that."""
+"""How long requests in progress may take when the server stops, in addition to T, which revocations wait for."""
 LOOK_SECONDS = 2.0
-"""How long looking up T may take then."""
+"""How long reading T may take then."""
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and ends with code 0 on SIGTERM: whoever asked for an end got it."""
+    """Server that tells when it listens, and exits with code 0 on SIGTERM, since it stopped as requested."""
 
     on_start: Callable[[], None] | None = None
     grace: Callable[[], Awaitable[float]] | None = None
@@ -48,7 +48,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.grace is not None:
-            for listening in self.servers:  # no other connection is let in while this looks
+            for listening in self.servers:  # no other connection is accepted during this check
                 listening.close()
             self.config.timeout_graceful_shutdown = ceil(await self.grace())
         if isinstance(self.config, ServerConfig):
@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """uvicorn raises what it caught once more, under the handlers it found; SIGTERM finds itself ignored."""
+        """Ignore SIGTERM while uvicorn restores the earlier handlers and raises the caught signals again."""
         if threading.current_thread() is not threading.main_thread():
             with super().capture_signals():
                 yield
@@ -71,11 +71,11 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get 10 seconds and T to end. After SIGTERM it returns.
+    """Serve until SIGINT or SIGTERM; requests in progress get 10 seconds and T to end. Returns after SIGTERM.
 
-    :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are taken.
-    :raises ConfigurationError: a setting, a catalog, the port or the database is not as needed, or too few files may
-        be open; says what to do.
+    :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are accepted.
+    :raises ConfigurationError: a setting, a catalog, the port or the database is not as required, or too few files
+        may be open; says what to do.
     :raises Unavailable: the database does not answer.
     """
     configure_logging(settings.log_level)
@@ -95,13 +95,13 @@ async def serve_on(
     on_start: Callable[[str], None] | None,
     among: Among | None = None,
 ) -> None:
-    """Serve on a socket until a signal comes, as one process.
+    """Serve on a socket until a signal, as one process.
 
-    :param among: what it shares with other workers.
+    :param among: what this process shares with other workers; None for a single process.
     """
     parts = build_parts(settings, among=among)
     try:
-        # Before the server starts, so that its message stands alone and not under a traceback.
+        # Before the server starts, so that an error is printed without a traceback.
         await prepare_store(parts.system.store)
     except BaseException:
         await parts.aclose()
@@ -115,19 +115,19 @@ async def serve_on(
 
 
 def keep_start_out_of_collections() -> None:
-    """Take all objects that exist now out of the garbage collector's sight (``gc.freeze``).
+    """Exclude all objects that exist now from garbage collection (``gc.freeze``).
 
-    Modules, routes and the GraphQL schema are 150,000 objects that live as long as the process. A full collection that
-    looks at them all stops every request for some 50 ms; without them it takes less than one.
+    Modules, routes and the GraphQL schema are 150,000 objects that live as long as the process. A full collection of
+    them all stops every request for some 50 ms; without them it takes less than one.
     """
     gc.collect()
     gc.freeze()
 
 
 async def grace_seconds(system: System) -> float:
-    """How long requests under way get to end, so that a revocation which waits for T is answered when it holds.
+    """Return how long requests in progress may take, so that a revocation that waits for T can still be answered.
 
-    T is looked up when it is needed, because it may be changed at any time.
+    T is read when it is needed, because it may be changed at any time.
     """
     try:
         async with asyncio.timeout(LOOK_SECONDS):
@@ -137,9 +137,9 @@ async def grace_seconds(system: System) -> float:
 
 
 def server_config(settings: Settings, app: Starlette, limits: ConnectionLimits | None = None) -> uvicorn.Config:
-    """uvicorn's configuration: it logs through ours, writes no access log, and trusts no proxy by itself.
+    """Return uvicorn's configuration: with our logs, without its access log, and without trusted proxies.
 
-    :param limits: None takes the settings' own.
+    :param limits: the limits of connections; None for the settings' own.
     :raises ConfigurationError: too few files may be open.
     """
     limits = connection_limits(settings) if limits is None else limits
@@ -159,11 +159,10 @@ def server_config(settings: Settings, app: Starlette, limits: ConnectionLimits |
 
 
 def listening_socket(host: str, port: int, *, backlog: int = BACKLOG_MAX) -> socket.socket:
-    """A bound socket.
+    """Return a bound socket.
 
     :param backlog: how many connections the system queues.
-
-    :raises ConfigurationError: the port is taken or not allowed, or the host is not an address of this machine.
+    :raises ConfigurationError: the port is in use or not permitted, or the host is not an address of this machine.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -175,7 +174,7 @@ def listening_socket(host: str, port: int, *, backlog: int = BACKLOG_MAX) -> soc
 
 
 def address_of(listening: socket.socket) -> str:
-    """The address to open in a browser; a socket on every address is reached as localhost."""
+    """Return the address to open in a browser: localhost for a socket on all addresses."""
     host, port = listening.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "localhost"

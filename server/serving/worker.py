@@ -30,11 +30,11 @@ log = logging.getLogger("spacekey.workers")
 
 
 def main(descriptor: int) -> None:
-    """Be a worker until SIGTERM, or until the parent is gone.
+    """Run a worker until SIGTERM, or until the parent has ended.
 
-    :param descriptor: of the socket to the parent, over which it says what to do.
+    :param descriptor: that of the socket over which the parent sends instructions.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal sends it to the whole group; the parent acts on it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal sends it to the whole group; the parent handles it
     with socket.socket(fileno=descriptor) as parent:
         told = pickle.loads(_read(parent, int.from_bytes(_read(parent, 4), "big")))  # noqa: S301 - the parent's
         settings = Settings(**told["settings"])
@@ -51,7 +51,7 @@ def main(descriptor: int) -> None:
                 parent.sendall(json.dumps(reason).encode() + b"\n")
             sys.exit(1)
         except KeyboardInterrupt:
-            sys.exit(0)  # a terminal tells the whole group of processes; the parent says so
+            sys.exit(0)  # a terminal signals the whole process group; the parent handles it
 
 
 async def _serve(settings: Settings, listening: socket.socket, parent: socket.socket, among: Among) -> None:
@@ -62,7 +62,7 @@ async def _serve(settings: Settings, listening: socket.socket, parent: socket.so
         log.warning("the process that started worker %d is gone; the worker stops", os.getpid())
         signal.raise_signal(signal.SIGTERM)
 
-    loop.add_reader(parent, parent_gone)  # which says no more, so that the end is all there is to read
+    loop.add_reader(parent, parent_gone)  # the parent sends nothing more, so this reads only the end of the stream
     try:
         await serve_on(settings, connection_limits(settings), listening, lambda _: parent.sendall(READY), among)
     finally:
@@ -74,7 +74,7 @@ def _read(parent: socket.socket, length: int) -> bytes:
     while len(read) < length:
         more = parent.recv(length - len(read))
         if not more:
-            sys.exit(1)  # the parent is gone before it has said what to do
+            sys.exit(1)  # the parent ended before it sent instructions
         read += more
     return read
 

@@ -1,15 +1,15 @@
 """Several processes on one listening socket: started, watched, replaced one after another, and stopped together.
 
 The parent opens the socket and starts the workers, each a Python of its own that inherits the socket. So a connection
-that waits to be accepted belongs to all of them: whichever worker ends, another one takes it. The parent serves
-nothing, and keeps no connection to the database.
+that waits to be accepted belongs to all of them: if one worker ends, another one accepts it. The parent serves no
+requests, and keeps no connection to the database.
 
 - A worker that ends by itself is replaced: at once if it has served for half a minute, else after a pause that doubles
   up to half a minute while workers keep ending early.
-- SIGHUP replaces all workers one after another: a new one is ready before the old one is told to stop. They run the
-  code and read the catalog files that are on the disk then; settings stay those of the parent.
+- SIGHUP replaces all workers one after another: a new one is ready before the old one is told to stop. They load the
+  code and the catalog files as they are on disk then; the settings stay those of the parent.
 - SIGTERM and SIGINT stop all workers as a single process is stopped.
-- When no worker can start, the parent stops with the reason. A worker whose parent is gone stops by itself.
+- If no worker can start, the parent stops with the reason. A worker whose parent has ended stops by itself.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from spacekey.server.settings import Settings
 from spacekey.server.shared_memory import SharedMemory
 
 START_SECONDS_MAX = 300.0
-"""How long a worker that replaces another one may take to be ready; then the other one stays."""
+"""How long a worker that replaces another one may take to be ready, before it is given up and the other one stays."""
 STOP_SECONDS_MAX = 85.0
-"""How long workers may take to stop: more than a single process ever does. Then they are killed."""
+"""How long workers may take to stop before they are killed: longer than a single process ever takes."""
 STEADY_SECONDS = 30.0
-"""How long a worker must have served for its end to be no sign that the next one will end too."""
+"""How long a worker must have served for its replacement to start without a pause."""
 PAUSE_SECONDS = 0.5
 PAUSE_SECONDS_MAX = 30.0
 FAILED_STARTS_MAX = 10
 """How many workers in a row may fail to start, while none serves, before the parent gives up."""
 READY = b"ready\n"
-"""What a worker says when it takes requests."""
+"""Message of a worker that accepts requests."""
 _LINE_BYTES_MAX = 65_536
 
 log = logging.getLogger("spacekey.workers")
@@ -56,10 +56,10 @@ log = logging.getLogger("spacekey.workers")
 def supervise(settings: Settings, listening: socket.socket, on_start: Callable[[], None] | None) -> None:
     """Run ``settings.workers`` processes on the socket until SIGINT or SIGTERM.
 
-    :param on_start: called once the first worker takes requests.
-    :raises ConfigurationError: SQLite or Windows, where there is one process; or no worker can start; says why.
+    :param on_start: called once the first worker accepts requests.
+    :raises ConfigurationError: on SQLite or Windows, which have one process; or if no worker can start; says why.
     :raises Unavailable: the database does not answer.
-    :raises KeyboardInterrupt: it was stopped by SIGINT, and all workers have ended.
+    :raises KeyboardInterrupt: after SIGINT, when all workers have ended.
     """
     _check_workers(settings)
     with tempfile.TemporaryDirectory(prefix="spacekey-metrics-") as folder, asyncio.Runner() as runner:
@@ -81,7 +81,7 @@ def _check_workers(settings: Settings) -> None:
 
 
 async def _ready_to_serve(settings: Settings) -> None:
-    """Say once, before any worker starts, what would keep each from serving."""
+    """Check once, before any worker starts, what would keep each from serving."""
     system = build_system(settings)
     try:
         check_catalogs(settings.introspectors, system.catalogs)
@@ -91,7 +91,7 @@ async def _ready_to_serve(settings: Settings) -> None:
 
 
 class Supervisor:
-    """The parent of the workers."""
+    """Parent of the workers."""
 
     def __init__(
         self, settings: Settings, listening: socket.socket, metrics: Path, on_start: Callable[[], None] | None
@@ -105,9 +105,9 @@ class Supervisor:
         self._memory = SharedMemory.create()
         self._alive: set[Worker] = set()
         self._numbers: set[int] = set()
-        """Those of the workers that are alive or about to start; no two write to the same files."""
+        """Numbers of the workers that run or are about to start; each writes files of its own number."""
         self._serving: dict[int, Worker] = {}
-        """The worker at each place, started or starting."""
+        """Worker at each place, running or starting."""
         self._changing = [asyncio.Lock() for _ in range(settings.workers)]
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -159,7 +159,7 @@ class Supervisor:
             self._stop.set()
 
     async def _keep(self, place: int) -> None:
-        """Keep a worker at a place: start one, and another one whenever it ends and was not replaced."""
+        """Keep a worker running at a place: start one, and another one each time it ends without being replaced."""
         early_ends = 0
         warns = place == 0
         while True:
@@ -180,7 +180,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     def _gives_up(self, worker: Worker) -> bool:
-        """Note a failed start; stop when no worker serves and none can."""
+        """Note a failed start, and stop if no worker serves or can start."""
         self._failed_starts += 1
         if any(one.was_ready for one in self._alive):
             return False
@@ -265,7 +265,7 @@ class Supervisor:
 
 
 def _told(settings: Settings) -> dict[str, object]:
-    """What a worker is told of the settings: by name, since it may be of a newer version than its parent.
+    """Return the settings for a worker, by name, since it may run a newer version than its parent.
 
     The owner's password, which no server needs, is left out.
     """
@@ -275,7 +275,7 @@ def _told(settings: Settings) -> dict[str, object]:
 
 
 class Worker:
-    """One worker, as its parent sees it."""
+    """Worker process, seen from its parent."""
 
     def __init__(
         self,
@@ -285,11 +285,11 @@ class Worker:
         telling: asyncio.StreamWriter,
     ) -> None:
         self.number = number
-        """Its own among the workers that are alive; the next one may have it afterwards."""
+        """Number that no other running worker has; it may be reused after this one has ended."""
         self.ended = asyncio.Event()
         self.was_ready = False
         self.failure: SpacekeyError | None = None
-        """Why it could not start, if it said so."""
+        """Reason why it could not start, if it sent one."""
         self.watching: asyncio.Task[None] | None = None
         self._process = process
         self._heard = heard
@@ -300,7 +300,7 @@ class Worker:
 
     @classmethod
     async def start(cls, number: int, told: Mapping[str, object], descriptors: Iterable[int]) -> Worker:
-        """Start a process that inherits the descriptors, and tell it the rest over a socket of its own."""
+        """Start a process that inherits the descriptors, and send it the rest over a socket of its own."""
         ours, theirs = socket.socketpair()
         warnings = (f"-W{one}" for one in sys.warnoptions)
         with theirs:
@@ -310,38 +310,38 @@ class Worker:
             )
         heard, telling = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES_MAX)
         message = pickle.dumps(told)
-        with suppress(ConnectionError):  # it has ended already, which is seen later
+        with suppress(ConnectionError):  # it has already ended, which is noticed later
             telling.write(len(message).to_bytes(4, "big") + message)
             await telling.drain()
         return cls(number, process, heard, telling)
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Process id."""
         return self._process.pid
 
     @property
     def served_seconds(self) -> float:
-        """How long it took requests, once it has ended."""
+        """Return how long it accepted requests, once it has ended."""
         return self._ended_at - self._ready_at if self.was_ready else 0.0
 
     @property
     def end(self) -> str:
-        """How it ended, for the log."""
+        """Return how it ended, for the log."""
         code = self._process.returncode
         if code is not None and code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with code {code}" + (f" ({self.failure})" if self.failure is not None else "")
 
     async def is_ready(self, seconds: float) -> bool:
-        """Return whether it takes requests within this time."""
+        """Return whether it accepts requests within this time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ready_or_ended.wait()
         return self.was_ready and not self.ended.is_set()
 
     async def watch(self, on_ready: Callable[[Worker], None]) -> None:
-        """Take in what it says, and wait for its end."""
+        """Read its messages, and wait for its end."""
         loop = asyncio.get_running_loop()
         try:
             with suppress(ConnectionError, ValueError):
@@ -360,12 +360,12 @@ class Worker:
             self._ready_or_ended.set()
 
     def terminate(self) -> None:
-        """Tell it to finish what is under way and end."""
+        """Tell it to finish its requests and end."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
