@@ -71,7 +71,7 @@ class Me:
 class Query:
     """Root type of all queries."""
 
-    @strawberry.field(description="Who you are; null when you are nobody.")
+    @strawberry.field(description="The caller; null without credentials.")
     def me(self, info: SpacekeyInfo) -> Me | None:
         """Return the caller."""
         principal, caller = info.context.principal, info.context.caller

@@ -22,9 +22,7 @@ class AddMemberInput:
     """Input of ``addMember``."""
 
     workspace_id: strawberry.ID
-    email: str = strawberry.field(
-        description="Says for whom the invitation is; its code is good for whoever presents it."
-    )
+    email: str = strawberry.field(description="Says for whom the invitation is; anyone who has its code can use it.")
     role: str
     name: str | None = strawberry.field(
         default=None, description="What the list of invitations calls the person; no account gets it."
@@ -65,7 +63,7 @@ class MemberSuccess:
     effective_at: datetime
     invitation: str | None = strawberry.field(
         description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member. "
-        "Whoever has it can use it."
+        "Anyone who has it can use it."
     )
     pending: Invitation | None = strawberry.field(description="The invitation; null where a member was changed.")
 

@@ -37,7 +37,7 @@ class Member(Node):
 
 @strawberry.type(
     description="An invitation that was not accepted yet. Its code, which is not shown again, is all that counts: "
-    "whoever presents it joins, whatever their address."
+    "anyone who has it can join, with any address."
 )
 class Invitation:
     """GraphQL type of an invitation that can still be accepted."""

@@ -46,7 +46,7 @@ class PlanLimit(Refusal):
     plan: str
 
 
-@strawberry.type(description="There is no such thing, or it is not yours: nobody can tell which.")
+@strawberry.type(description="Not found, or not visible to you; the two look the same.")
 class NotFound(Refusal):
     """Refusal for an object that is unknown, or belongs to others."""
 
