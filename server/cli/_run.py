@@ -171,7 +171,7 @@ def confirmed(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Failure(f"{question} Nobody is there to answer; say --yes to do it without asking.", USAGE)
+        raise Failure(f"{question} Standard input is not a terminal; use --yes to confirm.", USAGE)
     typer.confirm(question, abort=True, err=True)
 
 
@@ -225,7 +225,7 @@ def typed_name(parameters: list[Any], values: Mapping[str, Any], field: str) -> 
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines: one document, or one object a line for lists.")
 ]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 NoWait: TypeAlias = Annotated[
     bool, typer.Option("--no-wait", help="Answer before the change holds everywhere; effective_at says when it does.")
 ]

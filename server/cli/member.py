@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 INVITATION = (
-    "No account has proven this address, so this is an invitation. Hand the code to the person: whoever presents it "
+    "No account has proven this address, so this is an invitation. Hand the code to the person: anyone who has it "
     "becomes a member. It is good once and for 7 days, and not shown again:"
 )
 
@@ -66,7 +66,7 @@ def add(
 ) -> None:
     """Add an account to a workspace: one named by its id, or the one that has proven the address.
 
-    For any other address an invitation code is printed, once; whoever presents it becomes the member.
+    For any other address an invitation code is printed, once; anyone who has it can become the member.
     """
 
     async def work(system: System) -> tuple[Facts, str | None]:
@@ -156,7 +156,7 @@ def invitations(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson =
 
 
 def withdraw(workspace: WorkspaceName, email: Email, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Take back an invitation that was not accepted yet: its code is good for nothing from then on."""
+    """Withdraw an invitation that was not accepted yet; its code is no longer valid."""
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.members.invitations import withdraw_invitation

@@ -111,14 +111,14 @@ def for_(
     if as_json:
         print(json_text(facts))
     elif least is None:
-        raise Failure("No scopes would do: the operation asks for a field that nobody may have.")
+        raise Failure("No scopes are sufficient: the operation contains a field that no caller may read.")
     else:
         for scope in least:
             print(scope)
         if not least:
-            say("No scopes: any valid token will do, or none where the fields are public.")
+            say("No scopes: any valid token is sufficient, or none if all fields are public.")
         if len(rule.alternatives) > 1:
-            say(f"Any of these would do: {rule}")
+            say(f"Any one of these is sufficient: {rule}")
 
 
 def catalog_facts(catalog: Catalog) -> Facts:

@@ -280,7 +280,7 @@ def inactive(
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """List active tokens that nobody has used for a while, or not with all their scopes; unused ones come first."""
+    """List active tokens that were not used recently, or not with all their scopes; unused ones come first."""
 
     async def work(system: System) -> None:
         from spacekey.resolvers.tokens.usage import ROTATE_AFTER_DAYS, checked_span

@@ -199,7 +199,8 @@ def policy(
         str | None, typer.Option("--lifetime-max", help=f"The longest a new token may live: {_LIFETIME}.")
     ] = None,
     lifetime_default: Annotated[
-        str | None, typer.Option("--lifetime-default", help=f"Where nobody says how long: {_LIFETIME}.")
+        str | None,
+        typer.Option("--lifetime-default", help=f"Lifetime of tokens that are created without one: {_LIFETIME}."),
     ] = None,
     expiry_required: Annotated[
         bool | None, typer.Option("--expiry-required/--expiry-optional", help="Whether every new token must end.")
