@@ -1,22 +1,17 @@
-"""Lookup of what arguments name: workspaces, spaces, accounts, tokens and catalogs; and of lifetimes and expiries."""
+"""Lookup of what arguments name: workspaces, spaces, accounts, tokens and catalogs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog
 from spacekey.domain.catalog_file import load_catalog
-from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
-from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean
-from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.records import WorkspaceRecord
@@ -24,7 +19,6 @@ from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Space, Workspace
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
 from spacekey.resolvers.system import System
-from spacekey.resolvers.validation import parse_moment
 
 from ._output import say
 from ._run import USAGE, Failure
@@ -207,49 +201,3 @@ async def every(fetch: Callable[[PageRequest], Awaitable[Page[T]]]) -> AsyncIter
         if not page.has_next:
             return
         after = page.cursors[-1]
-
-
-HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
-
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
-
-
-def read_lifetime(field: str, text: str | None) -> int | Unset | None:
-    """Return a lifetime in seconds; UNSET if the option is missing, None for ``none``.
-
-    :raises InvalidInput: it has another format; says what to write.
-    """
-    if text is None:
-        return UNSET
-    if text == "none":
-        return None
-    span = _span(text)
-    if span is None:
-        raise InvalidInput(field, "Write 90d, 12h, 30m or none.")
-    return int(span.total_seconds())
-
-
-def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
-    """Return the time of expiry; UNSET if the option is missing, None for ``never``.
-
-    :raises InvalidInput: it has another format; says what to write.
-    """
-    if text is None:
-        return UNSET
-    if text == "never":
-        return None
-    span = _span(text)
-    if span is not None:
-        return now + span
-    try:
-        return parse_moment("expires_at", text)
-    except InvalidInput:
-        raise InvalidInput(
-            "expires_at", f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}."
-        ) from None
-
-
-def _span(text: str) -> timedelta | None:
-    found = _SPAN.fullmatch(text)
-    return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})

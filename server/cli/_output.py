@@ -6,26 +6,23 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._run import writes_utf8
+from spacekey.domain.actor import actor_from
+from spacekey.server.timestamps import written
+
+from ._run import program_now, writes_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
-import shlex
 
-from spacekey.domain.actor import actor_from
-from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
-from spacekey.resolvers.addresses import shown_email
-from spacekey.resolvers.audit.log import actor_facts
-from spacekey.resolvers.tokens.view import TokenView
-from spacekey.server.timestamps import written
-
-from ._run import program_now
+    from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
+    from spacekey.resolvers.tokens.view import TokenView
 
 Facts = dict[str, Any]
 """JSON values by name."""
@@ -198,6 +195,8 @@ _COLOURS = {
 
 def token_facts(view: TokenView) -> Facts:
     """Return the facts of a token, without its secret."""
+    from spacekey.resolvers.audit.log import actor_facts
+
     token = view.token
     return {
         "id": token.id,
@@ -267,6 +266,8 @@ def space_facts(space: AnySpace) -> Facts:
 
 def member_facts(member: AnyMember, user: AnyUser) -> Facts:
     """Return the facts of a member and their account."""
+    from spacekey.resolvers.addresses import shown_email
+
     return {
         "user_id": user.id,
         "email": None if user.email is None else shown_email(user.email),
@@ -281,6 +282,9 @@ def member_facts(member: AnyMember, user: AnyUser) -> Facts:
 
 def invitation_facts(invitation: AnyInvitation) -> Facts:
     """Return the facts of an invitation, with the address and name that its sender entered. Its code is not stored."""
+    from spacekey.resolvers.addresses import shown_email
+    from spacekey.resolvers.audit.log import actor_facts
+
     return {
         "id": invitation.id,
         "email": shown_email(invitation.email),
@@ -301,6 +305,8 @@ def invited_facts(invitation: AnyInvitation) -> Facts:
 
 def user_facts(user: AnyUser) -> Facts:
     """Return the facts of an account. Without a sign-in name, its id is used to sign in."""
+    from spacekey.resolvers.addresses import shown_email
+
     return {
         "id": user.id,
         "sign_in_name": None if user.sign_in_name is None else shown_email(user.sign_in_name),

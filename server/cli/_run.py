@@ -7,29 +7,32 @@ option that caused one. The streams are prepared to write any text in any locale
 from __future__ import annotations
 
 import asyncio
+import codecs
+import io
 import os
-from collections.abc import Awaitable, Callable
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from spacekey.domain.clock import EXAMPLE_MOMENT
+from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.unset import UNSET, Unset
+from spacekey.resolvers.validation import parse_moment
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
     from spacekey.resolvers.access.caller import Operator
     from spacekey.resolvers.system import System
     from spacekey.server.settings import Settings
-import codecs
-import io
-import shlex
-import shutil
-import sys
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
-
-import typer
-from typer.core import TyperCommand, TyperGroup
-
-from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
-from spacekey.domain.refusal import InvalidInput, NotFound
 
 T = TypeVar("T")
 
@@ -243,6 +246,52 @@ TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A toke
 Limit: TypeAlias = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")
 ]
+
+
+EXPIRES_HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
+
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def read_lifetime(field: str, text: str | None) -> int | Unset | None:
+    """Return a lifetime in seconds; UNSET if the option is missing, None for ``none``.
+
+    :raises InvalidInput: it has another format; says what to write.
+    """
+    if text is None:
+        return UNSET
+    if text == "none":
+        return None
+    span = _span(text)
+    if span is None:
+        raise InvalidInput(field, "Write 90d, 12h, 30m or none.")
+    return int(span.total_seconds())
+
+
+def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
+    """Return the time of expiry; UNSET if the option is missing, None for ``never``.
+
+    :raises InvalidInput: it has another format; says what to write.
+    """
+    if text is None:
+        return UNSET
+    if text == "never":
+        return None
+    span = _span(text)
+    if span is not None:
+        return now + span
+    try:
+        return parse_moment("expires_at", text)
+    except InvalidInput:
+        raise InvalidInput(
+            "expires_at", f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}."
+        ) from None
+
+
+def _span(text: str) -> timedelta | None:
+    found = _SPAN.fullmatch(text)
+    return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 NAME = "spacekey"

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._output import Facts, Listing, show_once, show_one
-from ._run import Account, AsJson, Limit, NoWait, WorkspaceName, Yes, confirmed, operator, run
-
-if TYPE_CHECKING:
-    from spacekey.resolvers.members.members import Invited
-    from spacekey.resolvers.system import System
-from functools import partial
-from typing import TYPE_CHECKING
-
 from spacekey.domain.refusal import Refusal
 
-from ._output import shown
-from ._run import Email, Failure
+from ._output import Facts, Listing, show_once, show_one, shown
+from ._run import (
+    Account,
+    AsJson,
+    Email,
+    Failure,
+    Limit,
+    NoWait,
+    WorkspaceName,
+    Yes,
+    confirmed,
+    operator,
+    run,
+)
 
 if TYPE_CHECKING:
     from spacekey.domain.page import Page, PageRequest
     from spacekey.models.tables.records import AnyInvitation, InvitationRecord
     from spacekey.models.tables.user import User
     from spacekey.models.tables.workspace import Workspace
+    from spacekey.resolvers.members.members import Invited
     from spacekey.resolvers.system import System
-
 
 INVITATION = (
     "No account has proven this address, so this is an invitation. Hand the code to the person: anyone who has it "

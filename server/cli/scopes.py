@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,15 +16,11 @@ from ._output import Facts, console, json_text, say, show_one, shown
 from ._run import USAGE, AsJson, Failure, Yes, confirmed, settings_now
 
 if TYPE_CHECKING:
+    import strawberry
+
     from spacekey.domain.catalog import Catalog
+    from spacekey.domain.rule import Rule
     from spacekey.resolvers.system import System
-import importlib
-
-import strawberry
-from graphql import GraphQLError
-
-from spacekey.domain.rule import Rule
-from spacekey.middleware.graphql import required_scopes
 
 DOCUMENT_BYTES_MAX = 1_000_000
 
@@ -195,6 +192,8 @@ def schema_called(place: str | None) -> strawberry.Schema:
         from spacekey.schema.build import build_schema
 
         return build_schema()
+    import strawberry
+
     module_name, colon, names = place.partition(":")
     if not module_name or not colon or not names:
         raise Failure(f"--schema: '{place}' is not MODULE:NAME, like myapp.schema:schema", USAGE)
@@ -216,6 +215,10 @@ def least_scopes(schema: strawberry.Schema, document: str, operation: str | None
     :raises Failure: the document is not valid for the schema; says where and why.
     :raises RuleError: too many combinations of scopes are sufficient.
     """
+    from graphql import GraphQLError
+
+    from spacekey.middleware.graphql import required_scopes
+
     try:
         return required_scopes(schema, document, operation)
     except GraphQLError as error:

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spacekey.domain.token_state import Status
-
-from ._lookup import HELP as EXPIRES_HELP
-from ._lookup import read_expiry
-from ._output import Facts, Listing, show_once, show_one
-from ._run import AsJson, Limit, TokenId, WorkspaceName, operator, run
-
-if TYPE_CHECKING:
-    from spacekey.resolvers.system import System
-from collections.abc import Awaitable, Callable
-
 from spacekey.domain.unset import UNSET
 
-from ._run import USAGE, Failure, NoWait, Yes, confirmed
-
-if TYPE_CHECKING:
-    from spacekey.resolvers.system import System
-    from spacekey.resolvers.tokens.update import Changed
-from collections.abc import AsyncIterator
-from datetime import timedelta
-
-from ._output import say
+from ._output import Facts, Listing, say, show_once, show_one
+from ._run import (
+    EXPIRES_HELP,
+    USAGE,
+    AsJson,
+    Failure,
+    Limit,
+    NoWait,
+    TokenId,
+    WorkspaceName,
+    Yes,
+    confirmed,
+    operator,
+    read_expiry,
+    run,
+)
 
 if TYPE_CHECKING:
     from spacekey.models.tables.records import AnyWorkspace
     from spacekey.resolvers.system import System
+    from spacekey.resolvers.tokens.update import Changed
     from spacekey.resolvers.tokens.usage import Activity
-
 
 ONCE = "The secret, shown this once and never again:"
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")

@@ -6,16 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spacekey.domain.unset import UNSET
+
 from ._output import Facts, Listing, show_once, show_one
-from ._run import USAGE, AsJson, Failure, Limit, NoWait, WorkspaceName, Yes, confirmed, operator, run
+from ._run import (
+    USAGE,
+    AsJson,
+    Failure,
+    Limit,
+    NoWait,
+    WorkspaceName,
+    Yes,
+    confirmed,
+    operator,
+    read_lifetime,
+    run,
+)
 from .member import INVITATION
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
-from spacekey.domain.unset import UNSET
-
-from ._lookup import read_lifetime
 
 
 def list_(limit: Limit = None, as_json: AsJson = False) -> None:

@@ -15,7 +15,7 @@ from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import Unset
 from spacekey.schema.types.relay import DATE_TIME
-from spacekey.server.cli._lookup import read_expiry
+from spacekey.server.cli._run import read_expiry
 from spacekey.server.timestamps import read_moment, written
 
 GOOD = [

@@ -1,0 +1,216 @@
+"""What ``spacekey check`` looks at: the settings, the catalogs, and the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from spacekey.domain.catalog_file import load_catalog, load_catalogs
+from spacekey.domain.errors import CatalogError, ConfigurationError, Unavailable
+from spacekey.domain.page import PageRequest
+from spacekey.models.migrations.run import current
+from spacekey.models.queries import audit as audit_queries
+from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.resolvers.accounts.renaming import lost_names
+from spacekey.resolvers.system import System
+from spacekey.resolvers.tokens.verify import NO_DIGEST
+from spacekey.server.build import build_lookup, build_system
+from spacekey.server.introspectors import check_catalogs
+from spacekey.server.settings import Settings
+
+from ._output import Facts
+from ._run import is_missing, sentence, settings_now
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Result of one check: ok, wrong or skipped; ``remedy`` says what to do about a wrong one."""
+
+    what: str
+    result: str
+    detail: str
+    remedy: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the operator has to do something."""
+        return self.result == "wrong"
+
+    def facts(self) -> Facts:
+        """Return the finding as JSON values."""
+        return {"what": self.what, "result": self.result, "detail": self.detail, "remedy": self.remedy or None}
+
+
+def findings_of(catalogs: list[Path] | None) -> list[Finding]:
+    """Return what every check found.
+
+    :param catalogs: check only these files; None for everything there is.
+    """
+    if catalogs:
+        return catalog_findings(catalogs)
+    try:
+        settings = settings_now()
+    except ConfigurationError as error:
+        return [wrong("settings", str(error), "Correct the variable."), skipped("database", "the settings are wrong")]
+    files = catalog_findings(settings.catalogs)
+    found = [ok("settings", "every SPACEKEY_… variable can be used"), *files]
+    if any(one.is_wrong for one in files):
+        return [*found, skipped("database", "a catalog is wrong")]
+    return found + introspector_findings(settings) + asyncio.run(_database(settings))
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    try:
+        system = build_system(settings)
+    except ConfigurationError as error:
+        return [wrong("database", str(error), "Correct SPACEKEY_DATABASE_URL.")]
+    try:
+        return await database_findings(system)
+    finally:
+        await system.store.aclose()
+
+
+def ok(what: str, detail: str) -> Finding:
+    """Return a finding of a check that passed."""
+    return Finding(what, "ok", detail)
+
+
+def wrong(what: str, detail: str, remedy: str) -> Finding:
+    """Return a finding of a check that failed."""
+    return Finding(what, "wrong", detail, remedy)
+
+
+def skipped(what: str, why: str) -> Finding:
+    """Return a finding of a check that could not run, because another one failed."""
+    return Finding(what, "skipped", why)
+
+
+def catalog_findings(paths: Iterable[Path]) -> list[Finding]:
+    """Check each catalog file, then all valid ones together."""
+    found, good = [], []
+    for path in paths:
+        try:
+            catalog = load_catalog(path)
+        except CatalogError as error:
+            found.append(wrong(f"catalog {path.name}", f"{path}: {error.key}", error.remedy))
+            continue
+        good.append(path)
+        count = f"{len(catalog.scopes)} scopes, {len(catalog.roles)} roles, {len(catalog.plans)} plans"
+        found.append(ok(f"catalog {path.name}", f"'{catalog.name}': {count}"))
+    try:
+        load_catalogs(good)
+    except CatalogError as error:
+        found.append(wrong("catalogs together", f"{error.file}: {error.key}", error.remedy))
+    return found
+
+
+def introspector_findings(settings: Settings) -> list[Finding]:
+    """Check that every introspector's catalog is loaded; return no finding if there are no introspectors.
+
+    :raises CatalogError: a catalog is invalid, which :func:`catalog_findings` reports.
+    """
+    introspectors, loaded = settings.introspectors, load_catalogs(settings.catalogs)
+    try:
+        check_catalogs(introspectors, loaded)
+    except ConfigurationError as error:
+        return [
+            wrong("introspectors", str(error), "Correct the entry, or add the catalog's file to SPACEKEY_CATALOGS.")
+        ]
+    return [ok("introspectors", f"{len(introspectors)}, each for a loaded catalog")] if introspectors else []
+
+
+async def database_findings(system: System) -> list[Finding]:
+    """Check that the database answers, its revision, and that its contents fit the catalogs and the clock."""
+    store = system.store
+    if is_missing(store):
+        return [wrong("database", f"there is no file '{store.url.database}'", "Run: spacekey migrate")]
+    try:
+        schema = await current(store)
+        if schema.problem is not None:
+            return [wrong("database", f"it {schema.problem}", sentence(schema.remedy))]
+        await store.ping()
+        lookup = build_lookup(store)
+        try:
+            await lookup.by_digest(NO_DIGEST)
+        finally:
+            await lookup.aclose()
+        return [
+            ok("database", f"{store.dialect} answers, can be written to and is at revision {schema.revision}"),
+            *await _failover(system),
+            await _workspaces(system),
+            await _names(system),
+            await _clock(system),
+        ]
+    except Unavailable as error:
+        what, _, remedy = str(error).partition("; ")
+        return [wrong("database", what, sentence(remedy))]
+
+
+async def _failover(system: System) -> list[Finding]:
+    """Check what promoting a standby would do to revocations; return no finding if there is no standby."""
+    failover = await system.store.failover()
+    if failover == "asynchronous":
+        return [
+            wrong(
+                "failover",
+                "replication is asynchronous: promoting a standby can bring back tokens whose revocation was answered",
+                "Set synchronous_standby_names, and fence the old primary; see docs/explanation/revocation.md.",
+            )
+        ]
+    return [] if failover is None else [ok("failover", "commits wait for a standby")]
+
+
+async def _workspaces(system: System) -> Finding:
+    async with system.store.reading() as session:
+        workspaces = await workspace_queries.all_workspaces(session)
+    lost = sorted({one.catalog for one in workspaces if one.catalog not in system.catalogs})
+    if lost:
+        return wrong(
+            "workspaces",
+            f"some belong to catalogs that are not loaded: {', '.join(lost)}",
+            "Add their files to SPACEKEY_CATALOGS.",
+        )
+    planless = [one.slug for one in workspaces if one.plan not in system.catalogs[one.catalog].plans]
+    if planless:
+        return wrong(
+            "workspaces",
+            f"these have a plan their catalog no longer has: {', '.join(planless[:10])}",
+            "Choose another: spacekey workspace plan WORKSPACE PLAN",
+        )
+    return ok("workspaces", f"{len(workspaces)}, each with a loaded catalog and a plan it has")
+
+
+async def _names(system: System) -> Finding:
+    """Check for held names that no catalog has: a renamed or removed one silently grants nothing any more."""
+    lost = await lost_names(system)
+    if not lost:
+        return ok("grants", "all names that tokens, members and invitations hold are in their catalogs")
+    shown = "; ".join(one.described() for one in lost[:NAMES_SHOWN])
+    more = f"; and {len(lost) - NAMES_SHOWN} more names" if len(lost) > NAMES_SHOWN else ""
+    return wrong(
+        "grants",
+        f"held, but not in the catalog: {shown}{more}",
+        "Put the name back into the catalog, or move its holders: spacekey scopes rename CATALOG OLD NEW",
+    )
+
+
+async def _clock(system: System) -> Finding:
+    """Check that the clock is not behind the audit log: a clock set back would make expired tokens valid again."""
+    page = await system.store.read(partial(audit_queries.audit_page, chain=SYSTEM_CHAIN, request=PageRequest(1)))
+    now = system.clock()
+    if page.rows and page.rows[0].at > now + CLOCK_TOLERANCE:
+        behind = int((page.rows[0].at - now).total_seconds())
+        return wrong(
+            "clock",
+            f"it is {behind} s behind the newest event in the audit log",
+            "Set this machine's clock, best by NTP: expiry dates depend on it.",
+        )
+    return ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC, not behind the audit log")
