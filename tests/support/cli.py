@@ -8,8 +8,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
+from typer import Typer, testing
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from spacekey.server.cli.app import build_app
@@ -24,8 +28,8 @@ class Cli:
     def __call__(self, *args: str, code: int = 0, stdin: str | None = None) -> Result:
         """Run one command and hold it to its exit code."""
         env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SPACEKEY_")}
-        with _logging_as_it_was():
-            result = CliRunner().invoke(build_app(), list(args), input=stdin, env={**env, **self.settings})
+        with _logging_as_it_was(), patch.object(testing, "_get_command", _commands):
+            result = CliRunner().invoke(Typer(), list(args), input=stdin, env={**env, **self.settings})
         assert result.exit_code == code, f"{args} gave {result.exit_code}: {result.output} {result.exception!r}"
         return result
 
@@ -45,6 +49,16 @@ class Cli:
         assert result.stdout == ""
         assert "Traceback" not in result.stderr
         return result.stderr
+
+
+@cache
+def _tree() -> Any:
+    return get_command(build_app())
+
+
+def _commands(_: object) -> Any:
+    """Return the tree of commands, which Typer would put together again for every call."""
+    return _tree()
 
 
 @contextmanager

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from spacekey.resolvers.passwords import hashing
 from support.cli import Cli
 from support.databases import sqlite_database
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Commands hash passwords at the least cost there is; what they cost in use is tested with the hashing itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture

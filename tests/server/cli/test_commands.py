@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from typer.main import get_command
 
 from spacekey.server.cli.app import build_app
 from support.cli import Cli
+from support.databases import sqlite_database
 
 HEAVY = ("sqlalchemy", "sqlmodel", "strawberry", "graphql", "starlette", "uvicorn", "alembic", "argon2", "asyncio")
 
@@ -110,14 +114,31 @@ def test_the_json_of_every_command_is_tried() -> None:
     assert set(JSON_CALLS) == set(COMMANDS) - WITHOUT_JSON
 
 
+@dataclass(frozen=True)
+class Populated:
+    """A database file with the demo, a member, an invitation and a token in it, to be copied."""
+
+    file: Path
+    names: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Populated:
+    file = tmp_path_factory.mktemp("populated") / "populated.db"
+    shutil.copyfile(demo_template, file)
+    cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
+    cli("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
+    cli("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
+    cli("member", "add", "emit-demo", "invited@example.com", "--role", "viewer")
+    token = cli.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
+    user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
+    return Populated(file, {"TOKEN": token, "USER": user})
+
+
 @pytest.mark.parametrize("words", JSON_CALLS)
-def test_json_is_all_there_is_on_standard_output(filled: Cli, words: str) -> None:
-    filled("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
-    filled("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
-    filled("member", "add", "emit-demo", "invited@example.com", "--role", "viewer")
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
-    user = filled.lines("user", "list", "--email", "bob@example.com")[0]["id"]
-    args = [{"TOKEN": token, "USER": user}.get(one, one) for one in JSON_CALLS[words]]
+def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path: Path, words: str) -> None:
+    filled = Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, populated.file)})
+    args = [populated.names.get(one, one) for one in JSON_CALLS[words]]
     stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else "seven wooden boats at noon\n"
     printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
     documents = [json.loads(line) for line in printed.splitlines()]

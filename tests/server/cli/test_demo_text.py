@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from spacekey.server.cli._run import program_called
+from support.cli import Cli
+
+ROOT = Path(__file__).resolve().parents[3]
 
 WAIT_SECONDS = 600
 SYSTEM_PATH = "/usr/bin:/bin"
@@ -34,22 +37,36 @@ def shell(folder: Path, line: str, path: str = SYSTEM_PATH) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module", params=["", "examples/emit.toml"], ids=["workspace", "space"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What was set as catalogs, and a database that a first run filled, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    catalogs = str(request.param)
+    Cli(
+        {
+            "SPACEKEY_DATABASE_URL": f"sqlite:///{folder}/first.db",
+            "SPACEKEY_CATALOGS": catalogs and f"{ROOT / catalogs}",
+        }
+    )("demo")
+    return catalogs, folder / "first.db"
+
+
 @pytest.mark.parametrize("path", [SYSTEM_PATH, f"{Path(sys.prefix) / 'bin'}:{SYSTEM_PATH}"], ids=["plain", "activated"])
-@pytest.mark.parametrize("catalogs", ["", "examples/emit.toml"], ids=["workspace", "space"])
 def test_the_second_run_prints_how_to_make_a_token_with_the_scopes_of_the_first(
-    tmp_path: Path, path: str, catalogs: str
+    tmp_path: Path, path: str, made: tuple[str, Path]
 ) -> None:
+    catalogs, first_run = made
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(first_run, tmp_path / "data" / "spacekey.db")
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "examples").symlink_to(Path(__file__).resolve().parents[3] / "examples")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     program, settings = ".venv/bin/spacekey", f"export SPACEKEY_CATALOGS={catalogs};"
-    shell(tmp_path, f"{settings} {program} demo", path)
     printed = shell(tmp_path, f"{settings} {program} demo", path)
     command = re.search(r"^ *(export TOKEN=.*)$", printed, re.MULTILINE)
     assert command is not None, printed
     assert len(shell(tmp_path, f"{settings} {command[1]}\nprintf %s $TOKEN", path)) > 40
     home = "emit-demo" if catalogs else "spooled-demo"
-    listed = shell(tmp_path, f"{settings} {program} token list {home} --json", path)
-    again, first = [json.loads(line) for line in listed.splitlines()]
+    again, first = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/data/spacekey.db"}).lines("token", "list", home)
     assert first["name"] == "Demo management"
     assert (again["grants"], again["space_id"]) == (first["grants"], first["space_id"])
 
