@@ -24,6 +24,7 @@ from support.databases import (
 )
 from support.patience import wait_long
 from support.postgres import PostgresServer
+from support.processes import forking
 from support.turns import one_database_each, whole_run
 from support.volume import LONG_FORM
 
@@ -50,6 +51,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     items[:], left_out = one_database_each(items)
     config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_programs() -> Iterator[None]:
+    """In a short run, start the server and commands by forking, from the first that a test starts."""
+    if whole_run():
+        yield
+        return
+    with forking():
+        yield
 
 
 @pytest.fixture(scope="session")

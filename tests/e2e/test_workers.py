@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -25,7 +24,7 @@ from support.databases import postgres_database
 from support.jobs_requests import bearer
 from support.people import Person, sign_in
 from support.postgres import PostgresServer
-from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, serving_process
+from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Process, serving_process
 from support.waiting import SECONDS_MAX, until
 
 WORKERS = 2
@@ -50,7 +49,7 @@ def installation(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFact
 
 
 @contextmanager
-def server(installation: Installation, name: str, **extra: str) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+def server(installation: Installation, name: str, **extra: str) -> Iterator[tuple[str, Process, Path]]:
     """A server with workers: its address, the parent, and the folder with its log."""
     folder = installation.folder / name
     own = replace(installation, folder=folder, extra={**installation.extra, **extra})

@@ -1,4 +1,8 @@
-"""Real processes: the server, the command line, and the example app, each started and stopped by its process id."""
+"""Real processes: the server, the command line, and the example app, each started and stopped by its process id.
+
+In a short run they are forked from a process that has imported them (:mod:`forked`); in a whole run, and wherever else
+this is used, each is an interpreter of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,17 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import httpx
+
+from .forked import Forked, ForkServer, is_possible
 
 START_SECONDS_MAX = 600.0
 STOP_SECONDS_MAX = 120.0
@@ -24,8 +31,99 @@ LOOK_AGAIN_SECONDS = 0.05
 OWNER_EMAIL = "owner@example.com"
 OWNER_PASSWORD = "nine lamps beside the river"
 
+
+class Process(Protocol):
+    """A running program."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code when it has ended, within so many seconds."""
+        ...
+
+    def send_signal(self, what: int, /) -> None:
+        """Send it a signal."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
+_fork_servers: list[ForkServer] = []
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Start programs of ours by forking while the block runs."""
+    server = ForkServer()
+    _fork_servers.append(server)
+    try:
+        yield
+    finally:
+        _fork_servers.remove(server)
+        server.close()
+
+
+def fork_socket(environ: Mapping[str, str]) -> str | None:
+    """Return the socket of the server that forks programs with this environment; None to start them by themselves."""
+    if not _fork_servers or not is_possible(environ):
+        return None
+    return _fork_servers[-1].socket()
+
+
+def start(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    stdout: int | IO[Any] = subprocess.DEVNULL,
+    stderr: int | IO[Any] = subprocess.DEVNULL,
+) -> Process:
+    """Start a program, forked where that is possible."""
+    socket = fork_socket(environ) if command[0] == sys.executable else None
+    if socket is None:
+        return subprocess.Popen(command, env=environ, cwd=cwd, stdout=stdout, stderr=stderr)
+    with Path(os.devnull).open("r+b") as nothing:
+        inner, out, err = (
+            one if isinstance(one, int) else one.fileno()
+            for one in (nothing, *(nothing if one == subprocess.DEVNULL else one for one in (stdout, stderr)))
+        )
+        return Forked(socket, command[1:], environ, str(cwd or Path.cwd()), (inner, out, err))
+
+
 _CLI = (sys.executable, "-c", "from spacekey.server.cli import main; main()")
 _JOBS = (sys.executable, "-m", "spacekey.examples.jobs")
+
+
+def run(
+    command: Sequence[str], environ: Mapping[str, str], *, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A program to its end, with what it wrote."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = start(command, environ, cwd=cwd, stdout=out, stderr=err)
+        try:
+            code = process.wait(COMMAND_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read())
+        return subprocess.CompletedProcess(command, code, *texts)
 
 
 @dataclass
@@ -55,14 +153,7 @@ class Installation:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``spacekey`` with these arguments, to its end."""
-        return subprocess.run(
-            [*_CLI, *arguments],
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS_MAX,
-            check=False,
-        )
+        return run([*_CLI, *arguments], self.environ)
 
     def command(self, *arguments: str) -> Any:
         """The same with ``--json``; gives what it printed."""
@@ -131,7 +222,7 @@ def started(
 
 
 @contextmanager
-def serving_process(installation: Installation, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving_process(installation: Installation, port: int = 0) -> Iterator[tuple[str, Process]]:
     """One more server, and its process, for tests that stop or kill it."""
     command = [*_CLI, "serve", "--host", "127.0.0.1", "--port", str(port)]
     with started_process(command, installation.environ, installation.folder, r"listens on (http://\S+)") as running:
@@ -142,12 +233,12 @@ def serving_process(installation: Installation, port: int = 0) -> Iterator[tuple
 @contextmanager
 def started_process(
     command: Sequence[str], environ: Mapping[str, str], folder: Path, announced: str, *, cwd: Path | None = None
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+) -> Iterator[tuple[str, Process]]:
     """A process until the block ends: the address it announces on standard error, and the process."""
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / f"process-{time.monotonic_ns()}.log"
     with said.open("wb") as stderr:
-        process = subprocess.Popen(command, env=environ, cwd=cwd, stdout=subprocess.DEVNULL, stderr=stderr)
+        process = start(command, environ, cwd=cwd, stderr=stderr)
     try:
         yield _address(process, said, announced), process
     finally:
@@ -160,7 +251,7 @@ def started_process(
             raise
 
 
-def _address(process: subprocess.Popen[bytes], said: Path, announced: str) -> str:
+def _address(process: Process, said: Path, announced: str) -> str:
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         found = re.search(announced, said.read_text(errors="replace"))

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from spacekey.server.cli._run import USAGE
-from support.processes import Installation, started_process
+from support.processes import Installation, Process, started_process
 from support.sockets_of import socket_of
 
 SECONDS_MAX = 300.0
@@ -38,7 +38,7 @@ only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux give
 @contextmanager
 def served(
     folder: Path, *, host: str = "127.0.0.1", descriptors: int = 1_024, **settings: str
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+) -> Iterator[tuple[str, Process]]:
     """``spacekey serve`` under a descriptor limit; gives its address and its process."""
     extra = {f"SPACEKEY_{name.upper()}": value for name, value in settings.items()}
     installation = Installation(f"sqlite:///{folder / 'x.db'}", folder, extra=extra)
