@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from support.curl import EXPECTS_ERRORS
+from support.forked import write_program
 from support.pages import PAGES, RECORDS, ROOT, Block, Command, anchors_of, blocks_of, matches
-from support.processes import Installation, Running, started
+from support.processes import Installation, Running, fork_socket, run, started
 
 CURL = ROOT / "tests" / "support" / "curl.py"
 SECONDS_MAX = 600.0
@@ -120,15 +121,7 @@ class Reader:
         """Run all Python of the page as one program, warnings being errors."""
         program = self.folder / "page.py"
         program.write_text(self._here("\n\n".join(block.text for block in blocks)))
-        done = subprocess.run(
-            [sys.executable, "-W", "error", program],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
+        done = run([sys.executable, "-W", "error", str(program)], self.environ, cwd=self.folder)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -164,11 +157,20 @@ def newcomer(tmp_path: Path) -> Iterator[Reader]:
 
 def _install(folder: Path) -> None:
     """Give a reader's folder the environment that pages call ``.venv``, and a ``curl``."""
-    (folder / ".venv").symlink_to(sys.prefix)
     (folder / "bin").mkdir()
     curl = folder / "bin" / "curl"
-    curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
-    curl.chmod(0o755)
+    socket = fork_socket(os.environ)
+    if socket is None:
+        (folder / ".venv").symlink_to(sys.prefix)
+        curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
+        curl.chmod(0o755)
+        return
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    write_program(programs / "python", socket)
+    for name in ("spacekey", "uvicorn"):
+        write_program(programs / name, socket, str(Path(sys.prefix) / "bin" / name))
+    write_program(curl, socket, str(CURL))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
