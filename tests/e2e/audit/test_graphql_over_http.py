@@ -15,7 +15,7 @@ from spacekey.server.settings import Settings
 from support.server import on_a_socket
 
 HERE = Path(__file__).parent
-WORK = HERE.parent.parent / "build" / "graphql-audit"
+WORK = HERE.parents[2] / "build" / "graphql-audit"
 
 LEFT_OUT = {"5A70", "D6D5", "6A70"}
 """The three MAYs about queries by GET, which the server does not take on purpose."""

@@ -23,7 +23,7 @@ from support.processes import Installation
 from support.world import OPERATOR, StoppedClock, make_world
 
 HERE = Path(__file__).parent
-BUILD = HERE.parent.parent / "build"
+BUILD = HERE.parents[2] / "build"
 INSTALL_SECONDS_MAX = 900
 ARIADNE = "ariadne-codegen==0.19.0"
 """In an environment of its own: it takes an older graphql-core than the server does."""
