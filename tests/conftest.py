@@ -28,6 +28,9 @@ from support.processes import forking
 from support.turns import one_database_each, whole_run
 from support.volume import LONG_FORM
 
+LONG_FOLDERS = frozenset({Path(__file__).with_name(name) for name in ("chaos", "docs", "e2e", "layout")})
+"""Folders whose files take longest. They come first, so that no worker is left with one when the others are done."""
+
 
 def pytest_configure() -> None:
     """Keep temporary files, databases above all, in memory where there is room."""
@@ -42,6 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     A test that is named on the command line runs on both.
     """
+    items.sort(key=lambda item: LONG_FOLDERS.isdisjoint(item.path.parents))
     if whole_run():
         return
     for item in items:
