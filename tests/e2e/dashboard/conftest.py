@@ -18,7 +18,7 @@ from support.dashboard_world import DashboardWorld, make_dashboard_world
 from support.postgres import in_a_thread
 from support.server import on_a_socket
 
-WAIT_MS = 15_000
+WAIT_MS = 120_000
 
 
 @dataclass
