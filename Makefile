@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
-SUITE := -n auto --dist loadfile --no-loadscope-reorder -ra --durations=10
+SUITE := -n 3 --dist loadfile --no-loadscope-reorder -ra --durations=10
 PACKAGES := $(addprefix spacekey/,$(FOLDERS))
 
 # Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,14 @@ class StoppedClock:
         self.now += timedelta(**span)
 
 
+@cache
+def _catalogs() -> dict[str, Catalog]:
+    return load_catalogs(sorted(EXAMPLES.glob("*.toml")))
+
+
 def example_catalogs() -> dict[str, Catalog]:
     """The four example systems' catalogs by name."""
-    return load_catalogs(sorted(EXAMPLES.glob("*.toml")))
+    return dict(_catalogs())
 
 
 @dataclass

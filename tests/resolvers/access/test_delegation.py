@@ -336,7 +336,7 @@ FIELDS = {
 
 
 def writers() -> dict[str, str]:
-    """``module.function`` → the source of its module, of every function that writes such a field or makes such a row."""
+    """``module.function`` → its module's source, of every function that writes such a field or makes such a row."""
     found = {}
     folder = Path(resolvers.__path__[0])
     for file in folder.rglob("*.py"):
