@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOLDERS := domain middleware models resolvers schema server examples
-SUITE := -n 3 --dist loadfile --no-loadscope-reorder -ra --durations=10
+# One more than there are cores: a good part of a run is waiting for servers, databases and browsers.
+JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
+SUITE = -n $(JOBS) --dist loadfile --no-loadscope-reorder -ra --durations=10
 PACKAGES := $(addprefix spacekey/,$(FOLDERS))
 
 # Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.

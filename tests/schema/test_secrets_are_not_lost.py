@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import Valid
@@ -70,9 +71,9 @@ def a_database_that_goes_away_after(store: Store, changes: int | None) -> Iterat
     reading, read, commit = store.reading, store.read, stores._commit
     done = 0
 
-    async def counting(*given: Any) -> None:
+    async def counting(session: AsyncSession) -> None:
         nonlocal done
-        await commit(*given)
+        await commit(session)
         done += 1
 
     def check() -> None:
