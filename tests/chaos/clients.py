@@ -1,4 +1,4 @@
-"""Two ways to take access away: by the resolvers, in the managing process, and by a real server over HTTP."""
+"""Clients that take access away: one calls the resolvers in its own process, one a real server over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 
-from .environment import Scene, Takeaway, Victim, Way
+from .environment import Environment, Takeaway, Victim, Way
 
 HTTP_SECONDS_MAX = 30.0
 LEFT = "queues:read"
@@ -39,32 +39,32 @@ _GRAPHQL = {
 
 
 class TryAgain(Exception):
-    """The database or the server did not answer, or somebody else was changing the same."""
+    """Error of a takeaway to be repeated: no answer, or a concurrent change of the same rows."""
 
 
-class Door(Protocol):
-    """Takes access away and says when it has gone everywhere."""
+class Client(Protocol):
+    """Interface of clients that take access away."""
 
     async def take(self, takeaway: Takeaway) -> datetime:
-        """A retry that is told that all is gone or changed already holds as much as the first answer would have.
+        """Take access away and return when it is in effect everywhere. A retry that finds it done has the answer too.
 
         :raises TryAgain: see there.
         """
         ...
 
 
-class ResolverDoor:
-    """Calls the resolvers as the operator."""
+class ResolverClient:
+    """Client that calls the resolvers as the operator."""
 
-    def __init__(self, scene: Scene, system: System) -> None:
-        self._scene = scene
+    def __init__(self, environment: Environment, system: System) -> None:
+        self._environment = environment
         self._system = system
         self._operator = Operator(RequestFacts())
 
     async def take(self, takeaway: Takeaway) -> datetime:
-        """See :class:`Door`."""
+        """See :class:`Client`."""
         try:
-            return await self._take(takeaway, [self._scene.victims[one] for one in takeaway.tokens])
+            return await self._take(takeaway, [self._environment.victims[one] for one in takeaway.tokens])
         except NotFound:
             return datetime.now(UTC)
         except Conflict as error:
@@ -75,7 +75,7 @@ class ResolverDoor:
             raise TryAgain from error
 
     async def _take(self, takeaway: Takeaway, victims: list[Victim]) -> datetime:
-        system, who, wait, way = self._system, self._operator, self._scene.wait, takeaway.way
+        system, who, wait, way = self._system, self._operator, self._environment.wait, takeaway.way
         token, where = victims[0], takeaway.workspace_id
         match way:
             case Way.REVOKE:
@@ -103,16 +103,16 @@ class ResolverDoor:
                 return (await update_workspace(system, who, where, _NOT_OF_TOKENS[way], wait=wait)).effective_at
 
 
-class HttpDoor:
-    """A client of the server's REST and GraphQL APIs."""
+class HttpClient:
+    """Client of the server's REST and GraphQL APIs."""
 
-    def __init__(self, scene: Scene, client: httpx.AsyncClient) -> None:
-        self._scene = scene
+    def __init__(self, environment: Environment, client: httpx.AsyncClient) -> None:
+        self._environment = environment
         self._client = client
 
     async def take(self, takeaway: Takeaway) -> datetime:
-        """See :class:`Door`."""
-        victims = [self._scene.victims[one] for one in takeaway.tokens]
+        """See :class:`Client`."""
+        victims = [self._environment.victims[one] for one in takeaway.tokens]
         try:
             response = await self._client.send(self._request(takeaway, victims))
         except httpx.HTTPError as error:

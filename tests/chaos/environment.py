@@ -1,4 +1,4 @@
-"""What a race is about, written down in a folder that all its processes read."""
+"""Description of a race, written to a folder that all its processes read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from .shared_counters import Board, Managed, Used
+from .shared_counters import Managed, SharedCounters, Used
 
 VERIFIERS = 4
 
@@ -31,7 +31,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Takeaway:
-    """One takeaway: of a token, of several, or of all in a space or workspace. ``tokens`` are rows of the boards."""
+    """One takeaway: of a token, of several, or of all in a space or workspace. ``tokens`` are rows of the counters."""
 
     way: Way
     workspace_id: str
@@ -49,8 +49,8 @@ class Victim:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """All that the processes of one race must know.
+class Environment:
+    """Description that all processes of one race share.
 
     :param staleness_seconds: T.
     :param lanes: how many takeaways are under way at a time.
@@ -75,24 +75,24 @@ class Scene:
     wait: bool = True
 
     def write(self, folder: Path) -> None:
-        """Put it where :func:`read_scene` finds it."""
-        (folder / "scene.json").write_text(json.dumps(asdict(self)))
+        """Put it where :func:`read_environment` finds it."""
+        (folder / "environment.json").write_text(json.dumps(asdict(self)))
 
-    def managed(self, folder: Path) -> Board:
-        """The managing process's board: a row a takeaway."""
-        return Board(folder / "managed.board", len(self.takeaways), Managed)
+    def managed(self, folder: Path) -> SharedCounters:
+        """The managing process's counters: a row a takeaway."""
+        return SharedCounters(folder / "managed.counters", len(self.takeaways), Managed)
 
-    def used(self, folder: Path, verifier: int) -> Board:
-        """A verifying process's board, which its successor after a kill goes on with: a row a token."""
-        return Board(folder / f"used-{verifier}.board", len(self.victims), Used)
+    def used(self, folder: Path, verifier: int) -> SharedCounters:
+        """A verifying process's counters, which its successor after a kill goes on with: a row a token."""
+        return SharedCounters(folder / f"used-{verifier}.counters", len(self.victims), Used)
 
 
-def read_scene(folder: Path) -> Scene:
-    """What :meth:`Scene.write` wrote."""
-    facts = json.loads((folder / "scene.json").read_text())
+def read_environment(folder: Path) -> Environment:
+    """Return the environment that :meth:`Environment.write` wrote."""
+    facts = json.loads((folder / "environment.json").read_text())
     takeaways = tuple(
         Takeaway(Way(one["way"]), one["workspace_id"], one["space_id"], tuple(one["tokens"]))
         for one in facts.pop("takeaways")
     )
     victims = tuple(Victim(**one) for one in facts.pop("victims"))
-    return Scene(**facts, takeaways=takeaways, victims=victims)
+    return Environment(**facts, takeaways=takeaways, victims=victims)

@@ -1,4 +1,4 @@
-"""What processes were told that they had done, written down at that moment, and held against the database."""
+"""Log of the changes that processes were told had succeeded, and its comparison with the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spacekey.server.settings import Settings
 Entry = dict[str, Any]
 
 
-class Ledger:
+class EventLog:
     """A file to which a process appends what it was told. A line is one write, so a kill leaves it whole or away."""
 
     def __init__(self, path: Path) -> None:
@@ -49,28 +49,28 @@ def entries(path: Path, start: int = 0) -> tuple[list[Entry], int]:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is amiss, by token or chain.
+    """Inconsistencies, by token or chain.
 
     :param lost: changes that were acknowledged and are not there.
     :param half: rotations of which one side is missing.
     :param unaudited: rows and audit events that do not belong together one to one.
-    :param misjudged: secrets on which the verifier says something else than the row.
+    :param wrong_verdicts: secrets on which the verifier says something else than the row.
     """
 
     lost: tuple[str, ...]
     half: tuple[str, ...]
     unaudited: tuple[str, ...]
-    misjudged: tuple[str, ...]
+    wrong_verdicts: tuple[str, ...]
     broken_chains: tuple[str, ...]
 
     @property
     def nothing(self) -> bool:
-        """Whether all is as it should be."""
+        """Whether there are no inconsistencies."""
         return not any(getattr(self, one.name) for one in fields(self))
 
 
 async def hold(database_url: str, acknowledged: Iterable[Entry]) -> Findings:
-    """Hold the database against itself and against what was acknowledged."""
+    """Compare the database with itself and with the acknowledged changes."""
     system = build_system(Settings(database_url=database_url))
     try:
         async with system.store.reading() as session:
@@ -85,7 +85,7 @@ async def hold(database_url: str, acknowledged: Iterable[Entry]) -> Findings:
             lost=tuple(one["id"] for one in known if not _kept(tokens, one)),
             half=tuple(token.id for token in tokens.values() if not _whole(tokens, token)),
             unaudited=tuple(_unaudited(tokens, events)),
-            misjudged=await _misjudged(system, tokens, known),
+            wrong_verdicts=await _wrong_verdicts(system, tokens, known),
             broken_chains=tuple(one.chain for one in await verify_chains(system) if one.broken_at is not None),
         )
     finally:
@@ -126,7 +126,7 @@ def _unaudited(tokens: dict[str, Token], events: dict[tuple[str, str], int]) -> 
     ]
 
 
-async def _misjudged(system: System, tokens: dict[str, Token], known: list[Entry]) -> tuple[str, ...]:
+async def _wrong_verdicts(system: System, tokens: dict[str, Token], known: list[Entry]) -> tuple[str, ...]:
     verifier = build_verifier(system.store, system.catalogs, utc_now, 0.0)
     wrong = []
     for entry in known:

@@ -1,4 +1,4 @@
-"""Make a fault happen, and set it right again."""
+"""Inject a fault, and repair it again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from support.postgres import PostgresServer
 
 from .fault_schedule import close_connections, connected, hanging, slots_taken, suspended, tokens_locked
 from .plan import Fault, Kind
-from .processes import Crew
+from .processes import Processes
 
 BACK_SECONDS_MAX = 15.0
 LOOK_SECONDS = 0.05
 
 
-class Inflictor:
-    """Faults of one race.
+class FaultInjector:
+    """Injector of the faults of one race.
 
     :param url: of the race's database.
     :param verifiers: the verifying processes' names.
@@ -32,7 +32,7 @@ class Inflictor:
     def __init__(
         self,
         postgres: PostgresServer,
-        crew: Crew,
+        processes: Processes,
         url: str,
         verifiers: list[str],
         manager: str,
@@ -40,13 +40,13 @@ class Inflictor:
     ) -> None:
         self._postgres = postgres
         self._database = make_url(url).database or ""
-        self._crew = crew
+        self._processes = processes
         self._verifiers = verifiers
         self._manager = manager
         self._progress = progress
 
-    async def inflict(self, fault: Fault) -> None:
-        """Let it happen, last, and end.
+    async def inject(self, fault: Fault) -> None:
+        """Inject the fault, let it last, and repair it.
 
         :raises OSError, asyncpg.PostgresError: it could not happen, because another fault stood in its way.
         """
@@ -85,23 +85,23 @@ class Inflictor:
             case Kind.SUSPEND_MANAGER:
                 await self._suspend(self._manager, fault.lasts_seconds)
             case Kind.CROWD:
-                self._crew.send(victim, signal.SIGURG)  # one that is ignored until it is handled
+                self._processes.send(victim, signal.SIGURG)  # one that is ignored until it is handled
 
     async def _kill(self, name: str, seconds: float) -> None:
-        """Kill it, start it again, and wait until it does something: else it would hardly live between two kills."""
-        self._crew.kill(name)
+        """Kill it, start it again, and wait until it has worked, as the next kill could follow at once."""
+        self._processes.kill(name)
         await asyncio.sleep(seconds)
         before, deadline = self._progress[name](), time.monotonic() + BACK_SECONDS_MAX
-        self._crew.start(name)
+        self._processes.start(name)
         while self._progress[name]() == before and time.monotonic() < deadline:  # noqa: ASYNC110 - another process
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _suspend(self, name: str, seconds: float) -> None:
-        self._crew.send(name, signal.SIGSTOP)
+        self._processes.send(name, signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._crew.send(name, signal.SIGCONT)
+            self._processes.send(name, signal.SIGCONT)
 
     async def _backends(self) -> list[int]:
         asked = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() ORDER BY random()"

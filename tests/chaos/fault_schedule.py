@@ -18,7 +18,7 @@ SLOTS_MAX = 100
 
 @contextmanager
 def suspended(pids: list[int]) -> Iterator[None]:
-    """These processes stand still."""
+    """Suspend these processes during the block."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
@@ -32,7 +32,7 @@ def suspended(pids: list[int]) -> Iterator[None]:
 
 @contextmanager
 def hanging(postgres: PostgresServer) -> Iterator[None]:
-    """The whole server stands still: connections stay open, and nothing answers on them."""
+    """Suspend the whole server during the block: connections stay open and get no answer."""
     children = Path(f"/proc/{postgres.pid}/task/{postgres.pid}/children").read_text().split()
     with suspended([postgres.pid, *map(int, children)]):
         yield
@@ -40,7 +40,7 @@ def hanging(postgres: PostgresServer) -> Iterator[None]:
 
 @asynccontextmanager
 async def connected(postgres: PostgresServer, database: str = ADMIN) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the administrator."""
+    """Open a connection of the administrator."""
     connection = await asyncpg.connect(user=ADMIN, host=postgres.host, database=database, timeout=CONNECT_SECONDS)
     try:
         yield connection
@@ -55,7 +55,7 @@ async def close_connections(connection: asyncpg.Connection, database: str) -> No
 
 @asynccontextmanager
 async def slots_taken(postgres: PostgresServer, database: str) -> AsyncIterator[None]:
-    """Nobody else is connected to the database, and nobody can connect."""
+    """Take all connection slots during the block, after closing all other connections to the database."""
     held: list[asyncpg.Connection] = []
     try:
         await _take_slots(postgres, held)
@@ -75,7 +75,7 @@ async def _take_slots(postgres: PostgresServer, held: list[asyncpg.Connection]) 
 
 @asynccontextmanager
 async def tokens_locked(postgres: PostgresServer, database: str) -> AsyncIterator[None]:
-    """Every read of a token waits."""
+    """Lock the tokens table during the block, so that every read of a token waits."""
     async with connected(postgres, database) as connection:
         await connection.execute("SET lock_timeout = '5s'; BEGIN; LOCK TABLE spacekey_tokens IN ACCESS EXCLUSIVE MODE")
         yield

@@ -14,8 +14,8 @@ from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 
-from .environment import Scene, Way
-from .shared_counters import Board, Managed
+from .environment import Environment, Way
+from .shared_counters import Managed, SharedCounters
 
 _MARKS = {
     Way.REVOKE: ("revoked_at", "token.revoke"),
@@ -44,9 +44,9 @@ class Aftermath:
     events: int
 
 
-async def look_after(scene: Scene, managed: Board) -> Aftermath:
+async def look_after(environment: Environment, managed: SharedCounters) -> Aftermath:
     """Hold the database against what was answered."""
-    system = build_system(Settings(database_url=scene.database_url))
+    system = build_system(Settings(database_url=environment.database_url))
     try:
         async with system.store.reading() as session:
             connection = await session.connection()
@@ -62,11 +62,11 @@ async def look_after(scene: Scene, managed: Board) -> Aftermath:
     finally:
         await system.store.aclose()
     lost, unaudited = [], []
-    for number, takeaway in enumerate(scene.takeaways):
+    for number, takeaway in enumerate(environment.takeaways):
         if takeaway.way not in _MARKS:
             continue
         column, action = _MARKS[takeaway.way]
-        for token in (scene.victims[one].id for one in takeaway.tokens):
+        for token in (environment.victims[one].id for one in takeaway.tokens):
             marked = getattr(rows[token], column) is not None
             if managed.get(number, Managed.ANSWERED) and not marked:
                 lost.append(token)

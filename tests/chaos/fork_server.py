@@ -1,4 +1,4 @@
-"""A process that has imported everything and makes others by forking, so that a restart takes no seconds of imports.
+"""Fork server: a process with all modules imported that forks others, so that a restart does not wait for imports.
 
 It reads commands, a line of JSON each, from standard input and answers each with a line on standard output:
 ``{"start": ["module:function", "argument", …], "log": "path"}`` → the process id;
@@ -27,7 +27,7 @@ from . import verifying as verifying
 
 
 def main() -> None:
-    """Until the input ends."""
+    """Serve commands until the input ends."""
     made: set[int] = set()
     try:
         for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""A process that issues, rotates and revokes, and is killed at one step of it.
+"""Process that issues, rotates and revokes tokens, and is killed at one step.
 
 A step is the moment before or after a statement or a commit. At steps below zero it is killed from the side, at some
 moment while a commit runs.
@@ -26,16 +26,16 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 
-from .event_log import Ledger
+from .event_log import EventLog
 
 OPERATOR = Operator(RequestFacts())
 GRACE_SECONDS = 3_600
 LIVES = 2
-"""A death in the second comes when a whole first one, its revocation included, has been acknowledged."""
+"""Two, so that a kill in the second comes after a whole first one, revocation included, was acknowledged."""
 
 
-class Death:
-    """Comes at one step.
+class KillPoint:
+    """Step at which the process is killed.
 
     :param step: at which, counted from 1; 0 is never. ``-n``: while the n-th commit runs.
     :param delay_seconds: then, how long after the commit has begun.
@@ -67,40 +67,40 @@ class Death:
     def _at_a_step(self, *_: object) -> None:
         self.steps += 1
         if self.steps == self._step:
-            _die()
+            _kill_this_process()
 
     def _later(self) -> None:
         time.sleep(self._delay_seconds)
-        _die()
+        _kill_this_process()
 
 
-def _die() -> None:
+def _kill_this_process() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _a_life(system: System, workspace_id: str, ledger: Ledger) -> None:
+async def _a_life(system: System, workspace_id: str, event_log: EventLog) -> None:
     issued = await create_token(system, OPERATOR, NewToken(workspace_id, "a token", ("jobs:read",)))
     first, secret = issued.view.token.id, issued.secret.reveal()
-    ledger.note("issued", first, secret)
+    event_log.note("issued", first, secret)
     rotated = await rotate_token(system, OPERATOR, first, grace_seconds=GRACE_SECONDS, wait=False)
-    ledger.note("rotated", first, secret)
+    event_log.note("rotated", first, secret)
     second, secret = rotated.view.token.id, rotated.secret.reveal()
-    ledger.note("issued", second, secret)
+    event_log.note("issued", second, secret)
     await revoke_token(system, OPERATOR, second, wait=False)
-    ledger.note("revoked", second, secret)
+    event_log.note("revoked", second, secret)
 
 
-async def _main(database_url: str, workspace_id: str, ledger: Ledger, death: Death) -> None:
+async def _main(database_url: str, workspace_id: str, event_log: EventLog, kill_point: KillPoint) -> None:
     system = build_system(Settings(database_url=database_url))
-    death.watch(system.store.engine)
+    kill_point.watch(system.store.engine)
     for _ in range(LIVES):
-        await _a_life(system, workspace_id, ledger)
+        await _a_life(system, workspace_id, event_log)
     await system.store.aclose()
 
 
 def main() -> None:
-    """The arguments: database, workspace, folder, step, delay. Without a death it writes how many steps there are."""
+    """Run with the arguments database, workspace, folder, step, delay; write the number of steps if not killed."""
     database_url, workspace_id, folder, step, delay_seconds = sys.argv[1:]
-    death = Death(int(step), float(delay_seconds))
-    asyncio.run(_main(database_url, workspace_id, Ledger(Path(folder) / "ledger"), death))
-    (Path(folder) / "steps").write_text(f"{death.steps} {death.commits}")
+    kill_point = KillPoint(int(step), float(delay_seconds))
+    asyncio.run(_main(database_url, workspace_id, EventLog(Path(folder) / "event_log"), kill_point))
+    (Path(folder) / "steps").write_text(f"{kill_point.steps} {kill_point.commits}")

@@ -18,9 +18,9 @@ from spacekey.domain.clock import boot_clock
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 
-from .clients import HTTP_SECONDS_MAX, Door, HttpDoor, ResolverDoor, TryAgain
-from .environment import VERIFIERS, Scene, read_scene
-from .shared_counters import Board, Managed, Used
+from .clients import HTTP_SECONDS_MAX, Client, HttpClient, ResolverClient, TryAgain
+from .environment import VERIFIERS, Environment, read_environment
+from .shared_counters import Managed, SharedCounters, Used
 
 WARM_SECONDS_MAX = 1.0
 LOOK_SECONDS = 0.02
@@ -28,29 +28,31 @@ TRY_AGAIN_SECONDS = 0.1
 
 
 @asynccontextmanager
-async def door_of(scene: Scene) -> AsyncIterator[Door]:
-    """The way this scene takes access away."""
-    if scene.server_url is not None:
-        headers = {"Authorization": f"Bearer {scene.manager_token}"}
-        limits = httpx.Limits(max_connections=scene.lanes)
+async def client_of(environment: Environment) -> AsyncIterator[Client]:
+    """Return the client of this environment."""
+    if environment.server_url is not None:
+        headers = {"Authorization": f"Bearer {environment.manager_token}"}
+        limits = httpx.Limits(max_connections=environment.lanes)
         async with httpx.AsyncClient(
-            base_url=scene.server_url, headers=headers, timeout=HTTP_SECONDS_MAX, limits=limits, trust_env=False
+            base_url=environment.server_url, headers=headers, timeout=HTTP_SECONDS_MAX, limits=limits, trust_env=False
         ) as client:
-            yield HttpDoor(scene, client)
+            yield HttpClient(environment, client)
     else:
-        system = build_system(Settings(database_url=scene.database_url))
+        system = build_system(Settings(database_url=environment.database_url))
         try:
-            yield ResolverDoor(scene, system)
+            yield ResolverClient(environment, system)
         finally:
             await system.store.aclose()
 
 
 class Lanes:
-    """So many takeaways at a time, in their order."""
+    """Runner of takeaways in their order, several at a time."""
 
-    def __init__(self, scene: Scene, door: Door, managed: Board, used: list[Board]) -> None:
-        self._scene = scene
-        self._door = door
+    def __init__(
+        self, environment: Environment, client: Client, managed: SharedCounters, used: list[SharedCounters]
+    ) -> None:
+        self._environment = environment
+        self._client = client
         self._managed = managed
         self._used = used
         self._turn = self._turns()
@@ -61,9 +63,9 @@ class Lanes:
                 yield number
 
     async def run(self) -> None:
-        """To the last takeaway."""
+        """Run all takeaways."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._scene.lanes):
+            for _ in range(self._environment.lanes):
                 group.create_task(self._lane())
 
     async def _lane(self) -> None:
@@ -74,37 +76,37 @@ class Lanes:
 
     async def _warm(self, number: int) -> None:
         """Until every verifier has accepted every token of it, or long enough."""
-        tokens = self._scene.takeaways[number].tokens
+        tokens = self._environment.takeaways[number].tokens
         until = boot_clock() + WARM_SECONDS_MAX
         while boot_clock() < until:
-            if all(board.get(token, Used.ACCEPTED) for token in tokens for board in self._used):
+            if all(counters.get(token, Used.ACCEPTED) for token in tokens for counters in self._used):
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _take(self, number: int) -> None:
-        takeaway = self._scene.takeaways[number]
+        takeaway = self._environment.takeaways[number]
         while True:
             try:
-                effective_at = await self._door.take(takeaway)
+                effective_at = await self._client.take(takeaway)
             except TryAgain:
                 await asyncio.sleep(TRY_AGAIN_SECONDS)
             else:
                 answered = boot_clock()
                 since_boot = boot_clock() - time.time()
-                committed = effective_at.timestamp() - self._scene.staleness_seconds + since_boot
+                committed = effective_at.timestamp() - self._environment.staleness_seconds + since_boot
                 self._managed.put(number, Managed.COMMITTED, committed)
                 self._managed.put(number, Managed.ANSWERED, answered)
                 return
 
 
 async def _main(folder: Path) -> None:
-    scene = read_scene(folder)
-    managed = scene.managed(folder)
-    used = [scene.used(folder, verifier) for verifier in range(VERIFIERS)]
-    async with door_of(scene) as door:
-        await Lanes(scene, door, managed, used).run()
+    environment = read_environment(folder)
+    managed = environment.managed(folder)
+    used = [environment.used(folder, verifier) for verifier in range(VERIFIERS)]
+    async with client_of(environment) as client:
+        await Lanes(environment, client, managed, used).run()
 
 
 def main() -> None:
-    """Take everything away that is to be taken away, and end. The argument is the scene's folder."""
+    """Take everything away that is to be taken away, and end. The argument is the environment's folder."""
     asyncio.run(_main(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""The processes of a race: started, killed, suspended and started again by their process ids."""
+"""Processes of a race, which are started, killed, suspended and restarted by their process ids."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ END_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.01
 
 
-class Crew:
+class Processes:
     """Processes by name.
 
-    :param nursery: what makes them; see :mod:`chaos.fork_server`.
+    :param fork_server: what makes them; see :mod:`chaos.fork_server`.
     :param folder: where each writes what it has to say.
     :param commands: what each runs: ``module:function`` and arguments.
     """
 
-    def __init__(self, nursery: subprocess.Popen[str], folder: Path, commands: Mapping[str, Sequence[str]]) -> None:
-        self._nursery = nursery
+    def __init__(self, fork_server: subprocess.Popen[str], folder: Path, commands: Mapping[str, Sequence[str]]) -> None:
+        self._fork_server = fork_server
         self._folder = folder
         self._commands = commands
         self._running: dict[str, int] = {}
@@ -42,7 +42,7 @@ class Crew:
         self._running[name] = self._ask({"start": [*self._commands[name], *more], "log": str(self.log(name))})
 
     def kill(self, name: str) -> None:
-        """``kill -9``, and wait until it is gone."""
+        """Kill it with ``kill -9``, and wait for its end."""
         pid = self._running.pop(name, None)
         if pid is None:
             return
@@ -60,7 +60,7 @@ class Crew:
             os.kill(pid, what)
 
     def look(self) -> None:
-        """Note which have ended by themselves."""
+        """Note the processes that ended by themselves."""
         for name, pid in list(self._running.items()):
             code = self._ask({"look": pid})
             if code is not None:
@@ -68,12 +68,12 @@ class Crew:
                 self.ended[name] = code
 
     def end(self) -> None:
-        """End them all."""
+        """Kill all processes."""
         for name in list(self._running):
             self.kill(name)
 
     def log(self, name: str) -> Path:
-        """What it said, over all its lives."""
+        """Return the file with its output, over all its restarts."""
         return self._folder / f"{name}.log"
 
     def _wait(self, name: str, pid: int, seconds: float = 0.0) -> int:
@@ -86,21 +86,21 @@ class Crew:
         return int(code)
 
     def _ask(self, what: dict[str, Any]) -> Any:
-        pipe, answers = self._nursery.stdin, self._nursery.stdout
+        pipe, answers = self._fork_server.stdin, self._fork_server.stdout
         if pipe is None or answers is None:
-            raise RuntimeError("the nursery has no pipes")
+            raise RuntimeError("the fork server has no pipes")
         pipe.write(f"{json.dumps(what)}\n")
         pipe.flush()
         return json.loads(answers.readline())
 
 
 @contextmanager
-def crew(folder: Path, commands: Mapping[str, Sequence[str]], extra: Mapping[str, str]) -> Iterator[Crew]:
+def process_group(folder: Path, commands: Mapping[str, Sequence[str]], extra: Mapping[str, str]) -> Iterator[Processes]:
     """Processes that do not outlive the block, with these variables besides our own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
     path = os.pathsep.join([*([kept["PYTHONPATH"]] if "PYTHONPATH" in kept else []), str(TESTS)])
     with (
-        (folder / "nursery.log").open("ab") as said,
+        (folder / "fork_server.log").open("ab") as said,
         subprocess.Popen(
             [sys.executable, "-m", "chaos.fork_server"],
             env={**kept, **extra, "PYTHONPATH": path},
@@ -108,13 +108,13 @@ def crew(folder: Path, commands: Mapping[str, Sequence[str]], extra: Mapping[str
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
-        ) as nursery,
+        ) as fork_server,
     ):
-        members = Crew(nursery, folder, commands)
+        members = Processes(fork_server, folder, commands)
         try:
             yield members
         finally:
             members.end()
-            if nursery.stdin is not None:
-                nursery.stdin.close()
-            nursery.wait(END_SECONDS_MAX)
+            if fork_server.stdin is not None:
+                fork_server.stdin.close()
+            fork_server.wait(END_SECONDS_MAX)

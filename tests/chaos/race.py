@@ -15,14 +15,14 @@ import asyncpg
 from support.databases import postgres_database
 from support.postgres import PostgresServer
 
-from .environment import VERIFIERS, Scene
-from .fault_injection import Inflictor
+from .environment import VERIFIERS, Environment
+from .fault_injection import FaultInjector
 from .final_checks import Aftermath, look_after
 from .plan import OF_POSTGRES, OF_PROCESSES, Fault, Kind, plan
-from .processes import Crew, crew
-from .servers import SERVER, server_command, server_environ, set_the_stage
-from .shared_counters import Board, Managed, Used
-from .verdict import Outcome, judge
+from .processes import Processes, process_group
+from .servers import SERVER, prepare_environment, server_command, server_environ
+from .shared_counters import Managed, SharedCounters, Used
+from .verdict import Outcome, evaluate
 
 LOOK_SECONDS = 0.1
 START_SECONDS_MAX = 60.0
@@ -32,7 +32,7 @@ MANAGER = "managing"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How big a race is. It ends when enough has happened.
+    """Size of a race. It ends when all minima are reached.
 
     :param tokens_min: so many tokens have lost access by an answered takeaway.
     :param faults_min: every kind of fault has happened so often.
@@ -60,7 +60,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a race showed.
+    """Result of a race.
 
     :param faults: how often each happened.
     :param ended: processes that ended without being asked to, with their exit codes.
@@ -86,40 +86,42 @@ async def race(
     stretch: float = 1.0,
     wait: bool = True,
 ) -> Result:
-    """Run one race on a fresh database and judge it.
+    """Run one race on a fresh database and evaluate it.
 
     :param over_http: remote verifiers and a managing client of one real server, instead of processes with a store.
-    :param stretch: see :class:`Scene`; so is ``wait``.
+    :param stretch: see :class:`Environment`; so is ``wait``.
     """
     began = time.monotonic()
     with postgres_database(postgres) as url:
         takeaways = size.tokens_min + 20 * size.lanes  # most take one token, some take twenty
-        scene = await set_the_stage(url, size.staleness_seconds, size.lanes, takeaways, seed, over_http=over_http)
-        scene = replace(scene, users=size.users, stretch=stretch, wait=wait)
-        scene.write(folder)
+        environment = await prepare_environment(
+            url, size.staleness_seconds, size.lanes, takeaways, seed, over_http=over_http
+        )
+        environment = replace(environment, users=size.users, stretch=stretch, wait=wait)
+        environment.write(folder)
         # Made here, so that no process finds a file that is not yet as long as it will be.
-        managed, boards = scene.managed(folder), [scene.used(folder, at) for at in range(VERIFIERS)]
+        managed, counters = environment.managed(folder), [environment.used(folder, at) for at in range(VERIFIERS)]
         names = [f"verifying-{number}" for number in range(VERIFIERS)]
         commands = {
-            **({SERVER: server_command(scene)} if over_http else {}),
+            **({SERVER: server_command(environment)} if over_http else {}),
             **{name: ["chaos.verifying:main", str(folder), str(at)] for at, name in enumerate(names)},
             MANAGER: ["chaos.managing:main", str(folder)],
         }
-        with crew(folder, commands, server_environ(scene)) as members:
+        with process_group(folder, commands, server_environ(environment)) as members:
             for name in commands:
                 members.start(name)
             await _begun(members, managed)
-            alive = {name: partial(board.total, Used.TRIED) for name, board in zip(names, boards, strict=True)}
+            alive = {name: partial(one.total, Used.TRIED) for name, one in zip(names, counters, strict=True)}
             alive[victim := SERVER if over_http else MANAGER] = partial(managed.total, Managed.ANSWERED)
-            inflictor = Inflictor(postgres, members, url, names, victim, alive)
-            faults = await _until_enough(members, inflictor, size, seed, partial(_tokens_answered, scene, managed))
+            injector = FaultInjector(postgres, members, url, names, victim, alive)
+            faults = await _until_enough(members, injector, size, seed, partial(_tokens_answered, environment, managed))
             ended = {name: code for name, code in members.ended.items() if (name, code) != (MANAGER, 0)}
-        outcome = judge(scene, managed, boards)
-        aftermath = await look_after(scene, managed)
+        outcome = evaluate(environment, managed, counters)
+        aftermath = await look_after(environment, managed)
     return Result(seed, size, time.monotonic() - began, outcome, faults, ended, aftermath)
 
 
-async def _begun(members: Crew, managed: Board) -> None:
+async def _begun(members: Processes, managed: SharedCounters) -> None:
     """Until the first answer: before it the processes are only starting."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while not managed.total(Managed.ANSWERED):
@@ -129,14 +131,16 @@ async def _begun(members: Crew, managed: Board) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _tokens_answered(scene: Scene, managed: Board) -> int:
+def _tokens_answered(environment: Environment, managed: SharedCounters) -> int:
     return sum(
-        len(takeaway.tokens) for number, takeaway in enumerate(scene.takeaways) if managed.get(number, Managed.ANSWERED)
+        len(takeaway.tokens)
+        for number, takeaway in enumerate(environment.takeaways)
+        if managed.get(number, Managed.ANSWERED)
     )
 
 
 async def _until_enough(
-    members: Crew, inflictor: Inflictor, size: Size, seed: int, tokens_answered: Callable[[], int]
+    members: Processes, injector: FaultInjector, size: Size, seed: int, tokens_answered: Callable[[], int]
 ) -> dict[Kind, int]:
     """Faults on both sides, until enough has happened or the time is over; then some uses more."""
     happened: Counter[Kind] = Counter()
@@ -145,7 +149,7 @@ async def _until_enough(
     sides: Sequence[asyncio.Task[None]] = ()
     if size.pause_tokens is not None:
         sides = [
-            asyncio.create_task(_inflict(inflictor, plan(kinds, seed + at), size, tokens_answered, happened, over))
+            asyncio.create_task(_inject(injector, plan(kinds, seed + at), size, tokens_answered, happened, over))
             for at, kinds in enumerate((OF_POSTGRES, OF_PROCESSES))
         ]
     rare = [kind for kind in Kind if sides]
@@ -156,7 +160,7 @@ async def _until_enough(
         await asyncio.sleep(LOOK_SECONDS)
         members.look()
         if SERVER in members.ended:
-            # It does not start while PostgreSQL is away; whoever runs it starts it again.
+            # It does not start while PostgreSQL is stopped, so it is started again, as a service manager would.
             members.start(SERVER)
     over.set()
     await asyncio.gather(*sides)
@@ -165,8 +169,8 @@ async def _until_enough(
     return dict(happened)
 
 
-async def _inflict(
-    inflictor: Inflictor,
+async def _inject(
+    injector: FaultInjector,
     faults: Iterator[Fault],
     size: Size,
     tokens_answered: Callable[[], int],
@@ -181,7 +185,7 @@ async def _inflict(
         if over.is_set():
             return
         try:
-            await inflictor.inflict(fault)
+            await injector.inject(fault)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             continue  # another fault stood in its way
         happened[fault.kind] += 1

@@ -16,7 +16,7 @@ from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
 
 from .clients import LEFT
-from .environment import Scene
+from .environment import Environment
 from .tokens import populate
 
 OPERATOR = Operator(RequestFacts())
@@ -27,26 +27,26 @@ MANAGER_GRANTS = (
 )
 
 
-async def set_the_stage(
+async def prepare_environment(
     database_url: str, staleness_seconds: float, lanes: int, takeaways: int, seed: int, *, over_http: bool
-) -> Scene:
+) -> Environment:
     """Fill an empty database and say what is in it."""
     system = build_system(Settings(database_url=database_url))
     try:
         await set_staleness(system, OPERATOR, staleness_seconds)
-        scene = Scene(database_url, staleness_seconds, lanes, (), ())
+        environment = Environment(database_url, staleness_seconds, lanes, (), ())
         if not over_http:
-            return await populate(system.store, scene, takeaways, seed)
+            return await populate(system.store, environment, takeaways, seed)
         workspace = await create_workspace(
             system, OPERATOR, name="race", slug="race", catalog="spooled", plan="enterprise"
         )
-        scene = replace(
-            scene,
+        environment = replace(
+            environment,
             server_url=f"http://127.0.0.1:{_free_port()}",
             app_token=await _token(system, workspace.id, ("tokens:introspect",)),
             manager_token=await _token(system, workspace.id, MANAGER_GRANTS),
         )
-        return await populate(system.store, scene, takeaways, seed, one_workspace=workspace.id)
+        return await populate(system.store, environment, takeaways, seed, one_workspace=workspace.id)
     finally:
         await system.store.aclose()
 
@@ -59,15 +59,15 @@ async def a_workspace(database_url: str) -> str:
     return made.id
 
 
-def server_command(scene: Scene) -> list[str]:
-    """Serve where the scene says."""
-    port = (scene.server_url or "").rpartition(":")[2]
+def server_command(environment: Environment) -> list[str]:
+    """Serve where the environment says."""
+    port = (environment.server_url or "").rpartition(":")[2]
     return ["spacekey.server.cli:main", "serve", "--host", "127.0.0.1", "--port", port]
 
 
-def server_environ(scene: Scene) -> Mapping[str, str]:
-    """What the server must know."""
-    return {"SPACEKEY_DATABASE_URL": scene.database_url, "SPACEKEY_LOG_LEVEL": "warning"}
+def server_environ(environment: Environment) -> Mapping[str, str]:
+    """Return the server's environment variables."""
+    return {"SPACEKEY_DATABASE_URL": environment.database_url, "SPACEKEY_LOG_LEVEL": "warning"}
 
 
 async def _token(system: System, workspace_id: str, grants: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in a file that outlive their writer: what a process wrote before ``kill -9`` is there for everybody."""
+"""Counters in a file that all processes read, and that keep the numbers of a process after ``kill -9``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Used(IntEnum):
     LAST_ACCEPTED = 5
 
 
-class Board:
-    """Rows of numbers, shared by mapping one file. Each board has one writer; anybody may read while it writes.
+class SharedCounters:
+    """Rows of numbers, shared by mapping one file. Each file has one writer; other processes may read at any time.
 
     A number is eight aligned bytes, so no reader sees half of one.
 
@@ -62,7 +62,7 @@ class Board:
         """The sum of a column."""
         return sum(self._numbers[column :: self._columns])
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> SharedCounters:
         return self
 
     def __exit__(self, *_: object) -> None:

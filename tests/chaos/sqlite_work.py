@@ -26,7 +26,7 @@ from spacekey.server.build import build_system
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
 from spacekey.server.settings import Settings, packaged_catalogs
 
-from .event_log import Ledger, entries
+from .event_log import EventLog, entries
 from .killed_writers import GRACE_SECONDS, OPERATOR
 
 Result = TypeVar("Result")
@@ -42,8 +42,8 @@ class Worker:
         self._system = system
         self._workspace_id = workspace_id
         self._random = Random(number)
-        self._ledger = Ledger(folder / f"ledger-{number}")
-        self._neighbour = folder / f"ledger-{(number + 1) % workers}"
+        self._event_log = EventLog(folder / f"event_log-{number}")
+        self._neighbour = folder / f"event_log-{(number + 1) % workers}"
         self._read_up_to = 0
         self.counted: Counter[str] = Counter()
 
@@ -58,19 +58,19 @@ class Worker:
         if self._random.random() < 0.7:
             token = issued
             await self._told("revoked", lambda: revoke_token(self._system, OPERATOR, token.view.token.id))
-            self._ledger.note("revoked", token.view.token.id, token.secret.reveal())
+            self._event_log.note("revoked", token.view.token.id, token.secret.reveal())
             await self._see(verifier, token, Refused)
         await self._look_next_door(verifier)
 
     async def _issue(self) -> Issued:
         issued = await create_token(self._system, OPERATOR, NewToken(self._workspace_id, "one", ("jobs:read",)))
-        self._ledger.note("issued", issued.view.token.id, issued.secret.reveal())
+        self._event_log.note("issued", issued.view.token.id, issued.secret.reveal())
         return issued
 
     async def _rotate(self, old: Issued) -> Issued:
         rotated = await rotate_token(self._system, OPERATOR, old.view.token.id, grace_seconds=GRACE_SECONDS)
-        self._ledger.note("rotated", old.view.token.id, old.secret.reveal())
-        self._ledger.note("issued", rotated.view.token.id, rotated.secret.reveal())
+        self._event_log.note("rotated", old.view.token.id, old.secret.reveal())
+        self._event_log.note("issued", rotated.view.token.id, rotated.secret.reveal())
         return rotated
 
     async def _told(self, what: str, change: Callable[[], Awaitable[Result]]) -> Result:
@@ -97,7 +97,7 @@ class Worker:
         told, self._read_up_to = entries(self._neighbour, self._read_up_to)
         for entry in told:
             if entry["what"] == "revoked":
-                self.counted["verified next door"] += 1
+                self.counted["verified next client"] += 1
                 verdict = await verifier.verify(Secret(entry["secret"]))
                 if not (isinstance(verdict, CannotTell) or verdict == Refused(Reason.REVOKED, entry["id"])):
                     raise RuntimeError(f"{entry['id']}: {verdict}, and its revocation was answered")

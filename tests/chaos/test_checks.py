@@ -19,11 +19,11 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from support.databases import sqlite_database
 from support.world import OPERATOR, StoppedClock, make_world
 
-from .environment import Scene, Takeaway, Victim, Way
+from .environment import Environment, Takeaway, Victim, Way
 from .event_log import Entry, hold
 from .plan import OF_POSTGRES, OF_PROCESSES, Kind, plan
-from .shared_counters import Board, Managed, Used
-from .verdict import Outcome, judge
+from .shared_counters import Managed, SharedCounters, Used
+from .verdict import Outcome, evaluate
 
 ANSWERED = 100.0
 
@@ -31,13 +31,13 @@ ANSWERED = 100.0
 def outcome(folder: Path, last_accepted: float, answered: float = ANSWERED) -> Outcome:
     """One revocation, committed a second before it was answered, and one verifier that accepted until then."""
     takeaway = Takeaway(Way.REVOKE, "ws_1", None, (0,))
-    scene = Scene("", 1.0, 1, (takeaway,), (Victim("key_1", "", "/jobs"),))
-    managed, used = Board(folder / "managed", 1, Managed), Board(folder / "used", 1, Used)
+    environment = Environment("", 1.0, 1, (takeaway,), (Victim("key_1", "", "/jobs"),))
+    managed, used = SharedCounters(folder / "managed", 1, Managed), SharedCounters(folder / "used", 1, Used)
     managed.put(0, Managed.BEGAN, 1.0)
     managed.put(0, Managed.COMMITTED, answered - 1.0)
     managed.put(0, Managed.ANSWERED, answered)
     used.put(0, Used.LAST_ACCEPTED, last_accepted)
-    return judge(scene, managed, [used])
+    return evaluate(environment, managed, [used])
 
 
 def test_a_use_begun_after_the_answer_and_accepted_is_a_violation(tmp_path: Path) -> None:
@@ -56,10 +56,10 @@ def test_a_takeaway_that_was_never_answered_is_not_counted(tmp_path: Path) -> No
 
 
 def test_what_is_on_a_board_outlives_its_writer(tmp_path: Path) -> None:
-    with Board(tmp_path / "board", 3, Used) as written:
+    with SharedCounters(tmp_path / "counters", 3, Used) as written:
         written.add(2, Used.TRIED)
         written.add(2, Used.TRIED)
-    with Board(tmp_path / "board", 3, Used) as read:
+    with SharedCounters(tmp_path / "counters", 3, Used) as read:
         assert (read.get(2, Used.TRIED), read.total(Used.TRIED), read.total(Used.ACCEPTED)) == (2, 2, 0)
 
 
@@ -93,10 +93,10 @@ def _told(what: str, issued: Issued) -> Entry:
         ("a lost revocation", {"lost", "unaudited"}),
         ("a revocation without its event", {"unaudited", "broken_chains"}),
         ("half a rotation", {"half"}),
-        ("a token that is gone", {"lost", "unaudited", "misjudged"}),
+        ("a token that is gone", {"lost", "unaudited", "wrong_verdicts"}),
     ],
 )
-async def test_the_ledger_finds_what_is_amiss(
+async def test_the_event_log_finds_what_is_amiss(
     sqlite_template: Path, tmp_path: Path, amiss: str, found: set[str]
 ) -> None:
     url = sqlite_database(tmp_path, sqlite_template)

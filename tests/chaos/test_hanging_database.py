@@ -38,7 +38,7 @@ def url(durable_postgres: PostgresServer) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def trouble(how: str, postgres: PostgresServer, url: str) -> AsyncIterator[None]:
+async def database_outage(how: str, postgres: PostgresServer, url: str) -> AsyncIterator[None]:
     """What keeps the database from answering."""
     database = make_url(url).database or ""
     if how == "hanging":
@@ -62,7 +62,7 @@ async def seconds_until_valid(verifier: EmbeddedVerifier, secret: str) -> float:
 
 
 @pytest.mark.parametrize("how", ["hanging", "no slots", "locked"])
-async def test_a_database_in_trouble_cannot_tell_and_recovers(
+async def test_an_unavailable_database_cannot_tell_and_recovers(
     how: str, durable_postgres: PostgresServer, url: str
 ) -> None:
     async with served(url) as server:
@@ -75,7 +75,7 @@ async def test_a_database_in_trouble_cannot_tell_and_recovers(
         assert (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code == 200
 
         # All of these answers come while the trouble lasts: nothing waits for its end.
-        async with trouble(how, durable_postgres, url):
+        async with database_outage(how, durable_postgres, url):
             began = time.monotonic()
             verdicts = await asyncio.gather(*(verifier.verify(Secret(secret)) for _ in range(AT_ONCE)))
             told_seconds = time.monotonic() - began

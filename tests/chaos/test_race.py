@@ -48,7 +48,7 @@ def check(title: str, result: Result) -> None:
     assert {kind: result.faults.get(kind, 0) for kind in Kind} == {
         kind: max(result.size.faults_min, result.faults.get(kind, 0)) for kind in Kind
     }
-    # What was never accepted shows nothing by being refused; nor does what nobody tried afterwards.
+    # A refusal proves nothing about a token that was never accepted, or never tried afterwards.
     assert outcome.warm > result.size.tried_part * outcome.tokens
     assert outcome.asked_after > result.size.tried_part * outcome.tokens
 

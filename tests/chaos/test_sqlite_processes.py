@@ -10,7 +10,7 @@ from pathlib import Path
 from support.databases import sqlite_database
 
 from .event_log import entries, hold
-from .processes import crew
+from .processes import process_group
 from .servers import a_workspace
 
 WORKERS = 8
@@ -24,16 +24,16 @@ async def test_eight_processes_share_a_file_and_lose_nothing(sqlite_template: Pa
     seconds = SECONDS_LONG if long else SECONDS_SHORT
     names = [f"worker-{number}" for number in range(WORKERS)]
     common = ["chaos.sqlite_work:main", url, workspace_id, str(tmp_path), str(seconds), str(WORKERS)]
-    with crew(tmp_path, {name: [*common, str(at)] for at, name in enumerate(names)}, {}) as members:
+    with process_group(tmp_path, {name: [*common, str(at)] for at, name in enumerate(names)}, {}) as members:
         for name in names:
             members.start(name)
         codes = [await asyncio.to_thread(members.join, name, seconds) for name in names]
         said = {name: members.log(name).read_text() for name in names}
     assert codes == [0] * WORKERS, said
     assert not any("Traceback" in text for text in said.values()), said
-    acknowledged = [entry for at in range(WORKERS) for entry in entries(tmp_path / f"ledger-{at}")[0]]
+    acknowledged = [entry for at in range(WORKERS) for entry in entries(tmp_path / f"event_log-{at}")[0]]
     findings = await hold(url, acknowledged)
     counted = sum((Counter(json.loads((tmp_path / f"counted-{at}").read_text())) for at in range(WORKERS)), Counter())
     print(f"\n{WORKERS} processes, {seconds:.0f} s, {len(acknowledged)} acknowledged: {dict(counted)}")
     assert findings.nothing, findings
-    assert min(counted[what] for what in ("issued", "rotated", "revoked", "verified", "verified next door")) > 0
+    assert min(counted[what] for what in ("issued", "rotated", "revoked", "verified", "verified next client")) > 0

@@ -18,7 +18,7 @@ from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Space, Workspace
 
 from .clients import LEFT
-from .environment import Scene, Takeaway, Victim, Way
+from .environment import Environment, Takeaway, Victim, Way
 
 COMMON = 64
 """Workspaces among which single tokens are spread, so that takeaways do not queue for one audit chain."""
@@ -116,12 +116,14 @@ class Population:
         return len(self.victims) - 1
 
 
-async def populate(store: Store, scene: Scene, count: int, seed: int, *, one_workspace: str | None = None) -> Scene:
-    """The scene with so many takeaways, whose tokens are in the store."""
+async def populate(
+    store: Store, environment: Environment, count: int, seed: int, *, one_workspace: str | None = None
+) -> Environment:
+    """The environment with so many takeaways, whose tokens are in the store."""
     population = Population(one_workspace)
     takeaways = population.takeaways(count, Random(seed))
     await population.write(store)
-    return replace(scene, takeaways=takeaways, victims=tuple(population.victims))
+    return replace(environment, takeaways=takeaways, victims=tuple(population.victims))
 
 
 def _batches(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""What a race showed: every use that was accepted although it began after the answer, and how stale answers got."""
+"""Evaluation of a race: uses that were accepted although they began after the answer, and the largest staleness."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .environment import Scene, Way
-from .shared_counters import Board, Managed, Used
+from .environment import Environment, Way
+from .shared_counters import Managed, SharedCounters, Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Outcome:
 
     :param answered: takeaways whose answer came back, by way.
     :param tokens: tokens that lost access by an answered takeaway.
-    :param unanswered: begun takeaways without an answer: the process died, or a retry could not know. Not counted.
+    :param unanswered: begun takeaways without an answer: the process killed, or a retry could not know. Not counted.
     :param warm: answered tokens that some verifier had accepted before.
     :param asked_after: answered tokens that some verifier was asked about after the answer.
     :param tried: uses; each was ``accepted``, refused, or answered with "cannot tell".
@@ -47,13 +47,13 @@ class Outcome:
     violations: tuple[Violation, ...]
 
 
-def judge(scene: Scene, managed: Board, used: Sequence[Board]) -> Outcome:
-    """The outcome of a race, from what its processes left on their boards."""
+def evaluate(environment: Environment, managed: SharedCounters, used: Sequence[SharedCounters]) -> Outcome:
+    """The outcome of a race, from what its processes left in their counters."""
     answered: Counter[Way] = Counter()
     violations: list[Violation] = []
     tokens = unanswered = warm = asked_after = 0
     staleness = 0.0
-    for number, takeaway in enumerate(scene.takeaways):
+    for number, takeaway in enumerate(environment.takeaways):
         answer = managed.get(number, Managed.ANSWERED)
         if not answer:
             unanswered += managed.get(number, Managed.BEGAN) > 0
@@ -62,13 +62,13 @@ def judge(scene: Scene, managed: Board, used: Sequence[Board]) -> Outcome:
         committed = managed.get(number, Managed.COMMITTED)
         for token in takeaway.tokens:
             tokens += 1
-            warm += any(board.get(token, Used.ACCEPTED) for board in used)
-            asked_after += any(board.get(token, Used.TRIED_AFTER) for board in used)
-            for verifier, board in enumerate(used):
-                last = board.get(token, Used.LAST_ACCEPTED)
+            warm += any(counters.get(token, Used.ACCEPTED) for counters in used)
+            asked_after += any(counters.get(token, Used.TRIED_AFTER) for counters in used)
+            for verifier, counters in enumerate(used):
+                last = counters.get(token, Used.LAST_ACCEPTED)
                 staleness = max(staleness, last - committed)
                 if last > answer:
-                    violations.append(Violation(takeaway.way, scene.victims[token].id, verifier, last - answer))
+                    violations.append(Violation(takeaway.way, environment.victims[token].id, verifier, last - answer))
     return Outcome(
         answered=dict(answered),
         tokens=tokens,
@@ -85,5 +85,5 @@ def judge(scene: Scene, managed: Board, used: Sequence[Board]) -> Outcome:
     )
 
 
-def _sum(used: Sequence[Board], column: Used) -> int:
-    return int(sum(board.total(column) for board in used))
+def _sum(used: Sequence[SharedCounters], column: Used) -> int:
+    return int(sum(counters.total(column) for counters in used))

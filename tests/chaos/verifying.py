@@ -35,8 +35,8 @@ from spacekey.server.embed import store_verifier
 from spacekey.server.settings import Settings, packaged_catalogs
 from support.asgi_calls import bearer, call
 
-from .environment import Scene, read_scene
-from .shared_counters import Board, Managed, Used
+from .environment import Environment, read_environment
+from .shared_counters import Managed, SharedCounters, Used
 
 PAUSE_SECONDS = 0.02
 LINGER_SECONDS = 0.4
@@ -63,17 +63,17 @@ async def sessions(_request: Request) -> PlainTextResponse:
 ROUTES = [Route("/jobs", jobs), Route("/documents", documents), Route("/sessions", sessions)]
 
 
-def make_verifier(scene: Scene, *, quiet: bool) -> Verifier:
+def make_verifier(environment: Environment, *, quiet: bool) -> Verifier:
     """The product's verifier; with a stretch, one that keeps answers for longer than T, which no setting allows.
 
     :param quiet: it does not tell owners of refused tokens. One process telling them is enough: each token's row in
         the audit log costs as much as all its verifications, and nothing here is about it.
     """
-    if scene.stretch != 1.0:
-        return _forgetful(scene)
-    if scene.server_url is not None:
-        return RemoteVerifier(scene.server_url, scene.app_token)
-    verifier = store_verifier(scene.database_url, packaged_catalogs())
+    if environment.stretch != 1.0:
+        return _forgetful(environment)
+    if environment.server_url is not None:
+        return RemoteVerifier(environment.server_url, environment.app_token)
+    verifier = store_verifier(environment.database_url, packaged_catalogs())
     if quiet:
         setattr(verifier, "_refusals", _Deaf())  # noqa: B010 - it is not for others to set
     return verifier
@@ -93,28 +93,28 @@ class _Deaf(RefusalLog):
         pass
 
 
-def _forgetful(scene: Scene) -> CachedVerifier:
-    system = build_system(Settings(database_url=scene.database_url))
-    asking = build_verifier(Store(scene.database_url), system.catalogs, utc_now, scene.staleness_seconds)
+def _forgetful(environment: Environment) -> CachedVerifier:
+    system = build_system(Settings(database_url=environment.database_url))
+    asking = build_verifier(Store(environment.database_url), system.catalogs, utc_now, environment.staleness_seconds)
 
     async def read(secret: Secret) -> Reading:
         reading = await asking.use(secret)
-        return Reading(reading.verdict, reading.max_age_seconds * scene.stretch)
+        return Reading(reading.verdict, reading.max_age_seconds * environment.stretch)
 
     return CachedVerifier(read)
 
 
 class Users:
-    """Everybody who uses tokens here: so many at a time, each with the next token that is at hand.
+    """Simulated users, so many at a time, each with the next token in turn.
 
     A machine that is busy with other things slows them down; it does not make them pile up.
     """
 
-    def __init__(self, scene: Scene, managed: Board, used: Board, *, quiet: bool) -> None:
-        self._scene = scene
+    def __init__(self, environment: Environment, managed: SharedCounters, used: SharedCounters, *, quiet: bool) -> None:
+        self._environment = environment
         self._managed = managed
         self._used = used
-        middleware = [Middleware(TokenMiddleware, verifier=make_verifier(scene, quiet=quiet))]
+        middleware = [Middleware(TokenMiddleware, verifier=make_verifier(environment, quiet=quiet))]
         self._app = Starlette(routes=ROUTES, middleware=middleware)
         self._at_hand: dict[int, None] = {}
         self._next = 0
@@ -123,13 +123,13 @@ class Users:
         self._crowd: set[asyncio.Task[int]] = set()
 
     async def run(self) -> None:
-        """Use tokens until somebody ends the process, or a use raises what no request may."""
+        """Use tokens until the process is ended, or a use raises an unexpected error."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._scene.users):
+            for _ in range(self._environment.users):
                 group.create_task(self._user())
 
     def crowd(self) -> None:
-        """Many at once with tokens nobody knows: more reads than there are connections."""
+        """Verify many unknown tokens at once: more reads than there are connections."""
         for _ in range(CROWD):
             secret = mint("sp", "live", secrets.token_bytes).reveal()
             task = asyncio.create_task(self._ask("/jobs", secret))
@@ -149,7 +149,7 @@ class Users:
     def _turns(self) -> Iterator[tuple[int, int]]:
         self._look()
         for number in list(self._at_hand):
-            for token in self._scene.takeaways[number].tokens:
+            for token in self._environment.takeaways[number].tokens:
                 yield number, token
 
     def _look(self) -> None:
@@ -160,9 +160,9 @@ class Users:
             if ended and now > ended + LINGER_SECONDS and self._after[number] >= USES_AFTER_MIN:
                 del self._at_hand[number]
         waiting = sum(1 for number in self._at_hand if not managed.get(number, Managed.BEGAN))
-        while self._next < managed.rows and waiting < max(4, self._scene.lanes // 4):
+        while self._next < managed.rows and waiting < max(4, self._environment.lanes // 4):
             ended = self._ended_at(self._next)
-            if not ended or now <= ended + LINGER_SECONDS:  # a process that comes anew leaves the past alone
+            if not ended or now <= ended + LINGER_SECONDS:  # a restarted process skips those that ended
                 self._at_hand[self._next] = None
                 waiting += not managed.get(self._next, Managed.BEGAN)
             self._next += 1
@@ -171,7 +171,7 @@ class Users:
         return self._managed.get(number, Managed.ANSWERED)
 
     async def _use(self, number: int, token: int) -> None:
-        victim, used = self._scene.victims[token], self._used
+        victim, used = self._environment.victims[token], self._used
         answered = self._ended_at(number)
         began = boot_clock()
         status = await self._ask(victim.path, victim.secret)
@@ -194,13 +194,13 @@ class Users:
 
 
 async def _main(folder: Path, number: int) -> None:
-    scene = read_scene(folder)
-    with scene.managed(folder) as managed, scene.used(folder, number) as used:
-        users = Users(scene, managed, used, quiet=number > 0)
+    environment = read_environment(folder)
+    with environment.managed(folder) as managed, environment.used(folder, number) as used:
+        users = Users(environment, managed, used, quiet=number > 0)
         asyncio.get_running_loop().add_signal_handler(signal.SIGURG, users.crowd)
         await users.run()
 
 
 def main() -> None:
-    """Use tokens until somebody ends the process. The arguments are the scene's folder and this verifier's number."""
+    """Use tokens until the process is ended. Its arguments are the environment's folder and this verifier's number."""
     asyncio.run(_main(Path(sys.argv[1]), int(sys.argv[2])))

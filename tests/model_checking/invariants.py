@@ -1,4 +1,4 @@
-"""What must be true of every interleaving."""
+"""Invariants of every interleaving."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from collections.abc import Iterator
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.refusal import Conflict
 
-from .scenario import DEFAULT_STALENESS, SCOPE, Read, Story, Use, Verifying
+from .scenario import DEFAULT_STALENESS, SCOPE, Read, Scenario, Use, Verifying
 from .virtual_database import Version
 
 
-def faults(story: Story) -> Iterator[str]:
-    """Everything that is wrong with what happened; nothing when all promises held."""
-    for use in story.uses:
-        yield from _faults_of(story, use)
-    for verifying in story.verifying:
+def faults(scenario: Scenario) -> Iterator[str]:
+    """Yield all violations of a scenario; none if all promises were kept."""
+    for use in scenario.uses:
+        yield from _faults_of(scenario, use)
+    for verifying in scenario.verifying:
         yield from _faults_in(verifying)
-    for task in story.managing:
+    for task in scenario.managing:
         error = task.exception() if task.done() else RuntimeError("it never ended")
         if error is not None and not isinstance(error, Conflict):
             yield f"a manager failed: {error!r}"
-    for process in story.machines.processes:
+    for process in scenario.machines.processes:
         yield from (f"{process.name}: {failure}" for failure in process.loop.failures)
 
 
-def _faults_of(story: Story, use: Use) -> Iterator[str]:
+def _faults_of(scenario: Scenario, use: Use) -> Iterator[str]:
     if use.cancelled:
         return
     if use.verdict is None:
         yield f"a use of {use.token} that began at {use.tick} was not answered: {use.error!r}"
     elif use.accepted:
-        if not _was_right(story, use):
+        if not _was_right(scenario, use):
             yield f"{use.token} was accepted at {use.tick}..{use.ended_tick}, after its end had been answered"
     elif not _is_justified(use):
         yield f"{use.token} was not accepted at {use.tick}..{use.ended_tick} though no read said so: {use.verdict}"
 
 
-def _was_right(story: Story, use: Use) -> bool:
+def _was_right(scenario: Scenario, use: Use) -> bool:
     """Whether some state, not older than the newest promise before the use began, accepts it."""
     promised = max(
         (
             promise.committed
-            for promise in story.promises
+            for promise in scenario.promises
             if promise.token == use.token and promise.moment < use.began and promise.tick <= use.tick
         ),
         default=0,
     )
-    versions = story.database.history[use.token]
+    versions = scenario.database.history[use.token]
     return any(version.row.accepts(use.tick) for version in _in_force(versions, promised, use.ended))
 
 

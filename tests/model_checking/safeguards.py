@@ -9,10 +9,10 @@ from .system_under_test import Cut, Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A safeguard that is gone: what the sources would say without it, or what they would stand on.
+    """Removed safeguard: the changes to the sources without it, or to their surroundings.
 
-    :ivar seed: an interleaving in which it was noticed once. A short run looks there first, and then as a whole run
-        does; so an old seed costs time and nothing else.
+    :ivar seed: an interleaving in which it was once noticed. A short run tries it first, and then continues as a
+        whole run does, so an outdated seed only costs time.
     """
 
     name: str
@@ -79,7 +79,7 @@ CACHE = (
         ("if entry.max_age_seconds > 0 and self._clock() >= entry.until:", "if False:"),
     ),
     _cached(
-        "a read slower than T cannot tell",
+        "a read slower than T cannot run_scenario",
         "if entry.max_age_seconds > 0 and self._clock() >= entry.until:",
         "if False:",
     ),

@@ -20,7 +20,7 @@ from spacekey.resolvers.system import System
 from spacekey.server.http.oauth import described
 from support.world import OPERATOR, example_catalogs
 
-from .system_under_test import House
+from .system_under_test import SystemUnderTest
 from .virtual_database import WORKSPACE, Database, Row, Session, Version, VirtualLookup, VirtualStore
 from .virtual_machines import NOON, Machines, Process
 
@@ -99,11 +99,11 @@ class Promise:
 
 
 @dataclass
-class Story:
-    """What happened, for the judge to look at."""
+class Scenario:
+    """Scenario of one seed, with all that happened, for the invariants to check."""
 
     seed: int
-    house: House
+    under_test: SystemUnderTest
     machines: Machines = field(init=False)
     database: Database = field(init=False)
     verifying: list[Verifying] = field(default_factory=list)
@@ -116,20 +116,20 @@ class Story:
         self.database = Database(self.machines)
 
     def random(self) -> Random:
-        """The one source of chance."""
+        """Return the scenario's only source of randomness."""
         return self.machines.random
 
 
-def reader(story: Story, process: Process) -> Ask:
+def reader(scenario: Scenario, process: Process) -> Ask:
     """The real verifier of a process that reaches the database."""
-    around = story.house.surroundings
-    lookup = VirtualLookup(process, story.database, _names(), outage)
+    around = scenario.under_test.surroundings
+    lookup = VirtualLookup(process, scenario.database, _names(), outage)
     lookup.lag, lookup.two_statements = around.replica_lag, not around.one_statement
 
     async def first_use(_token_id: str) -> None:
         """No token here is a successor."""
 
-    verifier = story.house.verify.StoreVerifier(lookup, _catalogs(), process.wall, first_use, DEFAULT_STALENESS)
+    verifier = scenario.under_test.verify.StoreVerifier(lookup, _catalogs(), process.wall, first_use, DEFAULT_STALENESS)
 
     async def ask(secret: Secret) -> tuple[Verdict, float]:
         reading = await verifier.use(secret)
@@ -141,29 +141,29 @@ def reader(story: Story, process: Process) -> Ask:
 class Introspecting:
     """A server that remote verifiers ask. It answers from the database, never from a cache."""
 
-    def __init__(self, story: Story) -> None:
-        self.process = Process(story.machines, "introspecting")
-        read = reader(story, self.process)
-        around = story.house.surroundings
-        self.answer = _cached_read(story, self.process, read) if around.introspection_is_cached else read
+    def __init__(self, scenario: Scenario) -> None:
+        self.process = Process(scenario.machines, "introspecting")
+        read = reader(scenario, self.process)
+        around = scenario.under_test.surroundings
+        self.answer = _cached_read(scenario, self.process, read) if around.introspection_is_cached else read
 
 
 class Verifying:
     """A process that checks tokens: the real cache over the real verifier, or over a remote Spacekey."""
 
-    def __init__(self, story: Story, number: int, server: Introspecting | None) -> None:
-        self.story = story
-        around = story.house.surroundings
-        self.process = Process(story.machines, f"verifying-{number}")
+    def __init__(self, scenario: Scenario, number: int, server: Introspecting | None) -> None:
+        self.scenario = scenario
+        around = scenario.under_test.surroundings
+        self.process = Process(scenario.machines, f"verifying-{number}")
         self.reads: list[Read] = []
         self._ask = (
-            reader(story, self.process) if server is None else _remotely(self.process, server.process, server.answer)
+            reader(scenario, self.process) if server is None else _remotely(self.process, server.process, server.answer)
         )
-        random = story.machines.random
+        random = scenario.machines.random
         self.entries_max = random.choice((1, 2, 8))
         self.unknown_max = random.choice((0, 1, 8))
         clock = self.process.monotonic if around.clock_stops_in_sleep else self.process.boot_clock
-        self.cache = story.house.cached.CachedVerifier(
+        self.cache = scenario.under_test.cached.CachedVerifier(
             self._read,
             clock=clock,
             now=self.process.wall,
@@ -173,16 +173,16 @@ class Verifying:
 
     def use(self, token: str) -> None:
         """A request arrives."""
-        story = self.story
-        use = Use(token, self, story.machines.moment(), story.machines.now)
-        story.uses.append(use)
+        scenario = self.scenario
+        use = Use(token, self, scenario.machines.moment(), scenario.machines.now)
+        scenario.uses.append(use)
         # A request is served from its arrival on only if the process runs; until then it waits at the socket.
         task = self.process.start(self._serve(use))
-        if story.machines.random.random() < 0.05:
-            story.machines.after(int(story.machines.random.random() * 4), lambda: self._cancel(use, task))
+        if scenario.machines.random.random() < 0.05:
+            scenario.machines.after(int(scenario.machines.random.random() * 4), lambda: self._cancel(use, task))
 
     async def _serve(self, use: Use) -> None:
-        machines = self.story.machines
+        machines = self.scenario.machines
         secret = secrets()[use.token]
         try:
             verdict = self.cache.peek(secret.bearer()) if machines.random.random() < 0.75 else None
@@ -199,7 +199,7 @@ class Verifying:
             self.process.loop.call_soon(task.cancel)
 
     async def _read(self, secret: Secret) -> Any:
-        machines = self.story.machines
+        machines = self.scenario.machines
         read = Read(_names()[secret.digest()], machines.now, machines.moment())
         self.reads.append(read)
         try:
@@ -209,7 +209,7 @@ class Verifying:
             raise
         finally:
             read.ended, read.ended_tick = machines.moment(), machines.now
-        return self.story.house.cached.Reading(read.verdict, read.max_age)
+        return self.scenario.under_test.cached.Reading(read.verdict, read.max_age)
 
 
 def _remotely(client: Process, server: Process, answer: Ask) -> Ask:
@@ -230,16 +230,16 @@ def _remotely(client: Process, server: Process, answer: Ask) -> Ask:
     return ask
 
 
-def _cached_read(story: Story, server: Process, read: Ask) -> Ask:
+def _cached_read(scenario: Scenario, server: Process, read: Ask) -> Ask:
     """What introspection must not do: answer from a cache of its own."""
 
     async def reading(secret: Secret) -> Any:
-        return story.house.cached.Reading(*await read(secret))
+        return scenario.under_test.cached.Reading(*await read(secret))
 
-    kept = story.house.cached.CachedVerifier(reading, clock=server.boot_clock, now=server.wall)
+    kept = scenario.under_test.cached.CachedVerifier(reading, clock=server.boot_clock, now=server.wall)
 
     async def from_cache(secret: Secret) -> tuple[Verdict, float]:
-        return await kept.verify(secret), story.database.settings.get("max_staleness_seconds", DEFAULT_STALENESS)
+        return await kept.verify(secret), scenario.database.settings.get("max_staleness_seconds", DEFAULT_STALENESS)
 
     return from_cache
 
@@ -247,14 +247,14 @@ def _cached_read(story: Story, server: Process, read: Ask) -> Ask:
 class Managing:
     """A process that changes tokens and T, by the real rule."""
 
-    def __init__(self, story: Story, number: int) -> None:
-        self.story = story
-        self.process = Process(story.machines, f"managing-{number}")
+    def __init__(self, scenario: Scenario, number: int) -> None:
+        self.scenario = scenario
+        self.process = Process(scenario.machines, f"managing-{number}")
         self.system = System(
-            store=cast("Any", VirtualStore(self.process, story.database)),
+            store=cast("Any", VirtualStore(self.process, scenario.database)),
             catalogs=_catalogs(),
             clock=self.process.wall,
-            entropy=story.machines.random.randbytes,
+            entropy=scenario.machines.random.randbytes,
             passwords=cast("Any", None),
             attempts=cast("Any", None),
             sleep=asyncio.sleep,
@@ -264,50 +264,50 @@ class Managing:
     def change(self, tokens: list[str], change: Callable[[Row], Row], *, takes: bool, wait: bool = True) -> None:
         """Begin a change; one that takes access away keeps the promise's order."""
         work = self._take(tokens, change, wait) if takes else self._give(tokens, change)
-        self.story.managing.append(self.process.start(work))
+        self.scenario.managing.append(self.process.start(work))
 
     def set_staleness(self, seconds: float) -> None:
         """Begin to change T."""
-        self.story.managing.append(self.process.start(self._set_staleness(seconds)))
+        self.scenario.managing.append(self.process.start(self._set_staleness(seconds)))
 
     async def _give(self, tokens: list[str], change: Callable[[Row], Row]) -> None:
         async with self.system.store.changing() as session:
             await cast("Session", session).change(tokens, change, lock=_lock_of(tokens))
 
     async def _take(self, tokens: list[str], change: Callable[[Row], Row], wait: bool) -> None:
-        story, rule = self.story, self.story.house.settle
+        scenario, rule = self.scenario, self.scenario.under_test.settle
         async with self.system.store.changing() as session:
             await cast("Session", session).change(tokens, change, lock=_lock_of(tokens))
             staleness = await rule.staleness_seconds(session, self.system)
         effective_at = await rule.settle(self.system, staleness, wait=wait)
         committed = cast("Session", session).committed_at
-        moment = story.machines.moment()
+        moment = scenario.machines.moment()
         # Who waited was promised that it holds now; who did not, from when it will.
         tick = 0.0 if wait else (effective_at - NOON) / timedelta(seconds=1)
-        story.promises += [Promise(token, committed, moment, tick) for token in tokens]
-        if wait and story.machines.random.random() < 0.7:
+        scenario.promises += [Promise(token, committed, moment, tick) for token in tokens]
+        if wait and scenario.machines.random.random() < 0.7:
             # The worst moment for the promise: right after the answer, everywhere.
-            for verifying in story.verifying:
+            for verifying in scenario.verifying:
                 verifying.use(tokens[0])
 
     async def _set_staleness(self, seconds: float) -> None:
-        await self.story.house.staleness.set_staleness(self.system, OPERATOR, seconds)
+        await self.scenario.under_test.staleness.set_staleness(self.system, OPERATOR, seconds)
 
 
 def _lock_of(tokens: list[str]) -> str:
     return tokens[0] if len(tokens) == 1 else WORKSPACE
 
 
-def open_history(story: Story, *, unknown: bool) -> None:
+def open_history(scenario: Scenario, *, unknown: bool) -> None:
     """The tokens as they are at first: some with an expiry date, and the last one may be yet to be made."""
-    random = story.random()
+    random = scenario.random()
     for name in TOKENS:
         ends_at = random.choice((3, 6, 10, 16)) if random.random() < 0.2 else None
         row = Row(exists=not (unknown and name == TOKENS[-1]), ends_at=ends_at)
-        story.database.history[name] = [Version(story.machines.moment(), 0, row)]
+        scenario.database.history[name] = [Version(scenario.machines.moment(), 0, row)]
 
 
-def ending(story: Story, ticks: int) -> Callable[[Row], Row]:
+def ending(scenario: Scenario, ticks: int) -> Callable[[Row], Row]:
     """A rotation with this grace, or an expiry that is brought forward."""
-    at = story.machines.now + ticks
+    at = scenario.machines.now + ticks
     return lambda row: replace(row, ends_at=at if row.ends_at is None else min(at, row.ends_at))

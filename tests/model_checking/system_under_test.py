@@ -24,7 +24,7 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A change to the source of one file: what stands there, and what would if nobody had thought of it."""
+    """Change to the source of one file that removes a safeguard: the code as it is, and without it."""
 
     file: str
     stands: str
@@ -43,8 +43,8 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class House:
-    """What an interleaving runs."""
+class SystemUnderTest:
+    """Modules that an interleaving runs."""
 
     cached: Any = cached
     verify: Any = verify
@@ -54,7 +54,7 @@ class House:
 
 
 @contextmanager
-def house(*cuts: Cut, surroundings: Surroundings | None = None) -> Iterator[House]:
+def system_under_test(*cuts: Cut, surroundings: Surroundings | None = None) -> Iterator[SystemUnderTest]:
     """The code with these cuts; the resolvers' queries go to the virtual database."""
     kept: list[str] = []
     held = surroundings is None or surroundings.staleness_is_held
@@ -70,7 +70,7 @@ def house(*cuts: Cut, surroundings: Surroundings | None = None) -> Iterator[Hous
         }
         for part in (parts["settle"], parts["staleness"]):
             _on_virtual_database(part, held=held)
-        yield House(**parts, surroundings=surroundings or Surroundings())
+        yield SystemUnderTest(**parts, surroundings=surroundings or Surroundings())
     finally:
         for name in kept:
             del sys.modules[name]
@@ -106,7 +106,7 @@ def _on_virtual_database(module: ModuleType, *, held: bool) -> None:
         await session.set_number(name, value)
 
     async def record(*_: object, **__: object) -> None:
-        """The audit log is another story."""
+        """The audit log is not part of the model."""
 
     ours: tuple[Callable[..., Awaitable[Any]], ...] = (hold_staleness, read_setting, write_setting, record)
     for function in ours:

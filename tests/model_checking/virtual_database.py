@@ -96,7 +96,7 @@ class _Lock:
 
 
 class Database:
-    """One primary. It never stops; whether anybody reaches it in time is another matter."""
+    """Primary that never stops, although a connection to it may be too slow."""
 
     def __init__(self, machines: Machines) -> None:
         self.machines = machines
@@ -177,7 +177,7 @@ class Session:
         await self._process.ask(lambda: None)
 
     async def change(self, tokens: list[str], change: Callable[[Row], Row], *, lock: str) -> None:
-        """Change rows that nobody else changes before this transaction's end."""
+        """Change rows, locked until this transaction's end."""
         await self.hold(lock)
         for token in tokens:
             self._changes.append(lambda token=token: self._database.write(token, change))  # type: ignore[misc]

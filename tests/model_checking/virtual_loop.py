@@ -14,7 +14,7 @@ from typing import Any
 class VirtualLoop(asyncio.AbstractEventLoop):
     """Keeps what is ready in order, as asyncio does, and timers by this process's own monotonic clock.
 
-    Nothing runs by itself: whoever drives it calls :meth:`run_one` and :meth:`ring`.
+    Nothing runs by itself: the driver calls :meth:`run_one` and :meth:`ring`.
 
     :param monotonic: this process's clock, which stops while its machine sleeps.
     """

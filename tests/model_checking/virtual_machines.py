@@ -21,7 +21,7 @@ STEPS_MAX = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How rough one interleaving is. Drawn anew for each, so that calm and wild ones both come.
+    """Weather of one interleaving: its delays and failures, drawn for each, so that both calm and rough ones occur.
 
     :param diligence: chance that a process with something to do does it before time goes on.
     :param trip_max: ticks that a message travels at most, usually.
@@ -147,7 +147,7 @@ class Process:
                 self._slept += ticks
 
         if self.stopped:
-            return  # one at a time: nobody sleeps twice
+            return  # a machine that is suspended is not suspended again
         self.stopped += 1
         self.machines.after(ticks, go_on)
 
@@ -186,7 +186,7 @@ class Process:
 
 def _settle(answer: asyncio.Future[Any], result: Any) -> None:
     if answer.done():
-        return  # nobody waits any more
+        return  # no task waits any more
     if isinstance(result, Exception):
         answer.set_exception(result)
     else:

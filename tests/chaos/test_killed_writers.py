@@ -16,7 +16,7 @@ from support.postgres import PostgresServer
 
 from .event_log import entries, hold
 from .killed_writers import LIVES
-from .processes import crew
+from .processes import process_group
 from .servers import a_workspace
 
 RUNS_SHORT = 24
@@ -24,7 +24,7 @@ RUNS_LONG = 500
 DURING_COMMIT = 0.25
 """The part of the runs that end while a commit runs, and how long after its beginning at most."""
 COMMIT_SECONDS_MAX = 0.004
-DIED = -signal.SIGKILL
+KILLED = -signal.SIGKILL
 
 
 @pytest.fixture
@@ -43,14 +43,16 @@ async def test_a_process_killed_at_any_write_step_loses_no_acknowledged_change(
 ) -> None:
     random, runs = Random(seed), RUNS_LONG if long else RUNS_SHORT
     workspace_id = await a_workspace(url)
-    died = 0
-    with crew(tmp_path, {"dying": ["chaos.killed_writers:main", url, workspace_id, str(tmp_path)]}, {}) as members:
+    killed = 0
+    with process_group(
+        tmp_path, {"writer": ["chaos.killed_writers:main", url, workspace_id, str(tmp_path)]}, {}
+    ) as members:
 
         def run(step: int, delay_seconds: float = 0.0) -> int:
-            members.start("dying", str(step), str(delay_seconds))
-            return members.join("dying")
+            members.start("writer", str(step), str(delay_seconds))
+            return members.join("writer")
 
-        assert await asyncio.to_thread(run, 0) == 0, members.log("dying").read_text()
+        assert await asyncio.to_thread(run, 0) == 0, members.log("writer").read_text()
         steps, commits = map(int, (tmp_path / "steps").read_text().split())
         assert commits == 3 * LIVES
         # Every step once, if there are runs enough; each run begins where the one before it left the database.
@@ -58,15 +60,15 @@ async def test_a_process_killed_at_any_write_step_loses_no_acknowledged_change(
         for step in order[:runs]:
             if random.random() < DURING_COMMIT:
                 code = await asyncio.to_thread(run, -random.randint(1, commits), random.uniform(0, COMMIT_SECONDS_MAX))
-                assert code in (0, DIED), members.log("dying").read_text()
-                died += code == DIED
+                assert code in (0, KILLED), members.log("writer").read_text()
+                killed += code == KILLED
             else:
-                assert await asyncio.to_thread(run, step) == DIED, members.log("dying").read_text()
-                died += 1
-    acknowledged, _ = entries(tmp_path / "ledger")
+                assert await asyncio.to_thread(run, step) == KILLED, members.log("writer").read_text()
+                killed += 1
+    acknowledged, _ = entries(tmp_path / "event_log")
     findings = await hold(url, acknowledged)
-    print(f"\nseed {seed}: {runs} runs, {died} killed at one of {steps} steps; {len(acknowledged)} acknowledged")
+    print(f"\nseed {seed}: {runs} runs, {killed} killed at one of {steps} steps; {len(acknowledged)} acknowledged")
     assert findings.nothing, findings
-    assert died > runs / 2
+    assert killed > runs / 2
     assert {entry["what"] for entry in acknowledged} == {"issued", "rotated", "revoked"}
     assert len(acknowledged) > runs / 2
