@@ -37,7 +37,7 @@ HASHING = {"requests": 1, "every": 25}
 
 
 class Base(DeclarativeBase):
-    """The tables of somebody who writes this themselves."""
+    """Tables of an app that implements this itself."""
 
 
 class Key(Base):

@@ -102,7 +102,7 @@ def schemas(count: int) -> dict[str, tuple[strawberry.Schema, frozenset[str]]]:
 
 
 async def once(schema: strawberry.Schema, held: frozenset[str], count: int) -> float:
-    """Processor seconds of one operation, whose answer is looked at so that nobody is fast by answering nothing."""
+    """Processor seconds of one operation, whose answer is checked so that an empty one does not count as fast."""
     context = {"caller": Principal("key_1", Kind.SPACE, held)}
     gc.collect()
     gc.disable()
@@ -125,7 +125,7 @@ async def _measure(count: int, rounds: int) -> list[dict[str, object]]:
     beside: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds):
         this_turn: dict[str, float] = {}
-        # The order turns round, so that nobody always follows the same neighbour.
+        # The order rotates, so that none always follows the same one.
         for name in names if turn % 2 == 0 else reversed(names):
             if not (name.startswith("permission_classes") and turn % SLOW_EVERY):
                 this_turn[name] = await once(*contenders[name], count)

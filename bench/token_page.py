@@ -109,7 +109,7 @@ async def pages(store: Store, workspace_id: str, count: int) -> dict[str, Ask]:
 def verifications(url: str, count: int) -> tuple[PostgresLookup, Ask]:
     """What has to be closed, and the verification of one token after the other: look-up and verdict.
 
-    Hashing is left out, since nobody has the secrets of made-up rows.
+    Hashing is left out, as the secrets of generated rows do not exist.
     """
 
     async def first_use(_: str) -> None:

@@ -18,7 +18,7 @@ from spacekey.middleware.limits import Limiter, MemoryLimiter
 from .rules import catalog_files
 
 TOKEN_VARIABLE = "JOBS_SPACEKEY_TOKEN"  # noqa: S105 - a variable's name
-"""The app's own credential, which may introspect: in the environment, since anybody can read arguments."""
+"""Variable with the app's own credential, which may introspect. Arguments would be visible to other users."""
 
 STORE_VARIABLE = "SPACEKEY_DATABASE_URL"
 """For ``--store`` without a value: the URL may hold a password. Without either it is the server's default."""
@@ -28,7 +28,7 @@ GRACEFUL_SECONDS = 10
 
 
 def main() -> None:
-    """Read the arguments, choose a verifier, serve."""
+    """Read the arguments, choose a verifier and serve."""
     asked = arguments().parse_args()
     try:
         verifier = chosen_verifier(asked)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """What can be asked for."""
+    """Return the parser of the arguments."""
     parser = argparse.ArgumentParser(prog="python -m spacekey.examples.jobs")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=8001)
@@ -70,17 +70,17 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def chosen_verifier(asked: argparse.Namespace) -> Verifier:
-    """The verifier that was asked for.
+    """Return the verifier that the arguments choose.
 
-    :raises ConfigurationError: saying what is wrong or missing.
+    :raises ConfigurationError: an argument is invalid or missing.
     """
     return _embedded(asked) if asked.remote is None else _remote(asked)
 
 
 def chosen_limits(asked: argparse.Namespace) -> Limiter | None:
-    """What holds tokens to their plans, if anything.
+    """Return the limiter of tokens; None without limits.
 
-    :raises ConfigurationError: a Redis URL or a number that cannot be.
+    :raises ConfigurationError: the Redis URL or a number is invalid.
     """
     if asked.limits is None or asked.limits == "memory":
         return None if asked.limits is None else MemoryLimiter(share=asked.processes)

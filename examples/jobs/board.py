@@ -1,4 +1,4 @@
-"""Jobs in memory, one board for each space or workspace. Nothing here knows about tokens."""
+"""Jobs in memory, with one board for each space or workspace. This module does not depend on tokens."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ BEHIND_MAX = 100
 
 
 class BoardError(Exception):
-    """The board says no; ``str()`` says why. A missing job is the subclass :class:`NoSuchJob`."""
+    """Error of the board; ``str()`` says why. Its subclass :class:`NoSuchJob` is for a missing job."""
 
 
 class NoSuchJob(BoardError):
-    """There is no job of this id on this board."""
+    """Error for a job that was not found."""
 
 
 class Status(StrEnum):
-    """Where a job is in its life."""
+    """Status of a job."""
 
     PENDING = "pending"
     CLAIMED = "claimed"
@@ -38,7 +38,7 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class Job:
-    """A piece of work."""
+    """Job of a queue."""
 
     id: str
     queue: str
@@ -49,7 +49,7 @@ class Job:
     events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
 
     def facts(self) -> dict[str, Any]:
-        """The job as JSON shows it."""
+        """Return the job as JSON shows it."""
         return {
             "id": self.id,
             "queue": self.queue,
@@ -66,7 +66,7 @@ ENDED = (Status.COMPLETED, Status.FAILED)
 
 
 class Board:
-    """The jobs of one space or workspace, and whoever watches them."""
+    """Jobs of one space or workspace, and the streams that watch them."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
@@ -74,7 +74,7 @@ class Board:
         self._watchers: set[asyncio.Queue[Change]] = set()
 
     def create(self, queue: str, payload: Any) -> Job:
-        """A new pending job."""
+        """Create a pending job."""
         if len(self._jobs) >= JOBS_MAX:
             raise BoardError(f"there are {JOBS_MAX} jobs already")
         job = Job(secrets.token_hex(8), queue, payload)
@@ -83,76 +83,76 @@ class Board:
         return job
 
     def all(self) -> list[Job]:
-        """Every job, oldest first."""
+        """Return all jobs, oldest first."""
         return list(self._jobs.values())
 
     def job(self, job_id: str) -> Job:
-        """One job."""
+        """Return one job."""
         if job_id not in self._jobs:
             raise NoSuchJob("there is no such job")
         return self._jobs[job_id]
 
     def poll(self, queue: str) -> Job | None:
-        """Claim the oldest pending job; None when there is none or the queue is paused."""
+        """Claim the oldest pending job; return None if there is none or the queue is paused."""
         for job in self._jobs.values():
             if job.queue == queue and job.status is Status.PENDING and queue not in self._paused:
                 return self._move(job, Status.CLAIMED, "claimed")
         return None
 
     def ack(self, job_id: str) -> Job:
-        """A worker has received the job it claimed."""
+        """Confirm that a worker received the job it claimed."""
         job = self.job(job_id)
         if job.status is not Status.CLAIMED:
             raise BoardError(f"the job is {job.status.value}, not claimed")
         return self._move(job, Status.RUNNING, "acknowledged")
 
     def progress(self, job_id: str, percent: int) -> Job:
-        """How far the job is."""
+        """Record the progress of a job."""
         job = self._open(job_id)
         job.progress = percent
         self._tell(job, f"progress {percent}")
         return job
 
     def event(self, job_id: str, text: str) -> Job:
-        """A checkpoint."""
+        """Add a checkpoint."""
         job = self._open(job_id)
         self._tell(job, f"event {text}")
         return job
 
     def keepalive(self, job_id: str) -> Job:
-        """More time for the job."""
+        """Extend the time of a job."""
         job = self._open(job_id)
         job.extensions += 1
         return job
 
     def complete(self, job_id: str) -> Job:
-        """The job is done."""
+        """Complete a job."""
         return self._move(self._open(job_id), Status.COMPLETED, "completed")
 
     def fail(self, job_id: str) -> Job:
-        """The job has failed and lies in the dead-letter queue."""
+        """Fail a job, which moves it to the dead-letter queue."""
         return self._move(self._open(job_id), Status.FAILED, "failed")
 
     def dead(self) -> list[Job]:
-        """The dead-letter queue."""
+        """Return the dead-letter queue."""
         return [job for job in self._jobs.values() if job.status is Status.FAILED]
 
     def retry(self, job_id: str) -> Job:
-        """Put a failed job back into its queue."""
+        """Return a failed job to its queue."""
         job = self.job(job_id)
         if job.status is not Status.FAILED:
             raise BoardError(f"the job is {job.status.value}, not failed")
         return self._move(job, Status.PENDING, "retried")
 
     def purge(self) -> int:
-        """Throw the dead-letter queue away; how many there were."""
+        """Delete the dead-letter queue and return the number of its jobs."""
         dead = self.dead()
         for job in dead:
             del self._jobs[job.id]
         return len(dead)
 
     def queues(self) -> dict[str, bool]:
-        """Queue → whether it is paused."""
+        """Return all queues with whether they are paused."""
         names = {job.queue for job in self._jobs.values()} | self._paused
         return {name: name in self._paused for name in sorted(names)}
 
@@ -165,7 +165,7 @@ class Board:
 
     @contextmanager
     def watching(self) -> Iterator[asyncio.Queue[Change]]:
-        """What happens from now on, until the block ends. Who falls behind misses the newest changes."""
+        """Watch changes until the block ends. A slow watcher misses the newest changes."""
         if len(self._watchers) >= WATCHERS_MAX:
             raise BoardError(f"{WATCHERS_MAX} are watching already")
         changes: asyncio.Queue[Change] = asyncio.Queue(BEHIND_MAX)
@@ -176,7 +176,7 @@ class Board:
             self._watchers.discard(changes)
 
     async def changes(self, job_id: str | None = None) -> AsyncIterator[Change]:
-        """The same as a stream, of one job or of all."""
+        """Yield the changes of one job, or of all."""
         with self.watching() as changes:
             while True:
                 change = await changes.get()
@@ -202,13 +202,13 @@ class Board:
 
 
 class Boards:
-    """A board for every space or workspace, made when it is first asked for."""
+    """Boards of all spaces and workspaces, each created when it is first used."""
 
     def __init__(self) -> None:
         self._boards: dict[str, Board] = {}
 
     def of(self, home: str) -> Board:
-        """The board of a space's or workspace's id."""
+        """Return the board of a space's or workspace's id."""
         if home not in self._boards and len(self._boards) >= BOARDS_MAX:
             raise BoardError(f"there are {BOARDS_MAX} boards already")
         return self._boards.setdefault(home, Board())

@@ -1,4 +1,4 @@
-"""The same REST in FastAPI: the rules are dependencies, and the OpenAPI document shows their scopes."""
+"""The REST API in FastAPI: rules are dependencies, and the OpenAPI document shows their scopes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,26 +32,26 @@ OwnBoard = Annotated[Board, Depends(_board)]
 
 
 class NewJob(BaseModel):
-    """What creating a job takes."""
+    """Body of a request to create a job."""
 
     queue: str = "default"
     payload: Any = None
 
 
 class Poll(BaseModel):
-    """Which queue to take from."""
+    """Body of a request to claim a job."""
 
     queue: str = "default"
 
 
 class Progress(BaseModel):
-    """How far a job is."""
+    """Body of a progress report."""
 
     percent: int = Field(ge=0, le=100, strict=True)
 
 
 class Event(BaseModel):
-    """A checkpoint."""
+    """Body of a checkpoint."""
 
     text: str = Field(default="", max_length=200)
 
@@ -166,7 +166,7 @@ def make_app(
     deadline_seconds: float = 2.0,
     limits: Limiter | None = None,
 ) -> FastAPI:
-    """The app, with the parameters of ``starlette_app.make_app``."""
+    """Return the app, with the parameters of ``starlette_app.make_app``."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

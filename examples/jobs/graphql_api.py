@@ -1,4 +1,4 @@
-"""The same jobs in GraphQL: the rules stand on the fields, and are decided once for each operation."""
+"""The GraphQL API of the jobs: rules are declared on fields, and checked once for each operation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Info = strawberry.Info[dict[str, Any], None]
 
 @strawberry.type(description="A piece of work.")
 class Job:
-    """A job of the caller's space or workspace."""
+    """GraphQL type of a job of the caller's space or workspace."""
 
     id: strawberry.ID
     queue: str
@@ -31,13 +31,13 @@ class Job:
 
     @strawberry.field(directives=[requires_scopes(rules.READ)])
     def events(self) -> list[str]:
-        """What happened to it, oldest first."""
+        """Return its events, oldest first."""
         return list(self._job.events)
 
 
 @strawberry.type(description="Something that happened to a job.")
 class Change:
-    """A job's id and what happened."""
+    """GraphQL type of a change, with the job's id."""
 
     job: strawberry.ID
     what: str
@@ -45,59 +45,59 @@ class Change:
 
 @strawberry.type
 class Query:
-    """What can be asked."""
+    """Root type of queries."""
 
     @strawberry.field(directives=[requires_scopes(rules.READ)])
     def jobs(self, info: Info) -> list[Job]:
-        """Every job, oldest first."""
+        """Return all jobs, oldest first."""
         return [_shown(job) for job in _board(info).all()]
 
     @strawberry.field
     def health(self) -> str:
-        """Anybody may ask."""
+        """Return "ok", also to anonymous callers."""
         return "ok"
 
 
 @strawberry.type
 class Mutation:
-    """What can be changed."""
+    """Root type of mutations."""
 
     @strawberry.mutation(directives=[requires_scopes(rules.CREATE)])
     def create_job(self, info: Info, queue: str = "default") -> Job:
-        """A new pending job."""
+        """Create a pending job."""
         return _shown(_board(info).create(queue, None))
 
     @strawberry.mutation(directives=[requires_scopes(rules.COMPLETE)])
     def complete_job(self, info: Info, id: strawberry.ID) -> Job:  # noqa: A002 - the argument's name in the API
-        """The job is done."""
+        """Complete a job."""
         return _shown(_board(info).complete(id))
 
 
 @strawberry.type
 class Subscription:
-    """What can be watched."""
+    """Root type of subscriptions."""
 
     @strawberry.subscription(directives=[requires_scopes(rules.JOB_STREAM)])
     async def job_changes(self, info: Info, id: strawberry.ID) -> AsyncIterator[Change]:  # noqa: A002
-        """What happens to one job."""
+        """Yield the changes of one job."""
         async for job, what in _board(info).changes(id):
             yield Change(job=strawberry.ID(job), what=what)
 
     @strawberry.subscription(directives=[requires_scopes(rules.FEED)])
     async def feed(self, info: Info) -> AsyncIterator[Change]:
-        """What happens to any job."""
+        """Yield the changes of all jobs."""
         async for job, what in _board(info).changes():
             yield Change(job=strawberry.ID(job), what=what)
 
 
 def build_schema() -> ScopedSchema:
-    """The schema. Start-up fails on a root field that has no rule and is not named here as public."""
+    """Return the schema. Building it fails if a root field has no rule and is not declared public here."""
     settings = ScopeEnforcement(public=["Query.health"], known_scopes=rules.known_scopes())
     return ScopedSchema(Query, Mutation, Subscription, scopes=settings)
 
 
 def graphql_routes() -> list[BaseRoute]:
-    """POST and WebSocket on one path. Anybody may come in; the fields decide."""
+    """Return the routes for POST and WebSocket on one path. They admit all callers; the rules are on the fields."""
     app = optional(ScopedGraphQL(build_schema(), graphql_ide=None))
     return [Route("/graphql", app, methods=["POST"]), WebSocketRoute("/graphql", app)]
 

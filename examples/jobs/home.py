@@ -1,4 +1,4 @@
-"""Whose jobs a request is about: the token says it, never the client."""
+"""Choice of the board for a request: by its token, never by what the client sends."""
 
 from starlette.requests import HTTPConnection
 
@@ -8,7 +8,7 @@ from .board import Board, BoardError, Boards
 
 
 def board_of(connection: HTTPConnection) -> Board:
-    """The board of the caller's space, or of its workspace when the token belongs to no space.
+    """Return the board of the caller's space, or of its workspace if the token belongs to no space.
 
     :raises BoardError: for a caller without either, such as a signed-in member.
     """

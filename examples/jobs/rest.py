@@ -1,4 +1,4 @@
-"""The REST endpoints in Starlette: the rule stands over each, the body is the app's own business."""
+"""The REST endpoints in Starlette, each with its rule as a decorator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def list_jobs(request: Request) -> JSONResponse:
 
 @requires(rules.READ, space="space_id")
 async def list_jobs_of_space(request: Request) -> JSONResponse:
-    """The same by a path that names the space: another space's token gets 403 before this runs."""
+    """List jobs by a path that names the space. Another space's token is refused with 403 before this runs."""
     return JSONResponse([job.facts() for job in board_of(request).all()])
 
 
@@ -120,7 +120,7 @@ async def purge_dead(request: Request) -> JSONResponse:
 
 @requires()
 async def whoami(request: Request) -> JSONResponse:
-    """Any valid token may ask what it is."""
+    """Return the caller's token; any valid token may call this."""
     principal: Principal = request.user
     return JSONResponse({"id": principal.id, "name": principal.name, "scopes": sorted(principal.scopes)})
 
@@ -131,7 +131,7 @@ async def health(_request: Request) -> JSONResponse:
 
 
 def rest_routes() -> list[BaseRoute]:
-    """The REST part of the app."""
+    """Return the routes of the REST API."""
     return [
         Route("/jobs", create_job, methods=["POST"]),
         Route("/jobs", list_jobs, methods=["GET"]),
@@ -157,7 +157,7 @@ def rest_routes() -> list[BaseRoute]:
 
 
 async def on_board_error(_request: Request, error: Exception) -> JSONResponse:
-    """What the board refuses, as JSON."""
+    """Answer an error of the board as JSON."""
     return JSONResponse({"detail": str(error)}, 404 if isinstance(error, NoSuchJob) else 409)
 
 

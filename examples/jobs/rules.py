@@ -1,7 +1,7 @@
-"""What each thing in this app requires. Starlette, FastAPI and GraphQL use the same rules.
+"""Rules of the app's operations, which Starlette, FastAPI and GraphQL share.
 
 Two products share the app: emit has a scope for each step of a job's life, spooled has ``jobs:write`` for several
-steps and scopes of its own for queues and the dead-letter queue. ``any_of`` says where either product's scope will do.
+steps and scopes of its own for queues and the dead-letter queue. ``any_of`` accepts either product's scope.
 A scope is matched exactly: ``jobs:read`` opens no single-job stream, and ``jobs:read:progress`` no list.
 """
 
@@ -30,11 +30,11 @@ DLQ_WRITE = all_of("dlq:write")
 
 
 def catalog_files() -> list[Path]:
-    """The catalogs whose tokens the app understands."""
+    """Return the files of the catalogs whose tokens the app accepts."""
     folder = Path(__file__).resolve().parent.parent
     return [folder / "emit.toml", folder / "spooled.toml"]
 
 
 def known_scopes() -> frozenset[str]:
-    """Every scope those catalogs have: a rule that names another one stops the app's start."""
+    """Return all scopes of these catalogs. The app does not start with a rule that names another one."""
     return frozenset().union(*(catalog.known_scopes for catalog in load_catalogs(catalog_files()).values()))

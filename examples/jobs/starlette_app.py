@@ -1,4 +1,4 @@
-"""The whole app in Starlette: REST, WebSockets and GraphQL behind one TokenMiddleware."""
+"""The app in Starlette: REST, WebSockets and GraphQL behind one TokenMiddleware."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,12 +23,12 @@ def make_app(
     deadline_seconds: float = 2.0,
     limits: Limiter | None = None,
 ) -> Starlette:
-    """The app. A route without a rule would stop its start.
+    """Return the app. It does not start if a route has no rule.
 
-    :param verifier: who says what a token is: a store, a remote Spacekey, or memory in tests. Closed with the app.
+    :param verifier: the verifier: over a store, a remote Spacekey, or memory in tests. Closed with the app.
     :param environment: accept tokens of this environment only, ``live`` or ``test``.
     :param deadline_seconds: for one verification; then the answer is 503.
-    :param limits: holds tokens to their plans; None is nobody. Closed with the app.
+    :param limits: the limiter of tokens; None for no limits. Closed with the app.
     """
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """The two WebSocket streams. One job's stream and the feed of all jobs need different scopes, never each other's.
 
-That a stream ends with its token is the middleware's business: here it looks like a client that has gone.
+The middleware ends a stream with its token; the endpoint sees a disconnected client.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from .home import board_of
 
 @requires(rules.JOB_STREAM)
 async def job_stream(websocket: WebSocket) -> None:
-    """What happens to one job."""
+    """Stream the changes of one job."""
     await _stream(websocket, websocket.path_params["job_id"])
 
 
 @requires(rules.FEED)
 async def feed(websocket: WebSocket) -> None:
-    """What happens to any job of the space."""
+    """Stream the changes of all jobs of the space."""
     await _stream(websocket, None)
 
 
 def stream_routes() -> list[BaseRoute]:
-    """The WebSocket part of the app."""
+    """Return the WebSocket routes."""
     return [WebSocketRoute("/jobs/{job_id}/stream", job_stream), WebSocketRoute("/feed", feed)]
 
 
 async def _stream(websocket: WebSocket, job_id: str | None) -> None:
-    """Send changes until the client goes."""
+    """Send changes until the client disconnects."""
     await websocket.accept()
     sending = asyncio.create_task(_send_changes(websocket, job_id))
     try:

@@ -35,7 +35,7 @@ class Operation:
 
     :param needs: the scopes it takes in the workspace at hand.
     :param spacious: whether a space token may do it on its own space, or on what lies in it.
-    :param owners: whether it takes an owner of the workspace, signed in, whatever else somebody holds.
+    :param owners: whether it takes an owner of the workspace, signed in, whatever else the caller holds.
     """
 
     document: str

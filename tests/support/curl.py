@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _has_unexpected_errors(answer: httpx.Response) -> bool:
-    """Whether it is a GraphQL answer whose ``errors`` nobody announced."""
+    """Return whether it is a GraphQL answer with unexpected ``errors``."""
     if EXPECTS_ERRORS in os.environ or "json" not in answer.headers.get("Content-Type", ""):
         return False
     document = answer.json()

@@ -43,7 +43,7 @@ NAMES = ("Production server", "Nightly import", "Old worker", "Migration script"
 
 @dataclass
 class DashboardWorld:
-    """Ids by name. Everybody's password is ``PASSWORD``; addresses are ``role@catalog.example``."""
+    """Ids by name. Every password is ``PASSWORD``; addresses are ``role@catalog.example``."""
 
     workspaces: dict[str, str] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)

@@ -57,7 +57,7 @@ class Fleet:
         return {app.get("/queues", headers=bearer(secret)).status_code for app in self.apps for _ in range(3)}
 
     def member(self, role: str) -> tuple[str, Person]:
-        """Somebody new with this role, invited at B and signed in at A: the user's id, and the person."""
+        """Return a new member with this role, invited at B and signed in at A: the user's id, and the person."""
         email = f"{role}@example.com"
         values = {"workspaceId": self.home, "email": email, "role": role}
         added = self.at_b.change("addMember", "AddMemberInput", "MemberSuccess { invitation }", **values)

@@ -34,7 +34,7 @@ def _success(fields: str, behind: str) -> Open:
 _PAGE, _ROW = "edges nodes pageInfo", "cursor node"
 
 OPEN_FIELDS: dict[str, Open] = {
-    # what everybody may ask about, and refusals: anybody
+    # fields and refusals that anonymous callers may read
     "Me": _open("kind scopes user workspaceCatalogs"),
     "User": _open("id name email emailProven signInName"),
     "Needs": _open("alternatives scopes"),

@@ -17,7 +17,7 @@ CREATE_REFUSED = "... on InvalidInput { field reason } ... on ScopeNotAllowed { 
 
 
 class Person:
-    """Somebody who is signed in. Use it as a context manager, or close it."""
+    """Signed-in member. Use it as a context manager, or close it."""
 
     def __init__(self, url: str, cookie: str) -> None:
         self.session = cookie

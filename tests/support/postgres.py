@@ -36,7 +36,7 @@ SETTINGS = {
 
 
 class PostgresServer:
-    """One server in a temporary directory, on a Unix socket there. Whoever made it stops it.
+    """One server in a temporary directory, on a Unix socket there. The creator must stop it.
 
     The server's own time zone is an odd one, so that a query that leans on it is found out.
 

@@ -34,7 +34,7 @@ def program() -> str:
 
 
 class RedisServer:
-    """Whoever made it stops it.
+    """Redis server, which its creator must stop.
 
     :param options: more of ``redis-server``'s, such as ``--save 3600 1``.
     """
@@ -80,7 +80,7 @@ class RedisServer:
                 time.sleep(LOOK_AGAIN_SECONDS)
 
     def kill(self) -> None:
-        """At once, without a word to anybody (SIGKILL)."""
+        """Kill it without notice to its clients (SIGKILL)."""
         self._signal(signal.SIGKILL)
         assert self._process is not None
         self._process.wait(STOP_SECONDS_MAX)

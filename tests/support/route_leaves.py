@@ -213,7 +213,7 @@ UNDECLARED: dict[str, Make] = {
     "router of its own": _router,
     "not found": _not_found,
 }
-"""Endpoints that look declared and do something else, which nobody has declared."""
+"""Endpoints that look declared and do something else, without a declaration."""
 
 MOUNTED = {"asgi", "default", "mount of its own", "router of its own", "not found"}
 BENEATH = {"default", "not found"}

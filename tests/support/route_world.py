@@ -38,7 +38,7 @@ RULES = (
 class World:
     """Who asks now, and what was found out.
 
-    :param held: the scopes of who asks, None for nobody.
+    :param held: the scopes of the caller; None for an anonymous one.
     :param table: the rule table: (method, template) → rule.
     :param changes: each adds a route somewhere, or puts another one in the place of an old one.
     """
@@ -60,7 +60,7 @@ class World:
         self.reached.add(leaf.kind)
 
     def in_force(self, leaf: Leaf, method: str) -> list[Rule | None]:
-        """All rules that must hold, None for "nobody has declared this"."""
+        """All rules that must hold; None if none was declared."""
         own = leaf.rule_for(method)
         found: list[Rule | None] = list(leaf.above)
         for template in leaf.templates or ("out of the table's reach",):

@@ -25,7 +25,7 @@ class ModelPlan:
 
 @dataclass
 class ModelToken:
-    """A token as everybody should believe it to be."""
+    """Expected state of a token."""
 
     id: str
     grants: tuple[str, ...]

@@ -23,7 +23,7 @@ class _Jumping(selectors.BaseSelector):
         ready = self._files.select(0)
         if not ready and (timeout is None or timeout > 0):
             if timeout is None or timeout > IDLE_SECONDS_MAX:
-                raise RuntimeError("everybody waits for something that will never come")
+                raise RuntimeError("all tasks wait for events that never come")
             self.now += timeout
         return ready
 
@@ -44,7 +44,7 @@ class _Jumping(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its ``time()`` moves only when everybody waits, and by :meth:`stall`."""
+    """Event loop whose ``time()`` moves only when all tasks wait, and by :meth:`stall`."""
 
     def __init__(self) -> None:
         self._jumping = _Jumping()
