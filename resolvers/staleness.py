@@ -34,6 +34,22 @@ STALENESS_SECONDS_MAX = 60.0
 STALENESS_SECONDS_MIN = 0.1
 """Below this a cached answer would expire before a busy process could use it."""
 
+WAITING_MAX = 100
+"""Maximum number of changes that take access away in progress for one caller in one server, waiting ones included."""
+
+WAITING_BY_ADDRESS_MAX = 20
+"""The same for one address that revokes tokens with themselves."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Asking = TypeVar("Asking", bound=Caller)
+
+
+async def current_staleness(system: System) -> float:
+    """Return the larger of both numbers, in seconds: the time that a change that takes access away waits."""
+    async with system.store.reading() as session:
+        return await _larger(session, system)
+
 
 async def set_staleness(system: System, caller: Operator, seconds: float) -> None:
     """Set T for all processes on this database. Lowering it takes as long as the old T.
@@ -72,28 +88,6 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
             before={"seconds": old},
             after={"seconds": seconds},
         )
-
-
-async def current_staleness(system: System) -> float:
-    """Return the larger of both numbers, in seconds: the time that a change that takes access away waits."""
-    async with system.store.reading() as session:
-        return await _larger(session, system)
-
-
-async def _larger(session: AsyncSession, system: System) -> float:
-    waiting = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
-    return max(waiting, await read_setting(session, MAX_STALENESS, system.default_staleness_seconds))
-
-
-WAITING_MAX = 100
-"""Maximum number of changes that take access away in progress for one caller in one server, waiting ones included."""
-
-WAITING_BY_ADDRESS_MAX = 20
-"""The same for one address that revokes tokens with themselves."""
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-Asking = TypeVar("Asking", bound=Caller)
 
 
 async def staleness_seconds(session: AsyncSession, system: System) -> float:
@@ -146,6 +140,19 @@ async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
             raise
 
 
+def takes_access_away(
+    resolver: Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]]:
+    """Run a resolver that can take access away in :func:`taking_away`."""
+
+    async def waiting(system: System, caller: Asking, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        async with taking_away(system, caller):
+            return await resolver(system, caller, *args, **kwargs)
+
+    update_wrapper(waiting, resolver)
+    return waiting
+
+
 @contextmanager
 def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
     """Count a change in progress for a caller or address, within the context. An empty key is not bounded.
@@ -167,14 +174,6 @@ def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
         release()
 
 
-def takes_access_away(
-    resolver: Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]],
-) -> Callable[Concatenate[System, Asking, Arguments], Coroutine[Any, Any, Result]]:
-    """Run a resolver that can take access away in :func:`taking_away`."""
-
-    async def waiting(system: System, caller: Asking, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        async with taking_away(system, caller):
-            return await resolver(system, caller, *args, **kwargs)
-
-    update_wrapper(waiting, resolver)
-    return waiting
+async def _larger(session: AsyncSession, system: System) -> float:
+    waiting = await read_setting(session, STALENESS_WAIT, system.default_staleness_seconds)
+    return max(waiting, await read_setting(session, MAX_STALENESS, system.default_staleness_seconds))

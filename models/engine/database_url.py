@@ -30,7 +30,6 @@ from .postgres_tls import FILES, check_tls, explain, wrong_parameter
 
 CONNECT_SECONDS = 5.0
 CONNECT_SECONDS_MAX = 60.0
-
 PGBOUNCER = "pgbouncer"
 """Spacekey's own parameter: the pool mode of the PgBouncer in front of the database, ``session`` or ``transaction``."""
 
@@ -103,7 +102,6 @@ _TRANSLATED = frozenset(
     {"host", "port", "connect_timeout", "application_name", "fallback_application_name", "options", "keepalives"}
     | {"target_session_attrs", "service", "servicefile", PGBOUNCER, *_IN_DSN, *_ARGUMENTS, *_KEEPALIVES}
 )
-
 LIBPQ_PARAMETERS = (_TRANSLATED | set(_NO_CHOICE)) - {PGBOUNCER} | {
     name for name in _REFUSED if name not in {"command_timeout", "database", "schema", "ssl", "timeout"}
 } - {"prepared_statement_cache_size", "statement_cache_size"}
@@ -228,6 +226,20 @@ def postgres_target(url: URL) -> PostgresTarget:
     return PostgresTarget(arguments, _connect_seconds(given), _socket_options(given), mode == "transaction", tls)
 
 
+def with_service(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters with those of the named service added; the URL's own take precedence.
+
+    The driver reads the service file only for some URLs, and passes on parameters it does not know, so it is read here.
+
+    :raises ConfigurationError: if the file or service does not exist.
+    """
+    own = {name: value for name, value in given.items() if value and name not in ("service", "servicefile")}
+    service = given.get("service")
+    if not service:
+        return own
+    return {**_parameters(service, _file(given.get("servicefile", ""))), **own}
+
+
 def _hosts_in_query(url: str) -> str:
     """Move the hosts of libpq's ``//user@one:5432,two:5432/name`` to the query, where SQLAlchemy reads them."""
     found = re.fullmatch(r"(postgres(?:ql)?(?:\+\w+)?)://(?:([^/?#]*)@)?([^/?#@]*,[^/?#@]*)(/[^?]*)?(?:\?(.*))?", url)
@@ -302,20 +314,6 @@ def _number(given: Mapping[str, str], name: str) -> int | None:
     if not value.isascii() or not value.isdigit() or len(value) > 7:
         raise wrong_parameter(name, "write a whole number")
     return int(value)
-
-
-def with_service(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters with those of the named service added; the URL's own take precedence.
-
-    The driver reads the service file only for some URLs, and passes on parameters it does not know, so it is read here.
-
-    :raises ConfigurationError: if the file or service does not exist.
-    """
-    own = {name: value for name, value in given.items() if value and name not in ("service", "servicefile")}
-    service = given.get("service")
-    if not service:
-        return own
-    return {**_parameters(service, _file(given.get("servicefile", ""))), **own}
 
 
 def _file(named: str) -> Path:

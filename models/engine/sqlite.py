@@ -30,6 +30,8 @@ TRY_SECONDS = 0.25
 _OPENING_MILLISECONDS = 1_000
 """The same for the first access to the file, which another process may be recovering or closing."""
 
+_OWNER_ONLY = 0o600
+
 
 def sqlite_engine(url: URL, file: SqliteFile, *, busy_seconds: float, pool_wait_seconds: float) -> AsyncEngine:
     """Return an engine for the file, with bounded waits for locks and connections."""
@@ -74,10 +76,52 @@ async def begin_immediate(connection: AsyncConnection, seconds: float) -> None:
             return
 
 
-def _connect(database: str, **options: Any) -> aiosqlite.Connection:
-    connection = OneHopConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
-    connection._thread.daemon = True  # like SQLAlchemy's own: a process ends without waiting for its connections
-    return connection
+class SqliteFile:
+    """Database file of one store. SQLite gives its ``-wal`` and ``-shm`` files the same permissions.
+
+    :param path: as in the URL.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path).absolute()
+        self._opened: tuple[int, int] | None = None
+
+    def before_opening(self) -> None:
+        """Create the file if it never existed, readable by its owner only.
+
+        :raises Unavailable: if the opened file has been replaced or is gone: opening the path would begin a second
+            database.
+        """
+        if self._opened is not None:
+            self.check()
+            return
+        try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+        except OSError:
+            return  # it exists already, or SQLite reports better why it cannot be created
+
+    def opened(self) -> None:
+        """Record the file's identity when the first connection has opened it, and check it."""
+        if self._opened is None:
+            self._opened = self._identity()
+        self.check()
+
+    def check(self) -> None:
+        """Check that the path still leads to the file that was opened.
+
+        :raises Unavailable: if it does not.
+        """
+        if self._opened is None or self._identity() != self._opened:
+            raise Unavailable(
+                "the SQLite file was moved, deleted or replaced while it was in use; put it back, or restart Spacekey"
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 class OneHopConnection(aiosqlite.Connection):
@@ -139,6 +183,12 @@ class OneHopCursor:
             cursor.close()
 
 
+def _connect(database: str, **options: Any) -> aiosqlite.Connection:
+    connection = OneHopConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+    connection._thread.daemon = True  # like SQLAlchemy's own: a process ends without waiting for its connections
+    return connection
+
+
 def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
     """Prepare a connection: WAL keeps readers from waiting for a writer, FULL keeps commits through a power cut."""
     try:
@@ -171,54 +221,3 @@ def _keep_when_cancelled(context: ExceptionContext) -> None:
     """
     if isinstance(context.original_exception, asyncio.CancelledError):
         context.is_disconnect = False
-
-
-_OWNER_ONLY = 0o600
-
-
-class SqliteFile:
-    """Database file of one store. SQLite gives its ``-wal`` and ``-shm`` files the same permissions.
-
-    :param path: as in the URL.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).absolute()
-        self._opened: tuple[int, int] | None = None
-
-    def before_opening(self) -> None:
-        """Create the file if it never existed, readable by its owner only.
-
-        :raises Unavailable: if the opened file has been replaced or is gone: opening the path would begin a second
-            database.
-        """
-        if self._opened is not None:
-            self.check()
-            return
-        try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
-        except OSError:
-            return  # it exists already, or SQLite reports better why it cannot be created
-
-    def opened(self) -> None:
-        """Record the file's identity when the first connection has opened it, and check it."""
-        if self._opened is None:
-            self._opened = self._identity()
-        self.check()
-
-    def check(self) -> None:
-        """Check that the path still leads to the file that was opened.
-
-        :raises Unavailable: if it does not.
-        """
-        if self._opened is None or self._identity() != self._opened:
-            raise Unavailable(
-                "the SQLite file was moved, deleted or replaced while it was in use; put it back, or restart Spacekey"
-            )
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino

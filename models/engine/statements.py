@@ -20,15 +20,13 @@ from spacekey.models.tables.search import folded
 from .reading import Values
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+Columns = TypeVarTuple("Columns")
 
 
 def insert(connection: AsyncConnection, table: type[Row]) -> Insert:
     """Return an insert with ``on_conflict_do_nothing`` and ``on_conflict_do_update`` for the connection's database."""
     rows = table.__table__
     return sqlite.insert(rows) if connection.dialect.name == "sqlite" else postgresql.insert(rows)
-
-
-Columns = TypeVarTuple("Columns")
 
 
 async def result_of(session: AsyncSession, statement: Select[*Columns]) -> Result[*Columns]:

@@ -33,9 +33,8 @@ from .sqlite import SqliteFile, begin_immediate, sqlite_engine
 from .sqlite_reads import SqliteReads
 
 __all__ = ["POSTGRESQL", "SQLITE", "Store", "answering", "database_url"]
-
 T = TypeVar("T")
-
+Result = TypeVar("Result")
 BUSY_SECONDS = 3.0
 POOL_SIZE = 6
 READ_POOL_SIZE = 4
@@ -44,9 +43,9 @@ READ_WAIT_SECONDS = 1.5
 """How long a read waits for its connection: less than a verification or ``/readyz`` is waited for."""
 
 CHANGE_WAIT_SECONDS = 3.0
-
 _WRITABLE = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
 _STANDBYS = "SELECT current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
+_changes: ContextVar[_Changes | None] = ContextVar("spacekey_changes", default=None)
 
 
 class Store:
@@ -183,33 +182,6 @@ class Store:
         await self.engine.dispose()
 
 
-async def _commit(session: AsyncSession) -> None:
-    async with session:
-        await session.commit()
-
-
-async def _undo(session: AsyncSession) -> None:
-    async with session:
-        await session.rollback()
-
-
-def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngine:
-    if file is not None:
-        return sqlite_engine(url, file, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
-    return postgres_engine(url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS)
-
-
-def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteReads | PostgresReads:
-    if file is not None:
-        return SqliteReads(url.database or "", file, busy_seconds=busy_seconds, wait_seconds=READ_WAIT_SECONDS)
-    return PostgresReads(
-        postgres_target(url),
-        pool_size=READ_POOL_SIZE,
-        wait_seconds=READ_WAIT_SECONDS,
-        statement_seconds=STATEMENT_SECONDS,
-    )
-
-
 @asynccontextmanager
 async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     """Turn every kind of outage into one exception, without the error's text, which may name hosts.
@@ -238,18 +210,6 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
         raise
 
 
-class _Changes:
-    """State shared by all tasks of one request, which copy the context but not the object in it."""
-
-    __slots__ = ("begun",)
-
-    def __init__(self) -> None:
-        self.begun = False
-
-
-_changes: ContextVar[_Changes | None] = ContextVar("spacekey_changes", default=None)
-
-
 @contextmanager
 def watched_changes() -> Iterator[None]:
     """Record, within the context, whether one request or command has begun a change, for later failures in it."""
@@ -273,9 +233,6 @@ def change_begun() -> bool:
     return changes is not None and changes.begun
 
 
-Result = TypeVar("Result")
-
-
 async def uncut(work: Coroutine[Any, Any, Result]) -> Result:
     """Wait until ``work`` has ended, in a task of its own, even if the waiting task is cancelled meanwhile.
 
@@ -296,3 +253,39 @@ async def uncut(work: Coroutine[Any, Any, Result]) -> Result:
         return task.result()
     # The work's error must be retrieved, or the loop would report that it never was.
     raise cancelled from (None if task.cancelled() else task.exception())
+
+
+class _Changes:
+    """State shared by all tasks of one request, which copy the context but not the object in it."""
+
+    __slots__ = ("begun",)
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
+async def _commit(session: AsyncSession) -> None:
+    async with session:
+        await session.commit()
+
+
+async def _undo(session: AsyncSession) -> None:
+    async with session:
+        await session.rollback()
+
+
+def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngine:
+    if file is not None:
+        return sqlite_engine(url, file, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
+    return postgres_engine(url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS)
+
+
+def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteReads | PostgresReads:
+    if file is not None:
+        return SqliteReads(url.database or "", file, busy_seconds=busy_seconds, wait_seconds=READ_WAIT_SECONDS)
+    return PostgresReads(
+        postgres_target(url),
+        pool_size=READ_POOL_SIZE,
+        wait_seconds=READ_WAIT_SECONDS,
+        statement_seconds=STATEMENT_SECONDS,
+    )

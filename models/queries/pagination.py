@@ -33,6 +33,12 @@ S = TypeVar("S", bound=tuple[object, ...])
 Condition: TypeAlias = Callable[[Values], Sequence[str]]
 """Function that adds one list's values to a statement and returns the conditions that all of its rows meet."""
 
+Key: TypeAlias = str | int | datetime
+_CHECKSUM_BYTES = 8
+_LENGTH_MAX = 4_000
+_INTEGER_MAX = 2**63 - 1
+_SHAPE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
@@ -49,6 +55,9 @@ class Ordering:
     kind: type[Key]
     identity: str | None = None
     descending: bool = False
+
+
+_ONE = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,53 @@ async def fetch_pages(
     return [_page_of(rows, listing, ordering, request, reader.dialect) for rows in found]
 
 
+def page_of_one(rows: Sequence[tuple[str, T]], request: PageRequest) -> Page[T]:
+    """Return the page of a list with at most one (id, row), by the same arguments as any other list.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    shown = list(rows)
+    for field, cursor in (("after", request.after), ("before", request.before)):
+        if cursor is not None:
+            read_cursor(_ONE, str, field, cursor)
+            # The only row lies on neither side of itself.
+            shown = []
+    cut = len(shown) > request.size
+    page = shown[: request.size]
+    return Page(
+        rows=[row for _, row in page],
+        cursors=[write_cursor(_ONE, identity, identity) for identity, _ in page],
+        has_next=(cut and not request.backward) or (request.before is not None and request.backward and bool(rows)),
+        has_previous=(cut and request.backward) or (request.after is not None and not request.backward and bool(rows)),
+    )
+
+
+def write_cursor(ordering: str, key: Key, identity: str) -> str:
+    """Return the cursor of a row with this key and identity."""
+    plain = key.astimezone(UTC).isoformat() if isinstance(key, datetime) else key
+    body = json.dumps([ordering, plain, identity], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_checksum(body) + body).rstrip(b"=").decode()
+
+
+def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[Key, str]:
+    """Return the key and identity of a cursor's row.
+
+    :param kind: the type that the key must have.
+    :param field: the argument that the cursor came from, for the error.
+    :raises InvalidInput: if it was not written by :func:`write_cursor` for this ordering.
+    """
+    try:
+        name, plain, identity = json.loads(_body(text))
+        key = datetime.fromisoformat(plain).astimezone(UTC) if kind is datetime else plain
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.") from None
+    if name != ordering:
+        raise InvalidInput(field, "Belongs to another list or ordering; pass one that this list returned.")
+    if type(key) is not kind or not isinstance(identity, str) or not _storable(key) or not _storable(identity):
+        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.")
+    return key, identity
+
+
 def _page(
     values: Values, listing: Listing[T], where: Condition, ordering: Ordering, request: PageRequest, number: int
 ) -> str:
@@ -178,40 +234,6 @@ def _direction(ordering: Ordering, request: PageRequest) -> str:
     return "DESC" if ordering.descending != request.backward else "ASC"
 
 
-Key: TypeAlias = str | int | datetime
-
-_CHECKSUM_BYTES = 8
-_LENGTH_MAX = 4_000
-_INTEGER_MAX = 2**63 - 1
-_SHAPE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-
-
-def write_cursor(ordering: str, key: Key, identity: str) -> str:
-    """Return the cursor of a row with this key and identity."""
-    plain = key.astimezone(UTC).isoformat() if isinstance(key, datetime) else key
-    body = json.dumps([ordering, plain, identity], separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_checksum(body) + body).rstrip(b"=").decode()
-
-
-def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[Key, str]:
-    """Return the key and identity of a cursor's row.
-
-    :param kind: the type that the key must have.
-    :param field: the argument that the cursor came from, for the error.
-    :raises InvalidInput: if it was not written by :func:`write_cursor` for this ordering.
-    """
-    try:
-        name, plain, identity = json.loads(_body(text))
-        key = datetime.fromisoformat(plain).astimezone(UTC) if kind is datetime else plain
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.") from None
-    if name != ordering:
-        raise InvalidInput(field, "Belongs to another list or ordering; pass one that this list returned.")
-    if type(key) is not kind or not isinstance(identity, str) or not _storable(key) or not _storable(identity):
-        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.")
-    return key, identity
-
-
 def _body(text: str) -> bytes:
     """Return the JSON inside, if the checksum is right and the text is its only encoding."""
     if len(text) > _LENGTH_MAX or _SHAPE.fullmatch(text) is None:
@@ -237,27 +259,3 @@ def _storable(value: Key) -> bool:
     if isinstance(value, str):
         return "\0" not in value and value.encode("utf-8", "ignore").decode() == value
     return True
-
-
-_ONE = "one"
-
-
-def page_of_one(rows: Sequence[tuple[str, T]], request: PageRequest) -> Page[T]:
-    """Return the page of a list with at most one (id, row), by the same arguments as any other list.
-
-    :raises InvalidInput: for a cursor of another list.
-    """
-    shown = list(rows)
-    for field, cursor in (("after", request.after), ("before", request.before)):
-        if cursor is not None:
-            read_cursor(_ONE, str, field, cursor)
-            # The only row lies on neither side of itself.
-            shown = []
-    cut = len(shown) > request.size
-    page = shown[: request.size]
-    return Page(
-        rows=[row for _, row in page],
-        cursors=[write_cursor(_ONE, identity, identity) for identity, _ in page],
-        has_next=(cut and not request.backward) or (request.before is not None and request.backward and bool(rows)),
-        has_previous=(cut and request.backward) or (request.after is not None and not request.backward and bool(rows)),
-    )

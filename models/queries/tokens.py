@@ -31,6 +31,32 @@ from .pagination import Listing, Ordering, fetch_pages
 
 _COLUMNS = ", ".join("u.at" if name == "successor_used_at" else f"t.{name}" for name in TokenRecord._fields)
 _TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id = t.rotated_to_id"
+BATCH = 1_000
+Holding = tuple[str, tuple[str, ...], int]
+"""Workspace id, grants as stored, and the number of holders with exactly these."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFilter:
+    """Conditions of a list of tokens, all of which must hold. Deleted tokens are never listed.
+
+    :param workspace_id: None for all workspaces.
+    :param statuses: any of these; None for every status.
+    :param text: part of the name, the description or the prefix, in either case.
+    :param unused_since: last used before it, or never used and created before it.
+    :param created_by_id: created by this person, token, service or operator.
+    :param expires_before: not ended yet, but ending before it, by expiry or by a rotation's grace.
+    """
+
+    workspace_id: str | None
+    space_id: str | None = None
+    statuses: frozenset[Status] | None = None
+    environment: str | None = None
+    kind: str | None = None
+    text: str | None = None
+    unused_since: datetime | None = None
+    expires_before: datetime | None = None
+    created_by_id: str | None = None
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
@@ -48,12 +74,116 @@ async def token_by_digest(session: AsyncSession, digest: bytes) -> Token | None:
     return (await session.exec(select(Token).where(Token.digest == digest))).one_or_none()
 
 
-async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datetime, reason: str) -> int:
-    """Revoke the space's tokens that are neither revoked nor deleted, and return how many there were."""
-    statement = update(Token).where(
-        col(Token.space_id) == space_id, col(Token.revoked_at).is_(None), col(Token.deleted_at).is_(None)
+async def token_records(reader: Reader, ids: Iterable[str]) -> list[TokenRecord]:
+    """Return those of the tokens that exist and are not deleted, without order."""
+    values = reader.values()
+    statement = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {values.among('t.id', ids)} AND t.deleted_at IS NULL"
+    return await reader.records(TokenRecord, statement, values)
+
+
+async def token_with_workspace(reader: Reader, token_id: str) -> tuple[TokenRecord, WorkspaceRecord, bool] | None:
+    """Return the token in any state with its workspace, and whether it belongs to a space that no longer exists."""
+    values = reader.values()
+    rows = await reader.rows(
+        f"SELECT {_COLUMNS}, {columns(WorkspaceRecord, 'w')}, "
+        "t.space_id IS NOT NULL AND (s.id IS NULL OR s.deleted_at IS NOT NULL) "
+        f"FROM {_TABLES} JOIN spacekey_workspaces w ON w.id = t.workspace_id "
+        f"LEFT JOIN spacekey_spaces s ON s.id = t.space_id WHERE t.id = {values.bind(token_id)}",
+        values,
     )
-    return (await session.exec(statement.values(revoked_at=at, revoked_reason=reason))).rowcount
+    if not rows:
+        return None
+    token, workspace = (
+        decoder(TokenRecord, reader.dialect),
+        decoder(WorkspaceRecord, reader.dialect, width(TokenRecord)),
+    )
+    return token(rows[0]), workspace(rows[0]), bool(rows[0][-1])
+
+
+async def token_page(
+    reader: Reader,
+    where: TokenFilter,
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> Page[TokenRecord]:
+    """Return one page of the tokens that match.
+
+    :raises InvalidInput: for a cursor of another list, or text that no token can contain.
+    """
+    return (await token_pages(reader, [where], order, descending, request, now))[0]
+
+
+async def token_pages(
+    reader: Reader,
+    wheres: Sequence[TokenFilter],
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> list[Page[TokenRecord]]:
+    """Return the same page for each of these filters, in one statement.
+
+    :raises InvalidInput: as :func:`token_page`.
+    """
+    listing = Listing(_COLUMNS, _TABLES, decoder(TokenRecord, reader.dialect), width(TokenRecord))
+    asked = [partial(conditions, where=where, now=now) for where in wheres]
+    return await fetch_pages(reader, listing, asked, _ordering(order, descending, reader.dialect), request)
+
+
+def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str]:
+    """Return the conditions in SQL, about a table called ``t``; a token is valid strictly before its end.
+
+    :param values: of the statement; the values of the conditions are added.
+    :raises InvalidInput: with field ``text``, if no token can contain that text.
+    """
+    found = ["t.deleted_at IS NULL"]
+    for column, value in (
+        ("t.workspace_id", where.workspace_id),
+        ("t.space_id", where.space_id),
+        ("t.environment", where.environment),
+        ("t.kind", where.kind),
+        ("t.created_by_id", where.created_by_id),
+    ):
+        if value is not None:
+            found.append(f"{column} = {values.bind(value)}")
+    ends = where.expires_before is not None or (where.statuses is not None and where.statuses - {Status.REVOKED})
+    over = _over(values.bind(now)) if ends else ""
+    if where.statuses is not None:
+        held = [_has(status, over) for status in sorted(where.statuses)]
+        found.append(f"({' OR '.join(held) or 'FALSE'})")
+    if where.text:
+        found.append(contains(values, "text", where.text, "t.search_text"))
+    if where.unused_since is not None:
+        found.append(f"COALESCE(t.last_used_at, t.created_at) < {values.bind(where.unused_since)}")
+    if where.expires_before is not None:
+        end = values.bind(where.expires_before)
+        found += [
+            "t.revoked_at IS NULL",
+            f"NOT {over}",
+            f"(t.expires_at < {end} OR t.retires_at < {end})",
+        ]
+    return found
+
+
+def is_over(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for an end by expiry, by a rotation's grace or by the successor's first use. Never NULL."""
+    return or_(_come(col(Token.expires_at), now), is_replaced(now))
+
+
+def is_replaced(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for an end by rotation: the grace is over, or the successor was used. Never NULL."""
+    return or_(_come(col(Token.retires_at), now), _succeeded(now))
+
+
+async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[str, datetime]:
+    """Return the first uses of those successors that have been used and whose first use ends their predecessor."""
+    wanted = set(token_ids)
+    if not wanted:
+        return {}
+    statement = select(TokenFirstUse).where(col(TokenFirstUse.token_id).in_(wanted))
+    return {use.token_id: use.at for use in (await session.exec(statement)).all()}
 
 
 async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
@@ -93,83 +223,12 @@ async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, gran
     return (await session.exec(statement)).one()
 
 
-async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[str, datetime]:
-    """Return the first uses of those successors that have been used and whose first use ends their predecessor."""
-    wanted = set(token_ids)
-    if not wanted:
-        return {}
-    statement = select(TokenFirstUse).where(col(TokenFirstUse.token_id).in_(wanted))
-    return {use.token_id: use.at for use in (await session.exec(statement)).all()}
-
-
-async def token_page(
-    reader: Reader,
-    where: TokenFilter,
-    order: TokenOrder,
-    descending: bool,
-    request: PageRequest,
-    now: datetime,
-) -> Page[TokenRecord]:
-    """Return one page of the tokens that match.
-
-    :raises InvalidInput: for a cursor of another list, or text that no token can contain.
-    """
-    return (await token_pages(reader, [where], order, descending, request, now))[0]
-
-
-async def token_pages(
-    reader: Reader,
-    wheres: Sequence[TokenFilter],
-    order: TokenOrder,
-    descending: bool,
-    request: PageRequest,
-    now: datetime,
-) -> list[Page[TokenRecord]]:
-    """Return the same page for each of these filters, in one statement.
-
-    :raises InvalidInput: as :func:`token_page`.
-    """
-    listing = Listing(_COLUMNS, _TABLES, decoder(TokenRecord, reader.dialect), width(TokenRecord))
-    asked = [partial(conditions, where=where, now=now) for where in wheres]
-    return await fetch_pages(reader, listing, asked, _ordering(order, descending, reader.dialect), request)
-
-
-async def token_records(reader: Reader, ids: Iterable[str]) -> list[TokenRecord]:
-    """Return those of the tokens that exist and are not deleted, without order."""
-    values = reader.values()
-    statement = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {values.among('t.id', ids)} AND t.deleted_at IS NULL"
-    return await reader.records(TokenRecord, statement, values)
-
-
-async def token_with_workspace(reader: Reader, token_id: str) -> tuple[TokenRecord, WorkspaceRecord, bool] | None:
-    """Return the token in any state with its workspace, and whether it belongs to a space that no longer exists."""
-    values = reader.values()
-    rows = await reader.rows(
-        f"SELECT {_COLUMNS}, {columns(WorkspaceRecord, 'w')}, "
-        "t.space_id IS NOT NULL AND (s.id IS NULL OR s.deleted_at IS NOT NULL) "
-        f"FROM {_TABLES} JOIN spacekey_workspaces w ON w.id = t.workspace_id "
-        f"LEFT JOIN spacekey_spaces s ON s.id = t.space_id WHERE t.id = {values.bind(token_id)}",
-        values,
+async def revoke_tokens_of_space(session: AsyncSession, space_id: str, at: datetime, reason: str) -> int:
+    """Revoke the space's tokens that are neither revoked nor deleted, and return how many there were."""
+    statement = update(Token).where(
+        col(Token.space_id) == space_id, col(Token.revoked_at).is_(None), col(Token.deleted_at).is_(None)
     )
-    if not rows:
-        return None
-    token, workspace = (
-        decoder(TokenRecord, reader.dialect),
-        decoder(WorkspaceRecord, reader.dialect, width(TokenRecord)),
-    )
-    return token(rows[0]), workspace(rows[0]), bool(rows[0][-1])
-
-
-def _ordering(order: TokenOrder, descending: bool, dialect: str) -> Ordering:
-    keys: dict[TokenOrder, tuple[str, type[str] | type[datetime]]] = {
-        TokenOrder.CREATED_AT: ("t.created_at", datetime),
-        TokenOrder.NAME: ("lower(t.name)", str),
-        TokenOrder.LAST_USED_AT: (f"coalesce(t.last_used_at, {FAR_PAST[dialect]})", datetime),
-        TokenOrder.EXPIRES_AT: (f"coalesce(t.expires_at, {FAR_FUTURE[dialect]})", datetime),
-    }
-    key, kind = keys[order]
-    name = f"tokens.{order}.{'desc' if descending else 'asc'}"
-    return Ordering(name=name, key=key, kind=kind, identity="t.id", descending=descending)
+    return (await session.exec(statement.values(revoked_at=at, revoked_reason=reason))).rowcount
 
 
 async def touch_last_used(session: AsyncSession, uses: Mapping[str, tuple[datetime, str]]) -> None:
@@ -207,106 +266,6 @@ async def record_first_use(session: AsyncSession, token_id: str, at: datetime) -
     await connection.execute(
         insert(connection, TokenFirstUse).values(token_id=token_id, at=at).on_conflict_do_nothing()
     )
-
-
-@dataclass(frozen=True, slots=True)
-class TokenFilter:
-    """Conditions of a list of tokens, all of which must hold. Deleted tokens are never listed.
-
-    :param workspace_id: None for all workspaces.
-    :param statuses: any of these; None for every status.
-    :param text: part of the name, the description or the prefix, in either case.
-    :param unused_since: last used before it, or never used and created before it.
-    :param created_by_id: created by this person, token, service or operator.
-    :param expires_before: not ended yet, but ending before it, by expiry or by a rotation's grace.
-    """
-
-    workspace_id: str | None
-    space_id: str | None = None
-    statuses: frozenset[Status] | None = None
-    environment: str | None = None
-    kind: str | None = None
-    text: str | None = None
-    unused_since: datetime | None = None
-    expires_before: datetime | None = None
-    created_by_id: str | None = None
-
-
-def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str]:
-    """Return the conditions in SQL, about a table called ``t``; a token is valid strictly before its end.
-
-    :param values: of the statement; the values of the conditions are added.
-    :raises InvalidInput: with field ``text``, if no token can contain that text.
-    """
-    found = ["t.deleted_at IS NULL"]
-    for column, value in (
-        ("t.workspace_id", where.workspace_id),
-        ("t.space_id", where.space_id),
-        ("t.environment", where.environment),
-        ("t.kind", where.kind),
-        ("t.created_by_id", where.created_by_id),
-    ):
-        if value is not None:
-            found.append(f"{column} = {values.bind(value)}")
-    ends = where.expires_before is not None or (where.statuses is not None and where.statuses - {Status.REVOKED})
-    over = _over(values.bind(now)) if ends else ""
-    if where.statuses is not None:
-        held = [_has(status, over) for status in sorted(where.statuses)]
-        found.append(f"({' OR '.join(held) or 'FALSE'})")
-    if where.text:
-        found.append(contains(values, "text", where.text, "t.search_text"))
-    if where.unused_since is not None:
-        found.append(f"COALESCE(t.last_used_at, t.created_at) < {values.bind(where.unused_since)}")
-    if where.expires_before is not None:
-        end = values.bind(where.expires_before)
-        found += [
-            "t.revoked_at IS NULL",
-            f"NOT {over}",
-            f"(t.expires_at < {end} OR t.retires_at < {end})",
-        ]
-    return found
-
-
-def _has(status: Status, over: str) -> str:
-    if status is Status.REVOKED:
-        return "t.revoked_at IS NOT NULL"
-    if status is Status.EXPIRED:
-        return f"(t.revoked_at IS NULL AND {over})"
-    disabled = "IS NOT NULL" if status is Status.DISABLED else "IS NULL"
-    return f"(t.revoked_at IS NULL AND NOT {over} AND t.disabled_at {disabled})"
-
-
-def _over(now: str) -> str:
-    """Return :func:`is_over` as the text of a condition."""
-    # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
-    ends = " OR ".join(f"({end} IS NOT NULL AND {end} <= {now})" for end in ("t.expires_at", "t.retires_at"))
-    used = f"SELECT 1 FROM spacekey_token_first_uses u WHERE u.token_id = t.rotated_to_id AND u.at <= {now}"
-    return f"({ends} OR EXISTS ({used}))"
-
-
-def is_over(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for an end by expiry, by a rotation's grace or by the successor's first use. Never NULL."""
-    return or_(_come(col(Token.expires_at), now), is_replaced(now))
-
-
-def is_replaced(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for an end by rotation: the grace is over, or the successor was used. Never NULL."""
-    return or_(_come(col(Token.retires_at), now), _succeeded(now))
-
-
-def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
-    # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
-    return and_(end.is_not(None), end <= now)
-
-
-def _succeeded(now: datetime) -> ColumnElement[bool]:
-    return exists().where(col(TokenFirstUse.token_id) == Token.rotated_to_id, col(TokenFirstUse.at) <= now)
-
-
-BATCH = 1_000
-
-Holding = tuple[str, tuple[str, ...], int]
-"""Workspace id, grants as stored, and the number of holders with exactly these."""
 
 
 async def token_holdings(session: AsyncSession) -> list[Holding]:
@@ -376,3 +335,41 @@ async def invitations_holding(session: AsyncSession, workspace_id: str, role: st
         Invitation.workspace_id == workspace_id, Invitation.role == role, col(Invitation.used_at).is_(None)
     )
     return list((await session.exec(statement)).all())
+
+
+def _ordering(order: TokenOrder, descending: bool, dialect: str) -> Ordering:
+    keys: dict[TokenOrder, tuple[str, type[str] | type[datetime]]] = {
+        TokenOrder.CREATED_AT: ("t.created_at", datetime),
+        TokenOrder.NAME: ("lower(t.name)", str),
+        TokenOrder.LAST_USED_AT: (f"coalesce(t.last_used_at, {FAR_PAST[dialect]})", datetime),
+        TokenOrder.EXPIRES_AT: (f"coalesce(t.expires_at, {FAR_FUTURE[dialect]})", datetime),
+    }
+    key, kind = keys[order]
+    name = f"tokens.{order}.{'desc' if descending else 'asc'}"
+    return Ordering(name=name, key=key, kind=kind, identity="t.id", descending=descending)
+
+
+def _has(status: Status, over: str) -> str:
+    if status is Status.REVOKED:
+        return "t.revoked_at IS NOT NULL"
+    if status is Status.EXPIRED:
+        return f"(t.revoked_at IS NULL AND {over})"
+    disabled = "IS NOT NULL" if status is Status.DISABLED else "IS NULL"
+    return f"(t.revoked_at IS NULL AND NOT {over} AND t.disabled_at {disabled})"
+
+
+def _over(now: str) -> str:
+    """Return :func:`is_over` as the text of a condition."""
+    # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
+    ends = " OR ".join(f"({end} IS NOT NULL AND {end} <= {now})" for end in ("t.expires_at", "t.retires_at"))
+    used = f"SELECT 1 FROM spacekey_token_first_uses u WHERE u.token_id = t.rotated_to_id AND u.at <= {now}"
+    return f"({ends} OR EXISTS ({used}))"
+
+
+def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
+    # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
+    return and_(end.is_not(None), end <= now)
+
+
+def _succeeded(now: datetime) -> ColumnElement[bool]:
+    return exists().where(col(TokenFirstUse.token_id) == Token.rotated_to_id, col(TokenFirstUse.at) <= now)

@@ -18,6 +18,7 @@ from spacekey.models.tables.user import Invitation, User, UserSession
 from .pagination import Ordering, fetch_page, fetch_pages, listing_of
 
 _NEWEST_USER_FIRST = Ordering("users.created", "u.created_at", datetime, "u.id", descending=True)
+_NEWEST_INVITATION_FIRST = Ordering("invitations.created", "i.created_at", datetime, "i.id", descending=True)
 
 
 async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
@@ -140,9 +141,6 @@ async def delete_expired_sessions(session: AsyncSession, now: datetime) -> None:
     await session.exec(delete(UserSession).where(col(UserSession.expires_at) <= now))
 
 
-_NEWEST_INVITATION_FIRST = Ordering("invitations.created", "i.created_at", datetime, "i.id", descending=True)
-
-
 async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
     """Return the invitation whose code has this SHA-256, even if used or expired, or None."""
     return await session.get(Invitation, digest)
@@ -163,11 +161,6 @@ async def pending_invitation_pages(
     listing = listing_of(InvitationRecord, "spacekey_invitations i", "i", reader.dialect)
     asked = [partial(_pending, workspace_id=one, now=now) for one in workspace_ids]
     return await fetch_pages(reader, listing, asked, _NEWEST_INVITATION_FIRST, request)
-
-
-def _pending(values: Values, *, workspace_id: str, now: datetime) -> list[str]:
-    of_workspace = f"i.workspace_id = {values.bind(workspace_id)}"
-    return [of_workspace, "i.used_at IS NULL", f"i.expires_at > {values.bind(now)}"]
 
 
 async def pending_invitations(
@@ -247,3 +240,8 @@ async def delete_invitations_by_id(session: AsyncSession, ids: Sequence[str]) ->
 async def delete_invitations_of_workspace(session: AsyncSession, workspace_id: str) -> None:
     """Delete all invitations to a workspace."""
     await session.exec(delete(Invitation).where(col(Invitation.workspace_id) == workspace_id))
+
+
+def _pending(values: Values, *, workspace_id: str, now: datetime) -> list[str]:
+    of_workspace = f"i.workspace_id = {values.bind(workspace_id)}"
+    return [of_workspace, "i.used_at IS NULL", f"i.expires_at > {values.bind(now)}"]

@@ -18,6 +18,10 @@ _NAMES = {
 }
 """Names for all constraints, because a later migration can only change constraints by name."""
 
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+"""SQLAlchemy's names of the two databases."""
+
 
 class Row(SQLModel, registry=registry(metadata=MetaData(naming_convention=_NAMES))):
     """Row of Spacekey's own tables.
@@ -27,11 +31,6 @@ class Row(SQLModel, registry=registry(metadata=MetaData(naming_convention=_NAMES
     """
 
     __table__: ClassVar[Table]
-
-
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql"
-"""SQLAlchemy's names of the two databases."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -36,6 +36,8 @@ from spacekey.resolvers.system import System
 from .caller import Caller, IntrospectorCaller, MemberCaller, Operator, TokenCaller
 from .entitlements import roles_from, scopes_of
 
+READ = "workspace:read"
+
 
 @dataclass(frozen=True, slots=True)
 class Authority:
@@ -110,22 +112,15 @@ async def authority_in(
     )
 
 
-async def _held(session: AsyncSession, system: System, caller: Caller, workspace: Workspace) -> Authority:
-    if isinstance(caller, MemberCaller):
-        member = await workspace_queries.member(session, workspace.id, caller.id)
-        if member is None:
-            raise NotFound("workspace")
-        return member_authority(system, caller, workspace, member.role)
-    if isinstance(caller, TokenCaller):
-        token = await token_queries.token_by_id(session, caller.id)
-        if token is None:
-            raise NotFound("workspace")
-        used = await token_queries.first_uses(session, [token.rotated_to_id] if token.rotated_to_id else [])
-        gone = await _space_is_gone(session, token)
-        return token_authority(
-            system, caller, workspace, token, used.get(token.rotated_to_id or ""), space_is_gone=gone
-        )
-    return _servers_authority(system, caller, workspace)
+async def authority_to_read(reader: Reader, system: System, caller: Caller, workspace_id: str) -> Authority:
+    """Return the caller's authority in a workspace.
+
+    :raises NotFound: if the workspace does not exist or the caller does not belong to it.
+    """
+    authority = (await authorities(reader, system, caller, [workspace_id])).get(workspace_id)
+    if authority is None:
+        raise NotFound("workspace")
+    return authority
 
 
 async def authorities(
@@ -148,32 +143,32 @@ async def authorities(
     return found
 
 
-async def authority_to_read(reader: Reader, system: System, caller: Caller, workspace_id: str) -> Authority:
-    """Return the caller's authority in a workspace.
+async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable[str]) -> dict[str, Authority]:
+    """Return the caller's authority by workspace id; workspaces the caller does not belong to are left out."""
+    return await system.store.read(lambda reader: authorities(reader, system, caller, workspace_ids))
 
-    :raises NotFound: if the workspace does not exist or the caller does not belong to it.
+
+async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
+    """Return a page of the workspaces that the caller belongs to and may read, by name. A token belongs to one.
+
+    A workspace is left out, and makes its page shorter, if the caller lacks ``workspace:read`` there or its catalog is
+    not loaded in this process.
     """
-    authority = (await authorities(reader, system, caller, [workspace_id])).get(workspace_id)
-    if authority is None:
-        raise NotFound("workspace")
-    return authority
 
+    async def read(reader: Reader) -> Page[Authority]:
+        if isinstance(caller, MemberCaller):
+            page = await workspace_queries.workspaces_of_user_page(reader, caller.id, request)
+            held = {
+                cursor: member_authority(system, caller, workspace, member.role)
+                for (workspace, member), cursor in zip(page.rows, page.cursors, strict=True)
+                if workspace.catalog in system.catalogs
+            }
+            readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
+            return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)
+        found = await authorities(reader, system, caller, [getattr(caller, "workspace_id", "")])
+        return page_of_one([(one.workspace.id, one) for one in found.values() if READ in one.scopes], request)
 
-async def _authority_of_token(
-    reader: Reader, system: System, caller: TokenCaller, wanted: set[str]
-) -> dict[str, Authority]:
-    """Return a token's authority. A token belongs to one workspace, so the result has at most one entry."""
-    if caller.workspace_id not in wanted:
-        return {}
-    found = await token_queries.token_with_workspace(reader, caller.id)
-    if found is None or found[1].deleted_at is not None:
-        return {}
-    token, workspace, gone = found
-    try:
-        held = token_authority(system, caller, workspace, token, token.successor_used_at, space_is_gone=gone)
-    except NotFound:
-        return {}
-    return {workspace.id: held} if workspace.id in wanted else {}
+    return await system.store.read(read)
 
 
 def member_authority(system: System, caller: MemberCaller, workspace: AnyWorkspace, role: str) -> Authority:
@@ -229,6 +224,41 @@ def token_authority(
     )
 
 
+async def _held(session: AsyncSession, system: System, caller: Caller, workspace: Workspace) -> Authority:
+    if isinstance(caller, MemberCaller):
+        member = await workspace_queries.member(session, workspace.id, caller.id)
+        if member is None:
+            raise NotFound("workspace")
+        return member_authority(system, caller, workspace, member.role)
+    if isinstance(caller, TokenCaller):
+        token = await token_queries.token_by_id(session, caller.id)
+        if token is None:
+            raise NotFound("workspace")
+        used = await token_queries.first_uses(session, [token.rotated_to_id] if token.rotated_to_id else [])
+        gone = await _space_is_gone(session, token)
+        return token_authority(
+            system, caller, workspace, token, used.get(token.rotated_to_id or ""), space_is_gone=gone
+        )
+    return _servers_authority(system, caller, workspace)
+
+
+async def _authority_of_token(
+    reader: Reader, system: System, caller: TokenCaller, wanted: set[str]
+) -> dict[str, Authority]:
+    """Return a token's authority. A token belongs to one workspace, so the result has at most one entry."""
+    if caller.workspace_id not in wanted:
+        return {}
+    found = await token_queries.token_with_workspace(reader, caller.id)
+    if found is None or found[1].deleted_at is not None:
+        return {}
+    token, workspace, gone = found
+    try:
+        held = token_authority(system, caller, workspace, token, token.successor_used_at, space_is_gone=gone)
+    except NotFound:
+        return {}
+    return {workspace.id: held} if workspace.id in wanted else {}
+
+
 def _servers_authority(system: System, caller: Operator | IntrospectorCaller, workspace: AnyWorkspace) -> Authority:
     """Return the authority of the operator, or of an introspector over the workspaces of its catalog.
 
@@ -253,34 +283,3 @@ async def _space_is_gone(session: AsyncSession, token: Token) -> bool:
         return False
     space = await workspace_queries.space_by_id(session, token.space_id)
     return space is None or space.deleted_at is not None
-
-
-READ = "workspace:read"
-
-
-async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
-    """Return a page of the workspaces that the caller belongs to and may read, by name. A token belongs to one.
-
-    A workspace is left out, and makes its page shorter, if the caller lacks ``workspace:read`` there or its catalog is
-    not loaded in this process.
-    """
-
-    async def read(reader: Reader) -> Page[Authority]:
-        if isinstance(caller, MemberCaller):
-            page = await workspace_queries.workspaces_of_user_page(reader, caller.id, request)
-            held = {
-                cursor: member_authority(system, caller, workspace, member.role)
-                for (workspace, member), cursor in zip(page.rows, page.cursors, strict=True)
-                if workspace.catalog in system.catalogs
-            }
-            readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
-            return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)
-        found = await authorities(reader, system, caller, [getattr(caller, "workspace_id", "")])
-        return page_of_one([(one.workspace.id, one) for one in found.values() if READ in one.scopes], request)
-
-    return await system.store.read(read)
-
-
-async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable[str]) -> dict[str, Authority]:
-    """Return the caller's authority by workspace id; workspaces the caller does not belong to are left out."""
-    return await system.store.read(lambda reader: authorities(reader, system, caller, workspace_ids))

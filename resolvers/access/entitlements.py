@@ -18,6 +18,18 @@ from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.records import AnyWorkspace
 
+MEMBERS_MAX = 5_000
+"""Maximum number of members of a workspace."""
+
+MEMBERSHIPS_MAX = 500
+"""Maximum number of workspaces of one person: all of them are read when the person is authenticated."""
+
+SPACES_MAX = 5_000
+"""Maximum number of spaces of a workspace, deleted ones excluded."""
+
+SESSIONS_MAX = 100
+"""Maximum number of sessions of one person; the next sign-in ends the one that was seen longest ago."""
+
 
 def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
     """Return the workspace's roles from its stored configuration: name → {title, description, grants}, or null."""
@@ -64,19 +76,6 @@ def scopes_of(catalog: Catalog, workspace: AnyWorkspace, grants: Iterable[str], 
         plan=plan_of(catalog, workspace),
         policy=policy_of(workspace),
     )
-
-
-MEMBERS_MAX = 5_000
-"""Maximum number of members of a workspace."""
-
-MEMBERSHIPS_MAX = 500
-"""Maximum number of workspaces of one person: all of them are read when the person is authenticated."""
-
-SPACES_MAX = 5_000
-"""Maximum number of spaces of a workspace, deleted ones excluded."""
-
-SESSIONS_MAX = 100
-"""Maximum number of sessions of one person; the next sign-in ends the one that was seen longest ago."""
 
 
 async def check_room_for_member(session: AsyncSession, workspace_id: str, user_id: str) -> None:

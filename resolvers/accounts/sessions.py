@@ -39,7 +39,9 @@ EVERYWHERE_WEIGHT = 0.1
 The bound over all networks is ten times looser, so that a stranger cannot lock out the owner with a few wrong
 passwords. About 100 consecutive failures are what NIST SP 800-63B-4 §3.2.2 allows.
 """
+
 UNKNOWN_PERSON = Actor(ActorKind.PERSON, UNKNOWN_PERSON_ID, "")
+SESSIONS_LISTED_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,19 @@ class SignedIn:
     user: User
     secret: Secret
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    """A session as its owner sees it. ``ends_at`` is earlier if the session is idle."""
+
+    id: str
+    created_at: datetime
+    last_seen_at: datetime
+    ends_at: datetime
+    ip: str
+    user_agent: str
+    is_current: bool
 
 
 async def sign_in(system: System, request: RequestFacts, *, email: str, password: str) -> SignedIn:
@@ -152,113 +167,6 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
         return await open_session(session, system, user, caller.request, "user.change_password")
 
 
-@contextmanager
-def _not_counted_when_turned_away(system: System, counted: Mapping[str, float]) -> Iterator[None]:
-    """Take back an attempt that was counted if the block fails before the password is checked."""
-    try:
-        yield
-    except Unavailable:
-        system.attempts.take_back(system.clock(), counted)
-        raise
-
-
-def _everywhere(account: str) -> str:
-    return f"account {account}"
-
-
-async def _user_called(system: System, text: str) -> User | None:
-    """Return the account with this sign-in name or id, or None."""
-    typed = text.strip()
-    async with system.store.reading() as session:
-        if id_prefix(typed) == USER:
-            return await user_queries.user_by_id(session, typed)
-        names = typed_sign_in_names(typed)
-        return await user_queries.user_by_sign_in_name(session, names) if names else None
-
-
-async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
-    """Return the locked user whose password is still the one that was checked.
-
-    :raises SignInFailed: if the password was changed meanwhile; a session opened now would survive that change.
-    """
-    user = await user_queries.lock_user(session, user_id)
-    if user is None or user.password_hash != stored:
-        raise SignInFailed
-    return user
-
-
-async def open_session(
-    session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
-) -> SignedIn:
-    """Open a session for the user, inside the caller's transaction.
-
-    The session that came with the request ends, whichever account it belongs to: the browser replaces its cookie.
-    """
-    now = system.clock()
-    if request.session is not None:
-        await user_queries.delete_session(session, request.session.digest())
-    secret = opaque_secret(system.entropy)
-    await user_queries.delete_expired_sessions(session, now)
-    await make_room_for_session(session, user.id)
-    session.add(
-        UserSession(
-            digest=secret.digest(),
-            id=new_id(SESSION, now, system.entropy),
-            user_id=user.id,
-            created_at=now,
-            last_seen_at=now,
-            expires_at=now + ABSOLUTE,
-            ip=request.ip[:64],
-            user_agent=printable(request.user_agent, 300),
-        )
-    )
-    actor = Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), "password", request)
-    await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
-    return SignedIn(user, secret, now + ABSOLUTE)
-
-
-async def _record_failure(
-    system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
-) -> None:
-    """Record a failed sign-in, without the address as entered: people type passwords into the wrong field."""
-    async with system.store.changing() as session:
-        known = user is not None and await user_queries.hold_user(session, user.id)
-        person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None and known else UNKNOWN_PERSON
-        actor, target = Attribution(person, "password", request), person.id
-        await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
-
-
-async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:
-    members = await workspace_queries.members_of_user(session, user_id)
-    workspaces = {
-        workspace.id: workspace
-        for workspace in await workspace_queries.workspaces_by_ids(session, [one.workspace_id for one in members])
-    }
-    scopes: frozenset[str] = frozenset()
-    for one in members:
-        workspace = workspaces[one.workspace_id]
-        catalog = system.catalogs.get(workspace.catalog)
-        if catalog is not None:
-            scopes |= scopes_of(catalog, workspace, [one.role], Kind.MEMBER)
-    return scopes
-
-
-SESSIONS_LISTED_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class OwnSession:
-    """A session as its owner sees it. ``ends_at`` is earlier if the session is idle."""
-
-    id: str
-    created_at: datetime
-    last_seen_at: datetime
-    ends_at: datetime
-    ip: str
-    user_agent: str
-    is_current: bool
-
-
 async def own_sessions(system: System, caller: MemberCaller, present: Secret | None) -> list[OwnSession]:
     """Return the caller's sessions that have not ended, most recently seen first; at most 100.
 
@@ -297,6 +205,97 @@ async def end_other_sessions(system: System, caller: MemberCaller, present: Secr
         ended = await user_queries.delete_sessions_of_user(session, caller.id, keep=keep)
         await _record(session, system, caller, "session.end_others", caller.id, len(ended))
     return ended
+
+
+async def open_session(
+    session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
+) -> SignedIn:
+    """Open a session for the user, inside the caller's transaction.
+
+    The session that came with the request ends, whichever account it belongs to: the browser replaces its cookie.
+    """
+    now = system.clock()
+    if request.session is not None:
+        await user_queries.delete_session(session, request.session.digest())
+    secret = opaque_secret(system.entropy)
+    await user_queries.delete_expired_sessions(session, now)
+    await make_room_for_session(session, user.id)
+    session.add(
+        UserSession(
+            digest=secret.digest(),
+            id=new_id(SESSION, now, system.entropy),
+            user_id=user.id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + ABSOLUTE,
+            ip=request.ip[:64],
+            user_agent=printable(request.user_agent, 300),
+        )
+    )
+    actor = Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), "password", request)
+    await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
+    return SignedIn(user, secret, now + ABSOLUTE)
+
+
+@contextmanager
+def _not_counted_when_turned_away(system: System, counted: Mapping[str, float]) -> Iterator[None]:
+    """Take back an attempt that was counted if the block fails before the password is checked."""
+    try:
+        yield
+    except Unavailable:
+        system.attempts.take_back(system.clock(), counted)
+        raise
+
+
+def _everywhere(account: str) -> str:
+    return f"account {account}"
+
+
+async def _user_called(system: System, text: str) -> User | None:
+    """Return the account with this sign-in name or id, or None."""
+    typed = text.strip()
+    async with system.store.reading() as session:
+        if id_prefix(typed) == USER:
+            return await user_queries.user_by_id(session, typed)
+        names = typed_sign_in_names(typed)
+        return await user_queries.user_by_sign_in_name(session, names) if names else None
+
+
+async def _unchanged(session: AsyncSession, user_id: str, stored: str) -> User:
+    """Return the locked user whose password is still the one that was checked.
+
+    :raises SignInFailed: if the password was changed meanwhile; a session opened now would survive that change.
+    """
+    user = await user_queries.lock_user(session, user_id)
+    if user is None or user.password_hash != stored:
+        raise SignInFailed
+    return user
+
+
+async def _record_failure(
+    system: System, request: RequestFacts, user: User | None, action: str = "session.sign_in"
+) -> None:
+    """Record a failed sign-in, without the address as entered: people type passwords into the wrong field."""
+    async with system.store.changing() as session:
+        known = user is not None and await user_queries.hold_user(session, user.id)
+        person = Actor(ActorKind.PERSON, user.id, shown_account(user)) if user is not None and known else UNKNOWN_PERSON
+        actor, target = Attribution(person, "password", request), person.id
+        await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
+
+
+async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:
+    members = await workspace_queries.members_of_user(session, user_id)
+    workspaces = {
+        workspace.id: workspace
+        for workspace in await workspace_queries.workspaces_by_ids(session, [one.workspace_id for one in members])
+    }
+    scopes: frozenset[str] = frozenset()
+    for one in members:
+        workspace = workspaces[one.workspace_id]
+        catalog = system.catalogs.get(workspace.catalog)
+        if catalog is not None:
+            scopes |= scopes_of(catalog, workspace, [one.role], Kind.MEMBER)
+    return scopes
 
 
 async def _hold(session: AsyncSession, caller: MemberCaller) -> None:

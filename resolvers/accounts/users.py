@@ -26,6 +26,8 @@ from spacekey.resolvers.passwords.hashing import COMMAND_LINE, check_password
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name
 
+TAKEN = "This sign-in name is taken; choose another."
+
 
 async def create_user(system: System, caller: Operator, *, email: str, name: str, password: str) -> User:
     """Create an account with a password. Its address counts as proven, because the operator vouches for it.
@@ -128,61 +130,6 @@ async def user_list(
     return await system.store.read(lambda reader: user_queries.user_page(reader, request, address))
 
 
-def _provable(email: str) -> str:
-    """Return the address in its stored form, which an address from before that form existed may lack.
-
-    :raises Conflict: if it is not a valid address.
-    """
-    try:
-        return clean_email("email", email)
-    except InvalidInput:
-        raise Conflict(
-            f"{shown_email(email)} is not a valid address; the account's owner must enter another."
-        ) from None
-
-
-async def _prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:
-    """Mark the account's address as proven and store the account.
-
-    Accounts that only claimed the address lose it, and one of them that used it as its sign-in name signs in by its id
-    until its holder chooses a name. They keep everything else.
-
-    :returns: what other accounts lost, for the audit log.
-    :raises Conflict: if another account has proven the address.
-    """
-    email = user.email or ""
-    prover = await user_queries.user_by_proven_email(session, email)
-    if prover is not None and prover.id != user.id:
-        raise Conflict(f"The account {prover.id} has proven the address {shown_email(email)}.")
-    lost: dict[str, object] = {}
-    claimed = await user_queries.count_users_claiming(session, email, but=user.id)
-    if claimed:
-        lost["claims_ended"] = claimed
-        await user_queries.release_email(session, email, keep=user.id)
-    for name in {sign_in_name_of(email), email}:
-        holder = await user_queries.user_by_sign_in_name(session, [name])
-        if holder is None or holder.id == user.id or _has_proven(holder, name):
-            continue
-        lost["sign_in_name_of"] = holder.id
-        holder.sign_in_name = None
-        session.add(holder)
-        await session.flush()
-    if user.sign_in_name is None and await user_queries.user_by_sign_in_name(session, [sign_in_name_of(email)]) is None:
-        user.sign_in_name = sign_in_name_of(email)
-    user.email_proven_at = system.clock()
-    session.add(user)
-    await session.flush()
-    return lost
-
-
-def _has_proven(user: User, name: str) -> bool:
-    """Return whether the account has proven an address equal to the sign-in name."""
-    return user.email_proven_at is not None and sign_in_name_of(user.email or "") == name
-
-
-TAKEN = "This sign-in name is taken; choose another."
-
-
 async def own_account(system: System, caller: MemberCaller) -> User:
     """Return the caller's account.
 
@@ -278,3 +225,55 @@ async def words_around(system: System, user: User) -> tuple[str, ...]:
         *words_about(system, user.email, user.sign_in_name, user.name),
         *(text for one in workspaces for text in (one.name, one.slug)),
     )
+
+
+def _provable(email: str) -> str:
+    """Return the address in its stored form, which an address from before that form existed may lack.
+
+    :raises Conflict: if it is not a valid address.
+    """
+    try:
+        return clean_email("email", email)
+    except InvalidInput:
+        raise Conflict(
+            f"{shown_email(email)} is not a valid address; the account's owner must enter another."
+        ) from None
+
+
+async def _prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:
+    """Mark the account's address as proven and store the account.
+
+    Accounts that only claimed the address lose it, and one of them that used it as its sign-in name signs in by its id
+    until its holder chooses a name. They keep everything else.
+
+    :returns: what other accounts lost, for the audit log.
+    :raises Conflict: if another account has proven the address.
+    """
+    email = user.email or ""
+    prover = await user_queries.user_by_proven_email(session, email)
+    if prover is not None and prover.id != user.id:
+        raise Conflict(f"The account {prover.id} has proven the address {shown_email(email)}.")
+    lost: dict[str, object] = {}
+    claimed = await user_queries.count_users_claiming(session, email, but=user.id)
+    if claimed:
+        lost["claims_ended"] = claimed
+        await user_queries.release_email(session, email, keep=user.id)
+    for name in {sign_in_name_of(email), email}:
+        holder = await user_queries.user_by_sign_in_name(session, [name])
+        if holder is None or holder.id == user.id or _has_proven(holder, name):
+            continue
+        lost["sign_in_name_of"] = holder.id
+        holder.sign_in_name = None
+        session.add(holder)
+        await session.flush()
+    if user.sign_in_name is None and await user_queries.user_by_sign_in_name(session, [sign_in_name_of(email)]) is None:
+        user.sign_in_name = sign_in_name_of(email)
+    user.email_proven_at = system.clock()
+    session.add(user)
+    await session.flush()
+    return lost
+
+
+def _has_proven(user: User, name: str) -> bool:
+    """Return whether the account has proven an address equal to the sign-in name."""
+    return user.email_proven_at is not None and sign_in_name_of(user.email or "") == name

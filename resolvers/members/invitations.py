@@ -38,6 +38,10 @@ from spacekey.resolvers.validation import clean_name
 NEW_ACCOUNT_WEIGHT = 0.1
 """Weight of a new account among its network's attempts: a workshop may join at once, a flood may not."""
 
+INVITATION_LIFETIME = timedelta(days=7)
+PENDING_MAX = 500
+"""Maximum number of pending invitations to one workspace."""
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -46,6 +50,53 @@ class Joined:
     user: User
     workspace_id: str
     signed_in: SignedIn | None
+
+
+async def invite(
+    session: AsyncSession, system: System, authority: Authority, *, email: str, role: str, name: str | None
+) -> tuple[Invitation, Secret]:
+    """Create an invitation inside the caller's transaction. It replaces a pending one for the same address.
+
+    :param email: in the form of :func:`spacekey.resolvers.addresses.clean_email`; ``name`` is clean too.
+    :raises ScopeNotAllowed: if the pending invitation is for a role beyond the caller's own, who may not replace it.
+    :raises Conflict: if too many invitations are pending.
+    """
+    now, workspace = system.clock(), authority.workspace
+    present = await invitation_queries.pending_invitation(session, workspace.id, email, now)
+    if present is not None:
+        _check_may_end(authority, present)
+    elif await invitation_queries.count_pending_invitations(session, workspace.id, now) >= PENDING_MAX:
+        raise Conflict(
+            f"{PENDING_MAX} invitations are pending already; withdraw some, or wait until they are accepted."
+        )
+    await invitation_queries.delete_unused_invitations(session, workspace.id, email)
+    code = opaque_secret(system.entropy)
+    inviter = authority.caller.actor
+    made = Invitation(
+        digest=code.digest(),
+        id=new_id(INVITATION, now, system.entropy),
+        workspace_id=workspace.id,
+        email=email,
+        name=name,
+        role=role,
+        inviter_kind=inviter.kind.value,
+        inviter_id=inviter.id,
+        inviter_name=inviter.name[:254],
+        created_at=now,
+        expires_at=now + INVITATION_LIFETIME,
+    )
+    session.add(made)
+    await record(
+        session,
+        system,
+        actor_of(authority.caller),
+        chain=workspace.id,
+        action="member.invite",
+        target_id=made.id,
+        target_name=email,
+        after={"role": role},
+    )
+    return made, code
 
 
 async def accept_invitation(
@@ -86,6 +137,85 @@ async def accept_invitation(
         joined = await _join_as(system, request, account, digest)
     system.attempts.take_back(system.clock(), {by_network: 1 - NEW_ACCOUNT_WEIGHT})
     return joined
+
+
+async def withdraw_invitation(system: System, caller: Caller, invitation_id: str) -> None:
+    """Withdraw a pending invitation; its code stops working.
+
+    :raises NotFound: if it is unknown, belongs to another workspace, or was accepted or has expired.
+    :raises Forbidden: without ``members:write``.
+    :raises ScopeNotAllowed: if it is for a role beyond the caller's own.
+    """
+    async with system.store.changing() as session:
+        found = None
+        if id_prefix(invitation_id) == INVITATION:
+            found = await invitation_queries.invitation_by_id(session, invitation_id)
+        if found is None:
+            raise NotFound("invitation")
+        try:
+            authority = await authority_in(session, system, caller, found.workspace_id, lock=True)
+        except NotFound:
+            raise NotFound("invitation") from None
+        if authority.space_id is not None:
+            raise NotFound("invitation")
+        authority.require("members:write")
+        _check_may_end(authority, found)
+        if not await invitation_queries.delete_invitation(session, found.id, system.clock()):
+            raise NotFound("invitation")
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=found.workspace_id,
+            action="member.withdraw_invitation",
+            target_id=found.id,
+            target_name=found.email,
+            before={"role": found.role},
+        )
+
+
+async def is_in_force(session: AsyncSession, system: System, invitation: Invitation) -> bool:
+    """Return whether the inviter could create this invitation now.
+
+    The workspace and the role must exist, and the inviter must still hold ``members:write`` and everything in the role.
+
+    :raises Unavailable: if the workspace's catalog is not loaded in this process.
+    """
+    try:
+        authority = await authority_in(session, system, _caller_of(invitation), invitation.workspace_id)
+        if authority.space_id is not None or invitation.role not in authority.roles:
+            return False
+        authority.require("members:write")
+        check_strengthening(authority, None, role_power([invitation.role]), system.clock())
+    except Refusal:
+        return False
+    return True
+
+
+async def end_void_invitations(
+    session: AsyncSession, system: System, caller: Caller, workspace_id: str, *, inviter_id: str | None = None
+) -> None:
+    """Delete the invitations whose inviter could no longer create them, inside the caller's transaction.
+
+    Call it after every change that takes authority from members or tokens.
+
+    :param inviter_id: the member or token that lost authority; None checks all inviters of the workspace.
+    """
+    now = system.clock()
+    waiting = await invitation_queries.pending_invitations(session, workspace_id, now, inviter_id=inviter_id)
+    void = [one.id for one in waiting if not await is_in_force(session, system, one)]
+    if not void:
+        return
+    await invitation_queries.delete_invitations_by_id(session, void)
+    await record(
+        session,
+        system,
+        actor_of(caller),
+        chain=workspace_id,
+        action="member.end_invitations",
+        target_id=inviter_id or workspace_id,
+        after={"invitations_ended": void},
+    )
 
 
 async def _good_invitation(session: AsyncSession, system: System, digest: bytes) -> tuple[Invitation, Workspace]:
@@ -201,137 +331,6 @@ async def _join(
         target_id=user.id,
         target_name=shown_account(user),
         after={"role": invitation.role, "invitation": invitation.id, "invited_by": invitation.inviter_id},
-    )
-
-
-INVITATION_LIFETIME = timedelta(days=7)
-PENDING_MAX = 500
-"""Maximum number of pending invitations to one workspace."""
-
-
-async def invite(
-    session: AsyncSession, system: System, authority: Authority, *, email: str, role: str, name: str | None
-) -> tuple[Invitation, Secret]:
-    """Create an invitation inside the caller's transaction. It replaces a pending one for the same address.
-
-    :param email: in the form of :func:`spacekey.resolvers.addresses.clean_email`; ``name`` is clean too.
-    :raises ScopeNotAllowed: if the pending invitation is for a role beyond the caller's own, who may not replace it.
-    :raises Conflict: if too many invitations are pending.
-    """
-    now, workspace = system.clock(), authority.workspace
-    present = await invitation_queries.pending_invitation(session, workspace.id, email, now)
-    if present is not None:
-        _check_may_end(authority, present)
-    elif await invitation_queries.count_pending_invitations(session, workspace.id, now) >= PENDING_MAX:
-        raise Conflict(
-            f"{PENDING_MAX} invitations are pending already; withdraw some, or wait until they are accepted."
-        )
-    await invitation_queries.delete_unused_invitations(session, workspace.id, email)
-    code = opaque_secret(system.entropy)
-    inviter = authority.caller.actor
-    made = Invitation(
-        digest=code.digest(),
-        id=new_id(INVITATION, now, system.entropy),
-        workspace_id=workspace.id,
-        email=email,
-        name=name,
-        role=role,
-        inviter_kind=inviter.kind.value,
-        inviter_id=inviter.id,
-        inviter_name=inviter.name[:254],
-        created_at=now,
-        expires_at=now + INVITATION_LIFETIME,
-    )
-    session.add(made)
-    await record(
-        session,
-        system,
-        actor_of(authority.caller),
-        chain=workspace.id,
-        action="member.invite",
-        target_id=made.id,
-        target_name=email,
-        after={"role": role},
-    )
-    return made, code
-
-
-async def withdraw_invitation(system: System, caller: Caller, invitation_id: str) -> None:
-    """Withdraw a pending invitation; its code stops working.
-
-    :raises NotFound: if it is unknown, belongs to another workspace, or was accepted or has expired.
-    :raises Forbidden: without ``members:write``.
-    :raises ScopeNotAllowed: if it is for a role beyond the caller's own.
-    """
-    async with system.store.changing() as session:
-        found = None
-        if id_prefix(invitation_id) == INVITATION:
-            found = await invitation_queries.invitation_by_id(session, invitation_id)
-        if found is None:
-            raise NotFound("invitation")
-        try:
-            authority = await authority_in(session, system, caller, found.workspace_id, lock=True)
-        except NotFound:
-            raise NotFound("invitation") from None
-        if authority.space_id is not None:
-            raise NotFound("invitation")
-        authority.require("members:write")
-        _check_may_end(authority, found)
-        if not await invitation_queries.delete_invitation(session, found.id, system.clock()):
-            raise NotFound("invitation")
-        await record(
-            session,
-            system,
-            actor_of(caller),
-            chain=found.workspace_id,
-            action="member.withdraw_invitation",
-            target_id=found.id,
-            target_name=found.email,
-            before={"role": found.role},
-        )
-
-
-async def is_in_force(session: AsyncSession, system: System, invitation: Invitation) -> bool:
-    """Return whether the inviter could create this invitation now.
-
-    The workspace and the role must exist, and the inviter must still hold ``members:write`` and everything in the role.
-
-    :raises Unavailable: if the workspace's catalog is not loaded in this process.
-    """
-    try:
-        authority = await authority_in(session, system, _caller_of(invitation), invitation.workspace_id)
-        if authority.space_id is not None or invitation.role not in authority.roles:
-            return False
-        authority.require("members:write")
-        check_strengthening(authority, None, role_power([invitation.role]), system.clock())
-    except Refusal:
-        return False
-    return True
-
-
-async def end_void_invitations(
-    session: AsyncSession, system: System, caller: Caller, workspace_id: str, *, inviter_id: str | None = None
-) -> None:
-    """Delete the invitations whose inviter could no longer create them, inside the caller's transaction.
-
-    Call it after every change that takes authority from members or tokens.
-
-    :param inviter_id: the member or token that lost authority; None checks all inviters of the workspace.
-    """
-    now = system.clock()
-    waiting = await invitation_queries.pending_invitations(session, workspace_id, now, inviter_id=inviter_id)
-    void = [one.id for one in waiting if not await is_in_force(session, system, one)]
-    if not void:
-        return
-    await invitation_queries.delete_invitations_by_id(session, void)
-    await record(
-        session,
-        system,
-        actor_of(caller),
-        chain=workspace_id,
-        action="member.end_invitations",
-        target_id=inviter_id or workspace_id,
-        after={"invitations_ended": void},
     )
 
 

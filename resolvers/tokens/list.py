@@ -53,6 +53,18 @@ class TokenSearch:
     created_by: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FoundToken:
+    """A token in the session of a change, with the caller's authority in its workspace."""
+
+    token: Token
+    authority: SessionAuthority
+
+    def view(self, system: System) -> TokenView:
+        """Return the view of the token right after a change, when no successor has been used yet."""
+        return view_of(self.token, self.authority, system.clock())
+
+
 async def token_list(
     system: System,
     caller: Caller,
@@ -84,27 +96,6 @@ async def token_list(
     return await system.store.read(read)
 
 
-def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
-    """Return the conditions of a search in one workspace or space.
-
-    :raises InvalidInput: for an invalid condition.
-    """
-    unused, expiring = search.unused_days, search.expiring_days
-    if search.environment not in {None, *ENVIRONMENTS}:
-        raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.")
-    return TokenFilter(
-        workspace_id=workspace_id,
-        space_id=space_id,
-        statuses=search.statuses,
-        environment=search.environment,
-        kind=search.kind,
-        text=_text(search.text),
-        created_by_id=None if search.created_by is None else clean_actor_id("created_by", search.created_by),
-        unused_since=None if unused is None else now - _days("unused_days", unused),
-        expires_before=None if expiring is None else now + _days("expiring_days", expiring),
-    )
-
-
 async def token_view(system: System, caller: Caller, token_id: str) -> TokenView:
     """Return one token.
 
@@ -117,19 +108,6 @@ async def token_view(system: System, caller: Caller, token_id: str) -> TokenView
         return view_of(token, authority, system.clock())
 
     return await system.store.read(read)
-
-
-async def token_to_read(reader: Reader, system: System, caller: Caller, token_id: str) -> tuple[TokenRecord, Authority]:
-    """Return a token and the caller's authority over it.
-
-    :raises NotFound: if it is unknown, deleted or outside the caller's authority, which all look the same.
-    """
-    found = await token_queries.token_records(reader, [token_id]) if id_prefix(token_id) == KEY else []
-    for token in found:
-        authority = (await authorities(reader, system, caller, [token.workspace_id])).get(token.workspace_id)
-        if authority is not None and authority.covers(token):
-            return token, authority
-    raise NotFound("token")
 
 
 async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) -> dict[str, TokenView]:
@@ -149,6 +127,64 @@ async def token_views(system: System, caller: Caller, token_ids: Iterable[str]) 
         return {view.token.id: view for view in views_of(seen, system.clock())}
 
     return await system.store.read(read)
+
+
+async def find_token(
+    session: AsyncSession, system: System, caller: Caller, token_id: str, *, lock: bool = False
+) -> FoundToken:
+    """Return a token and the caller's authority over it, in the session of a change.
+
+    :param lock: hold the workspace until the transaction ends, and read the token after that.
+    :raises NotFound: if it is unknown, deleted or outside the caller's authority, which all look the same.
+    """
+    token = await token_queries.token_by_id(session, token_id) if id_prefix(token_id) == KEY else None
+    if token is None:
+        raise NotFound("token")
+    if lock:
+        # The token was read before the lock and may have changed; it may also be the caller's own, with its authority.
+        session.expunge(token)
+    try:
+        authority = await authority_in(session, system, caller, token.workspace_id, lock=lock)
+    except NotFound:
+        raise NotFound("token") from None
+    current = await token_queries.token_by_id(session, token_id) if lock else token
+    if current is None or current.deleted_at is not None or not authority.covers(current):
+        raise NotFound("token")
+    return FoundToken(current, authority)
+
+
+async def token_to_read(reader: Reader, system: System, caller: Caller, token_id: str) -> tuple[TokenRecord, Authority]:
+    """Return a token and the caller's authority over it.
+
+    :raises NotFound: if it is unknown, deleted or outside the caller's authority, which all look the same.
+    """
+    found = await token_queries.token_records(reader, [token_id]) if id_prefix(token_id) == KEY else []
+    for token in found:
+        authority = (await authorities(reader, system, caller, [token.workspace_id])).get(token.workspace_id)
+        if authority is not None and authority.covers(token):
+            return token, authority
+    raise NotFound("token")
+
+
+def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
+    """Return the conditions of a search in one workspace or space.
+
+    :raises InvalidInput: for an invalid condition.
+    """
+    unused, expiring = search.unused_days, search.expiring_days
+    if search.environment not in {None, *ENVIRONMENTS}:
+        raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.")
+    return TokenFilter(
+        workspace_id=workspace_id,
+        space_id=space_id,
+        statuses=search.statuses,
+        environment=search.environment,
+        kind=search.kind,
+        text=_text(search.text),
+        created_by_id=None if search.created_by is None else clean_actor_id("created_by", search.created_by),
+        unused_since=None if unused is None else now - _days("unused_days", unused),
+        expires_before=None if expiring is None else now + _days("expiring_days", expiring),
+    )
 
 
 def views_of(tokens: Iterable[tuple[Authority, TokenRecord]], now: datetime) -> list[TokenView]:
@@ -174,39 +210,3 @@ def _days(field: str, days: int) -> timedelta:
     if not 0 <= days <= DAYS_MAX:
         raise InvalidInput(field, f"Give 0 to {DAYS_MAX} days.")
     return timedelta(days=days)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundToken:
-    """A token in the session of a change, with the caller's authority in its workspace."""
-
-    token: Token
-    authority: SessionAuthority
-
-    def view(self, system: System) -> TokenView:
-        """Return the view of the token right after a change, when no successor has been used yet."""
-        return view_of(self.token, self.authority, system.clock())
-
-
-async def find_token(
-    session: AsyncSession, system: System, caller: Caller, token_id: str, *, lock: bool = False
-) -> FoundToken:
-    """Return a token and the caller's authority over it, in the session of a change.
-
-    :param lock: hold the workspace until the transaction ends, and read the token after that.
-    :raises NotFound: if it is unknown, deleted or outside the caller's authority, which all look the same.
-    """
-    token = await token_queries.token_by_id(session, token_id) if id_prefix(token_id) == KEY else None
-    if token is None:
-        raise NotFound("token")
-    if lock:
-        # The token was read before the lock and may have changed; it may also be the caller's own, with its authority.
-        session.expunge(token)
-    try:
-        authority = await authority_in(session, system, caller, token.workspace_id, lock=lock)
-    except NotFound:
-        raise NotFound("token") from None
-    current = await token_queries.token_by_id(session, token_id) if lock else token
-    if current is None or current.deleted_at is not None or not authority.covers(current):
-        raise NotFound("token")
-    return FoundToken(current, authority)

@@ -37,7 +37,17 @@ COUNT_MAX = 10**9
 REPORTER_LENGTH_MAX = 64
 REPORTERS_MAX = 1_000
 """Maximum number of reporters of one caller. An app's process is one, forgotten eight days after its last batch."""
+
 NUMBER_MAX = 2**53 - 1
+REPORTED_BEHIND_MAX = timedelta(days=7)
+"""Maximum age of a row in a report."""
+
+REPORTERS_KEPT = REPORTED_BEHIND_MAX + timedelta(days=1)
+"""How long a silent reporter is remembered: any batch sent before that is too old to be accepted."""
+
+USAGE_DAYS_MAX = 366
+ROTATE_AFTER_DAYS = 90
+"""Age in days at which a secret should be rotated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,48 +104,6 @@ async def report_usage(
             return Reported(0, too_old)
         await add(session, kept, now)
     return Reported(len(kept), too_old)
-
-
-async def _is_new(session: AsyncSession, caller: Caller, name: BatchName, now: datetime) -> bool:
-    """Return whether the batch has not been counted. A caller's reporters are bounded; the oldest are forgotten."""
-    await usage_queries.make_room(session, caller.id, name.reporter, REPORTERS_MAX)
-    return await is_new(session, usage_queries.reporter_id(caller.id, name.reporter), name.number, now)
-
-
-async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:
-    """Return the tokens among ``ids`` that the caller may report on → the scopes that exist in their workspace."""
-    found: dict[str, frozenset[str]] = {}
-    tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
-    for workspace_id in sorted({token.workspace_id for token in tokens}):
-        try:
-            authority = await authority_in(session, system, caller, workspace_id)
-        except NotFound:
-            continue
-        if INTROSPECT not in authority.scopes:
-            raise Forbidden([INTROSPECT])
-        found |= {token.id: authority.catalog.known_scopes for token in tokens if authority.covers(token)}
-    return found
-
-
-def _check(use: TokenUse) -> None:
-    if not all(0 <= count <= COUNT_MAX for count in (use.allowed, use.denied, use.limited)):
-        raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.")
-    if len(use.ip) > 64 or not use.ip.isprintable():
-        raise InvalidInput("ip", "Write an IP address.")
-
-
-def _check_name(name: BatchName) -> None:
-    if not (name.reporter.isascii() and name.reporter.isalnum()) or len(name.reporter) > REPORTER_LENGTH_MAX:
-        raise InvalidInput("reporter", f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random.")
-    if not 1 <= name.number <= NUMBER_MAX:
-        raise InvalidInput("number", "Count batches upwards, from 1.")
-
-
-REPORTED_BEHIND_MAX = timedelta(days=7)
-"""Maximum age of a row in a report."""
-
-REPORTERS_KEPT = REPORTED_BEHIND_MAX + timedelta(days=1)
-"""How long a silent reporter is remembered: any batch sent before that is too old to be accepted."""
 
 
 class StoreUsage:
@@ -200,19 +168,6 @@ async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) ->
         await usage_queries.touch_scopes(session, scopes)
 
 
-USAGE_DAYS_MAX = 366
-
-
-def checked_days(days: int) -> int:
-    """Return the number of days to look back.
-
-    :raises InvalidInput: unless it is 1 to 366.
-    """
-    if not 1 <= days <= USAGE_DAYS_MAX:
-        raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.")
-    return days
-
-
 async def usage_by_day(system: System, token_ids: Iterable[str], days: int) -> dict[str, list[UsageDay]]:
     """Return the days with requests by token id, oldest first. The caller's access to the tokens was checked before."""
     since = _midnight(system.clock()) - timedelta(days=days - 1)
@@ -229,12 +184,14 @@ async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -
     return {token_id: sorted(view.scopes - used.get(token_id, frozenset())) for token_id, view in by_id.items()}
 
 
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+def checked_days(days: int) -> int:
+    """Return the number of days to look back.
 
-
-ROTATE_AFTER_DAYS = 90
-"""Age in days at which a secret should be rotated."""
+    :raises InvalidInput: unless it is 1 to 366.
+    """
+    if not 1 <= days <= USAGE_DAYS_MAX:
+        raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.")
+    return days
 
 
 class Finding(StrEnum):
@@ -264,16 +221,6 @@ class Activity:
         return self.age_days >= ROTATE_AFTER_DAYS
 
 
-def checked_span(days: int) -> timedelta:
-    """Return the period to look back.
-
-    :raises InvalidInput: unless it is 0 to 3,660 days.
-    """
-    if not 0 <= days <= DAYS_MAX:
-        raise InvalidInput("days", f"Give 0 to {DAYS_MAX} days.")
-    return timedelta(days=days)
-
-
 async def activity_of(system: System, views: Sequence[TokenView], span: timedelta) -> list[Activity]:
     """Return the activity of each token in the period, in one statement. The caller's access was checked before."""
     now = system.clock()
@@ -290,3 +237,52 @@ async def activity_of(system: System, views: Sequence[TokenView], span: timedelt
             finding = Finding.NEVER_USED if token.last_used_at is None else Finding.UNUSED
         found.append(Activity(view, finding, tuple(unused), (now - token.created_at).days))
     return found
+
+
+def checked_span(days: int) -> timedelta:
+    """Return the period to look back.
+
+    :raises InvalidInput: unless it is 0 to 3,660 days.
+    """
+    if not 0 <= days <= DAYS_MAX:
+        raise InvalidInput("days", f"Give 0 to {DAYS_MAX} days.")
+    return timedelta(days=days)
+
+
+def _check(use: TokenUse) -> None:
+    if not all(0 <= count <= COUNT_MAX for count in (use.allowed, use.denied, use.limited)):
+        raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.")
+    if len(use.ip) > 64 or not use.ip.isprintable():
+        raise InvalidInput("ip", "Write an IP address.")
+
+
+def _check_name(name: BatchName) -> None:
+    if not (name.reporter.isascii() and name.reporter.isalnum()) or len(name.reporter) > REPORTER_LENGTH_MAX:
+        raise InvalidInput("reporter", f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random.")
+    if not 1 <= name.number <= NUMBER_MAX:
+        raise InvalidInput("number", "Count batches upwards, from 1.")
+
+
+async def _is_new(session: AsyncSession, caller: Caller, name: BatchName, now: datetime) -> bool:
+    """Return whether the batch has not been counted. A caller's reporters are bounded; the oldest are forgotten."""
+    await usage_queries.make_room(session, caller.id, name.reporter, REPORTERS_MAX)
+    return await is_new(session, usage_queries.reporter_id(caller.id, name.reporter), name.number, now)
+
+
+async def _visible(session: AsyncSession, system: System, caller: Caller, ids: set[str]) -> dict[str, frozenset[str]]:
+    """Return the tokens among ``ids`` that the caller may report on → the scopes that exist in their workspace."""
+    found: dict[str, frozenset[str]] = {}
+    tokens = await token_queries.tokens_by_ids(session, [one for one in ids if id_prefix(one) == KEY])
+    for workspace_id in sorted({token.workspace_id for token in tokens}):
+        try:
+            authority = await authority_in(session, system, caller, workspace_id)
+        except NotFound:
+            continue
+        if INTROSPECT not in authority.scopes:
+            raise Forbidden([INTROSPECT])
+        found |= {token.id: authority.catalog.known_scopes for token in tokens if authority.covers(token)}
+    return found
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -37,6 +37,7 @@ from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id
 T = TypeVar("T")
 Listed: TypeAlias = Page[T] | Refusal
 Held: TypeAlias = Mapping[str, Authority | None]
+CONDITION_LENGTH_MAX = 100
 
 
 async def token_lists(
@@ -81,6 +82,28 @@ async def token_lists(
     return answers
 
 
+async def space_list(
+    system: System, caller: Caller, workspace_id: str, request: PageRequest, text: str | None = None
+) -> Page[SpaceRecord]:
+    """Return a page of a workspace's spaces, by name. A space token sees its own only.
+
+    :param text: part of the name or the slug.
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``spaces:read``.
+    :raises InvalidInput: for an invalid text or cursor.
+    """
+    check_space_text(text)
+
+    async def read(reader: Reader) -> Page[SpaceRecord]:
+        authority = await authority_to_read(reader, system, caller, workspace_id)
+        authority.require("spaces:read")
+        if authority.space_id is None:
+            return await workspace_queries.space_page(reader, workspace_id, request, text)
+        own = await workspace_queries.space_records(reader, [authority.space_id])
+        return page_of_one([(space.id, space) for space in own], request)
+
+    return await system.store.read(read)
+
+
 async def space_lists(
     system: System,
     caller: Caller,
@@ -105,6 +128,57 @@ async def space_lists(
     return await _lists(system, held, workspace_ids, "spaces:read", read, of_space_token)
 
 
+async def one_space(system: System, caller: Caller, space_id: str) -> tuple[SpaceRecord, Authority]:
+    """Return a space and the caller's authority over it.
+
+    :raises NotFound, Forbidden: if the caller may not see the space, or without ``spaces:read``.
+    """
+
+    async def read(reader: Reader) -> tuple[SpaceRecord, Authority]:
+        found = await workspace_queries.space_records(reader, [space_id]) if id_prefix(space_id) == SPACE else []
+        for space in found:
+            authority = (await authorities(reader, system, caller, [space.workspace_id])).get(space.workspace_id)
+            if space.deleted_at is None and authority is not None and authority.space_id in {None, space.id}:
+                authority.require("spaces:read")
+                return space, authority
+        raise NotFound("space")
+
+    return await system.store.read(read)
+
+
+async def spaces_seen(system: System, caller: Caller, space_ids: Iterable[str]) -> dict[str, SpaceRecord]:
+    """Return spaces by id, deleted ones included; those that the caller may not see are left out."""
+    wanted = list(space_ids)
+
+    async def read(reader: Reader) -> dict[str, SpaceRecord]:
+        spaces = await workspace_queries.space_records(reader, wanted)
+        held = await authorities(reader, system, caller, {space.workspace_id for space in spaces})
+        return {
+            space.id: space
+            for space in spaces
+            if (authority := held.get(space.workspace_id)) is not None
+            and authority.space_id in {None, space.id}
+            and "spaces:read" in authority.scopes
+        }
+
+    return await system.store.read(read)
+
+
+async def member_list(
+    system: System, caller: Caller, workspace_id: str, request: PageRequest
+) -> Page[tuple[MemberRecord, UserRecord]]:
+    """Return a page of a workspace's members.
+
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``members:read``.
+    """
+
+    async def read(reader: Reader) -> Page[tuple[MemberRecord, UserRecord]]:
+        await _whole_workspace(reader, system, caller, workspace_id, "members:read")
+        return await workspace_queries.member_page(reader, workspace_id, request)
+
+    return await system.store.read(read)
+
+
 async def member_lists(
     system: System, caller: Caller, workspace_ids: Sequence[str], request: PageRequest, held: Held | None = None
 ) -> list[Listed[tuple[MemberRecord, UserRecord]]]:
@@ -118,6 +192,25 @@ async def member_lists(
 
     held = await _known(system, caller, workspace_ids, held)
     return await _lists(system, held, workspace_ids, "members:read", read, of_space_token)
+
+
+async def one_member(
+    system: System, caller: Caller, workspace_id: str, user_id: str
+) -> tuple[MemberRecord, UserRecord]:
+    """Return a member of a workspace with the account.
+
+    :raises NotFound, Forbidden: if there is no such member, the workspace is not the caller's, or without
+        ``members:read``.
+    """
+
+    async def read(reader: Reader) -> tuple[MemberRecord, UserRecord]:
+        await _whole_workspace(reader, system, caller, workspace_id, "members:read")
+        found = await workspace_queries.member_record(reader, workspace_id, user_id)
+        if found is None:
+            raise NotFound("member")
+        return found
+
+    return await system.store.read(read)
 
 
 async def invitation_lists(
@@ -134,6 +227,30 @@ async def invitation_lists(
 
     held = await _known(system, caller, workspace_ids, held)
     return await _lists(system, held, workspace_ids, "members:read", read, of_space_token)
+
+
+async def audit_list(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    request: PageRequest,
+    where: AuditFilter = EVERYTHING,
+) -> Page[AuditRecord]:
+    """Return a page of a workspace's audit log, newest first, optionally of one actor, target or action.
+
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``audit:read``.
+    :raises InvalidInput: for an invalid condition or cursor.
+    """
+
+    async def read(reader: Reader) -> Page[AuditRecord]:
+        authority = await authority_to_read(reader, system, caller, workspace_id)
+        authority.require("audit:read")
+        check_audit_conditions(where)
+        if authority.space_id is not None:
+            await _own_token(reader, system, caller, where.target_id)
+        return await audit_queries.audit_page(reader, workspace_id, request, where)
+
+    return await system.store.read(read)
 
 
 async def audit_lists(
@@ -158,6 +275,27 @@ async def audit_lists(
 
     held = await _known(system, caller, workspace_ids, held)
     return await _lists(system, held, workspace_ids, "audit:read", read, of_space_token)
+
+
+def check_space_text(text: str | None) -> None:
+    """Raise if no space can contain the text.
+
+    :raises InvalidInput: with the argument's name.
+    """
+    if text is not None and len(text) > NAME_LENGTH_MAX:
+        raise InvalidInput("text", f"Must be at most {NAME_LENGTH_MAX} characters.")
+
+
+def check_audit_conditions(where: AuditFilter) -> None:
+    """Raise if no event can match a condition.
+
+    :raises InvalidInput: with the condition's name.
+    """
+    if where.actor_id is not None:
+        clean_actor_id("actor_id", where.actor_id)
+    for field, text in (("target_id", where.target_id), ("action", where.action)):
+        if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
+            raise InvalidInput(field, "No event can have this value.")
 
 
 async def _known(system: System, caller: Caller, workspace_ids: Iterable[str], held: Held | None) -> Held:
@@ -194,128 +332,6 @@ async def _lists(
     return [answers[one] for one in workspace_ids]
 
 
-CONDITION_LENGTH_MAX = 100
-
-
-async def space_list(
-    system: System, caller: Caller, workspace_id: str, request: PageRequest, text: str | None = None
-) -> Page[SpaceRecord]:
-    """Return a page of a workspace's spaces, by name. A space token sees its own only.
-
-    :param text: part of the name or the slug.
-    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``spaces:read``.
-    :raises InvalidInput: for an invalid text or cursor.
-    """
-    check_space_text(text)
-
-    async def read(reader: Reader) -> Page[SpaceRecord]:
-        authority = await authority_to_read(reader, system, caller, workspace_id)
-        authority.require("spaces:read")
-        if authority.space_id is None:
-            return await workspace_queries.space_page(reader, workspace_id, request, text)
-        own = await workspace_queries.space_records(reader, [authority.space_id])
-        return page_of_one([(space.id, space) for space in own], request)
-
-    return await system.store.read(read)
-
-
-def check_space_text(text: str | None) -> None:
-    """Raise if no space can contain the text.
-
-    :raises InvalidInput: with the argument's name.
-    """
-    if text is not None and len(text) > NAME_LENGTH_MAX:
-        raise InvalidInput("text", f"Must be at most {NAME_LENGTH_MAX} characters.")
-
-
-async def one_space(system: System, caller: Caller, space_id: str) -> tuple[SpaceRecord, Authority]:
-    """Return a space and the caller's authority over it.
-
-    :raises NotFound, Forbidden: if the caller may not see the space, or without ``spaces:read``.
-    """
-
-    async def read(reader: Reader) -> tuple[SpaceRecord, Authority]:
-        found = await workspace_queries.space_records(reader, [space_id]) if id_prefix(space_id) == SPACE else []
-        for space in found:
-            authority = (await authorities(reader, system, caller, [space.workspace_id])).get(space.workspace_id)
-            if space.deleted_at is None and authority is not None and authority.space_id in {None, space.id}:
-                authority.require("spaces:read")
-                return space, authority
-        raise NotFound("space")
-
-    return await system.store.read(read)
-
-
-async def member_list(
-    system: System, caller: Caller, workspace_id: str, request: PageRequest
-) -> Page[tuple[MemberRecord, UserRecord]]:
-    """Return a page of a workspace's members.
-
-    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``members:read``.
-    """
-
-    async def read(reader: Reader) -> Page[tuple[MemberRecord, UserRecord]]:
-        await _whole_workspace(reader, system, caller, workspace_id, "members:read")
-        return await workspace_queries.member_page(reader, workspace_id, request)
-
-    return await system.store.read(read)
-
-
-async def one_member(
-    system: System, caller: Caller, workspace_id: str, user_id: str
-) -> tuple[MemberRecord, UserRecord]:
-    """Return a member of a workspace with the account.
-
-    :raises NotFound, Forbidden: if there is no such member, the workspace is not the caller's, or without
-        ``members:read``.
-    """
-
-    async def read(reader: Reader) -> tuple[MemberRecord, UserRecord]:
-        await _whole_workspace(reader, system, caller, workspace_id, "members:read")
-        found = await workspace_queries.member_record(reader, workspace_id, user_id)
-        if found is None:
-            raise NotFound("member")
-        return found
-
-    return await system.store.read(read)
-
-
-async def audit_list(
-    system: System,
-    caller: Caller,
-    workspace_id: str,
-    request: PageRequest,
-    where: AuditFilter = EVERYTHING,
-) -> Page[AuditRecord]:
-    """Return a page of a workspace's audit log, newest first, optionally of one actor, target or action.
-
-    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``audit:read``.
-    :raises InvalidInput: for an invalid condition or cursor.
-    """
-
-    async def read(reader: Reader) -> Page[AuditRecord]:
-        authority = await authority_to_read(reader, system, caller, workspace_id)
-        authority.require("audit:read")
-        check_audit_conditions(where)
-        if authority.space_id is not None:
-            await _own_token(reader, system, caller, where.target_id)
-        return await audit_queries.audit_page(reader, workspace_id, request, where)
-
-    return await system.store.read(read)
-
-
-def check_audit_conditions(where: AuditFilter) -> None:
-    """Raise if no event can match a condition.
-
-    :raises InvalidInput: with the condition's name.
-    """
-    if where.actor_id is not None:
-        clean_actor_id("actor_id", where.actor_id)
-    for field, text in (("target_id", where.target_id), ("action", where.action)):
-        if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
-            raise InvalidInput(field, "No event can have this value.")
-
-
 async def _own_token(reader: Reader, system: System, caller: Caller, target_id: str | None) -> None:
     """Check that a space token reads the events of one of its own space's tokens."""
     if target_id is None:
@@ -328,21 +344,3 @@ async def _whole_workspace(reader: Reader, system: System, caller: Caller, works
     if authority.space_id is not None:
         raise Forbidden([scope]) if scope not in authority.scopes else NotFound("workspace")
     authority.require(scope)
-
-
-async def spaces_seen(system: System, caller: Caller, space_ids: Iterable[str]) -> dict[str, SpaceRecord]:
-    """Return spaces by id, deleted ones included; those that the caller may not see are left out."""
-    wanted = list(space_ids)
-
-    async def read(reader: Reader) -> dict[str, SpaceRecord]:
-        spaces = await workspace_queries.space_records(reader, wanted)
-        held = await authorities(reader, system, caller, {space.workspace_id for space in spaces})
-        return {
-            space.id: space
-            for space in spaces
-            if (authority := held.get(space.workspace_id)) is not None
-            and authority.space_id in {None, space.id}
-            and "spaces:read" in authority.scopes
-        }
-
-    return await system.store.read(read)

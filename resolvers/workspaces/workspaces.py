@@ -195,6 +195,77 @@ async def create_workspace_for(
     return NewWorkspace(workspace, invited=Invited(made, code, system.clock()))
 
 
+def creatable_catalogs(system: System) -> list[str]:
+    """Return the catalogs of which people may create workspaces, in order; none if only the operator may."""
+    creation = system.workspace_creation
+    if not creation.by_members:
+        return []
+    return sorted(name for name in system.catalogs if creation.catalogs is None or name in creation.catalogs)
+
+
+@takes_access_away
+async def update_workspace(
+    system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
+) -> ChangedWorkspace:
+    """Change a workspace's name, slug, plan or policy.
+
+    A plan that is not self-service, the workspace's own limit and suspension are reserved for the operator.
+
+    :raises NotFound, Forbidden: if the caller may not see or edit the workspace.
+    :raises InvalidInput, Conflict: for invalid values, or a slug that is taken.
+    :raises ScopeNotAllowed: if the policy or plan would open up scopes that the caller does not hold.
+    """
+    async with system.store.changing() as session:
+        authority = await authority_in(session, system, caller, workspace_id, lock=True)
+        if authority.space_id is not None:
+            raise NotFound("workspace")
+        authority.require("workspace:write")
+        workspace = authority.workspace
+        before = workspace_facts(workspace)
+        _apply_names(workspace, changes)
+        _apply_plan(authority, changes, system.clock())
+        _apply_policy(authority, changes, system.clock())
+        _apply_operator(system, authority, changes)
+        after = workspace_facts(workspace)
+        if after["slug"] != before["slug"]:
+            await _check_slug_free(session, system, caller, workspace)
+            await workspace_queries.release_slug(session, before["slug"], workspace.id, system.clock())
+        changed = [key for key in before if before[key] != after[key]]
+        if changed:
+            session.add(workspace)
+            await record(
+                session,
+                system,
+                actor_of(caller),
+                chain=workspace.id,
+                action="workspace.update",
+                target_id=workspace.id,
+                before={key: before[key] for key in changed},
+                after={key: after[key] for key in changed},
+            )
+        # Giving the field is enough, changed or not: a retry after a lost answer must wait as the first try did.
+        takes = any(one is not UNSET for one in (changes.plan, changes.scopes_allowed, changes.suspended))
+        staleness = await staleness_seconds(session, system) if takes else 0.0
+    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
+
+
+async def missing_catalogs(system: System) -> dict[str, int]:
+    """Return the catalogs that are not loaded in this process, with the number of workspaces that belong to them.
+
+    Verifying one of their tokens here answers "cannot tell".
+    """
+    async with system.store.reading() as session:
+        needed = await workspace_queries.catalogs_in_use(session)
+    return {name: workspaces for name, workspaces in needed.items() if name not in system.catalogs}
+
+
+def workspace_facts(workspace: Workspace) -> Facts:
+    """Return what the audit log keeps of a workspace."""
+    facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at", "deleted_at"})
+    suspended = workspace.suspended_at
+    return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
+
+
 async def _make(
     session: AsyncSession,
     system: System,
@@ -253,14 +324,6 @@ async def _record_creation(
     )
 
 
-def creatable_catalogs(system: System) -> list[str]:
-    """Return the catalogs of which people may create workspaces, in order; none if only the operator may."""
-    creation = system.workspace_creation
-    if not creation.by_members:
-        return []
-    return sorted(name for name in system.catalogs if creation.catalogs is None or name in creation.catalogs)
-
-
 async def _check_owned(session: AsyncSession, system: System, caller: MemberCaller) -> None:
     """Raise if a person owns the maximum number of workspaces. Locks their row, so that concurrent requests count.
 
@@ -271,59 +334,6 @@ async def _check_owned(session: AsyncSession, system: System, caller: MemberCall
     if await workspace_queries.count_owned_workspaces(session, caller.id, OWNER_ROLE) >= most:
         owned = "one workspace" if most == 1 else f"{most} workspaces"
         raise Forbidden((), f"You own {owned} already, the maximum on this server.")
-
-
-@takes_access_away
-async def update_workspace(
-    system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
-) -> ChangedWorkspace:
-    """Change a workspace's name, slug, plan or policy.
-
-    A plan that is not self-service, the workspace's own limit and suspension are reserved for the operator.
-
-    :raises NotFound, Forbidden: if the caller may not see or edit the workspace.
-    :raises InvalidInput, Conflict: for invalid values, or a slug that is taken.
-    :raises ScopeNotAllowed: if the policy or plan would open up scopes that the caller does not hold.
-    """
-    async with system.store.changing() as session:
-        authority = await authority_in(session, system, caller, workspace_id, lock=True)
-        if authority.space_id is not None:
-            raise NotFound("workspace")
-        authority.require("workspace:write")
-        workspace = authority.workspace
-        before = workspace_facts(workspace)
-        _apply_names(workspace, changes)
-        _apply_plan(authority, changes, system.clock())
-        _apply_policy(authority, changes, system.clock())
-        _apply_operator(system, authority, changes)
-        after = workspace_facts(workspace)
-        if after["slug"] != before["slug"]:
-            await _check_slug_free(session, system, caller, workspace)
-            await workspace_queries.release_slug(session, before["slug"], workspace.id, system.clock())
-        changed = [key for key in before if before[key] != after[key]]
-        if changed:
-            session.add(workspace)
-            await record(
-                session,
-                system,
-                actor_of(caller),
-                chain=workspace.id,
-                action="workspace.update",
-                target_id=workspace.id,
-                before={key: before[key] for key in changed},
-                after={key: after[key] for key in changed},
-            )
-        # Giving the field is enough, changed or not: a retry after a lost answer must wait as the first try did.
-        takes = any(one is not UNSET for one in (changes.plan, changes.scopes_allowed, changes.suspended))
-        staleness = await staleness_seconds(session, system) if takes else 0.0
-    return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
-
-
-def workspace_facts(workspace: Workspace) -> Facts:
-    """Return what the audit log keeps of a workspace."""
-    facts = workspace.model_dump(exclude={"id", "created_at", "roles", "suspended_at", "deleted_at"})
-    suspended = workspace.suspended_at
-    return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
 
 
 async def _check_slug_free(
@@ -443,13 +453,3 @@ def _lifetime(field: str, seconds: int | None) -> int | None:
     if seconds is not None and not 1 <= seconds <= LIFETIME_SECONDS_MAX:
         raise InvalidInput(field, "Give a number of seconds, 1 or more.")
     return seconds
-
-
-async def missing_catalogs(system: System) -> dict[str, int]:
-    """Return the catalogs that are not loaded in this process, with the number of workspaces that belong to them.
-
-    Verifying one of their tokens here answers "cannot tell".
-    """
-    async with system.store.reading() as session:
-        needed = await workspace_queries.catalogs_in_use(session)
-    return {name: workspaces for name, workspaces in needed.items() if name not in system.catalogs}
