@@ -72,8 +72,8 @@ async def test_a_folder(tmp_path: Path) -> None:
     ("error", "words"),
     [
         (asyncpg.TooManyConnectionsError("sorry, 100 already"), "memory, disk or connections (53300)"),
-        (asyncpg.LockNotAvailableError("of row 17"), "locked what this needs (55P03)"),
-        (asyncpg.InvalidPasswordError(f"for {HIDDEN}"), "refuses this user or password (28P01)"),
+        (asyncpg.LockNotAvailableError("of row 17"), "holds a lock that this needs (55P03)"),
+        (asyncpg.InvalidPasswordError(f"for {HIDDEN}"), "rejected this user or password (28P01)"),
         (asyncpg.InterfaceError("connection is closed"), "does not answer (InterfaceError)"),
         (sqlite3.OperationalError("database is locked"), "another program has locked the SQLite file"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "let this user write"),

@@ -72,7 +72,7 @@ async def test_a_stronger_token_can_be_renamed_and_weakened_but_neither_rotated_
     with pytest.raises(ScopeNotAllowed, match="You cannot rotate a token that holds scopes that you do not hold: "):
         await rotate_token(world.system, manager, token_id)
     for later in (None, now + 31 * day):
-        with pytest.raises(ScopeNotAllowed, match="You cannot prolong a token that holds what you do not"):
+        with pytest.raises(ScopeNotAllowed, match="You cannot prolong a token that holds scopes that you do not"):
             await update_token(world.system, manager, token_id, TokenChanges(expires_at=later))
     for same_or_earlier in (now + 30 * day, now + 2 * day):
         changed = await update_token(world.system, manager, token_id, TokenChanges(expires_at=same_or_earlier))
