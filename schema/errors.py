@@ -25,6 +25,10 @@ UNAVAILABLE = "UNAVAILABLE"
 RATE_LIMITED = "RATE_LIMITED"
 _API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_within_days"}
 """What resolvers call by another name than this API."""
+T = TypeVar("T")
+# graphql-core ends such messages with ", found: {…}", "? Found: {…}", "found String '…'" or "value: …".
+_REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!invalid) value: .+)\Z", re.DOTALL)
+INTERNAL = "INTERNAL"
 
 
 def refused(code: str, message: str, **facts: Any) -> GraphQLError:
@@ -57,9 +61,6 @@ def error_of(error: Refusal | Unavailable) -> GraphQLError:
     return refused(error.code, str(error))
 
 
-T = TypeVar("T")
-
-
 @contextmanager
 def answering() -> Iterator[None]:
     """Turn refusals and outages of a query's resolver into errors with a code.
@@ -84,18 +85,11 @@ async def found(reading: Awaitable[T]) -> T | None:
             return None
 
 
-# graphql-core ends such messages with ", found: {…}", "? Found: {…}", "found String '…'" or "value: …".
-_REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!invalid) value: .+)\Z", re.DOTALL)
-
-
 def quieten(errors: Iterable[GraphQLError]) -> None:
     """Remove repeated input from these errors, in place."""
     for error in errors:
         if error.original_error is None or isinstance(error.original_error, GraphQLError):
             error.message = _REPEATED.sub("", error.message)
-
-
-INTERNAL = "INTERNAL"
 
 
 class MaskUnexpected(MaskErrors):

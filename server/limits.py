@@ -21,6 +21,9 @@ from .metrics import Metrics
 from .settings import Settings
 from .shared_memory import SharedLimiter, SharedMemory
 
+UNKNOWN_MAX = 10_000
+"""How many unknown cookies are remembered, by their digests."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallerBudget:
@@ -77,10 +80,6 @@ def build_limiter(settings: Settings, metrics: Metrics, memory: SharedMemory | N
         return RedisLimiter(settings.redis_url, processes=processes, on_fallback=metrics.limits_fall_back)
     except ConfigurationError as error:
         raise ConfigurationError(f"SPACEKEY_REDIS_URL: {str(error).removeprefix('the Redis URL: ')}") from None
-
-
-UNKNOWN_MAX = 10_000
-"""How many unknown cookies are remembered, by their digests."""
 
 
 class SessionFlood:

@@ -51,6 +51,11 @@ SAME_KEY_MAX = 20
 
 REPEATS_MAX = 40
 """The same, multiplied along the path: two fields twice inside two fields twice are four."""
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+ERRORS_MAX = 20
+"""Each error looks for similar names in the whole schema."""
+COMPARISONS_MAX = 20_000
+"""In graphql-core's own unit: about two for each pair of fields that may have to be merged."""
 
 
 def parse_bounded(text: str) -> DocumentNode:
@@ -137,9 +142,6 @@ def _at_most(what: str, found: int, most: int) -> None:
         raise too_large(what, f"{found}", most)
 
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
-
-
 class Documents:
     """Cache of the last documents of one schema, with their validation errors. Documents over a bound are not kept.
 
@@ -178,13 +180,6 @@ class DocumentSteps(SchemaExtension):
             schema = context.schema._schema
             context.pre_execution_errors = list(self.documents.errors(schema, context.query))
         yield
-
-
-ERRORS_MAX = 20
-"""Each error looks for similar names in the whole schema."""
-
-COMPARISONS_MAX = 20_000
-"""In graphql-core's own unit: about two for each pair of fields that may have to be merged."""
 
 
 class BoundedMerging(OverlappingFieldsCanBeMergedRule):

@@ -30,6 +30,17 @@ Facts = dict[str, Any]
 TABLE_ROWS_MAX = 100
 WIDTH_WITHOUT_TERMINAL = 200
 LIST_SHOWN = 4
+_COLOURS = {
+    "active": "green",
+    "ok": "green",
+    "disabled": "dim",
+    "suspended": "red",
+    "expired": "yellow",
+    "revoked": "red",
+    "wrong": "red",
+    "broken": "red",
+    "skipped": "dim",
+}
 
 
 def say(message: str) -> None:
@@ -178,19 +189,6 @@ def _style(column: str, facts: Facts) -> str:
     if column in {"status", "result"}:
         return _COLOURS.get(str(facts.get(column)), "")
     return "dim" if facts.get("status") in {"disabled", "suspended"} else ""
-
-
-_COLOURS = {
-    "active": "green",
-    "ok": "green",
-    "disabled": "dim",
-    "suspended": "red",
-    "expired": "yellow",
-    "revoked": "red",
-    "wrong": "red",
-    "broken": "red",
-    "skipped": "dim",
-}
 
 
 def token_facts(view: TokenView) -> Facts:

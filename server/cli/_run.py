@@ -37,6 +37,59 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MIGRATE = "Run: spacekey migrate"
+GOOD = 0
+REFUSED = 1
+USAGE = 2
+UNAVAILABLE = 3
+MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable."
+_FINDERS = {
+    "token": "'spacekey token list WORKSPACE' shows the ids.",
+    "member": "'spacekey member list WORKSPACE' shows who is one.",
+    "space": "'spacekey space list WORKSPACE' shows them.",
+    "workspace": "'spacekey workspace list' shows them.",
+}
+_PARAMETERS = {
+    "actor_id": "actor",
+    "expires_at": "expires",
+    "grace_seconds": "grace",
+    "grants": "scope",
+    "lifetime_seconds_default": "lifetime_default",
+    "lifetime_seconds_max": "lifetime_max",
+    "scopes_allowed": "scope",
+    "space_id": "space",
+    "unused_days": "days",
+}
+"""A resolver's name of a field → the commands' name of the parameter, if they differ."""
+_MADE_FROM = {"name": ("slug", "email"), "email": ("account", "owner"), "account": ("email", "owner")}
+"""A field → the parameters that its value comes from if it was left out, or the command has no such parameter."""
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON for machines: one document, or one object a line for lists.")
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+NoWait: TypeAlias = Annotated[
+    bool, typer.Option("--no-wait", help="Answer before the change holds everywhere; effective_at says when it does.")
+]
+WorkspaceName: TypeAlias = Annotated[str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.")]
+SpaceName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SPACE", help="A space's id, or WORKSPACE/SPACE by their slugs.")
+]
+Email: TypeAlias = Annotated[
+    str, typer.Argument(metavar="EMAIL", help="The e-mail address that the invitation was made for.")
+]
+Account: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="An account's id (usr_…), or the address it has proven.")
+]
+TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A token's id (key_…), never its secret.")]
+Limit: TypeAlias = Annotated[
+    int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")
+]
+EXPIRES_HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+NAME = "spacekey"
+_ERRORS = "spacekey.readable"
+_PLAIN = {"…": "...", "–": "-", "—": "-", "→": "->", "’": "'", "‘": "'", "“": '"', "”": '"', "•": "*", "·": "*"}
+"""ASCII replacements for the punctuation in the commands' own messages."""
 
 
 def settings_now() -> Settings:
@@ -121,21 +174,6 @@ def is_missing(store: Store) -> bool:
     return store.dialect == SQLITE and not Path(store.url.database or "").exists()
 
 
-GOOD = 0
-REFUSED = 1
-USAGE = 2
-UNAVAILABLE = 3
-
-MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable."
-
-_FINDERS = {
-    "token": "'spacekey token list WORKSPACE' shows the ids.",
-    "member": "'spacekey member list WORKSPACE' shows who is one.",
-    "space": "'spacekey space list WORKSPACE' shows them.",
-    "workspace": "'spacekey workspace list' shows them.",
-}
-
-
 class Failure(SpacekeyError):
     """Error of a command; the message says what to do instead."""
 
@@ -178,23 +216,6 @@ def confirmed(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-_PARAMETERS = {
-    "actor_id": "actor",
-    "expires_at": "expires",
-    "grace_seconds": "grace",
-    "grants": "scope",
-    "lifetime_seconds_default": "lifetime_default",
-    "lifetime_seconds_max": "lifetime_max",
-    "scopes_allowed": "scope",
-    "space_id": "space",
-    "unused_days": "days",
-}
-"""A resolver's name of a field → the commands' name of the parameter, if they differ."""
-
-_MADE_FROM = {"name": ("slug", "email"), "email": ("account", "owner"), "account": ("email", "owner")}
-"""A field → the parameters that its value comes from if it was left out, or the command has no such parameter."""
-
-
 class Leaf(TyperCommand):
     """Command without subcommands."""
 
@@ -223,35 +244,6 @@ def typed_name(parameters: list[Any], values: Mapping[str, Any], field: str) -> 
     if found is None:
         return field
     return max(found.opts, key=len) if found.param_type_name == "option" else str(found.metavar or found.name)
-
-
-AsJson: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print JSON for machines: one document, or one object a line for lists.")
-]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-NoWait: TypeAlias = Annotated[
-    bool, typer.Option("--no-wait", help="Answer before the change holds everywhere; effective_at says when it does.")
-]
-WorkspaceName: TypeAlias = Annotated[str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.")]
-SpaceName: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A space's id, or WORKSPACE/SPACE by their slugs.")
-]
-Email: TypeAlias = Annotated[
-    str, typer.Argument(metavar="EMAIL", help="The e-mail address that the invitation was made for.")
-]
-Account: TypeAlias = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="An account's id (usr_…), or the address it has proven.")
-]
-TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A token's id (key_…), never its secret.")]
-Limit: TypeAlias = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")
-]
-
-
-EXPIRES_HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
-
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 def read_lifetime(field: str, text: str | None) -> int | Unset | None:
@@ -294,9 +286,6 @@ def _span(text: str) -> timedelta | None:
     return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-NAME = "spacekey"
-
-
 def program_now() -> str:
     """Return how to call the running program from the working directory."""
     return program_called(sys.argv[0], sys.executable, shutil.which(NAME), Path.cwd())
@@ -330,12 +319,6 @@ class Root(TyperGroup):
         except SpacekeyError as error:
             print(f"spacekey: {message_of(error)}", file=sys.stderr)
             raise typer.Exit(code_of(error)) from None
-
-
-_ERRORS = "spacekey.readable"
-
-_PLAIN = {"…": "...", "–": "-", "—": "-", "→": "->", "’": "'", "‘": "'", "“": '"', "”": '"', "•": "*", "·": "*"}
-"""ASCII replacements for the punctuation in the commands' own messages."""
 
 
 def prepare_streams() -> None:

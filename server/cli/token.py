@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ONCE = "The secret, shown this once and never again:"
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
+INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
 
 
 def list_(
@@ -266,9 +267,6 @@ def _change(token: str, change: Callable[[System, str], Awaitable[Changed]], as_
         return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
 
     show_one(run(work, takes_away=True), as_json)
-
-
-INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
 
 
 def inactive(

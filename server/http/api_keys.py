@@ -34,6 +34,9 @@ from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, Ro
 from .requests import an_id, json_body, query_of
 from .response_models import API_KEY, API_KEY_PAGE, CHANGED_API_KEY, NEW_API_KEY, PRINCIPAL, Actor, ApiKey, NewApiKey
 
+CREATED = ("id", "name", "key", "permissions", "created_at")
+"""The members of the answer to a request that has only a name and permissions."""
+
 
 @requires("tokens:create")
 async def create_api_key(request: Request) -> Response:
@@ -138,10 +141,6 @@ def _changed(changed: Changed) -> Response:
 
 def _key_id(request: Request) -> str:
     return an_id(request.path_params["id"], KEY, "token")
-
-
-CREATED = ("id", "name", "key", "permissions", "created_at")
-"""The members of the answer to a request that has only a name and permissions."""
 
 
 def shown(view: TokenView) -> ApiKey:

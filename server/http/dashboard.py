@@ -44,6 +44,12 @@ _PAGE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+ENTRY = "app.js"
+STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
+ASSETS = "/assets/"
+_IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
+_OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
 
 
 def dashboard_routes(folder: Path | None = None, *, graphiql: str | None = None) -> list[BaseRoute]:
@@ -87,11 +93,6 @@ def _takes_gzip(request: Request) -> bool:
         if name.strip() == "gzip":
             return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
-
-
-ENTRY = "app.js"
-STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
-ASSETS = "/assets/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +149,6 @@ def _file(stem: str, extension: str, media_type: str, text: str) -> File:
         compressed=gzip.compress(plain, 9, mtime=0),
         integrity=f"sha384-{base64.b64encode(digest).decode()}",
     )
-
-
-_IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
-_OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
 
 
 def joined_modules(folder: Path, entry: str) -> str:

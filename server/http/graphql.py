@@ -38,6 +38,7 @@ _STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, UNAVAILABLE: 5
 RETRY_AFTER_SECONDS = 1
 CHARACTERS_PER_COST = 100
 """How many characters of a document cost 1 to parse and validate."""
+BODY_BYTES_MAX = 131_072
 
 
 class GraphQLDoor:
@@ -181,9 +182,6 @@ def _errors(media: str, status: int, message: str) -> Response:
 def _json(media: str, status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(content, status, {**headers, "Vary": "Accept"}, media_type=f"{media}; charset=utf-8")
-
-
-BODY_BYTES_MAX = 131_072
 
 
 async def graphql_request(request: Request) -> GraphQLRequest:

@@ -35,6 +35,15 @@ ANSWERED = "spacekey.answered"
 UNMATCHED = "(none)"
 CLIENT_GONE = 499
 """Status logged if the client closed the connection before the response; it is never sent."""
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_NO_STORE = (b"cache-control", b"no-store")
+_API = ("/api/", "/graphql")
 
 
 class RequestLog:
@@ -153,17 +162,6 @@ class SameOrigin:
 
 def _has_body(request: Request) -> bool:
     return "transfer-encoding" in request.headers or request.headers.get("content-length", "0").strip() != "0"
-
-
-_ALWAYS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-_NO_STORE = (b"cache-control", b"no-store")
-_API = ("/api/", "/graphql")
 
 
 class SecurityHeaders:

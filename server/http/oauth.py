@@ -34,6 +34,12 @@ from .requests import BadBody, form_fields, json_body, validated
 
 INACTIVE = {"active": False}
 """The whole answer for a token that is invalid, or outside the caller's authority (RFC 7662 §2.2)."""
+BATCH_BYTES_MAX = 2_097_152
+VERSION_LENGTH = 22
+"""Number of characters of a version: 128 bits in base64."""
+_INACTIVE = b'{"active":false}'
+_UNCHANGED = b'{"active":true,"unchanged":true}'
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @requires("tokens:introspect", cost=0)  # an app may answer a thousand requests by one introspection
@@ -148,15 +154,6 @@ async def _token(request: Request, form: type[TokenForm]) -> tuple[Secret, dict[
     except InvalidInput as error:
         reason = "The form needs the field 'token'." if error.field == "token" else error.reason
         raise BadBody(400, "invalid_request", reason) from None
-
-
-BATCH_BYTES_MAX = 2_097_152
-VERSION_LENGTH = 22
-"""Number of characters of a version: 128 bits in base64."""
-
-_INACTIVE = b'{"active":false}'
-_UNCHANGED = b'{"active":true,"unchanged":true}'
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @requires("tokens:introspect", cost=0)  # as the same number of single introspections
