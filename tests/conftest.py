@@ -25,11 +25,15 @@ from support.databases import (
 from support.patience import wait_long
 from support.postgres import PostgresServer
 from support.processes import forking
-from support.turns import one_database_each, whole_run
+from support.turns import one_database_each, rest_run, whole_run
 from support.volume import LONG_FORM
 
 LONG_FOLDERS = frozenset({Path(__file__).with_name(name) for name in ("chaos", "docs", "e2e", "layout")})
 """Folders whose files take longest. They come first, so that no worker is left with one when the others are done."""
+
+
+SHORTENED_FOLDERS = frozenset({Path(__file__).with_name(name) for name in ("e2e", "model_checking")})
+DASHBOARD = Path(__file__).with_name("e2e") / "dashboard"
 
 
 def pytest_configure() -> None:
@@ -41,11 +45,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a short run, skip the long forms, saying so, and take each test on one database.
+    """In a short run, skip the long forms, saying so, and take each test on one database; in a rest run, the others.
 
     A test that is named on the command line runs on both.
     """
     items.sort(key=lambda item: LONG_FOLDERS.isdisjoint(item.path.parents))
+    if rest_run():
+        done, other_databases = one_database_each(items)
+        again = (item for item in done if item.get_closest_marker("long") or _is_shortened(item))
+        rest = {*other_databases, *again}
+        config.hook.pytest_deselected(items=[item for item in items if item not in rest])
+        items[:] = [item for item in items if item in rest]
+        return
     if whole_run():
         return
     for item in items:
@@ -55,6 +66,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     items[:], left_out = one_database_each(items)
     config.hook.pytest_deselected(items=left_out)
+
+
+def _is_shortened(item: pytest.Item) -> bool:
+    """Return whether a short run has run less of the test: forked programs, or fewer cases."""
+    return not SHORTENED_FOLDERS.isdisjoint(item.path.parents) and DASHBOARD not in item.path.parents
 
 
 @pytest.fixture(scope="session", autouse=True)

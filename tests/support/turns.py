@@ -8,6 +8,7 @@ import zlib
 import pytest
 
 KIND = "database_kind"
+REST = "rest"
 
 
 def one_database_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
@@ -30,8 +31,13 @@ def one_database_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list
 
 
 def whole_run() -> bool:
-    """Return whether this run takes every test on each database, and the long forms."""
-    return os.environ.get("SPACEKEY_TESTS") == "all"
+    """Return whether this run takes tests in their long forms: more cases, and real starts of every program."""
+    return os.environ.get("SPACEKEY_TESTS") in ("all", REST)
+
+
+def rest_run() -> bool:
+    """Return whether this run takes only what a short run leaves out, as the second half of ``make test-all``."""
+    return os.environ.get("SPACEKEY_TESTS") == REST
 
 
 def _kind_of(item: pytest.Item) -> str | None:
