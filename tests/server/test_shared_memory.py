@@ -22,7 +22,7 @@ import sys
 from datetime import UTC, datetime
 from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import TooManyAttempts
-from spacekey.resolvers.attempts import Attempts
+from spacekey.resolvers.throttle import Attempts
 from spacekey.server.shared_memory import *
 memory = SharedMemory(int(sys.argv[1]))
 print("ready", flush=True)

@@ -21,7 +21,7 @@ from spacekey.server.settings import Settings
 from support.server import on_a_socket
 
 PROGRAM = """
-from spacekey.server.serve import serve
+from spacekey.server.serving.serve import serve
 from spacekey.server.settings import Settings
 import os
 serve(Settings.from_environ(os.environ), on_start=lambda address: print(address, flush=True))
@@ -30,7 +30,7 @@ serve(Settings.from_environ(os.environ), on_start=lambda address: print(address,
 
 HEAP = """
 import gc, json, os, signal
-from spacekey.server.serve import serve
+from spacekey.server.serving.serve import serve
 from spacekey.server.settings import Settings
 
 def started(address):

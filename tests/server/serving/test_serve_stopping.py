@@ -23,7 +23,7 @@ from support.world import OPERATOR, make_world
 T_SECONDS = 4.0
 PROGRAM = """
 import os
-from spacekey.server import serve
+from spacekey.server.serving import serve
 from spacekey.server.settings import Settings
 serve.GRACEFUL_SECONDS = 1
 serve.serve(Settings.from_environ(os.environ), on_start=lambda address: print(address, flush=True))
