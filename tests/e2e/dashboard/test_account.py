@@ -52,7 +52,7 @@ async def test_sessions_are_listed_and_ended_one_by_one_or_all_others(visitor: N
 
 
 async def test_another_password_ends_the_other_sessions_and_opens_the_next(visitor: NewVisitor) -> None:
-    email = "developer@emit.example"
+    email = "admin@emit.example"
     here, elsewhere, later = await visitor(), await visitor(), await visitor()
     await elsewhere.sign_in(email)
     await here.sign_in(email, "/account")
