@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
-from threading import Lock
+from threading import Event
 from typing import TypeVar
 
 from spacekey.models.tables.base import SQLITE
@@ -21,6 +21,10 @@ T = TypeVar("T")
 
 READ_THREADS = 4
 """Maximum number of functions that read at once; more wait. Verification has a connection of its own."""
+
+
+STEPS_UNNOTICED = 1_000_000
+"""How many steps of SQLite's machine, some 20 ms, a statement may run on after its caller has gone."""
 
 
 class SqliteReader(Reader):
@@ -65,12 +69,13 @@ class SqliteReads:
         async with asyncio.timeout(self._wait_seconds):
             await self._places.acquire()
         try:
-            use = _Use()
+            abandoned = Event()
             work = copy_context().run
+            loop = asyncio.get_running_loop()
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._pool(), work, self._run, function, use)
+                return await loop.run_in_executor(self._pool(), work, self._run, function, abandoned)
             except asyncio.CancelledError:
-                use.interrupt()
+                abandoned.set()
                 raise
         finally:
             self._places.release()
@@ -91,18 +96,20 @@ class SqliteReads:
             self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="spacekey-read")
         return self._threads
 
-    def _run(self, function: Reading[T], use: _Use) -> T:
+    def _run(self, function: Reading[T], abandoned: Event) -> T:
         connection = self._take()
-        use.begin(connection)
+        # Connection.interrupt() would end only a statement that is running, and miss one that is about to begin.
+        connection.set_progress_handler(abandoned.is_set, STEPS_UNNOTICED)
         try:
-            return _completed(function(SqliteReader(connection)))
+            result = _completed(function(SqliteReader(connection)))
         except sqlite3.Error:
-            use.end()
             connection.close()
             raise
-        finally:
-            if use.end():
-                self._idle.append(connection)
+        except BaseException:
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+        return result
 
     def _take(self) -> sqlite3.Connection:
         try:
@@ -124,30 +131,6 @@ class SqliteReads:
             connection.close()
             raise
         return connection
-
-
-class _Use:
-    """A function's use of a connection, which another thread can interrupt while it lasts."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Mark the beginning of the use."""
-        self._connection = connection
-
-    def end(self) -> bool:
-        """Mark the end of the use; return whether it had not ended before."""
-        with self._lock:
-            lasted, self._connection = self._connection is not None, None
-        return lasted
-
-    def interrupt(self) -> None:
-        """Interrupt the running statement, if any: its caller no longer waits."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.interrupt()
 
 
 def _completed(running: Awaitable[T]) -> T:

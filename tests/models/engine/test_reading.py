@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any, get_type_hints
 
 import pytest
@@ -28,6 +30,9 @@ from spacekey.models.tables.workspace import Member, Space, Workspace
 from support.rows import a_token, a_workspace, add
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+MINUTES = ENDLESS.replace("FROM n)", "FROM n WHERE i < 100000000)")
+"""As much work, with an end, so that a test fails and does not hang."""
 
 LEFT_OUT: dict[type[Row], tuple[type[Any], set[str]]] = {
     Token: (records.TokenRecord, {"digest", "search_text"}),
@@ -148,6 +153,38 @@ async def test_a_read_holds_up_neither_the_loop_nor_verification_and_ends_with_i
     # They ended: READ_THREADS more reads find a thread each.
     assert await asyncio.gather(*(store.read(one) for _ in range(2 * READ_THREADS))) == [1] * 2 * READ_THREADS
     await lookup.aclose()
+
+
+@only_sqlite
+@pytest.mark.parametrize("begun", [True, False], ids=["before its statement", "before it began"])
+async def test_a_read_whose_caller_goes_early_ends_too(store: Store, begun: bool) -> None:
+    """The statement begins after the caller has gone, when there was nothing to interrupt yet."""
+    started, gone, ended = Event(), Event(), Event()
+    errors: list[str] = []
+
+    async def search(reader: Reader) -> None:
+        started.set()
+        gone.wait()
+        try:
+            await reader.rows(MINUTES)
+        except sqlite3.OperationalError as error:
+            errors.append(str(error))
+            raise
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(store.read(search))
+    await asyncio.sleep(0)
+    if begun:
+        await asyncio.to_thread(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gone.set()
+    if await asyncio.to_thread(started.wait, None if begun else 1):
+        await asyncio.to_thread(ended.wait)
+        assert errors == ["interrupted"]
+    assert await store.read(one) == 1
 
 
 @only_sqlite
