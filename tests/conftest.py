@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
+from support.compiled_statements import shared_compiled_statements
 from support.databases import (
     TEMPLATE,
     folder_in_memory,
@@ -80,6 +81,13 @@ def _forked_programs() -> Iterator[None]:
         yield
         return
     with forking():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Compile each SQL statement once for all engines of the process."""
+    with shared_compiled_statements():
         yield
 
 
