@@ -77,6 +77,14 @@ def test_what_is_guessed_first_is_refused_and_told_what_to_do(password: str) -> 
     assert password not in refused.value.reason
 
 
+@pytest.mark.parametrize("password", ["xqvz zvxq vqzx qzxv", "xQvZzVxqvQzxqZxv", "qx  vz  qx  xv  zq"])
+def test_four_different_characters_are_too_few_and_five_are_enough(password: str) -> None:
+    """Whatever their order, their case and the spaces between, and however little of it is guessed first."""
+    with pytest.raises(InvalidInput, match="too few different characters"):
+        check(password)
+    check(password.replace("x", "w", 1) + "w")
+
+
 async def test_other_work_goes_on_while_a_password_is_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
     others = threading.Event()
     monkeypatch.setattr(passwords, "left_over", lambda *_: LENGTH_MAX if others.wait(10) else 0)
