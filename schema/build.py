@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import aclosing
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
@@ -19,7 +19,7 @@ from strawberry.types.execution import PreExecutionError
 from spacekey.domain.principal import Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import RequestAuth
-from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement
+from spacekey.middleware.graphql import Mode, RequiresScopes, ScopedSchema, ScopeEnforcement
 from spacekey.schema.limits.costs import CostModel
 from spacekey.schema.limits.documents import Documents, DocumentSteps
 from spacekey.schema.limits.operations import ChargeCost, OperationLimits
@@ -28,7 +28,7 @@ from spacekey.schema.mutations.sessions import SessionMutations
 from spacekey.schema.mutations.tokens import TokenMutations
 from spacekey.schema.mutations.workspaces import SpaceMutations, WorkspaceMutations
 from spacekey.schema.types.objects import Space, Token, Workspace
-from spacekey.schema.types.relay import DATE_TIME
+from spacekey.schema.types.relay import DATE, DATE_TIME
 
 from .context import Context
 from .errors import MaskUnexpected, quieten
@@ -55,7 +55,7 @@ PUBLIC: Collection[str] = (
 """What anyone may ask for without credentials: root fields, and the types that they answer with."""
 
 
-@strawberry.type
+@strawberry.type(description="The root of all mutations.")
 class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutations, MemberMutations):
     """Root type of all mutations."""
 
@@ -103,7 +103,7 @@ def build_schema() -> ScopedSchema:
         query=Query,
         mutation=Mutation,
         types=[Token, Space, Workspace],
-        config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
+        config=StrawberryConfig(scalar_map={date: DATE, datetime: DATE_TIME}),
         extensions=[
             lambda: DocumentSteps(documents),
             MaskUnexpected,
@@ -117,8 +117,32 @@ def build_schema() -> ScopedSchema:
             known_scopes=frozenset(MANAGEMENT_SCOPES),
         ),
     )
+    describe(schema._schema)
     model()
     return schema
+
+
+def describe(schema: GraphQLSchema) -> None:
+    """Add to the descriptions what the schema's directives and names say already.
+
+    A field with ``@requiresScopes`` says which scopes it requires, and the ``input`` of a mutation whose it is.
+    """
+    for one in schema.type_map.values():
+        if isinstance(one, GraphQLObjectType | GraphQLInterfaceType):
+            for name, field in one.fields.items():
+                for directive in getattr((field.extensions or {}).get("strawberry-definition"), "directives", ()):
+                    if isinstance(directive, RequiresScopes):
+                        field.description = f"{field.description or ''} {_required(directive.scopes)}".lstrip()
+                if one is schema.mutation_type and "input" in field.args:
+                    field.args["input"].description = f"The parameters of `{name}`."
+
+
+def _required(scopes: list[list[str]]) -> str:
+    """Return the sentence about the sets of scopes of which a caller needs one."""
+    sets = [" and ".join(f"`{scope}`" for scope in one) for one in scopes if one]
+    if not sets:
+        return "Requires credentials."
+    return f"Requires the scope{'s' if len(scopes[0]) > 1 else ''} {', or '.join(sets)}."
 
 
 def _principal(context: object) -> Principal | None:

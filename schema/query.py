@@ -30,24 +30,26 @@ from .errors import answering, found
 from .required_scopes import Needs, needs_of
 
 
-@strawberry.type(description="Who you are to this server.")
+@strawberry.type(description="The caller: a signed-in person or a token.")
 class Me:
     """GraphQL type of the caller: a member with a session, or a token."""
 
-    kind: str = strawberry.field(description="`member`, `workspace` or `space`.")
+    kind: str = strawberry.field(description="The kind of the caller: `member`, `workspace` or `space`.")
     workspace_catalogs: list[str] = strawberry.field(
         description=(
-            "The catalogs you may make workspaces of; empty where only the operator makes them, and for tokens."
+            "The names of the products that the caller can create workspaces for. Empty for "
+            "tokens, and if only the operator creates workspaces."
         ),
         directives=[at_most(CATALOGS_MAX)],
     )
     scopes: list[str] = strawberry.field(
-        description="For a member the union over their workspaces.", directives=[at_most(CATALOGS_MAX * SCOPES_MAX)]
+        description=("The scopes of the caller, sorted by name. For a person, those of all their workspaces together."),
+        directives=[at_most(CATALOGS_MAX * SCOPES_MAX)],
     )
     own_token: strawberry.Private[str | None]
     account: strawberry.Private[MemberCaller | None]
 
-    @strawberry.field(description="The person; null for tokens.")
+    @strawberry.field(description="The account of the signed-in person. Null for tokens.")
     async def user(self, info: SpacekeyInfo) -> User | None:
         """Return the caller's own account."""
         if self.account is None:
@@ -56,7 +58,7 @@ class Me:
             return user_type(await own_account(info.context.system, self.account))
 
     @strawberry.field(
-        description="The token you call with; null for members and without `tokens:read`.",
+        description=("The token that the request was made with. Null for people, and without the scope `tokens:read`."),
         directives=[requires_scopes()],
     )
     async def token(self, info: SpacekeyInfo) -> Token | None:
@@ -67,11 +69,18 @@ class Me:
         return None if view is None else token_type(view)
 
 
-@strawberry.type
+NodeId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the object.")]
+WorkspaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the workspace.")]
+SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the space.")]
+TokenId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the token.")]
+CatalogName = Annotated[str, strawberry.argument(description="The name of the product.")]
+
+
+@strawberry.type(description="The root of all queries.")
 class Query:
     """Root type of all queries."""
 
-    @strawberry.field(description="The caller; null without credentials.")
+    @strawberry.field(description="The caller. Null if the request has no credentials.")
     def me(self, info: SpacekeyInfo) -> Me | None:
         """Return the caller."""
         principal, caller = info.context.principal, info.context.caller
@@ -87,7 +96,9 @@ class Query:
         )
 
     @strawberry.field(
-        description="The browsers you are signed in with, the last seen first; for people, not for tokens.",
+        description=(
+            "The browsers in which the caller is signed in, the most recently used first. Not available to tokens."
+        ),
         directives=[requires_scopes(), at_most(SESSIONS_LISTED_MAX)],
     )
     async def sessions(self, info: SpacekeyInfo) -> list[Session]:
@@ -97,8 +108,11 @@ class Query:
         with answering():
             return [session_type(one) for one in await own_sessions(context.system, caller, context.session.secret)]
 
-    @strawberry.field(description="Anything by its id; null when unknown or not yours.", directives=[requires_scopes()])
-    async def node(self, info: SpacekeyInfo, id: strawberry.ID) -> Node | None:  # noqa: A002 - Relay's name
+    @strawberry.field(
+        description=("Look up an object by its ID. Null if it does not exist or the caller has no access to it."),
+        directives=[requires_scopes()],
+    )
+    async def node(self, info: SpacekeyInfo, id: NodeId) -> Node | None:  # noqa: A002 - Relay's name
         """Return an object by its global id (Relay's object identification)."""
         match id_prefix(id):
             case "key":
@@ -111,7 +125,8 @@ class Query:
                 return await _member(info.context, id)
 
     @strawberry.field(
-        description="The workspaces you belong to, by name.", directives=[requires_scopes("workspace:read"), paged()]
+        description="A list of the caller's workspaces, sorted by name.",
+        directives=[requires_scopes("workspace:read"), paged()],
     )
     async def workspaces(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
@@ -124,42 +139,55 @@ class Query:
                 context.loaders.knows(authority)
             return connection_of(page, workspace_type)
 
-    @strawberry.field(directives=[requires_scopes("workspace:read")])
-    async def workspace(self, info: SpacekeyInfo, id: strawberry.ID) -> Workspace | None:  # noqa: A002
+    @strawberry.field(
+        description=("Look up a workspace by its ID. Null if it does not exist or the caller has no access to it."),
+        directives=[requires_scopes("workspace:read")],
+    )
+    async def workspace(self, info: SpacekeyInfo, id: WorkspaceId) -> Workspace | None:  # noqa: A002
         """One workspace; null when unknown or not yours."""
         return await _workspace(info.context, id)
 
-    @strawberry.field(directives=[requires_scopes("spaces:read")])
-    async def space(self, info: SpacekeyInfo, id: strawberry.ID) -> Space | None:  # noqa: A002
+    @strawberry.field(
+        description=("Look up a space by its ID. Null if it does not exist or the caller has no access to it."),
+        directives=[requires_scopes("spaces:read")],
+    )
+    async def space(self, info: SpacekeyInfo, id: SpaceId) -> Space | None:  # noqa: A002
         """One space; null when unknown or not yours."""
         return await _space(info.context, id)
 
-    @strawberry.field(directives=[requires_scopes("tokens:read")])
-    async def token(self, info: SpacekeyInfo, id: strawberry.ID) -> Token | None:  # noqa: A002
+    @strawberry.field(
+        description=("Look up a token by its ID. Null if it does not exist or the caller has no access to it."),
+        directives=[requires_scopes("tokens:read")],
+    )
+    async def token(self, info: SpacekeyInfo, id: TokenId) -> Token | None:  # noqa: A002
         """One token; null when unknown or not yours."""
         return await _token(info.context, id)
 
     @strawberry.field(
-        description="One product's words; null when there is none of that name.", directives=[requires_scopes()]
+        description="Look up a product by its name. Null if it does not exist.", directives=[requires_scopes()]
     )
-    def catalog(self, info: SpacekeyInfo, name: str) -> CatalogType | None:
+    def catalog(self, info: SpacekeyInfo, name: CatalogName) -> CatalogType | None:
         """Return a catalog by its name."""
         catalog = info.context.system.catalogs.get(name)
         return None if catalog is None else catalog_type(catalog)
 
     @strawberry.field(
-        description="All products this server knows, by name.", directives=[requires_scopes(), at_most(CATALOGS_MAX)]
+        description="A list of all products of this server, sorted by name.",
+        directives=[requires_scopes(), at_most(CATALOGS_MAX)],
     )
     def catalogs(self, info: SpacekeyInfo) -> list[CatalogType]:
         """Return all catalogs."""
         return [catalog_type(one) for _, one in sorted(info.context.system.catalogs.items())]
 
-    @strawberry.field(description="The scopes an operation on this API needs, without running it.")
+    @strawberry.field(description="The scopes that an operation of this API requires. The operation is not run.")
     def required_scopes(
         self,
         info: SpacekeyInfo,
-        document: Annotated[str, strawberry.argument(description="A GraphQL document.")],
-        operation_name: str | None = None,
+        document: Annotated[str, strawberry.argument(description="A GraphQL document with the operation.")],
+        operation_name: Annotated[
+            str | None,
+            strawberry.argument(description="The name of the operation. Needed if the document has several."),
+        ] = None,
     ) -> Needs:
         """Return the smallest sets of scopes that admit the operation."""
         return needs_of(info.schema, document, operation_name)

@@ -19,15 +19,15 @@ from .errors import error_of
 DOCUMENT_LENGTH_MAX = 4_000
 
 
-@strawberry.type(description="What an operation needs.")
+@strawberry.type(description="The scopes that an operation requires.")
 class Needs:
     """GraphQL type of the scopes that an operation requires."""
 
     alternatives: list[list[str]] = strawberry.field(
-        description="Any one of these sets will do.", directives=[at_most(CANDIDATES_MAX)]
+        description="The sets of scopes that each suffice for the operation.", directives=[at_most(CANDIDATES_MAX)]
     )
     scopes: list[str] = strawberry.field(
-        description="The smallest of the sets.", directives=[at_most(len(MANAGEMENT_SCOPES))]
+        description="The smallest of the sets, sorted by name.", directives=[at_most(len(MANAGEMENT_SCOPES))]
     )
 
 

@@ -11,6 +11,13 @@ from spacekey.domain.unset import UNSET, Unset
 
 T = TypeVar("T")
 
+EFFECTIVE = "When the change is in effect on all servers."
+WAIT = (
+    "Whether to answer only once the change is in effect on all servers. If false, the answer comes immediately, and "
+    "`effectiveAt` says when the change is in effect."
+)
+LIFETIME = "The lifetime of the token in seconds from now, by the server's clock. Use either this or `expiresAt`."
+
 
 def kept(value: T) -> T | Unset:
     """Return the value; UNSET if the client left the field out."""

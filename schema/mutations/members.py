@@ -16,83 +16,96 @@ from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.types.members import Invitation, Member, invitation_type, invited_type, member_type
 from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 
+from .inputs import EFFECTIVE, WAIT
 
-@strawberry.input(description="Whom to add, in which role.")
+
+@strawberry.input(description="The person to invite to a workspace.")
 class AddMemberInput:
     """Input of ``addMember``."""
 
-    workspace_id: strawberry.ID
-    email: str = strawberry.field(description="Says for whom the invitation is; anyone who has its code can use it.")
-    role: str
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    email: str = strawberry.field(
+        description=(
+            "The email address of the person, to tell invitations apart. Anyone who has the "
+            "invitation's code can accept it."
+        )
+    )
+    role: str = strawberry.field(description="The name of the role that the person gets.")
     name: str | None = strawberry.field(
-        default=None, description="What the list of invitations calls the person; no account gets it."
+        default=None, description="The name of the person, shown in the list of invitations."
     )
 
 
-@strawberry.input(description="Whose role to change, and to what.")
+@strawberry.input(description="The member whose role to change, and the new role.")
 class ChangeMemberRoleInput:
     """Input of ``changeMemberRole``."""
 
-    workspace_id: strawberry.ID
-    user_id: strawberry.ID
-    role: str
-    wait: bool = True
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    user_id: strawberry.ID = strawberry.field(description="The ID of the member's account.")
+    role: str = strawberry.field(description="The name of the new role.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Whom to remove. The tokens they made stay.")
+@strawberry.input(description="The member to remove. Tokens that they created remain.")
 class RemoveMemberInput:
     """Input of ``removeMember``."""
 
-    workspace_id: strawberry.ID
-    user_id: strawberry.ID
-    wait: bool = True
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    user_id: strawberry.ID = strawberry.field(description="The ID of the member's account.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Which invitation to take back. Its code is good for nothing from then on.")
+@strawberry.input(description="The invitation to withdraw. Its code no longer works.")
 class WithdrawInvitationInput:
     """Input of ``withdrawInvitation``."""
 
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The ID of the invitation.")
 
 
-@strawberry.type(description="The member as they are now.")
+@strawberry.type(description="The member after the change, or the invitation.")
 class MemberSuccess:
     """Result with the member after the change."""
 
-    member: Member | None
-    effective_at: datetime
-    invitation: str | None = strawberry.field(
-        description="Hand it to the person: a code, shown once, good for 7 days, with which they become a member. "
-        "Anyone who has it can use it."
+    member: Member | None = strawberry.field(
+        description=("The member after the change. For an invitation, the member that the person will be.")
     )
-    pending: Invitation | None = strawberry.field(description="The invitation; null where a member was changed.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+    invitation: str | None = strawberry.field(
+        description=(
+            "The invitation's code, to be given to the person. It is shown only here and valid "
+            "for 7 days, and anyone who has it can accept the invitation. Null if a member was "
+            "changed."
+        )
+    )
+    pending: Invitation | None = strawberry.field(description="The invitation. Null if a member was changed.")
 
 
 @strawberry.type(description="The person is no longer a member.")
 class RemoveMemberSuccess:
     """Result with the membership that ended."""
 
-    removed_member_id: strawberry.ID = strawberry.field(description="The member's `id`, to drop from a client's cache.")
-    effective_at: datetime
+    removed_member_id: strawberry.ID = strawberry.field(description="The ID of the removed member.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-@strawberry.type(description="The invitation can no longer be accepted.")
+@strawberry.type(description="The invitation was withdrawn.")
 class WithdrawInvitationSuccess:
     """Result with the withdrawn invitation."""
 
-    withdrawn_invitation_id: strawberry.ID = strawberry.field(
-        description="The invitation's `id`, to drop from a client's cache."
-    )
+    withdrawn_invitation_id: strawberry.ID = strawberry.field(description="The ID of the withdrawn invitation.")
 
 
 MemberResult: TypeAlias = Annotated[
-    MemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict, strawberry.union("MemberResult")
+    MemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("MemberResult", description="The result of `addMember` and `changeMemberRole`."),
 ]
 RemoveMemberResult: TypeAlias = Annotated[
-    RemoveMemberSuccess | ScopeNotAllowed | NotFound | Conflict, strawberry.union("RemoveMemberResult")
+    RemoveMemberSuccess | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("RemoveMemberResult", description="The result of `removeMember`."),
 ]
 WithdrawInvitationResult: TypeAlias = Annotated[
-    WithdrawInvitationSuccess | ScopeNotAllowed | NotFound | Conflict, strawberry.union("WithdrawInvitationResult")
+    WithdrawInvitationSuccess | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("WithdrawInvitationResult", description="The result of `withdrawInvitation`."),
 ]
 
 
@@ -100,7 +113,11 @@ WithdrawInvitationResult: TypeAlias = Annotated[
 class MemberMutations:
     """Mutations of members and invitations."""
 
-    @strawberry.mutation(graphql_type=MemberResult | None, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(
+        graphql_type=MemberResult | None,
+        description="Invite a person to a workspace.",
+        directives=[requires_scopes("members:write")],
+    )
     async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002
         """Invite a person to a workspace."""
         context = info.context
@@ -118,7 +135,11 @@ class MemberMutations:
             )
         )
 
-    @strawberry.mutation(graphql_type=MemberResult | None, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(
+        graphql_type=MemberResult | None,
+        description="Change the role of a member.",
+        directives=[requires_scopes("members:write")],
+    )
     async def change_member_role(self, info: SpacekeyInfo, input: ChangeMemberRoleInput) -> object:  # noqa: A002
         """Give a member another role."""
         context = info.context
@@ -136,7 +157,11 @@ class MemberMutations:
             )
         )
 
-    @strawberry.mutation(graphql_type=RemoveMemberResult | None, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(
+        graphql_type=RemoveMemberResult | None,
+        description="Remove a member from a workspace. Tokens that they created remain.",
+        directives=[requires_scopes("members:write")],
+    )
     async def remove_member(self, info: SpacekeyInfo, input: RemoveMemberInput) -> object:  # noqa: A002
         """Remove a member; the tokens they made stay."""
         context = info.context
@@ -151,7 +176,11 @@ class MemberMutations:
         removed = member_id(answer.member.workspace_id, answer.member.user_id)
         return RemoveMemberSuccess(removed_member_id=strawberry.ID(removed), effective_at=answer.effective_at)
 
-    @strawberry.mutation(graphql_type=WithdrawInvitationResult | None, directives=[requires_scopes("members:write")])
+    @strawberry.mutation(
+        graphql_type=WithdrawInvitationResult | None,
+        description="Withdraw a pending invitation.",
+        directives=[requires_scopes("members:write")],
+    )
     async def withdraw_invitation(self, info: SpacekeyInfo, input: WithdrawInvitationInput) -> object:  # noqa: A002
         """Take back an invitation that was not accepted yet."""
         context = info.context

@@ -31,117 +31,124 @@ from spacekey.schema.types.results import (
 from .inputs import kept, kept_whole
 
 
-@strawberry.input(description="Who you are.")
+@strawberry.input(description="The sign-in name and password of a person.")
 class SignInInput:
     """Input of ``signIn``."""
 
     email: str = strawberry.field(
-        description="Your sign-in name, which is the address you were invited by unless you chose another; or your "
-        "account's id."
+        description=(
+            "The sign-in name or the ID of the account. The sign-in name is the address that the "
+            "person was invited by, unless they chose another."
+        )
     )
-    password: str
+    password: str = strawberry.field(description="The password of the account.")
 
 
 @strawberry.input(
-    description="The code from an invitation. Signed in, you join with your account; else a new account is made."
+    description=(
+        "The code of an invitation. A signed-in person joins with their account; otherwise an account is created."
+    )
 )
 class AcceptInvitationInput:
     """Input of ``acceptInvitation``."""
 
-    code: str
+    code: str = strawberry.field(description="The code of the invitation.")
     password: str | None = strawberry.field(
-        default=None, description="The new account's password; leave it out when you are signed in."
+        default=None, description="The password for the new account. Leave it out if you are signed in."
     )
     name: str | None = strawberry.field(
-        default=None, description="The new account's name; the part of the address before the @ when left out."
+        default=None,
+        description=("The name for the new account. Defaults to the part of the email address before the @."),
     )
 
 
-@strawberry.input(description="What to change of your account; what is left out stays.")
+@strawberry.input(description=("The changes to the caller's account. Fields that are left out keep their value."))
 class UpdateAccountInput:
     """Input of ``updateAccount``."""
 
-    name: str | None = strawberry.UNSET
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the person.")
     email: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Another address is unproven. Null takes the address out."
+        default=strawberry.UNSET, description="The new email address, which is not verified. Null removes the address."
     )
-    sign_in_name: str | None = strawberry.UNSET
+    sign_in_name: str | None = strawberry.field(default=strawberry.UNSET, description="The new sign-in name.")
 
 
-@strawberry.input(description="The password you have, and the one you want.")
+@strawberry.input(description="The current and the new password of the caller.")
 class ChangePasswordInput:
     """Input of ``changePassword``."""
 
-    current: str
-    new: str
+    current: str = strawberry.field(description="The current password.")
+    new: str = strawberry.field(description="The new password.")
 
 
-@strawberry.type(description="You are signed in; the session is in the cookie.")
+@strawberry.type(description="The person is signed in. The session is in the response's cookie.")
 class SignInSuccess:
     """Result with the member, and when the session ends at the latest."""
 
-    user: User | None
-    expires_at: datetime
+    user: User | None = strawberry.field(description="The account of the person.")
+    expires_at: datetime = strawberry.field(description="When the session ends at the latest.")
 
 
-@strawberry.type(description="You are a member of the workspace.")
+@strawberry.type(description="The person is a member of the workspace.")
 class AcceptInvitationSuccess:
     """Result with the account, the workspace, and when a new session ends at the latest."""
 
-    user: User | None
-    workspace_id: strawberry.ID
+    user: User | None = strawberry.field(description="The account of the person.")
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
     expires_at: datetime | None = strawberry.field(
-        description="Until when the new account's session can last; null when you were signed in already."
+        description=("When the new account's session ends at the latest. Null if the person was signed in already.")
     )
 
 
-@strawberry.type(description="Your account as it is now.")
+@strawberry.type(description="The account after the change.")
 class UpdateAccountSuccess:
     """Result with the account after the change."""
 
-    user: User | None
+    user: User | None = strawberry.field(description="The account after the change.")
 
 
 @strawberry.type(description="The session has ended.")
 class SignOutSuccess:
     """Result of signing out."""
 
-    signed_out: bool
+    signed_out: bool = strawberry.field(description="Always true.")
 
 
-@strawberry.input(description="Which of your sessions to end.")
+@strawberry.input(description="The session to end.")
 class EndSessionInput:
     """Input of ``endSession``."""
 
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The ID of the session.")
 
 
-@strawberry.type(description="Those browsers have to sign in again.")
+@strawberry.type(description="The sessions have ended. These browsers have to sign in again.")
 class EndSessionsSuccess:
     """Result with the sessions that ended."""
 
-    ended: int = strawberry.field(description="How many.")
+    ended: int = strawberry.field(description="The number of sessions that ended.")
     ended_session_ids: list[strawberry.ID] = strawberry.field(
-        description="Their `id`s, to drop from a client's cache; at most 100.",
-        directives=[at_most(SESSIONS_LISTED_MAX)],
+        description="The IDs of the sessions that ended, at most 100.", directives=[at_most(SESSIONS_LISTED_MAX)]
     )
 
 
 SignInResult: TypeAlias = Annotated[
-    SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound, strawberry.union("SignInResult")
+    SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound,
+    strawberry.union("SignInResult", description="The result of `signIn` and `changePassword`."),
 ]
 
 AcceptInvitationResult: TypeAlias = Annotated[
     AcceptInvitationSuccess | TooManyAttempts | InvalidInput | NotFound | Conflict,
-    strawberry.union("AcceptInvitationResult"),
+    strawberry.union("AcceptInvitationResult", description="The result of `acceptInvitation`."),
 ]
 
 UpdateAccountResult: TypeAlias = Annotated[
-    UpdateAccountSuccess | InvalidInput | Conflict | TooManyAttempts | NotFound, strawberry.union("UpdateAccountResult")
+    UpdateAccountSuccess | InvalidInput | Conflict | TooManyAttempts | NotFound,
+    strawberry.union("UpdateAccountResult", description="The result of `updateAccount`."),
 ]
 
 EndSessionsResult: TypeAlias = Annotated[
-    EndSessionsSuccess | NotFound | Conflict, strawberry.union("EndSessionsResult")
+    EndSessionsSuccess | NotFound | Conflict,
+    strawberry.union("EndSessionsResult", description="The result of `endSession` and `endOtherSessions`."),
 ]
 
 
@@ -149,7 +156,9 @@ EndSessionsResult: TypeAlias = Annotated[
 class SessionMutations:
     """Mutations for signed-in members; tokens are refused."""
 
-    @strawberry.mutation(graphql_type=SignInResult | None, description="Open a session; for people, not for tokens.")
+    @strawberry.mutation(
+        graphql_type=SignInResult | None, description="Sign in and open a session. Not available to tokens."
+    )
     async def sign_in(self, info: SpacekeyInfo, input: SignInInput) -> object:  # noqa: A002
         """Call :func:`sessions.sign_in`."""
         context = info.context
@@ -160,7 +169,7 @@ class SessionMutations:
 
     @strawberry.mutation(
         graphql_type=AcceptInvitationResult | None,
-        description="Join the workspace an invitation is for, with the account you are signed in with or a new one.",
+        description="Accept an invitation to a workspace, with the caller's account or a new one.",
     )
     async def accept_invitation(self, info: SpacekeyInfo, input: AcceptInvitationInput) -> object:  # noqa: A002
         """Call :func:`accept_invitation`."""
@@ -189,7 +198,7 @@ class SessionMutations:
 
     @strawberry.mutation(
         graphql_type=UpdateAccountResult | None,
-        description="Change your name, address or sign-in name.",
+        description=("Change the caller's name, email address or sign-in name. Not available to tokens."),
         directives=[requires_scopes()],
     )
     async def update_account(self, info: SpacekeyInfo, input: UpdateAccountInput) -> object:  # noqa: A002
@@ -211,7 +220,9 @@ class SessionMutations:
 
     @strawberry.mutation(
         graphql_type=SignInResult | None,
-        description="Set another password; all your sessions end and a new one begins.",
+        description=(
+            "Change the caller's password. All of their sessions end and a new one is opened. Not available to tokens."
+        ),
         directives=[requires_scopes()],
     )
     async def change_password(self, info: SpacekeyInfo, input: ChangePasswordInput) -> object:  # noqa: A002
@@ -222,7 +233,9 @@ class SessionMutations:
             context, lambda: sessions.change_password(context.system, caller, current=input.current, new=input.new)
         )
 
-    @strawberry.mutation(description="End this session.", directives=[requires_scopes()])
+    @strawberry.mutation(
+        description="End the session of this request. Not available to tokens.", directives=[requires_scopes()]
+    )
     async def sign_out(self, info: SpacekeyInfo) -> SignOutSuccess:
         """Call :func:`sessions.sign_out`."""
         context = info.context
@@ -234,7 +247,9 @@ class SessionMutations:
         return SignOutSuccess(signed_out=True)
 
     @strawberry.mutation(
-        graphql_type=EndSessionsResult | None, description="End one of your sessions.", directives=[requires_scopes()]
+        graphql_type=EndSessionsResult | None,
+        description="End one of the caller's sessions. Not available to tokens.",
+        directives=[requires_scopes()],
     )
     async def end_session(self, info: SpacekeyInfo, input: EndSessionInput) -> object:  # noqa: A002
         """Call :func:`end_session`."""
@@ -249,7 +264,7 @@ class SessionMutations:
 
     @strawberry.mutation(
         graphql_type=EndSessionsResult | None,
-        description="End all of your sessions but this one.",
+        description=("End all of the caller's sessions except the one of this request. Not available to tokens."),
         directives=[requires_scopes()],
     )
     async def end_other_sessions(self, info: SpacekeyInfo) -> object:

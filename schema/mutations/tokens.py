@@ -30,70 +30,76 @@ from spacekey.schema.types.results import (
     answered,
 )
 
-from .inputs import kept, kept_whole
-
-_EFFECTIVE = "From then on the change holds in every process."
+from .inputs import EFFECTIVE, LIFETIME, WAIT, kept, kept_whole
 
 
-@strawberry.type(description="A new token. The secret is shown here and never again.")
+@strawberry.type(description="The created token. Its secret is shown only here.")
 class CreateTokenSuccess:
     """Result with the token and its secret."""
 
-    token: Token | None
-    secret: str
-    effective_at: datetime
+    token: Token | None = strawberry.field(description="The created token.")
+    secret: str = strawberry.field(description="The secret, to be sent in requests. It cannot be retrieved again.")
+    effective_at: datetime = strawberry.field(description="When all servers accept the token.")
 
 
-@strawberry.type(description="The successor. Its secret is shown here and never again.")
+@strawberry.type(description="The token that replaces the rotated one. Its secret is shown only here.")
 class RotateTokenSuccess:
     """Result with the new token, its secret, and when a grace of 0 has ended the old token in every process."""
 
-    token: Token | None
-    secret: str
-    effective_at: datetime
+    token: Token | None = strawberry.field(description="The new token.")
+    secret: str = strawberry.field(
+        description="The new token's secret, to be sent in requests. It cannot be retrieved again."
+    )
+    effective_at: datetime = strawberry.field(description="When the change is in effect on all servers.")
 
 
-@strawberry.type(description="The token as it is now.")
+@strawberry.type(description="The token after the change.")
 class ChangeTokenSuccess:
     """Result with the token after the change."""
 
-    token: Token | None
-    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+    token: Token | None = strawberry.field(description="The token after the change.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-@strawberry.type(description="The tokens as they are now, in the order asked.")
+@strawberry.type(description="The revoked tokens.")
 class RevokeTokensSuccess:
     """Result with the revoked tokens."""
 
-    tokens: list[Token | None] | None = strawberry.field(directives=[at_most(BULK_MAX)])
-    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+    tokens: list[Token | None] | None = strawberry.field(
+        description="The revoked tokens, in the order of the input.", directives=[at_most(BULK_MAX)]
+    )
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-@strawberry.type(description="The token is gone from lists.")
+@strawberry.type(description="The token was deleted.")
 class DeleteTokenSuccess:
     """Result with the deleted token's id."""
 
-    deleted_token_id: strawberry.ID = strawberry.field(description="The token's `id`, to drop from a client's cache.")
-    effective_at: datetime = strawberry.field(description=_EFFECTIVE)
+    deleted_token_id: strawberry.ID = strawberry.field(description="The ID of the deleted token.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
 CreateTokenResult: TypeAlias = Annotated[
     CreateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
-    strawberry.union("CreateTokenResult"),
+    strawberry.union("CreateTokenResult", description="The result of `createSpaceToken` and `createWorkspaceToken`."),
 ]
 RotateTokenResult: TypeAlias = Annotated[
     RotateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
-    strawberry.union("RotateTokenResult"),
+    strawberry.union("RotateTokenResult", description="The result of `rotateToken`."),
 ]
 ChangeTokenResult: TypeAlias = Annotated[
     ChangeTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
-    strawberry.union("ChangeTokenResult"),
+    strawberry.union(
+        "ChangeTokenResult", description="The result of `updateToken`, `disableToken`, `enableToken` and `revokeToken`."
+    ),
 ]
 RevokeTokensResult: TypeAlias = Annotated[
-    RevokeTokensSuccess | InvalidInput | NotFound | Conflict, strawberry.union("RevokeTokensResult")
+    RevokeTokensSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("RevokeTokensResult", description="The result of `revokeTokens`."),
 ]
 DeleteTokenResult: TypeAlias = Annotated[
-    DeleteTokenSuccess | NotFound | Conflict, strawberry.union("DeleteTokenResult")
+    DeleteTokenSuccess | NotFound | Conflict,
+    strawberry.union("DeleteTokenResult", description="The result of `deleteToken`."),
 ]
 
 
@@ -103,7 +109,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=CreateTokenResult | None,
-        description="Create a token of a space; the secret is in the answer, once.",
+        description=("Create a token for a space. The answer is the only place where its secret is shown."),
         directives=[requires_scopes("tokens:create")],
     )
     async def create_space_token(self, info: SpacekeyInfo, input: CreateSpaceTokenInput) -> object:  # noqa: A002
@@ -117,7 +123,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=CreateTokenResult | None,
-        description="Create a token of a workspace; the secret is in the answer, once.",
+        description=("Create a token for a workspace. The answer is the only place where its secret is shown."),
         directives=[requires_scopes("tokens:create")],
     )
     async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
@@ -130,7 +136,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult | None,
-        description="Edit a token: what is left out stays, null clears.",
+        description=("Change a token. Fields that are left out keep their value; null clears a field."),
         directives=[requires_scopes("tokens:update")],
     )
     async def update_token(self, info: SpacekeyInfo, input: UpdateTokenInput) -> object:  # noqa: A002
@@ -144,7 +150,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult | None,
-        description="Refuse the token until it is enabled again.",
+        description="Disable a token. It is rejected until it is enabled again.",
         directives=[requires_scopes("tokens:disable")],
     )
     async def disable_token(self, info: SpacekeyInfo, input: DisableTokenInput) -> object:  # noqa: A002
@@ -156,7 +162,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult | None,
-        description="Accept a disabled token again.",
+        description="Enable a disabled token.",
         directives=[requires_scopes("tokens:disable")],
     )
     async def enable_token(self, info: SpacekeyInfo, input: EnableTokenInput) -> object:  # noqa: A002
@@ -166,7 +172,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=ChangeTokenResult | None,
-        description="End the token for good; it stays in lists as revoked.",
+        description="Revoke a token for good. It stays in lists.",
         directives=[requires_scopes("tokens:revoke")],
     )
     async def revoke_token(self, info: SpacekeyInfo, input: RevokeTokenInput) -> object:  # noqa: A002
@@ -181,7 +187,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=RevokeTokensResult | None,
-        description="Revoke several tokens in one transaction: all or none.",
+        description=("Revoke several tokens in one transaction. Either all of them are revoked or none."),
         directives=[requires_scopes("tokens:revoke")],
     )
     async def revoke_tokens(self, info: SpacekeyInfo, input: RevokeTokensInput) -> object:  # noqa: A002
@@ -200,7 +206,7 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=DeleteTokenResult | None,
-        description="End the token and take it out of lists; the audit log keeps it.",
+        description="Revoke a token and remove it from lists. The audit log keeps it.",
         directives=[requires_scopes("tokens:delete")],
     )
     async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
@@ -215,7 +221,9 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=RotateTokenResult | None,
-        description="Make a successor with the same grants; the old token ends after the grace.",
+        description=(
+            "Replace a token by a new one with the same grants. The old token keeps working for a grace period."
+        ),
         directives=[requires_scopes(*ROTATING)],
     )
     async def rotate_token(self, info: SpacekeyInfo, input: RotateTokenInput) -> object:  # noqa: A002
@@ -260,25 +268,27 @@ def _id(view: TokenView) -> strawberry.ID:
     return strawberry.ID(view.token.id)
 
 
-_WAIT = "Answer only when no process anywhere accepts the token any more; false answers at once with `effectiveAt`."
-
-
 @strawberry.input(description="What every new token needs.")
 class CreateTokenFields:
     """Fields that the inputs of both mutations for creating tokens share."""
 
-    name: str
-    grants: list[str] | None = strawberry.field(default=None, description="Scopes, shorthands or a role.")
-    preset: str | None = strawberry.field(default=None, description="Adds the preset's single scopes.")
-    description: str = ""
-    environment: Environment | None = strawberry.field(default=None, description="The catalog's first when left out.")
+    name: str = strawberry.field(description="The name of the token.")
+    grants: list[str] | None = strawberry.field(default=None, description="The scopes, shorthands or role to grant.")
+    preset: str | None = strawberry.field(
+        default=None, description="The name of a preset whose scopes are granted too."
+    )
+    description: str = strawberry.field(default="", description="What the token is for.")
+    environment: Environment | None = strawberry.field(
+        default=None, description="The environment that the token is valid in. Defaults to the product's first."
+    )
     expires_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Null: never; left out: the policy's default lifetime."
-    )
-    expires_in: int | None = strawberry.field(
         default=strawberry.UNSET,
-        description="A lifetime in seconds from now, by the server's clock; give either this or `expiresAt`.",
+        description=(
+            "When the token expires. Null for a token that does not expire. Defaults to the "
+            "default lifetime of the workspace's policy."
+        ),
     )
+    expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
 
     def asked(self, workspace_id: str, now: datetime) -> NewToken:
         """Return the same as a resolver's argument.
@@ -297,34 +307,39 @@ class CreateTokenFields:
         )
 
 
-@strawberry.input(description="A new token of a space.")
+@strawberry.input(description="The token to create for a space.")
 class CreateSpaceTokenInput(CreateTokenFields):
     """Input of ``createSpaceToken``."""
 
-    space_id: strawberry.ID = strawberry.field(default=strawberry.UNSET)
+    space_id: strawberry.ID = strawberry.field(default=strawberry.UNSET, description="The ID of the space.")
 
 
-@strawberry.input(description="A new token of a workspace.")
+@strawberry.input(description="The token to create for a workspace.")
 class CreateWorkspaceTokenInput(CreateTokenFields):
     """Input of ``createWorkspaceToken``."""
 
-    workspace_id: strawberry.ID = strawberry.field(default=strawberry.UNSET)
+    workspace_id: strawberry.ID = strawberry.field(default=strawberry.UNSET, description="The ID of the workspace.")
 
 
-@strawberry.input(description="What to change: what is left out stays, null clears.")
+@strawberry.input(
+    description=("The changes to a token. Fields that are left out keep their value; null clears a field.")
+)
 class UpdateTokenInput:
     """Input of ``updateToken``."""
 
-    id: strawberry.ID
-    name: str | None = strawberry.UNSET
-    description: str | None = strawberry.UNSET
-    grants: list[str] | None = strawberry.UNSET
-    expires_at: datetime | None = strawberry.UNSET
-    expires_in: int | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="A lifetime in seconds from now, by the server's clock; give either this or `expiresAt`.",
+    id: strawberry.ID = strawberry.field(description="The ID of the token.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the token.")
+    description: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The new description of the token. Null removes it."
     )
-    wait: bool = strawberry.field(default=True, description=_WAIT)
+    grants: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="The new grants of the token. They replace the old ones."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="The new expiry of the token. Null removes it."
+    )
+    expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
     def changes(self, now: datetime) -> TokenChanges:
         """Return the same as a resolver's argument.
@@ -340,61 +355,69 @@ class UpdateTokenInput:
         )
 
 
-@strawberry.input(description="Which token.")
+@strawberry.input(description="The token to disable.")
 class DisableTokenInput:
     """Input of ``disableToken``."""
 
-    id: strawberry.ID
-    wait: bool = strawberry.field(default=True, description=_WAIT)
+    id: strawberry.ID = strawberry.field(description="The ID of the token.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Which token.")
+@strawberry.input(description="The token to enable.")
 class EnableTokenInput:
     """Input of ``enableToken``."""
 
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The ID of the token.")
 
 
-@strawberry.input(description="Which token, and why.")
+@strawberry.input(description="The token to revoke.")
 class RevokeTokenInput:
     """Input of ``revokeToken``."""
 
-    id: strawberry.ID
-    reason: str | None = None
-    wait: bool = strawberry.field(default=True, description=_WAIT)
+    id: strawberry.ID = strawberry.field(description="The ID of the token.")
+    reason: str | None = strawberry.field(
+        default=None, description="Why the token is revoked, kept with the token and in the audit log."
+    )
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Which tokens, up to 100, and why. All are revoked or none.")
+@strawberry.input(description="The tokens to revoke.")
 class RevokeTokensInput:
     """Input of ``revokeTokens``."""
 
-    ids: list[strawberry.ID]
-    reason: str | None = None
-    wait: bool = strawberry.field(default=True, description=_WAIT)
+    ids: list[strawberry.ID] = strawberry.field(description="The IDs of the tokens, at most 100.")
+    reason: str | None = strawberry.field(
+        default=None, description="Why the tokens are revoked, kept with each token and in the audit log."
+    )
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Which token.")
+@strawberry.input(description="The token to delete.")
 class DeleteTokenInput:
     """Input of ``deleteToken``."""
 
-    id: strawberry.ID
-    wait: bool = strawberry.field(default=True, description=_WAIT)
+    id: strawberry.ID = strawberry.field(description="The ID of the token.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Which token, and how long the old secret stays good.")
+@strawberry.input(description="The token to rotate, and how long the old secret keeps working.")
 class RotateTokenInput:
     """Input of ``rotateToken``."""
 
-    id: strawberry.ID
-    grace_seconds: int = strawberry.field(default=GRACE_SECONDS_DEFAULT, description="0 to 604800 (7 days).")
+    id: strawberry.ID = strawberry.field(description="The ID of the token.")
+    grace_seconds: int = strawberry.field(
+        default=GRACE_SECONDS_DEFAULT,
+        description=("The number of seconds that the old secret keeps working, from 0 to 604800 (7 days)."),
+    )
     retire_on_first_use: bool = strawberry.field(
-        default=False, description="The new token's first use ends the old one earlier."
+        default=False, description="Whether the first use of the new token ends the grace period early."
     )
     expires_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Left out: the old token's whole lifetime again."
-    )
-    expires_in: int | None = strawberry.field(
         default=strawberry.UNSET,
-        description="A lifetime in seconds from now, by the server's clock; give either this or `expiresAt`.",
+        description=(
+            "When the new token expires. Null for a token that does not expire. Defaults to the "
+            "old token's whole lifetime, counted from now."
+        ),
     )
-    wait: bool = strawberry.field(default=True, description=_WAIT)
+    expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
+    wait: bool = strawberry.field(default=True, description=WAIT)

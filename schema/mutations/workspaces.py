@@ -20,32 +20,34 @@ from spacekey.schema.errors import answering
 from spacekey.schema.types.objects import Space, Workspace, shown_workspace, space_type
 from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 
-from .inputs import kept, kept_tuple, kept_whole
+from .inputs import EFFECTIVE, WAIT, kept, kept_tuple, kept_whole
 
 
-@strawberry.type(description="The workspace as it is now.")
+@strawberry.type(description="The workspace after the change.")
 class WorkspaceSuccess:
     """Result with the workspace after the change."""
 
-    workspace: Workspace | None
-    effective_at: datetime
+    workspace: Workspace | None = strawberry.field(description="The workspace after the change.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-@strawberry.type(description="The workspace is gone, and everything that was given in it has ended.")
+@strawberry.type(description="The workspace was deleted, with its memberships and tokens.")
 class DeleteWorkspaceSuccess:
     """Result with the deleted workspace's id."""
 
-    deleted_workspace_id: strawberry.ID = strawberry.field(
-        description="The workspace's `id`, to drop from a client's cache."
-    )
-    effective_at: datetime = strawberry.field(description="From then on no process accepts a token of it.")
+    deleted_workspace_id: strawberry.ID = strawberry.field(description="The ID of the deleted workspace.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
 WorkspaceResult: TypeAlias = Annotated[
-    WorkspaceSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict, strawberry.union("WorkspaceResult")
+    WorkspaceSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union(
+        "WorkspaceResult", description="The result of `createWorkspace`, `updateWorkspace` and `setRole`."
+    ),
 ]
 DeleteWorkspaceResult: TypeAlias = Annotated[
-    DeleteWorkspaceSuccess | NotFound | Conflict, strawberry.union("DeleteWorkspaceResult")
+    DeleteWorkspaceSuccess | NotFound | Conflict,
+    strawberry.union("DeleteWorkspaceResult", description="The result of `deleteWorkspace`."),
 ]
 
 
@@ -55,7 +57,10 @@ class WorkspaceMutations:
 
     @strawberry.mutation(
         graphql_type=WorkspaceResult | None,
-        description="Create a workspace; you become its owner. For signed-in people, where the server lets them.",
+        description=(
+            "Create a workspace and become its owner. Not available to tokens, nor if only the "
+            "operator creates workspaces."
+        ),
         directives=[requires_scopes()],
     )
     async def create_workspace(self, info: SpacekeyInfo, input: CreateWorkspaceInput) -> object:  # noqa: A002
@@ -74,7 +79,7 @@ class WorkspaceMutations:
 
     @strawberry.mutation(
         graphql_type=WorkspaceResult | None,
-        description="Edit a workspace's name, slug, plan and policy.",
+        description="Change the name, slug, plan or policy of a workspace.",
         directives=[requires_scopes("workspace:write")],
     )
     async def update_workspace(self, info: SpacekeyInfo, input: UpdateWorkspaceInput) -> object:  # noqa: A002
@@ -90,7 +95,7 @@ class WorkspaceMutations:
 
     @strawberry.mutation(
         graphql_type=WorkspaceResult | None,
-        description="Configure a role of a workspace; members and tokens that hold it change at once.",
+        description=("Configure a role of a workspace. Members and tokens that hold it change immediately."),
         directives=[requires_scopes("workspace:write")],
     )
     async def set_role(self, info: SpacekeyInfo, input: SetRoleInput) -> object:  # noqa: A002
@@ -113,7 +118,7 @@ class WorkspaceMutations:
 
     @strawberry.mutation(
         graphql_type=DeleteWorkspaceResult | None,
-        description="Delete a workspace with all that lies in it; for its owners, signed in.",
+        description=("Delete a workspace with all that belongs to it. Available to its owners only, signed in."),
         directives=[requires_scopes("workspace:write")],
     )
     async def delete_workspace(self, info: SpacekeyInfo, input: DeleteWorkspaceInput) -> object:  # noqa: A002
@@ -138,28 +143,44 @@ async def _workspace_success(context: Context, changed: ChangedWorkspace) -> Wor
     return WorkspaceSuccess(workspace=shown_workspace(authority), effective_at=changed.effective_at)
 
 
-@strawberry.input(description="A new workspace; you become its owner.")
+@strawberry.input(description="The workspace to create.")
 class CreateWorkspaceInput:
     """Input of ``createWorkspace``."""
 
-    name: str
-    slug: str
-    catalog: str
+    name: str = strawberry.field(description="The name of the workspace.")
+    slug: str = strawberry.field(description="The unique name of the workspace in URLs.")
+    catalog: str = strawberry.field(description="The name of the product that the workspace belongs to.")
 
 
-@strawberry.input(description="What to change: what is left out stays, null clears. Lifetimes are seconds.")
+@strawberry.input(
+    description=("The changes to a workspace. Fields that are left out keep their value; null clears a field.")
+)
 class UpdateWorkspaceInput:
     """Input of ``updateWorkspace``."""
 
-    id: strawberry.ID
-    name: str | None = strawberry.UNSET
-    slug: str | None = strawberry.UNSET
-    plan: str | None = strawberry.UNSET
-    lifetime_seconds_max: int | None = strawberry.UNSET
-    lifetime_seconds_default: int | None = strawberry.UNSET
-    expiry_required: bool | None = strawberry.UNSET
-    scopes_allowed: list[str] | None = strawberry.UNSET
-    wait: bool = True
+    id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the workspace.")
+    slug: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The new unique name of the workspace in URLs."
+    )
+    plan: str | None = strawberry.field(default=strawberry.UNSET, description="The name of the new plan.")
+    lifetime_seconds_max: int | None = strawberry.field(
+        default=strawberry.UNSET, description="The maximum lifetime of a token, in seconds. Null removes the limit."
+    )
+    lifetime_seconds_default: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "The lifetime of a token that is created without an expiry, in seconds. Null removes the default."
+        ),
+    )
+    expiry_required: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether each token must have an expiry."
+    )
+    scopes_allowed: list[str] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=("The scopes that tokens of this workspace can use. Null allows all scopes of the plan."),
+    )
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
     def changes(self) -> WorkspaceChanges:
         """Return the same as a resolver's argument.
@@ -177,71 +198,79 @@ class UpdateWorkspaceInput:
         )
 
 
-@strawberry.input(description="Define what a role grants here, add one, or remove one by null grants.")
+@strawberry.input(description="The role of a workspace to add, change or remove.")
 class SetRoleInput:
     """Input of ``setRole``."""
 
-    workspace_id: strawberry.ID
-    name: str
-    grants: list[str] | None
-    title: str | None = None
-    description: str | None = None
-    wait: bool = True
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    name: str = strawberry.field(description="The name of the role.")
+    grants: list[str] | None = strawberry.field(
+        description="The scopes and shorthands that the role consists of. Null removes the role."
+    )
+    title: str | None = strawberry.field(default=None, description="The name of the role as shown to people.")
+    description: str | None = strawberry.field(default=None, description="What the role is for, in a sentence.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="Which workspace. All of its tokens are refused, all memberships end, for good.")
+@strawberry.input(
+    description=("The workspace to delete. All of its tokens are rejected and all memberships end, for good.")
+)
 class DeleteWorkspaceInput:
     """Input of ``deleteWorkspace``."""
 
-    id: strawberry.ID
-    wait: bool = True
+    id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.input(description="A new space.")
+@strawberry.input(description="The space to create.")
 class CreateSpaceInput:
     """Input of ``createSpace``."""
 
-    workspace_id: strawberry.ID
-    name: str
-    slug: str
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    name: str = strawberry.field(description="The name of the space.")
+    slug: str = strawberry.field(description="The name of the space in URLs, unique in the workspace.")
 
 
-@strawberry.input(description="What to change: what is left out stays.")
+@strawberry.input(description="The changes to a space. Fields that are left out keep their value.")
 class UpdateSpaceInput:
     """Input of ``updateSpace``."""
 
-    id: strawberry.ID
-    name: str | None = strawberry.UNSET
-    slug: str | None = strawberry.UNSET
+    id: strawberry.ID = strawberry.field(description="The ID of the space.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the space.")
+    slug: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the space in URLs.")
 
 
-@strawberry.input(description="Which space. Its tokens are refused from then on.")
+@strawberry.input(description="The space to delete. Its tokens are rejected from then on.")
 class DeleteSpaceInput:
     """Input of ``deleteSpace``."""
 
-    id: strawberry.ID
-    wait: bool = True
+    id: strawberry.ID = strawberry.field(description="The ID of the space.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.type(description="The space as it is now.")
+@strawberry.type(description="The space after the change.")
 class SpaceSuccess:
     """Result with the space after the change."""
 
-    space: Space | None
-    effective_at: datetime
+    space: Space | None = strawberry.field(description="The space after the change.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-@strawberry.type(description="The space is deleted; its tokens are refused.")
+@strawberry.type(description="The space was deleted. Its tokens are rejected.")
 class DeleteSpaceSuccess:
     """Result with the deleted space's id."""
 
-    deleted_space_id: strawberry.ID = strawberry.field(description="The space's `id`, to drop from a client's cache.")
-    effective_at: datetime
+    deleted_space_id: strawberry.ID = strawberry.field(description="The ID of the deleted space.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-SpaceResult: TypeAlias = Annotated[SpaceSuccess | InvalidInput | NotFound | Conflict, strawberry.union("SpaceResult")]
+SpaceResult: TypeAlias = Annotated[
+    SpaceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("SpaceResult", description="The result of `createSpace` and `updateSpace`."),
+]
 DeleteSpaceResult: TypeAlias = Annotated[
-    DeleteSpaceSuccess | NotFound | Conflict, strawberry.union("DeleteSpaceResult")
+    DeleteSpaceSuccess | NotFound | Conflict,
+    strawberry.union("DeleteSpaceResult", description="The result of `deleteSpace`."),
 ]
 
 
@@ -249,7 +278,11 @@ DeleteSpaceResult: TypeAlias = Annotated[
 class SpaceMutations:
     """Mutations of spaces."""
 
-    @strawberry.mutation(graphql_type=SpaceResult | None, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(
+        graphql_type=SpaceResult | None,
+        description="Create a space in a workspace.",
+        directives=[requires_scopes("spaces:write")],
+    )
     async def create_space(self, info: SpacekeyInfo, input: CreateSpaceInput) -> object:  # noqa: A002
         """Create a space."""
         context = info.context
@@ -263,7 +296,11 @@ class SpaceMutations:
             context,
         )
 
-    @strawberry.mutation(graphql_type=SpaceResult | None, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(
+        graphql_type=SpaceResult | None,
+        description="Change the name or slug of a space.",
+        directives=[requires_scopes("spaces:write")],
+    )
     async def update_space(self, info: SpacekeyInfo, input: UpdateSpaceInput) -> object:  # noqa: A002
         """Rename a space."""
         context = info.context
@@ -281,7 +318,11 @@ class SpaceMutations:
             context,
         )
 
-    @strawberry.mutation(graphql_type=DeleteSpaceResult | None, directives=[requires_scopes("spaces:write")])
+    @strawberry.mutation(
+        graphql_type=DeleteSpaceResult | None,
+        description="Delete a space. Its tokens are rejected from then on.",
+        directives=[requires_scopes("spaces:write")],
+    )
     async def delete_space(self, info: SpacekeyInfo, input: DeleteSpaceInput) -> object:  # noqa: A002
         """Delete a space; its tokens are refused from then on."""
         context = info.context

@@ -15,43 +15,76 @@ from spacekey.domain.page import AuditFilter as EventFilter
 from spacekey.models.tables.records import AnyEvent
 from spacekey.resolvers.addresses import plain_name
 
+from .relay import enum_value
 
-@strawberry.type(description="Something that happened: who, with what, on what, from where, and how it ended.")
+
+@strawberry.type(
+    description=("An entry of the audit log: who did what to which object, from where, and with what outcome.")
+)
 class AuditEvent:
     """GraphQL type of an audit event. Its hash covers the event before it."""
 
-    id: strawberry.ID
-    sequence: int
-    at: datetime
-    action: str
-    outcome: str
-    actor: Actor = strawberry.field(description="Who did it.")
-    credential: str
-    target_id: str
-    target_name: str = strawberry.field(
-        description="The address or name of the person it was about; empty where it was about none, or once erased."
+    id: strawberry.ID = strawberry.field(description="The ID of the event.")
+    sequence: int = strawberry.field(
+        description=("The position of the event in the workspace's audit log, counted from 1 without gaps.")
     )
-    target_facts: JSON | None = strawberry.field(description="Further facts about that person, which can be erased.")
-    before: JSON | None
-    after: JSON | None
-    ip: str
-    user_agent: str
-    request_id: str
-    hash: str
-    actor_erased: bool = strawberry.field(description="Whether the actor was erased: only kind and id are left.")
-    target_erased: bool = strawberry.field(description="Whether the person it was about was erased.")
+    at: datetime = strawberry.field(description="When the event happened.")
+    action: str = strawberry.field(description="What was done, such as `token.revoke`. Expect new actions to be added.")
+    outcome: str = strawberry.field(description="How the action ended, such as `success`.")
+    actor: Actor = strawberry.field(description="Who did it.")
+    credential: str = strawberry.field(
+        description=(
+            "The credential that was used: `session`, `command line`, or the ID of a token. Empty if there was none."
+        )
+    )
+    target_id: str = strawberry.field(description="The ID of the object that the action was about.")
+    target_name: str = strawberry.field(
+        description=(
+            "The name or email address of the person that the action was about. Empty if it was "
+            "about no person, or once the person was erased."
+        )
+    )
+    target_facts: JSON | None = strawberry.field(
+        description=("Further facts about the person that the action was about. An erasure removes them.")
+    )
+    before: JSON | None = strawberry.field(
+        description="The changed values before the action. Null if the action has none."
+    )
+    after: JSON | None = strawberry.field(
+        description="The changed values after the action. Null if the action has none."
+    )
+    ip: str = strawberry.field(description="The IP address that the request came from. Empty if it is unknown.")
+    user_agent: str = strawberry.field(description="The `User-Agent` header of the request. Empty if it is unknown.")
+    request_id: str = strawberry.field(
+        description=("The ID of the request, as in the response's `X-Request-ID` header and in the server's log.")
+    )
+    hash: str = strawberry.field(
+        description=("The SHA-256 hash of this event and the hash of the one before it, in hexadecimal.")
+    )
+    actor_erased: bool = strawberry.field(description="Whether the actor's name was erased. Its kind and ID remain.")
+    target_erased: bool = strawberry.field(description="Whether the person that the action was about was erased.")
 
 
-@strawberry.input(description="Which events to list; what is left out does not narrow.")
+@strawberry.input(
+    description=("Conditions for the events of an audit log. An event is listed if it meets all of them.")
+)
 class AuditFilter:
     """Input of conditions on events, all of which must hold."""
 
-    actor_id: strawberry.ID | None = strawberry.field(default=None, description="Done by this person or token.")
-    target_id: strawberry.ID | None = strawberry.field(default=None, description="Done to this.")
-    action: str | None = strawberry.field(default=None, description="Such as `token.revoke`.")
+    actor_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Only events caused by the person, token or service with this ID."
+    )
+    target_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Only events about the object with this ID."
+    )
+    action: str | None = strawberry.field(
+        default=None, description="Only events of this action, such as `token.revoke`."
+    )
 
 
-AuditFilterArgument = Annotated[AuditFilter | None, strawberry.argument(description="Which events.")]
+AuditFilterArgument = Annotated[
+    AuditFilter | None, strawberry.argument(description="Only events that meet these conditions.")
+]
 
 
 def audit_filter(where: AuditFilter | None) -> EventFilter:
@@ -85,28 +118,32 @@ def event_type(row: AnyEvent) -> AuditEvent:
     )
 
 
-@strawberry.enum(description="What an actor is.")
+@strawberry.enum(description="What kind of actor did something.")
 class ActorKind(Enum):
     """Enum of the kinds of actors."""
 
-    PERSON = DomainActorKind.PERSON.value
-    TOKEN = DomainActorKind.TOKEN.value
-    OPERATOR = DomainActorKind.OPERATOR.value
-    SERVICE = DomainActorKind.SERVICE.value
-    SYSTEM = DomainActorKind.SYSTEM.value
+    PERSON = enum_value(DomainActorKind.PERSON.value, description="A person with an account.")
+    TOKEN = enum_value(DomainActorKind.TOKEN.value, description="An API token.")
+    OPERATOR = enum_value(
+        DomainActorKind.OPERATOR.value, description="The operator of this server, on the command line."
+    )
+    SERVICE = enum_value(
+        DomainActorKind.SERVICE.value, description="A service with a credential that the operator gave it."
+    )
+    SYSTEM = enum_value(DomainActorKind.SYSTEM.value, description="This server itself.")
 
 
-@strawberry.type(description="Who did something. The kind and the id identify; a name is chosen by people.")
+@strawberry.type(
+    description=("Who did something. The kind and the ID identify the actor; a name can be chosen freely.")
+)
 class Actor:
     """GraphQL type of an actor."""
 
-    kind: ActorKind
-    actor_id: strawberry.ID = strawberry.field(
-        description="The id of the person, token or service; not called `id`, because it is theirs."
-    )
-    name: str = strawberry.field(description="What they were called at that moment; empty once they were erased.")
+    kind: ActorKind = strawberry.field(description="What kind of actor it is.")
+    actor_id: strawberry.ID = strawberry.field(description="The ID of the person, token or service.")
+    name: str = strawberry.field(description="The name of the actor at that moment. Empty once the actor was erased.")
     unproven: bool = strawberry.field(
-        description="Whether the name is an e-mail address that was not known to be theirs at that moment."
+        description="Whether the name is an email address that was not verified at that moment."
     )
 
 

@@ -21,124 +21,178 @@ ROLE_GRANTS_MAX = SCOPES_MAX + ENTRIES_MAX
 class Scope:
     """GraphQL type of a scope."""
 
-    name: str
-    description: str
-    management: bool = strawberry.field(description="Whether it protects Spacekey's own API, not the product's.")
+    name: str = strawberry.field(description="The name of the scope, such as `jobs:read`.")
+    description: str = strawberry.field(description="What the scope permits, in a sentence.")
+    management: bool = strawberry.field(
+        description=("Whether the scope protects Spacekey's own API. Otherwise it protects the product's API.")
+    )
 
 
-@strawberry.type(description="A name that expands to scopes when a request is authorized.")
+@strawberry.type(
+    description=(
+        "A name for a set of scopes. It is resolved each time a token is used, so changing it changes existing tokens."
+    )
+)
 class Shorthand:
     """GraphQL type of a shorthand."""
 
     shorthand: strawberry.Private[domain.Shorthand]
-    name: str
-    title: str
-    description: str
+    name: str = strawberry.field(description="The name of the shorthand, as used in a token's grants.")
+    title: str = strawberry.field(description="The name of the shorthand as shown to people.")
+    description: str = strawberry.field(description="What the shorthand permits, in a sentence.")
 
-    @strawberry.field(directives=[at_most(SCOPES_MAX)])
+    @strawberry.field(
+        description="The scopes that the shorthand stands for, sorted by name.", directives=[at_most(SCOPES_MAX)]
+    )
     def scopes(self) -> list[str]:
         """Return the scopes it expands to, sorted."""
         return sorted(self.shorthand.scopes)
 
 
-@strawberry.type(description="A list the create form fills in; the token holds the single scopes.")
+@strawberry.type(
+    description=("A list of scopes to start from when creating a token. The token gets the scopes, not the preset.")
+)
 class Preset:
     """GraphQL type of a preset."""
 
-    name: str
-    title: str
-    description: str
-    scopes: list[str] = strawberry.field(directives=[at_most(SCOPES_MAX)])
+    name: str = strawberry.field(description="The name of the preset, as used in the inputs for creating tokens.")
+    title: str = strawberry.field(description="The name of the preset as shown to people.")
+    description: str = strawberry.field(description="What the preset is for, in a sentence.")
+    scopes: list[str] = strawberry.field(
+        description="The scopes that the preset adds.", directives=[at_most(SCOPES_MAX)]
+    )
 
 
-@strawberry.type(description="A recommendation: what to grant for a purpose.")
+@strawberry.type(description="A recommendation of what to grant for a purpose.")
 class UseCase:
     """GraphQL type of a use case, which has either grants or a preset."""
 
-    title: str
-    grants: list[str] = strawberry.field(directives=[at_most(ENTRIES_MAX)])
-    preset: str | None
+    title: str = strawberry.field(description="The purpose as shown to people.")
+    grants: list[str] = strawberry.field(
+        description="The scopes, shorthands or roles to grant. Empty if a preset is recommended.",
+        directives=[at_most(ENTRIES_MAX)],
+    )
+    preset: str | None = strawberry.field(description="The preset to use. Null if grants are recommended.")
 
 
-@strawberry.type(description="A shorthand that members and workspace tokens hold.")
+@strawberry.type(description="A named set of grants that members and workspace tokens can hold.")
 class Role:
     """GraphQL type of a role, as the catalog or the workspace defines it."""
 
     role: strawberry.Private[domain.Role]
     catalog: strawberry.Private[domain.Catalog]
     roles: strawberry.Private[domain.RoleTable]
-    name: str
-    title: str
-    description: str
+    name: str = strawberry.field(description="The name of the role, as used in grants and for members.")
+    title: str = strawberry.field(description="The name of the role as shown to people.")
+    description: str = strawberry.field(description="What the role is for, in a sentence.")
 
-    @strawberry.field(directives=[at_most(ROLE_GRANTS_MAX)])
+    @strawberry.field(
+        description="The scopes and shorthands that the role consists of, as they were given.",
+        directives=[at_most(ROLE_GRANTS_MAX)],
+    )
     def grants(self) -> list[str]:
         """Return the scopes and shorthands it was given."""
         return list(self.role.grants)
 
-    @strawberry.field(description="What the grants expand to.", directives=[at_most(SCOPES_MAX)])
+    @strawberry.field(
+        description="The scopes that the role's grants expand to, sorted by name.", directives=[at_most(SCOPES_MAX)]
+    )
     def scopes(self) -> list[str]:
         """Return the scopes it expands to, sorted."""
         return sorted(domain.expand(self.catalog, [self.role.name], self.roles))
 
 
-@strawberry.type(description="Requests a token may make: this many a minute, this many at once.")
+@strawberry.type(description="A limit on the requests made with one token.")
 class RateLimit:
     """GraphQL type of a rate limit."""
 
-    per_minute: int
-    burst: int
+    per_minute: int = strawberry.field(
+        description="The number of requests per minute that a token can make continuously."
+    )
+    burst: int = strawberry.field(description="The number of requests that a token can make at once.")
 
 
-@strawberry.type(description="What a workspace has paid for.")
+@strawberry.type(
+    description=("A plan of a product. It decides how many tokens a workspace can have and what they can do.")
+)
 class Plan:
     """GraphQL type of a plan."""
 
     plan: strawberry.Private[domain.Plan]
-    name: str
-    title: str
-    tokens_max: int | None = strawberry.field(description="Null is no bound; 0: tokens are no part of the plan.")
-    rate_limit: RateLimit | None
-    self_service: bool = strawberry.field(description="Whether a workspace may choose it by itself.")
+    name: str = strawberry.field(description="The name of the plan, as used in `updateWorkspace`.")
+    title: str = strawberry.field(description="The name of the plan as shown to people.")
+    tokens_max: int | None = strawberry.field(
+        description=(
+            "The number of tokens that a workspace on this plan can have. Null if it is not "
+            "limited, 0 if the plan does not include tokens."
+        )
+    )
+    rate_limit: RateLimit | None = strawberry.field(
+        description=("The rate limit of each token of a workspace on this plan. Null if it is not limited.")
+    )
+    self_service: bool = strawberry.field(
+        description="Whether the members of a workspace can switch to this plan themselves."
+    )
 
-    @strawberry.field(description="Null allows all of the catalog's scopes.", directives=[at_most(SCOPES_MAX)])
+    @strawberry.field(
+        description=(
+            "The scopes that tokens of a workspace on this plan can use, sorted by name. Null if "
+            "all of the product's scopes are included."
+        ),
+        directives=[at_most(SCOPES_MAX)],
+    )
     def scopes(self) -> list[str] | None:
         """Return the scopes that the plan includes, sorted."""
         return None if self.plan.scopes is None else sorted(self.plan.scopes)
 
 
-@strawberry.type(description="One product's scopes, shorthands, presets, roles, plans and key prefix.")
+@strawberry.type(
+    description=("A product: its scopes, shorthands, presets, roles and plans, and the prefix of its secrets.")
+)
 class Catalog:
     """GraphQL type of a catalog. Its lists are built only if selected, since every workspace of a page has one."""
 
     catalog: strawberry.Private[domain.Catalog]
-    name: str
-    title: str
-    description: str
-    brand: str = strawberry.field(description="What secrets begin with.")
-    one_role: bool = strawberry.field(description="Whether a token's grants are exactly one role, and nothing else.")
+    name: str = strawberry.field(description="The name of the product.")
+    title: str = strawberry.field(description="The name of the product as shown to people.")
+    description: str = strawberry.field(description="What the product is, in a sentence.")
+    brand: str = strawberry.field(
+        description="The first part of each of the product's secrets, such as `sp` in `sp_live_…`."
+    )
+    one_role: bool = strawberry.field(description="Whether a token is granted exactly one role, instead of scopes.")
 
-    @strawberry.field(description="Finds this product's secrets in text, for secret scanners.")
+    @strawberry.field(
+        description=("A regular expression that finds the product's secrets in text, for secret scanners.")
+    )
     def secret_pattern(self) -> str:
         """Return the regular expression."""
         return scanner_regex(self.catalog.brand)
 
-    @strawberry.field(directives=[at_most(len(ENVIRONMENTS))])
+    @strawberry.field(
+        description="The environments that tokens can be created for, the default first.",
+        directives=[at_most(len(ENVIRONMENTS))],
+    )
     def environments(self) -> list[str]:
         """Return the environments that tokens can be for."""
         return list(self.catalog.environments)
 
-    @strawberry.field(directives=[at_most(len(Kind))])
+    @strawberry.field(
+        description="The kinds of tokens that can be created: `space`, `workspace` or both.",
+        directives=[at_most(len(Kind))],
+    )
     def token_kinds(self) -> list[str]:
         """Return the kinds of tokens, sorted."""
         return sorted(self.catalog.token_kinds)
 
-    @strawberry.field(description="The roles that tokens may hold.", directives=[at_most(ENTRIES_MAX)])
+    @strawberry.field(description="The names of the roles that tokens can hold.", directives=[at_most(ENTRIES_MAX)])
     def token_roles(self) -> list[str]:
         """Return the names of the roles."""
         return list(self.catalog.token_roles)
 
-    @strawberry.field(directives=[at_most(SCOPES_MAX)])
+    @strawberry.field(
+        description="The product's scopes, followed by the scopes of Spacekey's own API.",
+        directives=[at_most(SCOPES_MAX)],
+    )
     def scopes(self) -> list[Scope]:
         """Return the product's scopes, then the management scopes."""
         named = ((self.catalog.scopes, False), (MANAGEMENT_SCOPES, True))
@@ -148,7 +202,7 @@ class Catalog:
             for name, text in scopes.items()
         ]
 
-    @strawberry.field(directives=[at_most(ENTRIES_MAX)])
+    @strawberry.field(description="The product's shorthands.", directives=[at_most(ENTRIES_MAX)])
     def shorthands(self) -> list[Shorthand]:
         """Return the shorthands."""
         return [
@@ -156,7 +210,7 @@ class Catalog:
             for one in self.catalog.shorthands.values()
         ]
 
-    @strawberry.field(directives=[at_most(ENTRIES_MAX)])
+    @strawberry.field(description="The product's presets.", directives=[at_most(ENTRIES_MAX)])
     def presets(self) -> list[Preset]:
         """Return the presets."""
         return [
@@ -164,17 +218,22 @@ class Catalog:
             for one in self.catalog.presets.values()
         ]
 
-    @strawberry.field(directives=[at_most(ENTRIES_MAX)])
+    @strawberry.field(description="The product's recommendations of what to grant.", directives=[at_most(ENTRIES_MAX)])
     def use_cases(self) -> list[UseCase]:
         """Return the recommendations."""
         return [UseCase(title=one.title, grants=list(one.grants), preset=one.preset) for one in self.catalog.use_cases]
 
-    @strawberry.field(directives=[at_most(ENTRIES_MAX)])
+    @strawberry.field(
+        description=(
+            "The roles as the product defines them. A workspace can configure its own, see `Workspace.roles`."
+        ),
+        directives=[at_most(ENTRIES_MAX)],
+    )
     def roles(self) -> list[Role]:
         """Return the roles as the catalog defines them."""
         return role_types(self.catalog, self.catalog.roles)
 
-    @strawberry.field(directives=[at_most(ENTRIES_MAX)])
+    @strawberry.field(description="The product's plans.", directives=[at_most(ENTRIES_MAX)])
     def plans(self) -> list[Plan]:
         """Return the plans."""
         return [plan_type(plan) for plan in self.catalog.plans.values()]

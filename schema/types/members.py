@@ -19,37 +19,47 @@ from .relay import Node
 EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several scripts could be mistaken for each other."
 
 
-@strawberry.type(description="A person with a role in a workspace.")
+@strawberry.type(description="A person who belongs to a workspace, with their role.")
 class Member(Node):
     """GraphQL type of a member."""
 
     user_id: strawberry.ID = strawberry.field(
-        description="The account's id; of a person who was just invited, the invitation's, until it is accepted."
+        description=("The ID of the member's account. In the answer to `addMember`, the ID of the invitation.")
     )
-    name: str
-    email: str | None = strawberry.field(description=f"The account's address; null: it has none. {EMAIL}")
+    name: str = strawberry.field(description="The name of the member.")
+    email: str | None = strawberry.field(
+        description=f"The email address of the member. Null if the account has none. {EMAIL}"
+    )
     email_proven: bool = strawberry.field(
-        description="Whether the address is known to be theirs. If not, it is what they or their inviter entered."
+        description=("Whether the email address is verified. If not, it is what the member or their inviter entered.")
     )
-    role: str
-    created_at: datetime
+    role: str = strawberry.field(description="The name of the member's role.")
+    created_at: datetime = strawberry.field(description="When the person became a member.")
 
 
 @strawberry.type(
-    description="An invitation that was not accepted yet. Its code, which is not shown again, is all that counts: "
-    "anyone who has it can join, with any address."
+    description=(
+        "A pending invitation to a workspace. Anyone who has its code can accept it, with any"
+        " email address; the code is shown only when the invitation is made."
+    )
 )
 class Invitation:
     """GraphQL type of an invitation that can still be accepted."""
 
-    id: strawberry.ID
-    email: str = strawberry.field(description=f"What the inviter entered; nothing proves it. {EMAIL}")
-    email_proven: bool = strawberry.field(description="Always false: an invitation proves no address.")
-    name: str | None = strawberry.field(description="What the inviter called the person.")
-    role: str
-    created_at: datetime
-    expires_at: datetime
-    invited_by: Actor = strawberry.field(description="Who made it. It ends when they may no longer invite to the role.")
+    id: strawberry.ID = strawberry.field(description="The ID of the invitation.")
+    email: str = strawberry.field(
+        description=f"The email address that the inviter entered. It is not verified. {EMAIL}"
+    )
+    email_proven: bool = strawberry.field(
+        description="Always false, because an invitation does not verify an email address."
+    )
+    name: str | None = strawberry.field(description="The name that the inviter entered. Null if there is none.")
+    role: str = strawberry.field(description="The name of the role that the person gets.")
+    created_at: datetime = strawberry.field(description="When the invitation was made.")
+    expires_at: datetime = strawberry.field(description="When the invitation expires.")
+    invited_by: Actor = strawberry.field(
+        description=("Who made the invitation. It ends when they lose the permission to invite members with this role.")
+    )
 
 
 def member_type(member: AnyMember, user: AnyUser) -> Member:
@@ -93,32 +103,45 @@ def invited_type(row: AnyInvitation) -> Member:
     )
 
 
-@strawberry.type(description="A person who can sign in.")
+@strawberry.type(description="The account of a person.")
 class User:
     """GraphQL type of the caller's own account."""
 
-    id: strawberry.ID = strawberry.field(description="Signs in, too, beside the sign-in name.")
-    email: str | None = strawberry.field(description=f"Null: the account has none. {EMAIL}")
+    id: strawberry.ID = strawberry.field(
+        description="The ID of the account. It can be used instead of the sign-in name."
+    )
+    email: str | None = strawberry.field(description=f"The email address of the account. Null if it has none. {EMAIL}")
     email_proven: bool = strawberry.field(
-        description="Whether the address is known to be yours. Only a proven one is matched with what others enter."
+        description=(
+            "Whether the email address is verified. Only a verified address is matched with what others enter."
+        )
     )
     sign_in_name: str | None = strawberry.field(
-        description="Unique, in either case; null: sign in with the account's id until you choose one."
+        description=(
+            "The name that the person signs in with, unique regardless of case. Null if none was "
+            "chosen; the account's ID is used then."
+        )
     )
-    name: str
+    name: str = strawberry.field(description="The name of the person.")
 
 
-@strawberry.type(description="A browser you are signed in with. Its id opens nothing.")
+@strawberry.type(description="A browser in which the caller is signed in. Its ID is not a credential.")
 class Session:
     """GraphQL type of one of the caller's own sessions."""
 
-    id: strawberry.ID
-    created_at: datetime
-    last_seen_at: datetime = strawberry.field(description="To the minute.")
-    ends_at: datetime = strawberry.field(description="Unless it is used before; at the latest 2 weeks after it began.")
-    ip: str = strawberry.field(description="Where it was opened from.")
-    user_agent: str = strawberry.field(description="What the browser called itself then.")
-    is_current: bool = strawberry.field(description="Whether this request came with it.")
+    id: strawberry.ID = strawberry.field(description="The ID of the session.")
+    created_at: datetime = strawberry.field(description="When the session began.")
+    last_seen_at: datetime = strawberry.field(description="When the session was last used, to the minute.")
+    ends_at: datetime = strawberry.field(
+        description=(
+            "When the session ends if it is not used before. Use extends it to at most two weeks after it began."
+        )
+    )
+    ip: str = strawberry.field(description="The IP address that the session was opened from. Empty if it is unknown.")
+    user_agent: str = strawberry.field(
+        description=("The browser's `User-Agent` header when the session was opened. Empty if it is unknown.")
+    )
+    is_current: bool = strawberry.field(description="Whether this is the session of the current request.")
 
 
 def session_type(one: OwnSession) -> Session:

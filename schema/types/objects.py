@@ -28,96 +28,123 @@ from spacekey.schema.loaders import AskedEvents, AskedSpaces, AskedTokens
 from .audit import Actor, AuditEvent, AuditFilterArgument, actor_type, audit_filter, event_type
 from .catalog import SCOPES_MAX, Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
 from .members import Invitation, Member, invitation_type, member_type
-from .relay import After, Before, Connection, First, Last, Node, connection_of
+from .relay import After, Before, Connection, First, Last, Node, connection_of, enum_value
 
 
 @strawberry.enum(description="What a token belongs to.")
 class TokenKind(Enum):
     """Enum of the kinds of tokens."""
 
-    SPACE = "space"
-    WORKSPACE = "workspace"
+    SPACE = enum_value("space", description="The token belongs to one space.")
+    WORKSPACE = enum_value(
+        "workspace", description="The token belongs to the workspace and is valid in all of its spaces."
+    )
 
 
-@strawberry.enum(description="Where a token is for.")
+@strawberry.enum(description="The environment that a token is valid in.")
 class Environment(Enum):
     """Enum of environments."""
 
-    LIVE = "live"
-    TEST = "test"
+    LIVE = enum_value("live", description="The production environment.")
+    TEST = enum_value("test", description="The test environment.")
 
 
-@strawberry.enum(description="Revoked is for good; expired comes by date, the end of a rotation's grace included.")
+@strawberry.enum(description="Whether a token is accepted, or why it is not.")
 class TokenStatus(Enum):
     """Enum of the statuses of tokens."""
 
-    ACTIVE = Status.ACTIVE.value
-    DISABLED = Status.DISABLED.value
-    EXPIRED = Status.EXPIRED.value
-    REVOKED = Status.REVOKED.value
+    ACTIVE = enum_value(Status.ACTIVE.value, description="The token is accepted.")
+    DISABLED = enum_value(Status.DISABLED.value, description="The token is rejected until it is enabled again.")
+    EXPIRED = enum_value(
+        Status.EXPIRED.value, description="The token has expired, or was rotated and its grace period has ended."
+    )
+    REVOKED = enum_value(Status.REVOKED.value, description="The token was revoked. It cannot be enabled again.")
 
 
-@strawberry.type(description="Requests made with a token on one UTC day.")
+UsageDays = Annotated[
+    int, strawberry.argument(description=f"The number of days to look back, from 1 to {USAGE_DAYS_MAX}.")
+]
+
+
+@strawberry.type(description="The requests made with a token on one day, in UTC.")
 class UsageDay:
     """GraphQL type of one day with requests."""
 
-    day: date
-    allowed: int
-    denied: int
-    limited: int
+    day: date = strawberry.field(description="The day, in UTC.")
+    allowed: int = strawberry.field(description="The number of requests that were allowed.")
+    denied: int = strawberry.field(description="The number of requests that were denied because of a missing scope.")
+    limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
 
 
-@strawberry.type(description="What was given to whom, and until when. Never the secret.")
+@strawberry.type(
+    description=("An API token of a workspace or a space. Its secret is shown once, when the token is created.")
+)
 class Token(Node):
     """GraphQL type of a token, without its secret."""
 
     view: strawberry.Private[TokenView]
     token_id: str = strawberry.field(
-        description="The creator's name then (a member's e-mail address), an underscore, and the id: for display."
+        description=(
+            "An ID for display: the creator's name when the token was created, an underscore and the token's ID."
+        )
     )
-    name: str
-    description: str
-    kind: TokenKind
-    environment: Environment
-    prefix: str = strawberry.field(description="The secret's first 12 characters and an ellipsis.")
-    masked_token: str = strawberry.field(description="The secret's first 10 characters, the rest masked.")
-    role: str | None = strawberry.field(description="The role, when the token was given one instead of scopes.")
-    grants: list[str] = strawberry.field(description="What was given, as given.", directives=[at_most(GRANTS_MAX)])
+    name: str = strawberry.field(description="The name of the token.")
+    description: str = strawberry.field(description="What the token is for. Empty if there is no description.")
+    kind: TokenKind = strawberry.field(description="Whether the token belongs to a space or to the whole workspace.")
+    environment: Environment = strawberry.field(description="The environment that the token is valid in.")
+    prefix: str = strawberry.field(description="The first 12 characters of the secret, followed by an ellipsis.")
+    masked_token: str = strawberry.field(description="The first 10 characters of the secret, with the rest masked.")
+    role: str | None = strawberry.field(
+        description="The name of the token's role. Null if it was granted scopes instead of a role."
+    )
+    grants: list[str] = strawberry.field(
+        description="The scopes, shorthands or role that the token was granted, as they were given.",
+        directives=[at_most(GRANTS_MAX)],
+    )
     scopes: list[str] = strawberry.field(
-        description="What the grants come to now: cut to the plan, the policy and the roles.",
+        description=(
+            "The scopes that the token has now, sorted by name: what its grants expand to, "
+            "reduced to what the plan, the policy and the roles of the workspace allow."
+        ),
         directives=[at_most(SCOPES_MAX)],
     )
-    status: TokenStatus
-    created_at: datetime
-    created_by: Actor = strawberry.field(description="Who made it, by the name of that moment.")
-    expires_at: datetime | None = strawberry.field(description="Null: no expiry.")
+    status: TokenStatus = strawberry.field(description="Whether the token is accepted.")
+    created_at: datetime = strawberry.field(description="When the token was created.")
+    created_by: Actor = strawberry.field(description="Who created the token, with their name at that time.")
+    expires_at: datetime | None = strawberry.field(description="When the token expires. Null if it does not.")
     retires_at: datetime | None = strawberry.field(
-        description="When a rotated token's grace ends, or ended by its successor's first use."
+        description=(
+            "When the token's grace period ends, or when its successor's first use ended it. Null"
+            " if the token was not rotated."
+        )
     )
-    disabled_at: datetime | None
-    revoked_at: datetime | None
-    revoked_reason: str | None
-    last_used_at: datetime | None = strawberry.field(description="Null: never used.")
+    disabled_at: datetime | None = strawberry.field(
+        description="When the token was disabled. Null if it is not disabled."
+    )
+    revoked_at: datetime | None = strawberry.field(description="When the token was revoked. Null if it was not.")
+    revoked_reason: str | None = strawberry.field(description="Why the token was revoked. Null if no reason was given.")
+    last_used_at: datetime | None = strawberry.field(description="When the token was last used. Null if it never was.")
     last_used_ip: str | None = strawberry.field(
-        description="Where the last use came from, in the words of the app that accepted it: an app elsewhere reports "
-        "it, and nothing proves it. Null: not told."
+        description=(
+            "The IP address that the token was last used from, as the accepting app reports it. Null if it is unknown."
+        )
     )
 
-    @strawberry.field(description="The token this one replaced.")
+    @strawberry.field(description="The token that this one replaced. Null if there is none.")
     async def rotated_from(self, info: SpacekeyInfo) -> Token | None:
         """Return the token that this one replaced."""
         return await self._other(info, self.view.token.rotated_from_id)
 
-    @strawberry.field(description="The token that replaced this one.")
+    @strawberry.field(description="The token that replaced this one. Null if it was not rotated.")
     async def rotated_to(self, info: SpacekeyInfo) -> Token | None:
         """Return the token that replaced this one."""
         return await self._other(info, self.view.token.rotated_to_id)
 
     @strawberry.field(
-        description="Days with requests among the last ones, oldest first.",
+        description=("The days on which the token was used, oldest first. Days without requests are left out."),
         directives=[requires_scopes("usage:read"), ListSize(assumed_size=USAGE_DAYS_MAX, slicing_arguments=["days"])],
     )
-    async def usage(self, info: SpacekeyInfo, days: int = 30) -> list[UsageDay]:
+    async def usage(self, info: SpacekeyInfo, days: UsageDays = 30) -> list[UsageDay]:
         """Return the requests by day."""
         context = info.context
         with answering():
@@ -127,17 +154,19 @@ class Token(Node):
         return [UsageDay(day=one.day, allowed=one.allowed, denied=one.denied, limited=one.limited) for one in rows]
 
     @strawberry.field(
-        description="Effective scopes that no request of the last days needed: candidates for removal.",
+        description=("The scopes that no request needed in the given number of days. Consider removing them."),
         directives=[requires_scopes("usage:read"), at_most(SCOPES_MAX)],
     )
-    async def unused_scopes(self, info: SpacekeyInfo, days: int = 90) -> list[str]:
+    async def unused_scopes(self, info: SpacekeyInfo, days: UsageDays = 90) -> list[str]:
         """Return the scopes that no request needed."""
         with answering():
             checked = checked_days(days)
             await self._require_usage(info)
             return await info.context.loaders.unused(self.view, checked)
 
-    @strawberry.field(directives=[requires_scopes("workspace:read")])
+    @strawberry.field(
+        description="The workspace that the token belongs to.", directives=[requires_scopes("workspace:read")]
+    )
     async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
         """Return the workspace it belongs to."""
 
@@ -145,7 +174,7 @@ class Token(Node):
             authority = await info.context.loaders.authority.load(self.view.token.workspace_id)
             return None if authority is None else workspace_type(authority)
 
-    @strawberry.field(description="The space it belongs to; null for workspace tokens.")
+    @strawberry.field(description="The space that the token belongs to. Null for workspace tokens.")
     async def space(self, info: SpacekeyInfo) -> Space | None:
         """Return the space it belongs to."""
 
@@ -204,18 +233,26 @@ _ENVIRONMENTS = {one.value: one for one in Environment}
 _STATUSES = {one: TokenStatus(one.value) for one in Status}
 
 
-@strawberry.input(description="Which tokens to list; what is left out does not narrow.")
+@strawberry.input(description="Conditions for a list of tokens. A token is listed if it meets all of them.")
 class TokenFilter:
     """Input of conditions on tokens, all of which must hold."""
 
-    status: list[TokenStatus] | None = None
-    environment: Environment | None = None
-    kind: TokenKind | None = None
-    text: str | None = strawberry.field(default=None, description="In the name, the description or the prefix.")
-    unused_for_days: int | None = strawberry.field(default=None, description="Not used in the last N days, or never.")
-    expiring_within_days: int | None = strawberry.field(default=None, description="Ends within the next N days.")
+    status: list[TokenStatus] | None = strawberry.field(
+        default=None, description="Only tokens with one of these statuses."
+    )
+    environment: Environment | None = strawberry.field(default=None, description="Only tokens of this environment.")
+    kind: TokenKind | None = strawberry.field(default=None, description="Only tokens of this kind.")
+    text: str | None = strawberry.field(
+        default=None, description="Only tokens whose name, description or prefix contains this text."
+    )
+    unused_for_days: int | None = strawberry.field(
+        default=None, description=("Only tokens that were not used in this number of days, including those never used.")
+    )
+    expiring_within_days: int | None = strawberry.field(
+        default=None, description="Only tokens that expire within this number of days."
+    )
     created_by: strawberry.ID | None = strawberry.field(
-        default=None, description="The id of the person or token that made it."
+        default=None, description="Only tokens created by the person or token with this ID."
     )
 
     def search(self) -> TokenSearch:
@@ -231,41 +268,56 @@ class TokenFilter:
         )
 
 
-@strawberry.enum(description="What to sort tokens by. No expiry sorts as the far future, never used as the far past.")
+@strawberry.enum(description="The property that tokens are sorted by.")
 class TokenOrderField(Enum):
     """Enum of sort keys."""
 
-    CREATED_AT = TokenOrder.CREATED_AT.value
-    NAME = TokenOrder.NAME.value
-    LAST_USED_AT = TokenOrder.LAST_USED_AT.value
-    EXPIRES_AT = TokenOrder.EXPIRES_AT.value
+    CREATED_AT = enum_value(TokenOrder.CREATED_AT.value, description="Sort by the time of creation.")
+    NAME = enum_value(TokenOrder.NAME.value, description="Sort by name.")
+    LAST_USED_AT = enum_value(
+        TokenOrder.LAST_USED_AT.value,
+        description=("Sort by the time of the last use. Tokens that were never used count as the oldest."),
+    )
+    EXPIRES_AT = enum_value(
+        TokenOrder.EXPIRES_AT.value,
+        description="Sort by the time of expiry. Tokens that do not expire count as the latest.",
+    )
 
 
-@strawberry.enum(description="Which way to sort.")
+@strawberry.enum(description="The direction of a sort order.")
 class Direction(Enum):
     """Enum of directions."""
 
-    ASC = "asc"
-    DESC = "desc"
+    ASC = enum_value("asc", description="Ascending, the smallest or oldest first.")
+    DESC = enum_value("desc", description="Descending, the largest or newest first.")
 
 
-@strawberry.input(description="How to sort tokens; newest first by default.")
+@strawberry.input(description="The order of a list of tokens.")
 class TokenOrderBy:
     """Input of a sort key and a direction."""
 
-    field: TokenOrderField = TokenOrderField.CREATED_AT
-    direction: Direction = Direction.DESC
+    field: TokenOrderField = strawberry.field(
+        default=TokenOrderField.CREATED_AT, description="The property to sort by."
+    )
+    direction: Direction = strawberry.field(default=Direction.DESC, description="The direction to sort in.")
 
 
-@strawberry.type(description="A workspace's own limits on its tokens; lifetimes are seconds, null is no limit.")
+@strawberry.type(description="The limits that a workspace sets for its own tokens.")
 class Policy:
     """GraphQL type of a workspace's policy."""
 
-    lifetime_seconds_max: int | None
-    lifetime_seconds_default: int | None
-    expiry_required: bool
+    lifetime_seconds_max: int | None = strawberry.field(
+        description="The maximum lifetime of a token, in seconds. Null if it is not limited."
+    )
+    lifetime_seconds_default: int | None = strawberry.field(
+        description=(
+            "The lifetime of a token that is created without an expiry, in seconds. Null if such tokens do not expire."
+        )
+    )
+    expiry_required: bool = strawberry.field(description="Whether each token must have an expiry.")
     scopes_allowed: list[str] | None = strawberry.field(
-        description="Null allows every scope the plan allows.", directives=[at_most(SCOPES_MAX)]
+        description=("The scopes that tokens of this workspace can use. Null if all scopes of the plan are allowed."),
+        directives=[at_most(SCOPES_MAX)],
     )
 
 
@@ -279,8 +331,12 @@ def policy_type(policy: DomainPolicy) -> Policy:
     )
 
 
-FilterArgument = Annotated[TokenFilter | None, strawberry.argument(description="Which tokens.")]
-OrderArgument = Annotated[TokenOrderBy | None, strawberry.argument(description="In which order; newest first.")]
+FilterArgument = Annotated[
+    TokenFilter | None, strawberry.argument(description="Only tokens that meet these conditions.")
+]
+OrderArgument = Annotated[
+    TokenOrderBy | None, strawberry.argument(description="The order of the list. Defaults to newest first.")
+]
 
 
 async def listed_tokens(
@@ -315,14 +371,16 @@ class Space(Node):
 
     row: strawberry.Private[AnySpace]
 
-    name: str
-    slug: str
-    created_at: datetime
+    name: str = strawberry.field(description="The name of the space.")
+    slug: str = strawberry.field(description="The unique name of the space in URLs.")
+    created_at: datetime = strawberry.field(description="When the space was created.")
     deleted_at: datetime | None = strawberry.field(
-        description="Null unless the space was deleted; its tokens are refused since then."
+        description=("When the space was deleted, from which time its tokens are rejected. Null if it was not deleted.")
     )
 
-    @strawberry.field(directives=[requires_scopes("workspace:read")])
+    @strawberry.field(
+        description="The workspace that the space belongs to.", directives=[requires_scopes("workspace:read")]
+    )
     async def workspace(self, info: SpacekeyInfo) -> Workspace | None:
         """Return the workspace it belongs to."""
 
@@ -330,7 +388,7 @@ class Space(Node):
             authority = await info.context.loaders.authority.load(self.row.workspace_id)
             return None if authority is None else workspace_type(authority)
 
-    @strawberry.field(directives=[requires_scopes("tokens:read"), paged()])
+    @strawberry.field(description="A list of the space's tokens.", directives=[requires_scopes("tokens:read"), paged()])
     async def tokens(
         self,
         info: SpacekeyInfo,
@@ -359,64 +417,80 @@ def space_type(row: AnySpace) -> Space:
     )
 
 
-SpaceText = Annotated[str | None, strawberry.argument(description="Part of the name or the slug.")]
+SpaceText = Annotated[str | None, strawberry.argument(description="Only spaces whose name or slug contains this text.")]
 
 
-@strawberry.type(description="A tenant: members, spaces, tokens, a plan and a catalog.")
+@strawberry.type(description="A tenant: its members, spaces and tokens, with a plan of a product.")
 class Workspace(Node):
     """GraphQL type of a workspace, as the caller may see it."""
 
     authority: strawberry.Private[Authority]
 
-    name: str
-    slug: str
-    created_at: datetime
+    name: str = strawberry.field(description="The name of the workspace.")
+    slug: str = strawberry.field(description="The unique name of the workspace in URLs.")
+    created_at: datetime = strawberry.field(description="When the workspace was created.")
     suspended_at: datetime | None = strawberry.field(
-        description="Since when all of its tokens are refused; null: it is in good standing."
+        description=("When the workspace was suspended, from which time its tokens are rejected. Null if it is active.")
     )
 
-    @strawberry.field(description="Null when the catalog no longer has the plan: nothing can be granted then.")
+    @strawberry.field(
+        description=(
+            "The plan of the workspace. Null if the product no longer has the plan; nothing can be granted then."
+        )
+    )
     def plan(self) -> Plan | None:
         """Return the plan."""
         plan = plan_of(self.authority.catalog, self.authority.workspace)
         return None if plan is None else plan_type(plan)
 
-    @strawberry.field(description="The workspace's own numbers, else the plan's; null: no limit.")
+    @strawberry.field(
+        description=(
+            "The rate limit of each of the workspace's tokens: its own if it has one, otherwise "
+            "the plan's. Null if there is no limit."
+        )
+    )
     def rate_limit(self) -> RateLimit | None:
         """Return the rate limit of each token."""
         row = self.authority.workspace
         limit = limit_of(plan_of(self.authority.catalog, row), row.per_minute, row.burst)
         return None if limit is None else RateLimit(per_minute=limit.per_minute, burst=limit.burst)
 
-    @strawberry.field
+    @strawberry.field(description="The product that the workspace belongs to.")
     def catalog(self) -> Catalog:
         """Return the catalog."""
         return catalog_type(self.authority.catalog)
 
     @strawberry.field(
-        description="The roles that exist here, as this workspace configured them.", directives=[at_most(ENTRIES_MAX)]
+        description=("The roles that members and tokens can hold, as this workspace has configured them."),
+        directives=[at_most(ENTRIES_MAX)],
     )
     def roles(self) -> list[Role]:
         """Return the roles."""
         return role_types(self.authority.catalog, self.authority.roles)
 
-    @strawberry.field
+    @strawberry.field(description="The limits that the workspace sets for its own tokens.")
     def policy(self) -> Policy:
         """Return the workspace's own limits on its tokens."""
         return policy_type(policy_of(self.authority.workspace))
 
-    @strawberry.field(description="What you may do here.", directives=[at_most(SCOPES_MAX)])
+    @strawberry.field(
+        description="The scopes that the caller has in this workspace, sorted by name.",
+        directives=[at_most(SCOPES_MAX)],
+    )
     def my_scopes(self) -> list[str]:
         """Return the caller's effective scopes in this workspace, sorted."""
         return sorted(self.authority.scopes)
 
-    @strawberry.field(description="The role you hold here; null for tokens.")
+    @strawberry.field(description="The name of the caller's role in this workspace. Null for tokens.")
     def my_role(self) -> str | None:
         """Return the caller's role."""
         grants = self.authority.grants
         return grants[0] if len(grants) == 1 and grants[0] in self.authority.roles else None
 
-    @strawberry.field(directives=[requires_scopes("spaces:read"), paged()])
+    @strawberry.field(
+        description="A list of the workspace's spaces, sorted by name.",
+        directives=[requires_scopes("spaces:read"), paged()],
+    )
     async def spaces(
         self,
         info: SpacekeyInfo,
@@ -433,7 +507,10 @@ class Workspace(Node):
             page = await context.loaders.spaces(asked).load(self.authority.workspace.id)
         return connection_of(page, space_type)
 
-    @strawberry.field(directives=[requires_scopes("tokens:read"), paged()])
+    @strawberry.field(
+        description="A list of the workspace's tokens, including those of its spaces.",
+        directives=[requires_scopes("tokens:read"), paged()],
+    )
     async def tokens(
         self,
         info: SpacekeyInfo,
@@ -449,7 +526,9 @@ class Workspace(Node):
             info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before)
         )
 
-    @strawberry.field(directives=[requires_scopes("members:read"), paged()])
+    @strawberry.field(
+        description="A list of the workspace's members.", directives=[requires_scopes("members:read"), paged()]
+    )
     async def members(
         self, info: SpacekeyInfo, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Member]:
@@ -461,7 +540,7 @@ class Workspace(Node):
         return connection_of(page, lambda pair: member_type(*pair))
 
     @strawberry.field(
-        description="Invitations that were not accepted yet, newest first.",
+        description="A list of the workspace's pending invitations, newest first.",
         directives=[requires_scopes("members:read"), paged()],
     )
     async def invitations(
@@ -474,7 +553,10 @@ class Workspace(Node):
             page = await context.loaders.invitations(request).load(self.authority.workspace.id)
         return connection_of(page, invitation_type)
 
-    @strawberry.field(description="Newest first.", directives=[requires_scopes("audit:read"), paged()])
+    @strawberry.field(
+        description="A list of the workspace's audit events, newest first.",
+        directives=[requires_scopes("audit:read"), paged()],
+    )
     async def audit_log(
         self,
         info: SpacekeyInfo,

@@ -17,57 +17,61 @@ from spacekey.schema.limits.costs import at_most
 from .catalog import SCOPES_MAX
 
 
-@strawberry.interface(description="Something expected that stood in the way. Nothing was changed.")
+@strawberry.interface(description="An expected error. Nothing was changed.")
 class Refusal:
     """GraphQL interface of refusals. ``message`` is for people."""
 
-    message: str
+    message: str = strawberry.field(description="What went wrong and what to do about it, for people.")
 
 
-@strawberry.type(description="One field of the input is not usable.")
+@strawberry.type(description="An input field is not valid.")
 class InvalidInput(Refusal):
     """Refusal of one input field, with what to do about it."""
 
-    field: str
-    reason: str
+    field: str = strawberry.field(description="The name of the input field.")
+    reason: str = strawberry.field(description="What is wrong with the field's value, and what is expected instead.")
 
 
-@strawberry.type(description="You tried to hand out scopes that you do not hold yourself.")
+@strawberry.type(description="The caller tried to grant scopes that it does not have itself.")
 class ScopeNotAllowed(Refusal):
     """Refusal to grant scopes that the caller does not hold."""
 
-    scopes: list[str] = strawberry.field(directives=[at_most(SCOPES_MAX)])
+    scopes: list[str] = strawberry.field(
+        description="The scopes that the caller does not have, sorted by name.", directives=[at_most(SCOPES_MAX)]
+    )
 
 
-@strawberry.type(description="The workspace's plan does not include it.")
+@strawberry.type(description="The plan of the workspace does not include this.")
 class PlanLimit(Refusal):
     """Refusal because the workspace's plan does not include it."""
 
-    plan: str
+    plan: str = strawberry.field(description="The name of the plan.")
 
 
-@strawberry.type(description="Not found, or not visible to you; the two look the same.")
+@strawberry.type(description="The object does not exist, or the caller has no access to it.")
 class NotFound(Refusal):
     """Refusal for an object that is unknown, or belongs to others."""
 
 
-@strawberry.type(description="It is not in a state that allows this.")
+@strawberry.type(description="The current state of the object does not allow this.")
 class Conflict(Refusal):
     """Refusal because of the object's state; names the successor of a token that was already rotated."""
 
-    successor_id: strawberry.ID | None
+    successor_id: strawberry.ID | None = strawberry.field(
+        description="The ID of the token that replaced this one. Null if there is none."
+    )
 
 
-@strawberry.type(description="Sign-in name and password do not belong together.")
+@strawberry.type(description="The sign-in name or the password is wrong.")
 class SignInFailed(Refusal):
     """Refusal to sign in; an unknown name and a wrong password look the same."""
 
 
-@strawberry.type(description="Too many failed attempts.")
+@strawberry.type(description="There were too many failed attempts.")
 class TooManyAttempts(Refusal):
     """Refusal after too many failed attempts, with the time to wait."""
 
-    retry_after_seconds: int
+    retry_after_seconds: int = strawberry.field(description="The number of seconds until the next attempt is allowed.")
 
 
 AnyRefusal: TypeAlias = (
