@@ -5,6 +5,7 @@ PostgreSQL is real. When it cannot start, the tests that need it fail; nothing i
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -43,6 +44,13 @@ def pytest_configure() -> None:
     if folder is not None:
         os.environ.setdefault("TMPDIR", str(folder))
         tempfile.tempdir = None  # so that it is looked up again
+    gc.disable()  # until the tests are collected: what is made by then stays to the end
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking through nine thousand tests again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

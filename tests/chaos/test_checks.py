@@ -25,6 +25,8 @@ from .plan import OF_POSTGRES, OF_PROCESSES, Kind, plan
 from .shared_counters import Managed, SharedCounters, Used
 from .verdict import Outcome, evaluate
 
+pytestmark = pytest.mark.long
+
 ANSWERED = 100.0
 
 

@@ -24,6 +24,8 @@ from support.world import OPERATOR
 
 from .fault_schedule import hanging, slots_taken, tokens_locked
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 40
 """Ten times as many as the lookup has connections."""
 BACK_SECONDS_MAX = 60.0

@@ -19,6 +19,8 @@ from .killed_writers import LIVES
 from .processes import process_group
 from .servers import a_workspace
 
+pytestmark = pytest.mark.long
+
 RUNS_SHORT = 24
 RUNS_LONG = 500
 DURING_COMMIT = 0.25

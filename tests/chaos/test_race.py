@@ -13,6 +13,8 @@ from .plan import Kind
 from .race import Result, Size, race
 from .report import told
 
+pytestmark = pytest.mark.long
+
 SHORT = Size(tokens_min=40, faults_min=1, seconds_max=180)
 LONG = Size(
     tried_part=0.8,

@@ -7,11 +7,15 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from support.databases import sqlite_database
 
 from .event_log import entries, hold
 from .processes import process_group
 from .servers import a_workspace
+
+pytestmark = pytest.mark.long
 
 WORKERS = 8
 SECONDS_SHORT = 15.0

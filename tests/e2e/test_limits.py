@@ -14,6 +14,8 @@ from support.people import Person
 from support.processes import Running
 from support.redis_server import RedisServer
 
+pytestmark = pytest.mark.long
+
 BURST = 20
 INTERVAL_SECONDS = 0.6
 SETTLED_SECONDS = 15.0

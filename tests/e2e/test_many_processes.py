@@ -14,6 +14,8 @@ from support.people import Person, sign_in
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD
 from support.waiting import until
 
+pytestmark = pytest.mark.long
+
 Change = Callable[[Fleet, str], Any]
 ENDS: dict[str, tuple[Change, int]] = {
     "revoke": (lambda fleet, token: fleet.at_b.change_token("revoke", token), 401),

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +20,8 @@ from support.jobs_requests import bearer
 from support.people import Person
 from support.processes import serving_process
 from support.waiting import SECONDS_MAX, until
+
+pytestmark = pytest.mark.long
 
 
 def test_a_killed_server_leaves_the_others_going_and_its_app_says_503_until_it_is_back(fleet: Fleet) -> None:

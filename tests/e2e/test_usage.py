@@ -23,7 +23,10 @@ TOKEN = """query T($id: ID!) {
     token(id: $id) { lastUsedAt usage(days: 2) { allowed denied limited } unusedScopes(days: 2) }
 }"""
 
-pytestmark = pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module"),
+]
 
 
 def _counts(owner: Person, token_id: str) -> tuple[int, int]:

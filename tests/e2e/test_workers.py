@@ -27,6 +27,8 @@ from support.postgres import PostgresServer
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Process, serving_process
 from support.waiting import SECONDS_MAX, until
 
+pytestmark = pytest.mark.long
+
 WORKERS = 2
 CLIENTS = 4
 PAUSE_SECONDS = 0.02

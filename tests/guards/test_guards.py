@@ -18,6 +18,8 @@ from .find import files_of, guards_in, watched, without
 from .plugin import ROOT
 from .removal import excused_guards
 
+pytestmark = pytest.mark.long
+
 TESTS = {
     "resolvers": ["tests/resolvers", "tests/schema", "tests/server", "tests/security"],
     "middleware/graphql": ["tests/middleware/graphql", "tests/middleware/limits", "tests/security", "tests/schema"],

@@ -14,6 +14,8 @@ import pytest
 from spacekey.server.settings import Settings
 from support.server import on_a_socket
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 WORK = HERE.parents[2] / "build" / "graphql-audit"
 

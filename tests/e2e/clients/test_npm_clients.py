@@ -26,6 +26,8 @@ from support.schema import spacekey_schema
 
 from .conftest import Target
 
+pytestmark = pytest.mark.long
+
 SCHEMA = spacekey_schema()._schema
 STEP_SECONDS_MAX = 300
 BUILDS = {

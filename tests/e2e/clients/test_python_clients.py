@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from gql import Client
 from gql.transport.httpx import HTTPXTransport
 from graphql import DocumentNode, OperationDefinitionNode, parse, print_ast
@@ -15,6 +16,8 @@ from graphql import DocumentNode, OperationDefinitionNode, parse, print_ast
 from spacekey.schema.export import SCHEMA_FILE
 
 from .conftest import HERE, Target
+
+pytestmark = pytest.mark.long
 
 STEP_SECONDS_MAX = 300
 OPERATIONS = HERE / "operations.graphql"

@@ -10,7 +10,7 @@ from support.world import PASSWORD
 
 from .conftest import NewVisitor, Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 ANOTHER = "eleven copper kettles in a row"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"

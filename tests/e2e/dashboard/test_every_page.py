@@ -12,7 +12,7 @@ from support.dashboard_pages import dashboard_pages
 
 from .conftest import NewVisitor, Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 ALL = {"resultTypes": ["violations"]}

@@ -17,7 +17,7 @@ from support.dashboard_world import DashboardWorld
 
 from .conftest import NewVisitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 class Gone:

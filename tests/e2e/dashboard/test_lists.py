@@ -15,7 +15,7 @@ from support.dashboard_world import SPACES_MANY, TOKENS_MANY
 
 from .conftest import NewVisitor, Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 SIZE = 50
 USAGE = "query ($id: ID!) { token(id: $id) { usage(days: 30) { day allowed denied limited } } }"

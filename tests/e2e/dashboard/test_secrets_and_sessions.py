@@ -13,7 +13,7 @@ from support.world import PASSWORD
 
 from .conftest import Dashboard, NewVisitor, Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 OTHER = "developer@emit.example"
 CREATED_BY = """query ($id: ID!) { space(id: $id) { tokens(first: 100) { nodes { name createdBy { name } } } } }"""

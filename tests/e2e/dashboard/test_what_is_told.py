@@ -11,7 +11,7 @@ from support.dashboard_world import SENDER
 
 from .conftest import NewVisitor, fields
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_teamspace_ten_characters_of_a_token_are_shown_and_copied_everywhere(visitor: NewVisitor) -> None:

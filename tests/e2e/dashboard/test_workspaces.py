@@ -12,7 +12,7 @@ from support.world import PASSWORD
 
 from .conftest import NewVisitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def menu(page: Page, name: str, action: str) -> None:

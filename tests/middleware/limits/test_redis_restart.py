@@ -23,6 +23,8 @@ from support.virtual_time import VirtualLoop, in_virtual_time
 
 from .modelled_redis import CALL, Call, ModelledClient, ModelledRedis
 
+pytestmark = pytest.mark.long
+
 PROCESSES = 8
 LIMIT = Limit(per_minute=600, burst=16)
 HAMMER = Path(__file__).with_name("hammer.py")

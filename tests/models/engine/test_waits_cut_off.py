@@ -13,6 +13,8 @@ from spacekey.domain.errors import Unavailable
 from spacekey.models.engine import store as stores
 from spacekey.models.engine.store import Store
 
+pytestmark = pytest.mark.long
+
 WAITS = (0.0, 0.0002, 0.001, 0.003, 0.01, 0.03, 0.1)
 
 
