@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from .refusal import InvalidInput
+from .refusal import InputCode, InvalidInput
 
 T = TypeVar("T")
 
@@ -57,12 +57,12 @@ def page_request(
     :raises InvalidInput: for a negative size, one over ``maximum``, or both ``first`` and ``last``.
     """
     if first is not None and last is not None:
-        raise InvalidInput("last", "Give either first or last, not both.")
+        raise InvalidInput("last", "Give either first or last, not both.", InputCode.EXCLUSIVE)
     field, size = ("last", last) if last is not None else ("first", default if first is None else first)
     if size < 0:
-        raise InvalidInput(field, "Must be 0 or more.")
+        raise InvalidInput(field, "Must be 0 or more.", InputCode.OUT_OF_RANGE)
     if size > maximum:
-        raise InvalidInput(field, f"Must be {maximum} or less.")
+        raise InvalidInput(field, f"Must be {maximum} or less.", InputCode.OUT_OF_RANGE)
     return PageRequest(size=size, after=after, before=before, backward=last is not None)
 
 

@@ -16,7 +16,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, Valida
 
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.ids import USER
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.models.tables.user import User
 
 from .validation import has_control, hidden_character, shows_something
@@ -47,10 +47,12 @@ def clean_email(field: str, text: str) -> str:
     trimmed = unicodedata.normalize("NFC", text).strip()
     local, _, domain = trimmed.rpartition("@")
     if len(trimmed) > ADDRESS_LENGTH_MAX:
-        raise InvalidInput(field, _WRITE)
+        raise InvalidInput(field, _WRITE, InputCode.INVALID_FORMAT)
     hidden = hidden_character(trimmed)
     if hidden is not None:
-        raise InvalidInput(field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.")
+        raise InvalidInput(
+            field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.", InputCode.INVALID_CHARACTERS
+        )
     try:
         if _is_internal(domain):
             ascii_domain = _ascii_domain(domain)
@@ -59,10 +61,10 @@ def clean_email(field: str, text: str) -> str:
             found = _validated(trimmed)
             ascii_domain = found.ascii_domain
     except (EmailNotValidError, idna.IDNAError, UnicodeError):
-        raise InvalidInput(field, _WRITE) from None
+        raise InvalidInput(field, _WRITE, InputCode.INVALID_FORMAT) from None
     email = f"{unicodedata.normalize('NFC', found.local_part.lower())}@{ascii_domain.lower()}"
     if len(email) > ADDRESS_LENGTH_MAX:
-        raise InvalidInput(field, _WRITE)
+        raise InvalidInput(field, _WRITE, InputCode.INVALID_FORMAT)
     return email
 
 
@@ -112,17 +114,19 @@ def clean_sign_in_name(field: str, text: str) -> str:
     trimmed = unicodedata.normalize("NFC", text).strip()
     length_max = ADDRESS_LENGTH_MAX if "@" in trimmed else NAME_LENGTH_MAX
     if not 1 <= len(trimmed) <= length_max or not shows_something(trimmed):
-        raise InvalidInput(field, _NAME)
+        raise InvalidInput(field, _NAME, InputCode.INVALID_FORMAT)
     hidden = hidden_character(trimmed)
     if hidden is not None:
-        raise InvalidInput(field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.")
+        raise InvalidInput(
+            field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.", InputCode.INVALID_CHARACTERS
+        )
     if any(one.isspace() for one in trimmed):
-        raise InvalidInput(field, "Must not contain spaces.")
+        raise InvalidInput(field, "Must not contain spaces.", InputCode.INVALID_CHARACTERS)
     name = _folded(clean_email(field, trimmed) if "@" in trimmed else trimmed)
     if name.startswith(f"{USER}_"):
-        raise InvalidInput(field, f"Must not begin with '{USER}_': account ids begin with it.")
+        raise InvalidInput(field, f"Must not begin with '{USER}_': account ids begin with it.", InputCode.RESERVED)
     if len(name) > length_max:
-        raise InvalidInput(field, _NAME)
+        raise InvalidInput(field, _NAME, InputCode.INVALID_FORMAT)
     return name
 
 

@@ -21,7 +21,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
 from spacekey.models.queries.settings import hold_staleness, read_setting, write_setting
 from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
@@ -60,7 +60,9 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
     """
     if seconds != 0 and not STALENESS_SECONDS_MIN <= seconds <= STALENESS_SECONDS_MAX:
         least, most = STALENESS_SECONDS_MIN, STALENESS_SECONDS_MAX
-        raise InvalidInput("seconds", f"Give {least:g} to {most:g} seconds, or 0 to turn caching off.")
+        raise InvalidInput(
+            "seconds", f"Give {least:g} to {most:g} seconds, or 0 to turn caching off.", InputCode.OUT_OF_RANGE
+        )
     async with system.store.changing() as session:
         await hold_staleness(session, to_change=True)
         old = await _larger(session, system)
@@ -75,7 +77,8 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
         if await read_setting(session, STALENESS_CHANGES, 0.0) != turn:
             # Read again: the numbers may have changed during the wait.
             raise Conflict(
-                "Another change of T is in progress. Check the value, then repeat your change if it is still needed."
+                "Another change of T is in progress. Check the value, then repeat your change if it is still needed.",
+                ConflictCode.CONCURRENT_CHANGE,
             )
         await write_setting(session, last, seconds)
         await record(

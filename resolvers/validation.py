@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from spacekey.domain.actor import is_actor_id
 from spacekey.domain.clock import EXAMPLE_MOMENT
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import Fault, Faults, InputCode, InvalidInput
 from spacekey.domain.suggest import known_instead, near
 
 NAME_LENGTH_MAX = 200
@@ -35,16 +35,22 @@ def clean_name(field: str, text: str) -> str:
     """
     name = unicodedata.normalize("NFC", text).strip()
     if not name:
-        raise InvalidInput(field, "Must not be empty.")
+        raise InvalidInput(field, "Must not be empty.", InputCode.REQUIRED)
     if len(name) > NAME_LENGTH_MAX:
-        raise InvalidInput(field, f"Must be at most {NAME_LENGTH_MAX} characters; this has {len(name)}.")
+        raise InvalidInput(
+            field, f"Must be at most {NAME_LENGTH_MAX} characters; this has {len(name)}.", InputCode.TOO_LONG
+        )
     if has_control(name):
-        raise InvalidInput(field, "Must not contain control characters or line breaks.")
+        raise InvalidInput(field, "Must not contain control characters or line breaks.", InputCode.INVALID_CHARACTERS)
     hidden = hidden_character(name)
     if hidden is not None:
-        raise InvalidInput(field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.")
+        raise InvalidInput(
+            field, f"Must not contain invisible characters; remove U+{ord(hidden):04X}.", InputCode.INVALID_CHARACTERS
+        )
     if not shows_something(name):
-        raise InvalidInput(field, "Must contain a visible character, such as a letter or a digit.")
+        raise InvalidInput(
+            field, "Must contain a visible character, such as a letter or a digit.", InputCode.INVALID_CHARACTERS
+        )
     return name
 
 
@@ -55,9 +61,11 @@ def clean_text(field: str, text: str, length_max: int) -> str:
     """
     cleaned = unicodedata.normalize("NFC", text).strip()
     if len(cleaned) > length_max:
-        raise InvalidInput(field, f"Must be at most {length_max} characters; this has {len(cleaned)}.")
+        raise InvalidInput(
+            field, f"Must be at most {length_max} characters; this has {len(cleaned)}.", InputCode.TOO_LONG
+        )
     if has_control(cleaned.replace("\n", "").replace("\r", "").replace("\t", "")):
-        raise InvalidInput(field, "Must not contain control characters.")
+        raise InvalidInput(field, "Must not contain control characters.", InputCode.INVALID_CHARACTERS)
     return cleaned
 
 
@@ -67,7 +75,11 @@ def clean_slug(field: str, text: str) -> str:
     :raises InvalidInput: for any other text.
     """
     if not _SLUG.fullmatch(text):
-        raise InvalidInput(field, "Use 1 to 63 lower-case letters, digits and inner hyphens, like 'my-project'.")
+        raise InvalidInput(
+            field,
+            "Use 1 to 63 lower-case letters, digits and inner hyphens, like 'my-project'.",
+            InputCode.INVALID_FORMAT,
+        )
     return text
 
 
@@ -77,7 +89,11 @@ def clean_actor_id(field: str, text: str) -> str:
     :raises InvalidInput: if no actor can have it, as for a name.
     """
     if not is_actor_id(text):
-        raise InvalidInput(field, "Write an id, such as usr_… or key_…: names are chosen freely and identify nothing.")
+        raise InvalidInput(
+            field,
+            "Write an id, such as usr_… or key_…: names are chosen freely and identify nothing.",
+            InputCode.INVALID_FORMAT,
+        )
     return text
 
 
@@ -87,11 +103,11 @@ def clean_moment(field: str, moment: datetime) -> datetime:
     :raises InvalidInput: if it has no time zone.
     """
     if moment.tzinfo is None or moment.utcoffset() is None:
-        raise InvalidInput(field, f"Give a time with its zone, like '{EXAMPLE_MOMENT}'.")
+        raise InvalidInput(field, f"Give a time with its zone, like '{EXAMPLE_MOMENT}'.", InputCode.INVALID_FORMAT)
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise InvalidInput(field, "Give a time between the years 1 and 9999.") from None
+        raise InvalidInput(field, "Give a time between the years 1 and 9999.", InputCode.OUT_OF_RANGE) from None
 
 
 def parse_moment(field: str, text: str) -> datetime:
@@ -114,7 +130,7 @@ def parse_moment(field: str, text: str) -> datetime:
 
 def unreadable_moment(field: str) -> InvalidInput:
     """Return the error for a value that is not a time."""
-    return InvalidInput(field, f"Is not a time; write '{EXAMPLE_MOMENT}'.")
+    return InvalidInput(field, f"Is not a time; write '{EXAMPLE_MOMENT}'.", InputCode.INVALID_FORMAT)
 
 
 def clean_grants(
@@ -123,16 +139,18 @@ def clean_grants(
     """Return the grants without repetition, in the given order.
 
     :param roles: the roles among ``known``.
-    :raises InvalidInput: if there are none, over 100, or one is unknown (with near matches).
+    :raises InvalidInput: if there are none, over 100, or some are unknown: all of these, with near matches.
     """
     if not grants:
-        raise InvalidInput(field, "Give at least one scope.")
+        raise InvalidInput(field, "Give at least one scope.", InputCode.REQUIRED)
     if len(grants) > GRANTS_MAX:
-        raise InvalidInput(field, f"Give at most {GRANTS_MAX}; this has {len(grants)}.")
+        raise InvalidInput(field, f"Give at most {GRANTS_MAX}; this has {len(grants)}.", InputCode.TOO_MANY)
     names = frozenset(known)
-    for grant in grants:
+    faults = Faults()
+    for place, grant in enumerate(grants):
         if grant not in names:
-            raise InvalidInput(field, _unknown_grant(grant, names, roles))
+            faults.add(Fault((field, str(place)), InputCode.UNKNOWN_VALUE, _unknown_grant(grant, names, roles)))
+    faults.raise_found()
     return list(dict.fromkeys(grants))
 
 

@@ -7,7 +7,7 @@ from graphql import GraphQLError
 from strawberry.schema import BaseSchema, Schema
 
 from spacekey.domain.errors import RuleError
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware.graphql import required_scopes
 from spacekey.middleware.graphql.reports import CANDIDATES_MAX
@@ -38,9 +38,11 @@ def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> N
         OPERATION_TOO_LARGE if it exceeds a limit of this API.
     """
     if len(document) > DOCUMENT_LENGTH_MAX:
-        raise error_of(InvalidInput("document", f"Must be at most {DOCUMENT_LENGTH_MAX} characters."))
+        raise error_of(
+            InvalidInput("document", f"Must be at most {DOCUMENT_LENGTH_MAX} characters.", InputCode.TOO_LONG)
+        )
     if not isinstance(schema, Schema):
-        raise error_of(InvalidInput("document", "This schema cannot be asked."))
+        raise error_of(InvalidInput("document", "This schema cannot be asked.", InputCode.NOT_ALLOWED))
     try:
         parsed = parse_bounded(document)
         for error in validate_bounded(schema._schema, parsed, RULES):
@@ -49,7 +51,7 @@ def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> N
     except GraphQLError as error:
         if error.extensions:
             raise
-        raise error_of(InvalidInput("document", error.message[:500])) from None
+        raise error_of(InvalidInput("document", error.message[:500], InputCode.INVALID_FORMAT)) from None
     except RuleError as error:
-        raise error_of(InvalidInput("document", str(error)[:500])) from None
+        raise error_of(InvalidInput("document", str(error)[:500], InputCode.INVALID_FORMAT)) from None
     return Needs(alternatives=rule.as_lists(), scopes=list(rule.missing(frozenset()) or ()))

@@ -138,7 +138,7 @@ async def _owner(system: System, operator: Operator, email: str, password: Secre
     try:
         user = await create_user(system, operator, email=address, name="Demo owner", password=chosen.reveal())
     except InvalidInput as error:
-        raise InvalidInput(f"SPACEKEY_OWNER_{error.field.upper()}", error.reason) from None
+        raise InvalidInput(f"SPACEKEY_OWNER_{error.field.upper()}", error.reason, error.faults[0].code) from None
     return DemoOwner(user, is_new=True, password=chosen if password is None else None)
 
 
@@ -146,7 +146,7 @@ def _address(email: str) -> str:
     try:
         return clean_email("email", email)
     except InvalidInput as error:
-        raise InvalidInput("SPACEKEY_OWNER_EMAIL", error.reason) from None
+        raise InvalidInput("SPACEKEY_OWNER_EMAIL", error.reason, error.faults[0].code) from None
 
 
 async def _workspace(system: System, operator: Operator, catalog: Catalog, owner: DemoOwner) -> DemoWorkspace:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemyAsyncSession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.search import folded
 
@@ -45,7 +45,7 @@ def contains(values: Values, field: str, text: str, column: str) -> str:
     :raises InvalidInput: for text that no database could store.
     """
     if "\0" in text or not _encodable(text):
-        raise InvalidInput(field, "Contains characters that cannot be stored.")
+        raise InvalidInput(field, "Contains characters that cannot be stored.", InputCode.INVALID_CHARACTERS)
     plain = folded(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
     return f"{column} LIKE {values.bind(f'%{plain}%')} ESCAPE '/'"
 

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
 from .database_url import database_url, postgres_target
@@ -195,14 +195,17 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict(
-            "This was changed at the same time. Reload it, then repeat your change if it is still needed."
+            "This was changed at the same time. Reload it, then repeat your change if it is still needed.",
+            ConflictCode.CONCURRENT_CHANGE,
         ) from (error.orig if isinstance(error.orig, sqlite3.Error) else None)
     except (DBAPIError, sqlite3.Error, *BARE, PoolTimeoutError, OSError) as error:
         # TimeoutError and ConnectionError are OSErrors.
         outage = outage_of(error)
         if outage is None:
             if is_bad_input(error):
-                raise InvalidInput("input", "A value is too long, too large or of the wrong type.") from None
+                raise InvalidInput(
+                    "input", "A value is too long, too large or of the wrong type.", InputCode.INVALID_FORMAT
+                ) from None
             raise
         raise Unavailable(outage, may_have_changed=committing or change_begun()) from None
     except Unavailable as error:

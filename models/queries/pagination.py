@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar
 
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.models.engine.reading import Reader, ResultRow, Values
 from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.records import columns, decoder, moment_from, width
@@ -175,11 +175,15 @@ def read_cursor(ordering: str, kind: type[Key], field: str, text: str) -> tuple[
         name, plain, identity = json.loads(_body(text))
         key = datetime.fromisoformat(plain).astimezone(UTC) if kind is datetime else plain
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.") from None
+        raise InvalidInput(
+            field, "Is not a cursor; pass one that this list returned.", InputCode.INVALID_CURSOR
+        ) from None
     if name != ordering:
-        raise InvalidInput(field, "Belongs to another list or ordering; pass one that this list returned.")
+        raise InvalidInput(
+            field, "Belongs to another list or ordering; pass one that this list returned.", InputCode.INVALID_CURSOR
+        )
     if type(key) is not kind or not isinstance(identity, str) or not _storable(key) or not _storable(identity):
-        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.")
+        raise InvalidInput(field, "Is not a cursor; pass one that this list returned.", InputCode.INVALID_CURSOR)
     return key, identity
 
 

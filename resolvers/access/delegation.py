@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from spacekey.domain.catalog import Policy, expand, unresolved
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Forbidden, InvalidInput, PlanLimit, ScopeNotAllowed
+from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, PlanLimit, ScopeNotAllowed
 from spacekey.domain.secret import LIVE
 from spacekey.models.tables.token import Token
 
@@ -99,7 +99,9 @@ def _check_environment(authority: Authority, after: Power) -> None:
     if own is None or after.environment == own:
         return
     if after.environment is not None:
-        raise InvalidInput("environment", f"A {own} token can grant scopes to {own} tokens only.")
+        raise InvalidInput(
+            "environment", f"A {own} token can grant scopes to {own} tokens only.", InputCode.NOT_ALLOWED
+        )
     if own != LIVE and len(authority.catalog.environments) > 1:
         raise Forbidden((), f"A {own} token cannot change members, roles or policies: they apply to live tokens too.")
 
@@ -119,7 +121,7 @@ def _check_ceiling(authority: Authority, after: Power, doing: str | None) -> Non
     policy = policy_of(authority.workspace)
     if policy.scopes_allowed is not None and not scopes <= policy.scopes_allowed:
         excluded = ", ".join(sorted(scopes - policy.scopes_allowed))
-        raise InvalidInput("grants", f"The workspace's policy does not allow: {excluded}.")
+        raise InvalidInput("grants", f"The workspace's policy does not allow: {excluded}.", InputCode.NOT_ALLOWED)
     if not lacking:
         return
     plan = plan_of(authority.catalog, authority.workspace)
@@ -158,9 +160,9 @@ def check_lifetime(policy: Policy, expires_at: datetime | None, now: datetime) -
     longest = policy.lifetime_seconds_max
     if expires_at is None:
         if policy.expiry_required or longest is not None:
-            raise InvalidInput("expires_at", _required(policy))
+            raise InvalidInput("expires_at", _required(policy), InputCode.REQUIRED)
     elif longest is not None and expires_at - now > timedelta(seconds=longest):
-        raise InvalidInput("expires_at", f"Must be within {_span(longest)} by the policy.")
+        raise InvalidInput("expires_at", f"Must be within {_span(longest)} by the policy.", InputCode.OUT_OF_RANGE)
 
 
 def _required(policy: Policy) -> str:

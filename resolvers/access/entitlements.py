@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import Catalog, Plan, Policy, Role, RoleTable, effective_scopes, role_table
 from spacekey.domain.principal import Kind, Limit
-from spacekey.domain.refusal import Conflict
+from spacekey.domain.refusal import Conflict, ConflictCode
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.records import AnyWorkspace
@@ -86,9 +86,14 @@ async def check_room_for_member(session: AsyncSession, workspace_id: str, user_i
     :raises Conflict: naming which of the two is full.
     """
     if await workspace_queries.count_members(session, workspace_id) >= MEMBERS_MAX:
-        raise Conflict(f"This workspace has {MEMBERS_MAX} members, the maximum; remove one first.")
+        raise Conflict(
+            f"This workspace has {MEMBERS_MAX} members, the maximum; remove one first.", ConflictCode.LIMIT_REACHED
+        )
     if len(await workspace_queries.members_of_user(session, user_id)) >= MEMBERSHIPS_MAX:
-        raise Conflict(f"This account belongs to {MEMBERSHIPS_MAX} workspaces, the maximum; leave one first.")
+        raise Conflict(
+            f"This account belongs to {MEMBERSHIPS_MAX} workspaces, the maximum; leave one first.",
+            ConflictCode.LIMIT_REACHED,
+        )
 
 
 async def check_room_for_space(session: AsyncSession, workspace_id: str) -> None:
@@ -99,7 +104,9 @@ async def check_room_for_space(session: AsyncSession, workspace_id: str) -> None
     :raises Conflict: if it has.
     """
     if await workspace_queries.count_spaces(session, workspace_id) >= SPACES_MAX:
-        raise Conflict(f"This workspace has {SPACES_MAX} spaces, the maximum; delete one first.")
+        raise Conflict(
+            f"This workspace has {SPACES_MAX} spaces, the maximum; delete one first.", ConflictCode.LIMIT_REACHED
+        )
 
 
 async def make_room_for_session(session: AsyncSession, user_id: str) -> None:

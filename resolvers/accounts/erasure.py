@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InvalidInput, NotFound
 from spacekey.models.queries import erasure as erasure_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -137,7 +137,9 @@ async def _end_memberships(
     """
     members = sorted(await workspace_queries.members_of_user(session, user.id), key=lambda one: one.workspace_id)
     if _homes(members) - workspaces.keys():
-        raise Conflict("This person joined a workspace at the same time; erase them again.")
+        raise Conflict(
+            "This person joined a workspace at the same time; erase them again.", ConflictCode.CONCURRENT_CHANGE
+        )
     for one in members:
         workspace = workspaces[one.workspace_id]
         if workspace.deleted_at is not None or one.role != OWNER_ROLE:
@@ -145,7 +147,8 @@ async def _end_memberships(
         if await workspace_queries.count_members_with_role(session, one.workspace_id, OWNER_ROLE) <= 1:
             raise Conflict(
                 f"This person is the last owner of the workspace {workspace.id} '{workspace.name}'; "
-                "make another member an owner first, or delete the workspace."
+                "make another member an owner first, or delete the workspace.",
+                ConflictCode.LAST_OWNER,
             )
     for one in members:
         await record(

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, grantable
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.models.queries import tokens as grant_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -123,16 +123,20 @@ async def rename_held(
     """
     catalog = system.catalogs.get(catalog_name)
     if catalog is None:
-        raise InvalidInput("catalog", unknown("catalog", catalog_name, system.catalogs))
+        raise InvalidInput("catalog", unknown("catalog", catalog_name, system.catalogs), InputCode.UNKNOWN_VALUE)
     names = catalog.known_scopes | frozenset(catalog.shorthands) | frozenset(catalog.roles)
     if old in names:
         raise InvalidInput(
-            "old", f"'{old}' is still a name in this catalog; only names that it no longer has can be renamed."
+            "old",
+            f"'{old}' is still a name in this catalog; only names that it no longer has can be renamed.",
+            InputCode.RESERVED,
         )
     if new in MANAGEMENT_SCOPES or new == OWNER_ROLE:
-        raise InvalidInput("new", f"'{new}' cannot be granted by renaming; grant it to each holder.")
+        raise InvalidInput(
+            "new", f"'{new}' cannot be granted by renaming; grant it to each holder.", InputCode.NOT_ALLOWED
+        )
     if new not in names:
-        raise InvalidInput("new", unknown("scope, shorthand or role", new, names))
+        raise InvalidInput("new", unknown("scope, shorthand or role", new, names), InputCode.UNKNOWN_VALUE)
     done = Renamed()
     async with system.store.reading() as session:
         ids = [one.id for one in await grant_queries.workspaces_of_catalog(session, catalog_name)]

@@ -15,7 +15,7 @@ from spacekey.domain.ids import SESSION, USER, id_prefix, new_id
 from spacekey.domain.network import network_of
 from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.refusal import InvalidInput, NotFound, SignInFailed
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, SignInFailed
 from spacekey.domain.secret import Secret, opaque_secret, parse
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -76,7 +76,9 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     :raises InvalidInput: if the password is an API token.
     """
     if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
-        raise InvalidInput("password", "This is an API token. Tokens are for programs and cannot sign in.")
+        raise InvalidInput(
+            "password", "This is an API token. Tokens are for programs and cannot sign in.", InputCode.NOT_ALLOWED
+        )
     network = network_of(request.ip)
     by_network = f"address {network}"
     system.attempts.check(system.clock(), by_network)

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import USER, id_prefix, new_id
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -71,7 +71,10 @@ async def prove_email(system: System, caller: Operator, user_id: str) -> User:
         if user is None:
             raise NotFound("account")
         if user.email is None:
-            raise Conflict(f"The account {user.id} has no address to prove; its owner must enter one first.")
+            raise Conflict(
+                f"The account {user.id} has no address to prove; its owner must enter one first.",
+                ConflictCode.ADDRESS_UNUSABLE,
+            )
         if user.email_proven_at is None:
             user.email = _provable(user.email)
             lost = await _prove(session, system, user)
@@ -181,7 +184,7 @@ async def update_account(
             typed = clean_email("sign_in_name", str(sign_in_name)) if "@" in calling else calling
             if not await is_free(session, calling, typed, user.id):
                 system.attempts.count(system.clock(), {asking: 1.0})
-                raise Conflict(TAKEN)
+                raise Conflict(TAKEN, ConflictCode.ADDRESS_TAKEN)
             user.sign_in_name = calling
             changed.append("sign_in_name")
         if changed:
@@ -236,7 +239,8 @@ def _provable(email: str) -> str:
         return clean_email("email", email)
     except InvalidInput:
         raise Conflict(
-            f"{shown_email(email)} is not a valid address; the account's owner must enter another."
+            f"{shown_email(email)} is not a valid address; the account's owner must enter another.",
+            ConflictCode.ADDRESS_UNUSABLE,
         ) from None
 
 
@@ -252,7 +256,9 @@ async def _prove(session: AsyncSession, system: System, user: User) -> dict[str,
     email = user.email or ""
     prover = await user_queries.user_by_proven_email(session, email)
     if prover is not None and prover.id != user.id:
-        raise Conflict(f"The account {prover.id} has proven the address {shown_email(email)}.")
+        raise Conflict(
+            f"The account {prover.id} has proven the address {shown_email(email)}.", ConflictCode.ADDRESS_TAKEN
+        )
     lost: dict[str, object] = {}
     claimed = await user_queries.count_users_claiming(session, email, but=user.id)
     if claimed:

@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.ids import INVITATION, USER, id_prefix, new_id
 from spacekey.domain.network import network_of
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound, Refusal
 from spacekey.domain.secret import Secret, opaque_secret
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
@@ -67,7 +67,8 @@ async def invite(
         _check_may_end(authority, present)
     elif await invitation_queries.count_pending_invitations(session, workspace.id, now) >= PENDING_MAX:
         raise Conflict(
-            f"{PENDING_MAX} invitations are pending already; withdraw some, or wait until they are accepted."
+            f"{PENDING_MAX} invitations are pending already; withdraw some, or wait until they are accepted.",
+            ConflictCode.LIMIT_REACHED,
         )
     await invitation_queries.delete_unused_invitations(session, workspace.id, email)
     code = opaque_secret(system.entropy)
@@ -126,7 +127,9 @@ async def accept_invitation(
         invitation, workspace = await _good_invitation(session, system, digest)
     if caller is not None:
         if password is not None:
-            raise InvalidInput("password", "You are signed in and join with this account; leave the password out.")
+            raise InvalidInput(
+                "password", "You are signed in and join with this account; leave the password out.", InputCode.EXCLUSIVE
+            )
         joined = await _join_signed_in(system, request, caller, digest)
         system.attempts.take_back(system.clock(), {by_network: 1.0})
         return joined
@@ -260,7 +263,11 @@ async def _join_signed_in(system: System, request: RequestFacts, caller: MemberC
         if user is None:
             raise NotFound("invitation")
         if await workspace_queries.member(session, workspace.id, user.id) is not None:
-            raise InvalidInput("code", "You are a member of this workspace already. The invitation was not used.")
+            raise InvalidInput(
+                "code",
+                "You are a member of this workspace already. The invitation was not used.",
+                InputCode.NOT_ALLOWED,
+            )
         await _join(session, system, request, user, invitation, caller.credential)
     return Joined(user, invitation.workspace_id, None)
 
@@ -278,7 +285,11 @@ async def _new_account(
     :raises InvalidInput: if the password or name is not acceptable.
     """
     if password is None:
-        raise InvalidInput("password", "Choose a password for a new account; if you have an account, sign in first.")
+        raise InvalidInput(
+            "password",
+            "Choose a password for a new account; if you have an account, sign in first.",
+            InputCode.REQUIRED,
+        )
     chosen = clean_name("name", name) if name is not None else invitation.email.partition("@")[0]
     about = words_about(system, invitation.email, chosen, workspace.name, workspace.slug)
     await check_password("password", password, about=about)

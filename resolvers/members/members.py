@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
@@ -68,7 +68,9 @@ async def add_member(
         authority = await _members_authority(session, system, caller, workspace_id)
         _check_role(system, authority, role)
         if await workspace_queries.member_by_proven_email(session, workspace_id, address) is not None:
-            raise Conflict(f"{shown_email(address)} is a member already; change the role instead.")
+            raise Conflict(
+                f"{shown_email(address)} is a member already; change the role instead.", ConflictCode.ALREADY_MEMBER
+            )
         proven = await user_queries.user_by_proven_email(session, address) if isinstance(caller, Operator) else None
         if proven is not None:
             return await _add(session, system, authority, proven, role)
@@ -90,7 +92,9 @@ async def add_account(system: System, caller: Operator, workspace_id: str, user_
         if user is None:
             raise NotFound("account")
         if await workspace_queries.member(session, workspace_id, user.id) is not None:
-            raise Conflict(f"The account {user.id} is a member already; change the role instead.")
+            raise Conflict(
+                f"The account {user.id} is a member already; change the role instead.", ConflictCode.ALREADY_MEMBER
+            )
         return await _add(session, system, authority, user, role)
 
 
@@ -202,10 +206,12 @@ async def _member(session: AsyncSession, authority: Authority, user_id: str) -> 
 
 def _check_role(system: System, authority: Authority, role: str) -> None:
     if role not in authority.roles:
-        raise InvalidInput("role", unknown("role", role, authority.roles))
+        raise InvalidInput("role", unknown("role", role, authority.roles), InputCode.UNKNOWN_VALUE)
     check_strengthening(authority, None, role_power([role]), system.clock())
 
 
 async def _keep_an_owner(session: AsyncSession, workspace_id: str) -> None:
     if await workspace_queries.count_members_with_role(session, workspace_id, OWNER_ROLE) <= 1:
-        raise Conflict("This is the workspace's last owner; make another member an owner first.")
+        raise Conflict(
+            "This is the workspace's last owner; make another member an owner first.", ConflictCode.LAST_OWNER
+        )

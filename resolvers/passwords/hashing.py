@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from spacekey.domain.bounds import MemoryPlaces, MemoryRemembered, Places, Release, Remembered
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 
 from .strength import left_over
 
@@ -255,14 +255,19 @@ async def check_password(field: str, password: str, *, about: Iterable[str] = ()
     """
     text = _normal(password)
     if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
-        raise InvalidInput(field, f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password.")
+        code = InputCode.TOO_SHORT if len(text) < LENGTH_MIN else InputCode.TOO_LONG
+        reason = f"Use {LENGTH_MIN} to {LENGTH_MAX} characters; several words make a good password."
+        raise InvalidInput(field, reason, code)
     if len(set("".join(text.casefold().split()))) < CHARACTERS_MIN:
-        raise InvalidInput(field, "This password has too few different characters. Use several words.")
+        raise InvalidInput(
+            field, "This password has too few different characters. Use several words.", InputCode.TOO_WEAK
+        )
     if await asyncio.to_thread(left_over, text, (SERVICE, *about)) < LEFT_OVER_MIN:
         raise InvalidInput(
             field,
             "This password consists mostly of parts that are guessed first: common words, rows of keys, sequences, "
             "dates, repetitions, or names of yours or of this service. Add several unrelated words.",
+            InputCode.TOO_WEAK,
         )
 
 

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, SPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import InvalidInput, NotFound, PlanLimit
+from spacekey.domain.refusal import Faults, InputCode, InvalidInput, NotFound, PlanLimit
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import tokens as token_queries
@@ -91,21 +91,33 @@ async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
         authority.require("tokens:create")
         _check_kind(authority, kind)
         await check_room(session, system, authority)
+        faults = Faults()
+        with faults:
+            name = clean_name("name", new.name)
+        with faults:
+            description = clean_text("description", new.description, DESCRIPTION_LENGTH_MAX)
+        with faults:
+            environment = checked_environment(authority, new.environment)
+        with faults:
+            grants = checked_grants(authority, kind, new.grants, new.preset)
+        with faults:
+            expires_at = checked_expiry(
+                policy_of(authority.workspace),
+                None if new.expires_at is UNSET else new.expires_at,
+                system.clock(),
+                use_default=new.expires_at is UNSET,
+            )
+        faults.raise_found()
         token, secret = prepare_token(
             system,
             authority,
             kind=kind,
             space_id=new.space_id,
-            name=clean_name("name", new.name),
-            description=clean_text("description", new.description, DESCRIPTION_LENGTH_MAX),
-            environment=checked_environment(authority, new.environment),
-            grants=checked_grants(authority, kind, new.grants, new.preset),
-            expires_at=checked_expiry(
-                policy_of(authority.workspace),
-                None if new.expires_at is UNSET else new.expires_at,
-                system.clock(),
-                use_default=new.expires_at is UNSET,
-            ),
+            name=name,
+            description=description,
+            environment=environment,
+            grants=grants,
+            expires_at=expires_at,
         )
         check_strengthening(authority, None, power_of(token), system.clock())
         session.add(token)
@@ -181,7 +193,7 @@ def checked_environment(authority: Authority, asked: str | None) -> str:
     known = authority.catalog.environments
     environment = asked if asked is not None else authority.environment or known[0]
     if environment not in known:
-        raise InvalidInput("environment", unknown("environment", environment, known))
+        raise InvalidInput("environment", unknown("environment", environment, known), InputCode.UNKNOWN_VALUE)
     return environment
 
 
@@ -203,5 +215,9 @@ def _check_kind(authority: Authority, kind: Kind) -> None:
     if kind in authority.catalog.token_kinds:
         return
     if kind is Kind.WORKSPACE:
-        raise InvalidInput("space_id", f"{authority.catalog.title} tokens belong to a space; choose one.")
-    raise InvalidInput("space_id", f"{authority.catalog.title} tokens belong to the workspace, not to a space.")
+        raise InvalidInput(
+            "space_id", f"{authority.catalog.title} tokens belong to a space; choose one.", InputCode.REQUIRED
+        )
+    raise InvalidInput(
+        "space_id", f"{authority.catalog.title} tokens belong to the workspace, not to a space.", InputCode.NOT_ALLOWED
+    )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from spacekey.domain.catalog import Policy, grantable
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.resolvers.access.authority import Authority
@@ -34,7 +34,7 @@ def checked_grants(
     if preset is not None:
         known_preset = authority.catalog.presets.get(preset)
         if known_preset is None:
-            raise InvalidInput("preset", unknown("preset", preset, authority.catalog.presets))
+            raise InvalidInput("preset", unknown("preset", preset, authority.catalog.presets), InputCode.UNKNOWN_VALUE)
         asked += known_preset.scopes
     known = grantable(authority.catalog, kind, authority.roles)
     if authority.catalog.one_role:
@@ -47,7 +47,11 @@ def _check_one_role(title: str, asked: Sequence[str], roles: AbstractSet[str]) -
         return
     shown = ", ".join(sorted(roles)[:ROLES_SHOWN_MAX])
     hint = did_you_mean(asked[0], roles) if len(asked) == 1 else ""
-    raise InvalidInput("grants", f"A {title} token holds exactly one role and nothing else, such as: {shown}.{hint}")
+    raise InvalidInput(
+        "grants",
+        f"A {title} token holds exactly one role and nothing else, such as: {shown}.{hint}",
+        InputCode.NOT_ALLOWED,
+    )
 
 
 def asked_expiry(
@@ -65,9 +69,9 @@ def asked_expiry(
     if expires_in is UNSET or expires_in is None:
         return expires_at
     if expires_at is not UNSET:
-        raise InvalidInput("expires_in", "Give either expires_at or expires_in.")
+        raise InvalidInput("expires_in", "Give either expires_at or expires_in.", InputCode.EXCLUSIVE)
     if not 1 <= expires_in <= LIFETIME_SECONDS_MAX:
-        raise InvalidInput("expires_in", f"Give 1 to {LIFETIME_SECONDS_MAX} seconds.")
+        raise InvalidInput("expires_in", f"Give 1 to {LIFETIME_SECONDS_MAX} seconds.", InputCode.OUT_OF_RANGE)
     return now + timedelta(seconds=expires_in)
 
 
@@ -83,5 +87,5 @@ def checked_expiry(policy: Policy, asked: datetime | None, now: datetime, *, use
         return None
     expiry = clean_moment("expires_at", asked)
     if expiry <= now:
-        raise InvalidInput("expires_at", "Must be in the future.")
+        raise InvalidInput("expires_at", "Must be in the future.", InputCode.IN_PAST)
     return expiry

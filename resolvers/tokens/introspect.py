@@ -11,7 +11,7 @@ from spacekey.domain.catalog import Catalog
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
-from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
+from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
 from spacekey.models.lookup.facts import TokenFacts
@@ -190,7 +190,7 @@ def _check_environments(catalog: Catalog, environment: str | None, used_in: str 
     """
     for field, name in (("environment", environment), ("used_in", used_in)):
         if name is not None and name not in catalog.environments:
-            raise InvalidInput(field, unknown("environment", name, catalog.environments))
+            raise InvalidInput(field, unknown("environment", name, catalog.environments), InputCode.UNKNOWN_VALUE)
 
 
 def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:

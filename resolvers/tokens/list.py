@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.page import Page, PageRequest, TokenOrder
-from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
 from spacekey.models.engine.reading import Reader
@@ -173,7 +173,7 @@ def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, 
     """
     unused, expiring = search.unused_days, search.expiring_days
     if search.environment not in {None, *ENVIRONMENTS}:
-        raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.")
+        raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.", InputCode.UNKNOWN_VALUE)
     return TokenFilter(
         workspace_id=workspace_id,
         space_id=space_id,
@@ -202,11 +202,11 @@ def views_of(tokens: Iterable[tuple[Authority, TokenRecord]], now: datetime) -> 
 
 def _text(text: str | None) -> str | None:
     if text is not None and len(text) > NAME_LENGTH_MAX:
-        raise InvalidInput("text", f"Search for at most {NAME_LENGTH_MAX} characters.")
+        raise InvalidInput("text", f"Search for at most {NAME_LENGTH_MAX} characters.", InputCode.TOO_LONG)
     return (text or "").strip() or None
 
 
 def _days(field: str, days: int) -> timedelta:
     if not 0 <= days <= DAYS_MAX:
-        raise InvalidInput(field, f"Give 0 to {DAYS_MAX} days.")
+        raise InvalidInput(field, f"Give 0 to {DAYS_MAX} days.", InputCode.OUT_OF_RANGE)
     return timedelta(days=days)

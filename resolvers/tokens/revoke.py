@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -156,7 +156,7 @@ async def revoke_tokens(
     :raises InvalidInput: for no ids or over 100, repeated ones counted.
     """
     if not 1 <= len(token_ids) <= BULK_MAX:
-        raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.")
+        raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.", InputCode.OUT_OF_RANGE)
     ids = list(dict.fromkeys(token_ids))
     cleaned = _clean_reason(reason)
     async with system.store.changing() as session:
@@ -229,7 +229,7 @@ async def _save(
 
 def _not_revoked(token: Token, what: str) -> None:
     if token.revoked_at is not None:
-        raise Conflict(f"A revoked token cannot be {what}; create a new one.")
+        raise Conflict(f"A revoked token cannot be {what}; create a new one.", ConflictCode.TOKEN_REVOKED)
 
 
 def _clean_reason(reason: str | None) -> str | None:

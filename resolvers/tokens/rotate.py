@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Conflict, InvalidInput
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import tokens as token_queries
@@ -32,6 +32,13 @@ from .view import audit_facts, view_of
 
 GRACE_SECONDS_DEFAULT = 86_400
 GRACE_SECONDS_MAX = 7 * 86_400
+
+_STATES = {
+    Status.DISABLED: ConflictCode.TOKEN_DISABLED,
+    Status.EXPIRED: ConflictCode.TOKEN_EXPIRED,
+    Status.REVOKED: ConflictCode.TOKEN_REVOKED,
+}
+"""Why a token of this status cannot be rotated."""
 
 ROTATING = ("tokens:create", "tokens:revoke")
 """Scopes required for rotating, whatever the grace: one token is created, and another one ends."""
@@ -59,7 +66,7 @@ async def rotate_token(
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
     """
     if not 0 <= grace_seconds <= GRACE_SECONDS_MAX:
-        raise InvalidInput("grace_seconds", f"Give 0 to {GRACE_SECONDS_MAX} seconds (7 days).")
+        raise InvalidInput("grace_seconds", f"Give 0 to {GRACE_SECONDS_MAX} seconds (7 days).", InputCode.OUT_OF_RANGE)
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         authority, old = found.authority, found.token
@@ -135,11 +142,15 @@ async def _record_both(
 def _check_state(system: System, found: FoundToken) -> None:
     old = found.token
     if old.rotated_to_id is not None:
-        raise Conflict(f"This token has already been rotated; its successor is {old.rotated_to_id}.", old.rotated_to_id)
+        raise Conflict(
+            f"This token has already been rotated; its successor is {old.rotated_to_id}.",
+            ConflictCode.ALREADY_ROTATED,
+            old.rotated_to_id,
+        )
     status = found.view(system).status
     if status is not Status.ACTIVE:
         hint = "enable it first" if status is Status.DISABLED else "create a new one"
-        raise Conflict(f"Only an active token can be rotated and this one is {status.value}; {hint}.")
+        raise Conflict(f"Only an active token can be rotated and this one is {status.value}; {hint}.", _STATES[status])
 
 
 async def _needs_room(session: AsyncSession, system: System, authority: Authority, old: Token) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Conflict
+from spacekey.domain.refusal import Conflict, ConflictCode, Faults
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.resolvers.access.caller import Caller
@@ -63,7 +63,7 @@ async def update_token(
         found.authority.require("tokens:update")
         token = found.token
         if token.revoked_at is not None:
-            raise Conflict("A revoked token cannot be edited; create a new one.")
+            raise Conflict("A revoked token cannot be edited; create a new one.", ConflictCode.TOKEN_REVOKED)
         before, status_before = audit_facts(token), found.view(system).status
         _apply(system, found, changes)
         view = found.view(system)
@@ -92,15 +92,21 @@ async def update_token(
 
 def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
     token, authority, before = found.token, found.authority, power_of(found.token)
-    if changes.name is not UNSET:
-        token.name = clean_name("name", changes.name)
-    if changes.description is not UNSET:
-        token.description = clean_text("description", changes.description or "", DESCRIPTION_LENGTH_MAX)
-    if changes.grants is not UNSET:
-        token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
-    if changes.expires_at is not UNSET:
-        policy = policy_of(authority.workspace)
-        token.expires_at = checked_expiry(policy, changes.expires_at, system.clock(), use_default=False)
+    faults = Faults()
+    with faults:
+        if changes.name is not UNSET:
+            token.name = clean_name("name", changes.name)
+    with faults:
+        if changes.description is not UNSET:
+            token.description = clean_text("description", changes.description or "", DESCRIPTION_LENGTH_MAX)
+    with faults:
+        if changes.grants is not UNSET:
+            token.grants = checked_grants(authority, Kind(token.kind), changes.grants)
+    with faults:
+        if changes.expires_at is not UNSET:
+            policy = policy_of(authority.workspace)
+            token.expires_at = checked_expiry(policy, changes.expires_at, system.clock(), use_default=False)
+    faults.raise_found()
     if changes.grants is not UNSET:
         check_strengthening(authority, None, power_of(token), system.clock())
     else:

@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.ids import KEY, id_prefix
-from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models.engine.store import Store
@@ -80,7 +80,7 @@ async def report_usage(
     :raises Forbidden: if the caller does not hold ``tokens:introspect`` where the tokens are.
     """
     if len(uses) > REPORT_ROWS_MAX:
-        raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.")
+        raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.", InputCode.TOO_MANY)
     now = system.clock()
     for use in uses:
         _check(use)
@@ -190,7 +190,7 @@ def checked_days(days: int) -> int:
     :raises InvalidInput: unless it is 1 to 366.
     """
     if not 1 <= days <= USAGE_DAYS_MAX:
-        raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.")
+        raise InvalidInput("days", f"Give 1 to {USAGE_DAYS_MAX} days.", InputCode.OUT_OF_RANGE)
     return days
 
 
@@ -245,22 +245,26 @@ def checked_span(days: int) -> timedelta:
     :raises InvalidInput: unless it is 0 to 3,660 days.
     """
     if not 0 <= days <= DAYS_MAX:
-        raise InvalidInput("days", f"Give 0 to {DAYS_MAX} days.")
+        raise InvalidInput("days", f"Give 0 to {DAYS_MAX} days.", InputCode.OUT_OF_RANGE)
     return timedelta(days=days)
 
 
 def _check(use: TokenUse) -> None:
     if not all(0 <= count <= COUNT_MAX for count in (use.allowed, use.denied, use.limited)):
-        raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.")
+        raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.", InputCode.OUT_OF_RANGE)
     if len(use.ip) > 64 or not use.ip.isprintable():
-        raise InvalidInput("ip", "Write an IP address.")
+        raise InvalidInput("ip", "Write an IP address.", InputCode.INVALID_FORMAT)
 
 
 def _check_name(name: BatchName) -> None:
     if not (name.reporter.isascii() and name.reporter.isalnum()) or len(name.reporter) > REPORTER_LENGTH_MAX:
-        raise InvalidInput("reporter", f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random.")
+        raise InvalidInput(
+            "reporter",
+            f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random.",
+            InputCode.INVALID_FORMAT,
+        )
     if not 1 <= name.number <= NUMBER_MAX:
-        raise InvalidInput("number", "Count batches upwards, from 1.")
+        raise InvalidInput("number", "Count batches upwards, from 1.", InputCode.OUT_OF_RANGE)
 
 
 async def _is_new(session: AsyncSession, caller: Caller, name: BatchName, now: datetime) -> bool:

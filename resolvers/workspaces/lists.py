@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from spacekey.domain.ids import SPACE, id_prefix
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest, TokenOrder
-from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound, Refusal
 from spacekey.models.engine.reading import Reader
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import tokens as token_queries
@@ -283,7 +283,7 @@ def check_space_text(text: str | None) -> None:
     :raises InvalidInput: with the argument's name.
     """
     if text is not None and len(text) > NAME_LENGTH_MAX:
-        raise InvalidInput("text", f"Must be at most {NAME_LENGTH_MAX} characters.")
+        raise InvalidInput("text", f"Must be at most {NAME_LENGTH_MAX} characters.", InputCode.TOO_LONG)
 
 
 def check_audit_conditions(where: AuditFilter) -> None:
@@ -295,7 +295,7 @@ def check_audit_conditions(where: AuditFilter) -> None:
         clean_actor_id("actor_id", where.actor_id)
     for field, text in (("target_id", where.target_id), ("action", where.action)):
         if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
-            raise InvalidInput(field, "No event can have this value.")
+            raise InvalidInput(field, "No event can have this value.", InputCode.INVALID_FORMAT)
 
 
 async def _known(system: System, caller: Caller, workspace_ids: Iterable[str], held: Held | None) -> Held:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Role
-from spacekey.domain.refusal import Conflict, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import users as invitation_queries
@@ -98,7 +98,10 @@ async def _check_removal(session: AsyncSession, authority: Authority, name: str,
     }
     counted = [f"{count} {what}{'s' if count != 1 else ''}" for what, count in holders.items() if count]
     if counted:
-        raise Conflict(f"This role is still held by {' and '.join(counted)}; give them another one or end them first.")
+        raise Conflict(
+            f"This role is still held by {' and '.join(counted)}; give them another one or end them first.",
+            ConflictCode.ROLE_IN_USE,
+        )
 
 
 def _entry(authority: Authority, name: str, title: str | None, description: str | None, grants: Sequence[str]) -> Facts:
@@ -107,7 +110,7 @@ def _entry(authority: Authority, name: str, title: str | None, description: str 
     names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
     cleaned = clean_grants("grants", grants, names)
     if present is None and len(authority.roles) >= ROLES_MAX:
-        raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.")
+        raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.", InputCode.TOO_MANY)
     return {
         "title": clean_name("title", title) if title is not None else present.title if present else name,
         "description": _description(present, description),
@@ -123,8 +126,10 @@ def _description(present: Role | None, given: str | None) -> str:
 
 def _check_name(authority: Authority, name: str) -> None:
     if name == OWNER_ROLE:
-        raise InvalidInput("name", "The owner role cannot be changed: it can correct every other setting.")
+        raise InvalidInput(
+            "name", "The owner role cannot be changed: it can correct every other setting.", InputCode.NOT_ALLOWED
+        )
     if not is_scope_name(name) or len(name) > 60:
-        raise InvalidInput("name", "Use lower-case words, like 'reviewer'.")
+        raise InvalidInput("name", "Use lower-case words, like 'reviewer'.", InputCode.INVALID_FORMAT)
     if name in authority.catalog.known_scopes or name in authority.catalog.shorthands:
-        raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.")
+        raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.", InputCode.RESERVED)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import SPACE, id_prefix, new_id
-from spacekey.domain.refusal import Conflict, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -149,4 +149,4 @@ async def _check_slug_free(session: AsyncSession, space: Space) -> None:
     with session.no_autoflush:
         other = await workspace_queries.space_by_slug(session, space.workspace_id, space.slug)
     if other is not None and other.id != space.id:
-        raise Conflict(f"The slug '{space.slug}' is taken in this workspace; choose another.")
+        raise Conflict(f"The slug '{space.slug}' is taken in this workspace; choose another.", ConflictCode.SLUG_TAKEN)

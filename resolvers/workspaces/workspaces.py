@@ -12,7 +12,7 @@ from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -283,12 +283,12 @@ async def _make(
         if not open_to_members:
             raise Forbidden((), "Only the operator of this server can create workspaces.")
         if catalog not in open_to_members:
-            raise InvalidInput("catalog", unknown("catalog", catalog, open_to_members))
+            raise InvalidInput("catalog", unknown("catalog", catalog, open_to_members), InputCode.UNKNOWN_VALUE)
     if known is None:
-        raise InvalidInput("catalog", unknown("catalog", catalog, system.catalogs))
+        raise InvalidInput("catalog", unknown("catalog", catalog, system.catalogs), InputCode.UNKNOWN_VALUE)
     chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
     if chosen not in known.plans:
-        raise InvalidInput("plan", unknown("plan", chosen, known.plans))
+        raise InvalidInput("plan", unknown("plan", chosen, known.plans), InputCode.UNKNOWN_VALUE)
     if isinstance(caller, MemberCaller):
         await _check_owned(session, system, caller)
     workspace = Workspace(
@@ -346,12 +346,12 @@ async def _check_slug_free(
     """
     slug = workspace.slug
     if slug in RESERVED_SLUGS:
-        raise InvalidInput("slug", f"'{slug}' is a reserved word; choose another.")
+        raise InvalidInput("slug", f"'{slug}' is a reserved word; choose another.", InputCode.RESERVED)
     with session.no_autoflush:
         other = await workspace_queries.workspace_by_slug(session, slug)
         released = await workspace_queries.released_slug(session, slug)
     if other is not None and other.id != workspace.id:
-        raise Conflict(f"The slug '{slug}' is taken; choose another.")
+        raise Conflict(f"The slug '{slug}' is taken; choose another.", ConflictCode.SLUG_TAKEN)
     if released is None:
         return
     until = released.released_at + SLUG_REST
@@ -359,11 +359,12 @@ async def _check_slug_free(
         if not isinstance(caller, Operator):
             # The former name of another workspace, and the end of its slug's rest, are for that workspace and the
             # operator only.
-            raise Conflict(f"The slug '{slug}' is taken; choose another.")
+            raise Conflict(f"The slug '{slug}' is taken; choose another.", ConflictCode.SLUG_TAKEN)
         if not take_resting:
             raise Conflict(
                 f"The slug '{slug}' belonged to the workspace {released.workspace_id} and rests until "
-                f"{until:%Y-%m-%d}, so that old links do not reach another workspace; choose another."
+                f"{until:%Y-%m-%d}, so that old links do not reach another workspace; choose another.",
+                ConflictCode.SLUG_TAKEN,
             )
     with session.no_autoflush:
         await workspace_queries.forget_released_slug(session, slug)
@@ -382,9 +383,11 @@ def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: dat
     plans = authority.catalog.plans
     plan = plans.get(changes.plan)
     if plan is None:
-        raise InvalidInput("plan", unknown("plan", changes.plan, plans))
+        raise InvalidInput("plan", unknown("plan", changes.plan, plans), InputCode.UNKNOWN_VALUE)
     if not plan.self_service and not isinstance(authority.caller, Operator):
-        raise InvalidInput("plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.")
+        raise InvalidInput(
+            "plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.", InputCode.NOT_ALLOWED
+        )
     # The new plan restores scopes that the old one excluded.
     opened = _included(authority.catalog, plan) - _included(authority.catalog, plans.get(authority.workspace.plan))
     if opened:
@@ -409,7 +412,9 @@ def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: d
         workspace.lifetime_seconds_default = _lifetime("lifetime_seconds_default", changes.lifetime_seconds_default)
     longest, default = workspace.lifetime_seconds_max, workspace.lifetime_seconds_default
     if longest is not None and default is not None and default > longest:
-        raise InvalidInput("lifetime_seconds_default", "Must not be longer than the longest lifetime.")
+        raise InvalidInput(
+            "lifetime_seconds_default", "Must not be longer than the longest lifetime.", InputCode.OUT_OF_RANGE
+        )
     if changes.scopes_allowed is not UNSET:
         _apply_scopes_allowed(authority, changes.scopes_allowed, now)
 
@@ -418,7 +423,7 @@ def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] |
     workspace, known = authority.workspace, authority.catalog.known_scopes
     for scope in scopes or ():
         if scope not in known:
-            raise InvalidInput("scopes_allowed", unknown("scope", scope, known))
+            raise InvalidInput("scopes_allowed", unknown("scope", scope, known), InputCode.UNKNOWN_VALUE)
     # Opening the policy restores scopes of tokens, which amounts to granting them.
     opened = _allowed(scopes, known) - _allowed(workspace.scopes_allowed, known)
     workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))
@@ -442,14 +447,14 @@ def _apply_operator(system: System, authority: SessionAuthority, changes: Worksp
     if changes.burst is not UNSET:
         workspace.burst = changes.burst
     if (workspace.per_minute is None) != (workspace.burst is None):
-        raise InvalidInput("burst", "Give per_minute and burst together, or neither.")
+        raise InvalidInput("burst", "Give per_minute and burst together, or neither.", InputCode.REQUIRED)
     if any(number is not None and not 1 <= number < 2**31 for number in (workspace.per_minute, workspace.burst)):
-        raise InvalidInput("per_minute", "Give whole numbers of 1 or more.")
+        raise InvalidInput("per_minute", "Give whole numbers of 1 or more.", InputCode.OUT_OF_RANGE)
     if changes.suspended is not UNSET and changes.suspended != (workspace.suspended_at is not None):
         workspace.suspended_at = system.clock() if changes.suspended else None
 
 
 def _lifetime(field: str, seconds: int | None) -> int | None:
     if seconds is not None and not 1 <= seconds <= LIFETIME_SECONDS_MAX:
-        raise InvalidInput(field, "Give a number of seconds, 1 or more.")
+        raise InvalidInput(field, "Give a number of seconds, 1 or more.", InputCode.OUT_OF_RANGE)
     return seconds

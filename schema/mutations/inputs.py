@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import strawberry
 
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.unset import UNSET, Unset
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def kept_whole(field: str, value: T | None) -> T | Unset:
     :raises InvalidInput: for null.
     """
     if value is None:
-        raise InvalidInput(field, "Cannot be null; leave it out to keep it as it is.")
+        raise InvalidInput(field, "Cannot be null; leave it out to keep it as it is.", InputCode.REQUIRED)
     return kept(value)
 
 

@@ -24,7 +24,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
-from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.resolvers.validation import parse_moment
 
@@ -257,7 +257,7 @@ def read_lifetime(field: str, text: str | None) -> int | Unset | None:
         return None
     span = _span(text)
     if span is None:
-        raise InvalidInput(field, "Write 90d, 12h, 30m or none.")
+        raise InvalidInput(field, "Write 90d, 12h, 30m or none.", InputCode.INVALID_FORMAT)
     return int(span.total_seconds())
 
 
@@ -277,7 +277,9 @@ def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
         return parse_moment("expires_at", text)
     except InvalidInput:
         raise InvalidInput(
-            "expires_at", f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}."
+            "expires_at",
+            f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}.",
+            InputCode.INVALID_FORMAT,
         ) from None
 
 

@@ -32,7 +32,7 @@ def _check_loaded(catalog: str) -> None:
     The existing entries are not checked, as the new one may be made to replace an invalid one.
     """
     from spacekey.domain.catalog_file import load_catalogs
-    from spacekey.domain.refusal import InvalidInput
+    from spacekey.domain.refusal import InputCode, InvalidInput
     from spacekey.resolvers.validation import unknown
     from spacekey.server.settings import Settings
 
@@ -40,4 +40,4 @@ def _check_loaded(catalog: str) -> None:
     loaded = load_catalogs(Settings.from_environ(environ).catalogs)
     if catalog not in loaded:
         where = "SPACEKEY_CATALOGS names the files that are loaded."
-        raise InvalidInput("catalog", f"{unknown('catalog', catalog, loaded)} {where}")
+        raise InvalidInput("catalog", f"{unknown('catalog', catalog, loaded)} {where}", InputCode.UNKNOWN_VALUE)

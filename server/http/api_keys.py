@@ -14,7 +14,7 @@ from starlette.responses import Response
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware import any_of, requires
 from spacekey.resolvers.access.caller import RequestFacts, caller_of
@@ -62,7 +62,7 @@ async def change_api_key(request: Request) -> Response:
     if body.disabled is UNSET:
         return _changed(await update_token(system, caller, _key_id(request), _changes(request, body), wait=wait))
     if len(body.model_fields_set) > 1:
-        raise InvalidInput("disabled", "Send it alone: disabling and editing are two steps.")
+        raise InvalidInput("disabled", "Send it alone: disabling and editing are two steps.", InputCode.EXCLUSIVE)
     if body.disabled:
         return _changed(await disable_token(system, caller, _key_id(request), wait=wait))
     return _changed(await enable_token(system, caller, _key_id(request)))
@@ -113,7 +113,7 @@ async def _create(request: Request, body: CreateApiKey) -> Issued:
     )
     if workspace_id is None:
         if space_id is None:
-            raise InvalidInput("workspace_id", "Is required for members; a token knows its own.")
+            raise InvalidInput("workspace_id", "Is required for members; a token knows its own.", InputCode.REQUIRED)
         return await create_space_token(system, caller, space_id, new)
     return await create_token(system, caller, new)
 
@@ -190,7 +190,7 @@ async def list_api_keys(request: Request) -> Response:
     query = query_of(request, ListApiKeys)
     workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
     if workspace_id is None:
-        raise InvalidInput("workspace_id", "Is required for members; a token knows its own.")
+        raise InvalidInput("workspace_id", "Is required for members; a token knows its own.", InputCode.REQUIRED)
     page = await token_list(
         parts_of(request).system,
         known_caller(request),

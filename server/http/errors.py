@@ -13,6 +13,7 @@ from spacekey.domain.errors import Unavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import (
     Conflict,
+    Fault,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -56,7 +57,7 @@ def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False)
             return problem(403, "plan_limit", "Plan limit", str(error), headers=NO_STORE, plan=error.plan)
         case Conflict():
             more = {} if error.successor_id is None else {"successor_id": error.successor_id}
-            return problem(409, "conflict", "Conflict", str(error), headers=NO_STORE, **more)
+            return problem(409, error.code.lower(), "Conflict", str(error), headers=NO_STORE, **more)
         case SignInFailed():
             return problem(401, "sign_in_failed", "Sign-in failed", str(error), headers=NO_STORE)
         case TooManyAttempts():
@@ -108,16 +109,26 @@ def broken(request_id: str) -> Response:
 
 
 def _invalid(error: InvalidInput) -> Response:
-    name = _FIELDS.get(error.field, error.field)
-    return problem(
-        422,
-        "invalid_input",
-        "Invalid input",
-        f"{name}: {error.reason}",
-        headers=NO_STORE,
-        field=name,
-        reason=error.reason,
-    )
+    errors = [
+        {
+            "pointer": "".join(f"/{_escaped(part)}" for part in path),
+            "code": fault.code.lower(),
+            "detail": fault.reason,
+        }
+        for fault in error.faults
+        for path in [_rest_path(fault)]
+    ]
+    detail = " ".join(f"{'.'.join(_rest_path(fault))}: {fault.reason}" for fault in error.faults)
+    return problem(422, "invalid_input", "Invalid input", detail, headers=NO_STORE, errors=errors)
+
+
+def _rest_path(fault: Fault) -> tuple[str, ...]:
+    return (_FIELDS.get(fault.path[0], fault.path[0]), *fault.path[1:])
+
+
+def _escaped(part: str) -> str:
+    """Return a part of a JSON pointer (RFC 6901 §3)."""
+    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _unavailable(error: Unavailable) -> Response:

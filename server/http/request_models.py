@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.token_state import Status
@@ -27,7 +26,7 @@ from spacekey.resolvers.validation import (
     unknown,
 )
 
-from .requests import FormModel, LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable
+from .requests import FormModel, LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable, refused
 
 USED_SCOPES_MAX = 1_000
 IP_LENGTH_MAX = 64
@@ -37,16 +36,18 @@ ONE_ENVIRONMENT: dict[str, Any] = {"type": "string", "enum": list(ENVIRONMENTS)}
 
 def _environment(value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidInput("environment", "Must be a string.")
+        raise InvalidInput("environment", "Must be a string.", InputCode.INVALID_TYPE)
     if value not in ENVIRONMENTS:
-        raise InvalidInput("environment", unknown("environment", value, ENVIRONMENTS))
+        raise InvalidInput("environment", unknown("environment", value, ENVIRONMENTS), InputCode.UNKNOWN_VALUE)
     return value
 
 
 def _app_environment(value: object) -> str:
     if value not in ENVIRONMENTS:
         known = " or ".join(f"'{one}'" for one in ENVIRONMENTS)
-        raise InvalidInput("environment", f"There is no such environment; write {known}, or leave it out.")
+        raise InvalidInput(
+            "environment", f"There is no such environment; write {known}, or leave it out.", InputCode.UNKNOWN_VALUE
+        )
     return str(value)
 
 
@@ -55,7 +56,9 @@ def _statuses(value: Any) -> frozenset[Status]:
         return frozenset(Status(one) for one in value.split(","))
     except ValueError:
         known = [status.value for status in Status]
-        raise InvalidInput("status", f"Write any of {', '.join(known)}.{did_you_mean(value, known)}") from None
+        raise InvalidInput(
+            "status", f"Write any of {', '.join(known)}.{did_you_mean(value, known)}", InputCode.UNKNOWN_VALUE
+        ) from None
 
 
 def _number(text: Any) -> object:
@@ -194,7 +197,7 @@ class Usage(RequestModel):
         for field, other in (("reporter", "number"), ("number", "reporter")):
             if getattr(self, field) is UNSET and getattr(self, other) is not UNSET:
                 reason = f"Is required beside '{other}'."
-                raise PydanticCustomError("refused", "{reason}", {"reason": reason, "field": field})
+                raise refused(reason, InputCode.REQUIRED, field)
         return self
 
 

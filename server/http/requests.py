@@ -1,8 +1,8 @@
 """Bounded reading of request bodies, forms and queries, and their validation as models.
 
-A request is valid as a whole, or refused with a remedy for its first error. Values are not coerced, fields that a model
-does not have are refused with near matches, and no message repeats a value. Bodies are bounded in bytes, depth and
-number of fields, and read as strict JSON (RFC 8259) or as a URL-encoded form (RFC 6749 §3.1).
+A request is valid as a whole, or refused with a remedy for each of its errors. Values are not coerced,
+fields that a model does not have are refused with near matches, and no message repeats a value. Bodies are bounded in
+bytes, depth and number of fields, and read as strict JSON (RFC 8259) or as a URL-encoded form (RFC 6749 §3.1).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 from starlette.requests import Request
 
 from spacekey.domain.ids import id_prefix
-from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.domain.refusal import Fault, InputCode, InvalidInput, NotFound
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import Unset
 from spacekey.server.timestamps import read_moment
@@ -39,20 +39,22 @@ DEPTH_MAX = 20
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
 NAMED_LENGTH_MAX = 60
+FAULTS_MAX = 50
+"""The most faults of one request that are listed."""
 
 T = TypeVar("T")
 
 _REASONS = {
-    "missing": "Is required.",
-    "string_type": "Must be a string.",
-    "bool_type": "Must be true or false.",
-    "dict_type": "Must be an object.",
-    "list_type": "Must be a list of objects.",
-    "model_type": "Must be an object.",
-    "too_short": "Send at least {min_length}.",
-    "too_long": "Send at most {max_length} at once.",
+    "missing": (InputCode.REQUIRED, "Is required."),
+    "string_type": (InputCode.INVALID_TYPE, "Must be a string."),
+    "bool_type": (InputCode.INVALID_TYPE, "Must be true or false."),
+    "dict_type": (InputCode.INVALID_TYPE, "Must be an object."),
+    "list_type": (InputCode.INVALID_TYPE, "Must be a list of objects."),
+    "model_type": (InputCode.INVALID_TYPE, "Must be an object."),
+    "too_short": (InputCode.TOO_FEW, "Send at least {min_length}."),
+    "too_long": (InputCode.TOO_MANY, "Send at most {max_length} at once."),
 }
-"""Pydantic's error types → our messages; other errors come from our own validators with their reason."""
+"""Pydantic's error types → our codes and messages; other errors come from our own validators with theirs."""
 
 
 class RequestModel(BaseModel):
@@ -71,7 +73,7 @@ class RequestModel(BaseModel):
             return given
         unknown = unknown_field(cls, given)
         if unknown is not None:
-            raise PydanticCustomError("refused", "{reason}", {"reason": unknown.reason, "field": unknown.field})
+            raise refused(unknown.reason, InputCode.UNKNOWN_FIELD, unknown.field)
         return given
 
 
@@ -89,7 +91,7 @@ async def json_body(request: Request, model: type[M], *, bytes_max: int = JSON_B
 
     :param optional: whether an empty body counts as an empty object.
     :raises BadBody: the body cannot be read.
-    :raises InvalidInput: it does not fit the model; names the first invalid field.
+    :raises InvalidInput: it does not fit the model; names every fault.
     """
     return validated(model, await json_object(request, bytes_max=bytes_max, optional=optional))
 
@@ -115,7 +117,7 @@ def query_of(request: Request, model: type[M]) -> M:
 def validated(model: type[M], given: Mapping[str, object]) -> M:
     """Return the model of these fields.
 
-    :raises InvalidInput: they do not fit the model; names the first invalid field.
+    :raises InvalidInput: they do not fit the model; names every fault.
     """
     try:
         return model.model_validate(given)
@@ -130,7 +132,7 @@ def unknown_field(model: type[RequestModel], given: Mapping[str, object]) -> Inv
         return None
     name = next(name for name in given if name not in known)
     shown = name[:NAMED_LENGTH_MAX] if name.isprintable() else "(unprintable)"
-    return InvalidInput(shown, f"There is no such field.{did_you_mean(name, known)}")
+    return InvalidInput(shown, f"There is no such field.{did_you_mean(name, known)}", InputCode.UNKNOWN_FIELD)
 
 
 def an_id(value: str, prefix: str, what: str) -> str:
@@ -144,11 +146,15 @@ def an_id(value: str, prefix: str, what: str) -> str:
 
 
 def _invalid_input(error: ValidationError) -> InvalidInput:
-    first = error.errors(include_url=False, include_input=False)[0]
-    context = first.get("ctx", {})
-    place = [str(one) for one in first["loc"]] + ([context["field"]] if "field" in context else [])
-    reason = _REASONS.get(first["type"], first["msg"])
-    return InvalidInput(".".join(place), reason.format_map(context) if first["type"] in _REASONS else reason)
+    found = error.errors(include_url=False, include_input=False)
+    return InvalidInput.of(_fault(one) for one in found[:FAULTS_MAX])
+
+
+def _fault(error: ErrorDetails) -> Fault:
+    kind, context = error["type"], error.get("ctx", {})
+    place = [str(one) for one in error["loc"]] + ([context["field"]] if "field" in context else [])
+    code, reason = _REASONS.get(kind, (context.get("code", InputCode.INVALID_FORMAT), error["msg"]))
+    return Fault(tuple(place) or ("body",), code, reason.format_map(context) if kind in _REASONS else reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +162,11 @@ class Reason:
     """Annotation with the message for any error of a field."""
 
     text: str
+    code: InputCode = InputCode.INVALID_TYPE
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Replace the errors of the type by the reason."""
-        return _with_reason(handler(source), self.text)
+        return _with_reason(handler(source), self.text, self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,7 @@ class WholeNumber:
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema of such numbers, with one message for all errors."""
         number = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
-        return _with_reason(number, f"Must be a whole number from {self.least} to {self.most}.")
+        return _with_reason(number, f"Must be a whole number from {self.least} to {self.most}.", InputCode.OUT_OF_RANGE)
 
 
 class _LeftOut:
@@ -188,9 +195,19 @@ LeftOut = Annotated[T | Unset, _LeftOut()]
 """Type of a field that may be left out. Its default must be :data:`~spacekey.domain.unset.UNSET`."""
 
 
-def _with_reason(schema: CoreSchema, reason: str) -> CoreSchema:
+def _with_reason(schema: CoreSchema, reason: str, code: InputCode) -> CoreSchema:
     return core_schema.custom_error_schema(
-        schema, "refused", custom_error_message="{reason}", custom_error_context={"reason": reason}
+        schema, "refused", custom_error_message="{reason}", custom_error_context={"reason": reason, "code": code}
+    )
+
+
+def refused(reason: str, code: InputCode, field: str | None = None) -> PydanticCustomError:
+    """Return the error for a validator to raise, which becomes a :class:`Fault`.
+
+    :param field: the name of the field, in a validator of the whole model.
+    """
+    return PydanticCustomError(
+        "refused", "{reason}", {"reason": reason, "code": code, **({} if field is None else {"field": field})}
     )
 
 
@@ -201,7 +218,7 @@ def refusable(check: Callable[[Any], T]) -> Callable[[Any], T]:
         try:
             return check(value)
         except InvalidInput as error:
-            raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
+            raise refused(error.reason, error.faults[0].code) from None
 
     return run
 
@@ -210,7 +227,7 @@ def _moment(value: object) -> datetime:
     try:
         return read_moment("", value)
     except InvalidInput as error:
-        raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
+        raise refused(error.reason, error.faults[0].code) from None
 
 
 Moment = Annotated[

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from spacekey.domain.actor import ActorKind
 from spacekey.domain.principal import Kind
+from spacekey.domain.refusal import InputCode
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
 
@@ -219,6 +220,16 @@ class Readiness(Health):
     ]
 
 
+class InputError(TypedDict):
+    """One fault of an input."""
+
+    pointer: Annotated[
+        str, Field(description="Where it is: a JSON pointer into the body (RFC 6901), or `/` and a parameter's name.")
+    ]
+    code: Annotated[str, _one_of(code.lower() for code in InputCode), Field(description="What is wrong, for programs.")]
+    detail: Annotated[str, Field(description="What is wrong and what to do about it, for people.")]
+
+
 class Problem(TypedDict):
     """Problem document (RFC 9457), with further members for some codes."""
 
@@ -227,13 +238,14 @@ class Problem(TypedDict):
     status: int
     detail: str
     code: Annotated[str, Field(description="A stable word for programs.")]
-    field: NotRequired[Annotated[str, Field(description="The field at fault; code invalid_input.")]]
-    reason: NotRequired[Annotated[str, Field(description="What to do about it; code invalid_input.")]]
+    errors: NotRequired[Annotated[list[InputError], Field(description="All faults of the input; code invalid_input.")]]
     what: NotRequired[Annotated[str, Field(description="What was not found; code not_found.")]]
     scopes: NotRequired[Annotated[list[str], Field(description="What cannot be granted; code scope_not_allowed.")]]
     missing_scopes: NotRequired[Annotated[list[str], Field(description="The smallest set to add.")]]
     plan: NotRequired[Annotated[str, Field(description="The workspace's plan; code plan_limit.")]]
-    successor_id: NotRequired[Annotated[str, Field(description="The key that replaced this one; code conflict.")]]
+    successor_id: NotRequired[
+        Annotated[str, Field(description="The key that replaced this one; code already_rotated.")]
+    ]
     request_id: NotRequired[Annotated[str, Field(description="Under which the log has the rest; code internal.")]]
     violated_policies: NotRequired[
         Annotated[

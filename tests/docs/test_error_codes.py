@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import ConflictCode, InputCode, Refusal
 from spacekey.schema.types import results
 from support.pages import ROOT
 
@@ -40,7 +40,7 @@ def _name(call: ast.Call) -> str:
 
 def _rest_codes() -> set[tuple[str, str]]:
     """The status and code of each problem document that the program can answer."""
-    found = set()
+    found = {("409", code.lower()) for code in ConflictCode}
     for tree, _ in _modules():
         for call in _calls(tree):
             if _name(call) in ("problem", "BadBody") and len(call.args) > 1:
@@ -76,6 +76,11 @@ def test_every_rest_code_stands_with_its_status() -> None:
     assert set(listed) == _rest_codes()
 
 
+def test_every_code_of_an_input_is_listed() -> None:
+    listed = [code for code, *_ in _rows(REST, r"^\| `(\w+)` \|()")]
+    assert listed == [code.lower() for code in InputCode]
+
+
 def test_every_graphql_code_is_listed() -> None:
     listed = [code for code, *_ in _rows(GRAPHQL, r"^\| `([A-Z_]+)` \|()")]
     assert len(listed) == len(set(listed))
@@ -97,7 +102,7 @@ def test_every_type_of_the_unions_is_listed_with_its_fields() -> None:
 
 
 def test_every_code_has_a_meaning_and_a_cure() -> None:
-    rows = [line for line in PAGE.splitlines() if re.match(r"\| (\d+ \| `\w+`|`[A-Z_]+`) \|", line)]
+    rows = [line for line in PAGE.splitlines() if re.match(r"\| (\d+ \| `\w+`|`[A-Z_]+`|`[a-z_]+`) \|", line)]
     assert rows
     for row in rows:
         *_, meaning, cure = (cell.strip() for cell in row.strip("|").split("|"))

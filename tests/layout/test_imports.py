@@ -44,7 +44,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "schema": frozenset({"graphql", "strawberry"}),
     "server": frozenset({"graphql", "rich", "starlette", "strawberry", "typer", "uvicorn"}),
     "server/http/openapi.py": frozenset({"pydantic", "pydantic_core"}),
-    "server/http/request_models.py": frozenset({"pydantic", "pydantic_core"}),
+    "server/http/request_models.py": frozenset({"pydantic"}),
     "server/http/requests.py": frozenset({"pydantic", "pydantic_core"}),
     "server/metrics.py": frozenset({"prometheus_client"}),
     "server/http/response_models.py": frozenset({"pydantic", "typing_extensions"}),  # the last comes with pydantic

@@ -34,7 +34,7 @@ async def by_rest(server: Served, who: dict[str, str], what: str, ids: dict[str,
     answer = await server.client.request(method, path.format(**ids), headers=who, json={**body, **asked})
     facts = answer.json()
     if answer.status_code >= 400:
-        return facts["field"]
+        return facts["errors"][0]["pointer"].removeprefix("/")
     listed = await server.client.get(f"/api/v1/api-keys/{facts['id']}", headers=who)
     return datetime.fromisoformat(listed.json()["expires_at"])
 

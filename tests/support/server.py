@@ -110,3 +110,9 @@ def on_a_socket(settings: Settings, *, schema: strawberry.Schema | None = None) 
         server.should_exit = True
         thread.join(30)
         listening.close()
+
+
+def fault_of(answer: httpx.Response) -> str | None:
+    """Return the place of the first fault that a problem document names, such as ``uses.0.at``; None without one."""
+    errors = answer.json().get("errors")
+    return None if errors is None else errors[0]["pointer"].removeprefix("/").replace("/", ".")

@@ -11,7 +11,10 @@ from spacekey.domain import refusal
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.refusal import (
     Conflict,
+    ConflictCode,
+    Fault,
     Forbidden,
+    InputCode,
     InvalidInput,
     NotFound,
     PlanLimit,
@@ -26,12 +29,35 @@ from spacekey.server.http.requests import BadBody
 TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]] = [
     (NotFound("token"), 404, "not_found", {"what": "token"}),
     (Forbidden(["b", "a"]), 403, "insufficient_scope", {"missing_scopes": ["a", "b"]}),
-    (InvalidInput("grants", "Bad."), 422, "invalid_input", {"field": "permissions", "reason": "Bad."}),
-    (InvalidInput("name", "Bad."), 422, "invalid_input", {"field": "name", "detail": "name: Bad."}),
+    (
+        InvalidInput("grants", "Bad.", InputCode.REQUIRED),
+        422,
+        "invalid_input",
+        {"errors": [{"pointer": "/permissions", "code": "required", "detail": "Bad."}]},
+    ),
+    (
+        InvalidInput.of(
+            [
+                Fault(("name",), InputCode.TOO_LONG, "Long."),
+                Fault(("grants", "1"), InputCode.UNKNOWN_VALUE, "Unknown."),
+                Fault(("a/b~c",), InputCode.UNKNOWN_FIELD, "Unknown."),
+            ]
+        ),
+        422,
+        "invalid_input",
+        {
+            "detail": "name: Long. permissions.1: Unknown. a/b~c: Unknown.",
+            "errors": [
+                {"pointer": "/name", "code": "too_long", "detail": "Long."},
+                {"pointer": "/permissions/1", "code": "unknown_value", "detail": "Unknown."},
+                {"pointer": "/a~1b~0c", "code": "unknown_field", "detail": "Unknown."},
+            ],
+        },
+    ),
     (ScopeNotAllowed(["x:y"]), 403, "scope_not_allowed", {"scopes": ["x:y"]}),
     (PlanLimit("free", "Upgrade."), 403, "plan_limit", {"plan": "free", "detail": "Upgrade."}),
-    (Conflict("Twice."), 409, "conflict", {"detail": "Twice."}),
-    (Conflict("Twice.", "key_2"), 409, "conflict", {"successor_id": "key_2"}),
+    (Conflict("Twice.", ConflictCode.SLUG_TAKEN), 409, "slug_taken", {"detail": "Twice."}),
+    (Conflict("Twice.", ConflictCode.ALREADY_ROTATED, "key_2"), 409, "already_rotated", {"successor_id": "key_2"}),
     (SignInFailed(), 401, "sign_in_failed", {}),
     (TooManyAttempts(30), 429, "too_many_attempts", {}),
     (Unavailable("the database at db.internal is gone", 5), 503, "unavailable", {}),

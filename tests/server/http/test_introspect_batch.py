@@ -25,7 +25,7 @@ from spacekey.server.http.oauth import BATCH_BYTES_MAX
 from spacekey.server.http.request_models import INTROSPECTED_MAX as TOKENS_MAX
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
-from support.server import Served, bearer, changed, served
+from support.server import Served, bearer, changed, fault_of, served
 from support.statements import counting
 from support.stored_verifiers import Counting
 from support.world import OPERATOR
@@ -178,7 +178,7 @@ async def test_a_malformed_batch_is_refused_whole_and_names_the_place(database_u
         for body, status, field in BAD:
             before = lookup.reads
             answer = await server.client.post(PATH, json=body, headers=bearer(own))
-            assert (answer.status_code, answer.json().get("field")) == (status, field), (str(body)[:80], answer.text)
+            assert (answer.status_code, fault_of(answer)) == (status, field), (str(body)[:80], answer.text)
             assert answer.json()["error"] == "invalid_request"
             assert lookup.reads == before + 1  # the caller
         form = await server.client.post(PATH, data={"token": own}, headers=bearer(own))

@@ -84,7 +84,7 @@ def test_a_fault_is_named_with_what_to_do(
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         validated(model, given)
-    assert (refused.value.field, refused.value.reason) == (field, reason)
+    assert (".".join(refused.value.faults[0].path), refused.value.reason) == (field, reason)
 
 
 def test_null_and_what_is_left_out_are_two_things() -> None:
