@@ -79,6 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_shortened(item: pytest.Item) -> bool:
     """Return whether a short run has run less of the test: forked programs, or fewer cases."""
+    if item.get_closest_marker("repeats") is not None:
+        return True
     return not SHORTENED_FOLDERS.isdisjoint(item.path.parents) and DASHBOARD not in item.path.parents
 
 

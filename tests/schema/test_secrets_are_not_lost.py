@@ -28,9 +28,10 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.verify import StoreVerifier
 from support.databases import lookup_on
 from support.schema import spacekey_schema
+from support.volume import volume
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
-EXAMPLES = 40
+EXAMPLES = volume(short=10, long=40)
 
 GOOD = ("id", "name scopes", "createdAt", "rotatedFrom { id }", "workspace { id }", "usage(days: 7) { day }")
 BAD = (
@@ -126,6 +127,7 @@ class Scene:
         return f'rotateToken(input: {{id: "{issued.view.token.id}", graceSeconds: 0}})'
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("kind", ["create", "rotate"])
 def test_a_committed_token_has_its_secret_in_the_first_answer(database_url: str, kind: str) -> None:
     with asyncio.Runner() as runner:

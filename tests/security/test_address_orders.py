@@ -55,6 +55,7 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.cli.app import build_app
 from support.databases import postgres_database, sqlite_database
 from support.schema import spacekey_schema
+from support.volume import volume
 from support.world import OPERATOR, Jar, make_world
 
 SCHEMA = spacekey_schema()
@@ -65,7 +66,7 @@ ROLES = ("viewer", "administrator", "owner")
 """From the weakest; the last two may write members. Each may invite to itself and to those before it."""
 
 NAMES = (*ADDRESSES, "ada", "strasse@corp.test")
-EXAMPLES, STEPS = (400, 60) if os.environ.get("SPACEKEY_FAULTS") == "long" else (8, 20)
+EXAMPLES, STEPS = (400, 60) if os.environ.get("SPACEKEY_FAULTS") == "long" else (volume(short=3, long=8), 20)
 
 COVERED: dict[str, str] = {}
 """Command or mutation → the rule that does it."""
@@ -574,6 +575,7 @@ def sqlite_copy(template: Path) -> Iterator[str]:
         yield sqlite_database(Path(folder), template)
 
 
+@pytest.mark.repeats
 def test_whoever_gains_something_presented_a_code_or_was_named(
     database_kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:

@@ -20,6 +20,7 @@ from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from support.asgi_calls import Headers, bearer, call, talk
 from support.route_leaves import ENFORCING, Leaf
 from support.route_world import METHODS, Maker, Place, World
+from support.volume import volume
 
 EVERYTHING = ("a", "b", "c")
 HOSTS = ("testserver", "api.test", "API.test", "api.test:80")
@@ -30,7 +31,7 @@ TOKENS = {
 }
 SOCKET = "SOCKET"
 CHANGE = "CHANGE"
-CASES = 400
+CASES = volume(short=100, long=400)
 Step = tuple[str, str, str, tuple[str, ...] | None]
 REACHED: set[str] = set()
 
@@ -71,6 +72,7 @@ def attack(seed: int) -> None:
     REACHED.update(world.reached)
 
 
+@pytest.mark.repeats
 def test_nothing_runs_without_the_scopes_of_every_rule_on_its_way() -> None:
     REACHED.clear()
     attack()

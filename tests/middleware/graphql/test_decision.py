@@ -31,6 +31,7 @@ from support.graphql_library import ask, holding, library, ran, refusals
 from support.graphql_query import SUPPLIED, random_query
 from support.graphql_reference import Path, Reference
 from support.graphql_world import SCOPES, Runs, World, build_schemas, random_world
+from support.volume import volume
 
 DENIED = "INSUFFICIENT_SCOPE"
 
@@ -264,13 +265,14 @@ async def test_async_resolvers_of_denied_fields_do_not_run() -> None:
     assert context["ran"] == ["plain"]
 
 
-CASES = int(os.environ.get("SPACEKEY_CASES", "400"))
+CASES = int(os.environ.get("SPACEKEY_CASES") or volume(short=100, long=400))
 
 
 QUERIES, CALLERS = 8, 4
 """How many of each world: callers take turns with one query, and parser and validation caches are on."""
 
 
+@pytest.mark.repeats
 @settings(
     max_examples=-(-CASES // (QUERIES * CALLERS)),
     deadline=None,

@@ -21,6 +21,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes, scope_report
 from support.graphql_classes import Plans, random_plans
+from support.volume import volume
 
 T = TypeVar("T")
 
@@ -382,9 +383,10 @@ def test_federations_root_keeps_the_rules_of_its_parts() -> None:
     assert found == EXPECTED
 
 
-CASES = int(os.environ.get("SPACEKEY_CASES", "400"))
+CASES = int(os.environ.get("SPACEKEY_CASES") or volume(short=100, long=400))
 
 
+@pytest.mark.repeats
 @settings(max_examples=-(-CASES // 8), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_a_schema_asks_for_what_its_classes_ask_for(seed: int) -> None:

@@ -24,6 +24,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
+from support.volume import volume
 from support.world import FACTS, OPERATOR, World, make_world
 
 
@@ -254,8 +255,9 @@ steps = st.lists(
 )
 
 
+@pytest.mark.repeats
 @given(held=some, moves=steps)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=volume(short=8, long=25), deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_sequence_of_a_callers_moves_goes_beyond_what_it_held(
     database_url: str, held: list[str], moves: list[tuple[str, list[str], int]]
 ) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -44,9 +45,10 @@ from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.databases import lookup_on
 from support.token_model import PRODUCT, ModelPlan, ModelToken, ModelWorkspace
+from support.volume import volume
 from support.world import OPERATOR, World, make_world
 
-EXAMPLES = int(os.environ.get("SPACEKEY_LIFE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SPACEKEY_LIFE_EXAMPLES") or volume(short=4, long=12))
 STEPS = int(os.environ.get("SPACEKEY_LIFE_STEPS", "30"))
 
 PLANS = {
@@ -313,6 +315,7 @@ class TokenLife(RuleBasedStateMachine):
         self.model.use(token, self.now)
 
 
+@pytest.mark.repeats
 def test_tokens_live_as_the_model_says(database_url: str) -> None:
     with asyncio.Runner() as runner:
         store = Store(database_url)

@@ -43,6 +43,7 @@ from spacekey.schema.limits.operations import COST_MAX, INTROSPECTION_MAX, INTRO
 from support import rows
 from support.principals import principal_of
 from support.schema import spacekey_schema
+from support.volume import volume
 from support.world import FACTS, Jar, World, example_catalogs, make_world
 
 SCHEMA = spacekey_schema()
@@ -330,6 +331,7 @@ def documents(draw: st.DrawFn, workspace_id: str) -> str:
     return document if len(document) <= CHARACTERS_MAX else "{ me { kind } }"
 
 
+@pytest.mark.repeats
 async def test_no_document_within_the_limits_produces_more_than_it_is_charged_for(store: Store) -> None:
     """Counted, never timed: values in the answer and rows loaded, against the charged cost."""
     made = await full(store)
@@ -347,7 +349,7 @@ async def test_no_document_within_the_limits_produces_more_than_it_is_charged_fo
             assert loaded <= cost * SCALARS_PER_COST + ROWS_OF_THE_CALLER, document
 
     @settings(
-        max_examples=120,
+        max_examples=volume(short=30, long=120),
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.target, Phase.shrink),

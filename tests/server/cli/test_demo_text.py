@@ -16,6 +16,8 @@ from support.cli import Cli
 
 ROOT = Path(__file__).resolve().parents[3]
 
+pytestmark = pytest.mark.long
+
 WAIT_SECONDS = 600
 SYSTEM_PATH = "/usr/bin:/bin"
 """A shell in which no virtual environment was activated."""

@@ -176,6 +176,7 @@ def test_more_connections_than_descriptors_lock_no_one_out(small: tuple[str, Pat
     assert all((later - earlier).total_seconds() >= 0.99 for earlier, later in itertools.pairwise(times))
 
 
+@pytest.mark.long
 def test_too_few_descriptors_stop_the_start_and_say_what_to_do(tmp_path: Path) -> None:
     for descriptors, settings, said in (
         (128, {}, r"may open 128 files and connections.*ulimit -n.*LimitNOFILE="),
