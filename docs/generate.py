@@ -306,8 +306,10 @@ Made from the program: `spacekey --help` and `spacekey COMMAND --help` say the s
 scopes: guard access to the machine.
 
 - Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable.
-- `--json` prints one JSON document, or one object per line for lists. Facts go to standard error where standard output
-  holds a secret.
+- `--json` prints one JSON document: an object, or an array for lists. `--jsonl` prints a list as one object per line.
+  Facts go to standard error where standard output holds a secret.
+- Tables have one line a row and fit the terminal: names are cut, then columns left out, ids and prefixes never.
+  `--wide` prints everything; so does a table that goes to a file or another program.
 - Commands that end something ask first; `--yes` answers for you.
 - A token is named by its id (`key_…`), a person by an account's id (`usr_…`) or a proven address, a workspace by its
   slug or id.

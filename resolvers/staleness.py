@@ -58,11 +58,7 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
     :raises InvalidInput: for any other number.
     :raises Conflict: if another change of T began meanwhile; its number stands.
     """
-    if seconds != 0 and not STALENESS_SECONDS_MIN <= seconds <= STALENESS_SECONDS_MAX:
-        least, most = STALENESS_SECONDS_MIN, STALENESS_SECONDS_MAX
-        raise InvalidInput(
-            "seconds", f"Give {least:g} to {most:g} seconds, or 0 to turn caching off.", InputCode.OUT_OF_RANGE
-        )
+    check_staleness(seconds)
     async with system.store.changing() as session:
         await hold_staleness(session, to_change=True)
         old = await _larger(session, system)
@@ -90,6 +86,18 @@ async def set_staleness(system: System, caller: Operator, seconds: float) -> Non
             target_id=MAX_STALENESS,
             before={"seconds": old},
             after={"seconds": seconds},
+        )
+
+
+def check_staleness(seconds: float) -> None:
+    """Raise if T cannot be so many seconds.
+
+    :raises InvalidInput: for a number other than 0 and 0.1 to 60.
+    """
+    if seconds != 0 and not STALENESS_SECONDS_MIN <= seconds <= STALENESS_SECONDS_MAX:
+        least, most = STALENESS_SECONDS_MIN, STALENESS_SECONDS_MAX
+        raise InvalidInput(
+            "seconds", f"Give {least:g} to {most:g} seconds, or 0 to turn caching off.", InputCode.OUT_OF_RANGE
         )
 
 

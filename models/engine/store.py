@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -180,6 +180,40 @@ class Store:
         """Close all connections."""
         await self._reads.aclose()
         await self.engine.dispose()
+
+
+class Rehearsal(Store, Generic[T]):
+    """A store whose changes are undone at the end of their transaction, on the connections of another store.
+
+    What a change would do can be measured, with all of its checks, and nothing is written.
+
+    :param measure: called in the transaction of each change, before it and after it; it only reads.
+    """
+
+    def __init__(self, store: Store, measure: Callable[[AsyncSession], Awaitable[T]]) -> None:
+        vars(self).update(vars(store))
+        self._measure = measure
+        self.measured: list[tuple[T, T]] = []
+        """What was measured before and after each change."""
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[AsyncSession]:
+        """Open a session whose changes are measured and rolled back at the end of the block."""
+        try:
+            async with super().changing() as session:
+                before = await self._measure(session)
+                session.expunge_all()  # the change reads everything itself, under its locks
+                yield session
+                await session.flush()
+                self.measured.append((before, await self._measure(session)))
+                session.expunge_all()  # a rollback would empty the objects that the change returns
+                raise _Rehearsed
+        except _Rehearsed:
+            pass
+
+
+class _Rehearsed(Exception):
+    """Rolls a rehearsed change back."""
 
 
 @asynccontextmanager

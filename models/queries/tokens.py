@@ -279,6 +279,26 @@ async def token_holdings(session: AsyncSession) -> list[Holding]:
     return [(workspace, tuple(json.loads(held)), count) for workspace, held, count in await session.exec(statement)]
 
 
+async def usable_holdings(
+    session: AsyncSession, workspace_id: str, now: datetime, created_before: datetime
+) -> dict[tuple[str, tuple[str, ...]], int]:
+    """Return how many of the workspace's tokens are neither ended nor disabled now, by their kind and grants."""
+    grants = cast(col(Token.grants), Text)
+    statement = (
+        select(Token.kind, grants, func.count())
+        .where(
+            Token.workspace_id == workspace_id,
+            col(Token.created_at) < created_before,
+            col(Token.deleted_at).is_(None),
+            col(Token.revoked_at).is_(None),
+            col(Token.disabled_at).is_(None),
+            not_(is_over(now)),
+        )
+        .group_by(col(Token.kind), grants)
+    )
+    return {(kind, tuple(json.loads(held))): count for kind, held, count in await session.exec(statement)}
+
+
 async def member_holdings(session: AsyncSession) -> list[Holding]:
     """Return the roles of members, by workspace."""
     statement = select(Member.workspace_id, Member.role, func.count()).group_by(

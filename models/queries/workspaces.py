@@ -206,6 +206,12 @@ async def count_members(session: AsyncSession, workspace_id: str) -> int:
     return (await session.exec(select(func.count()).where(Member.workspace_id == workspace_id))).one()
 
 
+async def member_counts(session: AsyncSession, workspace_id: str) -> list[tuple[str, int]]:
+    """Return the roles that the workspace's members have, each with how many have it."""
+    statement = select(Member.role, func.count()).where(Member.workspace_id == workspace_id)
+    return list((await session.exec(statement.group_by(col(Member.role)))).all())
+
+
 async def count_spaces(session: AsyncSession, workspace_id: str) -> int:
     """Return how many spaces the workspace has that are not deleted."""
     statement = select(func.count()).where(Space.workspace_id == workspace_id, col(Space.deleted_at).is_(None))

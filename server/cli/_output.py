@@ -5,22 +5,22 @@ Data go to standard output, messages to standard error."""
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from spacekey.domain.actor import actor_from
 from spacekey.server.timestamps import written
 
-from ._run import program_now, writes_utf8
+from ._run import USAGE, Failure, program_now, writes_utf8
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
     from spacekey.resolvers.tokens.view import TokenView
 
@@ -28,7 +28,6 @@ Facts = dict[str, Any]
 """JSON values by name."""
 
 TABLE_ROWS_MAX = 100
-WIDTH_WITHOUT_TERMINAL = 200
 LIST_SHOWN = 4
 _COLOURS = {
     "active": "green",
@@ -41,6 +40,7 @@ _COLOURS = {
     "broken": "red",
     "skipped": "dim",
 }
+_FOREGROUNDS = {"green": "green", "red": "red", "yellow": "yellow"}
 
 
 def say(message: str) -> None:
@@ -58,15 +58,11 @@ def show_one(facts: Mapping[str, Any], json_wanted: bool) -> None:
     if json_wanted:
         print(json_text(facts))
         return
-    from rich.table import Table
-    from rich.text import Text
+    from ._table import pair_lines, printable, terminal_width
 
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        table.add_row(_title(name), Text(shown(value)))
-    console().print(table)
+    pairs = [(_title(name), printable(shown(value))) for name, value in facts.items()]
+    for title, line in pair_lines(pairs, terminal_width()):
+        print(f"{styled(title, 'bold')}{line}".rstrip())
 
 
 def show_once(
@@ -88,17 +84,39 @@ def show_once(
         print(secret)
 
 
-class Listing:
-    """Output of a list: NDJSON as rows are added, or a table at the end.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a list is printed.
 
-    :param columns: the facts that the table shows, in order; JSON shows all.
+    :param json: as one JSON array.
+    :param lines: as JSON Lines, one object a line, each printed as soon as it was read.
+    :param wide: as a table with all columns and whole values.
     :param limit: the most rows; None for the default.
     """
 
-    def __init__(self, json_wanted: bool, *columns: str, limit: int | None = None) -> None:
-        self._json = json_wanted
+    json: bool = False
+    lines: bool = False
+    wide: bool = False
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.json and self.lines:
+            raise Failure("Give --json or --jsonl, not both.", USAGE)
+
+
+class Listing:
+    """Output of a list: JSON as rows are added, or a table at the end.
+
+    :param columns: the facts that the table shows, in order; JSON shows all.
+    :param drop: columns that are left out of a table that does not fit, the least important one first.
+    """
+
+    def __init__(self, form: Format, *columns: str, drop: Sequence[str] = ()) -> None:
+        self._form = form
         self._columns = columns
-        self._limit = limit if limit is not None or json_wanted else TABLE_ROWS_MAX
+        self._drop = drop
+        self._for_programs = form.json or form.lines
+        self._limit = form.limit if form.limit is not None or self._for_programs else TABLE_ROWS_MAX
         self._rows: list[Facts] = []
         self._count = 0
         self._cut = False
@@ -112,7 +130,9 @@ class Listing:
             self._cut = True
             return False
         self._count += 1
-        if self._json:
+        if self._form.json:
+            print(f"{'[' if self._count == 1 else ','}\n{json_text(facts)}", end="")
+        elif self._form.lines:
             print(json_text(facts))
         else:
             self._rows.append(facts)
@@ -121,33 +141,52 @@ class Listing:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is not None:
             return
-        if self._rows:
-            self._print_table()
-        elif not self._json:
+        if self._form.json:
+            print("\n]" if self._count else "[]")
+        elif self._rows:
+            print_table(self._rows, self._columns, self._drop, wide=self._form.wide)
+        elif not self._for_programs:
             say("There are none.")
         if self._cut:
             say(f"There are more than these {self._count}; use --limit for more, or --json.")
 
-    def _print_table(self) -> None:
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-        from rich.text import Text
 
-        table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-        for name in self._columns:
-            # An id is meant to be copied, so it is never wrapped.
-            table.add_column(_title(name), overflow="fold", no_wrap=name in {"id", "status"})
-        for facts in self._rows:
-            table.add_row(*(Text(_brief(facts.get(name)), style=_style(name, facts)) for name in self._columns))
-        console().print(table)
+def print_table(rows: Sequence[Facts], columns: Sequence[str], drop: Sequence[str] = (), *, wide: bool = False) -> None:
+    """Print a table, one line a row; says on standard error which columns were left out.
+
+    :param drop: columns that are left out if the table does not fit, the least important one first.
+    :param wide: print all columns and whole values, however long the lines become.
+    """
+    from ._table import GAP, cells, fitted, layout, printable, terminal_width
+
+    width = None if wide else terminal_width()
+    brief = shown if width is None else _brief
+    titles = {name: _title(name) for name in columns}
+    lines = [{name: printable(brief(facts.get(name))) for name in columns} for facts in rows]
+    natural = {name: max(cells(titles[name]), *(cells(line[name]) for line in lines)) for name in columns}
+    fits = layout(natural, drop, width)
+    last = list(fits.widths)[-1]
+
+    def row(line: Mapping[str, str], styles: Mapping[str, str]) -> str:
+        texts = {name: fitted(line[name], wide) for name, wide in fits.widths.items()}
+        texts[last] = texts[last].rstrip()
+        return GAP.join(styled(text, styles.get(name, "")) for name, text in texts.items())
+
+    print(row(titles, dict.fromkeys(columns, "bold")))
+    for line, facts in zip(lines, rows, strict=True):
+        print(row(line, {name: _style(name, facts) for name in columns}))
+    if fits.left_out:
+        named = ", ".join(titles[name].lower() for name in columns if name in fits.left_out)
+        say(f"Left out at this width: {named}. --wide shows everything.")
 
 
-def console() -> Console:
-    """Return a console on standard output; wide if it is not a terminal, so that no line is wrapped in a file."""
-    from rich.console import Console
+def styled(text: str, style: str) -> str:
+    """Return the text with a colour, or ``bold`` or ``dim``, if standard output shows that."""
+    from ._table import uses_colour
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_WITHOUT_TERMINAL
-    return Console(file=sys.stdout, width=width, highlight=False)
+    if not style or not text or not uses_colour():
+        return text
+    return str(typer.style(text, bold=style == "bold", dim=style == "dim", fg=_FOREGROUNDS.get(style)))
 
 
 def shown(value: object) -> str:
@@ -169,6 +208,8 @@ def _brief(value: object) -> str:
     """Return a value for a cell of a list, in which a long value is cut; showing the single object shows all of it."""
     if isinstance(value, list) and len(value) > LIST_SHOWN:
         return f"{shown(value[: LIST_SHOWN - 1])}, +{len(value) - LIST_SHOWN + 1}"
+    if isinstance(value, dict) and {"id", "name"} <= value.keys():  # an actor
+        return shown(value["name"] or value["id"])
     return shown(value)
 
 

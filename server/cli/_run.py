@@ -62,12 +62,19 @@ _PARAMETERS = {
 """A resolver's name of a field → the commands' name of the parameter, if they differ."""
 _MADE_FROM = {"name": ("slug", "email"), "email": ("account", "owner"), "account": ("email", "owner")}
 """A field → the parameters that its value comes from if it was left out, or the command has no such parameter."""
-AsJson: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print JSON for machines: one document, or one object a line for lists.")
-]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+AsArray: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
+AsLines: TypeAlias = Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines: one object a line.")]
+Wide: TypeAlias = Annotated[bool, typer.Option("--wide", help="Print all columns, whole, however long the lines are.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Only print what would stop working; change nothing.")
+]
 NoWait: TypeAlias = Annotated[
-    bool, typer.Option("--no-wait", help="Answer before the change holds everywhere; effective_at says when it does.")
+    bool,
+    typer.Option(
+        "--no-wait", hidden=True, help="Answer before the change holds everywhere; effective_at says when it does."
+    ),
 ]
 WorkspaceName: TypeAlias = Annotated[str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.")]
 SpaceName: TypeAlias = Annotated[
@@ -349,6 +356,14 @@ def _decoded(argument: str) -> str:
         return os.fsencode(argument).decode("utf-8")
     except UnicodeError:
         return argument
+
+
+def as_encoded(text: str, encoding: str | None) -> str:
+    """Return the text as a stream with this encoding shows it once its streams are prepared."""
+    if writes_utf8(encoding):
+        return text
+    codecs.register_error(_ERRORS, _readable)
+    return text.encode(encoding or "ascii", _ERRORS).decode(encoding or "ascii")
 
 
 def _readable(error: UnicodeError) -> tuple[str | bytes, int]:

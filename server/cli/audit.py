@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from ._output import Facts, Listing, json_text, say, show_one
-from ._run import USAGE, AsJson, Failure, Limit, run
+from ._output import Facts, Format, Listing, json_text, say, show_one
+from ._run import USAGE, AsArray, AsJson, AsLines, Failure, Limit, Wide, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.audit.chains import Head
     from spacekey.resolvers.system import System
 
 HASH_BYTES = 32
+DROP = ("credential", "ip", "sequence", "outcome", "actor", "at", "action")
 
 Chain: TypeAlias = Annotated[
     str, typer.Argument(metavar="CHAIN", help="A workspace's slug or id, or 'system' for sign-ins and users.")
@@ -31,9 +33,12 @@ def list_(
     target: Annotated[str | None, typer.Option("--target", help="Only what was done to this id.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Only this, like token.revoke.")] = None,
     limit: Limit = None,
-    as_json: AsJson = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
 ) -> None:
     """List what happened, newest first."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from functools import partial
@@ -54,7 +59,7 @@ def list_(
         async def page(request: PageRequest) -> Page[AuditRecord]:
             return await system.store.read(partial(audit_page, chain=name, request=request, where=where))
 
-        with Listing(as_json, *columns, limit=limit) as listing:
+        with Listing(form, *columns, drop=DROP) as listing:
             async for event in every(page):
                 if not listing.add(event_facts(event)):
                     return
@@ -73,9 +78,12 @@ def verify(
             "--expect", metavar="FILE", help="Heads or an export that was kept elsewhere: all of it must fit."
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
 ) -> None:
     """Recompute the hash chains; exits with 1 when one does not fit, naming the first bad event."""
+    form = Format(as_json, as_lines, wide)
     kept = None if expect is None else _kept_heads(expect)
 
     async def work(system: System) -> int:
@@ -83,9 +91,12 @@ def verify(
 
         names = [await _chain_called(system, one) for one in chains] if chains else None
         broken = 0
-        with Listing(as_json, "chain", "events", "result", "broken_at", "problem", "erased") as listing:
+        columns = ("chain", "events", "result", "broken_at", "problem", "erased")
+        with Listing(form, *columns, drop=("erased", "problem", "broken_at", "events")) as listing:
             for report in await verify_chains(system, names, kept):
-                broken += report.broken_at is not None
+                if report.broken_at is not None:
+                    broken += 1
+                    say(f"{report.chain} is broken at {report.broken_at}: {report.problem}.")
                 listing.add(
                     {
                         "chain": report.chain,
@@ -106,13 +117,14 @@ def verify(
         )
 
 
-def heads(as_json: AsJson = False) -> None:
-    """Show the last event of every chain; keep --json's lines elsewhere and give them to 'audit verify --expect'."""
+def heads(as_json: AsArray = False, as_lines: AsLines = False, wide: Wide = False) -> None:
+    """Show the last event of every chain; keep --json's output elsewhere and give it to 'audit verify --expect'."""
+    form = Format(as_json, as_lines, wide)
 
     async def work(system: System) -> None:
         from spacekey.resolvers.audit.chains import audit_heads
 
-        with Listing(as_json, "chain", "sequence", "hash") as listing:
+        with Listing(form, "chain", "sequence", "hash", drop=("hash",)) as listing:
             for head in await audit_heads(system):
                 listing.add({"chain": head.chain, "sequence": head.sequence, "hash": head.hash.hex()})
 
@@ -131,34 +143,48 @@ def checkpoint(as_json: AsJson = False) -> None:
 
 
 def _kept_heads(file: Path) -> list[Head]:
-    """Return the heads in a file: JSON objects, one a line, with ``chain``, ``sequence`` and ``hash``.
+    """Return the heads in a file: objects with ``chain``, ``sequence`` and ``hash``, as a JSON array or one a line.
 
     :raises Failure: the file cannot be read, or a line is not a head; names the line.
     """
     from spacekey.resolvers.audit.chains import Head
 
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise Failure(f"--expect: '{file}' cannot be read: {reason}.", USAGE) from None
     found = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for where, facts in _entries(text):
         try:
-            facts = json.loads(line)
             chain, sequence, written = facts["chain"], facts["sequence"], bytes.fromhex(facts["hash"])
         except (ValueError, TypeError, KeyError):
             chain, sequence, written = None, None, b""
         if not (isinstance(chain, str) and type(sequence) is int and sequence >= 0 and len(written) == HASH_BYTES):
             raise Failure(
-                f"--expect: line {number} of '{file}' is no head; 'spacekey audit heads --json' prints them.", USAGE
+                f"--expect: {where} of '{file}' is no head; 'spacekey audit heads --json' prints them.", USAGE
             )
         found.append(Head(chain, sequence, written))
     if not found:
         raise Failure(f"--expect: '{file}' holds no head; 'spacekey audit heads --json' prints them.", USAGE)
     return found
+
+
+def _entries(text: str) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON array, or of JSON Lines, each with its place; None for what is no JSON."""
+    if text.lstrip().startswith("["):
+        try:
+            values = json.loads(text)
+        except ValueError:
+            values = [None]
+        yield from ((f"entry {number}", value) for number, value in enumerate(values, 1))
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                yield f"line {number}", json.loads(line)
+            except ValueError:
+                yield f"line {number}", None
 
 
 def export(chain: Chain) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._output import Listing
-from ._run import AsJson, Failure
+from ._output import Format, Listing, styled
+from ._run import AsArray, AsLines, Failure
+
+if TYPE_CHECKING:
+    from ._findings import Finding
+
+_STYLES = {"ok": "green", "wrong": "red", "skipped": "dim"}
 
 
 def check(
@@ -16,15 +21,38 @@ def check(
         list[Path] | None,
         typer.Argument(metavar="CATALOG.toml…", help="Check only these files; left out: everything there is."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
 ) -> None:
     """Check settings, catalogs, the database's revision and the clock; exits with 1 when something is wrong."""
     from ._findings import findings_of
 
+    form = Format(as_json, as_lines)
     findings = findings_of(catalogs)
-    with Listing(as_json, "what", "result", "detail", "remedy", limit=len(findings)) as listing:
-        for finding in findings:
-            listing.add(finding.facts())
+    if as_json or as_lines:
+        with Listing(form) as listing:
+            for finding in findings:
+                listing.add(finding.facts())
+    else:
+        _show(findings)
     wrong = sum(finding.is_wrong for finding in findings)
     if wrong:
         raise Failure(f"{wrong} of {len(findings)} checks found something wrong; do what the remedies say.")
+
+
+def _show(findings: list[Finding]) -> None:
+    """Print each finding in whole, a remedy below what it is for: a message that is cut is no help."""
+    from ._table import INDENT, cells, fitted, printable, terminal_width, wrapped
+
+    width, first = terminal_width(), max(cells(finding.result) for finding in findings)
+    for finding in findings:
+        style = _STYLES.get(finding.result, "")
+        texts = [f"{finding.what}: {finding.detail}", finding.remedy]
+        lines = [
+            line
+            for text in texts
+            if text
+            for line in wrapped(printable(text), None if width is None else width - first - INDENT)
+        ]
+        for number, line in enumerate(lines):
+            print(styled(fitted(finding.result if number == 0 else "", first), style) + " " * INDENT + line)

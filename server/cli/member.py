@@ -9,14 +9,20 @@ import typer
 
 from spacekey.domain.refusal import Refusal
 
-from ._output import Facts, Listing, show_once, show_one, shown
+from ._consent import DryRun as Hits
+from ._consent import ask_first, show_change
+from ._output import Facts, Format, Listing, show_once, show_one, shown
 from ._run import (
     Account,
+    AsArray,
     AsJson,
+    AsLines,
+    DryRun,
     Email,
     Failure,
     Limit,
     NoWait,
+    Wide,
     WorkspaceName,
     Yes,
     confirmed,
@@ -32,14 +38,23 @@ if TYPE_CHECKING:
     from spacekey.resolvers.members.members import Invited
     from spacekey.resolvers.system import System
 
+MEMBER_DROP = ("created_at", "can_sign_in", "email_proven", "name", "role", "email")
+INVITATION_DROP = ("created_at", "invited_by", "name", "expires_at", "role", "email")
 INVITATION = (
     "No account has proven this address, so this is an invitation. Hand the code to the person: anyone who has it "
     "becomes a member. It is good once and for 7 days, and not shown again:"
 )
 
 
-def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
+def list_(
+    workspace: WorkspaceName,
+    limit: Limit = None,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
+) -> None:
     """List a workspace's members."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from spacekey.resolvers.workspaces.lists import member_list
@@ -49,7 +64,7 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
 
         found = await workspace_called(system, workspace)
         columns = ("email", "email_proven", "name", "role", "can_sign_in", "created_at", "user_id")
-        with Listing(as_json, *columns, limit=limit) as listing:
+        with Listing(form, *columns, drop=MEMBER_DROP) as listing:
             async for member, user in every(lambda page: member_list(system, operator(), found.id, page)):
                 if not listing.add(member_facts(member, user)):
                     return
@@ -100,12 +115,14 @@ def role(
     workspace: WorkspaceName,
     account: Account,
     role: Annotated[str, typer.Argument(metavar="ROLE", help="The new role.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a member another role, with effect at once."""
 
-    async def work(system: System) -> Facts:
+    async def work(system: System) -> Facts | Hits:
         from spacekey.resolvers.members.members import change_member_role
         from spacekey.server.timestamps import written
 
@@ -114,18 +131,33 @@ def role(
 
         home = await workspace_to_change(system, workspace)
         user = await member_called(system, home, account)
+        hits = await ask_first(
+            system,
+            home.id,
+            lambda rehearsed: change_member_role(rehearsed, operator(), home.id, user.id, role=role, wait=False),
+            f"Give {user.id} the role '{role}'?",
+            yes=yes,
+            dry_run=dry_run,
+        )
+        if hits is not None:
+            return hits
         made = await change_member_role(system, operator(), home.id, user.id, role=role, wait=not no_wait)
         return {**member_facts(made.member, made.user), "effective_at": written(made.effective_at)}
 
-    show_one(run(work, takes_away=True), as_json)
+    show_change(run(work, takes_away=True), as_json)
 
 
 def remove(
-    workspace: WorkspaceName, account: Account, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False
+    workspace: WorkspaceName,
+    account: Account,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove a member; the tokens they made stay, since tokens belong to the workspace."""
 
-    async def work(system: System) -> Facts:
+    async def work(system: System) -> Facts | Hits:
         from spacekey.resolvers.addresses import shown_account
         from spacekey.resolvers.members.members import remove_member
         from spacekey.server.timestamps import written
@@ -135,15 +167,32 @@ def remove(
 
         home = await workspace_to_change(system, workspace)
         user = await member_called(system, home, account)
-        confirmed(f"Remove {shown_account(user)}, {user.id}, from the workspace {home.id} '{home.name}'?", yes=yes)
+        hits = await ask_first(
+            system,
+            home.id,
+            lambda rehearsed: remove_member(rehearsed, operator(), home.id, user.id, wait=False),
+            f"Remove {shown_account(user)}, {user.id}, from the workspace {home.id} '{home.name}'?",
+            yes=yes,
+            dry_run=dry_run,
+            always=True,
+        )
+        if hits is not None:
+            return hits
         gone = await remove_member(system, operator(), home.id, user.id, wait=not no_wait)
         return {**member_facts(gone.member, gone.user), "effective_at": written(gone.effective_at)}
 
-    show_one(run(work, takes_away=True), as_json)
+    show_change(run(work, takes_away=True), as_json)
 
 
-def invitations(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
+def invitations(
+    workspace: WorkspaceName,
+    limit: Limit = None,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
+) -> None:
     """List the invitations to a workspace that were not accepted yet, newest first; never their codes."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from ._lookup import every, workspace_called
@@ -151,7 +200,7 @@ def invitations(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson =
 
         found = await workspace_called(system, workspace)
         columns = ("email", "name", "role", "invited_by", "created_at", "expires_at", "id")
-        with Listing(as_json, *columns, limit=limit) as listing:
+        with Listing(form, *columns, drop=INVITATION_DROP) as listing:
             async for invitation in every(partial(_waiting, system, found)):
                 if not listing.add(invitation_facts(invitation)):
                     return

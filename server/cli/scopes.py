@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.text_input import decode_text, read_file
 
-from ._output import Facts, console, json_text, say, show_one, shown
-from ._run import USAGE, AsJson, Failure, Yes, confirmed, settings_now
+from ._output import Facts, json_text, print_table, say, show_one, styled
+from ._run import USAGE, AsJson, Failure, Wide, Yes, confirmed, settings_now
 
 if TYPE_CHECKING:
     import strawberry
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spacekey.resolvers.system import System
 
 DOCUMENT_BYTES_MAX = 1_000_000
+DROP = ("self_service", "burst", "title", "tokens_max", "description")
 
 
 def list_(
@@ -30,6 +31,7 @@ def list_(
         str, typer.Argument(metavar="CATALOG", help="A loaded catalog's name, or a catalog's .toml file.")
     ],
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """List a catalog's scopes, shorthands, presets, roles and plans."""
     from spacekey.domain.catalog_file import load_catalogs
@@ -43,7 +45,9 @@ def list_(
         return
     for section in ("scopes", "shorthands", "presets", "roles", "plans"):
         if facts[section]:
-            _print_section(section, facts[section])
+            print(styled(section.capitalize(), "bold"))
+            print_table(facts[section], list(facts[section][0]), DROP, wide=wide)
+            print()
 
 
 def rename(
@@ -149,26 +153,6 @@ def catalog_facts(catalog: Catalog) -> Facts:
             for one in catalog.plans.values()
         ],
     }
-
-
-def _print_section(title: str, rows: list[dict[str, Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        title=title.capitalize(),
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
-    for name in rows[0]:
-        table.add_column(name.replace("_", " ").capitalize(), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(shown(value)) for value in row.values()))
-    console().print(table)
 
 
 def _document(query: str) -> str:

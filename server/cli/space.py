@@ -6,15 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._output import Facts, Listing, show_one
-from ._run import AsJson, Limit, NoWait, SpaceName, WorkspaceName, Yes, confirmed, operator, run
+from ._consent import DryRun as Hits
+from ._consent import ask_first, show_change
+from ._output import Facts, Format, Listing, show_one
+from ._run import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, SpaceName, Wide, WorkspaceName, Yes, operator, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
 
 
-def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False) -> None:
+def list_(
+    workspace: WorkspaceName,
+    limit: Limit = None,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
+) -> None:
     """List a workspace's spaces."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from spacekey.resolvers.workspaces.lists import space_list
@@ -23,7 +32,7 @@ def list_(workspace: WorkspaceName, limit: Limit = None, as_json: AsJson = False
         from ._output import space_facts
 
         found = await workspace_called(system, workspace)
-        with Listing(as_json, "slug", "name", "created_at", "id", limit=limit) as listing:
+        with Listing(form, "slug", "name", "created_at", "id", drop=("created_at", "name")) as listing:
             async for space in every(lambda page: space_list(system, operator(), found.id, page)):
                 if not listing.add(space_facts(space)):
                     return
@@ -51,10 +60,12 @@ def create(
     show_one(run(work), as_json)
 
 
-def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+def delete(
+    space: SpaceName, yes: Yes = False, dry_run: DryRun = False, no_wait: NoWait = False, as_json: AsJson = False
+) -> None:
     """Delete a space; its tokens are refused from then on."""
 
-    async def work(system: System) -> Facts:
+    async def work(system: System) -> Facts | Hits:
         from spacekey.resolvers.workspaces.spaces import delete_space
         from spacekey.server.timestamps import written
 
@@ -62,7 +73,17 @@ def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json:
         from ._output import space_facts
 
         found = await space_to_change(system, space)
-        confirmed(f"All tokens of the space {found.id} '{found.name}' stop working for good. Delete it?", yes=yes)
+        hits = await ask_first(
+            system,
+            found.workspace_id,
+            lambda rehearsed: delete_space(rehearsed, operator(), found.id, wait=False),
+            f"All tokens of the space {found.id} '{found.name}' stop working for good. Delete it?",
+            yes=yes,
+            dry_run=dry_run,
+            always=True,
+        )
+        if hits is not None:
+            return hits
         gone = await delete_space(system, operator(), found.id, wait=not no_wait)
         return {
             **space_facts(gone.space),
@@ -70,4 +91,4 @@ def delete(space: SpaceName, yes: Yes = False, no_wait: NoWait = False, as_json:
             "effective_at": written(gone.effective_at),
         }
 
-    show_one(run(work, takes_away=True), as_json)
+    show_change(run(work, takes_away=True), as_json)

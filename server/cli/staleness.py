@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._output import Facts, show_one
-from ._run import AsJson, operator, run
+from ._output import Facts, say, show_one
+from ._run import AsJson, DryRun, Yes, confirmed, operator, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -20,13 +20,24 @@ def show(as_json: AsJson = False) -> None:
 
 def change(
     seconds: Annotated[float, typer.Argument(metavar="SECONDS", help="0.1 to 60, or 0, which turns caching off.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Set T for all processes on this database; lowering it takes as long as the old T."""
 
     async def work(system: System) -> Facts:
-        from spacekey.resolvers.staleness import set_staleness
+        from spacekey.resolvers.staleness import check_staleness, current_staleness, set_staleness
 
+        check_staleness(seconds)
+        before = await current_staleness(system)
+        if dry_run:
+            say("Nothing was changed. This is what would happen:")
+            return {"dry_run": True, "seconds_before": before, "seconds": seconds}
+        if seconds != before:
+            lasts = f"A revoked token may work for up to {seconds:g} s instead of {before:g} s"
+            costs = "each use of a token reads the database" if seconds == 0 else "caches keep tokens for as long"
+            confirmed(f"{lasts}, and revoking takes as long; {costs}. Set it?", yes=yes)
         await set_staleness(system, operator(), seconds)
         return await _facts(system)
 

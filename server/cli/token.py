@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,19 +11,25 @@ import typer
 
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
+from spacekey.server.timestamps import written
 
-from ._output import Facts, Listing, say, show_once, show_one
+from ._consent import DryRun as Hits
+from ._consent import ask_first, show_change
+from ._output import Facts, Format, Listing, say, show_once, show_one, shown
 from ._run import (
     EXPIRES_HELP,
     USAGE,
+    AsArray,
     AsJson,
+    AsLines,
+    DryRun,
     Failure,
     Limit,
     NoWait,
     TokenId,
+    Wide,
     WorkspaceName,
     Yes,
-    confirmed,
     operator,
     read_expiry,
     run,
@@ -31,12 +38,16 @@ from ._run import (
 if TYPE_CHECKING:
     from spacekey.models.tables.records import AnyWorkspace
     from spacekey.resolvers.system import System
+    from spacekey.resolvers.tokens.create import Issued
     from spacekey.resolvers.tokens.update import Changed
     from spacekey.resolvers.tokens.usage import Activity
 
 ONCE = "The secret, shown this once and never again:"
+GRACE_ASKED_BELOW = 60
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
+DROP = ("last_used_at", "expires_at", "grants", "status", "prefix", "name")
 INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
+INACTIVE_DROP = ("age_days", "last_used_at", "unused_scopes", "workspace", "finding", "prefix", "name")
 
 
 def list_(
@@ -52,9 +63,12 @@ def list_(
         str | None, typer.Option("--created-by", metavar="ID", help="Made by this person or token (usr_…, key_…).")
     ] = None,
     limit: Limit = None,
-    as_json: AsJson = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
 ) -> None:
     """List a workspace's tokens, newest first."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from spacekey.domain.page import TokenOrder
@@ -72,7 +86,7 @@ def list_(
             expiring_days=expiring,
             created_by=created_by,
         )
-        with Listing(as_json, *COLUMNS, limit=limit) as listing:
+        with Listing(form, *COLUMNS, drop=DROP) as listing:
             async for view in every(
                 lambda page: token_list(
                     system,
@@ -157,6 +171,8 @@ def edit(
     expires: Annotated[
         str | None, typer.Option("--expires", help="When it ends instead: 90d, 12h, a time, or never; see 'create'.")
     ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -164,109 +180,215 @@ def edit(
     if name is None and description is None and not scope and expires is None:
         raise Failure("Say what to change: --name, --description, --scope or --expires.", USAGE)
 
-    async def work(system: System) -> Facts:
+    async def work(system: System) -> Facts | Hits:
+        from spacekey.resolvers.tokens.list import token_view
         from spacekey.resolvers.tokens.update import TokenChanges, update_token
-        from spacekey.server.timestamps import written
 
         from ._lookup import token_id
-        from ._output import token_facts
 
+        id_ = token_id(token)
         changes = TokenChanges(
             name=UNSET if name is None else name,
             description=UNSET if description is None else description,
             grants=tuple(scope) if scope else UNSET,
             expires_at=read_expiry(expires, system.clock()),
         )
-        changed = await update_token(system, operator(), token_id(token), changes, wait=not no_wait)
-        return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
 
-    show_one(run(work, takes_away=True), as_json)
+        async def sooner(edited: Changed) -> str | None:
+            now, then = (await token_view(system, operator(), id_)).token.expires_at, edited.view.token.expires_at
+            if then is None or (now is not None and then >= now):
+                return None
+            return f"It ends {shown(written(then))} instead of {'never' if now is None else shown(written(now))}."
+
+        if dry_run or scope or expires is not None:
+            hits = await ask_first(
+                system,
+                id_,
+                lambda rehearsed: update_token(rehearsed, operator(), id_, changes, wait=False),
+                "Edit it?",
+                yes=yes,
+                dry_run=dry_run,
+                note=sooner,
+            )
+            if hits is not None:
+                return hits
+        return _changed(await update_token(system, operator(), id_, changes, wait=not no_wait))
+
+    show_change(run(work, takes_away=True), as_json)
 
 
-def disable(token: TokenId, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+def disable(
+    token: TokenId, yes: Yes = False, dry_run: DryRun = False, no_wait: NoWait = False, as_json: AsJson = False
+) -> None:
     """Refuse a token until it is enabled again."""
     from spacekey.resolvers.tokens.revoke import disable_token
 
-    _change(token, lambda system, id_: disable_token(system, operator(), id_, wait=not no_wait), as_json)
+    _end(
+        token,
+        lambda system, id_, wait: disable_token(system, operator(), id_, wait=wait),
+        "Applications that use it lose access at once, until it is enabled again. Disable it?",
+        Ending(yes, dry_run, no_wait, as_json),
+    )
 
 
 def enable(token: TokenId, as_json: AsJson = False) -> None:
     """Accept a disabled token again."""
-    from spacekey.resolvers.tokens.revoke import enable_token
 
-    _change(token, lambda system, id_: enable_token(system, operator(), id_), as_json)
+    async def work(system: System) -> Facts:
+        from spacekey.resolvers.tokens.revoke import enable_token
+
+        from ._lookup import token_id
+
+        return _changed(await enable_token(system, operator(), token_id(token)))
+
+    show_one(run(work, takes_away=True), as_json)
 
 
 def revoke(
     token: TokenId,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for the list and the audit log.")] = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """End a token for good; it stays in lists as revoked."""
     from spacekey.resolvers.tokens.revoke import revoke_token
 
-    confirmed("Applications that use this token lose access at once, for good. Revoke it?", yes=yes)
-    _change(token, lambda system, id_: revoke_token(system, operator(), id_, reason=reason, wait=not no_wait), as_json)
+    _end(
+        token,
+        lambda system, id_, wait: revoke_token(system, operator(), id_, reason=reason, wait=wait),
+        "Applications that use it lose access at once, for good. Revoke it?",
+        Ending(yes, dry_run, no_wait, as_json),
+    )
 
 
-def delete(token: TokenId, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+def delete(
+    token: TokenId, yes: Yes = False, dry_run: DryRun = False, no_wait: NoWait = False, as_json: AsJson = False
+) -> None:
     """End a token and take it out of lists; the audit log keeps it."""
     from spacekey.resolvers.tokens.revoke import delete_token
 
-    confirmed("Applications that use this token lose access at once, for good. Delete it?", yes=yes)
-    _change(token, lambda system, id_: delete_token(system, operator(), id_, wait=not no_wait), as_json)
+    _end(
+        token,
+        lambda system, id_, wait: delete_token(system, operator(), id_, wait=wait),
+        "Applications that use it lose access at once, for good. Delete it?",
+        Ending(yes, dry_run, no_wait, as_json),
+    )
 
 
 def rotate(
     token: TokenId,
     grace: Annotated[
-        int | None, typer.Option("--grace", metavar="SECONDS", help="How long the old one stays good: 0 to 604800.")
+        int | None,
+        typer.Option(
+            "--grace",
+            metavar="SECONDS",
+            help="How long the old one stays good: 0 to 604800; asks first below 60.",
+        ),
     ] = None,
     retire_on_first_use: Annotated[
         bool, typer.Option("--retire-on-first-use", help="The new token's first use ends the old one earlier.")
     ] = False,
     expires: Annotated[str | None, typer.Option("--expires", help="The new token's; see 'token create'.")] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a successor with the same grants and print its secret, once; the old token ends after a day."""
 
-    async def work(system: System) -> tuple[Facts, str]:
+    async def work(system: System) -> tuple[Facts, str] | Hits:
+        from spacekey.resolvers.tokens.list import token_view
         from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, rotate_token
-        from spacekey.server.timestamps import written
 
         from ._lookup import token_id
         from ._output import token_facts
 
-        issued = await rotate_token(
-            system,
-            operator(),
-            token_id(token),
-            grace_seconds=GRACE_SECONDS_DEFAULT if grace is None else grace,
-            retire_on_first_use=retire_on_first_use,
-            expires_at=read_expiry(expires, system.clock()),
-            wait=not no_wait,
-        )
+        id_, seconds = token_id(token), GRACE_SECONDS_DEFAULT if grace is None else grace
+
+        async def rotated(used: System, *, wait: bool) -> Issued:
+            return await rotate_token(
+                used,
+                operator(),
+                id_,
+                grace_seconds=seconds,
+                retire_on_first_use=retire_on_first_use,
+                expires_at=read_expiry(expires, system.clock()),
+                wait=wait,
+            )
+
+        async def old(_: Issued) -> str | None:
+            name = (await token_view(system, operator(), id_)).token.name
+            return f"'{name}' ({id_}) ends {f'after {seconds} seconds' if seconds else 'at once'}."
+
+        if dry_run or seconds < GRACE_ASKED_BELOW:
+            hits = await ask_first(
+                system,
+                id_,
+                lambda rehearsed: rotated(rehearsed, wait=False),
+                "Applications need the new secret by then. Rotate it?",
+                yes=yes,
+                dry_run=dry_run,
+                always=True,
+                note=old,
+            )
+            if hits is not None:
+                return hits
+        issued = await rotated(system, wait=not no_wait)
         facts = {**token_facts(issued.view), "effective_at": written(issued.effective_at)}
         return facts, issued.secret.reveal()
 
-    facts, secret = run(work, takes_away=True)
-    show_once(facts, secret, ONCE, as_json)
+    done = run(work, takes_away=True)
+    if isinstance(done, tuple):
+        show_once(*done, ONCE, as_json)
+    else:
+        show_change(done, as_json)
 
 
-def _change(token: str, change: Callable[[System, str], Awaitable[Changed]], as_json: bool) -> None:
-    async def work(system: System) -> Facts:
-        from spacekey.server.timestamps import written
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How to end a token: the options that the commands for it share."""
+
+    yes: bool
+    dry_run: bool
+    no_wait: bool
+    as_json: bool
+
+
+def _end(token: str, change: Callable[[System, str, bool], Awaitable[Changed]], question: str, how: Ending) -> None:
+    """Make a change that ends a token, once it was asked about."""
+
+    async def work(system: System) -> Facts | Hits:
+        from spacekey.resolvers.tokens.list import token_view
 
         from ._lookup import token_id
-        from ._output import token_facts
 
-        changed = await change(system, token_id(token))
-        return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
+        id_ = token_id(token)
 
-    show_one(run(work, takes_away=True), as_json)
+        async def named(_: Changed) -> str | None:
+            view = await token_view(system, operator(), id_)
+            return f"The token is '{view.token.name}' ({view.shown_prefix}, {view.status.value})."
+
+        hits = await ask_first(
+            system,
+            id_,
+            lambda rehearsed: change(rehearsed, id_, False),
+            question,
+            yes=how.yes,
+            dry_run=how.dry_run,
+            always=True,
+            note=named,
+        )
+        return hits if hits is not None else _changed(await change(system, id_, not how.no_wait))
+
+    show_change(run(work, takes_away=True), how.as_json)
+
+
+def _changed(changed: Changed) -> Facts:
+    from ._output import token_facts
+
+    return {**token_facts(changed.view), "effective_at": written(changed.effective_at)}
 
 
 def inactive(
@@ -275,15 +397,18 @@ def inactive(
     ] = None,
     days: Annotated[int, typer.Option("--days", help="Unused for at least so many days.")] = 90,
     limit: Limit = None,
-    as_json: AsJson = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
 ) -> None:
     """List active tokens that were not used recently, or not with all their scopes; unused ones come first."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from spacekey.resolvers.tokens.usage import ROTATE_AFTER_DAYS, checked_span
 
         span, old = checked_span(days), 0
-        with Listing(as_json, *INACTIVE_COLUMNS, limit=limit) as listing:
+        with Listing(form, *INACTIVE_COLUMNS, drop=INACTIVE_DROP) as listing:
             async for home in _workspaces(system, workspace):
                 async for activity in _active(system, home.id, span):
                     old += activity.due_for_rotation

@@ -9,10 +9,26 @@ import typer
 
 from spacekey.domain.text_input import decode_text, one_line
 
-from ._output import Facts, Listing, say, show_one
-from ._run import USAGE, Account, AsJson, Failure, Limit, NoWait, Yes, confirmed, operator, run
+from ._output import Facts, Format, Listing, say, show_one
+from ._run import (
+    USAGE,
+    Account,
+    AsArray,
+    AsJson,
+    AsLines,
+    DryRun,
+    Failure,
+    Limit,
+    NoWait,
+    Wide,
+    Yes,
+    confirmed,
+    operator,
+    run,
+)
 
 if TYPE_CHECKING:
+    from spacekey.resolvers.accounts.erasure import Erased
     from spacekey.resolvers.system import System
 
 STANDARD_INPUT = "standard input"
@@ -24,9 +40,12 @@ def list_(
         str | None, typer.Option("--email", metavar="EMAIL", help="Only accounts with this address, proven or not.")
     ] = None,
     limit: Limit = None,
-    as_json: AsJson = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
 ) -> None:
     """List accounts, the newest first, with their ids and whether their address is proven."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from spacekey.resolvers.accounts.users import user_list
@@ -35,7 +54,7 @@ def list_(
         from ._output import user_facts
 
         columns = ("id", "email", "email_proven", "sign_in_name", "name", "created_at")
-        with Listing(as_json, *columns, limit=limit) as listing:
+        with Listing(form, *columns, drop=("created_at", "sign_in_name", "email_proven", "name", "email")) as listing:
             async for user in every(lambda page: user_list(system, operator(), page, email)):
                 if not listing.add(user_facts(user)):
                     return
@@ -121,6 +140,7 @@ def password(
 def erase(
     account: Annotated[str, typer.Argument(metavar="ID", help="The person's id (usr_…).")],
     yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -140,17 +160,28 @@ def erase(
         if found is None:
             raise Failure(f"There is no user with the id '{account}'. Write an id (usr_…).")
         say(f"Person {found.id} '{found.name}' ({shown_account(found)}).")
+        if dry_run:
+            from spacekey.resolvers.impact import rehearse
+
+            _, gone = await rehearse(
+                system, found.id, lambda rehearsed: erase_user(rehearsed, operator(), found.id, wait=False)
+            )
+            say("Nothing was changed. This is what would happen:")
+            return {"dry_run": True, **_erased(gone)}
         confirmed("Their names and addresses go everywhere, for good. Erase this person?", yes=yes)
         gone = await erase_user(system, operator(), found.id, wait=not no_wait)
-        return {
-            "id": gone.user_id,
-            "memberships_ended": gone.memberships,
-            "tokens": gone.tokens,
-            "events": gone.events,
-            "effective_at": written(gone.effective_at),
-        }
+        return {**_erased(gone), "effective_at": written(gone.effective_at)}
 
     show_one(run(work, takes_away=True), as_json)
+
+
+def _erased(gone: Erased) -> Facts:
+    return {
+        "id": gone.user_id,
+        "memberships_ended": gone.memberships,
+        "tokens": gone.tokens,
+        "events": gone.events,
+    }
 
 
 def _password(from_stdin: bool) -> str:

@@ -8,16 +8,21 @@ import typer
 
 from spacekey.domain.unset import UNSET
 
-from ._output import Facts, Listing, show_once, show_one
+from ._consent import DryRun as Hits
+from ._consent import ask_first, show_change
+from ._output import Facts, Format, Listing, show_once, show_one
 from ._run import (
     USAGE,
+    AsArray,
     AsJson,
+    AsLines,
+    DryRun,
     Failure,
     Limit,
     NoWait,
+    Wide,
     WorkspaceName,
     Yes,
-    confirmed,
     operator,
     read_lifetime,
     run,
@@ -29,14 +34,21 @@ if TYPE_CHECKING:
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
 
-def list_(limit: Limit = None, as_json: AsJson = False) -> None:
+def list_(
+    limit: Limit = None,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
+) -> None:
     """List all workspaces."""
+    form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
         from ._lookup import every_workspace
         from ._output import workspace_facts
 
-        with Listing(as_json, "slug", "name", "catalog", "plan", "status", "created_at", "id", limit=limit) as listing:
+        columns = ("slug", "name", "catalog", "plan", "status", "created_at", "id")
+        with Listing(form, *columns, drop=("created_at", "plan", "catalog", "status", "name")) as listing:
             async for workspace in every_workspace(system):
                 if not listing.add(workspace_facts(workspace)):
                     return
@@ -111,13 +123,16 @@ def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
 def plan(
     workspace: WorkspaceName,
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan of the workspace's catalog.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Put a workspace on another plan, with effect on its existing tokens."""
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
-    change_workspace(workspace, WorkspaceChanges(plan=plan), no_wait=no_wait, as_json=as_json)
+    changes = WorkspaceChanges(plan=plan)
+    change_workspace(workspace, changes, "Change the plan?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json)
 
 
 def limit(
@@ -125,6 +140,8 @@ def limit(
     per_minute: Annotated[int | None, typer.Option("--per-minute", help="Requests a minute, for each token.")] = None,
     burst: Annotated[int | None, typer.Option("--burst", help="How many of them at once.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Go back to the plan's numbers.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a workspace its own rate limit, or take it away with --plan."""
@@ -132,29 +149,49 @@ def limit(
 
     if plan == (per_minute is not None or burst is not None):
         raise Failure("Give --per-minute and --burst, or --plan alone.", USAGE)
-    change_workspace(workspace, WorkspaceChanges(per_minute=per_minute, burst=burst), no_wait=False, as_json=as_json)
+    changes = WorkspaceChanges(per_minute=per_minute, burst=burst)
+    change_workspace(workspace, changes, "Change the limit?", yes=yes, dry_run=dry_run, as_json=as_json)
 
 
-def suspend(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+def suspend(
+    workspace: WorkspaceName,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
     """Refuse all of a workspace's tokens until it is resumed."""
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
-    question = "All of its tokens stop working at once. Suspend it?"
-    changes = WorkspaceChanges(suspended=True)
-    change_workspace(workspace, changes, no_wait=no_wait, as_json=as_json, question=question, yes=yes)
+    change_workspace(
+        workspace,
+        WorkspaceChanges(suspended=True),
+        "All of its tokens stop working at once. Suspend it?",
+        always=True,
+        yes=yes,
+        dry_run=dry_run,
+        no_wait=no_wait,
+        as_json=as_json,
+    )
 
 
 def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     """Accept a suspended workspace's tokens again."""
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
-    change_workspace(workspace, WorkspaceChanges(suspended=False), no_wait=False, as_json=as_json)
+    change_workspace(workspace, WorkspaceChanges(suspended=False), None, as_json=as_json)
 
 
-def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+def delete(
+    workspace: WorkspaceName,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
     """Delete a workspace; its tokens are refused and its members lose access from then on, for good."""
 
-    async def work(system: System) -> Facts:
+    async def work(system: System) -> Facts | Hits:
         from spacekey.resolvers.workspaces.delete import delete_workspace
         from spacekey.server.timestamps import written
 
@@ -162,30 +199,41 @@ def delete(workspace: WorkspaceName, yes: Yes = False, no_wait: NoWait = False, 
         from ._output import workspace_facts
 
         found = await workspace_to_change(system, workspace)
-        confirmed(
-            f"The workspace '{found.name}' ends for good, with all of its tokens and members. Delete it?", yes=yes
+        hits = await ask_first(
+            system,
+            found.id,
+            lambda rehearsed: delete_workspace(rehearsed, operator(), found.id, wait=False),
+            f"The workspace '{found.name}' ends for good, with all of its tokens and members. Delete it?",
+            yes=yes,
+            dry_run=dry_run,
+            always=True,
         )
+        if hits is not None:
+            return hits
         gone = await delete_workspace(system, operator(), found.id, wait=not no_wait)
         return {**workspace_facts(gone.workspace), "effective_at": written(gone.effective_at)}
 
-    show_one(run(work, takes_away=True), as_json)
+    show_change(run(work, takes_away=True), as_json)
 
 
 def change_workspace(
     workspace: str,
     changes: WorkspaceChanges,
+    question: str | None,
     *,
-    no_wait: bool,
     as_json: bool,
-    question: str | None = None,
+    always: bool = False,
     yes: bool = False,
+    dry_run: bool = False,
+    no_wait: bool = False,
 ) -> None:
     """Make the changes and show the workspace as it is then.
 
-    :param question: what to ask first, once it was said which workspace that is; not asked when ``yes``.
+    :param question: what to ask first, once it was said which workspace that is; None for a change that takes nothing.
+    :param always: ask it although nothing works less afterwards.
     """
 
-    async def work(system: System) -> Facts:
+    async def work(system: System) -> Facts | Hits:
         from spacekey.resolvers.workspaces.workspaces import update_workspace
         from spacekey.server.timestamps import written
 
@@ -194,11 +242,21 @@ def change_workspace(
 
         found = await workspace_to_change(system, workspace)
         if question is not None:
-            confirmed(question, yes=yes)
+            hits = await ask_first(
+                system,
+                found.id,
+                lambda rehearsed: update_workspace(rehearsed, operator(), found.id, changes, wait=False),
+                question,
+                always=always,
+                yes=yes,
+                dry_run=dry_run,
+            )
+            if hits is not None:
+                return hits
         changed = await update_workspace(system, operator(), found.id, changes, wait=not no_wait)
         return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
 
-    show_one(run(work, takes_away=True), as_json)
+    show_change(run(work, takes_away=True), as_json)
 
 
 _LIFETIME = "90d, 12h or 30m, or none"
@@ -220,6 +278,8 @@ def policy(
         list[str] | None, typer.Option("--scope", "-s", help="The only scopes tokens may have; may be repeated.")
     ] = None,
     all_scopes: Annotated[bool, typer.Option("--all-scopes", help="Tokens may have any scope again.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -240,4 +300,6 @@ def policy(
         expiry_required=UNSET if expiry_required is None else expiry_required,
         scopes_allowed=None if all_scopes else tuple(scope) if scope else UNSET,
     )
-    change_workspace(workspace, changes, no_wait=no_wait, as_json=as_json)
+    change_workspace(
+        workspace, changes, "Change the policy?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json
+    )

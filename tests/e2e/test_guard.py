@@ -75,7 +75,7 @@ def test_the_free_plan_has_no_keys_and_the_paid_plan_has(
     made = owner.create_token(**wanted)
     assert opened_by(app, catalog, made["secret"]) == PRODUCT
 
-    installation.command("workspace", "plan", "unpaid", "free")
+    installation.command("workspace", "plan", "unpaid", "free", "--yes")
     assert opened_by(app, catalog, made["secret"]) == set()
     installation.command("workspace", "plan", "unpaid", "paid")
     assert opened_by(app, catalog, made["secret"]) == PRODUCT

@@ -226,13 +226,13 @@ def test_limits_follow_the_plan_of_keys_that_exist(
         assert limit() == {"per_minute": 100, "burst": 20}
         installation.command("workspace", "plan", slug, "pro")
         assert limit() == {"per_minute": 1000, "burst": 100}
-        installation.command("workspace", "plan", slug, "enterprise")
+        installation.command("workspace", "plan", slug, "enterprise", "--yes")
         assert limit() is None
-        installation.command("workspace", "limit", slug, "--per-minute", "7000", "--burst", "300")
+        installation.command("workspace", "limit", slug, "--per-minute", "7000", "--burst", "300", "--yes")
         assert limit() == {"per_minute": 7000, "burst": 300}
     finally:
-        installation.command("workspace", "limit", slug, "--plan")
-        installation.command("workspace", "plan", slug, "free")
+        installation.command("workspace", "limit", slug, "--plan", "--yes")
+        installation.command("workspace", "plan", slug, "free", "--yes")
 
 
 def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(

@@ -21,13 +21,15 @@ from spacekey.server.cli.app import build_app
 
 @dataclass(frozen=True)
 class Cli:
-    """Runs commands with these settings and no other ``SPACEKEY_`` variable."""
+    """Runs commands with these settings, no other ``SPACEKEY_`` variable and, unless they set one, no width."""
 
     settings: Mapping[str, str]
 
     def __call__(self, *args: str, code: int = 0, stdin: str | None = None) -> Result:
         """Run one command and hold it to its exit code."""
-        env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SPACEKEY_")}
+        env: dict[str, str | None] = {
+            name: None for name in os.environ if name.startswith("SPACEKEY_") or name == "COLUMNS"
+        }
         with _logging_as_it_was(), patch.object(testing, "_get_command", _commands):
             result = CliRunner().invoke(Typer(), list(args), input=stdin, env={**env, **self.settings})
         assert result.exit_code == code, f"{args} gave {result.exit_code}: {result.output} {result.exception!r}"
@@ -40,8 +42,10 @@ class Cli:
         return found
 
     def lines(self, *args: str) -> list[dict[str, Any]]:
-        """The objects a listing prints, one a line."""
-        return [json.loads(line) for line in self(*args, "--json").stdout.splitlines()]
+        """The objects that a list prints as one JSON array."""
+        found = json.loads(self(*args, "--json").stdout)
+        assert isinstance(found, list)
+        return found
 
     def error(self, *args: str, code: int = 1, stdin: str | None = None) -> str:
         """What a refused command says on standard error; it prints no data and no traceback."""

@@ -551,4 +551,5 @@ def _findings(installation: Installation) -> list[dict[str, str]]:
     done = installation.run("check", "--json")
     assert not any(word in done.stdout + done.stderr for word in HIDDEN)
     assert "Traceback" not in done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found

@@ -48,14 +48,14 @@ def test_a_changed_event_is_found_and_ends_with_1(filled: Cli) -> None:
         connection.execute("UPDATE spacekey_audit_events SET actor_name = 'mallory' WHERE action = 'user.create'")
         connection.commit()
     result = filled("audit", "verify", "--json", code=1)
-    [broken] = [one for one in map(json.loads, result.stdout.splitlines()) if one["result"] == "broken"]
+    [broken] = [one for one in json.loads(result.stdout) if one["result"] == "broken"]
     assert (broken["chain"], broken["broken_at"]) == ("system", 1)
     assert "do not fit" in result.stderr
 
 
 def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
     token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access", "--expires", "90d")["id"]
-    filled("token", "disable", token)
+    filled("token", "disable", token, "--yes")
     filled("workspace", "suspend", "guard-demo", "--yes")
     listed = filled.lines("audit", "list", "guard-demo")
     exported = [json.loads(line) for line in filled("audit", "export", "guard-demo").stdout.splitlines()]
@@ -89,13 +89,13 @@ def test_kept_heads_and_exports_hold_what_comes_later(filled: Cli, tmp_path: Pat
     chain = json.loads(exported.read_text().splitlines()[0])["chain"]
     kept.write_text(json.dumps({"chain": chain, "sequence": 2, "hash": "00" * 32}))
     result = filled("audit", "verify", "--expect", str(kept), "--json", code=1)
-    [broken] = [one for one in map(json.loads, result.stdout.splitlines()) if one["result"] == "broken"]
+    [broken] = [one for one in json.loads(result.stdout) if one["result"] == "broken"]
     assert (broken["chain"], broken["broken_at"]) == (chain, 2)
     assert "a saved head" in broken["problem"]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no json", "[]", '{"chain": "system"}', '{"chain": 1, "sequence": 1, "hash": ""}']
+    "text", ["", "no json", "[]", "[1]", "[", '{"chain": "system"}', '{"chain": 1, "sequence": 1, "hash": ""}']
 )
 def test_a_file_that_holds_no_heads_is_refused_with_its_line(filled: Cli, tmp_path: Path, text: str) -> None:
     file = tmp_path / "heads.ndjson"

@@ -69,7 +69,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "workspace create": ["acme", "--catalog", "emit"],
     "workspace show": ["emit-demo"],
     "workspace plan": ["emit-demo", "team"],
-    "workspace limit": ["emit-demo", "--per-minute", "5", "--burst", "2"],
+    "workspace limit": ["emit-demo", "--per-minute", "5", "--burst", "2", "--yes"],
     "workspace policy": ["emit-demo", "--lifetime-max", "90d"],
     "workspace suspend": ["emit-demo", "--yes"],
     "workspace resume": ["emit-demo"],
@@ -89,14 +89,14 @@ JSON_CALLS: dict[str, list[str]] = {
     "user create": ["ada@example.com", "--password-stdin"],
     "user password": ["bob@example.com", "--password-stdin"],
     "staleness show": [],
-    "staleness set": ["0.5"],
+    "staleness set": ["0.5", "--yes"],
     "token list": ["spooled-demo"],
     "token inactive": ["--days", "0"],
     "token create": ["emit-demo", "one", "--space", "staging", "-s", "jobs:read"],
     "token show": ["TOKEN"],
     "token edit": ["TOKEN", "--name", "Two"],
-    "token rotate": ["TOKEN", "--grace", "0"],
-    "token disable": ["TOKEN"],
+    "token rotate": ["TOKEN", "--grace", "0", "--yes"],
+    "token disable": ["TOKEN", "--yes"],
     "token enable": ["TOKEN"],
     "token revoke": ["TOKEN", "--yes"],
     "token delete": ["TOKEN", "--yes"],
@@ -141,9 +141,10 @@ def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path:
     args = [populated.names.get(one, one) for one in JSON_CALLS[words]]
     stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else "seven wooden boats at noon\n"
     printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
-    documents = [json.loads(line) for line in printed.splitlines()]
+    documents = json.loads(printed)
+    options = [name for one in COMMANDS[words].params for name in one.opts]
+    assert isinstance(documents, list if "--jsonl" in options else dict)
     assert documents
-    assert all(isinstance(one, dict) for one in documents)
 
 
 def test_help_needs_nothing_heavy() -> None:

@@ -17,7 +17,11 @@ def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
 
     def edited(*args: str) -> dict[str, object]:
         before = filled.one("token", "show", token)
-        after = {key: value for key, value in filled.one("token", "edit", token, *args).items() if key not in left_out}
+        after = {
+            key: value
+            for key, value in filled.one("token", "edit", token, *args, "--yes").items()
+            if key not in left_out
+        }
         assert after == filled.one("token", "show", token)
         return {key: after[key] for key in after if after[key] != before[key]}
 
@@ -36,7 +40,7 @@ def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
 
 def test_a_tokens_role_is_edited_as_its_scope(filled: Cli) -> None:
     token = filled.one("token", "create", "teamspace-demo", "CI", "-s", "viewer")["id"]
-    assert filled.one("token", "edit", token, "-s", "member")["role"] == "member"
+    assert filled.one("token", "edit", token, "-s", "member", "--yes")["role"] == "member"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_a_revoked_token_cannot_be_edited(filled: Cli) -> None:
 def test_a_workspaces_policy_is_edited_one_by_one(filled: Cli) -> None:
     def policy(*args: str) -> dict[str, object]:
         before = filled.one("workspace", "show", "guard-demo")
-        after = filled.one("workspace", "policy", "guard-demo", *args)
+        after = filled.one("workspace", "policy", "guard-demo", *args, "--yes")
         assert {key: after[key] for key in before} == filled.one("workspace", "show", "guard-demo")
         return {key: after[key] for key in POLICY if after[key] != before[key]}
 
@@ -82,7 +86,9 @@ def test_a_workspaces_policy_is_edited_one_by_one(filled: Cli) -> None:
 
 
 def test_a_policy_holds_for_the_next_token(filled: Cli) -> None:
-    filled("workspace", "policy", "guard-demo", "--expiry-required", "--lifetime-max", "1d", "-s", "sessions:read")
+    filled(
+        "workspace", "policy", "guard-demo", "--expiry-required", "--lifetime-max", "1d", "-s", "sessions:read", "--yes"
+    )
     said = filled.error("token", "create", "guard-demo", "One", "-s", "sessions:read", "--expires", "2d")
     assert "--expires: Must be within" in said
     assert "policy does not allow" in filled.error("token", "create", "guard-demo", "One", "-s", "resources:read")

@@ -136,8 +136,7 @@ def test_no_command_ends_in_a_traceback(ran: Ran, arguments: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("locale", sorted(LOCALES))
 def test_json_is_json_in_every_locale(ran: Ran, locale: str) -> None:
-    lines = ran[locale][LISTING].stdout.splitlines()
-    assert NAME in [json.loads(line)["name"] for line in lines]
+    assert NAME in [one["name"] for one in json.loads(ran[locale][LISTING].stdout)]
 
 
 def test_an_exported_log_is_the_same_in_every_locale(ran: Ran) -> None:

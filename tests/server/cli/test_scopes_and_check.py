@@ -133,7 +133,7 @@ def test_a_renamed_scope_is_found_by_check_and_moved_by_rename(filled: Cli, tmp_
     cli("token", "create", "emit-demo", "Claims", "--space", "production", "-s", "jobs:claim")
     filled("token", "create", "emit-demo", "Polls", "--space", "production", "-s", "jobs:poll")
 
-    found = {one["what"]: one for one in map(json.loads, cli("check", "--json", code=1).stdout.splitlines())}["grants"]
+    found = {one["what"]: one for one in json.loads(cli("check", "--json", code=1).stdout)}["grants"]
     assert found["result"] == "wrong"
     assert "'jobs:poll' of emit: 1 token" in found["detail"]
     assert "spacekey scopes rename" in found["remedy"]

@@ -24,7 +24,7 @@ def test_a_workspace_is_made_and_found_by_slug_and_id(cli: Cli) -> None:
 
 def test_plan_limit_and_suspension(filled: Cli) -> None:
     assert filled.one("workspace", "plan", "spooled-demo", "pro")["plan"] == "pro"
-    limited = filled.one("workspace", "limit", "spooled-demo", "--per-minute", "7", "--burst", "3")
+    limited = filled.one("workspace", "limit", "spooled-demo", "--per-minute", "7", "--burst", "3", "--yes")
     assert (limited["per_minute"], limited["burst"]) == (7, 3)
     assert filled.one("workspace", "limit", "spooled-demo", "--plan")["per_minute"] is None
     assert filled.one("workspace", "suspend", "spooled-demo", "--yes")["status"] == "suspended"
@@ -85,8 +85,8 @@ def test_a_forgotten_password_is_replaced_and_never_repeated(cli: Cli) -> None:
 
 def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
     assert cli.one("staleness", "show")["seconds"] == 0
-    assert cli.one("staleness", "set", "0.25")["seconds"] == 0.25
-    assert cli.one("staleness", "set", "0")["seconds"] == 0
+    assert cli.one("staleness", "set", "0.25", "--yes")["seconds"] == 0.25
+    assert cli.one("staleness", "set", "0", "--yes")["seconds"] == 0
     assert "60" in cli.error("staleness", "set", "61")
 
 

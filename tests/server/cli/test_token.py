@@ -61,9 +61,9 @@ def test_a_token_is_created_as_asked(filled: Cli) -> None:
 
 def test_a_token_lives_and_ends(filled: Cli) -> None:
     token = filled.one("token", "create", "guard-demo", "One", "-s", "sessions:read")["id"]
-    assert filled.one("token", "disable", token)["status"] == "disabled"
+    assert filled.one("token", "disable", token, "--yes")["status"] == "disabled"
     assert filled.one("token", "enable", token)["status"] == "active"
-    successor = filled.one("token", "rotate", token, "--grace", "0", "--expires", "never")
+    successor = filled.one("token", "rotate", token, "--grace", "0", "--expires", "never", "--yes")
     assert successor["rotated_from"] == token
     assert filled.one("token", "show", token)["status"] == "expired"
     assert successor["id"] in filled.error("token", "rotate", token)
@@ -157,7 +157,7 @@ def test_where_tokens_may_have_roles_and_scopes_a_mistyped_role_is_a_role(filled
 
 
 def test_a_plan_without_tokens_says_to_upgrade(filled: Cli) -> None:
-    filled("workspace", "plan", "guard-demo", "free")
+    filled("workspace", "plan", "guard-demo", "free", "--yes")
     assert "upgrade" in filled.error("token", "create", "guard-demo", "x", "-s", "full_access")
 
 

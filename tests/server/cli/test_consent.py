@@ -1,0 +1,267 @@
+"""No command ends a token without asking, and ``--dry-run`` says what would end and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from spacekey.server.cli.app import build_app
+from support.cli import Cli
+from support.databases import sqlite_database
+
+PASSWORD = "seven wooden boats at noon\n"
+WAIT_SECONDS = 600
+
+ENDS: dict[str, tuple[str, ...]] = {
+    "token edit": ("TOKEN", "-s", "sessions:read"),
+    "token rotate": ("TOKEN", "--grace", "0"),
+    "token disable": ("TOKEN",),
+    "token revoke": ("TOKEN",),
+    "token delete": ("TOKEN",),
+    "workspace plan": ("guard-demo", "free"),
+    "workspace limit": ("guard-demo", "--per-minute", "1", "--burst", "1"),
+    "workspace policy": ("guard-demo", "-s", "sessions:read"),
+    "workspace suspend": ("guard-demo",),
+    "workspace delete": ("guard-demo",),
+    "space delete": ("emit-demo/staging",),
+    "member role": ("emit-demo", "bob@example.com", "viewer"),
+    "member remove": ("emit-demo", "bob@example.com"),
+    "user erase": ("USER",),
+    "scopes rename": ("emit", "jobs:gone", "jobs:read"),
+    "staleness set": ("5",),
+}
+"""Commands that may end tokens or a member's access, or change how long ended ones work, with arguments that do."""
+
+HARMLESS: dict[str, tuple[str, ...]] = {
+    "migrate": (),
+    "demo": (),
+    "check": (),
+    "introspector": ("emit-api", "--catalog", "emit"),
+    "workspace list": (),
+    "workspace create": ("acme", "--catalog", "emit"),
+    "workspace show": ("emit-demo",),
+    "workspace resume": ("emit-demo",),
+    "space list": ("emit-demo",),
+    "space create": ("emit-demo", "third"),
+    "member list": ("emit-demo",),
+    "member add": ("emit-demo", "new@example.com", "--role", "viewer"),
+    "member invitations": ("emit-demo",),
+    "member withdraw": ("emit-demo", "invited@example.com", "--yes"),
+    "user list": (),
+    "user prove": ("USER",),
+    "user create": ("ada@example.com", "--password-stdin"),
+    "user password": ("bob@example.com", "--password-stdin"),
+    "staleness show": (),
+    "token list": ("spooled-demo",),
+    "token inactive": ("--days", "0"),
+    "token create": ("emit-demo", "one", "--space", "staging", "-s", "jobs:read"),
+    "token show": ("TOKEN",),
+    "token enable": ("TOKEN",),
+    "audit list": ("emit-demo",),
+    "audit verify": (),
+    "audit heads": (),
+    "audit checkpoint": (),
+    "audit export": ("emit-demo",),
+    "scopes list": ("emit",),
+    "scopes for": ("-",),
+}
+"""Commands after which every token and member can do what they could before."""
+
+SERVING = {"serve"}
+
+
+def leaves() -> dict[str, Any]:
+    root: Any = get_command(build_app())
+    found = {}
+    for name, command in root.commands.items():
+        inner = getattr(command, "commands", None)
+        found.update({name: command} if inner is None else {f"{name} {one}": leaf for one, leaf in inner.items()})
+    return found
+
+
+def options(command: Any) -> set[str]:
+    return {opt for one in command.params for opt in one.opts}
+
+
+def test_every_command_is_one_or_the_other() -> None:
+    assert set(ENDS) | set(HARMLESS) | SERVING == set(leaves())
+    assert set(ENDS) & set(HARMLESS) == set()
+    asking = {words for words, command in leaves().items() if {"--yes", "--dry-run"} <= options(command)}
+    assert asking == set(ENDS)
+
+
+@dataclass(frozen=True)
+class Populated:
+    file: Path
+    names: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Populated:
+    """The demo with a token in each workspace, an administrator and an invitation, to be copied."""
+    file = tmp_path_factory.mktemp("consent") / "populated.db"
+    shutil.copyfile(demo_template, file)
+    cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
+    cli("user", "create", "bob@example.com", "--password-stdin", stdin=PASSWORD)
+    cli("member", "add", "emit-demo", "bob@example.com", "--role", "admin")
+    cli("member", "add", "emit-demo", "invited@example.com", "--role", "viewer")
+    token = cli.one("token", "create", "guard-demo", "One", "-s", "sessions:read", "-s", "sessions:write")["id"]
+    cli("token", "create", "guard-demo", "Two", "-s", "sessions:read")
+    cli("token", "create", "emit-demo", "Staged", "--space", "staging", "-s", "jobs:read")
+    user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
+    return Populated(file, {"TOKEN": token, "USER": user})
+
+
+@pytest.fixture
+def cli(populated: Populated, tmp_path: Path) -> Cli:
+    return Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, populated.file)})
+
+
+def call(populated: Populated, words: str, arguments: tuple[str, ...]) -> list[str]:
+    return [*words.split(), *(populated.names.get(one, one) for one in arguments)]
+
+
+def access(cli: Cli) -> dict[str, Any]:
+    """What each token and each member can do, and how often."""
+    found: dict[str, Any] = {}
+    for home in cli.lines("workspace", "list"):
+        working = home["status"] == "active"
+        for token in cli.lines("token", "list", home["id"]):
+            found[token["id"]] = set(token["scopes"]) if working and token["status"] == "active" else set()
+        for member in cli.lines("member", "list", home["id"]):
+            found[f"{home['slug']} {member['user_id']}"] = {member["role"]}
+    return found
+
+
+@pytest.mark.parametrize("words", ENDS)
+def test_what_ends_access_is_not_done_without_consent(cli: Cli, populated: Populated, words: str) -> None:
+    args, before = call(populated, words, ENDS[words]), cli.lines("audit", "heads")
+    assert "--yes" in cli.error(*args, code=2)
+    assert cli.lines("audit", "heads") == before
+    dry = cli(*args, "--dry-run", "--json")
+    facts = json.loads(dry.stdout)
+    assert facts.get("dry_run", facts.get("changed") is False)
+    cli(*args, "--dry-run")
+    assert cli.lines("audit", "heads") == before, "a dry run changes nothing"
+    cli(*args, "--yes")
+    assert words == "scopes rename" or cli.lines("audit", "heads") != before
+
+
+@pytest.mark.parametrize("words", HARMLESS)
+def test_all_others_take_nothing_away(cli: Cli, populated: Populated, words: str) -> None:
+    before = access(cli)
+    stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else PASSWORD
+    cli(*call(populated, words, HARMLESS[words]), stdin=stdin)
+    after = access(cli)
+    assert {one: has for one, has in before.items() if not has <= after.get(one, set())} == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("token edit", "1 token loses sessions:write."),
+        ("token rotate", "1 token stops working. 'One' (key_"),
+        ("token disable", "1 token stops working. The token is 'One'"),
+        ("token delete", "1 token stops working. The token is 'One'"),
+        ("workspace plan", "2 tokens stop working."),
+        ("workspace limit", "to 1 requests a minute (1 at once)."),
+        ("workspace policy", "1 token loses sessions:write."),
+        ("workspace suspend", "2 tokens stop working."),
+        ("workspace delete", "2 tokens stop working. 1 member loses access."),
+        ("space delete", "1 token stops working."),
+        ("member role", "1 member loses "),
+        ("member remove", "1 member loses access."),
+        ("staleness set", "for up to 5 s instead of 0 s"),
+    ],
+)
+def test_the_question_counts_what_is_hit(cli: Cli, populated: Populated, words: str, said: str) -> None:
+    assert said in cli.error(*call(populated, words, ENDS[words]), code=2)
+
+
+def test_a_dry_run_is_right(cli: Cli, populated: Populated) -> None:
+    """What a dry run counts is what happens."""
+    for words in ("token edit", "workspace policy", "member role", "workspace plan"):
+        args, before = call(populated, words, ENDS[words]), access(cli)
+        facts = json.loads(cli(*args, "--dry-run", "--json").stdout)
+        cli(*args, "--yes")
+        after = access(cli)
+        stopped = [one for one in before if one.startswith("key_") and before[one] and not after[one]]
+        lost = [scope for one in before if one.startswith("key_") and after[one] for scope in before[one] - after[one]]
+        assert facts["tokens_stopped"] == len(stopped), words
+        assert sum(facts["tokens_losing"].values()) == len(lost), words
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("token", "edit", "TOKEN", "--name", "Other"),
+        ("token", "edit", "TOKEN", "-s", "full_access"),
+        ("token", "edit", "TOKEN", "--expires", "never"),
+        ("token", "rotate", "TOKEN"),
+        ("workspace", "plan", "emit-demo", "team"),
+        ("workspace", "policy", "guard-demo", "--lifetime-max", "90d"),
+        ("workspace", "limit", "emit-demo", "--per-minute", "99999", "--burst", "99999"),
+        ("member", "role", "emit-demo", "bob@example.com", "owner"),
+        ("staleness", "set", "0"),
+    ],
+    ids=" ".join,
+)
+def test_what_takes_nothing_away_is_not_asked_about(cli: Cli, populated: Populated, args: tuple[str, ...]) -> None:
+    cli(*(populated.names.get(one, one) for one in args))
+
+
+def test_a_nearer_expiry_is_asked_about(cli: Cli, populated: Populated) -> None:
+    token = populated.names["TOKEN"]
+    assert "instead of never" in cli.error("token", "edit", token, "--expires", "1d", code=2)
+    cli("token", "edit", token, "--expires", "2d", "--yes")
+    assert "instead of 20" in cli.error("token", "edit", token, "--expires", "1d", code=2)
+    cli("token", "edit", token, "--expires", "3d")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("workspace", "plan", "guard-demo", "fre"), 1, "Did you mean 'free'"),
+        (("workspace", "policy", "guard-demo", "-s", "nothing:here"), 1, "--scope: Unknown scope"),
+        (("member", "role", "emit-demo", "owner@example.com", "viewer"), 1, "last owner"),
+        (("token", "revoke", "key_" + "0" * 26), 1, "There is no such token"),
+        (("token", "rotate", "TOKEN", "--grace", "-1"), 1, "--grace: "),
+        (("staleness", "set", "61"), 1, "SECONDS: "),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_a_question(
+    cli: Cli, populated: Populated, args: tuple[str, ...], code: int, said: str
+) -> None:
+    words = [populated.names.get(one, one) for one in args]
+    for flags in ((), ("--dry-run",)):
+        assert said in cli.error(*words, *flags, code=code)
+
+
+@pytest.mark.parametrize(("answer", "code", "status"), [("n", 1, "active"), ("y", 0, "disabled")])
+def test_the_question_is_answered_on_a_terminal(
+    cli: Cli, populated: Populated, answer: str, code: int, status: str
+) -> None:
+    token = populated.names["TOKEN"]
+    leader, follower = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
+    program = [sys.executable, "-c", "from spacekey.server.cli import main; main()", "token", "disable", token]
+    os.write(leader, f"{answer}\n".encode())
+    done = subprocess.run(
+        program, stdin=follower, capture_output=True, env={**env, **cli.settings}, timeout=WAIT_SECONDS, check=False
+    )
+    os.close(leader)
+    os.close(follower)
+    assert done.returncode == code, done.stderr
+    assert b"1 token stops working." in done.stderr
+    assert cli.one("token", "show", token)["status"] == status

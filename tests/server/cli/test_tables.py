@@ -1,0 +1,181 @@
+"""Tables: one line a row, no line longer than the terminal, and ids and prefixes whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from typer.main import get_command
+
+from spacekey.server.cli._table import LEAST_WIDTHS, fitted, layout, wrapped
+from spacekey.server.cli.app import build_app
+from support.cli import Cli
+from support.databases import sqlite_database
+
+WIDE_NAME = "東京の長い名前のワークスペース👩🏽‍🚀" * 4
+LONG_NAME = "A name that is as long as names of products and teams tend to become once in use"
+EMAIL = f"{'long.' * 8}name@department.of.analytical.engines.example.com"
+PASSWORD = "seven wooden boats at noon\n"
+
+LISTS: dict[str, list[str]] = {
+    "audit heads": [],
+    "audit list": ["emit-demo"],
+    "audit verify": [],
+    "member invitations": ["emit-demo"],
+    "member list": ["emit-demo"],
+    "scopes list": ["emit"],
+    "space list": ["emit-demo"],
+    "token inactive": ["--days", "0"],
+    "token list": ["emit-demo"],
+    "user list": [],
+    "workspace list": [],
+}
+ID = re.compile(r"\b(?:ws|space|key|usr|evt|inv)_[0-9a-z]+")
+PREFIX = re.compile(r"\b(?:em|sp|ts|gd|sk)\w*_(?:live|test)_\w+…?")
+
+
+@pytest.fixture(scope="module")
+def long_names(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo with a name that is long, and one that is long and wide, wherever there is a name."""
+    file = tmp_path_factory.mktemp("long") / "names.db"
+    shutil.copyfile(demo_template, file)
+    cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
+    for number, name in enumerate((WIDE_NAME[:100], LONG_NAME)):
+        slug = f"a-long-slug-of-a-workspace-{number}"
+        cli("workspace", "create", slug, "--catalog", "emit", "--name", name)
+        cli("space", "create", "emit-demo", slug, "--name", name)
+        scopes = [word for one in ("jobs:read", "jobs:create", "jobs:worker") for word in ("-s", one)]
+        cli("token", "create", "emit-demo", name, "--space", slug, *scopes, "--expires", "90d")
+        cli("user", "create", f"{number}.{EMAIL}", "--name", name, "--password-stdin", stdin=PASSWORD)
+        cli("member", "add", "emit-demo", f"{number}.{EMAIL}", "--role", "viewer")
+        cli("member", "add", "emit-demo", f"invited.{number}.{EMAIL}", "--role", "viewer", "--name", name)
+    return file
+
+
+@pytest.fixture
+def named(long_names: Path, tmp_path: Path) -> dict[str, str]:
+    return {"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, long_names)}
+
+
+@dataclass(frozen=True)
+class Command:
+    words: str
+    options: frozenset[str]
+
+
+def commands() -> Iterator[Command]:
+    root: Any = get_command(build_app())
+    for group, inner in root.commands.items():
+        for name, leaf in getattr(inner, "commands", {}).items():
+            yield Command(f"{group} {name}", frozenset(opt for one in leaf.params for opt in one.opts))
+
+
+def test_every_list_has_wide_and_is_tried_here() -> None:
+    assert {one.words for one in commands() if "--wide" in one.options} == set(LISTS)
+    assert {one.words for one in commands() if "--limit" in one.options} <= set(LISTS)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("words", LISTS)
+def test_no_line_is_longer_than_the_terminal_and_no_id_is_broken(named: dict[str, str], words: str, width: int) -> None:
+    printed = Cli({**named, "COLUMNS": str(width)})(*words.split(), *LISTS[words]).stdout
+    whole = Cli(named)(*words.split(), *LISTS[words]).stdout
+    lines = printed.splitlines()
+    assert [line for line in lines if cell_len(line) > width] == []
+    assert len(lines) == len(whole.splitlines()), "a row takes one line"
+    known_ids, known_prefixes = set(ID.findall(whole)), set(PREFIX.findall(whole))
+    assert set(ID.findall(printed)) <= known_ids
+    assert set(PREFIX.findall(printed)) <= known_prefixes
+
+
+@pytest.mark.parametrize("words", ["token list", "user list", "space list", "member list", "workspace list"])
+def test_the_ids_of_all_rows_stand_in_a_narrow_table(named: dict[str, str], words: str) -> None:
+    rows = Cli(named).lines(*words.split(), *LISTS[words])
+    printed = Cli({**named, "COLUMNS": "80"})(*words.split(), *LISTS[words]).stdout
+    for row in rows:
+        assert row["user_id" if "user_id" in row else "id"] in printed
+        assert row.get("prefix", "") in printed
+
+
+@pytest.mark.parametrize("flags", [[], ["--wide"]])
+@pytest.mark.parametrize("words", sorted(set(LISTS) - {"scopes list"}))
+def test_without_a_terminal_and_with_wide_nothing_is_cut(named: dict[str, str], words: str, flags: list[str]) -> None:
+    settings = {**named, "COLUMNS": "80"} if flags else named
+    result = Cli(settings)(*words.split(), *LISTS[words], *flags)
+    assert "Left out" not in result.stderr
+    for row in json.loads(Cli(named)(*words.split(), *LISTS[words], "--json").stdout):
+        if "name" in row and words != "audit list":
+            assert row["name"] in result.stdout
+        for scope in row.get("unused_scopes", row.get("grants", [])):
+            assert scope in result.stdout
+
+
+def test_what_is_left_out_is_said(named: dict[str, str]) -> None:
+    result = Cli({**named, "COLUMNS": "80"})("token", "list", "emit-demo")
+    assert "Left out at this width: grants, last used, expires. --wide shows everything." in result.stderr
+
+
+def test_an_id_stays_whole_where_one_token_is_shown(named: dict[str, str]) -> None:
+    token = Cli(named).lines("token", "list", "emit-demo")[0]
+    printed = Cli({**named, "COLUMNS": "60"})("token", "show", token["id"]).stdout
+    for value in (token["id"], token["token_id"], token["prefix"], token["workspace_id"], token["space_id"]):
+        assert any(line.endswith(value) for line in printed.splitlines())
+
+
+def test_findings_are_whole_at_any_width(named: dict[str, str]) -> None:
+    wrong = {**named, "SPACEKEY_CATALOGS": "/nowhere.toml"}
+    lines = Cli({**wrong, "COLUMNS": "80"})("check", code=1).stdout.splitlines()
+    whole = Cli(wrong)("check", code=1).stdout
+    assert all(cell_len(line) <= 80 for line in lines)
+    assert " ".join(lines).split() == whole.split()
+
+
+def test_lists_are_one_json_array_and_json_lines_one_object_a_line(named: dict[str, str]) -> None:
+    cli = Cli(named)
+    for words, args in LISTS.items():
+        if words == "scopes list":
+            continue
+        array = json.loads(cli(*words.split(), *args, "--json").stdout)
+        assert array == [json.loads(line) for line in cli(*words.split(), *args, "--jsonl").stdout.splitlines()]
+        assert "not both" in cli.error(*words.split(), *args, "--json", "--jsonl", code=2)
+    assert cli("token", "list", "guard-demo", "--json").stdout == "[]\n"
+    assert cli("token", "list", "guard-demo", "--jsonl").stdout == ""
+
+
+TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=60)
+
+
+@given(TEXTS, st.integers(min_value=5, max_value=40))
+def test_a_cell_is_as_wide_as_its_column(text: str, width: int) -> None:
+    assert cell_len(fitted(text, width)) == width
+
+
+@given(st.lists(TEXTS, max_size=8).map(" ".join), st.integers(min_value=1, max_value=40))
+def test_wrapping_breaks_no_word_and_loses_none(text: str, width: int) -> None:
+    lines = list(wrapped(text, width))
+    assert " ".join(lines).split() == text.split()
+    assert [line for line in lines if cell_len(line) > width and " " in line.strip()] == []
+
+
+@given(
+    st.dictionaries(st.sampled_from([*LEAST_WIDTHS, "id", "prefix", "status"]), st.integers(1, 120), min_size=1),
+    st.integers(min_value=20, max_value=200),
+)
+def test_columns_fit_or_are_left_out_in_order(natural: dict[str, int], width: int) -> None:
+    drop = list(natural)[1:]
+    fits = layout(natural, drop, width)
+    assert list(fits.left_out) == drop[: len(fits.left_out)]
+    assert {*fits.widths, *fits.left_out} == set(natural)
+    taken = sum(fits.widths.values()) + 2 * (len(fits.widths) - 1)
+    assert taken <= width or (len(fits.widths) == 1 and drop == list(fits.left_out))
+    for name, wide in fits.widths.items():
+        assert natural[name] >= wide >= min(natural[name], LEAST_WIDTHS.get(name, natural[name]))
