@@ -6,6 +6,7 @@ Introspection has a limit of its own, because the query that every tool sends is
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
@@ -25,6 +26,9 @@ INTROSPECTION_PER_COST = 5
 INTROSPECTIONS_MAX = 2
 """Times ``__schema`` or ``__type`` in one operation. GraphQL's own question has one, some tools ask for a type too."""
 
+_INT_MAX = 2**31 - 1
+"""The largest number that GraphQL's Int holds."""
+
 
 class OperationLimits(SchemaExtension):
     """Extension that refuses an operation with too much depth, too many aliases or too high a cost."""
@@ -33,6 +37,7 @@ class OperationLimits(SchemaExtension):
         super().__init__()
         self._model = model
         self.cost = 0
+        self._measured = False
 
     def on_execute(self) -> Iterator[None]:
         """Measure every operation of the document before the chosen one runs."""
@@ -45,11 +50,24 @@ class OperationLimits(SchemaExtension):
             schema = self._model.schema
             for operation in document.definitions:
                 if isinstance(operation, OperationDefinitionNode):
-                    size = measure.of(operation.selection_set, schema.get_root_type(operation.operation))
-                    _check(size)
+                    root = schema.get_root_type(operation.operation)
+                    size = measure.of(operation.selection_set, root)
                     if operation.name is None or operation.name.value == context.operation_name:
                         self.cost = size.cost + size.introspection // INTROSPECTION_PER_COST
+                        self._measured = True
+                    _check(size)
+                    if size.cost > COST_MAX:
+                        raise _too_costly(size.cost, measure.dearest(operation.selection_set, root))
         yield
+
+    def get_results(self) -> dict[str, Any]:
+        """Return what the operation costs and what it may cost, for the ``extensions`` of its answer.
+
+        A document that is not valid has no cost.
+        """
+        if not self._measured:
+            return {}
+        return {"cost": {"requested": min(self.cost, _INT_MAX), "limit": COST_MAX}}
 
 
 class ChargeCost(SchemaExtension):
@@ -77,7 +95,6 @@ def _check(size: Size) -> None:
     for what, found, most in (
         ("deep", size.depth, DEPTH_MAX),
         ("often aliased", size.aliases, ALIASES_MAX),
-        ("costly", size.cost, COST_MAX),
         ("curious about the schema", size.introspection, INTROSPECTION_MAX),
         ("often asking for the schema", size.introspections, INTROSPECTIONS_MAX),
     ):
@@ -86,7 +103,24 @@ def _check(size: Size) -> None:
 
 
 def _too(what: str, found: int, most: int) -> GraphQLError:
-    shown = found if found < 10**9 else "over a billion"
     return refused(
-        "OPERATION_TOO_LARGE", f"The operation is too {what}: {shown}, at most {most}. Ask for less at once."
+        "OPERATION_TOO_LARGE", f"The operation is too {what}: {_shown(found)}, at most {most}. Ask for less at once."
     )
+
+
+def _too_costly(cost: int, dearest: list[str]) -> GraphQLError:
+    """Return the error for an operation that costs too much.
+
+    :param dearest: the path to the list that causes most of the cost; may be empty.
+    """
+    message = f"The operation is too costly: {_shown(cost)}, at most {COST_MAX}."
+    if not dearest:
+        return refused("OPERATION_TOO_LARGE", f"{message} Ask for less at once.")
+    field = ".".join(dearest)
+    return refused(
+        "OPERATION_TOO_LARGE", f"{message} Most of it is `{field}`: ask for fewer items.", dearestField=field
+    )
+
+
+def _shown(found: int) -> str:
+    return str(found) if found < 10**9 else "over a billion"

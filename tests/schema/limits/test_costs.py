@@ -38,7 +38,7 @@ from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.schema.context import context_of
-from spacekey.schema.limits.costs import SCALARS_PER_COST, CostModel, Measure, Size, at_most, catalog_sizes
+from spacekey.schema.limits.costs import PARTS_PER_COST, CostModel, Measure, Size, at_most, catalog_sizes
 from spacekey.schema.limits.operations import COST_MAX, INTROSPECTION_MAX, INTROSPECTION_PER_COST, INTROSPECTIONS_MAX
 from support import rows
 from support.principals import principal_of
@@ -128,7 +128,6 @@ TOO_CHEAP = {
     "page info alone": f"{{workspaces(first:100){{nodes{{{many(40, 'tokens(first:100){pageInfo{hasNextPage}}')}}}}}}}",
     "usage": f"{{workspaces(first:100){{nodes{{{many(9, 'tokens(first:50){nodes{usage(days:366){day}}}')}}}}}}}",
     "scopes of many": f"{{workspaces(first:100){{nodes{{{many(9, 'tokens(first:100){nodes{scopes grants}}')}}}}}}}",
-    "sessions": f"{{{many(50, 'sessions{id userAgent ip createdAt endsAt lastSeenAt isCurrent}')}}}",
     "revoked": "mutation{revokeTokens(input:{ids:[]}){... on RevokeTokensSuccess{tokens{workspace{roles{scopes}}}}}}",
 }
 
@@ -142,7 +141,68 @@ def test_lists_that_cost_nothing_before_are_too_costly(name: str) -> None:
 
 def test_what_a_page_reads_costs_also_when_none_of_it_is_selected() -> None:
     one = "query($n: Int) { workspaces(first: $n) { pageInfo { hasNextPage } } }"
-    assert size_of(one, {"n": 100}).cost - size_of(one, {"n": 10}).cost == 90 // SCALARS_PER_COST
+    assert size_of(one, {"n": 100}).cost - size_of(one, {"n": 10}).cost == 90 // PARTS_PER_COST
+
+
+THREE_LEVELS = "{ workspaces { nodes { id name spaces { nodes { id name tokens { nodes { %s } } } } } } }"
+COLUMNS = "id name prefix status environment kind createdAt expiresAt lastUsedAt role"
+
+
+def test_three_levels_of_lists_fit_at_their_default_sizes() -> None:
+    """Objects count, not fields: 20 × 20 × 20 tokens with one column cost nearly as much as with ten."""
+    one, ten = size_of(THREE_LEVELS % "id").cost, size_of(THREE_LEVELS % COLUMNS).cost
+    assert 8_000 <= one < ten <= min(COST_MAX, 2 * one)
+
+
+def test_a_table_of_tokens_fits_for_each_of_20_workspaces() -> None:
+    table = f"{{ workspaces {{ nodes {{ tokens(first: 100) {{ nodes {{ {COLUMNS} createdBy {{ name }} }} }} }} }} }}"
+    assert size_of(table).cost <= COST_MAX
+
+
+@pytest.mark.parametrize(
+    ("document", "objects"),
+    [
+        (
+            "query($n: Int!) { workspaces(first: 1) { nodes { tokens { nodes { usage(days: $n) { day } } } } } }",
+            20,
+        ),
+        ("query($n: Int!) { workspaces(first: 1) { nodes { invitations(first: $n) { nodes { id } } } } }", 1),
+        ("query($n: Int!) { workspaces(first: 1) { nodes { invitations(first: $n) { edges { node { id } } } } } }", 2),
+        ("query($n: Int!) { workspaces(first: 1) { nodes { auditLog(first: $n) { nodes { before } } } } }", 2),
+    ],
+)
+def test_each_object_of_a_list_costs_one(document: str, objects: int) -> None:
+    """Rows of usage by their days, invitations, edges beside their nodes, and JSON values."""
+    more = size_of(document, {"n": 80}).cost - size_of(document, {"n": 30}).cost
+    assert objects * 50 <= more <= 1.5 * objects * 50
+
+
+def test_fifty_lists_of_sessions_cost_what_they_hold() -> None:
+    assert size_of(f"{{{many(50, 'sessions{id userAgent ip createdAt endsAt lastSeenAt isCurrent}')}}}").cost >= 5_000
+
+
+DEAR = {
+    "{ workspaces(first: 100) { nodes { name tokens(first: 100) { nodes { usage(days: 366) { day } } } } } }": (
+        "workspaces.nodes.tokens.nodes.usage"
+    ),
+    "{ workspaces(first: 100) { nodes { ...Spaces } } } fragment Spaces on Workspace { spaces(first: 100) "
+    "{ edges { node { ... on Space { tokens(first: 50) { nodes { id } } } } } } }": (
+        "workspaces.nodes.spaces.edges.node.tokens"
+    ),
+    f"{{ catalogs {{ name }} workspaces(first: 100) {{ nodes {{ {many(9, 'tokens(first: 100) { nodes { id } }')} "
+    "} } }": "workspaces",
+}
+
+
+@pytest.mark.parametrize("document", DEAR)
+async def test_an_operation_that_is_too_costly_says_which_list_it_is(document: str, store: Store) -> None:
+    result, charged = await spent(store, document)
+    assert (result.data, charged) == (None, [])
+    [error] = result.errors
+    dear = DEAR[document]
+    assert error.extensions == {"code": "OPERATION_TOO_LARGE", "dearestField": dear}
+    assert f"`{dear}`" in error.message
+    assert result.extensions["cost"] == {"requested": size_of(document).cost, "limit": COST_MAX}
 
 
 # ---- introspection
@@ -208,6 +268,15 @@ def test_introspection_answers_no_more_than_it_is_counted_as(document: str) -> N
 
 
 # ---- the worst document within the limits
+
+
+def objects_of(answer: object) -> int:
+    """Objects in an answer, without the root; JSON values count too."""
+    if isinstance(answer, dict):
+        return sum(objects_of(one) + isinstance(one, dict) for one in answer.values())
+    if isinstance(answer, list):
+        return sum(objects_of(one) + isinstance(one, dict) for one in answer)
+    return 0
 
 
 def values_of(answer: object) -> int:
@@ -340,13 +409,14 @@ async def test_no_document_within_the_limits_produces_more_than_it_is_charged_fo
 
     def check(document: str) -> None:
         future = asyncio.run_coroutine_threadsafe(charged(made, document), loop)
-        cost, produced, loaded = future.result(120)
+        cost, produced, loaded, objects = future.result(120)
         if cost is not None:
+            assert objects <= cost, document
             target(produced / cost, label="values")
             worst["values"] = max(worst.get("values", 0), produced / cost)
             # Who may see it is read for each list anew: a constant number of rows for each field that costs 1.
-            assert produced <= cost * SCALARS_PER_COST, document
-            assert loaded <= cost * SCALARS_PER_COST + ROWS_OF_THE_CALLER, document
+            assert produced <= cost * PARTS_PER_COST, document
+            assert loaded <= cost * PARTS_PER_COST + ROWS_OF_THE_CALLER, document
 
     @settings(
         max_examples=volume(short=30, long=120),
@@ -379,8 +449,8 @@ class Purse:
         return 7 if self.refuse else None
 
 
-async def charged(made: Full, document: str) -> tuple[int | None, int, int]:
-    """What a document was charged, and what it produced: values and rows. None when it was refused."""
+async def charged(made: Full, document: str) -> tuple[int | None, int, int, int]:
+    """What a document was charged, and what it produced: values, rows and objects. None when it was refused."""
     purse = Purse()
     context = context_of(
         made.world.system, made.principal, MemberCaller(made.principal.id, "", FACTS), FACTS, Jar(), budget=purse
@@ -389,7 +459,10 @@ async def charged(made: Full, document: str) -> tuple[int | None, int, int]:
         result = await SCHEMA.execute(document, context_value=context)
     refusals = {(error.extensions or {}).get("code") for error in result.errors or ()}
     assert refusals <= {"OPERATION_TOO_LARGE", "INVALID_INPUT", None}, (document, result.errors)
-    return (purse.charged[0], values_of(result.data), loaded.count) if purse.charged else (None, 0, 0)
+    if not purse.charged:
+        return None, 0, 0, 0
+    assert (result.extensions or {})["cost"] == {"requested": purse.charged[0], "limit": COST_MAX}
+    return purse.charged[0], values_of(result.data), loaded.count, objects_of(result.data)
 
 
 # ---- the budget
@@ -440,3 +513,18 @@ async def test_what_is_refused_for_its_scopes_is_not_charged(store: Store) -> No
     result, charged = await spent(store, "{ workspaces(first: 100) { nodes { name } } }")
     assert [error.extensions["code"] for error in result.errors or [] if error.extensions] == ["UNAUTHENTICATED"]
     assert charged == []
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+@pytest.mark.parametrize("document", ["{ me { kind } }", "{ workspaces(first: 100) { nodes { name } } }"])
+async def test_every_answer_to_a_valid_document_says_what_it_costs(document: str, refuse: bool, store: Store) -> None:
+    """Answered, refused for its scopes, or with the budget spent."""
+    result, _ = await spent(store, document, refuse=refuse)
+    assert result.extensions == {"cost": {"requested": size_of(document).cost, "limit": COST_MAX}}
+
+
+async def test_the_cost_of_a_document_that_is_not_valid_is_not_known(store: Store) -> None:
+    for document in ("{ nothing }", "{"):
+        result, _ = await spent(store, document)
+        assert result.errors
+        assert not result.extensions

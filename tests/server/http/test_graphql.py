@@ -43,7 +43,7 @@ async def test_the_accept_header_chooses_the_media_type(database_url: str) -> No
             assert answer.status_code == 200
             assert answer.headers["content-type"] == f"{media}; charset=utf-8", accept
             assert "Accept" in answer.headers["vary"]
-            assert answer.json() == {"data": {"__typename": "Query"}}
+            assert answer.json()["data"] == {"__typename": "Query"}
         for accept in ("text/html", f"{JSON};q=0", "application/xml"):
             answer = await server.client.post("/graphql", json=TYPENAME, headers={"Accept": accept})
             assert answer.status_code == 406
@@ -145,7 +145,7 @@ async def test_a_subscription_over_multipart_is_refused_at_once_and_opens_no_str
                 assert error["message"] == "There are no subscriptions here; send a query or a mutation."
                 assert "data" not in answer.json()
             query = await server.client.post("/graphql", json=TYPENAME, headers=who | {"Accept": accept})
-            assert query.json() == {"data": {"__typename": "Query"}}
+            assert query.json()["data"] == {"__typename": "Query"}
         for accept in (f"{MULTIPART};subscriptionSpec=1.0", "text/event-stream"):
             answer = await server.client.post("/graphql", json=TYPENAME, headers=who | {"Accept": accept})
             assert answer.status_code == 406
