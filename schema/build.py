@@ -13,7 +13,7 @@ from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType, Graph
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.principal import Principal
@@ -31,7 +31,7 @@ from spacekey.schema.types.objects import Space, Token, Workspace
 from spacekey.schema.types.relay import DATE, DATE_TIME
 
 from .context import Context
-from .errors import MaskUnexpected, quieten
+from .errors import UNRESOLVED, MaskUnexpected, coded, finish
 from .query import Query
 
 DOCUMENTS_CACHED = 256
@@ -61,7 +61,17 @@ class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutati
 
 
 class SpacekeySchema(ScopedSchema):
-    """Strawberry schema whose errors repeat no input, and which answers a refused document on every transport."""
+    """Strawberry schema whose errors have codes and repeat no input.
+
+    It answers a refused document on every transport.
+    """
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Run an operation. Only the error for one that the document does not have has no code until here."""
+        result = await super().execute(*args, **kwargs)
+        for error in result.errors or ():
+            coded(error, UNRESOLVED)
+        return result
 
     async def stream(self, *args: Any, **kwargs: Any) -> StreamResult:
         """Run an operation as a stream. A document that cannot be parsed is answered as ``execute`` does."""
@@ -83,8 +93,8 @@ class SpacekeySchema(ScopedSchema):
         return extensions if sync else [*extensions, *map(ChargeCost, limits)]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Remove repeated input from an operation's errors, before Strawberry logs and answers them."""
-        quieten(errors)
+        """Give codes to an operation's errors and remove repeated input, before Strawberry logs and answers them."""
+        finish(errors)
         super().process_errors(errors, execution_context)
 
 

@@ -21,6 +21,11 @@ from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, Refusal
 
 log = logging.getLogger("spacekey.graphql")
 
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+BAD_USER_INPUT = "BAD_USER_INPUT"
+UNRESOLVED = "OPERATION_RESOLUTION_FAILURE"
+OPERATION_TOO_LARGE = "OPERATION_TOO_LARGE"
 UNAVAILABLE = "UNAVAILABLE"
 RATE_LIMITED = "RATE_LIMITED"
 _API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_within_days"}
@@ -54,7 +59,7 @@ def error_of(error: Refusal | Unavailable) -> GraphQLError:
             doubt["retryAfterSeconds"] = error.retry_after_seconds
         return refused(UNAVAILABLE, f"The server cannot answer right now. {error.advice}", **doubt)
     if isinstance(error, Forbidden):
-        return refused(error.code, str(error), requiredScopes=list(error.missing))
+        return refused(error.code, str(error), missingScopes=list(error.missing))
     if isinstance(error, InvalidInput):
         field = to_camel_case(_API_NAMES.get(error.field, error.field))
         return refused(error.code, f"{field}: {error.reason}", field=field, reason=error.reason)
@@ -85,11 +90,22 @@ async def found(reading: Awaitable[T]) -> T | None:
             return None
 
 
-def quieten(errors: Iterable[GraphQLError]) -> None:
-    """Remove repeated input from these errors, in place."""
+def finish(errors: Iterable[GraphQLError]) -> None:
+    """Remove repeated input from these errors, in place, and give a code to those that have none.
+
+    What neither parsing nor validation refused, and no field raised, is a value of a variable or an argument that is
+    not of its type.
+    """
     for error in errors:
         if error.original_error is None or isinstance(error.original_error, GraphQLError):
             error.message = _REPEATED.sub("", error.message)
+            coded(error, BAD_USER_INPUT)
+
+
+def coded(error: GraphQLError, code: str) -> GraphQLError:
+    """Return the error, with this ``extensions.code`` unless it has one."""
+    error.extensions = {"code": code, **(error.extensions or {})}
+    return error
 
 
 class MaskUnexpected(MaskErrors):

@@ -14,7 +14,7 @@ from spacekey.middleware.graphql.reports import CANDIDATES_MAX
 from spacekey.schema.limits.costs import at_most
 from spacekey.schema.limits.documents import RULES, parse_bounded, validate_bounded
 
-from .errors import error_of
+from .errors import OPERATION_TOO_LARGE, error_of
 
 DOCUMENT_LENGTH_MAX = 4_000
 
@@ -49,7 +49,7 @@ def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> N
             raise error
         rule = required_scopes(schema, parsed, operation_name)
     except GraphQLError as error:
-        if error.extensions:
+        if (error.extensions or {}).get("code") == OPERATION_TOO_LARGE:
             raise
         raise error_of(InvalidInput("document", error.message[:500], InputCode.INVALID_FORMAT)) from None
     except RuleError as error:

@@ -98,7 +98,7 @@ function graphqlError(error) {
   const kind = KINDS[error.extensions?.code] ?? "broken";
   if (error.extensions?.mayHaveChanged) return new ApiError("unreachable", error.message);
   if (kind === "unavailable") return new ApiError(kind, "The server cannot answer right now; nothing was changed.");
-  const missing = error.extensions?.missingScopes ?? error.extensions?.requiredScopes;
+  const missing = error.extensions?.missingScopes;
   if (kind !== "forbidden") return new ApiError(kind, error.message);
   const needs = missing?.length ? ` It needs ${missing.join(", ")}.` : "";
   return new ApiError(kind, `Your role does not allow this.${needs} Ask an owner of the workspace.`);

@@ -37,7 +37,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from spacekey.schema.errors import refused
+from spacekey.schema.errors import OPERATION_TOO_LARGE, PARSE_FAILED, VALIDATION_FAILED, coded, refused
 
 DOCUMENT_LENGTH_MAX = 20_000
 TOKENS_MAX = 1_000
@@ -61,7 +61,7 @@ COMPARISONS_MAX = 20_000
 def parse_bounded(text: str) -> DocumentNode:
     """Return the syntax tree of a document within the bounds.
 
-    :raises GraphQLError: OPERATION_TOO_LARGE for the first bound it exceeds, or its syntax error.
+    :raises GraphQLError: OPERATION_TOO_LARGE for the first bound it exceeds, or GRAPHQL_PARSE_FAILED.
     """
     if len(text) > DOCUMENT_LENGTH_MAX:
         raise too_large("characters", f"{len(text)}", DOCUMENT_LENGTH_MAX)
@@ -70,6 +70,7 @@ def parse_bounded(text: str) -> DocumentNode:
     except GraphQLSyntaxError as error:
         if "contains more than" in error.message:  # graphql-core has no other sign of this error than its text
             raise too_large("tokens", f"over {TOKENS_MAX}", TOKENS_MAX) from None
+        coded(error, PARSE_FAILED)
         raise
     check_document(document)
     return document
@@ -109,7 +110,7 @@ def nodes_of(root: Node) -> Iterator[Node]:
 
 def too_large(what: str, found: str, most: int) -> GraphQLError:
     """Return the error for a document that exceeds a bound."""
-    return refused("OPERATION_TOO_LARGE", f"The document has too many {what}: {found}, at most {most}.")
+    return refused(OPERATION_TOO_LARGE, f"The document has too many {what}: {found}, at most {most}.")
 
 
 def _check_repeats(selections: SelectionSetNode, outer: int) -> None:
@@ -191,7 +192,7 @@ class BoundedMerging(OverlappingFieldsCanBeMergedRule):
 
 
 def validate_bounded(schema: GraphQLSchema, document: DocumentNode, rules: Iterable[Any]) -> list[GraphQLError]:
-    """Return the errors of a document: at most ``ERRORS_MAX``, and one more that says there are others.
+    """Return the errors of a document with their codes: at most ``ERRORS_MAX``, and one that says there are others.
 
     :param rules: the rules' classes; graphql-core's rule for merging is replaced by the bounded one.
     """
@@ -200,8 +201,8 @@ def validate_bounded(schema: GraphQLSchema, document: DocumentNode, rules: Itera
     if errors and isinstance(errors[-1], ValidationAbortedError) and len(errors) <= ERRORS_MAX:
         return [
             refused(
-                "OPERATION_TOO_LARGE",
+                OPERATION_TOO_LARGE,
                 "The document is too intricate to be checked: fewer fragments and fewer repeated fields, please.",
             )
         ]
-    return errors
+    return [coded(error, VALIDATION_FAILED) for error in errors]

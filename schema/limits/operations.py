@@ -12,7 +12,7 @@ from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNod
 from strawberry.extensions import SchemaExtension
 
 from spacekey.schema.context import Context
-from spacekey.schema.errors import rate_limited, refused
+from spacekey.schema.errors import OPERATION_TOO_LARGE, rate_limited, refused
 
 from .costs import CostModel, Measure, Size
 
@@ -104,7 +104,7 @@ def _check(size: Size) -> None:
 
 def _too(what: str, found: int, most: int) -> GraphQLError:
     return refused(
-        "OPERATION_TOO_LARGE", f"The operation is too {what}: {_shown(found)}, at most {most}. Ask for less at once."
+        OPERATION_TOO_LARGE, f"The operation is too {what}: {_shown(found)}, at most {most}. Ask for less at once."
     )
 
 
@@ -115,11 +115,9 @@ def _too_costly(cost: int, dearest: list[str]) -> GraphQLError:
     """
     message = f"The operation is too costly: {_shown(cost)}, at most {COST_MAX}."
     if not dearest:
-        return refused("OPERATION_TOO_LARGE", f"{message} Ask for less at once.")
+        return refused(OPERATION_TOO_LARGE, f"{message} Ask for less at once.")
     field = ".".join(dearest)
-    return refused(
-        "OPERATION_TOO_LARGE", f"{message} Most of it is `{field}`: ask for fewer items.", dearestField=field
-    )
+    return refused(OPERATION_TOO_LARGE, f"{message} Most of it is `{field}`: ask for fewer items.", dearestField=field)
 
 
 def _shown(found: int) -> str:

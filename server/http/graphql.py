@@ -24,7 +24,7 @@ from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
 from spacekey.resolvers.access.caller import caller_of
 from spacekey.schema.context import context_of
-from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, rate_limited
+from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, UNRESOLVED, rate_limited, refused
 from spacekey.server.context import facts_of, parts_of, principal_of
 from spacekey.server.limits import budget_of
 
@@ -35,6 +35,7 @@ from .session_cookie import CookieSession
 
 ALLOWED = frozenset((OperationType.QUERY, OperationType.MUTATION))
 _STATUS_OF_CODE = {UNAUTHENTICATED: 401, INSUFFICIENT_SCOPE: 403, UNAVAILABLE: 503}
+BAD_REQUEST = "BAD_REQUEST"
 RETRY_AFTER_SECONDS = 1
 CHARACTERS_PER_COST = 100
 """How many characters of a document cost 1 to parse and validate."""
@@ -87,11 +88,11 @@ class GraphQLDoor:
                 allowed_operation_types=ALLOWED,
             )
         except MissingQueryError:
-            return _refused("The document is empty.")
+            return _cannot_run(refused(BAD_REQUEST, "The document is empty."))
         except CannotGetOperationTypeError:
-            return _refused("There is no such operation, or several and no operationName.")
+            return _cannot_run(refused(UNRESOLVED, "There is no such operation, or several and no operationName."))
         except InvalidOperationTypeError:
-            return _refused("There are no subscriptions here; send a query or a mutation.")
+            return _cannot_run(refused(UNRESOLVED, "There are no subscriptions here; send a query or a mutation."))
 
 
 def graphql_endpoint(schema: strawberry.Schema) -> Any:
@@ -171,12 +172,12 @@ def _status(errors: list[GraphQLError]) -> int:
     return statuses.pop() if len(statuses) == 1 else 400
 
 
-def _refused(message: str) -> PreExecutionError:
-    return PreExecutionError(data=None, errors=[GraphQLError(message)])
+def _cannot_run(error: GraphQLError) -> PreExecutionError:
+    return PreExecutionError(data=None, errors=[error])
 
 
 def _errors(media: str, status: int, message: str) -> Response:
-    return _json(media, status, {"errors": [{"message": message}]}, {})
+    return _json(media, status, {"errors": [{"message": message, "extensions": {"code": BAD_REQUEST}}]}, {})
 
 
 def _json(media: str, status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:

@@ -24,9 +24,9 @@ def _modules() -> Iterator[tuple[ast.Module, ModuleType]]:
         for file in sorted((ROOT / folder).rglob("*.py")):
             name = ".".join(("spacekey", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
             tree = ast.parse(file.read_text(encoding="utf-8"))
-            if any(_name(call) in ("problem", "BadBody", "refused") for call in _calls(tree)) or "extensions" in (
-                file.read_text(encoding="utf-8")
-            ):
+            if any(
+                _name(call) in ("problem", "BadBody", "refused", "coded") for call in _calls(tree)
+            ) or "extensions" in (file.read_text(encoding="utf-8")):
                 yield tree, importlib.import_module(name)
 
 
@@ -51,10 +51,12 @@ def _rest_codes() -> set[tuple[str, str]]:
 
 
 def _graphql_codes() -> set[str]:
-    """The codes of GraphQL errors: of ``refused(CODE, …)``, ``extensions={"code": CODE}`` and refusals of queries."""
+    """The codes of GraphQL errors: arguments of ``refused`` and ``coded``, extensions, and refusals of queries."""
     found = {kind.code for kind in Refusal.__subclasses__()} - UNIONS_ONLY
     for tree, module in _modules():
-        coded = [call.args[0] for call in _calls(tree) if isinstance(call.func, ast.Name) and _name(call) == "refused"]
+        calls = [call for call in _calls(tree) if isinstance(call.func, ast.Name)]
+        coded = [call.args[0] for call in calls if _name(call) == "refused"]
+        coded += [call.args[1] for call in calls if _name(call) == "coded"]
         for node in ast.walk(tree):
             if isinstance(node, ast.Dict):
                 pairs = zip(node.keys, node.values, strict=True)

@@ -125,6 +125,7 @@ class World:
         answer: dict[str, Any] = {"data": result.data}
         if result.errors:
             answer["errors"] = [error.formatted for error in result.errors]
+            assert all((error.extensions or {}).get("code") for error in result.errors), "each error has a code"
         return answer
 
 

@@ -79,6 +79,7 @@ async def test_statuses_follow_the_specification_for_each_media_type(database_ur
             assert answer.status_code == status, (accept, body, answer.text)
             document = answer.json()
             assert document["errors"]
+            assert all(error["extensions"]["code"] for error in document["errors"]), "each error has a code"
             assert "data" not in document
 
 
