@@ -41,6 +41,7 @@ class InputCode(StrEnum):
     RESERVED = "RESERVED"
     NOT_ALLOWED = "NOT_ALLOWED"
     TOO_WEAK = "TOO_WEAK"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 
 
 INPUT_CURES = {
@@ -61,6 +62,7 @@ INPUT_CURES = {
     InputCode.RESERVED: "Choose another name.",
     InputCode.NOT_ALLOWED: "Choose what the product, the plan and the workspace's policy allow.",
     InputCode.TOO_WEAK: "Choose a password of several unrelated words.",
+    InputCode.IDEMPOTENCY_KEY_REUSED: "Send a new key for a new request.",
 }
 """Code → what to do about it, for the references of all interfaces."""
 
@@ -72,6 +74,7 @@ class ConflictCode(StrEnum):
     TOKEN_REVOKED = "TOKEN_REVOKED"  # noqa: S105 - no password
     TOKEN_DISABLED = "TOKEN_DISABLED"  # noqa: S105 - no password
     TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - no password
+    TOKEN_DELETED = "TOKEN_DELETED"  # noqa: S105 - no password
     SLUG_TAKEN = "SLUG_TAKEN"
     ADDRESS_TAKEN = "ADDRESS_TAKEN"
     ADDRESS_UNUSABLE = "ADDRESS_UNUSABLE"
@@ -80,6 +83,7 @@ class ConflictCode(StrEnum):
     ROLE_IN_USE = "ROLE_IN_USE"
     LIMIT_REACHED = "LIMIT_REACHED"
     CONCURRENT_CHANGE = "CONCURRENT_CHANGE"
+    IDEMPOTENCY_KEY_IN_USE = "IDEMPOTENCY_KEY_IN_USE"
 
 
 CONFLICT_CURES = {
@@ -87,6 +91,7 @@ CONFLICT_CURES = {
     ConflictCode.TOKEN_REVOKED: "Create a new token: a revoked one stays revoked.",
     ConflictCode.TOKEN_DISABLED: "Enable the token first.",
     ConflictCode.TOKEN_EXPIRED: "Create a new token.",
+    ConflictCode.TOKEN_DELETED: "Send a new idempotency key to create another token.",
     ConflictCode.SLUG_TAKEN: "Choose another slug.",
     ConflictCode.ADDRESS_TAKEN: "Use another address, or sign in to the account that has it.",
     ConflictCode.ADDRESS_UNUSABLE: "The account's owner must enter an address first.",
@@ -95,6 +100,7 @@ CONFLICT_CURES = {
     ConflictCode.ROLE_IN_USE: "Give its holders another role first.",
     ConflictCode.LIMIT_REACHED: "Remove something first; the message names the maximum.",
     ConflictCode.CONCURRENT_CHANGE: "Read it again, then repeat the change if it is still needed.",
+    ConflictCode.IDEMPOTENCY_KEY_IN_USE: "Repeat the request in a moment.",
 }
 """Code → what to do about it, for the references of all interfaces."""
 

@@ -24,6 +24,7 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import DESCRIPTION_LENGTH_MAX, clean_name, clean_text, unknown
 
 from .grants import checked_expiry, checked_grants
+from .idempotency import CREATE, IdempotentRequest, check_new, in_progress, remember
 from .view import TokenView, audit_facts, view_of
 
 
@@ -50,7 +51,9 @@ class Issued:
     effective_at: datetime
 
 
-async def create_space_token(system: System, caller: Caller, space_id: str, new: NewToken) -> Issued:
+async def create_space_token(
+    system: System, caller: Caller, space_id: str, new: NewToken, request: IdempotentRequest | None = None
+) -> Issued:
     """Create a token of a space, given by the space's id alone.
 
     :raises Refusal: as :func:`create_token`; NotFound("space") for an unknown or foreign space.
@@ -72,23 +75,33 @@ async def create_space_token(system: System, caller: Caller, space_id: str, new:
         expires_at=new.expires_at,
     )
     try:
-        return await create_token(system, caller, asked)
+        return await create_token(system, caller, asked, request)
     except NotFound:
         raise NotFound("space") from None
 
 
-async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
+async def create_token(
+    system: System, caller: Caller, new: NewToken, request: IdempotentRequest | None = None
+) -> Issued:
     """Create a token and return it with its secret, which is available only now.
 
+    :param request: makes the request idempotent.
+    :raises Replayed: if the request created a token before, with that token.
     :raises NotFound: if the workspace or space is unknown or not the caller's.
     :raises Forbidden: if the caller may not create tokens there.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as :mod:`~spacekey.resolvers.tokens.grants` and
         :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
     """
+    with in_progress(system, caller, CREATE, request):
+        return await _create(system, caller, new, request)
+
+
+async def _create(system: System, caller: Caller, new: NewToken, request: IdempotentRequest | None) -> Issued:
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, new.workspace_id, lock=True)
         kind = await _kind(session, authority, new)
         authority.require("tokens:create")
+        await check_new(session, system, authority, CREATE, request)
         _check_kind(authority, kind)
         await check_room(session, system, authority)
         faults = Faults()
@@ -121,6 +134,7 @@ async def create_token(system: System, caller: Caller, new: NewToken) -> Issued:
         )
         check_strengthening(authority, None, power_of(token), system.clock())
         session.add(token)
+        await remember(session, caller, CREATE, request, token)
         await record(
             session,
             system,

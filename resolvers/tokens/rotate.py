@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput
+from spacekey.domain.secret import Secret
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import tokens as token_queries
@@ -20,15 +21,16 @@ from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.access.entitlements import plan_of, policy_of
 from spacekey.resolvers.audit.log import Facts, actor_of, record
-from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import settle, settle_refused, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX
 
 from .create import Issued, check_room, prepare_token
 from .grants import checked_expiry
+from .idempotency import ROTATE, IdempotentRequest, Replayed, check_new, in_progress, remember
 from .list import FoundToken, find_token
 from .update import LIVE
-from .view import audit_facts, view_of
+from .view import TokenView, audit_facts, view_of
 
 GRACE_SECONDS_DEFAULT = 86_400
 GRACE_SECONDS_MAX = 7 * 86_400
@@ -54,12 +56,15 @@ async def rotate_token(
     retire_on_first_use: bool = False,
     expires_at: datetime | Unset | None = UNSET,
     wait: bool = True,
+    request: IdempotentRequest | None = None,
 ) -> Issued:
     """Create a successor and set the old token's end, in one transaction.
 
     :param grace_seconds: how long the old token stays valid, 0 to 604,800.
     :param retire_on_first_use: end the old token at the successor's first use if that is earlier.
     :param expires_at: the successor's expiry; by default it gets the old token's whole lifetime again.
+    :param request: makes the request idempotent.
+    :raises Replayed: if the request rotated the token before, with the successor.
     :raises NotFound, Forbidden: if the caller may not see or rotate the token (:data:`ROTATING`).
     :raises Conflict: if the token is not active or has been rotated; the error then names the successor, which is
         unchanged.
@@ -67,9 +72,33 @@ async def rotate_token(
     """
     if not 0 <= grace_seconds <= GRACE_SECONDS_MAX:
         raise InvalidInput("grace_seconds", f"Give 0 to {GRACE_SECONDS_MAX} seconds (7 days).", InputCode.OUT_OF_RANGE)
+    with in_progress(system, caller, ROTATE, request):
+        try:
+            view, secret, staleness = await _rotate(
+                system, caller, token_id, grace_seconds, retire_on_first_use, expires_at, request
+            )
+        except Replayed:
+            # Like the first answer, this one must not come before the old token has ended in every process.
+            await settle_refused(system)
+            raise
+        return Issued(view, secret, await settle(system, staleness, wait=wait))
+
+
+async def _rotate(
+    system: System,
+    caller: Caller,
+    token_id: str,
+    grace_seconds: int,
+    retire_on_first_use: bool,
+    expires_at: datetime | Unset | None,
+    request: IdempotentRequest | None,
+) -> tuple[TokenView, Secret, float]:
+    """Return the successor, its secret, and for how many seconds a cache may accept the old token beyond its grace."""
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         authority, old = found.authority, found.token
+        authority.require(*ROTATING)
+        await check_new(session, system, authority, ROTATE, request)
         await _check(session, system, found)
         successor, secret = prepare_token(
             system,
@@ -89,6 +118,7 @@ async def rotate_token(
         before = audit_facts(old)
         session.add(successor)
         await session.flush()
+        await remember(session, caller, ROTATE, request, successor)
         old.rotated_to_id = successor.id
         old.retires_at = system.clock() + timedelta(seconds=grace_seconds)
         session.add(old)
@@ -97,16 +127,15 @@ async def rotate_token(
         staleness = await staleness_seconds(session, system)
         staleness = staleness if grace_seconds < staleness else 0.0
         view = view_of(successor, authority, system.clock())
-    return Issued(view, secret, await settle(system, staleness, wait=wait))
+    return view, secret, staleness
 
 
 async def _check(session: AsyncSession, system: System, found: FoundToken) -> None:
     """Raise unless the caller may replace this token now.
 
-    :raises Forbidden, Conflict, PlanLimit: as :func:`rotate_token`.
+    :raises Conflict, PlanLimit: as :func:`rotate_token`.
     """
     authority, old = found.authority, found.token
-    authority.require(*ROTATING)
     _check_state(system, found)
     if await _needs_room(session, system, authority, old):
         await check_room(session, system, authority)

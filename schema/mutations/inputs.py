@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import strawberry
 
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.unset import UNSET, Unset
+from spacekey.resolvers.tokens.idempotency import IdempotentRequest, idempotent_request
 
 T = TypeVar("T")
 
@@ -17,6 +18,18 @@ WAIT = (
     "`effectiveAt` says when the change is in effect."
 )
 LIFETIME = "The lifetime of the token in seconds from now, by the server's clock. Use either this or `expiresAt`."
+IDEMPOTENCY_KEY = (
+    "A random key of the client's, such as a UUID, of at most 255 characters. If the mutation is repeated with it "
+    "within 24 hours, nothing is created, and the answer is `TokenAlreadyCreated`."
+)
+
+
+class Idempotent(Protocol):
+    """Input with an idempotency key."""
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """Key of the client's."""
 
 
 def kept(value: T) -> T | Unset:
@@ -39,3 +52,14 @@ def kept_tuple(value: list[str] | None) -> tuple[str, ...] | Unset | None:
     if value is strawberry.UNSET:
         return UNSET
     return None if value is None else tuple(value)
+
+
+def once(asked: Idempotent) -> IdempotentRequest | None:
+    """Return an input's idempotency key and content; None without a key.
+
+    :raises InvalidInput: if the key is not usable.
+    """
+    if asked.idempotency_key is None:
+        return None
+    content = {name: repr(value) for name, value in vars(asked).items() if name not in ("idempotency_key", "wait")}
+    return idempotent_request(asked.idempotency_key, {"input": type(asked).__name__, **content})

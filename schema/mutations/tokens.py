@@ -13,6 +13,7 @@ from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.tokens import revoke
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_space_token, create_token
 from spacekey.resolvers.tokens.grants import asked_expiry
+from spacekey.resolvers.tokens.idempotency import Replayed
 from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, ROTATING, rotate_token
 from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
 from spacekey.resolvers.tokens.view import TokenView
@@ -26,11 +27,12 @@ from spacekey.schema.types.results import (
     InvalidInput,
     NotFound,
     PlanLimit,
+    Refusal,
     ScopeNotAllowed,
     answered,
 )
 
-from .inputs import EFFECTIVE, LIFETIME, WAIT, kept, kept_whole
+from .inputs import EFFECTIVE, IDEMPOTENCY_KEY, LIFETIME, WAIT, kept, kept_whole, once
 
 
 @strawberry.type(description="The created token. Its secret is shown only here.")
@@ -51,6 +53,15 @@ class RotateTokenSuccess:
         description="The new token's secret, to be sent in requests. It cannot be retrieved again."
     )
     effective_at: datetime = strawberry.field(description="When the change is in effect on all servers.")
+
+
+@strawberry.type(description="An earlier request with the same idempotency key created the token. Nothing was changed.")
+class TokenAlreadyCreated(Refusal):
+    """Refusal to create a token twice, with the token that exists, without its secret."""
+
+    token: Token | None = strawberry.field(
+        description="The token that exists. Rotate it with a new idempotency key if you do not have its secret."
+    )
 
 
 @strawberry.type(description="The token after the change.")
@@ -80,11 +91,11 @@ class DeleteTokenSuccess:
 
 
 CreateTokenResult: TypeAlias = Annotated[
-    CreateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    CreateTokenSuccess | TokenAlreadyCreated | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
     strawberry.union("CreateTokenResult", description="The result of `createSpaceToken` and `createWorkspaceToken`."),
 ]
 RotateTokenResult: TypeAlias = Annotated[
-    RotateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    RotateTokenSuccess | TokenAlreadyCreated | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
     strawberry.union("RotateTokenResult", description="The result of `rotateToken`."),
 ]
 ChangeTokenResult: TypeAlias = Annotated[
@@ -118,7 +129,9 @@ class TokenMutations:
         now = context.system.clock()
         return await _issued(
             context,
-            lambda: create_space_token(context.system, context.known_caller, input.space_id, input.asked("", now)),
+            lambda: create_space_token(
+                context.system, context.known_caller, input.space_id, input.asked("", now), once(input)
+            ),
         )
 
     @strawberry.mutation(
@@ -131,7 +144,10 @@ class TokenMutations:
         context = info.context
         now = context.system.clock()
         return await _issued(
-            context, lambda: create_token(context.system, context.known_caller, input.asked(input.workspace_id, now))
+            context,
+            lambda: create_token(
+                context.system, context.known_caller, input.asked(input.workspace_id, now), once(input)
+            ),
         )
 
     @strawberry.mutation(
@@ -239,7 +255,9 @@ class TokenMutations:
                 retire_on_first_use=input.retire_on_first_use,
                 expires_at=asked_expiry(context.system.clock(), kept(input.expires_at), kept(input.expires_in)),
                 wait=input.wait,
+                request=once(input),
             ),
+            replayed=_replayed,
         )
         if isinstance(answer, Issued):
             return RotateTokenSuccess(
@@ -248,13 +266,19 @@ class TokenMutations:
         return answer
 
 
-async def _issued(context: Context, doing: Callable[[], Awaitable[Issued]]) -> CreateTokenSuccess | AnyRefusal:
-    answer = await answered(context, doing)
+async def _issued(
+    context: Context, doing: Callable[[], Awaitable[Issued]]
+) -> CreateTokenSuccess | TokenAlreadyCreated | AnyRefusal:
+    answer = await answered(context, doing, replayed=_replayed)
     if isinstance(answer, Issued):
         return CreateTokenSuccess(
             token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
         )
     return answer
+
+
+def _replayed(error: Replayed) -> TokenAlreadyCreated:
+    return TokenAlreadyCreated(message=str(error), token=token_type(error.view))
 
 
 async def _changed(context: Context, doing: Callable[[], Awaitable[Changed]]) -> ChangeTokenSuccess | AnyRefusal:
@@ -289,6 +313,7 @@ class CreateTokenFields:
         ),
     )
     expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
     def asked(self, workspace_id: str, now: datetime) -> NewToken:
         """Return the same as a resolver's argument.
@@ -420,4 +445,5 @@ class RotateTokenInput:
         ),
     )
     expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
     wait: bool = strawberry.field(default=True, description=WAIT)

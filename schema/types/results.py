@@ -10,6 +10,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from spacekey.domain import refusal as domain
 from spacekey.domain.errors import Unavailable
+from spacekey.resolvers.tokens.idempotency import Replayed
 from spacekey.schema.context import Context
 from spacekey.schema.errors import error_of
 from spacekey.schema.limits.costs import at_most
@@ -79,12 +80,16 @@ AnyRefusal: TypeAlias = (
 )
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
-async def answered(context: Context, doing: Callable[[], Awaitable[T]]) -> T | AnyRefusal:
+async def answered(
+    context: Context, doing: Callable[[], Awaitable[T]], *, replayed: Callable[[Replayed], U] | None = None
+) -> T | U | AnyRefusal:
     """Return a resolver's result, or its expected refusal as a value. The loaders then forget all that was read before.
 
     :param doing: converts the input and calls the resolver; refusals of both become values.
+    :param replayed: makes the value for a repeated request, for a mutation that takes an idempotency key.
     :raises GraphQLError: for missing scopes and outages, with a code.
     """
     context.loaders.forget()
@@ -93,6 +98,8 @@ async def answered(context: Context, doing: Callable[[], Awaitable[T]]) -> T | A
     except Unavailable as error:
         raise error_of(error) from None
     except domain.Refusal as error:
+        if isinstance(error, Replayed) and replayed is not None:
+            return replayed(error)
         return _value_of(error)
 
 

@@ -4,7 +4,7 @@ Each reads its request, calls one resolver and writes the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from spacekey.resolvers.addresses import plain_name
 from spacekey.resolvers.audit.log import actor_facts
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_space_token, create_token
 from spacekey.resolvers.tokens.grants import asked_expiry
+from spacekey.resolvers.tokens.idempotency import IdempotentRequest, Replayed, idempotent_request
 from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import ROTATING, rotate_token
@@ -31,19 +32,33 @@ from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
 from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RotateApiKey, Waiting
-from .requests import an_id, json_body, query_of
-from .response_models import API_KEY, API_KEY_PAGE, CHANGED_API_KEY, NEW_API_KEY, PRINCIPAL, Actor, ApiKey, NewApiKey
+from .requests import an_id, idempotency_key, json_body, json_object, query_of, validated
+from .response_models import (
+    API_KEY,
+    API_KEY_PAGE,
+    CHANGED_API_KEY,
+    NEW_API_KEY,
+    PRINCIPAL,
+    REPLAYED_API_KEY,
+    Actor,
+    ApiKey,
+    NewApiKey,
+    ReplayedApiKey,
+)
 
 CREATED = ("id", "name", "key", "permissions", "created_at")
-"""The members of the answer to a request that has only a name and permissions."""
+"""The first members of the answer to a request that creates or rotates a key, in this order. All others follow."""
 
 
 @requires("tokens:create")
 async def create_api_key(request: Request) -> Response:
     """Create a key: ``POST /api-keys`` → 201 with the secret, shown once."""
-    body = await json_body(request, CreateApiKey)
-    issued = await _create(request, body)
-    return _issued(issued, created(issued, body.model_fields_set))
+    sent = await json_object(request)
+    body = validated(CreateApiKey, sent)
+    try:
+        return _issued(await _create(request, body, _once(request, sent)))
+    except Replayed as replayed:
+        return _replayed(replayed)
 
 
 @requires("tokens:read")
@@ -78,22 +93,25 @@ async def revoke_api_key(request: Request) -> Response:
 @requires(*ROTATING)
 async def rotate_api_key(request: Request) -> Response:
     """Rotate a key: ``POST /api-keys/{id}/rotate`` → 201 with the new secret, shown once. The body is optional."""
-    body = await json_body(request, RotateApiKey, optional=True)
-    issued = await rotate_token(
-        parts_of(request).system,
-        known_caller(request),
-        _key_id(request),
-        grace_seconds=body.grace_seconds,
-        retire_on_first_use=body.retire_on_first_use,
-        expires_at=_expiry(request, body),
-        wait=query_of(request, Waiting).wait,
-    )
-    answer = created(issued, ("rotated_from", "expires_at"))
-    answer["effective_at"] = written(issued.effective_at)
-    return _issued(issued, answer)
+    sent = await json_object(request, optional=True)
+    body = validated(RotateApiKey, sent)
+    try:
+        issued = await rotate_token(
+            parts_of(request).system,
+            known_caller(request),
+            _key_id(request),
+            grace_seconds=body.grace_seconds,
+            retire_on_first_use=body.retire_on_first_use,
+            expires_at=_expiry(request, body),
+            wait=query_of(request, Waiting).wait,
+            request=_once(request, sent),
+        )
+    except Replayed as replayed:
+        return _replayed(replayed)
+    return _issued(issued)
 
 
-async def _create(request: Request, body: CreateApiKey) -> Issued:
+async def _create(request: Request, body: CreateApiKey, once: IdempotentRequest | None) -> Issued:
     system, caller, principal = parts_of(request).system, known_caller(request), known_principal(request)
     space_id = body.space_id
     workspace_id = body.workspace_id or principal.workspace_id
@@ -114,8 +132,8 @@ async def _create(request: Request, body: CreateApiKey) -> Issued:
     if workspace_id is None:
         if space_id is None:
             raise InvalidInput("workspace_id", "Is required for members; a token knows its own.", InputCode.REQUIRED)
-        return await create_space_token(system, caller, space_id, new)
-    return await create_token(system, caller, new)
+        return await create_space_token(system, caller, space_id, new, once)
+    return await create_token(system, caller, new, once)
 
 
 def _changes(request: Request, body: ChangeApiKey) -> TokenChanges:
@@ -131,8 +149,23 @@ def _expiry(request: Request, body: CreateApiKey | ChangeApiKey | RotateApiKey) 
     return asked_expiry(parts_of(request).system.clock(), body.expires_at, body.expires_in)
 
 
-def _issued(issued: Issued, answer: NewApiKey) -> Response:
-    return NEW_API_KEY.response(answer, 201, {"Location": f"/api/v1/api-keys/{issued.view.token.id}"})
+def _once(request: Request, sent: Mapping[str, object]) -> IdempotentRequest | None:
+    """Return the request with its ``Idempotency-Key``; None if it has none."""
+    key = idempotency_key(request)
+    return None if key is None else idempotent_request(key, {"path": request.url.path, "body": sent})
+
+
+def _issued(issued: Issued) -> Response:
+    return NEW_API_KEY.response(created(issued), 201, _location(issued.view))
+
+
+def _replayed(replayed: Replayed) -> Response:
+    answer: ReplayedApiKey = {**shown(replayed.view), "replayed": True, "detail": str(replayed)}
+    return REPLAYED_API_KEY.response(answer, 200, {**_location(replayed.view), "Idempotent-Replayed": "true"})
+
+
+def _location(view: TokenView) -> dict[str, str]:
+    return {"Location": f"/api/v1/api-keys/{view.token.id}"}
 
 
 def _changed(changed: Changed) -> Response:
@@ -172,16 +205,14 @@ def shown(view: TokenView) -> ApiKey:
     }
 
 
-def created(issued: Issued, asked: Collection[str]) -> NewApiKey:
-    """Return a new key with its secret: the five usual members, and those that the request named.
-
-    :param asked: names of the request's fields, and of further members to include.
-    """
-    facts: dict[str, Any] = {**shown(issued.view), "key": issued.secret.reveal()}
-    return cast(
-        "NewApiKey",
-        {name: facts[name] for name in CREATED} | {name: value for name, value in facts.items() if name in asked},
-    )
+def created(issued: Issued) -> NewApiKey:
+    """Return a new key with its secret: :data:`CREATED` first, then all other members."""
+    facts: dict[str, Any] = {
+        **shown(issued.view),
+        "key": issued.secret.reveal(),
+        "effective_at": written(issued.effective_at),
+    }
+    return cast("NewApiKey", {name: facts[name] for name in CREATED} | facts)
 
 
 @requires("tokens:read")

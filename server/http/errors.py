@@ -33,7 +33,7 @@ log = logging.getLogger("spacekey.refusals")
 REALM = "spacekey"
 NO_STORE = {"Cache-Control": "no-store"}
 
-_FIELDS = {"grants": "permissions", "first": "limit"}
+_FIELDS = {"grants": "permissions", "first": "limit", "idempotency_key": "Idempotency-Key"}
 """A resolver's name of a field → the name in REST."""
 
 

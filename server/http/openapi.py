@@ -29,6 +29,14 @@ GRAPHQL_TYPES = (JSON_TYPE, "application/graphql-response+json")
 
 _REFERENCE = "#/components/schemas/{model}"
 _ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^key_"}}
+_IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A random key, such as a UUID in quotes. Repeating the request with it within 24 hours creates "
+    "nothing: the answer is the key that exists, without its secret.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": '"8e03978e-40d5-43e6-bc93-6894a57f9324"',
+}
 _SECURITY: dict[Callers, list[Json]] = {
     "oauth clients": [{"token": []}, {"client": []}, {}],
     "graphql": [{}, {"token": []}, {"session": []}],
@@ -44,6 +52,7 @@ class Operation:
     :param name: the operation's id, such as ``createApiKey``.
     :param endpoint: None for an endpoint that is created with the app.
     :param answer: the successful response, in one of ``media``; None for one without a body.
+    :param replay: the response to a repeated request, for an operation that takes an ``Idempotency-Key``.
     :param refusals: the statuses of errors that clients should expect; other errors have the same format.
     :param body: the model of the request body, of type ``body_media``.
     :param callers: the kind of callers, which also decides the format of errors.
@@ -63,6 +72,12 @@ class Operation:
     body_media: str = JSON_TYPE
     body_required: bool = True
     callers: Callers = "tokens and people"
+    replay: Answer[Any] | None = None
+
+    @property
+    def answers(self) -> dict[int, Answer[Any] | None]:
+        """Successful responses by status."""
+        return {self.status: self.answer} | ({} if self.replay is None else {200: self.replay})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +169,7 @@ def openapi_endpoint(operations: Sequence[Operation]) -> Callable[[Request], Any
 def _schemas(operations: Sequence[Operation]) -> _Schemas:
     read = {one.body for one in operations if one.body is not None}
     written: dict[Any, TypeAdapter[Any]] = {
-        one.answer.kind: one.answer.adapter for one in operations if one.answer is not None
+        answer.kind: answer.adapter for one in operations for answer in one.answers.values() if answer is not None
     } | {kind: TypeAdapter(kind) for kind in (Problem, OAuthError, GraphQLResult)}
     found, definitions = TypeAdapter.json_schemas(
         [
@@ -169,16 +184,16 @@ def _schemas(operations: Sequence[Operation]) -> _Schemas:
 
 def _described(operation: Operation, schemas: _Schemas) -> Json:
     error = {"$ref": f"#/components/responses/{_ERRORS.get(operation.callers, 'Problem')}"}
-    answer: Json = {"description": "Done."}
-    if operation.answer is not None:
-        schema = schemas.references[operation.answer.kind]
-        answer["content"] = {media: {"schema": schema} for media in operation.media}
     described: Json = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "parameters": [*([_ID] if "{id}" in operation.path else []), *_parameters(operation.query)],
+        "parameters": [
+            *([_ID] if "{id}" in operation.path else []),
+            *([] if operation.replay is None else [_IDEMPOTENCY_KEY]),
+            *_parameters(operation.query),
+        ],
         "responses": {
-            str(operation.status): answer,
+            **{str(status): _answer(operation, answer, schemas) for status, answer in operation.answers.items()},
             **{str(status): error for status in operation.refusals},
             "default": error,
         },
@@ -188,6 +203,13 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         described["requestBody"] = {"required": operation.body_required, "content": content}
     if operation.callers in _SECURITY:
         described["security"] = _SECURITY[operation.callers]
+    return described
+
+
+def _answer(operation: Operation, answer: Answer[Any] | None, schemas: _Schemas) -> Json:
+    described: Json = {"description": "Done."}
+    if answer is not None:
+        described["content"] = {media: {"schema": schemas.references[answer.kind]} for media in operation.media}
     return described
 
 

@@ -8,6 +8,7 @@ bytes, depth and number of fields, and read as strict JSON (RFC 8259) or as a UR
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ from spacekey.domain.ids import id_prefix
 from spacekey.domain.refusal import Fault, InputCode, InvalidInput, NotFound
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import Unset
+from spacekey.resolvers.tokens.idempotency import KEY_LENGTH_MAX
 from spacekey.server.timestamps import read_moment
 
 JSON_BYTES_MAX = 65_536
@@ -43,6 +45,9 @@ FAULTS_MAX = 50
 """The most faults of one request that are listed."""
 
 T = TypeVar("T")
+
+_QUOTED = re.compile(rf'"((?:[ !#-\[\]-~]|\\["\\]){{1,{KEY_LENGTH_MAX}}})"', re.ASCII)
+_PLAIN = re.compile(rf"[!#-+\--:<-\[\]-~]{{1,{KEY_LENGTH_MAX}}}", re.ASCII)
 
 _REASONS = {
     "missing": (InputCode.REQUIRED, "Is required."),
@@ -280,6 +285,25 @@ def parsed_json(raw: bytes) -> object:
         raise BadBody(400, "malformed_json", "The body is not JSON in UTF-8, or names a field twice.") from None
     _check(value)
     return value
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the value of ``Idempotency-Key``, a quoted string (RFC 8941 §3.3.3) or a plain word; None without it.
+
+    :raises BadBody: 400 if the header is sent twice, or is neither.
+    """
+    sent = request.headers.getlist("idempotency-key")
+    if not sent:
+        return None
+    if len(sent) == 1:
+        text = sent[0].strip()
+        found = _QUOTED.fullmatch(text)
+        if found is not None:
+            return re.sub(r"\\(.)", r"\1", found[1])
+        if _PLAIN.fullmatch(text):
+            return text
+    detail = f"Send one Idempotency-Key of 1 to {KEY_LENGTH_MAX} characters, such as a random UUID."
+    raise BadBody(400, "invalid_idempotency_key", detail)
 
 
 async def form_fields(request: Request) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypeVar
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 
 from pydantic import Field, TypeAdapter, WithJsonSchema
 from starlette.responses import Response
@@ -96,21 +96,20 @@ class ChangedApiKey(ApiKey):
     effective_at: Annotated[Time, Field(description="From when the change holds in every process.")]
 
 
-class NewApiKey(TypedDict, total=False):
-    """New key with its secret, which no other answer has: five required members, and those that the request named."""
+class NewApiKey(ChangedApiKey):
+    """New key with its secret, which no other answer has.
 
-    id: Required[str]
-    name: Required[str]
-    key: Required[Annotated[str, Field(description="The secret.")]]
-    permissions: Required[list[str]]
-    created_at: Required[Time]
-    description: str
-    environment: Environment
-    expires_at: Time | None
-    workspace_id: str
-    space_id: str | None
-    rotated_from: str
-    effective_at: Time
+    The answer begins with ``id``, ``name``, ``key``, ``permissions`` and ``created_at``.
+    """
+
+    key: Annotated[str, Field(description="The secret. It is shown here only and is not stored.")]
+
+
+class ReplayedApiKey(ApiKey):
+    """Key that an earlier request with the same ``Idempotency-Key`` created, without its secret."""
+
+    replayed: Literal[True]
+    detail: Annotated[str, Field(description="Which key to rotate for a new secret, for people.")]
 
 
 class ApiKeyPage(TypedDict):
@@ -266,6 +265,7 @@ API_KEY = Answer(ApiKey)
 API_KEY_PAGE = Answer(ApiKeyPage)
 CHANGED_API_KEY = Answer(ChangedApiKey)
 NEW_API_KEY = Answer(NewApiKey)
+REPLAYED_API_KEY = Answer(ReplayedApiKey)
 PRINCIPAL = Answer(Principal)
 INTROSPECTION = Answer(Introspection)
 INTROSPECTION_RESULTS = Answer(IntrospectionResults)

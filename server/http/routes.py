@@ -69,8 +69,9 @@ OPERATIONS: tuple[Operation, ...] = (
         create_api_key,
         answers.NEW_API_KEY,
         status=201,
+        replay=answers.REPLAYED_API_KEY,
         body=CreateApiKey,
-        refusals=(400, 401, 403, 404, 413, 415, 422),
+        refusals=(400, 401, 403, 404, 409, 413, 415, 422),
     ),
     Operation(
         "GET",
@@ -110,6 +111,7 @@ OPERATIONS: tuple[Operation, ...] = (
         rotate_api_key,
         answers.NEW_API_KEY,
         status=201,
+        replay=answers.REPLAYED_API_KEY,
         query=Waiting,
         body=RotateApiKey,
         body_required=False,

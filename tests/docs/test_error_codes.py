@@ -15,7 +15,7 @@ from support.pages import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
 REST, GRAPHQL = PAGE.split("## GraphQL")
-UNIONS_ONLY = {"SCOPE_NOT_ALLOWED", "PLAN_LIMIT", "CONFLICT", "SIGN_IN_FAILED", "TOO_MANY_ATTEMPTS"}
+UNIONS_ONLY = {"SCOPE_NOT_ALLOWED", "PLAN_LIMIT", "CONFLICT", "SIGN_IN_FAILED", "TOO_MANY_ATTEMPTS", "ALREADY_CREATED"}
 """Codes of refusals that only mutations raise, which answer them as members of unions."""
 
 

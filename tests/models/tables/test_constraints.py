@@ -15,6 +15,7 @@ from spacekey.domain.refusal import Conflict
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.tables.audit import AuditChain
 from spacekey.models.tables.base import Row
+from spacekey.models.tables.idempotency import IdempotencyKey
 from spacekey.models.tables.registry import metadata
 from spacekey.models.tables.setting import Setting
 from spacekey.models.tables.token import TokenFirstUse
@@ -52,7 +53,13 @@ class World:
             UsageHour(token_id="key_1", hour=NOW),
             ScopeUse(token_id="key_1", scope="jobs:read", last_used_at=NOW),
             UsageReporter(id="app/1", number=1, seen_at=NOW),
+            idempotency_key(),
         ]
+
+
+def idempotency_key(**given: Any) -> IdempotencyKey:
+    facts = {"caller_id": "usr_1", "operation": "create", "key_digest": bytes(32), "request_digest": bytes(32)}
+    return IdempotencyKey(**{**facts, "token_id": "key_1", "created_at": NOW, **given})
 
 
 def invitation(digest: bytes, **given: Any) -> Invitation:
@@ -145,6 +152,10 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "pk_spacekey_released_slugs": lambda _: ReleasedSlug(slug="given-up", workspace_id="ws_1", released_at=NOW),
     "fk_spacekey_released_slugs_workspace_id": lambda _: ReleasedSlug(slug="x", workspace_id="ws_no", released_at=NOW),
     "pk_spacekey_settings": lambda _: Setting(name="one", value=2.0),
+    "pk_spacekey_idempotency_keys": lambda _: idempotency_key(),
+    "fk_spacekey_idempotency_keys_token_id": lambda _: idempotency_key(operation="rotate", token_id="key_none"),
+    "ck_spacekey_idempotency_keys_key": lambda _: idempotency_key(key_digest=b"short"),
+    "ck_spacekey_idempotency_keys_request": lambda _: idempotency_key(operation="rotate", request_digest=b"short"),
     "pk_spacekey_usage_reporters": lambda _: UsageReporter(id="app/1", number=2, seen_at=NOW),
 }
 UNREACHABLE = {"uq_spacekey_spaces_id_workspace"}

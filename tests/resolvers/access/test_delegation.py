@@ -306,7 +306,7 @@ async def test_what_a_plan_leaves_out_is_refused_as_such_when_enabling(store: St
 ASKS = "asks check_strengthening, itself or where it is called"
 WRITERS = {
     "tokens.create.prepare_token": ASKS,
-    "tokens.rotate.rotate_token": ASKS,
+    "tokens.rotate._rotate": ASKS,
     "tokens.update._apply": ASKS,
     "tokens.revoke.enable_token": ASKS,
     "members.members._add": ASKS,
