@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from itertools import count
@@ -396,9 +397,21 @@ async def test_a_burst_passes_and_no_more(limiter: Limiter, key: str) -> None:
     assert all(one.limit is SLOW for one in decisions)
 
 
-async def test_charges_at_the_same_moment_do_not_slip_past_each_other(limiter: Limiter, key: str) -> None:
-    decisions = await asyncio.gather(*(limiter.charge(key, SLOW) for _ in range(40)))
-    assert sum(one.allowed for one in decisions) == 5
+async def test_charges_at_the_same_moment_do_not_slip_past_each_other(
+    limiter: Limiter, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Made again if the machine was so busy that Redis counted as silent, when the process's own share is charged."""
+    silent = True
+    while silent:
+        before, key = caplog.text.count("Redis cannot be asked"), f"{key}+"
+        started = time.monotonic()
+        decisions = await asyncio.gather(*(limiter.charge(key, SLOW) for _ in range(40)))
+        returned = int((time.monotonic() - started) * SLOW.per_minute / 60)
+        silent = caplog.text.count("Redis cannot be asked") != before
+        while caplog.text.count("Redis cannot be asked") != caplog.text.count("Redis is asked again"):
+            await limiter.charge(f"{key} another", SLOW)
+            await asyncio.sleep(0.01)
+    assert 5 <= sum(one.allowed for one in decisions) <= 5 + returned
 
 
 async def test_a_refusal_costs_nothing_and_tells_when_to_come_again(limiter: Limiter, key: str) -> None:
