@@ -305,7 +305,7 @@ Made from the program: `spacekey --help` and `spacekey COMMAND --help` say the s
 [settings](settings.md) and work on the database directly, so they need no running server. Running them takes no
 scopes: guard access to the machine.
 
-- Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable.
+- Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable.
 - `--json` prints one JSON document: an object, or an array for lists. `--jsonl` prints a list as one object per line.
   Facts go to standard error where standard output holds a secret.
 - Tables have one line a row and fit the terminal: names are cut, then columns left out, ids and prefixes never.
@@ -334,6 +334,8 @@ def _command(path: str, command: Any) -> str:
     usage = " ".join([path, *map(_placeholder, arguments)])
     depth = "##" if path.count(" ") == 1 else "###"
     lines = [f"{depth} `{path}`\n", f"{said}\n", f"```text\n{usage}{' [OPTIONS]' if options else ''}\n```\n"]
+    if command.examples:
+        lines.append("\n".join(["```sh", *command.examples, "```\n"]))
     if arguments or options:
         lines.append("| | default | |\n|---|---|---|")
         for one in [*arguments, *options]:

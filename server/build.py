@@ -66,12 +66,12 @@ def build_system(settings: Settings, memory: SharedMemory | None = None) -> Syst
     """Return the system with its store and catalogs.
 
     :param memory: memory that several workers share; None for a single process.
-    :raises ConfigurationError: a catalog is invalid, the database is a folder, or its folder cannot be created.
+    :raises ConfigurationError: a catalog is invalid, or the database is a folder.
     """
     catalogs = load_catalogs(settings.catalogs)
     creation = workspace_creation(settings, catalogs)
     store = Store(settings.database_url)
-    _make_folder(store)
+    _check_file(store)
     return System(
         store=store,
         catalogs=catalogs,
@@ -197,13 +197,24 @@ def first_use_recorder(store: Store, clock: WallClock) -> Callable[[str], Awaita
     return record
 
 
-def _make_folder(store: Store) -> None:
+def _check_file(store: Store) -> None:
+    """Refuse a folder in place of an SQLite file. Nothing is created: a command that reads leaves nothing behind."""
+    if store.dialect == SQLITE and store.url.database is not None:
+        file = Path(store.url.database).expanduser()
+        if file.is_dir():
+            raise ConfigurationError(
+                f"SPACEKEY_DATABASE_URL: '{file}' is a folder; name a file in it, like spacekey.db"
+            )
+
+
+def make_folder(store: Store) -> None:
+    """Create the folder of an SQLite file.
+
+    :raises ConfigurationError: if that is not possible.
+    """
     if store.dialect != SQLITE or store.url.database is None:
         return
-    file = Path(store.url.database).expanduser()
-    if file.is_dir():
-        raise ConfigurationError(f"SPACEKEY_DATABASE_URL: '{file}' is a folder; name a file in it, like spacekey.db")
-    folder = file.parent
+    folder = Path(store.url.database).expanduser().parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # no other user of the machine may read the database
     except OSError as error:
@@ -223,6 +234,7 @@ async def prepare_store(store: Store) -> None:
     :raises Unavailable: the database does not answer.
     """
     if store.dialect == SQLITE:
+        make_folder(store)
         await migrate.upgrade(store)
         return
     await store.ping()

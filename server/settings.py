@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
-from spacekey.domain.suggest import did_you_mean
+from spacekey.domain.suggest import did_you_mean_setting
 from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
 from spacekey.models.engine.store import database_url
 
@@ -146,7 +146,9 @@ class Settings:
             setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
             name = known.get(setting)
             if name is None:
-                raise ConfigurationError(f"{variable}: there is no such setting.{did_you_mean(variable, known)}")
+                raise ConfigurationError(
+                    f"{variable}: there is no such setting.{did_you_mean_setting(variable, known)}"
+                )
             text = one_line(environ[variable], variable)
             if not text.strip():
                 continue

@@ -77,6 +77,48 @@ CHECKPOINT = "audit.checkpoint"
 HEADS = "heads"
 """Key under which a checkpoint holds heads: chain → [sequence number, hash in hexadecimal]."""
 
+ACTIONS = frozenset(
+    (
+        "audit.checkpoint",
+        "member.add",
+        "member.change_role",
+        "member.end_invitations",
+        "member.invite",
+        "member.join",
+        "member.remove",
+        "member.withdraw_invitation",
+        "role.remove",
+        "role.set",
+        "session.end",
+        "session.end_others",
+        "session.sign_in",
+        "session.sign_out",
+        "settings.staleness",
+        "space.create",
+        "space.delete",
+        "space.update",
+        "token.create",
+        "token.delete",
+        "token.disable",
+        "token.enable",
+        "token.refused",
+        "token.revoke",
+        "token.rotate",
+        "token.update",
+        "user.accept_invitation",
+        "user.change_password",
+        "user.create",
+        "user.erase",
+        "user.prove_email",
+        "user.reset_password",
+        "user.update",
+        "workspace.create",
+        "workspace.delete",
+        "workspace.update",
+    )
+)
+"""All actions that an event can have."""
+
 Facts = dict[str, Any]
 
 

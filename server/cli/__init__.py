@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -14,4 +15,11 @@ def main() -> None:
     from ._run import decoded_arguments, prepare_streams
 
     prepare_streams()
-    build_app()(decoded_arguments(sys.argv[1:]), prog_name="spacekey")
+    arguments = decoded_arguments(sys.argv[1:])
+    # A shell that completes a line passes its words in a variable (typer, click).
+    words = (
+        arguments
+        or os.environ.get("COMP_WORDS", "").split()[1:]
+        or os.environ.get("_TYPER_COMPLETE_ARGS", "").split()[1:]
+    )
+    build_app(words)(arguments, prog_name="spacekey")

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from spacekey.domain.actor import OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID
 from spacekey.domain.catalog import OWNER_ROLE, Catalog
 from spacekey.domain.catalog_file import load_catalog
 from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
+from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.records import WorkspaceRecord
+from spacekey.models.tables.setting import MAX_STALENESS
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Space, Workspace
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
+from spacekey.resolvers.audit.log import ACTIONS
 from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import unknown
 
 from ._output import say
 from ._run import USAGE, Failure
 
 T = TypeVar("T")
+
+SERVICE_ID = re.compile(r"app_[a-z0-9][a-z0-9-]{0,59}", re.ASCII)
+"""Id of a service, see :mod:`spacekey.server.introspectors`."""
 
 OWNERS_SHOWN = 3
 CLAIMS_SHOWN = 5
@@ -165,6 +175,41 @@ def token_id(text: str) -> str:
     if id_prefix(text) != KEY:
         raise Failure("TOKEN: write a token's id (key_…). 'spacekey token list WORKSPACE' shows them.", USAGE)
     return text
+
+
+def actor_id(parameter: str, text: str) -> str:
+    """Return the text if an actor can have this id: a person, token, service, the operator or the system.
+
+    :raises InvalidInput: otherwise.
+    """
+    known = (OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID)
+    if id_prefix(text) in (USER, KEY) or text in known or SERVICE_ID.fullmatch(text):
+        return text
+    raise InvalidInput(
+        parameter,
+        f"Write an id: usr_…, key_…, app_… or {', '.join(known[:-1])}.{did_you_mean(text, known)}",
+        InputCode.INVALID_FORMAT,
+    )
+
+
+def target_id(text: str) -> str:
+    """Return the text if something that is audited can have this id.
+
+    :raises InvalidInput: otherwise.
+    """
+    if id_prefix(text) is not None or text in (MAX_STALENESS, SYSTEM_CHAIN, UNKNOWN_PERSON_ID):
+        return text
+    raise InvalidInput("target", "Write an id, such as key_…, usr_…, ws_… or space_….", InputCode.INVALID_FORMAT)
+
+
+def action_called(text: str) -> str:
+    """Return the action of the audit log with this name, in any case.
+
+    :raises InvalidInput: if there is none; names near matches.
+    """
+    if text.lower() in ACTIONS:
+        return text.lower()
+    raise InvalidInput("action", unknown("action", text, ACTIONS), InputCode.UNKNOWN_VALUE)
 
 
 def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:

@@ -6,7 +6,6 @@ option that caused one. The streams are prepared to write any text in any locale
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import io
 import os
@@ -26,7 +25,6 @@ from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
-from spacekey.resolvers.validation import parse_moment
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
@@ -41,7 +39,7 @@ GOOD = 0
 REFUSED = 1
 USAGE = 2
 UNAVAILABLE = 3
-MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable."
+MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable."
 _FINDERS = {
     "token": "'spacekey token list WORKSPACE' shows the ids.",
     "member": "'spacekey member list WORKSPACE' shows who is one.",
@@ -51,6 +49,7 @@ _FINDERS = {
 _PARAMETERS = {
     "actor_id": "actor",
     "expires_at": "expires",
+    "expiring_days": "expiring",
     "grace_seconds": "grace",
     "grants": "scope",
     "lifetime_seconds_default": "lifetime_default",
@@ -90,9 +89,21 @@ TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A toke
 Limit: TypeAlias = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")
 ]
-EXPIRES_HELP = f"When it ends: 90d, 12h, a time like {EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])", re.ASCII)
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+EXPIRES_HELP = (
+    "When it ends: 90d, 2w, 1y, 12h, 30min, a date like 2030-01-31 (the end of that day, UTC), a time like "
+    f"{EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
+)
+_SPAN = re.compile(r"([1-9][0-9]{0,4}) ?([a-z]{1,7})", re.ASCII | re.IGNORECASE)
+_UNITS = {
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), timedelta(minutes=1)),
+    **dict.fromkeys(("h", "hour", "hours"), timedelta(hours=1)),
+    **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
+    **dict.fromkeys(("w", "week", "weeks"), timedelta(weeks=1)),
+    **dict.fromkeys(("y", "year", "years"), timedelta(days=365)),
+}
+_MONTHS = {"m", "mo", "mon", "month", "months"}
+_AMBIGUOUS = "'{}' could be minutes or months: write {}min for minutes, and days or a date for months."
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 NAME = "spacekey"
 _ERRORS = "spacekey.readable"
 _PLAIN = {"…": "...", "–": "-", "—": "-", "→": "->", "’": "'", "‘": "'", "“": '"', "”": '"', "•": "*", "·": "*"}
@@ -124,6 +135,8 @@ def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True, takes_
     :raises Failure: the database is not ready.
     :raises SpacekeyError: any that ``work`` raises.
     """
+    import asyncio
+
     settings = settings_now()
 
     async def within() -> T:
@@ -196,7 +209,7 @@ def code_of(error: SpacekeyError) -> int:
             return error.code
         case Unavailable():
             return UNAVAILABLE
-        case ConfigurationError():
+        case ConfigurationError() | InvalidInput():
             return USAGE
     return REFUSED
 
@@ -224,7 +237,34 @@ def confirmed(question: str, *, yes: bool) -> None:
 
 
 class Leaf(TyperCommand):
-    """Command without subcommands."""
+    """Command without subcommands. Its help shows ``examples`` first."""
+
+    examples: tuple[str, ...] = ()
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help in characters that standard output has: click would write others in UTF-8 all the same."""
+        return as_encoded(super().get_help(ctx), sys.stdout.encoding)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments and options. Values of a line that is being completed are not checked."""
+        if not ctx.resilient_parsing:
+            parsed: list[str] = super().parse_args(ctx, args)
+            return parsed
+        given, rest, _ = self.make_parser(ctx).parse_args(args=args)
+        for one in self.get_params(ctx):
+            value, source = one.consume_value(ctx, given)
+            ctx.params[one.name] = value
+            ctx.set_parameter_source(one.name, source)
+        ctx.args = list(rest)
+        return list(rest)
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, then the description."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+        super().format_help_text(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error of its input names the argument or option.
@@ -234,7 +274,8 @@ class Leaf(TyperCommand):
         try:
             return super().invoke(ctx)
         except InvalidInput as error:
-            raise Failure(f"{typed_name(self.params, ctx.params, error.field)}: {error.reason}") from error
+            faults = (f"{typed_name(self.params, ctx.params, one.field)}: {one.reason}" for one in error.faults)
+            raise Failure(" ".join(faults), USAGE) from error
 
 
 def typed_name(parameters: list[Any], values: Mapping[str, Any], field: str) -> str:
@@ -262,37 +303,59 @@ def read_lifetime(field: str, text: str | None) -> int | Unset | None:
         return UNSET
     if text == "none":
         return None
-    span = _span(text)
+    span = _span(field, text)
     if span is None:
-        raise InvalidInput(field, "Write 90d, 12h, 30m or none.", InputCode.INVALID_FORMAT)
+        raise InvalidInput(field, "Write 90d, 2w, 1y, 12h, 30min or none.", InputCode.INVALID_FORMAT)
     return int(span.total_seconds())
 
 
 def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:
     """Return the time of expiry; UNSET if the option is missing, None for ``never``.
 
+    A date means the last second of that day in UTC.
+
     :raises InvalidInput: it has another format; says what to write.
     """
+    from spacekey.resolvers.validation import parse_moment
+
     if text is None:
         return UNSET
     if text == "never":
         return None
-    span = _span(text)
+    span = _span("expires_at", text)
     if span is not None:
-        return now + span
+        try:
+            return now + span
+        except OverflowError:
+            raise InvalidInput("expires_at", "Is too far away; write never.", InputCode.OUT_OF_RANGE) from None
     try:
-        return parse_moment("expires_at", text)
+        return parse_moment("expires_at", f"{text}T23:59:59Z" if _DATE.fullmatch(text) else text)
     except InvalidInput:
         raise InvalidInput(
             "expires_at",
-            f"Write 90d, 12h, 30m, never, or a time with its zone: {EXAMPLE_MOMENT}.",
+            "Write 90d, 2w, 1y, 12h, 30min, never, a date such as 2030-01-31, or a time with its zone: "
+            f"{EXAMPLE_MOMENT}.",
             InputCode.INVALID_FORMAT,
         ) from None
 
 
-def _span(text: str) -> timedelta | None:
+def _span(field: str, text: str) -> timedelta | None:
+    """Return how long ``2w`` is; None for another format.
+
+    :raises InvalidInput: for ``3m``, which some people write for minutes and others for months.
+    """
     found = _SPAN.fullmatch(text)
-    return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if found is None:
+        return None
+    number, unit = found[1], found[2].lower()
+    if unit in _MONTHS:
+        raise InvalidInput(field, _AMBIGUOUS.format(text, number), InputCode.INVALID_FORMAT)
+    return None if unit not in _UNITS else int(number) * _UNITS[unit]
+
+
+def scope_names(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the scopes of a repeated option, each value of which may name several, separated by commas."""
+    return tuple(name for value in values or () for one in value.split(",") if (name := one.strip()))
 
 
 def program_now() -> str:
@@ -318,7 +381,33 @@ def _is_program(path: Path) -> bool:
     return path.name == NAME and path.is_file()
 
 
-class Root(TyperGroup):
+class Branch(TyperGroup):
+    """Group of commands. Its own options are checked only if one was given: checking loads Pydantic."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help in characters that standard output has."""
+        return as_encoded(super().get_help(ctx), sys.stdout.encoding)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options that stand before the command, and its name."""
+        ctx.meta[self._without_options] = not args[0].startswith("-") if args else ctx.resilient_parsing
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)
+        finally:
+            ctx.meta[self._without_options] = False
+        return parsed
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; none while a line without them is read."""
+        found: list[Any] = super().get_params(ctx)
+        return [] if ctx.meta.get(self._without_options, False) else found
+
+    @property
+    def _without_options(self) -> str:
+        return f"spacekey.without_options.{self.name}"
+
+
+class Root(Branch):
     """Root command ``spacekey``."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,109 +1,248 @@
-"""The tree of all commands."""
+"""The tree of all commands. Only the module of the command that is called is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Annotated
 
 import typer
 
-from . import audit, check, introspector, member, scopes, serving, space, staleness, token, user, workspace
-from ._run import MEANING, Leaf, Root
+from ._run import MEANING, NAME, Branch, Leaf, Root
 
 _HELP = "API tokens done right: issue, manage and check them. Settings are read from SPACEKEY_… variables."
 
-_Commands = Mapping[str, Callable[..., None]]
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Commands that belong together, such as those of tokens.
+
+    :param module: the module that has them.
+    :param commands: the command's name → its function in the module.
+    """
+
+    about: str
+    module: str
+    commands: Mapping[str, str]
 
 
-def build_app() -> typer.Typer:
-    """Return the command line's app. Showing its help imports nothing heavier than typer."""
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A command without a group."""
+
+    about: str
+    module: str
+    function: str
+
+
+SINGLES: dict[str, Single] = {
+    "serve": Single(
+        "Serve until stopped: GraphQL, REST and the dashboard. SQLite is migrated first.", "serving", "serve"
+    ),
+    "migrate": Single(
+        "Bring the database's tables to this version, all or nothing; shows the revision before and after.",
+        "serving",
+        "migrate",
+    ),
+    "demo": Single(
+        "Make an owner and a workspace for each catalog; what is there already stays as it is.", "serving", "demo"
+    ),
+    "check": Single(
+        "Check settings, catalogs, the database's revision and the clock; exits with 1 when something is wrong.",
+        "check",
+        "check",
+    ),
+    "introspector": Single(
+        "Make a secret for an app of yours, and the entry by which the server knows it. Nothing is stored.",
+        "introspector",
+        "introspector",
+    ),
+}
+
+GROUPS: dict[str, Group] = {
+    "workspace": Group(
+        "Workspaces: plans, limits, suspension.",
+        "workspace",
+        {
+            "list": "list_",
+            "create": "create",
+            "show": "show",
+            "plan": "plan",
+            "limit": "limit",
+            "policy": "policy",
+            "suspend": "suspend",
+            "resume": "resume",
+            "delete": "delete",
+        },
+    ),
+    "space": Group("Spaces inside a workspace.", "space", {"list": "list_", "create": "create", "delete": "delete"}),
+    "member": Group(
+        "Members of a workspace and their roles.",
+        "member",
+        {
+            "list": "list_",
+            "add": "add",
+            "role": "role",
+            "remove": "remove",
+            "invitations": "invitations",
+            "withdraw": "withdraw",
+        },
+    ),
+    "user": Group(
+        "Accounts: people who can sign in.",
+        "user",
+        {"list": "list_", "create": "create", "prove": "prove", "password": "password", "erase": "erase"},
+    ),
+    "token": Group(
+        "Tokens: issue, find, rotate, end.",
+        "token",
+        {
+            "list": "list_",
+            "inactive": "inactive",
+            "show": "show",
+            "create": "create",
+            "edit": "edit",
+            "rotate": "rotate",
+            "disable": "disable",
+            "enable": "enable",
+            "revoke": "revoke",
+            "delete": "delete",
+        },
+    ),
+    "staleness": Group(
+        "T: how long a revoked token could still be served from a cache, and so how long revoking takes.",
+        "staleness",
+        {"show": "show", "set": "change"},
+    ),
+    "audit": Group(
+        "The audit log: read, check, export.",
+        "audit",
+        {"list": "list_", "verify": "verify", "heads": "heads", "checkpoint": "checkpoint", "export": "export"},
+    ),
+    "scopes": Group(
+        "A catalog's scopes, and the least an operation needs.",
+        "scopes",
+        {"list": "list_", "for": "for_", "rename": "rename"},
+    ),
+}
+
+
+def build_app(words: Sequence[str] | None = None) -> typer.Typer:
+    """Return the command line's app.
+
+    :param words: of the command that is called. Other commands and groups then have their name and help only, so that
+        an answer comes soon. None for the whole tree.
+    """
+    called = None if words is None else next((word for word in words if not word.startswith("-")), "")
     # Local variables in a traceback could hold a secret, so bugs show Python's plain one.
-    app = typer.Typer(cls=Root, help=_HELP, epilog=MEANING, no_args_is_help=True, pretty_exceptions_enable=False)
-    _add(app, {"serve": serving.serve, "migrate": serving.migrate, "demo": serving.demo, "check": check.check})
-    _add(app, {"introspector": introspector.introspector})
-    for name, (about, commands) in _groups().items():
-        group = typer.Typer(help=about, no_args_is_help=True)
-        _add(group, commands)
-        app.add_typer(group, name=name)
+    app = typer.Typer(
+        cls=Root,
+        help=_HELP,
+        epilog=MEANING,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        callback=_root,
+    )
+    for name, single in SINGLES.items():
+        if called in (None, name):
+            _add(app, name, name, _function(single.module, single.function))
+        else:
+            app.command(name, cls=Leaf, help=single.about)(_not_loaded)
+    for name, group in GROUPS.items():
+        inner = typer.Typer(cls=Branch, help=group.about, no_args_is_help=True, rich_markup_mode=None)
+        if called in (None, name):
+            for command, function in group.commands.items():
+                _add(inner, command, f"{name} {command}", _function(group.module, function))
+        else:
+            inner.command("help", cls=Leaf)(_not_loaded)
+            inner.command("list", cls=Leaf)(_not_loaded)
+        app.add_typer(inner, name=name)
     return app
 
 
-def _groups() -> dict[str, tuple[str, _Commands]]:
-    return {
-        "workspace": (
-            "Workspaces: plans, limits, suspension.",
-            {
-                "list": workspace.list_,
-                "create": workspace.create,
-                "show": workspace.show,
-                "plan": workspace.plan,
-                "limit": workspace.limit,
-                "policy": workspace.policy,
-                "suspend": workspace.suspend,
-                "resume": workspace.resume,
-                "delete": workspace.delete,
-            },
-        ),
-        "space": (
-            "Spaces inside a workspace.",
-            {"list": space.list_, "create": space.create, "delete": space.delete},
-        ),
-        "member": (
-            "Members of a workspace and their roles.",
-            {
-                "list": member.list_,
-                "add": member.add,
-                "role": member.role,
-                "remove": member.remove,
-                "invitations": member.invitations,
-                "withdraw": member.withdraw,
-            },
-        ),
-        "user": (
-            "Accounts: people who can sign in.",
-            {
-                "list": user.list_,
-                "create": user.create,
-                "prove": user.prove,
-                "password": user.password,
-                "erase": user.erase,
-            },
-        ),
-        "token": (
-            "Tokens: issue, find, rotate, end.",
-            {
-                "list": token.list_,
-                "inactive": token.inactive,
-                "show": token.show,
-                "create": token.create,
-                "edit": token.edit,
-                "rotate": token.rotate,
-                "disable": token.disable,
-                "enable": token.enable,
-                "revoke": token.revoke,
-                "delete": token.delete,
-            },
-        ),
-        "staleness": (
-            "T: how long a revoked token could still be served from a cache, and so how long revoking takes.",
-            {"show": staleness.show, "set": staleness.change},
-        ),
-        "audit": (
-            "The audit log: read, check, export.",
-            {
-                "list": audit.list_,
-                "verify": audit.verify,
-                "heads": audit.heads,
-                "checkpoint": audit.checkpoint,
-                "export": audit.export,
-            },
-        ),
-        "scopes": (
-            "A catalog's scopes, and the least an operation needs.",
-            {"list": scopes.list_, "for": scopes.for_, "rename": scopes.rename},
-        ),
-    }
+def _add(app: typer.Typer, name: str, path: str, command: Callable[..., None]) -> None:
+    from ._examples import EXAMPLES
+
+    class WithExamples(Leaf):
+        """A command that shows examples of how it is called."""
+
+        examples = EXAMPLES.get(path, ())
+
+    app.command(name, cls=WithExamples)(command)
 
 
-def _add(app: typer.Typer, commands: _Commands) -> None:
-    for name, command in commands.items():
-        app.command(name, cls=Leaf)(command)
+def _function(module: str, name: str) -> Callable[..., None]:
+    found: Callable[..., None] = getattr(_module(module), name)
+    return found
+
+
+def _module(name: str) -> ModuleType:
+    match name:
+        case "audit":
+            from . import audit
+
+            return audit
+        case "check":
+            from . import check
+
+            return check
+        case "introspector":
+            from . import introspector
+
+            return introspector
+        case "member":
+            from . import member
+
+            return member
+        case "scopes":
+            from . import scopes
+
+            return scopes
+        case "serving":
+            from . import serving
+
+            return serving
+        case "space":
+            from . import space
+
+            return space
+        case "staleness":
+            from . import staleness
+
+            return staleness
+        case "token":
+            from . import token
+
+            return token
+        case "user":
+            from . import user
+
+            return user
+        case "workspace":
+            from . import workspace
+
+            return workspace
+    raise LookupError(name)
+
+
+def _not_loaded() -> None:
+    """Stand for a command that was not called."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""

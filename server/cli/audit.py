@@ -49,10 +49,14 @@ def list_(
         from spacekey.resolvers.audit.log import event_facts
         from spacekey.resolvers.workspaces.lists import check_audit_conditions
 
-        from ._lookup import every
+        from ._lookup import action_called, actor_id, every, target_id
 
         name = await _chain_called(system, chain)
-        where = AuditFilter(actor_id=actor, target_id=target, action=action)
+        where = AuditFilter(
+            actor_id=None if actor is None else actor_id("actor", actor),
+            target_id=None if target is None else target_id(target),
+            action=None if action is None else action_called(action),
+        )
         check_audit_conditions(where)
         columns = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
 

@@ -41,9 +41,11 @@ def migrate(as_json: AsJson = False) -> None:
 
     async def work(system: System) -> Facts:
         from spacekey.models.migrations.run import current, upgrade
+        from spacekey.server.build import make_folder
 
         from ._run import is_missing
 
+        make_folder(system.store)
         before = None if is_missing(system.store) else await current(system.store)
         await upgrade(system.store)
         after = await current(system.store)

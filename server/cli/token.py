@@ -33,6 +33,7 @@ from ._run import (
     operator,
     read_expiry,
     run,
+    scope_names,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ INACTIVE_DROP = ("age_days", "last_used_at", "unused_scopes", "workspace", "find
 def list_(
     workspace: WorkspaceName,
     space: Annotated[str | None, typer.Option("--space", help="Only this space's: its slug or id.")] = None,
-    status: Annotated[list[Status] | None, typer.Option("--status", help="Only these; may be repeated.")] = None,
+    status: Annotated[
+        list[Status] | None, typer.Option("--status", case_sensitive=False, help="Only these; may be repeated.")
+    ] = None,
     environment: Annotated[str | None, typer.Option("--environment", help="Only live, or only test.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="Part of the name, description or prefix.")] = None,
     expiring: Annotated[
@@ -74,17 +77,17 @@ def list_(
         from spacekey.domain.page import TokenOrder
         from spacekey.resolvers.tokens.list import TokenSearch, token_list
 
-        from ._lookup import every, space_called, workspace_called
+        from ._lookup import actor_id, every, space_called, workspace_called
         from ._output import token_facts
 
         home = await workspace_called(system, workspace)
         space_id = None if space is None else (await space_called(system, space, home)).id
         search = TokenSearch(
             statuses=frozenset(status) if status else None,
-            environment=environment,
+            environment=environment and environment.lower(),
             text=text,
             expiring_days=expiring,
-            created_by=created_by,
+            created_by=None if created_by is None else actor_id("created_by", created_by),
         )
         with Listing(form, *COLUMNS, drop=DROP) as listing:
             async for view in every(
@@ -109,7 +112,8 @@ def create(
     workspace: WorkspaceName,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for, like 'Production server'.")],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", "-s", help="A scope, shorthand or role; may be repeated.")
+        list[str] | None,
+        typer.Option("--scope", "-s", help="A scope, shorthand or role; several by commas, or repeated."),
     ] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Adds the scopes of a preset, one by one.")] = None,
     space: Annotated[str | None, typer.Option("--space", help="Makes it a token of this space: slug or id.")] = None,
@@ -132,11 +136,11 @@ def create(
         new = NewToken(
             workspace_id=home.id,
             name=name,
-            grants=tuple(scope or ()),
+            grants=scope_names(scope),
             space_id=None if space is None else (await space_called(system, space, home)).id,
             preset=preset,
             description=description,
-            environment=environment,
+            environment=environment and environment.lower(),
             expires_at=read_expiry(expires, system.clock()),
         )
         issued = await create_token(system, operator(), new)
@@ -166,10 +170,12 @@ def edit(
     description: Annotated[str | None, typer.Option("--description", help="Another note; '' clears it.")] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", "-s", help="A scope, shorthand or role, instead of all it has; may be repeated."),
+        typer.Option(
+            "--scope", "-s", help="Scopes, shorthands or a role, instead of all it has; several by commas, or repeated."
+        ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", help="When it ends instead: 90d, 12h, a time, or never; see 'create'.")
+        str | None, typer.Option("--expires", help="When it ends instead: 90d, a date, a time, or never; see 'create'.")
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -190,7 +196,7 @@ def edit(
         changes = TokenChanges(
             name=UNSET if name is None else name,
             description=UNSET if description is None else description,
-            grants=tuple(scope) if scope else UNSET,
+            grants=scope_names(scope) if scope else UNSET,
             expires_at=read_expiry(expires, system.clock()),
         )
 

@@ -26,6 +26,7 @@ from ._run import (
     operator,
     read_lifetime,
     run,
+    scope_names,
 )
 from .member import INVITATION
 
@@ -147,7 +148,7 @@ def limit(
     """Give a workspace its own rate limit, or take it away with --plan."""
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
-    if plan == (per_minute is not None or burst is not None):
+    if plan == (per_minute is not None or burst is not None) or (per_minute is None) != (burst is None):
         raise Failure("Give --per-minute and --burst, or --plan alone.", USAGE)
     changes = WorkspaceChanges(per_minute=per_minute, burst=burst)
     change_workspace(workspace, changes, "Change the limit?", yes=yes, dry_run=dry_run, as_json=as_json)
@@ -259,7 +260,7 @@ def change_workspace(
     show_change(run(work, takes_away=True), as_json)
 
 
-_LIFETIME = "90d, 12h or 30m, or none"
+_LIFETIME = "90d, 2w, 1y, 12h or 30min, or none"
 
 
 def policy(
@@ -275,7 +276,8 @@ def policy(
         bool | None, typer.Option("--expiry-required/--expiry-optional", help="Whether every new token must end.")
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", "-s", help="The only scopes tokens may have; may be repeated.")
+        list[str] | None,
+        typer.Option("--scope", "-s", help="The only scopes tokens may have; several by commas, or repeated."),
     ] = None,
     all_scopes: Annotated[bool, typer.Option("--all-scopes", help="Tokens may have any scope again.")] = False,
     yes: Yes = False,
@@ -298,7 +300,7 @@ def policy(
         lifetime_seconds_max=read_lifetime("lifetime_seconds_max", lifetime_max),
         lifetime_seconds_default=read_lifetime("lifetime_seconds_default", lifetime_default),
         expiry_required=UNSET if expiry_required is None else expiry_required,
-        scopes_allowed=None if all_scopes else tuple(scope) if scope else UNSET,
+        scopes_allowed=None if all_scopes else scope_names(scope) if scope else UNSET,
     )
     change_workspace(
         workspace, changes, "Change the policy?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json

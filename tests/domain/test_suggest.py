@@ -2,7 +2,7 @@
 
 import pytest
 
-from spacekey.domain.suggest import LISTED_MAX, did_you_mean, known_instead, near
+from spacekey.domain.suggest import LISTED_MAX, did_you_mean, did_you_mean_setting, known_instead, near, near_by_words
 
 KNOWN = ["jobs:read", "jobs:write", "queues:read", "tokens:read"]
 
@@ -46,3 +46,39 @@ def test_where_nothing_is_near_a_short_list_is_told_whole(known: list[str], said
 
 def test_near_matches_come_before_the_list() -> None:
     assert known_instead("jobs:reed", KNOWN[:2]) == did_you_mean("jobs:reed", KNOWN[:2])
+
+
+SETTINGS = [
+    "SPACEKEY_DATABASE_URL",
+    "SPACEKEY_HOST",
+    "SPACEKEY_PORT",
+    "SPACEKEY_PROCESSES",
+    "SPACEKEY_PUBLIC_URL",
+    "SPACEKEY_REDIS_URL",
+    "SPACEKEY_TRUSTED_PROXIES",
+    "SPACEKEY_WORKERS",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "best"),
+    [
+        ("SPACEKEY_DB", "SPACEKEY_DATABASE_URL"),
+        ("SPACEKEY_DB_URL", "SPACEKEY_DATABASE_URL"),
+        ("SPACEKEY_DATABASE", "SPACEKEY_DATABASE_URL"),
+        ("SPACEKEY_URL_DATABASE", "SPACEKEY_DATABASE_URL"),
+        ("SPACEKEY_PROT", "SPACEKEY_PORT"),
+        ("SPACEKEY_REDIS", "SPACEKEY_REDIS_URL"),
+        ("SPACEKEY_PROXIES", "SPACEKEY_TRUSTED_PROXIES"),
+        ("SPACEKEY_WORKER", "SPACEKEY_WORKERS"),
+    ],
+)
+def test_settings_are_compared_word_by_word(name: str, best: str) -> None:
+    assert near_by_words(name, SETTINGS)[0] == best
+
+
+@pytest.mark.parametrize("name", ["SPACEKEY_", "SPACEKEY_ZZZ", "", "_", "x" * 1_000_000])
+def test_no_word_is_near(name: str) -> None:
+    assert near_by_words(name, SETTINGS) == []
+    assert did_you_mean_setting(name, SETTINGS) == ""
+    assert near_by_words(name, []) == []

@@ -71,11 +71,14 @@ def test_what_an_actor_did_and_made_is_listed(filled: Cli) -> None:
     assert [one["id"] for one in filled.lines("token", "list", "guard-demo", "--created-by", "operator")] == [
         made["id"]
     ]
-    assert filled.lines("token", "list", "guard-demo", "--created-by", "usr_none") == []
+    stranger = "usr_" + "0" * 26
+    assert filled.lines("token", "list", "guard-demo", "--created-by", stranger) == []
     assert len(filled.lines("audit", "list", "guard-demo", "--actor", "operator")) == 2
-    assert filled.lines("audit", "list", "guard-demo", "--actor", "usr_none") == []
-    assert "--created-by: Write an id" in filled.error("token", "list", "guard-demo", "--created-by", "ada@example.com")
-    assert "--actor: Write an id" in filled.error("audit", "list", "guard-demo", "--actor", "ada@example.com")
+    assert filled.lines("audit", "list", "guard-demo", "--actor", stranger) == []
+    assert "--created-by: Write an id" in filled.error(
+        "token", "list", "guard-demo", "--created-by", "ada@example.com", code=2
+    )
+    assert "--actor: Write an id" in filled.error("audit", "list", "guard-demo", "--actor", "ada@example.com", code=2)
 
 
 def test_kept_heads_and_exports_hold_what_comes_later(filled: Cli, tmp_path: Path) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from spacekey.server.cli.app import build_app
+from spacekey.server.cli._examples import EXAMPLES
+from spacekey.server.cli.app import SINGLES, build_app
 from support.cli import Cli
 from support.databases import sqlite_database
 
@@ -57,7 +62,7 @@ def test_every_command_that_prints_data_has_json() -> None:
 
 def test_the_exit_codes_are_in_the_help(cli: Cli) -> None:
     told = " ".join(cli("--help").stdout.split())
-    assert "0 good; 1 refused, not found or something wrong; 2 wrong usage or settings; 3 unavailable" in told
+    assert "0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable" in told
 
 
 JSON_CALLS: dict[str, list[str]] = {
@@ -147,7 +152,69 @@ def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path:
     assert documents
 
 
-def test_help_needs_nothing_heavy() -> None:
-    code = "import sys; from spacekey.server.cli.app import build_app; build_app(); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=600)
-    assert set(HEAVY) & {name for name in loaded.stdout.split() if name != "asyncio"} == set()
+LOADED = """
+import sys
+from spacekey.server.cli import main
+
+try:
+    main()
+except SystemExit:
+    pass
+print(*sys.modules, file=sys.stderr)
+"""
+
+QUICK: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "help": (["--help"], {}, "Commands:"),
+    "help of a group": (["token", "--help"], {}, "rotate"),
+    "help of a command": (["token", "create", "--help"], {}, "--preset"),
+    "version": (["--version"], {}, "spacekey 0"),
+    "completion of a group": ([], {"COMP_WORDS": "spacekey tok", "COMP_CWORD": "1"}, "token"),
+    "completion of a command": ([], {"COMP_WORDS": "spacekey token rot", "COMP_CWORD": "2"}, "rotate"),
+    "completion of an option": ([], {"COMP_WORDS": "spacekey token list acme --st", "COMP_CWORD": "4"}, "--status"),
+    "completion of the root's options": ([], {"COMP_WORDS": "spacekey --ver", "COMP_CWORD": "1"}, "--version"),
+}
+
+
+@pytest.mark.parametrize("what", QUICK)
+def test_a_first_answer_needs_nothing_heavy(what: str) -> None:
+    """Modules are what costs time here: an answer of the program itself loads neither database nor Pydantic."""
+    args, variables, said = QUICK[what]
+    shell = {"_SPACEKEY_COMPLETE": "complete_bash", **variables} if variables else {}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.replace("main()\n", "sys.argv[0] = 'spacekey'; main()\n", 1), *args],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, **shell},
+    )
+    assert said in done.stdout, done.stderr
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert loaded & {*HEAVY, "pydantic", "rich"} == set()
+    assert [name for name in loaded if name.startswith("spacekey.models")] == []
+
+
+def test_every_command_has_examples_that_can_be_typed() -> None:
+    assert set(EXAMPLES) == set(COMMANDS)
+    for words, examples in EXAMPLES.items():
+        for example in examples:
+            typed = re.search(r"spacekey [^|<>]+", example)
+            assert typed is not None, example
+            found = shlex.split(typed[0].removesuffix(")"))[1:]
+            assert found[: words.count(" ") + 1] == words.split(), example
+            COMMANDS[words].make_context(words, found[words.count(" ") + 1 :]).close()
+
+
+def test_help_begins_with_the_examples(cli: Cli) -> None:
+    for words, examples in EXAMPLES.items():
+        printed = cli(*words.split(), "--help").stdout
+        assert printed.index(examples[0]) < printed.index(COMMANDS[words].help.split()[0])
+
+
+def test_what_the_root_says_of_commands_is_their_own_help() -> None:
+    for name, single in SINGLES.items():
+        assert single.about == COMMANDS[name].help.partition("\n\n")[0]
+
+
+def test_the_version_is_printed(cli: Cli) -> None:
+    assert cli("--version").stdout == f"spacekey {version('spacekey')}\n"

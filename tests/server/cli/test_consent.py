@@ -232,12 +232,12 @@ def test_a_nearer_expiry_is_asked_about(cli: Cli, populated: Populated) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (("workspace", "plan", "guard-demo", "fre"), 1, "Did you mean 'free'"),
-        (("workspace", "policy", "guard-demo", "-s", "nothing:here"), 1, "--scope: Unknown scope"),
+        (("workspace", "plan", "guard-demo", "fre"), 2, "Did you mean 'free'"),
+        (("workspace", "policy", "guard-demo", "-s", "nothing:here"), 2, "--scope: Unknown scope"),
         (("member", "role", "emit-demo", "owner@example.com", "viewer"), 1, "last owner"),
         (("token", "revoke", "key_" + "0" * 26), 1, "There is no such token"),
-        (("token", "rotate", "TOKEN", "--grace", "-1"), 1, "--grace: "),
-        (("staleness", "set", "61"), 1, "SECONDS: "),
+        (("token", "rotate", "TOKEN", "--grace", "-1"), 2, "--grace: "),
+        (("staleness", "set", "61"), 2, "SECONDS: "),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_a_question(

@@ -47,11 +47,11 @@ def test_a_tokens_role_is_edited_as_its_scope(filled: Cli) -> None:
     ("args", "code", "said"),
     [
         ([], 2, "--name, --description, --scope or --expires"),
-        (["--name", ""], 1, "spacekey: --name: Must not be empty."),
-        (["-s", "sessions:raed"], 1, "spacekey: --scope: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
-        (["--expires", "soon"], 1, "spacekey: --expires: Write 90d"),
-        (["--expires", "2020-01-01T00:00:00Z"], 1, "spacekey: --expires: Must be in the future."),
-        (["--name", "Two", "-s", "nothing"], 1, "spacekey: --scope: "),
+        (["--name", ""], 2, "spacekey: --name: Must not be empty."),
+        (["-s", "sessions:raed"], 2, "spacekey: --scope: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
+        (["--expires", "soon"], 2, "spacekey: --expires: Write 90d"),
+        (["--expires", "2020-01-01T00:00:00Z"], 2, "spacekey: --expires: Must be in the future."),
+        (["--name", "Two", "-s", "nothing"], 2, "spacekey: --scope: "),
     ],
 )
 def test_a_refused_edit_changes_nothing(filled: Cli, args: list[str], code: int, said: str) -> None:
@@ -89,9 +89,11 @@ def test_a_policy_holds_for_the_next_token(filled: Cli) -> None:
     filled(
         "workspace", "policy", "guard-demo", "--expiry-required", "--lifetime-max", "1d", "-s", "sessions:read", "--yes"
     )
-    said = filled.error("token", "create", "guard-demo", "One", "-s", "sessions:read", "--expires", "2d")
+    said = filled.error("token", "create", "guard-demo", "One", "-s", "sessions:read", "--expires", "2d", code=2)
     assert "--expires: Must be within" in said
-    assert "policy does not allow" in filled.error("token", "create", "guard-demo", "One", "-s", "resources:read")
+    assert "policy does not allow" in filled.error(
+        "token", "create", "guard-demo", "One", "-s", "resources:read", code=2
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,11 +101,11 @@ def test_a_policy_holds_for_the_next_token(filled: Cli) -> None:
     [
         ([], 2, "--lifetime-max, --lifetime-default, --expiry-required"),
         (["-s", "sessions:read", "--all-scopes"], 2, "--scope or --all-scopes"),
-        (["--lifetime-max", "0d"], 1, "spacekey: --lifetime-max: Write 90d, 12h, 30m or none."),
-        (["--lifetime-default", "soon"], 1, "spacekey: --lifetime-default: Write 90d"),
-        (["--lifetime-max", "99999d"], 1, "spacekey: --lifetime-max: "),
-        (["--lifetime-max", "1h", "--lifetime-default", "2h"], 1, "spacekey: --lifetime-default: Must not be longer"),
-        (["-s", "sessions:raed"], 1, "spacekey: --scope: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
+        (["--lifetime-max", "0d"], 2, "spacekey: --lifetime-max: Write 90d, 2w, 1y, 12h, 30min or none."),
+        (["--lifetime-default", "soon"], 2, "spacekey: --lifetime-default: Write 90d"),
+        (["--lifetime-max", "99999d"], 2, "spacekey: --lifetime-max: "),
+        (["--lifetime-max", "1h", "--lifetime-default", "2h"], 2, "spacekey: --lifetime-default: Must not be longer"),
+        (["-s", "sessions:raed"], 2, "spacekey: --scope: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
     ],
 )
 def test_a_refused_policy_changes_nothing(filled: Cli, args: list[str], code: int, said: str) -> None:

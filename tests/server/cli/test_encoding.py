@@ -36,6 +36,8 @@ SHOWING: list[tuple[str, ...]] = [
     ("token", "show", NAME),
     ("--help",),
     ("token", "create", "--help"),
+    ("token", "list", "--help"),
+    ("user", "--help"),
 ]
 
 

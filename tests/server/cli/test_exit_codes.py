@@ -72,7 +72,7 @@ def test_migrate_shows_the_revision_before_and_after(missing: Cli) -> None:
 
 def test_a_weak_owner_password_is_refused_by_its_variable(missing: Cli) -> None:
     weak = Cli({**missing.settings, "SPACEKEY_OWNER_PASSWORD": "hunter2"})
-    said = weak.error("demo")
+    said = weak.error("demo", code=2)
     assert "SPACEKEY_OWNER_PASSWORD: Use 15" in said
     assert "hunter2" not in said
 

@@ -44,4 +44,4 @@ def test_where_nothing_is_to_be_done_it_says_so(filled: Cli) -> None:
 
 
 def test_a_wrong_number_of_days_is_refused(filled: Cli) -> None:
-    assert "--days: Give 0 to" in filled.error("token", "inactive", "guard-demo", "--days", "-1")
+    assert "--days: Give 0 to" in filled.error("token", "inactive", "guard-demo", "--days", "-1", code=2)

@@ -20,7 +20,7 @@ ENTRY = f"jobs-api={{}}:{'0' * 64}"
     ],
 )
 def test_an_entry_for_a_catalog_that_is_not_loaded_is_refused(missing: Cli, catalog: str, said: str) -> None:
-    refused = missing.error("introspector", "jobs-api", "--catalog", catalog)
+    refused = missing.error("introspector", "jobs-api", "--catalog", catalog, code=2)
     assert f"--catalog: Unknown catalog '{catalog}'. {said}" in refused
     assert "SPACEKEY_CATALOGS" in refused
 

@@ -66,7 +66,7 @@ def test_somebody_with_a_password_needs_no_invitation(filled: Cli) -> None:
 
 
 def test_the_password_is_never_repeated(cli: Cli) -> None:
-    said = cli.error("user", "create", "ada@example.com", "--password-stdin", stdin="hunter2\n")
+    said = cli.error("user", "create", "ada@example.com", "--password-stdin", stdin="hunter2\n", code=2)
     assert "15 to 256" in said
     assert "hunter2" not in said
     done = cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
@@ -87,41 +87,41 @@ def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
     assert cli.one("staleness", "show")["seconds"] == 0
     assert cli.one("staleness", "set", "0.25", "--yes")["seconds"] == 0.25
     assert cli.one("staleness", "set", "0", "--yes")["seconds"] == 0
-    assert "60" in cli.error("staleness", "set", "61")
+    assert "60" in cli.error("staleness", "set", "61", code=2)
 
 
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["workspace", "create", "acme", "--catalog", "emitt"], 1, "spacekey: --catalog: Unknown catalog 'emitt'. Did"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 1, "spacekey: --plan: Unknown plan"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 1, "There are 'free' and 'team'."),
-        (["workspace", "create", "Acme!", "--catalog", "emit"], 1, "spacekey: SLUG: "),
-        (["workspace", "create", "acme", "--catalog", "emit", "--name", "a\nb"], 1, "spacekey: --name: "),
-        (["workspace", "create", "", "--catalog", "emit"], 1, "spacekey: SLUG: "),
+        (["workspace", "create", "acme", "--catalog", "emitt"], 2, "spacekey: --catalog: Unknown catalog 'emitt'. Did"),
+        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 2, "spacekey: --plan: Unknown plan"),
+        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 2, "There are 'free' and 'team'."),
+        (["workspace", "create", "Acme!", "--catalog", "emit"], 2, "spacekey: SLUG: "),
+        (["workspace", "create", "acme", "--catalog", "emit", "--name", "a\nb"], 2, "spacekey: --name: "),
+        (["workspace", "create", "", "--catalog", "emit"], 2, "spacekey: SLUG: "),
         (["workspace", "create", "emit-demo", "--catalog", "emit"], 1, "taken"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "nobody"], 1, "spacekey: --owner: "),
+        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "nobody"], 2, "spacekey: --owner: "),
         (["workspace", "create", "acme", "--catalog", "emit", "--owner", "usr_" + "0" * 26], 1, "no account"),
         (["user", "prove", "owner@example.com"], 2, "account's id"),
         (["user", "prove", "usr_" + "0" * 26], 1, "no account"),
         (["user", "create", "owner@example.com", "--password-stdin"], 1, "has proven the address"),
-        (["workspace", "plan", "emit-demo", "taem"], 1, "spacekey: PLAN: Unknown plan 'taem'. Did you mean 'team'"),
+        (["workspace", "plan", "emit-demo", "taem"], 2, "spacekey: PLAN: Unknown plan 'taem'. Did you mean 'team'"),
         (["workspace", "limit", "emit-demo"], 2, "--per-minute"),
-        (["workspace", "limit", "emit-demo", "--per-minute", "5"], 1, "--burst"),
+        (["workspace", "limit", "emit-demo", "--per-minute", "5"], 2, "--burst"),
         (["workspace", "suspend", "emit-demo"], 2, "--yes"),
         (["space", "create", "emit-demo", "staging"], 1, "taken"),
-        (["space", "create", "emit-demo", "Third!"], 1, "spacekey: SLUG: "),
-        (["space", "create", "emit-demo", "x" * 201], 1, "spacekey: SLUG: "),
+        (["space", "create", "emit-demo", "Third!"], 2, "spacekey: SLUG: "),
+        (["space", "create", "emit-demo", "x" * 201], 2, "spacekey: SLUG: "),
         (["space", "delete", "staging", "--yes"], 2, "WORKSPACE/SPACE"),
-        (["member", "add", "emit-demo", "nobody", "--role", "viewer"], 1, "spacekey: ACCOUNT: "),
-        (["member", "add", "emit-demo", "a@example.com", "--role", "boss"], 1, "spacekey: --role: Unknown role"),
-        (["member", "role", "emit-demo", "owner@example.com", "viewr"], 1, "ROLE: Unknown role 'viewr'. Did you mean"),
+        (["member", "add", "emit-demo", "nobody", "--role", "viewer"], 2, "spacekey: ACCOUNT: "),
+        (["member", "add", "emit-demo", "a@example.com", "--role", "boss"], 2, "spacekey: --role: Unknown role"),
+        (["member", "role", "emit-demo", "owner@example.com", "viewr"], 2, "ROLE: Unknown role 'viewr'. Did you mean"),
         (["member", "add", "emit-demo", "owner@example.com", "--role", "viewer"], 1, "member already"),
         (["member", "role", "emit-demo", "owner@example.com", "viewer"], 1, "last owner"),
         (["member", "remove", "emit-demo", "owner@example.com", "--yes"], 1, "last owner"),
         (["user", "create", "owner@example.com"], 2, "--password-stdin"),
-        (["staleness", "set", "61"], 1, "spacekey: SECONDS: "),
-        (["token", "inactive", "--days", "-1"], 1, "spacekey: --days: "),
+        (["staleness", "set", "61"], 2, "spacekey: SECONDS: "),
+        (["token", "inactive", "--days", "-1"], 2, "spacekey: --days: "),
     ],
 )
 def test_a_refusal_changes_nothing_and_says_what_to_do(filled: Cli, args: list[str], code: int, said: str) -> None:

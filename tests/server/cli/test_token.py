@@ -84,7 +84,7 @@ def test_lists_are_filtered(filled: Cli) -> None:
     assert name() == ["Short", "Test key", "Demo management"]
     assert name("--environment", "test") == ["Test key"]
     assert "--environment: Write live or test." in filled.error(
-        "token", "list", "spooled-demo", "--environment", "staging"
+        "token", "list", "spooled-demo", "--environment", "staging", code=2
     )
     assert name("--expiring", "1") == ["Short"]
     assert name("--space", "production") == ["Short"]
@@ -136,13 +136,15 @@ def test_names_are_shown_as_they_are_and_never_as_markup(filled: Cli) -> None:
         (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--preset", "wroker"], "--preset: "),
         (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--environment", "test"], "--environment: "),
         (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "soon"], "--expires: Write 90d"),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "2030-01-01"], "--expires: Write"),
+        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "2030-02-30"], "--expires: Write"),
+        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "3m"], "could be minutes or months"),
+        (["emit-demo", "x", "-s", "jobs:read,jobs:raed", "--space", "staging"], "Unknown scope 'jobs:raed'"),
         (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "2020-01-01T00:00:00Z"], "future"),
         (["emit-dmeo", "x", "-s", "jobs:read"], "There is no workspace 'emit-dmeo'. Did you mean 'emit-demo'"),
     ],
 )
 def test_a_refused_token_says_which_option_to_change_and_makes_nothing(filled: Cli, args: list[str], said: str) -> None:
-    assert said in filled.error("token", "create", *args)
+    assert said in filled.error("token", "create", *args, code=1 if said.startswith("There is no ") else 2)
     assert filled.lines("token", "list", "emit-demo") == []
 
 
@@ -151,8 +153,8 @@ def test_where_tokens_may_have_roles_and_scopes_a_mistyped_role_is_a_role(filled
     file.write_text((EXAMPLES / "teamspace.toml").read_text().replace('grants = "role"\n', ""))
     both = Cli({**filled.settings, "SPACEKEY_CATALOGS": str(file)})
     create = ("token", "create", "teamspace-demo", "x", "-s")
-    assert "--scope: Unknown role 'viewr'. Did you mean 'viewer'?" in both.error(*create, "viewr")
-    assert "--scope: Unknown scope 'task:read'. Did you mean 'tasks:read'" in both.error(*create, "task:read")
+    assert "--scope: Unknown role 'viewr'. Did you mean 'viewer'?" in both.error(*create, "viewr", code=2)
+    assert "--scope: Unknown scope 'task:read'. Did you mean 'tasks:read'" in both.error(*create, "task:read", code=2)
     both(*create, "tasks:read", "-s", "viewer")
 
 
