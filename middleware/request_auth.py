@@ -24,6 +24,7 @@ from spacekey.middleware.auth.credentials import (
     Malformed,
     credentials_of,
     plain_authorization,
+    secret_without_scheme,
 )
 from spacekey.middleware.auth.origin import may_change
 from spacekey.middleware.limits.flood import Flooded
@@ -504,7 +505,7 @@ class RequestAuth:
 
     def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
         if isinstance(outcome, Absent):
-            return responses.credentials_absent(self.realm)
+            return responses.credentials_absent(self.realm, without_scheme=secret_without_scheme(self._scope))
         if isinstance(outcome, Flooded):
             return responses.refusals_limited(outcome.retry_after_seconds)
         if isinstance(outcome, CannotTell):

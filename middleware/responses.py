@@ -71,15 +71,15 @@ def challenge(realm: str, error: str | None = None, description: str | None = No
     return "Bearer " + ", ".join(parts)
 
 
-def credentials_absent(realm: str) -> ProblemResponse:
-    """Return 401 without an error code: no credentials were sent (RFC 6750 §3.1, last paragraph)."""
-    return problem(
-        401,
-        "unauthenticated",
-        "Unauthenticated",
-        "This needs a token in the Authorization header.",
-        headers=_headers(challenge(realm)),
-    )
+def credentials_absent(realm: str, *, without_scheme: bool = False) -> ProblemResponse:
+    """Return 401 without an error code: no credentials were sent (RFC 6750 §3.1, last paragraph).
+
+    :param without_scheme: whether the ``Authorization`` header is a token without its scheme.
+    """
+    detail = "This needs a token in the Authorization header."
+    if without_scheme:
+        detail = "Write 'Bearer' and a space before the token in the Authorization header."
+    return problem(401, "unauthenticated", "Unauthenticated", detail, headers=_headers(challenge(realm)))
 
 
 def token_refused(realm: str) -> ProblemResponse:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
-from spacekey.domain.secret import Secret
+from spacekey.domain.secret import BEARER_SHAPE, Secret
 
 SUBPROTOCOL = "spacekey.bearer"
 """Subprotocol that the client offers before the secret, and that the server answers with: a secret is never echoed."""
@@ -81,6 +81,12 @@ def _from_header(scope: Scope) -> Secret | Malformed | None:
         return Secret(bearer[1].decode("ascii"))
     other = _SCHEME.fullmatch(found)
     return None if other is not None and other[1].lower() != b"bearer" else _MALFORMED_HEADER
+
+
+def secret_without_scheme(scope: Scope) -> bool:
+    """Return whether the ``Authorization`` header has the form of a secret, without a scheme. Nothing is looked up."""
+    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+    return len(sent) == 1 and BEARER_SHAPE.fullmatch(b"Bearer " + sent[0].strip(b" \t")) is not None
 
 
 def token_in_query(query: bytes) -> bool:

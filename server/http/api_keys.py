@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
-from spacekey.domain.page import PageRequest, TokenOrder
+from spacekey.domain.page import PageRequest
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.unset import UNSET, Unset
@@ -31,8 +32,8 @@ from spacekey.resolvers.tokens.view import TokenView
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
-from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RotateApiKey, Waiting
-from .requests import an_id, idempotency_key, json_body, json_object, query_of, validated
+from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RevokeApiKey, RotateApiKey, Waiting
+from .requests import JSON_TYPE, MERGE_PATCH_TYPE, an_id, idempotency_key, json_body, json_object, query_of, validated
 from .response_models import (
     API_KEY,
     API_KEY_PAGE,
@@ -62,7 +63,7 @@ async def create_api_key(request: Request) -> Response:
 
 
 @requires("tokens:read")
-async def show_api_key(request: Request) -> Response:
+async def get_api_key(request: Request) -> Response:
     """Return a key: ``GET /api-keys/{id}``."""
     query_of(request, NoQuery)
     view = await token_view(parts_of(request).system, known_caller(request), _key_id(request))
@@ -70,9 +71,9 @@ async def show_api_key(request: Request) -> Response:
 
 
 @requires(any_of("tokens:update", "tokens:disable"))
-async def change_api_key(request: Request) -> Response:
+async def update_api_key(request: Request) -> Response:
     """Edit a key: ``PATCH /api-keys/{id}``. Fields left out stay, null clears. ``disabled`` is sent alone."""
-    body = await json_body(request, ChangeApiKey)
+    body = await json_body(request, ChangeApiKey, types=(JSON_TYPE, MERGE_PATCH_TYPE))
     system, caller, wait = parts_of(request).system, known_caller(request), query_of(request, Waiting).wait
     if body.disabled is UNSET:
         return _changed(await update_token(system, caller, _key_id(request), _changes(request, body), wait=wait))
@@ -84,10 +85,33 @@ async def change_api_key(request: Request) -> Response:
 
 
 @requires("tokens:revoke")
-async def revoke_api_key(request: Request) -> Response:
-    """Revoke a key for good: ``DELETE /api-keys/{id}``. It stays in lists as revoked."""
+async def delete_api_key(request: Request) -> Response:
+    """Revoke a key for good, without a reason: ``DELETE /api-keys/{id}``. It stays in lists as revoked."""
     wait = query_of(request, Waiting).wait
     return _changed(await revoke_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
+
+
+@requires("tokens:revoke")
+async def revoke_api_key(request: Request) -> Response:
+    """Revoke a key for good: ``POST /api-keys/{id}/revoke``, with an optional reason. It stays in lists as revoked."""
+    body = await json_body(request, RevokeApiKey, optional=True)
+    wait = query_of(request, Waiting).wait
+    system, caller = parts_of(request).system, known_caller(request)
+    return _changed(await revoke_token(system, caller, _key_id(request), reason=body.reason, wait=wait))
+
+
+@requires("tokens:disable")
+async def disable_api_key(request: Request) -> Response:
+    """Disable a key until it is enabled again: ``POST /api-keys/{id}/disable``."""
+    wait = query_of(request, Waiting).wait
+    return _changed(await disable_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
+
+
+@requires("tokens:disable")
+async def enable_api_key(request: Request) -> Response:
+    """Enable a disabled key: ``POST /api-keys/{id}/enable``."""
+    query_of(request, NoQuery)
+    return _changed(await enable_token(parts_of(request).system, known_caller(request), _key_id(request)))
 
 
 @requires(*ROTATING)
@@ -217,7 +241,7 @@ def created(issued: Issued) -> NewApiKey:
 
 @requires("tokens:read")
 async def list_api_keys(request: Request) -> Response:
-    """List keys: ``{"api_keys": […], "next": cursor or null}``; send ``next`` as ``after`` for the next page."""
+    """List keys: ``{"api_keys": […], "has_more": …, "next_cursor": …}``; ``Link`` leads to the next page (RFC 8288)."""
     query = query_of(request, ListApiKeys)
     workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
     if workspace_id is None:
@@ -229,15 +253,28 @@ async def list_api_keys(request: Request) -> Response:
         search=TokenSearch(
             statuses=query.status,
             environment=query.environment,
+            kind=query.kind,
+            text=query.text,
+            unused_days=query.unused_for_days,
+            expiring_days=query.expiring_within_days,
             created_by=query.created_by,
         ),
-        order=TokenOrder.CREATED_AT,
-        descending=True,
+        order=query.order_by,
+        descending=query.direction == "desc",
         request=PageRequest(size=query.limit, after=query.after),
         space_id=None if query.space_id is None else an_id(query.space_id, SPACE, "space"),
     )
     following = page.cursors[-1] if page.has_next and page.cursors else None
-    return API_KEY_PAGE.response({"api_keys": [shown(view) for view in page.rows], "next": following})
+    return API_KEY_PAGE.response(
+        {"api_keys": [shown(view) for view in page.rows], "has_more": following is not None, "next_cursor": following},
+        headers=None if following is None else {"Link": _next_link(request, following)},
+    )
+
+
+def _next_link(request: Request, cursor: str) -> str:
+    """Return the ``Link`` to the next page, relative to the request: its host and scheme may be a proxy's."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    return f'<?{urlencode([*kept, ("after", cursor)])}>; rel="next"'
 
 
 @requires()

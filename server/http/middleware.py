@@ -23,7 +23,7 @@ from spacekey.server.context import REQUEST_ID
 from spacekey.server.metrics import Metrics
 
 from .errors import NO_STORE, REALM, broken
-from .requests import JSON_TYPE, media_type
+from .requests import JSON_TYPE, MERGE_PATCH_TYPE, media_type
 from .session_cookie import has_cookie
 
 log = logging.getLogger("spacekey.access")
@@ -154,7 +154,7 @@ class SameOrigin:
             return None
         if not self._origins.is_allowed(request.scope):
             return responses.cross_origin()
-        if media_type(request) != JSON_TYPE and _has_body(request):
+        if media_type(request) not in (JSON_TYPE, MERGE_PATCH_TYPE) and _has_body(request):
             detail = f"With a session, send the body as {JSON_TYPE}."
             return problem(415, "unsupported_media_type", "Unsupported media type", detail, headers=NO_STORE)
         return None

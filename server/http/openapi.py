@@ -54,7 +54,7 @@ class Operation:
     :param answer: the successful response, in one of ``media``; None for one without a body.
     :param replay: the response to a repeated request, for an operation that takes an ``Idempotency-Key``.
     :param refusals: the statuses of errors that clients should expect; other errors have the same format.
-    :param body: the model of the request body, of type ``body_media``.
+    :param body: the model of the request body, of type ``body_media`` or one of ``body_also``.
     :param callers: the kind of callers, which also decides the format of errors.
     """
 
@@ -70,6 +70,7 @@ class Operation:
     query: type[RequestModel] = NoQuery
     body: type[RequestModel] | None = None
     body_media: str = JSON_TYPE
+    body_also: Sequence[str] = ()
     body_required: bool = True
     callers: Callers = "tokens and people"
     replay: Answer[Any] | None = None
@@ -199,7 +200,8 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         },
     }
     if operation.body is not None:
-        content = {operation.body_media: {"schema": schemas.references[operation.body]}}
+        taken = (operation.body_media, *operation.body_also)
+        content = {media: {"schema": schemas.references[operation.body]} for media in taken}
         described["requestBody"] = {"required": operation.body_required, "content": content}
     if operation.callers in _SECURITY:
         described["security"] = _SECURITY[operation.callers]
@@ -214,7 +216,7 @@ def _answer(operation: Operation, answer: Answer[Any] | None, schemas: _Schemas)
 
 
 def _parameters(query: type[RequestModel]) -> list[Json]:
-    """Return the parameters of a query; lists are written with commas (``style: form`` without ``explode``)."""
+    """Return the parameters of a query; lists are written with commas (``style: form``, not ``explode``)."""
     shape = query.model_json_schema(schema_generator=_Generator)
     parameters: list[Json] = []
     for name, schema in shape.get("properties", {}).items():

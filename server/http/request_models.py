@@ -6,16 +6,17 @@ characters of texts, are checked by the resolvers, for all interfaces.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, WithJsonSchema, model_validator
 
-from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TokenOrder
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
+from spacekey.resolvers.tokens.list import DAYS_MAX
 from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX
 from spacekey.resolvers.tokens.usage import COUNT_MAX, NUMBER_MAX, REPORT_ROWS_MAX, REPORTER_LENGTH_MAX
 from spacekey.resolvers.validation import (
@@ -23,6 +24,7 @@ from spacekey.resolvers.validation import (
     GRANTS_MAX,
     LIFETIME_SECONDS_MAX,
     NAME_LENGTH_MAX,
+    REASON_LENGTH_MAX,
     unknown,
 )
 
@@ -63,6 +65,12 @@ def _statuses(value: Any) -> frozenset[Status]:
 
 def _number(text: Any) -> object:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else text
+
+
+def _order(text: Any) -> TokenOrder:
+    if text not in set(TokenOrder):
+        raise InvalidInput("order_by", unknown("order", text, TokenOrder), InputCode.UNKNOWN_VALUE)
+    return TokenOrder(text)
 
 
 def _truth(text: Any) -> object:
@@ -120,7 +128,9 @@ class RotateApiKey(RequestModel):
 
 
 class ListApiKeys(RequestModel):
-    """Query of a request to list keys."""
+    """Query of a request to list keys. A list is written with commas, or by repeating the parameter."""
+
+    repeatable: ClassVar[frozenset[str]] = frozenset({"status"})
 
     workspace_id: str | None = None
     space_id: str | None = None
@@ -130,6 +140,34 @@ class ListApiKeys(RequestModel):
         WithJsonSchema({"type": "array", "items": {"type": "string", "enum": [status.value for status in Status]}}),
     ] = None
     environment: Environment | None = None
+    kind: Annotated[Literal["space", "workspace"] | None, Reason("Write space or workspace.")] = None
+    text: Annotated[
+        str | None,
+        Field(description="Part of the name, the description or the prefix.", json_schema_extra={"maxLength": 200}),
+    ] = None
+    unused_for_days: Annotated[
+        int | None,
+        Field(ge=0, le=DAYS_MAX, description="Only keys without a use in this number of days."),
+        BeforeValidator(_number),
+        Reason(f"Write a whole number from 0 to {DAYS_MAX}."),
+    ] = None
+    expiring_within_days: Annotated[
+        int | None,
+        Field(ge=0, le=DAYS_MAX, description="Only keys that expire within this number of days."),
+        BeforeValidator(_number),
+        Reason(f"Write a whole number from 0 to {DAYS_MAX}."),
+    ] = None
+    order_by: Annotated[
+        TokenOrder,
+        PlainValidator(refusable(_order)),
+        WithJsonSchema({"type": "string", "enum": [order.value for order in TokenOrder]}),
+        Field(description="What to sort by."),
+    ] = TokenOrder.CREATED_AT
+    direction: Annotated[
+        Literal["asc", "desc"],
+        Field(description="asc begins with the smallest or oldest."),
+        Reason("Write asc or desc.", InputCode.UNKNOWN_VALUE),
+    ] = "desc"
     created_by: Annotated[str | None, Field(description="The id of the person or token that made them.")] = None
     limit: Annotated[
         int,
@@ -137,7 +175,7 @@ class ListApiKeys(RequestModel):
         BeforeValidator(_number),
         Reason(f"Write a whole number from 1 to {PAGE_SIZE_MAX}."),
     ] = PAGE_SIZE_DEFAULT
-    after: Annotated[str | None, Field(description="The 'next' of the page before.")] = None
+    after: Annotated[str | None, Field(description="The 'next_cursor' of the page before.")] = None
 
 
 class Waiting(RequestModel):
@@ -149,6 +187,18 @@ class Waiting(RequestModel):
         Reason("Write true or false."),
         Field(description="false answers at once, with effective_at in the future where other processes may cache."),
     ] = True
+
+
+class RevokeApiKey(RequestModel):
+    """Body of a request to revoke a key. It is optional."""
+
+    reason: Annotated[
+        str | None,
+        Field(
+            description="Why, for the key's record and the audit log.",
+            json_schema_extra={"maxLength": REASON_LENGTH_MAX},
+        ),
+    ] = None
 
 
 class NoQuery(RequestModel):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar, Union, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args
 from urllib.parse import parse_qsl
 
 from pydantic import (
@@ -39,6 +39,8 @@ FORM_BYTES_MAX = 8_192
 FORM_FIELDS_MAX = 20
 DEPTH_MAX = 20
 JSON_TYPE = "application/json"
+MERGE_PATCH_TYPE = "application/merge-patch+json"
+"""JSON in which null removes a member (RFC 7396)."""
 FORM_TYPE = "application/x-www-form-urlencoded"
 NAMED_LENGTH_MAX = 60
 FAULTS_MAX = 50
@@ -66,6 +68,8 @@ class RequestModel(BaseModel):
     """Base of all request models: strict, without unknown fields, and immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of a query that may be given more than once."""
 
     @model_validator(mode="before")
     @classmethod
@@ -91,21 +95,29 @@ class FormModel(RequestModel):
     model_config = ConfigDict(extra="ignore")
 
 
-async def json_body(request: Request, model: type[M], *, bytes_max: int = JSON_BYTES_MAX, optional: bool = False) -> M:
+async def json_body(
+    request: Request,
+    model: type[M],
+    *,
+    bytes_max: int = JSON_BYTES_MAX,
+    optional: bool = False,
+    types: Sequence[str] = (JSON_TYPE,),
+) -> M:
     """Return the JSON body as the model.
 
+    :param types: the media types that are accepted.
     :param optional: whether an empty body counts as an empty object.
     :raises BadBody: the body cannot be read.
     :raises InvalidInput: it does not fit the model; names every fault.
     """
-    return validated(model, await json_object(request, bytes_max=bytes_max, optional=optional))
+    return validated(model, await json_object(request, bytes_max=bytes_max, optional=optional, types=types))
 
 
 def query_of(request: Request, model: type[M]) -> M:
     """Return the query of the address as the model.
 
     :raises InvalidInput: a parameter is unknown, with near matches, or has an invalid value.
-    :raises BadBody: a parameter is given twice.
+    :raises BadBody: a parameter is given twice that is not one of ``model.repeatable``, whose values are joined.
     """
     given = request.query_params.multi_items()
     found = dict(given)
@@ -114,8 +126,10 @@ def query_of(request: Request, model: type[M]) -> M:
         if unknown is not None:
             raise unknown
         names = [name for name, _ in given]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadBody(400, "repeated_parameter", f"Give '{twice[:NAMED_LENGTH_MAX]}' once.")
+        twice = next((name for name in names if names.count(name) > 1 and name not in model.repeatable), None)
+        if twice is not None:
+            raise BadBody(400, "repeated_parameter", f"Give '{twice[:NAMED_LENGTH_MAX]}' once.")
+        found |= {one: ",".join(value for name, value in given if name == one) for one in model.repeatable & {*names}}
     return validated(model, found)
 
 
@@ -253,7 +267,13 @@ class BadBody(Exception):
         self.reason = reason
 
 
-async def json_object(request: Request, *, bytes_max: int = JSON_BYTES_MAX, optional: bool = False) -> dict[str, Any]:
+async def json_object(
+    request: Request,
+    *,
+    bytes_max: int = JSON_BYTES_MAX,
+    optional: bool = False,
+    types: Sequence[str] = (JSON_TYPE,),
+) -> dict[str, Any]:
     """Return the JSON object in the body; with ``optional``, an empty body is an empty object.
 
     :raises BadBody: the content type is another one, or the body is too large, too deep, not JSON or not an object.
@@ -263,8 +283,8 @@ async def json_object(request: Request, *, bytes_max: int = JSON_BYTES_MAX, opti
         if await bounded_body(request, bytes_max):
             raise BadBody(415, "unsupported_media_type", f"Send the body as {JSON_TYPE}.")
         return {}
-    if sent != JSON_TYPE:
-        raise BadBody(415, "unsupported_media_type", f"Send the body as {JSON_TYPE}.")
+    if sent not in types:
+        raise BadBody(415, "unsupported_media_type", f"Send the body as {' or '.join(types)}.")
     raw = await bounded_body(request, bytes_max)
     if optional and not raw.strip():
         return {}

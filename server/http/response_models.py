@@ -113,10 +113,13 @@ class ReplayedApiKey(ApiKey):
 
 
 class ApiKeyPage(TypedDict):
-    """Page of keys, newest first."""
+    """Page of keys."""
 
     api_keys: list[ApiKey]
-    next: Annotated[str | None, Field(description="Give it as 'after' for the following page; null on the last.")]
+    has_more: Annotated[bool, Field(description="Whether another page follows.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Send it as 'after' for the following page; null on the last.")
+    ]
 
 
 class RateLimit(TypedDict):

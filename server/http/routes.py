@@ -7,13 +7,16 @@ from starlette.routing import BaseRoute, Route
 
 from . import response_models as answers
 from .api_keys import (
-    change_api_key,
     create_api_key,
+    delete_api_key,
+    disable_api_key,
+    enable_api_key,
+    get_api_key,
     list_api_keys,
     revoke_api_key,
     rotate_api_key,
-    show_api_key,
     show_self,
+    update_api_key,
 )
 from .graphql import graphql_endpoint
 from .health import healthz, metrics, readyz
@@ -26,13 +29,14 @@ from .request_models import (
     IntrospectionBatch,
     IntrospectionForm,
     ListApiKeys,
+    RevokeApiKey,
     RotateApiKey,
     TokenForm,
     Usage,
     Waiting,
 )
-from .requests import FORM_TYPE
-from .usage import add_usage
+from .requests import FORM_TYPE, MERGE_PATCH_TYPE
+from .usage import report_api_usage
 
 API = "/api/v1"
 GRAPHQL = "/graphql"
@@ -55,7 +59,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         f"{API}/api-keys",
         "listApiKeys",
-        "A page of keys, newest first",
+        "A page of keys, newest first unless sorted otherwise",
         list_api_keys,
         answers.API_KEY_PAGE,
         query=ListApiKeys,
@@ -76,31 +80,63 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         f"{API}/api-keys/{{id}}",
-        "showApiKey",
+        "getApiKey",
         "One key",
-        show_api_key,
+        get_api_key,
         answers.API_KEY,
         refusals=(400, 401, 403, 404, 422),
     ),
     Operation(
         "PATCH",
         f"{API}/api-keys/{{id}}",
-        "changeApiKey",
+        "updateApiKey",
         "Edit a key, or disable or enable it",
-        change_api_key,
+        update_api_key,
         answers.CHANGED_API_KEY,
         query=Waiting,
         body=ChangeApiKey,
+        body_also=(MERGE_PATCH_TYPE,),
         refusals=(400, 401, 403, 404, 409, 413, 415, 422),
     ),
     Operation(
         "DELETE",
         f"{API}/api-keys/{{id}}",
+        "deleteApiKey",
+        "Revoke a key for good, like revokeApiKey but without a reason; it stays in lists as revoked",
+        delete_api_key,
+        answers.CHANGED_API_KEY,
+        query=Waiting,
+        refusals=(400, 401, 403, 404, 409, 422),
+    ),
+    Operation(
+        "POST",
+        f"{API}/api-keys/{{id}}/revoke",
         "revokeApiKey",
-        "Revoke a key for good; it stays in lists as revoked",
+        "Revoke a key for good, with a reason; it stays in lists as revoked",
         revoke_api_key,
         answers.CHANGED_API_KEY,
         query=Waiting,
+        body=RevokeApiKey,
+        body_required=False,
+        refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+    ),
+    Operation(
+        "POST",
+        f"{API}/api-keys/{{id}}/disable",
+        "disableApiKey",
+        "Disable a key: it is refused until it is enabled again",
+        disable_api_key,
+        answers.CHANGED_API_KEY,
+        query=Waiting,
+        refusals=(400, 401, 403, 404, 409, 422),
+    ),
+    Operation(
+        "POST",
+        f"{API}/api-keys/{{id}}/enable",
+        "enableApiKey",
+        "Enable a disabled key",
+        enable_api_key,
+        answers.CHANGED_API_KEY,
         refusals=(400, 401, 403, 404, 409, 422),
     ),
     Operation(
@@ -152,13 +188,13 @@ OPERATIONS: tuple[Operation, ...] = (
         refusals=(400, 401, 403, 413, 415, 503),
         callers="oauth clients",
     ),
-    Operation("GET", f"{API}/self", "self", "Who the caller is", show_self, answers.PRINCIPAL, refusals=(400, 401)),
+    Operation("GET", f"{API}/self", "getSelf", "Who the caller is", show_self, answers.PRINCIPAL, refusals=(400, 401)),
     Operation(
         "POST",
         f"{API}/usage",
-        "addUsage",
+        "reportUsage",
         "Report usage counted elsewhere; needs tokens:introspect",
-        add_usage,
+        report_api_usage,
         answers.ACCEPTED,
         body=Usage,
         refusals=(400, 401, 403, 413, 415, 422),

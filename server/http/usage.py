@@ -19,7 +19,7 @@ USAGE_BYTES_MAX = 1_048_576
 
 
 @requires("tokens:introspect", cost=0)
-async def add_usage(request: Request) -> Response:
+async def report_api_usage(request: Request) -> Response:
     """Add a usage report: ``{"uses": [{"token_id", "at", "allowed", …}]}`` → ``{"accepted": n}``.
 
     Rows of tokens outside the caller's authority are discarded, and so are rows older than 7 days, whose requests are

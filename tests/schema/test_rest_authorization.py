@@ -54,6 +54,9 @@ TABLE: dict[tuple[str, str], Row] = {
         json={"name": "N"},
     ),
     ("DELETE", f"{KEYS}/{{id}}"): Row(200, frozenset({"tokens:revoke"}), "token"),
+    ("POST", f"{KEYS}/{{id}}/revoke"): Row(200, frozenset({"tokens:revoke"}), "token", json={"reason": "leaked"}),
+    ("POST", f"{KEYS}/{{id}}/disable"): Row(200, frozenset({"tokens:disable"}), "token"),
+    ("POST", f"{KEYS}/{{id}}/enable"): Row(200, frozenset({"tokens:disable"}), "token"),
     ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
     ("POST", "/api/v1/introspect"): Row(200, frozenset({"tokens:introspect"}), "secret", missing=200),
     ("POST", "/api/v1/introspect/batch"): Row(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
+from spacekey.domain.page import TokenOrder
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
+from spacekey.schema.types.objects import TokenFilter, TokenOrderField
 from spacekey.server.http.api_keys import CREATED
+from spacekey.server.http.request_models import ListApiKeys
 from support.server import Served, bearer, fault_of, served
 from support.world import OPERATOR
 
@@ -101,7 +105,8 @@ async def test_a_key_is_listed_shown_edited_disabled_enabled_rotated_and_revoked
         assert "key" not in listed["api_keys"][0]
 
 
-async def test_pages_follow_one_another_without_gaps_or_repeats(database_url: str) -> None:
+@pytest.mark.parametrize("by_link", [True, False], ids=["Link", "next_cursor"])
+async def test_pages_follow_one_another_without_gaps_or_repeats(database_url: str, by_link: bool) -> None:
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         _, admin = await server.token(workspace.id, "tokens:read")
@@ -109,14 +114,110 @@ async def test_pages_follow_one_another_without_gaps_or_repeats(database_url: st
             server.world.clock.forward(seconds=1)
             await server.token(workspace.id, "jobs:read")
         seen: list[str] = []
-        after = ""
-        for _ in range(3):
-            page = (await server.client.get(f"/api/v1/api-keys?limit=2{after}", headers=bearer(admin))).json()
+        path = "/api/v1/api-keys?limit=2&status=active&status=disabled"
+        for number in range(3):
+            answer = await server.client.get(path, headers=bearer(admin))
+            page = answer.json()
             seen += [one["id"] for one in page["api_keys"]]
-            after = f"&after={page['next']}"
-        assert page["next"] is None
+            assert page["has_more"] is (number < 2) is (page["next_cursor"] is not None) is ("next" in answer.links)
+            if number < 2:
+                followed = urljoin(path, answer.links["next"]["url"])
+                path = (
+                    followed
+                    if by_link
+                    else f"/api/v1/api-keys?limit=2&status=active,disabled&after={page['next_cursor']}"
+                )
         assert len(seen) == len(set(seen)) == 6
         assert seen == sorted(seen, reverse=True)
+
+
+async def test_the_list_has_the_filters_and_the_orders_of_graphql(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        _, admin = await server.token(workspace.id, "jobs:read", "tokens:read", "tokens:create")
+
+        async def make(name: str, **more: Any) -> None:
+            asked = {"name": name, "permissions": ["jobs:read"], **more}
+            assert (await server.client.post("/api/v1/api-keys", json=asked, headers=bearer(admin))).is_success
+
+        await make("deploy")
+        await make("Ending", expires_in=3_600)
+        await make("in a space", space_id=space.id)
+
+        async def names(query: str) -> list[str]:
+            answer = await server.client.get(f"/api/v1/api-keys?{query}", headers=bearer(admin))
+            assert answer.status_code == 200, answer.text
+            return [one["name"] for one in answer.json()["api_keys"]]
+
+        assert await names("kind=space") == ["in a space"]
+        assert await names("text=DEPL") == ["deploy"]
+        assert await names("expiring_within_days=1") == ["Ending"]
+        assert await names("order_by=name&direction=asc") == ["a token", "deploy", "Ending", "in a space"]
+        assert await names("order_by=name") == ["in a space", "Ending", "deploy", "a token"]
+        server.world.clock.forward(days=2)
+        assert set(await names("unused_for_days=1")) >= {"deploy", "Ending", "in a space"}
+        assert await names("unused_for_days=3") == []
+
+
+async def test_rest_and_graphql_call_each_filter_and_order_by_the_same_name() -> None:
+    in_graphql = {
+        one.python_name
+        for one in TokenFilter.__strawberry_definition__.fields  # type: ignore[attr-defined]
+    }
+    in_rest = set(ListApiKeys.model_fields) - {"workspace_id", "space_id", "limit", "after", "order_by", "direction"}
+    assert in_rest == in_graphql
+    assert {one.lower() for one in TokenOrderField.__members__} == set(TokenOrder)
+
+
+async def test_a_reason_is_kept_and_disable_and_enable_are_requests_of_their_own(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "jobs:read", *MANAGE)
+        key_id, secret = await server.token(workspace.id, "jobs:read")
+
+        async def ask(what: str, body: Any = None) -> Any:
+            answer = await server.client.post(f"/api/v1/api-keys/{key_id}/{what}", json=body, headers=bearer(admin))
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        assert (await ask("disable"))["status"] == "disabled"
+        assert (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code == 401
+        assert (await ask("enable"))["status"] == "active"
+        revoked = await ask("revoke", {"reason": "leaked in a log"})
+        assert (revoked["status"], revoked["revoked_reason"]) == ("revoked", "leaked in a log")
+        again = await server.client.post(f"/api/v1/api-keys/{key_id}/enable", headers=bearer(admin))
+        assert (again.status_code, again.json()["code"]) == (409, "token_revoked")
+
+
+async def test_a_merge_patch_is_taken_as_such(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "jobs:read", *MANAGE)
+        key_id, _ = await server.token(workspace.id, "jobs:read")
+        for media, status in (
+            ("application/merge-patch+json", 200),
+            ("application/merge-patch+json; charset=utf-8", 200),
+            ("application/json-patch+json", 415),
+        ):
+            answer = await server.client.patch(
+                f"/api/v1/api-keys/{key_id}", content=b'{"name": "N"}', headers={**bearer(admin), "Content-Type": media}
+            )
+            assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "named"), [("{}", True), ("Basic {}", False), ("{}x", False), ("Token {}", False), ("{} ", True)]
+)
+async def test_a_token_without_its_scheme_is_told_what_lacks(database_url: str, sent: str, named: bool) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, secret = await server.token(workspace.id, "jobs:read")
+        for one in (secret, "sp_live_" + "x" * 38):
+            answer = await server.client.get("/api/v1/self", headers={"Authorization": sent.format(one)})
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+            assert ("Write 'Bearer'" in answer.json()["detail"]) is named
+            assert one not in answer.text
 
 
 async def test_a_space_token_makes_keys_of_its_space_and_sees_no_others(database_url: str) -> None:
@@ -238,7 +339,21 @@ async def test_near_matches_are_named_for_fields_and_permissions(database_url: s
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "limit=٣", "after=nonsense", "status=gone", "environment=x", "lmit=1"]
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=٣",
+        "after=nonsense",
+        "status=gone",
+        "environment=x",
+        "lmit=1",
+        "order_by=x",
+        "direction=up",
+        "kind=x",
+        "unused_for_days=-1",
+    ],
 )
 async def test_bad_queries_of_the_list_are_refused(database_url: str, query: str) -> None:
     async with served(database_url) as server:
@@ -252,7 +367,7 @@ async def test_bad_queries_of_the_list_are_refused(database_url: str, query: str
     ("method", "path"),
     [
         ("GET", "?limit=1&limit=2"),
-        ("GET", "?status=active&limit=1&status=active"),
+        ("GET", "?kind=space&limit=1&kind=space"),
         ("PATCH", "/{id}?wait=true&wait=false"),
         ("DELETE", "/{id}?wait=false&wait=false"),
         ("POST", "/{id}/rotate?wait=false&wait=true"),
@@ -268,7 +383,7 @@ async def test_a_parameter_given_twice_is_refused_and_nothing_is_changed(
         address = "/api/v1/api-keys" + path.format(id=key_id)
         answer = await server.client.request(method, address, json=body, headers=bearer(admin))
         assert (answer.status_code, answer.json()["code"]) == (400, "repeated_parameter"), answer.text
-        assert answer.json()["detail"] in ("Give 'limit' once.", "Give 'status' once.", "Give 'wait' once.")
+        assert answer.json()["detail"] in ("Give 'limit' once.", "Give 'kind' once.", "Give 'wait' once.")
         shown = (await server.client.get(f"/api/v1/api-keys/{key_id}", headers=bearer(admin))).json()
         assert (shown["name"], shown["status"], shown["rotated_to"]) == ("a token", "active", None)
 

@@ -101,8 +101,8 @@ def test_the_model_takes_what_the_schema_allows_and_nothing_else(operation: Oper
     ("media", "status", "body"),
     [
         (JSON_TYPE, 200, b'{"api_keys": []}'),
-        (JSON_TYPE, 200, b'{"api_keys": [], "next": null, "more": 1}'),
-        (JSON_TYPE, 200, b'{"api_keys": [{"id": "key_1"}], "next": null}'),
+        (JSON_TYPE, 200, b'{"api_keys": [], "has_more": false, "next_cursor": null, "more": 1}'),
+        (JSON_TYPE, 200, b'{"api_keys": [{"id": "key_1"}], "has_more": false, "next_cursor": null}'),
         ("text/html", 200, b"{}"),
         (JSON_TYPE, 422, b'{"error": "x"}'),
         ("application/problem+json", 422, b'{"detail": "x"}'),
