@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,7 +32,17 @@ from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
 from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RevokeApiKey, RotateApiKey, Waiting
-from .requests import JSON_TYPE, MERGE_PATCH_TYPE, an_id, idempotency_key, json_body, json_object, query_of, validated
+from .requests import (
+    JSON_TYPE,
+    MERGE_PATCH_TYPE,
+    an_id,
+    following_page,
+    idempotency_key,
+    json_body,
+    json_object,
+    query_of,
+    validated,
+)
 from .response_models import (
     API_KEY,
     API_KEY_PAGE,
@@ -264,17 +273,11 @@ async def list_api_keys(request: Request) -> Response:
         request=PageRequest(size=query.limit, after=query.after),
         space_id=None if query.space_id is None else an_id(query.space_id, SPACE, "space"),
     )
-    following = page.cursors[-1] if page.has_next and page.cursors else None
+    cursor, headers = following_page(request, page)
+    rows = [shown(view) for view in page.rows]
     return API_KEY_PAGE.response(
-        {"api_keys": [shown(view) for view in page.rows], "has_more": following is not None, "next_cursor": following},
-        headers=None if following is None else {"Link": _next_link(request, following)},
+        {"api_keys": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers
     )
-
-
-def _next_link(request: Request, cursor: str) -> str:
-    """Return the ``Link`` to the next page, relative to the request: its host and scheme may be a proxy's."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-    return f'<?{urlencode([*kept, ("after", cursor)])}>; rel="next"'
 
 
 @requires()

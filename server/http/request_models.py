@@ -127,7 +127,32 @@ class RotateApiKey(RequestModel):
     expires_in: Lifetime | None = None
 
 
-class ListApiKeys(RequestModel):
+class PageQuery(RequestModel):
+    """Query of a request for a page of a list."""
+
+    limit: Annotated[
+        int,
+        Field(ge=1, le=PAGE_SIZE_MAX, description="The most rows of the page."),
+        BeforeValidator(_number),
+        Reason(f"Write a whole number from 1 to {PAGE_SIZE_MAX}."),
+    ] = PAGE_SIZE_DEFAULT
+    after: Annotated[str | None, Field(description="The 'next_cursor' of the page before.")] = None
+
+
+class ListWorkspaces(PageQuery):
+    """Query of a request to list the caller's workspaces."""
+
+
+class ListSpaces(PageQuery):
+    """Query of a request to list spaces."""
+
+    workspace_id: Annotated[str | None, Field(description="By default the workspace of the token.")] = None
+    text: Annotated[
+        str | None, Field(description="Part of the name or the slug.", json_schema_extra={"maxLength": NAME_LENGTH_MAX})
+    ] = None
+
+
+class ListApiKeys(PageQuery):
     """Query of a request to list keys. A list is written with commas, or by repeating the parameter."""
 
     repeatable: ClassVar[frozenset[str]] = frozenset({"status"})
@@ -169,13 +194,6 @@ class ListApiKeys(RequestModel):
         Reason("Write asc or desc.", InputCode.UNKNOWN_VALUE),
     ] = "desc"
     created_by: Annotated[str | None, Field(description="The id of the person or token that made them.")] = None
-    limit: Annotated[
-        int,
-        Field(ge=1, le=PAGE_SIZE_MAX),
-        BeforeValidator(_number),
-        Reason(f"Write a whole number from 1 to {PAGE_SIZE_MAX}."),
-    ] = PAGE_SIZE_DEFAULT
-    after: Annotated[str | None, Field(description="The 'next_cursor' of the page before.")] = None
 
 
 class Waiting(RequestModel):

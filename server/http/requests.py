@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import (
     BaseModel,
@@ -28,6 +28,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 from starlette.requests import Request
 
 from spacekey.domain.ids import id_prefix
+from spacekey.domain.page import Page
 from spacekey.domain.refusal import Fault, InputCode, InvalidInput, NotFound
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import Unset
@@ -152,6 +153,17 @@ def unknown_field(model: type[RequestModel], given: Mapping[str, object]) -> Inv
     name = next(name for name in given if name not in known)
     shown = name[:NAMED_LENGTH_MAX] if name.isprintable() else "(unprintable)"
     return InvalidInput(shown, f"There is no such field.{did_you_mean(name, known)}", InputCode.UNKNOWN_FIELD)
+
+
+def following_page(request: Request, page: Page[Any]) -> tuple[str | None, dict[str, str]]:
+    """Return the cursor of the page that follows, and the header ``Link`` to it (RFC 8288); None on the last page.
+
+    The link is relative to the request: its host and scheme may be those of a proxy.
+    """
+    if not page.has_next or not page.cursors:
+        return None, {}
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    return page.cursors[-1], {"Link": f'<?{urlencode([*kept, ("after", page.cursors[-1])])}>; rel="next"'}
 
 
 def an_id(value: str, prefix: str, what: str) -> str:

@@ -122,6 +122,47 @@ class ApiKeyPage(TypedDict):
     ]
 
 
+class Workspace(TypedDict):
+    """Workspace that the caller may read."""
+
+    id: str
+    name: str
+    slug: str
+    plan: Annotated[str, Field(description="The name of its plan.")]
+    created_at: Time
+    suspended_at: Annotated[Time | None, Field(description="When the operator suspended it; null: it is not.")]
+
+
+class WorkspacePage(TypedDict):
+    """Page of workspaces, by name."""
+
+    workspaces: list[Workspace]
+    has_more: Annotated[bool, Field(description="Whether another page follows.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Send it as 'after' for the following page; null on the last.")
+    ]
+
+
+class Space(TypedDict):
+    """Space of a workspace."""
+
+    id: str
+    name: str
+    slug: str
+    workspace_id: str
+    created_at: Time
+
+
+class SpacePage(TypedDict):
+    """Page of spaces, by name."""
+
+    spaces: list[Space]
+    has_more: Annotated[bool, Field(description="Whether another page follows.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Send it as 'after' for the following page; null on the last.")
+    ]
+
+
 class RateLimit(TypedDict):
     """Rate limit of a token."""
 
@@ -266,6 +307,8 @@ class OAuthError(Problem):
 
 API_KEY = Answer(ApiKey)
 API_KEY_PAGE = Answer(ApiKeyPage)
+WORKSPACE_PAGE = Answer(WorkspacePage)
+SPACE_PAGE = Answer(SpacePage)
 CHANGED_API_KEY = Answer(ChangedApiKey)
 NEW_API_KEY = Answer(NewApiKey)
 REPLAYED_API_KEY = Answer(ReplayedApiKey)

@@ -22,6 +22,7 @@ from .graphql import graphql_endpoint
 from .health import healthz, metrics, readyz
 from .oauth import introspect_token, introspect_tokens, revoke_presented
 from .openapi import GRAPHQL_TYPES, Operation, openapi_endpoint
+from .places import list_spaces, list_workspaces
 from .request_models import (
     ChangeApiKey,
     CreateApiKey,
@@ -29,6 +30,8 @@ from .request_models import (
     IntrospectionBatch,
     IntrospectionForm,
     ListApiKeys,
+    ListSpaces,
+    ListWorkspaces,
     RevokeApiKey,
     RotateApiKey,
     TokenForm,
@@ -152,6 +155,26 @@ OPERATIONS: tuple[Operation, ...] = (
         body=RotateApiKey,
         body_required=False,
         refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+    ),
+    Operation(
+        "GET",
+        f"{API}/workspaces",
+        "listWorkspaces",
+        "A page of the caller's workspaces, by name; needs workspace:read",
+        list_workspaces,
+        answers.WORKSPACE_PAGE,
+        query=ListWorkspaces,
+        refusals=(400, 401, 403, 422),
+    ),
+    Operation(
+        "GET",
+        f"{API}/spaces",
+        "listSpaces",
+        "A page of a workspace's spaces, by name; needs spaces:read",
+        list_spaces,
+        answers.SPACE_PAGE,
+        query=ListSpaces,
+        refusals=(400, 401, 403, 404, 422),
     ),
     Operation(
         "POST",

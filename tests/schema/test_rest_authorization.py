@@ -58,6 +58,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{KEYS}/{{id}}/disable"): Row(200, frozenset({"tokens:disable"}), "token"),
     ("POST", f"{KEYS}/{{id}}/enable"): Row(200, frozenset({"tokens:disable"}), "token"),
     ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
+    ("GET", "/api/v1/workspaces"): Row(200, frozenset({"workspace:read"})),
+    ("GET", "/api/v1/spaces"): Row(200, frozenset({"spaces:read"}), "workspace"),
     ("POST", "/api/v1/introspect"): Row(200, frozenset({"tokens:introspect"}), "secret", missing=200),
     ("POST", "/api/v1/introspect/batch"): Row(
         200, frozenset({"tokens:introspect"}), json={"tokens": [{"token": "unknown"}]}
