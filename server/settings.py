@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean_setting
 from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
 from spacekey.models.engine.store import database_url
+from spacekey.resolvers.validation import clean_name
 
 from .introspectors import Introspector, read_introspectors
 
@@ -82,12 +84,18 @@ class Settings:
     anonymous_cpu_ms: int = 600
     anonymous_cpu_ms_burst: int = 2_000
     workers: int = 1
+    operator: str | None = None
 
     def __post_init__(self) -> None:
         try:
             database_url(self.database_url)
         except ConfigurationError as error:
             raise _wrong("database_url", str(error)) from None
+        if self.operator is not None:
+            try:
+                clean_name("operator", self.operator)
+            except InvalidInput as error:
+                raise _wrong("operator", error.reason) from None
         if not self.catalogs:
             raise _wrong("catalogs", "name at least one catalog file")
         if not self.host or any(one.isspace() for one in self.host):
@@ -282,6 +290,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "owner_password": Secret,
     "graphiql": _switch,
     "introspectors": _introspectors,
+    "operator": str.strip,
     "connections": _connections,
     **{name: _seconds(name) for name in SECONDS},
     "anonymous_cpu_ms": lambda text: _whole(text, "anonymous_cpu_ms", _CPU_MS),

@@ -192,7 +192,11 @@ def styled(text: str, style: str) -> str:
 def shown(value: object) -> str:
     """Return a JSON value as people read it; times to the minute, in UTC."""
     match value:
-        case None | "" | [] | {}:
+        case None | "" | []:
+            return "–"
+        case {"kind": _, "id": str(id_), "name": str(name)}:  # an actor
+            return f"{name} ({id_})" if name and name != id_ else id_
+        case dict() if not value:
             return "–"
         case bool():
             return "yes" if value else "no"
@@ -208,7 +212,7 @@ def _brief(value: object) -> str:
     """Return a value for a cell of a list, in which a long value is cut; showing the single object shows all of it."""
     if isinstance(value, list) and len(value) > LIST_SHOWN:
         return f"{shown(value[: LIST_SHOWN - 1])}, +{len(value) - LIST_SHOWN + 1}"
-    if isinstance(value, dict) and {"id", "name"} <= value.keys():  # an actor
+    if isinstance(value, dict) and {"kind", "id", "name"} <= value.keys():  # an actor
         return shown(value["name"] or value["id"])
     return shown(value)
 

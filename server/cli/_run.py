@@ -26,6 +26,8 @@ from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailabl
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 
+from . import _complete
+
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
     from spacekey.resolvers.access.caller import Operator
@@ -75,7 +77,9 @@ NoWait: TypeAlias = Annotated[
         "--no-wait", hidden=True, help="Answer before the change holds everywhere; effective_at says when it does."
     ),
 ]
-WorkspaceName: TypeAlias = Annotated[str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.")]
+WorkspaceName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.", autocompletion=_complete.workspaces)
+]
 SpaceName: TypeAlias = Annotated[
     str, typer.Argument(metavar="SPACE", help="A space's id, or WORKSPACE/SPACE by their slugs.")
 ]
@@ -105,6 +109,7 @@ _MONTHS = {"m", "mo", "mon", "month", "months"}
 _AMBIGUOUS = "'{}' could be minutes or months: write {}min for minutes, and days or a date for months."
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 NAME = "spacekey"
+NAME_LENGTH_MAX = 200
 _ERRORS = "spacekey.readable"
 _PLAIN = {"…": "...", "–": "-", "—": "-", "→": "->", "’": "'", "‘": "'", "“": '"', "”": '"', "•": "*", "·": "*"}
 """ASCII replacements for the punctuation in the commands' own messages."""
@@ -121,10 +126,34 @@ def settings_now() -> Settings:
 
 
 def operator() -> Operator:
-    """Return the operator as the caller, who may do everything."""
+    """Return the operator as the caller, who may do everything, with the name of the person at the keyboard."""
     from spacekey.resolvers.access.caller import Operator, RequestFacts
 
-    return Operator(RequestFacts())
+    return Operator(RequestFacts(), name=operator_name(settings_now().operator, os.environ))
+
+
+def operator_name(chosen: str | None, environ: Mapping[str, str]) -> str:
+    """Return the name under which the audit log keeps who ran a command.
+
+    :param chosen: ``SPACEKEY_OPERATOR``, which is checked already.
+    :param environ: without a chosen name, ``SUDO_USER`` is used before the process's own user; both with the host.
+    """
+    from spacekey.domain.actor import OPERATOR_ID
+    from spacekey.resolvers.validation import clean_name
+
+    if chosen is not None:
+        return clean_name("operator", chosen)
+    import getpass
+    import socket
+
+    try:
+        user = environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a container may have no name for its user
+        user = OPERATOR_ID
+    try:
+        return clean_name("operator", f"{user}@{socket.gethostname()}"[:NAME_LENGTH_MAX])
+    except InvalidInput:
+        return OPERATOR_ID
 
 
 def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True, takes_away: bool = False) -> T:

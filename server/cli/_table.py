@@ -16,7 +16,7 @@ INDENT = 2
 WIDTH_DEFAULT = 80
 LEAST_WIDTHS = {
     "action": 16,
-    "actor": 10,
+    "actor": 8,
     "description": 16,
     "detail": 20,
     "email": 16,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from . import _complete
 from ._output import Facts, Format, Listing, json_text, say, show_one
 from ._run import USAGE, AsArray, AsJson, AsLines, Failure, Limit, Wide, run
 
@@ -31,7 +32,9 @@ def list_(
         str | None, typer.Option("--actor", metavar="ID", help="Only what this person or token did (usr_…, key_…).")
     ] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only what was done to this id.")] = None,
-    action: Annotated[str | None, typer.Option("--action", help="Only this, like token.revoke.")] = None,
+    action: Annotated[
+        str | None, typer.Option("--action", autocompletion=_complete.actions, help="Only this, like token.revoke.")
+    ] = None,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,

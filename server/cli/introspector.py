@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
+from . import _complete
 from ._output import say, show_one
 from ._run import AsJson
 
 
 def introspector(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The app: letters, digits and hyphens.")],
-    catalog: Annotated[str, typer.Option(help="The catalog whose tokens the app checks.")],
+    catalog: Annotated[
+        str, typer.Option(autocompletion=_complete.catalogs, help="The catalog whose tokens the app checks.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Make a secret for an app of yours, and the entry by which the server knows it. Nothing is stored."""
@@ -22,7 +25,12 @@ def introspector(
 
     _check_loaded(catalog)
     made, secret = new_introspector(name, catalog, secrets.token_bytes)
-    show_one({"id": made.id, "secret": secret.reveal(), "SPACEKEY_INTROSPECTORS": made.setting}, as_json)
+    facts = {"id": made.id, "secret": secret.reveal()}
+    if as_json:
+        show_one({**facts, "SPACEKEY_INTROSPECTORS": made.setting}, True)
+    else:
+        show_one(facts, False)
+        print(f"SPACEKEY_INTROSPECTORS={made.setting}")
     say("Give the secret to the app; it is not shown again. Add the entry to the server's setting and restart it.")
 
 

@@ -9,6 +9,7 @@ import typer
 
 from spacekey.domain.refusal import Refusal
 
+from . import _complete
 from ._consent import DryRun as Hits
 from ._consent import ask_first, show_change
 from ._output import Facts, Format, Listing, show_once, show_one, shown
@@ -77,7 +78,9 @@ def add(
     account: Annotated[
         str, typer.Argument(metavar="ACCOUNT", help="An account's id (usr_…), or an e-mail address to invite.")
     ],
-    role: Annotated[str, typer.Option("--role", help="A role of the workspace, like 'viewer'.")],
+    role: Annotated[
+        str, typer.Option("--role", autocompletion=_complete.roles, help="A role of the workspace, like 'viewer'.")
+    ],
     name: Annotated[
         str | None, typer.Option("--name", help="What the list of invitations calls an invited person.")
     ] = None,
@@ -114,7 +117,7 @@ def add(
 def role(
     workspace: WorkspaceName,
     account: Account,
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="The new role.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", autocompletion=_complete.roles, help="The new role.")],
     yes: Yes = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,

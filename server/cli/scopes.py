@@ -12,6 +12,7 @@ import typer
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.text_input import decode_text, read_file
 
+from . import _complete
 from ._output import Facts, json_text, print_table, say, show_one, styled
 from ._run import USAGE, AsJson, Failure, Wide, Yes, confirmed, settings_now
 
@@ -28,7 +29,12 @@ DROP = ("self_service", "burst", "title", "tokens_max", "description")
 
 def list_(
     catalog: Annotated[
-        str, typer.Argument(metavar="CATALOG", help="A loaded catalog's name, or a catalog's .toml file.")
+        str,
+        typer.Argument(
+            metavar="CATALOG",
+            autocompletion=_complete.catalogs,
+            help="A loaded catalog's name, or a catalog's .toml file.",
+        ),
     ],
     as_json: AsJson = False,
     wide: Wide = False,
@@ -51,7 +57,9 @@ def list_(
 
 
 def rename(
-    catalog: Annotated[str, typer.Argument(metavar="CATALOG", help="A loaded catalog's name.")],
+    catalog: Annotated[
+        str, typer.Argument(metavar="CATALOG", autocompletion=_complete.catalogs, help="A loaded catalog's name.")
+    ],
     old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the catalog no longer has.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The scope, shorthand or role that takes its place.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,

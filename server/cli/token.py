@@ -13,6 +13,7 @@ from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
 from spacekey.server.timestamps import written
 
+from . import _complete
 from ._consent import DryRun as Hits
 from ._consent import ask_first, show_change
 from ._output import Facts, Format, Listing, say, show_once, show_one, shown
@@ -113,9 +114,17 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for, like 'Production server'.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", "-s", help="A scope, shorthand or role; several by commas, or repeated."),
+        typer.Option(
+            "--scope",
+            "-s",
+            autocompletion=_complete.scopes,
+            help="A scope, shorthand or role; several by commas, or repeated.",
+        ),
     ] = None,
-    preset: Annotated[str | None, typer.Option("--preset", help="Adds the scopes of a preset, one by one.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", autocompletion=_complete.presets, help="Adds the scopes of a preset, one by one."),
+    ] = None,
     space: Annotated[str | None, typer.Option("--space", help="Makes it a token of this space: slug or id.")] = None,
     environment: Annotated[
         str | None, typer.Option("--environment", help="live or test; the catalog's first when left out.")
@@ -399,7 +408,12 @@ def _changed(changed: Changed) -> Facts:
 
 def inactive(
     workspace: Annotated[
-        str | None, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id; all of them when left out.")
+        str | None,
+        typer.Argument(
+            metavar="WORKSPACE",
+            autocompletion=_complete.workspaces,
+            help="A workspace's slug or id; all of them when left out.",
+        ),
     ] = None,
     days: Annotated[int, typer.Option("--days", help="Unused for at least so many days.")] = 90,
     limit: Limit = None,

@@ -8,6 +8,7 @@ import typer
 
 from spacekey.domain.unset import UNSET
 
+from . import _complete
 from ._consent import DryRun as Hits
 from ._consent import ask_first, show_change
 from ._output import Facts, Format, Listing, show_once, show_one
@@ -59,9 +60,19 @@ def list_(
 
 def create(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in addresses, like 'acme'.")],
-    catalog: Annotated[str, typer.Option("--catalog", help="Which product's tokens it has: a loaded catalog's name.")],
+    catalog: Annotated[
+        str,
+        typer.Option(
+            "--catalog",
+            autocompletion=_complete.catalogs,
+            help="Which product's tokens it has: a loaded catalog's name.",
+        ),
+    ],
     name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
-    plan: Annotated[str | None, typer.Option("--plan", help="The catalog's default plan when left out.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", autocompletion=_complete.plans, help="The catalog's default plan when left out."),
+    ] = None,
     owner: Annotated[
         str | None,
         typer.Option(
@@ -123,7 +134,9 @@ def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
 
 def plan(
     workspace: WorkspaceName,
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan of the workspace's catalog.")],
+    plan: Annotated[
+        str, typer.Argument(metavar="PLAN", autocompletion=_complete.plans, help="A plan of the workspace's catalog.")
+    ],
     yes: Yes = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
@@ -277,7 +290,12 @@ def policy(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", "-s", help="The only scopes tokens may have; several by commas, or repeated."),
+        typer.Option(
+            "--scope",
+            "-s",
+            autocompletion=_complete.scopes,
+            help="The only scopes tokens may have; several by commas, or repeated.",
+        ),
     ] = None,
     all_scopes: Annotated[bool, typer.Option("--all-scopes", help="Tokens may have any scope again.")] = False,
     yes: Yes = False,

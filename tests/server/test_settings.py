@@ -33,6 +33,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_PUBLIC_URL", "https://keys.example.com:port", "https://keys.example.com"),
     ("SPACEKEY_PUBLIC_URL", "https://user@keys.example.com", "https://keys.example.com"),
     ("SPACEKEY_LOG_LEVEL", "loud", "debug, info"),
+    ("SPACEKEY_OPERATOR", "a\tb", "control characters"),
+    ("SPACEKEY_OPERATOR", "\u200b", "."),
+    ("SPACEKEY_OPERATOR", "x" * 201, "at most 200"),
     ("SPACEKEY_PORT", "8_0", "65535"),
     ("SPACEKEY_PORT", "٨٠", "65535"),
     ("SPACEKEY_PORT", "+80", "65535"),
@@ -95,6 +98,7 @@ def test_every_variable_is_read() -> None:
             "SPACEKEY_OWNER_EMAIL": "ann@example.com",
             "SPACEKEY_OWNER_PASSWORD": "",
             "SPACEKEY_GRAPHIQL": "1",
+            "SPACEKEY_OPERATOR": " Ada ",
         }
     )
     assert settings == Settings(
@@ -109,6 +113,7 @@ def test_every_variable_is_read() -> None:
         processes=4,
         owner_email="ann@example.com",
         graphiql=True,
+        operator="Ada",
     )
     assert settings.public_origin == "https://keys.example.com"
 
@@ -231,6 +236,7 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_ANONYMOUS_COST_PER_MINUTE": "3000",
         "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "5000",
         "SPACEKEY_WORKERS": "4",
+        "SPACEKEY_OPERATOR": "Ada",
         "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
     }
     file = tmp_path / "value"

@@ -18,6 +18,9 @@ from typer.testing import CliRunner, Result
 
 from spacekey.server.cli.app import build_app
 
+NAMED = {"SPACEKEY_OPERATOR": "operator"}
+"""Who runs commands, so that it is the same on every machine."""
+
 
 @dataclass(frozen=True)
 class Cli:
@@ -31,7 +34,7 @@ class Cli:
             name: None for name in os.environ if name.startswith("SPACEKEY_") or name == "COLUMNS"
         }
         with _logging_as_it_was(), patch.object(testing, "_get_command", _commands):
-            result = CliRunner().invoke(Typer(), list(args), input=stdin, env={**env, **self.settings})
+            result = CliRunner().invoke(Typer(), list(args), input=stdin, env={**env, **NAMED, **self.settings})
         assert result.exit_code == code, f"{args} gave {result.exit_code}: {result.output} {result.exception!r}"
         return result
 

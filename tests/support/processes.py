@@ -144,6 +144,7 @@ class Installation:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
         own = {
             "SPACEKEY_DATABASE_URL": self.database_url,
+            "SPACEKEY_OPERATOR": "operator",
             "SPACEKEY_OWNER_EMAIL": OWNER_EMAIL,
             "SPACEKEY_OWNER_PASSWORD": OWNER_PASSWORD,
         }

@@ -1,0 +1,109 @@
+"""Completion of values: workspaces from the database, and names from the loaded catalogs. It never fails loudly."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spacekey.domain.catalog import Catalog
+    from spacekey.models.engine.store import Store
+
+COMPLETED_MAX = 200
+
+
+def workspaces(incomplete: str) -> list[str]:
+    """Return the slugs of workspaces that begin with the text."""
+
+    def asked() -> list[str]:
+        import asyncio
+
+        from spacekey.models.engine.store import SQLITE, Store
+        from spacekey.server.settings import Settings
+
+        store = Store(Settings.from_environ(os.environ).database_url)
+        if store.dialect == SQLITE and not Path(store.url.database or "").exists():
+            return []  # connecting would create it
+        return asyncio.run(_slugs(store, incomplete))
+
+    return _quietly(asked)
+
+
+async def _slugs(store: Store, incomplete: str) -> list[str]:
+    from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest
+    from spacekey.models.queries.workspaces import workspace_page
+
+    found: list[str] = []
+    try:
+        after = None
+        while len(found) < COMPLETED_MAX:
+            request = PageRequest(PAGE_SIZE_MAX, after=after)
+            page = await store.read(partial(workspace_page, request=request))
+            found += [one.slug for one in page.rows if one.slug.startswith(incomplete)]
+            if not page.has_next:
+                break
+            after = page.cursors[-1]
+    finally:
+        await store.aclose()
+    return found
+
+
+def catalogs(incomplete: str) -> list[str]:
+    """Return the names of loaded catalogs that begin with the text."""
+    return _from_catalogs(incomplete, lambda catalog: [catalog.name])
+
+
+def roles(incomplete: str) -> list[str]:
+    """Return the names of the loaded catalogs' roles that begin with the text."""
+    return _from_catalogs(incomplete, lambda catalog: catalog.roles)
+
+
+def presets(incomplete: str) -> list[str]:
+    """Return the names of the loaded catalogs' presets that begin with the text."""
+    return _from_catalogs(incomplete, lambda catalog: catalog.presets)
+
+
+def plans(incomplete: str) -> list[str]:
+    """Return the names of the loaded catalogs' plans that begin with the text."""
+    return _from_catalogs(incomplete, lambda catalog: catalog.plans)
+
+
+def scopes(incomplete: str) -> list[str]:
+    """Return the loaded catalogs' scopes and shorthands that begin with the text."""
+    return _from_catalogs(incomplete, lambda catalog: [*catalog.known_scopes, *catalog.shorthands])
+
+
+def actions(incomplete: str) -> list[str]:
+    """Return the actions of the audit log that begin with the text."""
+
+    def asked() -> list[str]:
+        from spacekey.resolvers.audit.log import ACTIONS
+
+        return [one for one in ACTIONS if one.startswith(incomplete)]
+
+    return _quietly(asked)
+
+
+def _from_catalogs(incomplete: str, names: Callable[[Catalog], Iterable[str]]) -> list[str]:
+    def asked() -> list[str]:
+        from spacekey.domain.catalog_file import load_catalogs
+        from spacekey.server.settings import Settings
+
+        loaded = load_catalogs(Settings.from_environ(os.environ).catalogs).values()
+        return [name for catalog in loaded for name in names(catalog) if name.startswith(incomplete)]
+
+    return _quietly(asked)
+
+
+def _quietly(asked: Callable[[], Iterable[str]]) -> list[str]:
+    """Return what was found, in order; nothing if it cannot be found: a shell shows errors inside the typed line."""
+    try:
+        with redirect_stderr(io.StringIO()):
+            return sorted(set(asked()))[:COMPLETED_MAX]
+    except Exception:  # noqa: BLE001 - whatever is wrong, the command itself will say it
+        return []
