@@ -37,6 +37,9 @@ _IDEMPOTENCY_KEY: Json = {
     "schema": {"type": "string", "minLength": 1},
     "example": '"8e03978e-40d5-43e6-bc93-6894a57f9324"',
 }
+_ALWAYS = (429, 503)
+"""Statuses that any operation may refuse with: a limit is used up, or the database does not answer."""
+
 _SECURITY: dict[Callers, list[Json]] = {
     "oauth clients": [{"token": []}, {"client": []}, {}],
     "graphql": [{}, {"token": []}, {"session": []}],
@@ -116,6 +119,7 @@ def document(operations: Sequence[Operation]) -> Json:
             "description": "Create, edit, rotate and revoke API tokens, and ask whether a token is valid.",
         },
         "security": [{"token": []}, {"session": []}],
+        "tags": [{"name": name} for name in dict.fromkeys(_tag(operation) for operation in operations)],
         "paths": paths,
         "components": {
             "schemas": schemas.components,
@@ -188,6 +192,7 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
     described: Json = {
         "operationId": operation.name,
         "summary": operation.summary,
+        "tags": [_tag(operation)],
         "parameters": [
             *([_ID] if "{id}" in operation.path else []),
             *([] if operation.replay is None else [_IDEMPOTENCY_KEY]),
@@ -195,7 +200,7 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         ],
         "responses": {
             **{str(status): _answer(operation, answer, schemas) for status, answer in operation.answers.items()},
-            **{str(status): error for status in operation.refusals},
+            **{str(status): error for status in sorted({*operation.refusals, *_ALWAYS})},
             "default": error,
         },
     }
@@ -213,6 +218,12 @@ def _answer(operation: Operation, answer: Answer[Any] | None, schemas: _Schemas)
     if answer is not None:
         described["content"] = {media: {"schema": schemas.references[answer.kind]} for media in operation.media}
     return described
+
+
+def _tag(operation: Operation) -> str:
+    if operation.callers == "everyone":
+        return "Operation"
+    return "GraphQL" if operation.callers == "graphql" else operation.path.split("/")[3]
 
 
 def _parameters(query: type[RequestModel]) -> list[Json]:

@@ -56,6 +56,15 @@ def test_operations_are_named_once_and_every_reference_leads_somewhere() -> None
     assert unused == set()
 
 
+def test_every_operation_has_a_declared_tag_and_says_that_it_may_be_limited_or_unavailable() -> None:
+    tags = {tag["name"] for tag in api_document()["tags"]}
+    for item in api_document()["paths"].values():
+        for operation in item.values():
+            assert len(operation["tags"]) == 1
+            assert set(operation["tags"]) <= tags
+            assert {"429", "503"} <= operation["responses"].keys()
+
+
 @pytest.mark.parametrize("operation", BODIES, ids=lambda one: one.name)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
