@@ -56,7 +56,7 @@ fragment TokenRow on Token {{
 CREATE = """mutation ($input: CreateSpaceTokenInput!) { createSpaceToken(input: $input) {
   __typename ... on CreateTokenSuccess { token {
     id tokenId name kind environment prefix maskedToken grants scopes status createdAt expiresAt }
-  secret effectiveAt } ... on Refusal { message } } }"""
+  secret effectiveAt } ... on UserError { message } } }"""
 MADE = {"id", "tokenId", "prefix", "maskedToken", "createdAt", "secret", "effectiveAt", "created_at", "key"}
 """What differs from one new token to the next."""
 

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from contextlib import aclosing
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLError, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
@@ -17,6 +17,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.principal import Principal
+from spacekey.domain.refusal import INPUT_CURES
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import Mode, RequiresScopes, ScopedSchema, ScopeEnforcement
@@ -43,12 +44,13 @@ PUBLIC: Collection[str] = (
     "Mutation.acceptInvitation",
     "Me",
     "User",
-    "Needs",
+    "RequiredScopes",
     "SignInSuccess",
     "AcceptInvitationSuccess",
     "SignInFailed",
     "TooManyAttempts",
     "InvalidInput",
+    "FieldError",
     "NotFound",
     "Conflict",
 )
@@ -133,10 +135,13 @@ def build_schema() -> ScopedSchema:
 
 
 def describe(schema: GraphQLSchema) -> None:
-    """Add to the descriptions what the schema's directives and names say already.
+    """Add to the descriptions what is known from elsewhere.
 
-    A field with ``@requiresScopes`` says which scopes it requires, and the ``input`` of a mutation whose it is.
+    A field with ``@requiresScopes`` says which scopes it requires, the ``input`` of a mutation whose it is, and the
+    code of an input's fault what to do about it.
     """
+    for code, cure in INPUT_CURES.items():
+        cast("GraphQLEnumType", schema.type_map["InputErrorCode"]).values[code.name].description = cure
     for one in schema.type_map.values():
         if isinstance(one, GraphQLObjectType | GraphQLInterfaceType):
             for name, field in one.fields.items():

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from graphql import GraphQLError
@@ -17,7 +18,7 @@ from strawberry.extensions import MaskErrors
 from strawberry.utils.str_converters import to_camel_case
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Fault, Forbidden, InvalidInput, NotFound, Refusal
 
 log = logging.getLogger("spacekey.graphql")
 
@@ -34,6 +35,8 @@ T = TypeVar("T")
 # graphql-core ends such messages with ", found: {…}", "? Found: {…}", "found String '…'" or "value: …".
 _REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!invalid) value: .+)\Z", re.DOTALL)
 INTERNAL = "INTERNAL"
+PATH_MAX = 8
+"""Names and positions in the path to a value of an input; no input is nested as deeply."""
 
 
 def refused(code: str, message: str, **facts: Any) -> GraphQLError:
@@ -61,9 +64,22 @@ def error_of(error: Refusal | Unavailable) -> GraphQLError:
     if isinstance(error, Forbidden):
         return refused(error.code, str(error), missingScopes=list(error.missing))
     if isinstance(error, InvalidInput):
-        field = to_camel_case(_API_NAMES.get(error.field, error.field))
-        return refused(error.code, f"{field}: {error.reason}", field=field, reason=error.reason)
+        faults = faults_of(error)
+        listed = [{"path": list(one.path), "code": one.code.value, "message": one.reason} for one in faults]
+        return refused(error.code, message_of(faults), errors=listed)
     return refused(error.code, str(error))
+
+
+def faults_of(error: InvalidInput) -> list[Fault]:
+    """Return the faults of an input, with the names that this API has for its fields."""
+    return [
+        replace(one, path=tuple(to_camel_case(_API_NAMES.get(name, name)) for name in one.path)) for one in error.faults
+    ]
+
+
+def message_of(faults: Iterable[Fault]) -> str:
+    """Return what is wrong with an input, for people who see nothing else of it."""
+    return " ".join(f"{one.field}: {one.reason}" for one in faults)
 
 
 @contextmanager

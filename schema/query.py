@@ -27,7 +27,7 @@ from spacekey.schema.types.relay import After, Before, Connection, First, Last, 
 
 from .context import Context, SpacekeyInfo
 from .errors import answering, found
-from .required_scopes import Needs, needs_of
+from .required_scopes import RequiredScopes, required_scopes_of
 
 
 @strawberry.type(description="The caller: a signed-in person or a token.")
@@ -188,9 +188,9 @@ class Query:
             str | None,
             strawberry.argument(description="The name of the operation. Needed if the document has several."),
         ] = None,
-    ) -> Needs:
+    ) -> RequiredScopes:
         """Return the smallest sets of scopes that admit the operation."""
-        return needs_of(info.schema, document, operation_name)
+        return required_scopes_of(info.schema, document, operation_name)
 
 
 async def _token(context: Context, token_id: str) -> Token | None:

@@ -20,7 +20,7 @@ DOCUMENT_LENGTH_MAX = 4_000
 
 
 @strawberry.type(description="The scopes that an operation requires.")
-class Needs:
+class RequiredScopes:
     """GraphQL type of the scopes that an operation requires."""
 
     alternatives: list[list[str]] = strawberry.field(
@@ -31,7 +31,7 @@ class Needs:
     )
 
 
-def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> Needs:
+def required_scopes_of(schema: BaseSchema, document: str, operation_name: str | None) -> RequiredScopes:
     """Return the scopes that a document's operation on this schema requires.
 
     :raises GraphQLError: INVALID_INPUT if the document is too long, not valid, or lacks the operation;
@@ -54,4 +54,4 @@ def needs_of(schema: BaseSchema, document: str, operation_name: str | None) -> N
         raise error_of(InvalidInput("document", error.message[:500], InputCode.INVALID_FORMAT)) from None
     except RuleError as error:
         raise error_of(InvalidInput("document", str(error)[:500], InputCode.INVALID_FORMAT)) from None
-    return Needs(alternatives=rule.as_lists(), scopes=list(rule.missing(frozenset()) or ()))
+    return RequiredScopes(alternatives=rule.as_lists(), scopes=list(rule.missing(frozenset()) or ()))

@@ -42,15 +42,17 @@ export async function ask(document, variables = {}) {
 }
 
 /** What every mutation's refusals are asked for. */
-export const WHY = `fragment Why on Refusal { __typename message
-  ... on InvalidInput { field reason } ... on ScopeNotAllowed { scopes }
+export const WHY = `fragment Why on UserError { __typename message code
+  ... on InvalidInput { errors { path message } } ... on ScopeNotAllowed { scopes }
   ... on Conflict { successorId } ... on TooManyAttempts { retryAfterSeconds } }`;
 
 /** Run a mutation whose one field is called "answer", and give its success; a refusal is thrown. */
 export async function change(document, input) {
   const { answer } = await ask(`${document} ${WHY}`, { input });
   if (!answer.__typename.endsWith("Success")) {
-    throw new ApiError("refused", answer.reason ?? answer.message, { ...answer, whole: answer.message });
+    const [first, ...others] = answer.errors ?? [];
+    const text = first && !others.length ? first.message : answer.message;
+    throw new ApiError("refused", text, { ...answer, whole: answer.message });
   }
   return answer;
 }

@@ -98,7 +98,7 @@ function passwordForm() {
       try {
         await changePassword(old, password);
       } catch (error) {
-        if (error.facts?.field === "new") error.facts.field = "password";
+        for (const one of error.facts?.errors ?? []) if (one.path[0] === "new") one.path[0] = "password";
         if (error.facts?.__typename !== "SignInFailed") throw error;
         setFieldError(element, "current", "This is not your present password.");
         element.elements.current.focus();

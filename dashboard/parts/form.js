@@ -52,13 +52,21 @@ export function values(element) {
   return found;
 }
 
-function showError(element, problem, error, uncertain) {
-  const name = error.facts?.field;
-  if (error.kind === "refused" && name && setFieldError(element, name, error.message)) {
-    focusField(element, name);
-    return;
+/** What is wrong with each field: its name and the text to show there. */
+function byField(error) {
+  const faults = new Map();
+  for (const { path, message } of error.facts?.errors ?? []) {
+    faults.set(path[0], faults.has(path[0]) ? `${faults.get(path[0])} ${message}` : message);
   }
-  if (name) error.message = error.facts.whole;
+  return faults;
+}
+
+function showError(element, problem, error, uncertain) {
+  const faults = byField(error);
+  const shown = [...faults].filter(([name, text]) => setFieldError(element, name, text));
+  if (shown.length) focusField(element, shown[0][0]);
+  if (shown.length && shown.length === faults.size) return;
+  if (faults.size) error.message = error.facts.whole;
   if (error.kind === "unreachable") error.message += ` ${uncertain}`;
   if (error.kind === "unavailable") error.message += " What you entered is kept.";
   fill(problem, errorBox(error));

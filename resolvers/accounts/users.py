@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import USER, id_prefix, new_id
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import Conflict, ConflictCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -163,9 +163,14 @@ async def update_account(
     """
     asking = f"sign-in names by {caller.id}"
     system.attempts.check(system.clock(), asking)
-    wanted = UNSET if name is UNSET else clean_name("name", name)
-    address = email if email is UNSET or email is None else clean_email("email", email)
-    calling = UNSET if sign_in_name is UNSET else clean_sign_in_name("sign_in_name", sign_in_name)
+    faults = Faults()
+    with faults:
+        wanted = UNSET if name is UNSET else clean_name("name", name)
+    with faults:
+        address = email if email is UNSET or email is None else clean_email("email", email)
+    with faults:
+        calling = UNSET if sign_in_name is UNSET else clean_sign_in_name("sign_in_name", sign_in_name)
+    faults.raise_found()
     async with system.store.changing() as session:
         user = await user_queries.lock_user(session, caller.id)
         if user is None:

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
@@ -62,8 +62,12 @@ async def add_member(
     :raises ScopeNotAllowed: if the role, or that of the invitation it would replace, goes beyond the caller's own.
     :raises Conflict: if a member has proven the address, too many invitations are pending, or the workspace is full.
     """
-    address = clean_email("email", email)
-    called = clean_name("name", name) if name is not None else None
+    faults, called = Faults(), None
+    with faults:
+        address = clean_email("email", email)
+    with faults:
+        called = clean_name("name", name) if name is not None else None
+    faults.raise_found()
     async with system.store.changing() as session:
         authority = await _members_authority(session, system, caller, workspace_id)
         _check_role(system, authority, role)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.catalog import OWNER_ROLE, Role
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import users as invitation_queries
@@ -108,12 +108,20 @@ def _entry(authority: Authority, name: str, title: str | None, description: str 
     """Return the role as stored in the workspace."""
     present = authority.roles.get(name)
     names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
-    cleaned = clean_grants("grants", grants, names)
+    called = present.title if present else name
+    faults = Faults()
+    with faults:
+        cleaned = clean_grants("grants", grants, names)
+    with faults:
+        called = clean_name("title", title) if title is not None else called
+    with faults:
+        described = _description(present, description)
+    faults.raise_found()
     if present is None and len(authority.roles) >= ROLES_MAX:
         raise InvalidInput("name", f"A workspace has at most {ROLES_MAX} roles.", InputCode.TOO_MANY)
     return {
-        "title": clean_name("title", title) if title is not None else present.title if present else name,
-        "description": _description(present, description),
+        "title": called,
+        "description": described,
         "grants": cleaned,
     }
 

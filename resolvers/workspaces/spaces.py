@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import SPACE, id_prefix, new_id
-from spacekey.domain.refusal import Conflict, ConflictCode, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Faults, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -64,11 +64,17 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
         if authority.space_id is not None:
             raise NotFound("workspace")
         authority.require("spaces:write")
+        faults = Faults()
+        with faults:
+            cleaned = clean_name("name", name)
+        with faults:
+            slug = clean_slug("slug", slug)
+        faults.raise_found()
         space = Space(
             id=new_id(SPACE, system.clock(), system.entropy),
             workspace_id=workspace_id,
-            name=clean_name("name", name),
-            slug=clean_slug("slug", slug),
+            name=cleaned,
+            slug=slug,
             created_at=system.clock(),
         )
         await _check_slug_free(session, space)
@@ -97,10 +103,15 @@ async def update_space(
         space, authority = await find_space(session, system, caller, space_id, lock=True)
         authority.require("spaces:write")
         before = {"name": space.name, "slug": space.slug}
+        faults = Faults()
         if name is not UNSET:
-            space.name = clean_name("name", name)
+            with faults:
+                space.name = clean_name("name", name)
         if slug is not UNSET:
-            space.slug = clean_slug("slug", slug)
+            with faults:
+                space.slug = clean_slug("slug", slug)
+        faults.raise_found()
+        if slug is not UNSET:
             await _check_slug_free(session, space)
         after = {"name": space.name, "slug": space.slug}
         if after != before:

@@ -12,7 +12,7 @@ from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Conflict, ConflictCode, Forbidden, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Fault, Faults, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -222,9 +222,12 @@ async def update_workspace(
         authority.require("workspace:write")
         workspace = authority.workspace
         before = workspace_facts(workspace)
-        _apply_names(workspace, changes)
-        _apply_plan(authority, changes, system.clock())
-        _apply_policy(authority, changes, system.clock())
+        faults = Faults()
+        _apply_names(workspace, changes, faults)
+        with faults:
+            _apply_plan(authority, changes, system.clock())
+        _apply_policy(authority, changes, system.clock(), faults)
+        faults.raise_found()
         _apply_operator(system, authority, changes)
         after = workspace_facts(workspace)
         if after["slug"] != before["slug"]:
@@ -277,6 +280,36 @@ async def _make(
     plan: str | None,
     take_resting_slug: bool,
 ) -> Workspace:
+    faults = Faults()
+    with faults:
+        cleaned = clean_name("name", name)
+    with faults:
+        slug = clean_slug("slug", slug)
+    with faults:
+        chosen = _chosen_plan(system, caller, catalog, plan)
+    faults.raise_found()
+    if isinstance(caller, MemberCaller):
+        await _check_owned(session, system, caller)
+    workspace = Workspace(
+        id=new_id(WORKSPACE, system.clock(), system.entropy),
+        name=cleaned,
+        slug=slug,
+        catalog=catalog,
+        plan=chosen,
+        created_at=system.clock(),
+    )
+    await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
+    session.add(workspace)
+    await session.flush()
+    return workspace
+
+
+def _chosen_plan(system: System, caller: MemberCaller | Operator, catalog: str, plan: str | None) -> str:
+    """Return the name of the new workspace's plan.
+
+    :raises Forbidden: if people may not create workspaces.
+    :raises InvalidInput: if the catalog or plan is unknown.
+    """
     known = system.catalogs.get(catalog)
     if isinstance(caller, MemberCaller):
         open_to_members = creatable_catalogs(system)
@@ -289,20 +322,7 @@ async def _make(
     chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
     if chosen not in known.plans:
         raise InvalidInput("plan", unknown("plan", chosen, known.plans), InputCode.UNKNOWN_VALUE)
-    if isinstance(caller, MemberCaller):
-        await _check_owned(session, system, caller)
-    workspace = Workspace(
-        id=new_id(WORKSPACE, system.clock(), system.entropy),
-        name=clean_name("name", name),
-        slug=clean_slug("slug", slug),
-        catalog=catalog,
-        plan=chosen,
-        created_at=system.clock(),
-    )
-    await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
-    session.add(workspace)
-    await session.flush()
-    return workspace
+    return chosen
 
 
 async def _own(session: AsyncSession, system: System, workspace: Workspace, user_id: str) -> None:
@@ -370,11 +390,13 @@ async def _check_slug_free(
         await workspace_queries.forget_released_slug(session, slug)
 
 
-def _apply_names(workspace: Workspace, changes: WorkspaceChanges) -> None:
+def _apply_names(workspace: Workspace, changes: WorkspaceChanges, faults: Faults) -> None:
     if changes.name is not UNSET:
-        workspace.name = clean_name("name", changes.name)
+        with faults:
+            workspace.name = clean_name("name", changes.name)
     if changes.slug is not UNSET:
-        workspace.slug = clean_slug("slug", changes.slug)
+        with faults:
+            workspace.slug = clean_slug("slug", changes.slug)
 
 
 def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
@@ -402,28 +424,33 @@ def _included(catalog: Catalog, plan: Plan | None) -> frozenset[str]:
     return frozenset(catalog.scopes) if plan.scopes is None else plan.scopes
 
 
-def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
+def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime, faults: Faults) -> None:
     workspace = authority.workspace
     if changes.expiry_required is not UNSET:
         workspace.expiry_required = changes.expiry_required
     if changes.lifetime_seconds_max is not UNSET:
-        workspace.lifetime_seconds_max = _lifetime("lifetime_seconds_max", changes.lifetime_seconds_max)
+        with faults:
+            workspace.lifetime_seconds_max = _lifetime("lifetime_seconds_max", changes.lifetime_seconds_max)
     if changes.lifetime_seconds_default is not UNSET:
-        workspace.lifetime_seconds_default = _lifetime("lifetime_seconds_default", changes.lifetime_seconds_default)
+        with faults:
+            workspace.lifetime_seconds_default = _lifetime("lifetime_seconds_default", changes.lifetime_seconds_default)
     longest, default = workspace.lifetime_seconds_max, workspace.lifetime_seconds_default
     if longest is not None and default is not None and default > longest:
-        raise InvalidInput(
-            "lifetime_seconds_default", "Must not be longer than the longest lifetime.", InputCode.OUT_OF_RANGE
-        )
+        reason = "Must not be longer than the longest lifetime."
+        faults.add(Fault(("lifetime_seconds_default",), InputCode.OUT_OF_RANGE, reason))
     if changes.scopes_allowed is not UNSET:
-        _apply_scopes_allowed(authority, changes.scopes_allowed, now)
+        with faults:
+            _apply_scopes_allowed(authority, changes.scopes_allowed, now)
 
 
 def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] | None, now: datetime) -> None:
     workspace, known = authority.workspace, authority.catalog.known_scopes
-    for scope in scopes or ():
+    faults = Faults()
+    for number, scope in enumerate(scopes or ()):
         if scope not in known:
-            raise InvalidInput("scopes_allowed", unknown("scope", scope, known), InputCode.UNKNOWN_VALUE)
+            path = ("scopes_allowed", str(number))
+            faults.add(Fault(path, InputCode.UNKNOWN_VALUE, unknown("scope", scope, known)))
+    faults.raise_found()
     # Opening the policy restores scopes of tokens, which amounts to granting them.
     opened = _allowed(scopes, known) - _allowed(workspace.scopes_allowed, known)
     workspace.scopes_allowed = None if scopes is None else sorted(set(scopes))

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import strawberry
 
-from spacekey.domain.refusal import InputCode, InvalidInput
+from spacekey.domain.refusal import Faults, InputCode, InvalidInput
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.resolvers.tokens.idempotency import IdempotentRequest, idempotent_request
 
@@ -45,6 +45,18 @@ def kept_whole(field: str, value: T | None) -> T | Unset:
     if value is None:
         raise InvalidInput(field, "Cannot be null; leave it out to keep it as it is.", InputCode.REQUIRED)
     return kept(value)
+
+
+def check_not_null(**fields: object) -> None:
+    """Check the fields that cannot be cleared, all of them at once, by their names in Python.
+
+    :raises InvalidInput: naming each field that is null.
+    """
+    faults = Faults()
+    for name, value in fields.items():
+        with faults:
+            kept_whole(name, value)
+    faults.raise_found()
 
 
 def kept_tuple(value: list[str] | None) -> tuple[str, ...] | Unset | None:

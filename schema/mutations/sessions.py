@@ -28,7 +28,7 @@ from spacekey.schema.types.results import (
     answered,
 )
 
-from .inputs import kept, kept_whole
+from .inputs import check_not_null, kept, kept_whole
 
 
 @strawberry.input(description="The sign-in name and password of a person.")
@@ -207,6 +207,7 @@ class SessionMutations:
         caller = context.signed_in_caller
 
         async def update() -> UpdateAccountSuccess:
+            check_not_null(name=input.name, sign_in_name=input.sign_in_name)
             changed = await update_account(
                 context.system,
                 caller,

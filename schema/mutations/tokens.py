@@ -24,15 +24,16 @@ from spacekey.schema.types.objects import Environment, Token, token_type
 from spacekey.schema.types.results import (
     AnyRefusal,
     Conflict,
+    ErrorCode,
     InvalidInput,
     NotFound,
     PlanLimit,
-    Refusal,
     ScopeNotAllowed,
+    UserError,
     answered,
 )
 
-from .inputs import EFFECTIVE, IDEMPOTENCY_KEY, LIFETIME, WAIT, kept, kept_whole, once
+from .inputs import EFFECTIVE, IDEMPOTENCY_KEY, LIFETIME, WAIT, check_not_null, kept, kept_whole, once
 
 
 @strawberry.type(description="The created token. Its secret is shown only here.")
@@ -56,7 +57,7 @@ class RotateTokenSuccess:
 
 
 @strawberry.type(description="An earlier request with the same idempotency key created the token. Nothing was changed.")
-class TokenAlreadyCreated(Refusal):
+class TokenAlreadyCreated(UserError):
     """Refusal to create a token twice, with the token that exists, without its secret."""
 
     token: Token | None = strawberry.field(
@@ -278,7 +279,7 @@ async def _issued(
 
 
 def _replayed(error: Replayed) -> TokenAlreadyCreated:
-    return TokenAlreadyCreated(message=str(error), token=token_type(error.view))
+    return TokenAlreadyCreated(message=str(error), code=ErrorCode(error.code), token=token_type(error.view))
 
 
 async def _changed(context: Context, doing: Callable[[], Awaitable[Changed]]) -> ChangeTokenSuccess | AnyRefusal:
@@ -371,6 +372,7 @@ class UpdateTokenInput:
 
         :raises InvalidInput: null for a field that cannot be cleared, or a lifetime that is out of range.
         """
+        check_not_null(name=self.name, grants=self.grants)
         grants = kept_whole("grants", self.grants)
         return TokenChanges(
             name=kept_whole("name", self.name),

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from spacekey.domain import refusal as domain
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.models.tables.workspace import Space as SpaceRow
 from spacekey.models.tables.workspace import Workspace as WorkspaceRow
@@ -18,9 +19,17 @@ from spacekey.resolvers.workspaces.workspaces import ChangedWorkspace, Workspace
 from spacekey.schema.context import Context, SpacekeyInfo
 from spacekey.schema.errors import answering
 from spacekey.schema.types.objects import Space, Workspace, shown_workspace, space_type
-from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
+from spacekey.schema.types.results import (
+    AnyRefusal,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    ScopeNotAllowed,
+    answered,
+    error_value,
+)
 
-from .inputs import EFFECTIVE, WAIT, kept, kept_tuple, kept_whole
+from .inputs import EFFECTIVE, WAIT, check_not_null, kept, kept_tuple, kept_whole
 
 
 @strawberry.type(description="The workspace after the change.")
@@ -138,7 +147,7 @@ async def _workspace_success(context: Context, changed: ChangedWorkspace) -> Wor
     with answering():
         authority = await context.loaders.authority.load(changed.workspace.id)
     if authority is None:
-        return NotFound(message="There is no such workspace, or you have no access to it.")
+        return error_value(domain.NotFound("workspace"))
     # A caller who may edit it is shown the result even without ``workspace:read``: the change is already made.
     return WorkspaceSuccess(workspace=shown_workspace(authority), effective_at=changed.effective_at)
 
@@ -187,6 +196,7 @@ class UpdateWorkspaceInput:
 
         :raises InvalidInput: null for a field that cannot be cleared.
         """
+        check_not_null(name=self.name, slug=self.slug, plan=self.plan, expiry_required=self.expiry_required)
         return WorkspaceChanges(
             name=kept_whole("name", self.name),
             slug=kept_whole("slug", self.slug),
@@ -304,19 +314,18 @@ class SpaceMutations:
     async def update_space(self, info: SpacekeyInfo, input: UpdateSpaceInput) -> object:  # noqa: A002
         """Rename a space."""
         context = info.context
-        return _space_success(
-            await answered(
-                context,
-                lambda: spaces.update_space(
-                    context.system,
-                    context.known_caller,
-                    input.id,
-                    name=kept_whole("name", input.name),
-                    slug=kept_whole("slug", input.slug),
-                ),
-            ),
-            context,
-        )
+
+        async def update() -> SpaceRow:
+            check_not_null(name=input.name, slug=input.slug)
+            return await spaces.update_space(
+                context.system,
+                context.known_caller,
+                input.id,
+                name=kept_whole("name", input.name),
+                slug=kept_whole("slug", input.slug),
+            )
+
+        return _space_success(await answered(context, update), context)
 
     @strawberry.mutation(
         graphql_type=DeleteSpaceResult | None,

@@ -94,11 +94,11 @@ def test_every_type_of_the_unions_is_listed_with_its_fields() -> None:
         name: set(re.findall(r"`(\w+)`", fields))
         for name, fields in _rows(GRAPHQL, r"^\| `([A-Z]\w+[a-z])` \| ([^|]*)\|")
     }
-    kinds = [kind for kind in vars(results).values() if isinstance(kind, type) and issubclass(kind, results.Refusal)]
+    kinds = [one for one in vars(results).values() if isinstance(one, type) and issubclass(one, results.UserError)]
     expected = {}
     for kind in kinds:
-        if kind is not results.Refusal:
-            names = {field.name for field in dataclasses.fields(kind)} - {"message"}
+        if kind is not results.UserError:
+            names = {field.name for field in dataclasses.fields(kind)} - {"message", "code"}
             expected[kind.__name__] = {re.sub(r"_(\w)", lambda match: match[1].upper(), name) for name in names}
     assert listed == expected
 
@@ -110,3 +110,9 @@ def test_every_code_has_a_meaning_and_a_cure() -> None:
         *_, meaning, cure = (cell.strip() for cell in row.strip("|").split("|"))
         assert meaning.endswith("."), row
         assert cure.endswith("."), row
+
+
+def test_the_graphql_codes_of_results_are_those_of_rest_in_capitals() -> None:
+    kinds = {kind.code for kind in Refusal.__subclasses__()} - {"CONFLICT", "INSUFFICIENT_SCOPE"}
+    assert {one.name for one in results.ErrorCode} == kinds | {code.name for code in ConflictCode}
+    assert all(one.name == one.value for one in results.ErrorCode)

@@ -207,7 +207,7 @@ def test_an_edited_role_is_the_tokens_role_at_once(
 def test_a_token_signs_nobody_in(running: Running, owner: Person, workspace_id: str) -> None:
     secret = owner.create_token(name="Strong", grants=["owner"], workspaceId=workspace_id)["secret"]
     sign_in = """mutation S($input: SignInInput!) {
-        signIn(input: $input) { __typename ... on Refusal { message } }
+        signIn(input: $input) { __typename ... on UserError { message } }
     }"""
     body = {"query": sign_in, "variables": {"input": {"email": OWNER_EMAIL, "password": secret}}}
     answer = httpx.post(f"{running.url}/graphql", json=body, trust_env=False, timeout=120)

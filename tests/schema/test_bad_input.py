@@ -14,6 +14,7 @@ from graphql import get_named_type
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, new_id
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Principal
+from spacekey.domain.refusal import InputCode
 from spacekey.domain.secret import mint
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
@@ -28,7 +29,7 @@ from support.snapshot import snapshot
 from support.world import OPERATOR, World, make_world
 
 SCHEMA = spacekey_schema()
-HANDLED = "... on InvalidInput { field reason } ... on Refusal { message }"
+HANDLED = "... on InvalidInput { errors { path code message } } ... on UserError { message code }"
 MANY = [f"jobs:read{number}" for number in range(101)]
 
 
@@ -59,10 +60,16 @@ class Desk:
         wanted = get_named_type(kind).fields
         filled = {key: value for key, value in own.items() if key in wanted} | given
         members = SCHEMA.rulebook.possible[get_named_type(field.type).name]
-        handled = HANDLED if "InvalidInput" in members else "... on Refusal { message }"
+        handled = HANDLED if "InvalidInput" in members else "... on UserError { message code }"
         document = f"mutation($input: {kind}) {{ {name}(input: $input) {{ __typename {handled} }} }}"
         answer = await self.ask(document, {"input": filled})
-        return {"errors": answer["errors"]} if "errors" in answer else dict(answer["data"][name])
+        if "errors" in answer:
+            return {"errors": answer["errors"]}
+        result = dict(answer["data"][name])
+        if result["__typename"] == "InvalidInput":
+            first = result["errors"][0]
+            result |= {"field": first["path"][0], "reason": first["message"]}
+        return result
 
 
 @pytest_asyncio.fixture
@@ -163,11 +170,95 @@ async def test_each_row_is_refused_at_its_field_and_nothing_changes(desk: Desk) 
             answer.get("__typename") != "InvalidInput"
             or answer["field"] != field
             or not re.search(reason, answer["reason"])
-            or answer["message"] != f"{field}: {answer['reason']}"
+            or answer["message"] != " ".join(f"{one['path'][0]}: {one['message']}" for one in answer["errors"])
+            or answer["code"] != "INVALID_INPUT"
+            or any(one["code"] not in InputCode.__members__ for one in answer["errors"])
         ):
             wrong.append((mutation, given, answer))
     assert not wrong, "\n".join(map(ascii, wrong))
     assert await snapshot(desk.world.system.store) == before
+
+
+# mutation, input, the place and the code of everything that is wrong
+SEVERAL: list[tuple[str, dict[str, Any], list[tuple[list[str], str]]]] = [
+    (
+        "createWorkspaceToken",
+        {"name": "", "grants": ["jobs:raed", "jobs:read", "x"], "expiresAt": "2001-01-01T00:00:00Z"},
+        [
+            (["name"], "REQUIRED"),
+            (["grants", "0"], "UNKNOWN_VALUE"),
+            (["grants", "2"], "UNKNOWN_VALUE"),
+            (["expiresAt"], "IN_PAST"),
+        ],
+    ),
+    ("updateToken", {"name": None, "grants": None}, [(["name"], "REQUIRED"), (["grants"], "REQUIRED")]),
+    (
+        "updateWorkspace",
+        {"name": None, "slug": None, "plan": None, "expiryRequired": None},
+        [(["name"], "REQUIRED"), (["slug"], "REQUIRED"), (["plan"], "REQUIRED"), (["expiryRequired"], "REQUIRED")],
+    ),
+    ("updateSpace", {"name": None, "slug": None}, [(["name"], "REQUIRED"), (["slug"], "REQUIRED")]),
+    ("updateSpace", {"name": "", "slug": "Über"}, [(["name"], "REQUIRED"), (["slug"], "INVALID_FORMAT")]),
+    (
+        "updateWorkspace",
+        {
+            "name": "",
+            "slug": "Über",
+            "plan": "none",
+            "lifetimeSecondsMax": 0,
+            "lifetimeSecondsDefault": 0,
+            "scopesAllowed": ["jobs:read", "x", "y"],
+        },
+        [
+            (["name"], "REQUIRED"),
+            (["slug"], "INVALID_FORMAT"),
+            (["plan"], "UNKNOWN_VALUE"),
+            (["lifetimeSecondsMax"], "OUT_OF_RANGE"),
+            (["lifetimeSecondsDefault"], "OUT_OF_RANGE"),
+            (["scopesAllowed", "1"], "UNKNOWN_VALUE"),
+            (["scopesAllowed", "2"], "UNKNOWN_VALUE"),
+        ],
+    ),
+    (
+        "createWorkspace",
+        {"name": "", "slug": "Über", "catalog": "none"},
+        [(["name"], "REQUIRED"), (["slug"], "INVALID_FORMAT"), (["catalog"], "UNKNOWN_VALUE")],
+    ),
+    (
+        "setRole",
+        {"name": "new", "title": "", "grants": ["jobs:read", "x", "y"]},
+        [(["title"], "REQUIRED"), (["grants", "1"], "UNKNOWN_VALUE"), (["grants", "2"], "UNKNOWN_VALUE")],
+    ),
+    (
+        "addMember",
+        {"email": "ada", "name": "", "role": "member"},
+        [(["email"], "INVALID_FORMAT"), (["name"], "REQUIRED")],
+    ),
+    ("createSpace", {"name": "", "slug": "Über"}, [(["name"], "REQUIRED"), (["slug"], "INVALID_FORMAT")]),
+]
+
+
+@pytest.mark.parametrize(("mutation", "given", "faults"), SEVERAL)
+async def test_all_faults_of_an_input_are_told_at_once(
+    desk: Desk, mutation: str, given: dict[str, Any], faults: list[tuple[list[str], str]]
+) -> None:
+    before = await snapshot(desk.world.system.store)
+    answer = await desk.mutate(mutation, given)
+    assert answer["__typename"] == "InvalidInput", answer
+    found = [(one["path"], one["code"]) for one in answer["errors"]]
+    assert sorted(found) == sorted(faults)
+    assert await snapshot(desk.world.system.store) == before
+
+
+async def test_conflicts_are_told_apart(desk: Desk) -> None:
+    fresh = [(await desk.mutate("createSpace", {"name": "S", "slug": "taken"}))["__typename"]]
+    assert fresh == ["SpaceSuccess"]
+    assert (await desk.mutate("createSpace", {"name": "S", "slug": "taken"}))["code"] == "SLUG_TAKEN"
+    assert (await desk.mutate("rotateToken", {}))["__typename"] == "RotateTokenSuccess"
+    assert (await desk.mutate("rotateToken", {}))["code"] == "ALREADY_ROTATED"
+    assert (await desk.mutate("revokeToken", {}))["__typename"] == "ChangeTokenSuccess"
+    assert (await desk.mutate("enableToken", {}))["code"] == "TOKEN_REVOKED"
+    assert (await desk.mutate("removeMember", {}))["code"] == "LAST_OWNER"
 
 
 # mutation, input, what the error says: refused while variables are coerced, before anything runs
@@ -395,8 +486,10 @@ async def test_a_list_that_cannot_be_is_an_error_at_its_argument(desk: Desk) -> 
     for selection, field, reason in CURSORS:
         answer = await desk.ask(of_workspace(selection), {"id": desk.workspace.id})
         facts = answer["errors"][0]["extensions"]
-        assert (facts["code"], facts["field"]) == ("INVALID_INPUT", field), (selection, answer)
-        assert reason in facts["reason"]
+        [fault] = facts["errors"]
+        assert (facts["code"], fault["path"]) == ("INVALID_INPUT", [field]), (selection, answer)
+        assert reason in fault["message"]
+        assert fault["code"] in InputCode.__members__
 
 
 async def test_tampered_cursors_and_those_of_other_lists_are_refused(desk: Desk) -> None:
@@ -407,7 +500,7 @@ async def test_tampered_cursors_and_those_of_other_lists_are_refused(desk: Desk)
     tampered = [token_cursor[:-1] + ("A" if token_cursor[-1] != "A" else "B"), token_cursor[1:], token_cursor + "A"]
     for cursor in [*tampered, space_cursor]:
         answer = await desk.ask(of_workspace(f'tokens(after: "{cursor}") {{ nodes {{ id }} }}'), ids)
-        assert answer["errors"][0]["extensions"]["field"] == "after"
+        assert answer["errors"][0]["extensions"]["errors"][0]["path"] == ["after"]
     by_name = f'tokens(orderBy: {{field: NAME}}, after: "{token_cursor}") {{ nodes {{ id }} }}'
     answer = await desk.ask(of_workspace(by_name), ids)
     assert "another list or ordering" in answer["errors"][0]["message"]
@@ -435,6 +528,7 @@ async def test_a_sign_in_that_fails_says_the_same_whatever_failed(desk: Desk, em
     assert answer["data"]["signIn"] == {
         "__typename": "SignInFailed",
         "message": "The sign-in name or password is wrong.",
+        "code": "SIGN_IN_FAILED",
     }
 
 
@@ -442,5 +536,6 @@ async def test_a_pasted_token_is_told_that_it_cannot_sign_in(desk: Desk) -> None
     secret = mint("sp", "live", desk.world.system.entropy).reveal()
     for email, password in [("owner@example.com", f" {secret}\n"), (secret, "x")]:
         answer = await desk.world.ask(SCHEMA, SIGN_IN, variables={"e": email, "p": password})
-        assert answer["data"]["signIn"]["field"] == "password"
-        assert "Tokens are for programs" in answer["data"]["signIn"]["reason"]
+        [fault] = answer["data"]["signIn"]["errors"]
+        assert fault["path"] == ["password"]
+        assert "Tokens are for programs" in fault["message"]

@@ -27,7 +27,7 @@ SCHEMA = spacekey_schema()
 FIRST = "nine yellow umbrellas outside"
 ANOTHER = "eleven copper kettles in a row"
 WRONG = "a wrong password typed in anger"
-ENDS = "... on ChangeTokenSuccess { token { id } } ... on Refusal { message }"
+ENDS = "... on ChangeTokenSuccess { token { id } } ... on UserError { message }"
 
 
 class Run:

@@ -45,11 +45,12 @@ async def by_graphql(server: Served, who: dict[str, str], what: str, ids: dict[s
     camel = {{"expires_in": "expiresIn", "expires_at": "expiresAt"}[key]: value for key, value in asked.items()}
     success = {"create": "CreateTokenSuccess", "edit": "ChangeTokenSuccess", "rotate": "RotateTokenSuccess"}[what]
     document = f"""mutation ($input: {input_type}!) {{ answer: {name}(input: $input) {{
-        ... on {success} {{ token {{ expiresAt }} }} ... on InvalidInput {{ field }} }} }}"""
+        ... on {success} {{ token {{ expiresAt }} }} ... on InvalidInput {{ errors {{ path }} }} }} }}"""
     sent = {"query": document, "variables": {"input": {**body, **target, **camel}}}
     answer = (await server.client.post("/graphql", headers=who, json=sent)).json()["data"]["answer"]
-    if "field" in answer:
-        return {"expiresIn": "expires_in", "expiresAt": "expires_at"}.get(answer["field"], answer["field"])
+    if "errors" in answer:
+        [field] = answer["errors"][0]["path"]
+        return {"expiresIn": "expires_in", "expiresAt": "expires_at"}.get(field, field)
     return datetime.fromisoformat(answer["token"]["expiresAt"])
 
 

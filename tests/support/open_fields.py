@@ -37,15 +37,16 @@ OPEN_FIELDS: dict[str, Open] = {
     # fields and refusals that anonymous callers may read
     "Me": _open("kind scopes user workspaceCatalogs"),
     "User": _open("id name email emailProven signInName"),
-    "Needs": _open("alternatives scopes"),
+    "RequiredScopes": _open("alternatives scopes"),
     "SignInSuccess": _open("expiresAt user"),
-    "SignInFailed": _open("message"),
-    "TooManyAttempts": _open("message retryAfterSeconds"),
+    "SignInFailed": _open("message code"),
+    "TooManyAttempts": _open("message code retryAfterSeconds"),
     "AcceptInvitationSuccess": _open("user workspaceId expiresAt"),
-    "Conflict": _open("message successorId"),
-    "InvalidInput": _open("field message reason"),
-    "NotFound": _open("message"),
-    "Refusal": _open("message"),
+    "Conflict": _open("message code successorId"),
+    "InvalidInput": _open("message code errors"),
+    "FieldError": _open("path code message"),
+    "NotFound": _open("message code"),
+    "UserError": _open("message code"),
     "Node": _open("id"),
     # the three objects; a token sees itself and its space through ``me``; nulls without scopes: rotatedFrom, rotatedTo
     "Token": _open(
@@ -76,7 +77,7 @@ OPEN_FIELDS: dict[str, Open] = {
     "EndSessionsSuccess": _open("ended endedSessionIds", CALLER),
     "UpdateAccountSuccess": _open("user", CALLER),
     "WorkspaceSuccess": _success("workspace", CALLER),
-    "ScopeNotAllowed": _open("message scopes", CALLER),
+    "ScopeNotAllowed": _open("message scopes code", CALLER),
     # what a ruled field leads to
     "WorkspaceConnection": _open(_PAGE, "workspace:read"),
     "WorkspaceEdge": _open(_ROW, "workspace:read"),
@@ -115,6 +116,7 @@ OPEN_FIELDS: dict[str, Open] = {
     "ChangeTokenSuccess": _success("token", "tokens:update tokens:disable tokens:revoke"),
     "RevokeTokensSuccess": _success("tokens", "tokens:revoke"),
     "DeleteTokenSuccess": _success("deletedTokenId", "tokens:delete"),
-    "PlanLimit": _open("message plan", "tokens:create tokens:update tokens:disable tokens:revoke"),
+    "TokenAlreadyCreated": _open("message code token", "tokens:create"),
+    "PlanLimit": _open("message plan code", "tokens:create tokens:update tokens:disable tokens:revoke"),
 }
 """Every other field of every output type, by name: a new one fails until it is written here or among the protected."""

@@ -12,8 +12,10 @@ TOKEN = """id tokenId name description kind environment prefix maskedToken role 
 createdBy { kind actorId name unproven } expiresAt disabledAt revokedAt revokedReason lastUsedAt
 rotatedFrom { id } rotatedTo { id }"""
 
-REFUSED = "... on Refusal { message }"
-CREATE_REFUSED = "... on InvalidInput { field reason } ... on ScopeNotAllowed { scopes } ... on PlanLimit { plan }"
+REFUSED = "... on UserError { message }"
+CREATE_REFUSED = (
+    "... on InvalidInput { errors { path code message } } ... on ScopeNotAllowed { scopes } ... on PlanLimit { plan }"
+)
 
 
 class Person:

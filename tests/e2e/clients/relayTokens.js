@@ -60,7 +60,7 @@ export const documents = () => [
           }
           secret
         }
-        ... on Refusal {
+        ... on UserError {
           message
         }
       }
@@ -78,7 +78,7 @@ export const documents = () => [
           }
           secret
         }
-        ... on Refusal {
+        ... on UserError {
           message
         }
       }
@@ -93,7 +93,7 @@ export const documents = () => [
             status
           }
         }
-        ... on Refusal {
+        ... on UserError {
           message
         }
       }
@@ -105,7 +105,7 @@ export const documents = () => [
         ... on DeleteTokenSuccess {
           deletedTokenId @deleteRecord
         }
-        ... on Refusal {
+        ... on UserError {
           message
         }
       }

@@ -19,7 +19,7 @@ from support.world import FACTS, OPERATOR, PASSWORD, make_world
 
 SCHEMA = spacekey_schema()
 ACCEPT = """mutation ($code: String!, $password: String!) {
-  acceptInvitation(input: {code: $code, password: $password}) { __typename ... on Refusal { message } }
+  acceptInvitation(input: {code: $code, password: $password}) { __typename ... on UserError { message } }
 }"""
 REFUSED = "There is no such invitation, or you have no access to it."
 POLICY = (WorkspaceChanges(scopes_allowed=("documents:read",)), WorkspaceChanges(scopes_allowed=None))

@@ -241,7 +241,7 @@ async def test_a_document_asked_about_may_be_so_long(world: World, spare: int) -
     assert ("errors" in answer) is bool(spare)
     if spare:
         assert (
-            answer["errors"][0]["extensions"]["reason"]
+            answer["errors"][0]["extensions"]["errors"][0]["message"]
             == f"Must be at most {required_scopes.DOCUMENT_LENGTH_MAX} characters."
         )
 

@@ -99,8 +99,7 @@ async def test_a_page_over_the_maximum_is_refused(world: World) -> None:
     answer = await world.ask(SCHEMA, "{ workspaces(first: 101) { nodes { id } } }", principal=principal)
     assert answer["errors"][0]["extensions"] == {
         "code": "INVALID_INPUT",
-        "field": "first",
-        "reason": "Must be 100 or less.",
+        "errors": [{"path": ["first"], "code": "OUT_OF_RANGE", "message": "Must be 100 or less."}],
     }
 
 

@@ -102,10 +102,10 @@ async def test_a_request_in_progress_is_409(database_url: str) -> None:
 
 MUTATION = """mutation ($input: CreateWorkspaceTokenInput!) { answer: createWorkspaceToken(input: $input) {
     __typename ... on CreateTokenSuccess { secret token { id } }
-    ... on TokenAlreadyCreated { message token { id } } ... on InvalidInput { field } } }"""
+    ... on TokenAlreadyCreated { message token { id } } ... on InvalidInput { errors { path code } } } }"""
 ROTATE = """mutation ($input: RotateTokenInput!) { answer: rotateToken(input: $input) {
     __typename ... on RotateTokenSuccess { secret token { id } }
-    ... on TokenAlreadyCreated { message token { id } } ... on InvalidInput { field } } }"""
+    ... on TokenAlreadyCreated { message token { id } } ... on InvalidInput { errors { path code } } } }"""
 
 
 async def test_graphql_answers_the_token_that_exists(database_url: str) -> None:
@@ -125,9 +125,10 @@ async def test_graphql_answers_the_token_that_exists(database_url: str) -> None:
         assert f"rotate {first['token']['id']}" in again["message"]
         assert (await mutate(MUTATION, **{**asked, "name": "CD"})) == {
             "__typename": "InvalidInput",
-            "field": "idempotencyKey",
+            "errors": [{"path": ["idempotencyKey"], "code": "IDEMPOTENCY_KEY_REUSED"}],
         }
-        assert (await mutate(MUTATION, **{**asked, "idempotencyKey": ""}))["field"] == "idempotencyKey"
+        empty = await mutate(MUTATION, **{**asked, "idempotencyKey": ""})
+        assert empty["errors"][0]["path"] == ["idempotencyKey"]
         rotation = {"id": first["token"]["id"], "graceSeconds": 60, "idempotencyKey": "k"}
         rotated = await mutate(ROTATE, **rotation)
         replayed = await mutate(ROTATE, **rotation)

@@ -10,9 +10,9 @@ from support.server import Served, bearer, served
 
 KEYS = "/api/v1/api-keys"
 CREATE = """mutation ($input: CreateWorkspaceTokenInput!) { answer: createWorkspaceToken(input: $input) {
-  ... on InvalidInput { field reason } ... on CreateTokenSuccess { token { role grants } } } }"""
+  ... on InvalidInput { errors { path message } } ... on CreateTokenSuccess { token { role grants } } } }"""
 UPDATE = """mutation ($input: UpdateTokenInput!) { answer: updateToken(input: $input) {
-  ... on InvalidInput { field reason } ... on ChangeTokenSuccess { token { role grants } } } }"""
+  ... on InvalidInput { errors { path message } } ... on ChangeTokenSuccess { token { role grants } } } }"""
 
 NOT_ONE_ROLE = [
     ["documents:read"],
@@ -51,8 +51,8 @@ async def test_anything_but_one_role_is_refused_and_changes_nothing(database_url
             await _asked(server, admin, UPDATE, id=key_id, grants=grants),
         ]
         for found in by_graphql:
-            assert found["field"] == "grants"
-            assert "administrator, manager, member, owner, viewer" in found["reason"]
+            assert found["errors"][0]["path"][0] == "grants"
+            assert "administrator, manager, member, owner, viewer" in found["errors"][0]["message"]
         listed = (await server.client.get(KEYS, headers=bearer(admin))).json()["api_keys"]
         assert [one["permissions"] for one in listed] == [["owner"]]
 
@@ -74,4 +74,4 @@ async def test_a_mistyped_role_is_told_the_near_one(database_url: str) -> None:
         workspace = await server.world.workspace("teamspace")
         _, admin = await server.token(workspace.id, "owner")
         found = await _asked(server, admin, CREATE, workspaceId=workspace.id, name="n", grants=["viever"])
-        assert "Did you mean 'viewer'?" in found["reason"]
+        assert "Did you mean 'viewer'?" in found["errors"][0]["message"]
