@@ -443,7 +443,13 @@ async def api_keys(request: Request) -> JSONResponse:
     rows = await database.rows(PAGE, request.query_params["workspace_id"], size + 1)
     shown, now = rows[:size], datetime.now(UTC)
     following = cursor_of(shown[-1], database.moment) if len(rows) > size else None
-    return JSONResponse({"api_keys": [key_of(row, database.moment, now) for row in shown], "next": following})
+    return JSONResponse(
+        {
+            "api_keys": [key_of(row, database.moment, now) for row in shown],
+            "has_more": following is not None,
+            "next_cursor": following,
+        }
+    )
 
 
 def key_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) -> dict[str, Any]:
@@ -511,14 +517,17 @@ async def create_by_rest(request: Request) -> JSONResponse:
     """The answer of ``POST /api-keys``."""
     given = await request.json()
     row, secret = await created(request, given["name"], given["permissions"], given["space_id"])
-    answer = {
+    first = {
         "id": row["id"],
         "name": row["name"],
         "key": secret,
         "permissions": given["permissions"],
         "created_at": shortly(row["created_at"]),
-        "space_id": row["space_id"],
     }
+    unset = ("expires_at", "last_used_at", "disabled_at", "revoked_at", "revoked_reason", "retires_at")
+    whole = dict.fromkeys((*unset, "rotated_from_id", "rotated_to_id")) | row
+    answer = first | key_of(whole, lambda moment: moment, row["created_at"])
+    answer["effective_at"] = shortly(row["created_at"])
     return JSONResponse(answer, 201, headers={"Location": f"/api/v1/api-keys/{row['id']}"})
 
 

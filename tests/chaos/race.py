@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
+from spacekey.server.cli._run import UNAVAILABLE
 from support.databases import postgres_database
 from support.postgres import PostgresServer
 
@@ -28,6 +29,8 @@ LOOK_SECONDS = 0.1
 START_SECONDS_MAX = 60.0
 LINGER_SECONDS = 2.0
 MANAGER = "managing"
+MAY_END = {(MANAGER, 0), (SERVER, UNAVAILABLE)}
+"""Which process may have ended by itself, and how: a server does not start without its database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ async def race(
             alive[victim := SERVER if over_http else MANAGER] = partial(managed.total, Managed.ANSWERED)
             injector = FaultInjector(postgres, members, url, names, victim, alive)
             faults = await _until_enough(members, injector, size, seed, partial(_tokens_answered, environment, managed))
-            ended = {name: code for name, code in members.ended.items() if (name, code) != (MANAGER, 0)}
+            ended = {name: code for name, code in members.ended.items() if (name, code) not in MAY_END}
         outcome = evaluate(environment, managed, counters)
         aftermath = await look_after(environment, managed)
     return Result(seed, size, time.monotonic() - began, outcome, faults, ended, aftermath)

@@ -16,7 +16,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.models.engine.reading import Reading
 from spacekey.models.engine.store import SQLITE, Store, answering
 from spacekey.resolvers.audit.chains import verify_chains
-from spacekey.server.build import build_system
+from spacekey.server.build import build_system, make_folder
 from spacekey.server.settings import Settings
 from support.server import Served, bearer, served
 
@@ -180,7 +180,7 @@ def test_a_folder_that_spacekey_makes_is_its_owners_only_and_one_that_was_there_
     made, there = tmp_path / "made", tmp_path / "there"
     there.mkdir(mode=0o755)
     for folder in (made, there):
-        build_system(Settings(database_url=f"sqlite:///{folder}/spacekey.db"))
+        make_folder(build_system(Settings(database_url=f"sqlite:///{folder}/spacekey.db")).store)
     assert [stat.S_IMODE(one.stat().st_mode) for one in (made, there)] == [0o700, 0o755]
 
 

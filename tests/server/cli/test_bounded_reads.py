@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,16 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlmodel import select
 from typer.main import get_command
 
 from spacekey.domain.page import PAGE_SIZE_MAX
+from spacekey.models.engine.postgres_reads import PostgresReader
+from spacekey.models.engine.reading import Reader, ResultRow, Values
+from spacekey.models.engine.sqlite_reads import SqliteReader
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.tables.user import User
-from spacekey.models.tables.workspace import Member
+from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.server.cli.app import build_app
 from support.cli import Cli
 from support.openapi import api_document
@@ -53,17 +57,30 @@ class Most:
 
 @contextmanager
 def most_rows() -> Iterator[Most]:
-    """Note how many rows each statement brings: both drivers fetch them all at once."""
+    """Note how many rows each statement brings, of the engine and of the raw driver: both fetch them all at once."""
     most = Most()
 
-    def note(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        rows = len(getattr(cursor, "_rows", ()))
+    def count(rows: int, statement: str) -> None:
         if rows > most.rows:
             most.rows, most.statement = rows, statement
 
+    def note(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        count(len(getattr(cursor, "_rows", ())), statement)
+
+    def noting(read: Callable[..., Awaitable[Sequence[ResultRow]]]) -> Callable[..., Awaitable[Sequence[ResultRow]]]:
+        async def rows(reader: Reader, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
+            found = await read(reader, statement, values)
+            count(len(found), statement)
+            return found
+
+        return rows
+
     event.listen(Engine, "after_cursor_execute", note)
     try:
-        yield most
+        with pytest.MonkeyPatch.context() as patch:
+            for kind in (SqliteReader, PostgresReader):
+                patch.setattr(kind, "rows", noting(kind.rows))
+            yield most
     finally:
         event.remove(Engine, "after_cursor_execute", note)
 
@@ -109,8 +126,11 @@ async def test_the_command_line_reads_every_list_in_pages(database_url: str) -> 
         assert len(short) <= 2, words
 
 
-@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
-async def test_rest_has_one_list_and_its_page_is_bounded(database_url: str) -> None:
+REST_LISTS = {"/api/v1/api-keys": "api_keys", "/api/v1/spaces": "spaces", "/api/v1/workspaces": "workspaces"}
+"""Each list of REST, and the member that holds its rows."""
+
+
+def test_every_list_of_rest_is_tried() -> None:
     lists = {
         path
         for path, methods in api_document()["paths"].items()
@@ -121,17 +141,30 @@ async def test_rest_has_one_list_and_its_page_is_bounded(database_url: str) -> N
         for path, methods in api_document()["paths"].items()
         if "get" in methods and "Page" in json.dumps(methods["get"]["responses"])
     }
-    assert lists == arrays == {"/api/v1/api-keys"}
+    assert lists == arrays == set(REST_LISTS)
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_a_page_of_rest_is_bounded(database_url: str) -> None:
+    """A member's own workspaces are read whole, because what the member may see depends on each."""
     async with served(database_url) as server:
-        workspace = await filled(server.world.system.store)
-        _, secret = await server.token(workspace, "tokens:read")
-        for asked, expected in (("", 20), ("&limit=100", 100), ("&limit=1", 1)):
-            with most_rows() as most:
-                answer = await server.client.get(
-                    f"/api/v1/api-keys?workspace_id={workspace}{asked}", headers=bearer(secret)
-                )
-            assert len(answer.json()["api_keys"]) == expected
-            assert most.rows <= expected + 1
-        for asked in ("101", "1000000", "0", "-1", "1e2"):
-            answer = await server.client.get(f"/api/v1/api-keys?limit={asked}", headers=bearer(secret))
-            assert answer.status_code == 422, asked
+        store = server.world.system.store
+        workspace = await filled(store)
+        owner = await server.world.user("owner@example.com")
+        async with store.changing() as session:
+            for one in (await session.exec(select(Workspace))).all():
+                session.add(Member(workspace_id=one.id, user_id=owner.id, role="owner", created_at=NOW))
+        _, secret = await server.token(workspace, "tokens:read", "spaces:read")
+        callers = {"workspaces": await server.cookie(owner.name)}
+        for path, member in REST_LISTS.items():
+            headers = callers.get(member, bearer(secret))
+            of_one = "" if member == "workspaces" else f"workspace_id={workspace}&"
+            for asked, expected in (("", 20), ("limit=100", 100), ("limit=1", 1)):
+                with most_rows() as most:
+                    answer = await server.client.get(f"{path}?{of_one}{asked}", headers=headers)
+                assert len(answer.json()[member]) == expected
+                assert expected <= most.rows
+                assert most.rows <= expected + 1 or member == "workspaces"
+            for asked in ("101", "1000000", "0", "-1", "1e2"):
+                answer = await server.client.get(f"{path}?{of_one}limit={asked}", headers=headers)
+                assert answer.status_code == 422, asked

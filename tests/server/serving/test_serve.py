@@ -15,7 +15,7 @@ import pytest
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.models.engine.store import POSTGRESQL
-from spacekey.server.build import build_system
+from spacekey.server.build import build_system, make_folder
 from spacekey.server.serving.serve import address_of, listening_socket
 from spacekey.server.settings import Settings
 from support.server import on_a_socket
@@ -111,5 +111,6 @@ def test_the_process_serves_logs_json_lines_and_stops_when_told(tmp_path: Path) 
 def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
+    store = build_system(Settings(database_url=f"sqlite:///{file}/x.db")).store
     with pytest.raises(ConfigurationError, match=r"SPACEKEY_DATABASE_URL: the folder .* cannot be made"):
-        build_system(Settings(database_url=f"sqlite:///{file}/x.db"))
+        make_folder(store)
