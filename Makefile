@@ -44,10 +44,10 @@ test-rest: $(READY) ## run what make test leaves out: the other database, long f
 test-all: test test-rest ## run everything
 
 faults: $(READY) ## race 10,000 revocations against uses while everything goes wrong, and kill 1,000 writers
-	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s --timeout 0 tests/chaos $(ARGS)
+	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s -m long --timeout 0 tests/chaos $(ARGS)
 
 guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in turn and see a test fail
-	SPACEKEY_GUARDS=long nice -n 10 $(BIN)/python -m pytest -q --timeout 0 tests/guards $(ARGS)
+	SPACEKEY_GUARDS=long nice -n 10 $(BIN)/python -m pytest -q -m long --timeout 0 tests/guards $(ARGS)
 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .

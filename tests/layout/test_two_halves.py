@@ -1,0 +1,28 @@
+"""What ``make test`` leaves out or shortens, another command runs whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+WHOLE_FOLDERS = {"model_checking", "support"}
+"""Folders that ``make test-rest`` runs again as a whole, and the helpers'."""
+
+MODULES = [file for file in sorted(TESTS.rglob("*.py")) if file.relative_to(TESTS).parts[0] not in WHOLE_FOLDERS]
+
+
+def test_a_module_that_runs_fewer_cases_has_tests_that_run_again() -> None:
+    shortened = [file for file in MODULES if re.search(r"\bvolume\(", file.read_text())]
+    assert len(shortened) > 5
+    assert [str(file) for file in shortened if "@pytest.mark.repeats" not in file.read_text()] == []
+
+
+@pytest.mark.parametrize("folder", ["chaos", "guards"])
+def test_a_command_for_long_tests_does_not_skip_them(folder: str) -> None:
+    modules = list((TESTS / folder).glob("test_*.py"))
+    assert all("pytest.mark.long" in file.read_text() for file in modules)
+    [line] = [line for line in (TESTS.parent / "Makefile").read_text().splitlines() if f"tests/{folder}" in line]
+    assert " -m long " in line
