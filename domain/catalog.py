@@ -183,11 +183,11 @@ def effective_scopes(
     token no scopes.
     """
     scopes = expand(catalog, grants, roles)
-    product = frozenset(catalog.scopes)
+    own = frozenset(catalog.scopes)
     if plan is None or (plan.tokens_max == 0 and kind is not Kind.MEMBER):
-        return scopes - product if kind is Kind.MEMBER else frozenset()
+        return scopes - own if kind is Kind.MEMBER else frozenset()
     if plan.scopes is not None:
-        scopes -= product - plan.scopes
+        scopes -= own - plan.scopes
     if policy.scopes_allowed is not None and kind is not Kind.MEMBER:
         scopes &= policy.scopes_allowed
     return scopes

@@ -15,8 +15,8 @@ export function expand(workspace, grants) {
 /** Why the reader may not grant these scopes, in words; null when they may. */
 export function whyNot(workspace, scopes) {
   const { plan, policy, myScopes, catalog } = workspace;
-  const product = scopes.filter((name) => !catalog.scopes.find((one) => one.name === name)?.management);
-  const beyondPlan = plan?.scopes ? product.filter((one) => !plan.scopes.includes(one)) : [];
+  const own = scopes.filter((name) => !catalog.scopes.find((one) => one.name === name)?.management);
+  const beyondPlan = plan?.scopes ? own.filter((one) => !plan.scopes.includes(one)) : [];
   if (beyondPlan.length) return `Not part of the plan ${plan.title}`;
   const beyondPolicy = policy.scopesAllowed ? scopes.filter((one) => !policy.scopesAllowed.includes(one)) : [];
   if (beyondPolicy.length) return "Not allowed by the workspace's policy";

@@ -32,7 +32,7 @@ export function scopePicker(workspace, chosen = []) {
   };
   const row = (one, scopes, extra) => scopeRow(workspace, one, scopes, boxes, update, extra);
 
-  const product = catalog.scopes.filter((one) => !one.management);
+  const own = catalog.scopes.filter((one) => !one.management);
   const management = catalog.scopes.filter((one) => one.management);
   const shorthands = catalog.shorthands.map((one) =>
     row(one, one.scopes, h("span", { class: "expansion" }, `= ${one.scopes.join(", ")}`)),
@@ -44,7 +44,7 @@ export function scopePicker(workspace, chosen = []) {
     shorthands.length
       ? group("Shorthands", shorthands, "Kept as written; they follow the catalog when it grows.")
       : null,
-    byResource(product).map(([name, scopes]) =>
+    byResource(own).map(([name, scopes]) =>
       group(
         name,
         scopes.map((one) => row(one, [one.name])),

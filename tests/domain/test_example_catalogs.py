@@ -121,8 +121,8 @@ LADDER = ["viewer", "member", "manager", "administrator", "owner"]
 @pytest.mark.parametrize(("lower", "higher"), list(pairwise(LADDER)))
 def test_teamspace_each_role_holds_more_than_the_one_below(lower: str, higher: str) -> None:
     assert role(TEAMSPACE, lower) < role(TEAMSPACE, higher)
-    product = frozenset(TEAMSPACE.scopes)
-    assert role(TEAMSPACE, lower) & product < role(TEAMSPACE, higher) & product
+    own = frozenset(TEAMSPACE.scopes)
+    assert role(TEAMSPACE, lower) & own < role(TEAMSPACE, higher) & own
 
 
 def test_teamspace_tokens_hold_roles() -> None:

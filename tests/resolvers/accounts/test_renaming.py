@@ -69,15 +69,15 @@ def names_of(catalog: Catalog) -> list[str]:
     return sorted({*catalog.scopes, *catalog.shorthands, *catalog.roles} - {OWNER_ROLE})
 
 
-CASES = [(product, name) for product, catalog in sorted(example_catalogs().items()) for name in names_of(catalog)]
+CASES = [(catalog_name, name) for catalog_name, catalog in sorted(example_catalogs().items()) for name in names_of(catalog)]
 
 
-async def fill(world: World, product: str) -> Workspace:
+async def fill(world: World, catalog_name: str) -> Workspace:
     """A workspace in which every name of the catalog is held by whatever can hold it."""
     system = world.system
-    catalog = system.catalogs[product]
+    catalog = system.catalogs[catalog_name]
     plan = max(catalog.plans.values(), key=lambda one: (one.tokens_max is None, one.tokens_max or 0)).name
-    workspace = await world.workspace(product, plan=plan)
+    workspace = await world.workspace(catalog_name, plan=plan)
     space = await world.space(workspace) if Kind.SPACE in catalog.token_kinds else None
     single = [] if catalog.one_role else [*catalog.scopes, *catalog.shorthands]
     roles = [*catalog.token_roles] if space is None else []
@@ -111,25 +111,25 @@ async def powers(system: System, workspace_id: str) -> dict[str, frozenset[str]]
     }
 
 
-@pytest.mark.parametrize(("product", "old"), CASES)
-async def test_after_renaming_each_holder_has_what_it_had(store: Store, product: str, old: str) -> None:
+@pytest.mark.parametrize(("catalog_name", "old"), CASES)
+async def test_after_renaming_each_holder_has_what_it_had(store: Store, catalog_name: str, old: str) -> None:
     world = make_world(store)
-    workspace = await fill(world, product)
+    workspace = await fill(world, catalog_name)
     before = await powers(world.system, workspace.id)
-    after_edit = {**world.system.catalogs, product: renamed(world.system.catalogs[product], old, NEW)}
+    after_edit = {**world.system.catalogs, catalog_name: renamed(world.system.catalogs[catalog_name], old, NEW)}
     system = replace(world.system, catalogs=after_edit)
 
     lost = await lost_names(system)
-    assert [(one.catalog, one.name) for one in lost] == [(product, old)]
-    assert await rename_held(system, OPERATOR, product, old, NEW, dry_run=True) == await _counted(lost[0], workspace)
+    assert [(one.catalog, one.name) for one in lost] == [(catalog_name, old)]
+    assert await rename_held(system, OPERATOR, catalog_name, old, NEW, dry_run=True) == await _counted(lost[0], workspace)
     assert await lost_names(system) == lost  # nothing was moved yet
-    done = await rename_held(system, OPERATOR, product, old, NEW)
+    done = await rename_held(system, OPERATOR, catalog_name, old, NEW)
     assert done == await _counted(lost[0], workspace)
 
     assert await lost_names(system) == []
     expected = {who: frozenset(NEW if one == old else one for one in scopes) for who, scopes in before.items()}
     assert await powers(system, workspace.id) == expected
-    assert (await rename_held(system, OPERATOR, product, old, NEW)) == Renamed()
+    assert (await rename_held(system, OPERATOR, catalog_name, old, NEW)) == Renamed()
     assert {one.broken_at for one in await verify_chains(system)} == {None}
     async with system.store.reading() as session:
         events = [one async for one in audit_queries.audit_events(session, workspace.id)]
