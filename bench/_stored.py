@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.secret import mint
 from spacekey.middleware import TokenMiddleware, requires
@@ -89,7 +89,7 @@ async def with_store(folder: Path, closing: AsyncExitStack, bare: str) -> Contes
     store = Store(f"sqlite+aiosqlite:///{folder / 'spacekey.db'}")
     closing.push_async_callback(store.aclose)
     await upgrade(store)
-    workspace = a_workspace(catalog="emit")
+    workspace = a_workspace(product="emit")
     space = a_space(workspace)
     await add(store, workspace, space)
     await add(store, a_token(workspace, space, digest=secret.digest(), grants=["jobs:read"]))
@@ -99,7 +99,7 @@ async def with_store(folder: Path, closing: AsyncExitStack, bare: str) -> Contes
 
     lookup = SqliteLookup(folder / "spacekey.db")
     closing.push_async_callback(lookup.aclose)
-    verifier = StoreVerifier(lookup, load_catalogs([ROOT / "examples/emit.toml"]), utc_now, first_use)
+    verifier = StoreVerifier(lookup, load_products([ROOT / "examples/emit.toml"]), utc_now, first_use)
     app = starlette_app(requires("jobs:read")(jobs), Middleware(TokenMiddleware, verifier=verifier))
     return Contestant("Spacekey, embedded on SQLite, no cache", app, bare, token=secret.reveal())
 

@@ -90,7 +90,7 @@ async def fill(database_url: str) -> World:
 async def _workspace(system: System, slug: str) -> tuple[str, str]:
     """A workspace of a plan without a bound on tokens, and a space of it."""
     operator = Operator(RequestFacts())
-    made = await create_workspace(system, operator, name=slug, slug=slug, catalog="spooled", plan="enterprise")
+    made = await create_workspace(system, operator, name=slug, slug=slug, product="spooled", plan="enterprise")
     changes = WorkspaceChanges(per_minute=NEVER_REACHED.per_minute, burst=NEVER_REACHED.burst)
     await update_workspace(system, operator, made.id, changes)
     space = await create_space(system, operator, made.id, name="Production", slug="production")

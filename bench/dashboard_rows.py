@@ -68,7 +68,7 @@ async def fill(settings: Settings) -> list[str]:
         await create_user(system, OPERATOR, email=EMAIL, name="Owner", password=PASSWORD)
         made = []
         for slug, count in (("few", FEW), ("many", MANY)):
-            workspace = await create_workspace(system, OPERATOR, name=slug, slug=slug, catalog="spooled")
+            workspace = await create_workspace(system, OPERATOR, name=slug, slug=slug, product="spooled")
             await add_member(system, OPERATOR, workspace.id, email=EMAIL, role="owner")
             async with system.store.changing() as session:
                 connection = await session.connection()

@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
 from spacekey.domain.secret import Secret, mint
@@ -46,7 +46,7 @@ async def fill(store: Store) -> Secret:
 
     secret = mint("em", "live", lambda length: bytes(range(length)))
     await upgrade(store)
-    workspace = a_workspace(catalog="emit")
+    workspace = a_workspace(product="emit")
     space = a_space(workspace)
     await add(store, workspace, space)
     others = [a_token(workspace, space) for _ in range(TOKENS)]
@@ -60,7 +60,7 @@ async def asked(lookup: TokenLookup, secret: Secret) -> Ask:
     async def first_use(_: str) -> None:
         return None
 
-    verifier = StoreVerifier(lookup, load_catalogs([ROOT / "examples/emit.toml"]), utc_now, first_use)
+    verifier = StoreVerifier(lookup, load_products([ROOT / "examples/emit.toml"]), utc_now, first_use)
     if not isinstance(await verifier.verify(secret), Valid):
         raise RuntimeError("a benchmark that measures refusals")
 

@@ -85,7 +85,7 @@ async def fill(url: str) -> None:
 
     store = Store(url)
     await upgrade(store)
-    workspace = a_workspace(catalog="emit")
+    workspace = a_workspace(product="emit")
     space = a_space(workspace)
     await add(store, workspace, space)
     await add(store, a_token(workspace, space, digest=SECRET.digest(), grants=["jobs:read"]))

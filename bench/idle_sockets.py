@@ -117,7 +117,7 @@ def measure(sockets: int = SOCKETS, seconds: float = SECONDS) -> list[dict[str, 
         file = folder / "idle.db"
         installation = Installation(f"sqlite:///{file}", folder)
         with installation.serving() as url:
-            installation.command("workspace", "create", "idle", "--catalog", "spooled")
+            installation.command("workspace", "create", "idle", "--product", "spooled")
             token = installation.command("token", "create", "idle", "t", "--scope", "jobs:read")
             own = installation.command("token", "create", "idle", "asker", "--scope", "tokens:introspect")["secret"]
             tokens = fill(file, token["id"], sockets)

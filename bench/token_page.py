@@ -13,7 +13,7 @@ from itertools import count as counting
 
 from sqlalchemy import text
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
 from spacekey.domain.page import PageRequest, TokenOrder
@@ -60,7 +60,7 @@ async def fill(store: Store, count: int) -> str:
     from support.rows import a_space, a_workspace, add
 
     await upgrade(store)
-    workspace = a_workspace(catalog="emit")
+    workspace = a_workspace(product="emit")
     space = a_space(workspace)
     await add(store, workspace, space)
     async with store.engine.connect() as connection:
@@ -73,8 +73,8 @@ async def fill(store: Store, count: int) -> str:
 
 def system_on(store: Store) -> System:
     """What resolvers work with; nothing here signs in or waits."""
-    catalogs = load_catalogs([ROOT / "examples/emit.toml"])
-    return System(store, catalogs, utc_now, bytes, Passwords(), Attempts(), asyncio.sleep, 0.0)
+    products = load_products([ROOT / "examples/emit.toml"])
+    return System(store, products, utc_now, bytes, Passwords(), Attempts(), asyncio.sleep, 0.0)
 
 
 async def pages(store: Store, workspace_id: str, count: int) -> dict[str, Ask]:
@@ -116,8 +116,8 @@ def verifications(url: str, count: int) -> tuple[PostgresLookup, Ask]:
         return None
 
     lookup = PostgresLookup(url)
-    catalogs = load_catalogs([ROOT / "examples/emit.toml"])
-    verifier = StoreVerifier(lookup, catalogs, lambda: datetime(2026, 6, 1, tzinfo=UTC), first_use)
+    products = load_products([ROOT / "examples/emit.toml"])
+    verifier = StoreVerifier(lookup, products, lambda: datetime(2026, 6, 1, tzinfo=UTC), first_use)
     numbers = counting()
 
     async def ask() -> object:

@@ -60,9 +60,9 @@ def management_scopes() -> str:
 
 
 _SECTIONS = {
-    "load_catalogs": "several files",
-    "load_catalog": "the file",
-    "parse_catalog": "top level",
+    "load_products": "several files",
+    "load_product": "the file",
+    "parse_product": "top level",
     "_toml": "the file",
     "_distinct": "`[shorthands.NAME]`, `[roles.NAME]`",
     "read_scopes": "`[scopes]`",
@@ -78,19 +78,19 @@ _SECTIONS = {
 def product_file_errors() -> str:
     """Return a table of the messages about product files, in the order of the code."""
     rows: dict[str, None] = {}
-    for name in ("catalog_file", "catalog_sections", "catalog_table"):
+    for name in ("product_file", "product_sections", "product_table"):
         tree = ast.parse((ROOT / "domain" / f"{name}.py").read_text(encoding="utf-8"))
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef):
-                for message in _catalog_messages(function):
+                for message in _product_messages(function):
                     where = _SECTIONS.get(function.name, "any section")
                     rows[f"| {where} | {_cell(message)} |"] = None
     return "\n".join(["| in | message |", "|---|---|", *rows])
 
 
-def _catalog_messages(function: ast.FunctionDef) -> Iterator[str]:
+def _product_messages(function: ast.FunctionDef) -> Iterator[str]:
     for node in ast.walk(function):
-        if isinstance(node, ast.Call) and _called(node) in ("wrong", "CatalogError"):
+        if isinstance(node, ast.Call) and _called(node) in ("wrong", "ProductError"):
             message = _text(node.args[-1])
             if message is not None:
                 yield message

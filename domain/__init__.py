@@ -1,1 +1,1 @@
-"""The shared words: secrets, scopes, rules, catalogs, principals and the four answers. Standard library only."""
+"""The shared words: secrets, scopes, rules, products, principals and the four answers. Standard library only."""

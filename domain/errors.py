@@ -1,8 +1,8 @@
 """The tree of Spacekey's own errors.
 
 SpacekeyError
-├── ConfigurationError   a setting, catalog or rule is wrong: raised at start-up, says what to change
-│   ├── CatalogError     a catalog file: names file, key and remedy
+├── ConfigurationError   a setting, product or rule is wrong: raised at start-up, says what to change
+│   ├── ProductError     a product file: names file, key and remedy
 │   └── RuleError        a rule that cannot be compiled, or names an unknown scope
 └── Unavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
 """
@@ -17,11 +17,11 @@ class ConfigurationError(SpacekeyError):
 
 
 class RuleError(ConfigurationError):
-    """Error in a rule: it cannot be compiled, or names a scope that no catalog knows."""
+    """Error in a rule: it cannot be compiled, or names a scope that no product knows."""
 
 
-class CatalogError(ConfigurationError):
-    """Error in a catalog file.
+class ProductError(ConfigurationError):
+    """Error in a product file.
 
     :param file: the file's name as given.
     :param key: dotted path of the offending key, such as ``roles.viewer.grants``.

@@ -29,7 +29,7 @@ MANAGEMENT_SCOPES = MappingProxyType(
         "usage:read": "Read usage",
     }
 )
-"""Description of each management scope. Catalogs may grant these, but never define them."""
+"""Description of each management scope. Products may grant these, but never define them."""
 
 
 def is_scope_name(name: object) -> bool:

@@ -108,7 +108,7 @@ def is_brand(text: object) -> bool:
 def mint(brand: str, environment: str, entropy: Entropy) -> Secret:
     """Return a new random secret.
 
-    :param brand: the catalog's key prefix, such as ``sp``.
+    :param brand: the product's key prefix, such as ``sp``.
     :param environment: ``live`` or ``test``.
     :raises ValueError: if brand or environment do not have that shape, or ``entropy`` gives no usable bytes.
     """

@@ -55,7 +55,7 @@ class TokenMiddleware:
         ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
     :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
     :param known_scopes: a rule that names any other scope fails start-up. None takes the verifier's own, if it has
-        some, as the embedded verifier has its catalogs', unless there is a ``fallback``, which may bring others.
+        some, as the embedded verifier has its products', unless there is a ``fallback``, which may bring others.
     :param limits: enforces the limits of tokens' plans; each request with a valid token is charged once. See
         docs/how-to/limits.md. It is closed by the code that made it.
     :param limit: one limit for every caller of this app, people signed in by ``fallback`` included, instead of the

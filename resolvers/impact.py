@@ -93,14 +93,14 @@ async def _access(session: AsyncSession, system: System, target_id: str, since: 
     workspace = None if workspace_id is None else await workspace_queries.workspace_by_id(session, workspace_id)
     if workspace is None or workspace.deleted_at is not None:
         return None
-    catalog = system.catalog(workspace.catalog)
+    product = system.product(workspace.product)
     counts: dict[Holders, int] = {}
     if workspace.suspended_at is None:
         counts.update(await token_queries.usable_holdings(session, workspace.id, system.clock(), since))
     for role, count in await workspace_queries.member_counts(session, workspace.id):
         counts[Kind.MEMBER.value, (role,)] = count
-    scopes = {(kind, grants): scopes_of(catalog, workspace, grants, Kind(kind)) for kind, grants in counts}
-    limit = limit_of(plan_of(catalog, workspace), workspace.per_minute, workspace.burst)
+    scopes = {(kind, grants): scopes_of(product, workspace, grants, Kind(kind)) for kind, grants in counts}
+    limit = limit_of(plan_of(product, workspace), workspace.per_minute, workspace.burst)
     return Access(counts, scopes, limit)
 
 

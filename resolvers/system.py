@@ -1,4 +1,4 @@
-"""Dependencies of every resolver: the store, the catalogs, and time, randomness and waiting as arguments."""
+"""Dependencies of every resolver: the store, the products, and time, randomness and waiting as arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from spacekey.domain.bounds import MemoryPlaces, Places
-from spacekey.domain.catalog import Catalog
+from spacekey.domain.product import Product
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.secret import Entropy
@@ -23,12 +23,12 @@ class WorkspaceCreation:
 
     :param by_members: whether people with an account may create workspaces.
     :param owned_max: the maximum number of workspaces a person may own when creating another.
-    :param catalogs: the catalogs available to people; None for all that are loaded.
+    :param products: the products available to people; None for all that are loaded.
     """
 
     by_members: bool = False
     owned_max: int = 3
-    catalogs: frozenset[str] | None = None
+    products: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class System:
     """
 
     store: Store
-    catalogs: Mapping[str, Catalog]
+    products: Mapping[str, Product]
     clock: WallClock
     entropy: Entropy
     passwords: Passwords
@@ -50,12 +50,12 @@ class System:
     workspace_creation: WorkspaceCreation = WorkspaceCreation()
     places: Places = field(default_factory=MemoryPlaces)
 
-    def catalog(self, name: str) -> Catalog:
-        """Return the catalog of a stored workspace.
+    def product(self, name: str) -> Product:
+        """Return the product of a stored workspace.
 
         :raises Unavailable: if this process was started without it; its tokens can be neither verified nor edited.
         """
-        catalog = self.catalogs.get(name)
-        if catalog is None:
-            raise Unavailable(f"the catalog '{name}' is not loaded here; add its file to SPACEKEY_CATALOGS")
-        return catalog
+        product = self.products.get(name)
+        if product is None:
+            raise Unavailable(f"the product '{name}' is not loaded here; add its file to SPACEKEY_PRODUCTS")
+        return product

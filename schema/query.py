@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from spacekey.domain.catalog_file import CATALOGS_MAX
+from spacekey.domain.product_file import PRODUCTS_MAX
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import page_request
 from spacekey.domain.refusal import NotFound
@@ -17,10 +17,10 @@ from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, own_sessio
 from spacekey.resolvers.accounts.users import own_account
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.workspaces.lists import one_member, one_space
-from spacekey.resolvers.workspaces.workspaces import creatable_catalogs
+from spacekey.resolvers.workspaces.workspaces import creatable_products
 from spacekey.schema.limits.costs import at_most, paged
-from spacekey.schema.types.catalog import SCOPES_MAX, catalog_type
-from spacekey.schema.types.catalog import Catalog as CatalogType
+from spacekey.schema.types.product import SCOPES_MAX, product_type
+from spacekey.schema.types.product import Product as ProductType
 from spacekey.schema.types.members import Member, Session, User, member_type, session_type, user_type
 from spacekey.schema.types.objects import Space, Token, Workspace, space_type, token_type, workspace_type
 from spacekey.schema.types.relay import After, Before, Connection, First, Last, Node, connection_of
@@ -35,16 +35,16 @@ class Me:
     """GraphQL type of the caller: a member with a session, or a token."""
 
     kind: str = strawberry.field(description="The kind of the caller: `member`, `workspace` or `space`.")
-    workspace_catalogs: list[str] = strawberry.field(
+    workspace_products: list[str] = strawberry.field(
         description=(
             "The names of the products that the caller can create workspaces for. Empty for "
             "tokens, and if only the operator creates workspaces."
         ),
-        directives=[at_most(CATALOGS_MAX)],
+        directives=[at_most(PRODUCTS_MAX)],
     )
     scopes: list[str] = strawberry.field(
         description=("The scopes of the caller, sorted by name. For a person, those of all their workspaces together."),
-        directives=[at_most(CATALOGS_MAX * SCOPES_MAX)],
+        directives=[at_most(PRODUCTS_MAX * SCOPES_MAX)],
     )
     own_token: strawberry.Private[str | None]
     account: strawberry.Private[MemberCaller | None]
@@ -73,7 +73,7 @@ NodeId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the
 WorkspaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the workspace.")]
 SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the space.")]
 TokenId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the token.")]
-CatalogName = Annotated[str, strawberry.argument(description="The name of the product.")]
+ProductName = Annotated[str, strawberry.argument(description="The name of the product.")]
 
 
 @strawberry.type(description="The root of all queries.")
@@ -91,7 +91,7 @@ class Query:
             kind=principal.kind.value,
             account=caller if isinstance(caller, MemberCaller) else None,
             scopes=sorted(principal.scopes),
-            workspace_catalogs=creatable_catalogs(info.context.system) if is_member else [],
+            workspace_products=creatable_products(info.context.system) if is_member else [],
             own_token=None if is_member else caller.id,
         )
 
@@ -166,18 +166,18 @@ class Query:
     @strawberry.field(
         description="Look up a product by its name. Null if it does not exist.", directives=[requires_scopes()]
     )
-    def catalog(self, info: SpacekeyInfo, name: CatalogName) -> CatalogType | None:
-        """Return a catalog by its name."""
-        catalog = info.context.system.catalogs.get(name)
-        return None if catalog is None else catalog_type(catalog)
+    def product(self, info: SpacekeyInfo, name: ProductName) -> ProductType | None:
+        """Return a product by its name."""
+        product = info.context.system.products.get(name)
+        return None if product is None else product_type(product)
 
     @strawberry.field(
         description="A list of all products of this server, sorted by name.",
-        directives=[requires_scopes(), at_most(CATALOGS_MAX)],
+        directives=[requires_scopes(), at_most(PRODUCTS_MAX)],
     )
-    def catalogs(self, info: SpacekeyInfo) -> list[CatalogType]:
-        """Return all catalogs."""
-        return [catalog_type(one) for _, one in sorted(info.context.system.catalogs.items())]
+    def products(self, info: SpacekeyInfo) -> list[ProductType]:
+        """Return all products."""
+        return [product_type(one) for _, one in sorted(info.context.system.products.items())]
 
     @strawberry.field(description="The scopes that an operation of this API requires. The operation is not run.")
     def required_scopes(

@@ -27,7 +27,7 @@ from spacekey.middleware.limits.anonymous import AnonymousWork
 from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.audit.chains import keep_writing_checkpoints
 from spacekey.resolvers.system import System
-from spacekey.resolvers.workspaces.workspaces import missing_catalogs
+from spacekey.resolvers.workspaces.workspaces import missing_products
 from spacekey.schema.build import build_schema
 from spacekey.server.http.client_auth import ClientAuthentication
 from spacekey.server.http.dashboard import dashboard_routes
@@ -46,8 +46,8 @@ from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
 """How long stopping waits for refusals and uses of sessions that are not written yet. The rest is lost."""
-_RENAME_IT = "Put the name back, or move its holders: spacekey scopes rename CATALOG OLD NEW"
-_ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKEY_CATALOGS"
+_RENAME_IT = "Put the name back, or move its holders: spacekey scopes rename PRODUCT OLD NEW"
+_ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKEY_PRODUCTS"
 
 log = logging.getLogger("spacekey.server")
 
@@ -57,7 +57,7 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
 
     :param parts: the parts to build it from, in which tests pass a clock of their own.
     :param schema: another GraphQL schema, for tests.
-    :raises ConfigurationError: a catalog is invalid, or the database's folder cannot be created.
+    :raises ConfigurationError: a product is invalid, or the database's folder cannot be created.
     """
     parts = parts if parts is not None else build_parts(settings)
     app = Starlette(
@@ -147,12 +147,12 @@ def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
 
 
 async def _warn_of_lost_names(system: System) -> None:
-    """Log names that are held but in no catalog. The start does not wait for it, as it reads every token's grants."""
+    """Log names that are held but in no product. The start does not wait for it, as it reads every token's grants."""
     try:
         for one in await lost_names(system):
-            log.warning("held, but not in the catalog: %s. %s", one.described(), _RENAME_IT)
+            log.warning("held, but not in the product: %s. %s", one.described(), _RENAME_IT)
     except Unavailable as error:
-        log.warning("grants were not compared with the catalogs: %s", error)
+        log.warning("grants were not compared with the products: %s", error)
 
 
 @asynccontextmanager
@@ -163,8 +163,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         last_seen = parts.system.last_seen
         looking = None
         if parts.warns:
-            for name, workspaces in (await missing_catalogs(parts.system)).items():
-                log.warning("the catalog '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
+            for name, workspaces in (await missing_products(parts.system)).items():
+                log.warning("the product '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
             looking = asyncio.create_task(_warn_of_lost_names(parts.system))
         writing = [
             asyncio.create_task(parts.refusals.run()),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacekey.domain.bounds import MemoryPlaces
-from spacekey.domain.catalog import Catalog
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product import Product
+from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
@@ -36,7 +36,7 @@ from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import StoreVerifier
 
 from .context import Parts
-from .introspectors import check_catalogs
+from .introspectors import check_products
 from .limits import SessionFlood, build_limiter
 from .metrics import Metrics, ObservedLookup
 from .settings import Settings
@@ -63,18 +63,18 @@ class Among:
 
 
 def build_system(settings: Settings, memory: SharedMemory | None = None) -> System:
-    """Return the system with its store and catalogs.
+    """Return the system with its store and products.
 
     :param memory: memory that several workers share; None for a single process.
-    :raises ConfigurationError: a catalog is invalid, or the database is a folder.
+    :raises ConfigurationError: a product is invalid, or the database is a folder.
     """
-    catalogs = load_catalogs(settings.catalogs)
-    creation = workspace_creation(settings, catalogs)
+    products = load_products(settings.products)
+    creation = workspace_creation(settings, products)
     store = Store(settings.database_url)
     _check_file(store)
     return System(
         store=store,
-        catalogs=catalogs,
+        products=products,
         clock=utc_now,
         entropy=secrets.token_bytes,
         passwords=Passwords() if memory is None else _shared_passwords(memory),
@@ -90,21 +90,21 @@ def _shared_passwords(memory: SharedMemory) -> Passwords:
     return Passwords(places=memory.places, known=SharedRemembered(memory.table("networks")))
 
 
-def workspace_creation(settings: Settings, catalogs: Collection[str]) -> WorkspaceCreation:
+def workspace_creation(settings: Settings, products: Collection[str]) -> WorkspaceCreation:
     """Return who may create workspaces, by the settings.
 
-    :param catalogs: the loaded catalogs' names.
-    :raises ConfigurationError: a catalog that members may create workspaces of is not loaded.
+    :param products: the loaded products' names.
+    :raises ConfigurationError: a product that members may create workspaces of is not loaded.
     """
-    for name in settings.workspace_catalogs:
-        if name not in catalogs:
+    for name in settings.workspace_products:
+        if name not in products:
             raise ConfigurationError(
-                f"SPACEKEY_WORKSPACE_CATALOGS: the catalog '{name}' is not loaded.{known_instead(name, catalogs)}"
+                f"SPACEKEY_WORKSPACE_PRODUCTS: the product '{name}' is not loaded.{known_instead(name, products)}"
             )
     return WorkspaceCreation(
         by_members=settings.workspace_creation == "members",
         owned_max=settings.workspaces_owned_max,
-        catalogs=frozenset(settings.workspace_catalogs) or None,
+        products=frozenset(settings.workspace_products) or None,
     )
 
 
@@ -116,7 +116,7 @@ def build_parts(settings: Settings, system: System | None = None, among: Among |
     """
     memory = None if among is None else among.memory
     system = system if system is not None else build_system(settings, memory)
-    check_catalogs(settings.introspectors, system.catalogs)
+    check_products(settings.introspectors, system.products)
     metrics = Metrics(None if among is None else among.metrics)
     refusals = RefusalLog(system)
     limiter = build_limiter(settings, metrics, memory)
@@ -128,7 +128,7 @@ def build_parts(settings: Settings, system: System | None = None, among: Among |
         settings=settings,
         system=system,
         verifier=build_verifier(
-            system.store, system.catalogs, system.clock, system.default_staleness_seconds, observer=metrics
+            system.store, system.products, system.clock, system.default_staleness_seconds, observer=metrics
         ),
         refusals=refusals,
         usage=usage,
@@ -160,7 +160,7 @@ def _session_flood(memory: SharedMemory | None) -> SessionFlood:
 
 def build_verifier(
     store: Store,
-    catalogs: Mapping[str, Catalog],
+    products: Mapping[str, Product],
     clock: WallClock,
     staleness_seconds: float,
     *,
@@ -177,7 +177,7 @@ def build_verifier(
     lookup = build_lookup(store, check_schema=check_schema)
     if observer is not None:
         lookup = ObservedLookup(lookup, observer, staleness_seconds)
-    return StoreVerifier(lookup, catalogs, clock, first_use_recorder(store, clock), staleness_seconds)
+    return StoreVerifier(lookup, products, clock, first_use_recorder(store, clock), staleness_seconds)
 
 
 def build_lookup(store: Store, *, check_schema: bool = False) -> TokenLookup:

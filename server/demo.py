@@ -1,4 +1,4 @@
-"""Demo data: an owner, a workspace for each catalog, and one token that can manage others."""
+"""Demo data: an owner, a workspace for each product, and one token that can manage others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
+from spacekey.domain.product import OWNER_ROLE, Product, Plan
 from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
@@ -50,7 +50,7 @@ class DemoOwner:
 
 @dataclass(frozen=True, slots=True)
 class DemoWorkspace:
-    """Workspace of one catalog, with its spaces."""
+    """Workspace of one product, with its spaces."""
 
     workspace: Workspace
     spaces: tuple[AnySpace, ...]
@@ -93,7 +93,7 @@ class Demo:
                     "id": one.workspace.id,
                     "slug": one.workspace.slug,
                     "name": one.workspace.name,
-                    "catalog": one.workspace.catalog,
+                    "product": one.workspace.product,
                     "plan": one.workspace.plan,
                     "spaces": [{"id": space.id, "slug": space.slug} for space in one.spaces],
                     "new": one.is_new,
@@ -123,7 +123,7 @@ async def make_demo(
     :raises InvalidInput: address or password are not usable; names the environment variable.
     """
     owner = await _owner(system, operator, owner_email or OWNER_EMAIL, owner_password)
-    workspaces = [await _workspace(system, operator, catalog, owner) for catalog in system.catalogs.values()]
+    workspaces = [await _workspace(system, operator, product, owner) for product in system.products.values()]
     return Demo(owner, tuple(workspaces), await _token(system, operator, workspaces))
 
 
@@ -149,8 +149,8 @@ def _address(email: str) -> str:
         raise InvalidInput("SPACEKEY_OWNER_EMAIL", error.reason, error.faults[0].code) from None
 
 
-async def _workspace(system: System, operator: Operator, catalog: Catalog, owner: DemoOwner) -> DemoWorkspace:
-    slug = f"{catalog.name.replace('_', '-')[:58]}-demo"
+async def _workspace(system: System, operator: Operator, product: Product, owner: DemoOwner) -> DemoWorkspace:
+    slug = f"{product.name.replace('_', '-')[:58]}-demo"
     async with system.store.reading() as session:
         found = await workspace_queries.workspace_by_slug(session, slug)
     if found is not None:
@@ -161,32 +161,32 @@ async def _workspace(system: System, operator: Operator, catalog: Catalog, owner
     new = await create_workspace_for(
         system,
         operator,
-        name=f"{catalog.title[:190]} demo",
+        name=f"{product.title[:190]} demo",
         slug=slug,
-        catalog=catalog.name,
-        plan=_plan_with_tokens(catalog).name,
+        product=product.name,
+        plan=_plan_with_tokens(product).name,
         owner=owner.user.id,
     )
     made = new.workspace
     spaces = []
-    if Kind.SPACE in catalog.token_kinds:
+    if Kind.SPACE in product.token_kinds:
         spaces = [await create_space(system, operator, made.id, name=SPACES[one], slug=one) for one in SPACES]
     return DemoWorkspace(made, tuple(spaces), is_new=True)
 
 
-def _plan_with_tokens(catalog: Catalog) -> Plan:
+def _plan_with_tokens(product: Product) -> Plan:
     """Return the default plan, or the first that allows tokens if the default does not."""
-    plans = [catalog.plans[catalog.default_plan], *catalog.plans.values()]
+    plans = [product.plans[product.default_plan], *product.plans.values()]
     return next((plan for plan in plans if plan.tokens_max != 0), plans[0])
 
 
 async def _token(system: System, operator: Operator, workspaces: list[DemoWorkspace]) -> DemoToken:
-    """Return the token: of the first workspace whose catalog has workspace tokens, else of the first space."""
-    home = next((one for one in workspaces if Kind.WORKSPACE in _catalog(system, one).token_kinds), workspaces[0])
-    catalog = _catalog(system, home)
-    space_id = None if Kind.WORKSPACE in catalog.token_kinds or not home.spaces else home.spaces[0].id
-    scopes = list(catalog.token_roles if catalog.one_role else catalog.scopes)[:SCOPES_GRANTED_MAX]
-    grants = (_strongest(catalog),) if catalog.one_role else (*scopes, *MANAGEMENT)
+    """Return the token: of the first workspace whose product has workspace tokens, else of the first space."""
+    home = next((one for one in workspaces if Kind.WORKSPACE in _product(system, one).token_kinds), workspaces[0])
+    product = _product(system, home)
+    space_id = None if Kind.WORKSPACE in product.token_kinds or not home.spaces else home.spaces[0].id
+    scopes = list(product.token_roles if product.one_role else product.scopes)[:SCOPES_GRANTED_MAX]
+    grants = (_strongest(product),) if product.one_role else (*scopes, *MANAGEMENT)
     found = await token_list(
         system,
         operator,
@@ -208,13 +208,13 @@ async def _token(system: System, operator: Operator, workspaces: list[DemoWorksp
     return DemoToken(home, space_id, scopes[0], grants, issued=await create_token(system, operator, new))
 
 
-def _strongest(catalog: Catalog) -> str:
+def _strongest(product: Product) -> str:
     """Return the token role with the most scopes."""
-    return max(catalog.token_roles, key=lambda role: len(catalog.roles[role].grants))
+    return max(product.token_roles, key=lambda role: len(product.roles[role].grants))
 
 
-def _catalog(system: System, one: DemoWorkspace) -> Catalog:
-    return system.catalog(one.workspace.catalog)
+def _product(system: System, one: DemoWorkspace) -> Product:
+    return system.product(one.workspace.product)
 
 
 def _made_password(entropy: Entropy) -> Secret:

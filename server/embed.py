@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
@@ -137,7 +137,7 @@ class EmbeddedVerifier(Verifier):
 
 def store_verifier(
     database_url: str,
-    catalogs: Iterable[Path | str],
+    products: Iterable[Path | str],
     *,
     environment: str | None = None,
     collect_usage: bool = True,
@@ -162,23 +162,23 @@ def store_verifier(
         app = Starlette(routes=…, lifespan=lifespan, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
 
     :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
-    :param catalogs: the catalog files of the workspaces whose tokens are to be accepted.
+    :param products: the product files of the workspaces whose tokens are to be accepted.
     :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
         owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
         (``usage``). Closing the verifier writes the last one.
     :param observer: notified of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
     :param clock: wall time, for expiry; another one in tests.
-    :raises ConfigurationError: the URL, a catalog file or the environment is invalid.
+    :raises ConfigurationError: the URL, a product file or the environment is invalid.
     """
     check_environment(environment)
-    if isinstance(catalogs, str | Path):
-        raise ConfigurationError(f"catalogs={str(catalogs)!r}: write a list of files, ['{catalogs}']")
-    loaded = load_catalogs([Path(path) for path in catalogs])
+    if isinstance(products, str | Path):
+        raise ConfigurationError(f"products={str(products)!r}: write a list of files, ['{products}']")
+    loaded = load_products([Path(path) for path in products])
     store = Store(database_url)
     system = System(
         store=store,
-        catalogs=loaded,
+        products=loaded,
         clock=clock,
         entropy=secrets.token_bytes,
         passwords=Passwords(),

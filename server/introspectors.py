@@ -1,4 +1,4 @@
-"""Introspectors: credentials of the operator's own apps, which check the tokens of every workspace of a catalog.
+"""Introspectors: credentials of the operator's own apps, which check the tokens of every workspace of a product.
 
 A token cannot do this, because it reaches only its own workspace, while a product's API serves the tokens of all its
 tenants. The credential belongs to the operator, so it is kept in the settings, as the SHA-256 of a secret that is shown
@@ -30,10 +30,10 @@ _ENTRY = re.compile(r"([a-z0-9][a-z0-9-]{0,39})=([a-z0-9][a-z0-9_-]{0,39}):([0-9
 
 @dataclass(frozen=True, slots=True)
 class Introspector:
-    """Entry of one app: its name, the catalog whose tokens it may check, and the SHA-256 of its secret."""
+    """Entry of one app: its name, the product whose tokens it may check, and the SHA-256 of its secret."""
 
     name: str
-    catalog: str
+    product: str
     digest: bytes = field(repr=False)
 
     @property
@@ -44,21 +44,21 @@ class Introspector:
     @property
     def setting(self) -> str:
         """Entry of the app in ``SPACEKEY_INTROSPECTORS``."""
-        return f"{self.name}={self.catalog}:{self.digest.hex()}"
+        return f"{self.name}={self.product}:{self.digest.hex()}"
 
 
-def new_introspector(name: str, catalog: str, entropy: Entropy) -> tuple[Introspector, Secret]:
+def new_introspector(name: str, product: str, entropy: Entropy) -> tuple[Introspector, Secret]:
     """Return a new app's entry, and its secret, which is not stored.
 
-    :raises ConfigurationError: the name or the catalog cannot be written in an entry.
+    :raises ConfigurationError: the name or the product cannot be written in an entry.
     """
     secret = mint(BRAND, "live", entropy)
-    made = Introspector(name, catalog, secret.digest())
+    made = Introspector(name, product, secret.digest())
     return read_introspectors(made.setting)[0], secret
 
 
 def read_introspectors(text: str) -> tuple[Introspector, ...]:
-    """Return the entries of a setting: ``NAME=CATALOG:SHA256``, separated by commas.
+    """Return the entries of a setting: ``NAME=PRODUCT:SHA256``, separated by commas.
 
     A name may have two entries, while its secret is replaced.
 
@@ -73,23 +73,23 @@ def read_introspectors(text: str) -> tuple[Introspector, ...]:
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise ConfigurationError(
-                f"entry {place} is not NAME=CATALOG:SHA256; `spacekey introspector NAME --catalog CATALOG` makes one"
+                f"entry {place} is not NAME=PRODUCT:SHA256; `spacekey introspector NAME --product PRODUCT` makes one"
             )
         found.append(Introspector(match[1], match[2], bytes.fromhex(match[3])))
     return tuple(found)
 
 
-def check_catalogs(introspectors: Iterable[Introspector], catalogs: Collection[str]) -> None:
-    """Check that the catalog of every entry is loaded.
+def check_products(introspectors: Iterable[Introspector], products: Collection[str]) -> None:
+    """Check that the product of every entry is loaded.
 
-    :param catalogs: the loaded catalogs' names.
+    :param products: the loaded products' names.
     :raises ConfigurationError: one is not; names the entry, with near matches.
     """
     for one in introspectors:
-        if one.catalog not in catalogs:
+        if one.product not in products:
             raise ConfigurationError(
-                f"SPACEKEY_INTROSPECTORS: '{one.name}' is for the catalog '{one.catalog}', which is not loaded."
-                + known_instead(one.catalog, catalogs)
+                f"SPACEKEY_INTROSPECTORS: '{one.name}' is for the product '{one.product}', which is not loaded."
+                + known_instead(one.product, products)
             )
 
 
@@ -130,5 +130,5 @@ def introspector_caller(
     """Return the introspector that a principal stands for; None for any other principal."""
     if not principal.id.startswith(ID_PREFIX):
         return None
-    catalog = next((one.catalog for one in introspectors if one.id == principal.id), None)
-    return None if catalog is None else IntrospectorCaller(principal.id, principal.name, catalog, facts)
+    product = next((one.product for one in introspectors if one.id == principal.id), None)
+    return None if product is None else IntrospectorCaller(principal.id, principal.name, product, facts)

@@ -44,8 +44,8 @@ _LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://", re.ASCII)
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
 
-def packaged_catalogs() -> tuple[Path, ...]:
-    """Return the files of the four example catalogs that come with Spacekey."""
+def packaged_products() -> tuple[Path, ...]:
+    """Return the files of the four example products that come with Spacekey."""
     folder = Path(__file__).resolve().parent.parent / "examples"
     return tuple(folder / f"{name}.toml" for name in EXAMPLES)
 
@@ -58,7 +58,7 @@ class Settings:
     """
 
     database_url: str = field(default="sqlite:///data/spacekey.db", repr=False)
-    catalogs: tuple[Path, ...] = field(default_factory=packaged_catalogs)
+    products: tuple[Path, ...] = field(default_factory=packaged_products)
     host: str = "127.0.0.1"
     port: int = 8000
     public_url: str | None = None
@@ -75,7 +75,7 @@ class Settings:
     graphiql: bool = False
     workspace_creation: str = "operator"
     workspaces_owned_max: int = 3
-    workspace_catalogs: tuple[str, ...] = ()
+    workspace_products: tuple[str, ...] = ()
     introspectors: tuple[Introspector, ...] = ()
     connections: int | None = None
     header_seconds: float = 10.0
@@ -96,8 +96,8 @@ class Settings:
                 clean_name("operator", self.operator)
             except InvalidInput as error:
                 raise _wrong("operator", error.reason) from None
-        if not self.catalogs:
-            raise _wrong("catalogs", "name at least one catalog file")
+        if not self.products:
+            raise _wrong("products", "name at least one product file")
         if not self.host or any(one.isspace() for one in self.host):
             raise _wrong("host", "write an address to listen on, such as 127.0.0.1 or 0.0.0.0")
         if not 0 <= self.port <= 65_535:
@@ -274,7 +274,7 @@ _CPU_MS = f"write a number of milliseconds from 1 to {CPU_MS_MAX}"
 _SECONDS = f"write a number of seconds above 0 and up to {SECONDS_MAX}, such as 10 or 0.5"
 
 _READ: dict[str, Callable[[str], Any]] = {
-    "catalogs": _paths,
+    "products": _paths,
     "port": _port,
     "processes": _processes,
     "workers": lambda text: _whole(text, "workers", _WORKERS),
@@ -282,7 +282,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "workspaces_owned_max": _up_to("workspaces_owned_max", OWNED_MAX),
     "api_per_minute": _up_to("api_per_minute", API_LIMIT_MAX),
     "api_burst": _up_to("api_burst", API_LIMIT_MAX),
-    "workspace_catalogs": _list,
+    "workspace_products": _list,
     "graphql_cost_per_minute": _cost("graphql_cost_per_minute"),
     "anonymous_cost_per_minute": _cost("anonymous_cost_per_minute"),
     "log_level": lambda text: text.strip().lower(),

@@ -2,11 +2,11 @@
 
 /** Grants → a sorted list of scopes. Names nobody knows come to nothing. */
 export function expand(workspace, grants) {
-  const { catalog, roles } = workspace;
+  const { product, roles } = workspace;
   const found = new Set();
   for (const grant of grants) {
-    const wide = catalog.shorthands.find((one) => one.name === grant) ?? roles.find((one) => one.name === grant);
-    if (catalog.scopes.some((one) => one.name === grant)) found.add(grant);
+    const wide = product.shorthands.find((one) => one.name === grant) ?? roles.find((one) => one.name === grant);
+    if (product.scopes.some((one) => one.name === grant)) found.add(grant);
     else for (const scope of wide?.scopes ?? []) found.add(scope);
   }
   return [...found].sort();
@@ -14,8 +14,8 @@ export function expand(workspace, grants) {
 
 /** Why the reader may not grant these scopes, in words; null when they may. */
 export function whyNot(workspace, scopes) {
-  const { plan, policy, myScopes, catalog } = workspace;
-  const own = scopes.filter((name) => !catalog.scopes.find((one) => one.name === name)?.management);
+  const { plan, policy, myScopes, product } = workspace;
+  const own = scopes.filter((name) => !product.scopes.find((one) => one.name === name)?.management);
   const beyondPlan = plan?.scopes ? own.filter((one) => !plan.scopes.includes(one)) : [];
   if (beyondPlan.length) return `Not part of the plan ${plan.title}`;
   const beyondPolicy = policy.scopesAllowed ? scopes.filter((one) => !policy.scopesAllowed.includes(one)) : [];

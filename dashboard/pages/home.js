@@ -13,18 +13,18 @@ import { slugOf } from "../base/slug.js";
 
 const LIST = `query ($first: Int, $after: String, $last: Int, $before: String, $some: Boolean!) {
   workspaces(first: $first, after: $after, last: $last, before: $before) @include(if: $some) {
-    nodes { id name slug myRole myScopes suspendedAt roles { name title } plan { title } catalog { title tokenKinds } }
+    nodes { id name slug myRole myScopes suspendedAt roles { name title } plan { title } product { title tokenKinds } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`;
 const CREATE = `mutation ($input: CreateWorkspaceInput!) { answer: createWorkspace(input: $input) {
   __typename ... on WorkspaceSuccess { workspace { id } } ...Why } }`;
 
 /** The page. */
 export async function homePage(_parameters, query) {
-  const { me } = await ask("{ me { scopes workspaceCatalogs } }");
+  const { me } = await ask("{ me { scopes workspaceProducts } }");
   const some = me.scopes.includes("workspace:read");
   const { workspaces } = await ask(LIST, { ...pageArguments(query, 50), some });
-  const mayCreate = me.workspaceCatalogs.length > 0;
-  const onclick = () => createWorkspace(me.workspaceCatalogs);
+  const mayCreate = me.workspaceProducts.length > 0;
+  const onclick = () => createWorkspace(me.workspaceProducts);
   const create = mayCreate ? h("button", { type: "button", class: "main", onclick }, "New workspace") : null;
   const accept = h("a", { href: "/invitation", class: "button" }, "Accept an invitation");
   const nodes = workspaces?.nodes ?? [];
@@ -44,15 +44,15 @@ export async function homePage(_parameters, query) {
 function card(one) {
   const sees = one.myScopes.includes("tokens:read");
   const role = one.roles.find((role) => role.name === one.myRole)?.title ?? one.myRole;
-  const facts = [one.catalog.title, one.plan ? `${one.plan.title} plan` : null, role].filter(Boolean).join(" · ");
+  const facts = [one.product.title, one.plan ? `${one.plan.title} plan` : null, role].filter(Boolean).join(" · ");
   const href = `/workspace/${one.id}/${sees ? "access-tokens" : "members"}`;
   const suspended = one.suspendedAt ? h("p", { class: "reason" }, "Suspended") : null;
   return h("li", {}, h("a", { href }, one.name), h("p", { class: "quiet" }, facts), suspended);
 }
 
 async function createWorkspace(names) {
-  const { catalogs: all } = await ask("{ catalogs { name title description } }");
-  const catalogs = all.filter((one) => names.includes(one.name));
+  const { products: all } = await ask("{ products { name title description } }");
+  const products = all.filter((one) => names.includes(one.name));
   const dialog = openDialog({
     title: "New workspace",
     content: (close) =>
@@ -60,10 +60,10 @@ async function createWorkspace(names) {
         fields: [
           ...nameFields(),
           selectField({
-            name: "catalog",
+            name: "product",
             label: "Product",
             hint: "Decides which scopes its tokens may hold. It cannot be changed later.",
-            options: catalogs.map((one) => [one.name, `${one.title}: ${one.description}`]),
+            options: products.map((one) => [one.name, `${one.title}: ${one.description}`]),
           }),
         ],
         submit: "Create workspace",

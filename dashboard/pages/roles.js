@@ -26,7 +26,7 @@ export async function rolesPage({ id }) {
   const add = writes
     ? h("button", { type: "button", class: "main", onclick: () => editRole(workspace, null) }, "New role")
     : null;
-  const tokens = workspace.catalog.tokenRoles.length
+  const tokens = workspace.product.tokenRoles.length
     ? " Tokens of this workspace hold roles too, and change with them."
     : "";
   const text = `A role is what a member may do here. A change holds at once, for everyone who has the role.${tokens}`;

@@ -38,15 +38,15 @@ export async function settingsPage({ id }) {
   return { title: "Settings", workspace, current: "settings", body };
 }
 
-function about({ catalog, createdAt, id, slug }) {
+function about({ product, createdAt, id, slug }) {
   const pairs = [
-    ["Product", `${catalog.title}: ${catalog.description}`],
+    ["Product", `${product.title}: ${product.description}`],
     ["Slug", h("code", {}, slug)],
     ["Id", h("code", { class: "breakable" }, id)],
     ["Created", date(createdAt)],
     [
       "Secrets begin with",
-      catalog.environments.map((one) => h("code", { class: "grant" }, `${catalog.brand}_${one}_`)),
+      product.environments.map((one) => h("code", { class: "grant" }, `${product.brand}_${one}_`)),
     ],
   ];
   return h(
@@ -72,12 +72,12 @@ function planFacts({ plan, rateLimit }) {
 }
 
 function planForm(workspace, save) {
-  const options = workspace.catalog.plans.map((one) => {
+  const options = workspace.product.plans.map((one) => {
     const present = one.name === workspace.plan?.name;
     const closed = !one.selfService && !present;
     const hint = [
       room(one),
-      rateOfPlan(one, workspace.catalog.plans),
+      rateOfPlan(one, workspace.product.plans),
       present ? "The present plan" : null,
       closed ? "Ask the operator of this server for it" : null,
     ];

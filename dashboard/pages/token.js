@@ -133,7 +133,7 @@ function other(workspace, token) {
 }
 
 function scopes(workspace, token, more) {
-  const described = new Map(workspace.catalog.scopes.map((one) => [one.name, one.description]));
+  const described = new Map(workspace.product.scopes.map((one) => [one.name, one.description]));
   const given = token.role
     ? `The role ${roleTitle(workspace, token.role)}`
     : token.grants.map((one) => h("code", { class: "grant" }, one));

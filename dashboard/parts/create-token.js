@@ -43,14 +43,14 @@ export async function createToken(workspace, { space = null, spaces = null } = {
 }
 
 function createForm(workspace, space, spaces, close) {
-  const { catalog, policy } = workspace;
-  const picker = catalog.tokenRoles.length ? rolePicker(workspace) : scopePicker(workspace);
+  const { product, policy } = workspace;
+  const picker = product.tokenRoles.length ? rolePicker(workspace) : scopePicker(workspace);
   const expiry = expiryField(policy);
   return form({
     fields: [
       aboutFields(workspace, expiry.element, { hint: "Say which program uses it: one token for each." }),
       spaces ? spaceField(workspace, spaces) : null,
-      catalog.environments.length > 1 ? environmentField(catalog) : null,
+      product.environments.length > 1 ? environmentField(product) : null,
       picker.element,
     ],
     submit: "Create token",
@@ -71,12 +71,12 @@ function createForm(workspace, space, spaces, close) {
   });
 }
 
-function environmentField(catalog) {
+function environmentField(product) {
   const hints = { live: "For production.", test: "For trying things out; refused in production." };
-  const options = catalog.environments.map((one) => ({
+  const options = product.environments.map((one) => ({
     value: one.toUpperCase(),
     label: one === "live" ? "Live" : "Test",
-    hint: `${hints[one]} Begins with ${catalog.brand}_${one}_`,
+    hint: `${hints[one]} Begins with ${product.brand}_${one}_`,
   }));
   return radioField({ name: "environment", label: "Environment", options, value: options[0].value });
 }

@@ -18,7 +18,7 @@ export async function editToken(workspace, token) {
     title: `Edit ${token.name}`,
     wide: true,
     content: (close) => {
-      const { oneRole, tokenRoles } = workspace.catalog;
+      const { oneRole, tokenRoles } = workspace.product;
       const holdsRole = oneRole || (tokenRoles.length && token.role);
       const picker = holdsRole ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
       const expiry = expiryField(workspace.policy, token.expiresAt);

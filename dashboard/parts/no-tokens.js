@@ -12,7 +12,7 @@ const PRACTICE = [
 /** What to show. step: what to do first, in words. */
 export function noTokens({ workspace, space }, step) {
   const texts = [
-    `${workspace.catalog.description} A token stands in for a password when a program calls the API; ` +
+    `${workspace.product.description} A token stands in for a password when a program calls the API; ` +
       "it cannot sign in here.",
     h("p", {}, "Good practice:"),
     h(

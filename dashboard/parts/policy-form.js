@@ -8,7 +8,7 @@ import { form } from "./form.js";
 
 /** The form, or for readers who may not change it the policy in words. save(changes, text) stores it. */
 export function policyForm(workspace, writes, save) {
-  const { policy, catalog } = workspace;
+  const { policy, product } = workspace;
   if (!writes)
     return h(
       "ul",
@@ -19,7 +19,7 @@ export function policyForm(workspace, writes, save) {
   const longest = LIFETIME_SECONDS_MAX / DAY;
   const number = { type: "number", min: 0, max: longest, step: "any", required: false, inputmode: "decimal" };
   const allowed = policy.scopesAllowed;
-  const boxes = catalog.scopes.map((one) =>
+  const boxes = product.scopes.map((one) =>
     checkField({
       name: `scope ${one.name}`,
       label: h("code", {}, one.name),
@@ -52,18 +52,18 @@ export function policyForm(workspace, writes, save) {
       list,
     ],
     submit: "Save policy",
-    send: (values) => save(changes(catalog, values), "The policy was saved."),
+    send: (values) => save(changes(product, values), "The policy was saved."),
   });
 }
 
-function changes(catalog, values) {
+function changes(product, values) {
   const seconds = (text) => (text === "" ? null : Math.round(Number(text) * DAY));
-  const ticked = catalog.scopes.map((one) => one.name).filter((name) => values[`scope ${name}`]);
+  const ticked = product.scopes.map((one) => one.name).filter((name) => values[`scope ${name}`]);
   return {
     lifetimeSecondsMax: seconds(values.lifetimeSecondsMax),
     lifetimeSecondsDefault: seconds(values.lifetimeSecondsDefault),
     expiryRequired: values.expiryRequired,
-    scopesAllowed: ticked.length === catalog.scopes.length ? null : ticked,
+    scopesAllowed: ticked.length === product.scopes.length ? null : ticked,
   };
 }
 

@@ -4,9 +4,9 @@ import { expand, whyNot } from "../base/expand.js";
 import { fill, h } from "../base/dom.js";
 import { radioField } from "./field.js";
 
-/** The roles tokens of this workspace may hold: the catalog's token roles, and those the workspace added. */
+/** The roles tokens of this workspace may hold: the product's token roles, and those the workspace added. */
 export function tokenRoles(workspace) {
-  const { tokenRoles: names, roles: original } = workspace.catalog;
+  const { tokenRoles: names, roles: original } = workspace.product;
   const added = workspace.roles.filter((one) => !original.some((other) => other.name === one.name));
   return workspace.roles.filter((one) => names.includes(one.name) || added.includes(one));
 }

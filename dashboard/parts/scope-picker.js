@@ -9,14 +9,14 @@ import { operationScopes } from "./operation-scopes.js";
  * chosen: what is ticked at first.
  */
 export function scopePicker(workspace, chosen = []) {
-  const { catalog } = workspace;
+  const { product } = workspace;
   const boxes = new Map();
   const summary = h("div", { class: "summary", role: "status", "aria-live": "polite" });
   const grants = () => [...boxes].filter(([, box]) => box.checked).map(([name]) => name);
 
   const update = () => {
     const held = expand(workspace, grants());
-    for (const [name, box] of boxes) showVia(catalog, grants(), name, box);
+    for (const [name, box] of boxes) showVia(product, grants(), name, box);
     fill(
       summary,
       held.length
@@ -32,9 +32,9 @@ export function scopePicker(workspace, chosen = []) {
   };
   const row = (one, scopes, extra) => scopeRow(workspace, one, scopes, boxes, update, extra);
 
-  const own = catalog.scopes.filter((one) => !one.management);
-  const management = catalog.scopes.filter((one) => one.management);
-  const shorthands = catalog.shorthands.map((one) =>
+  const own = product.scopes.filter((one) => !one.management);
+  const management = product.scopes.filter((one) => one.management);
+  const shorthands = product.shorthands.map((one) =>
     row(one, one.scopes, h("span", { class: "expansion" }, `= ${one.scopes.join(", ")}`)),
   );
   const element = h(
@@ -42,7 +42,7 @@ export function scopePicker(workspace, chosen = []) {
     { "data-field": "grants", class: "picker" },
     recommendations(workspace, tick),
     shorthands.length
-      ? group("Shorthands", shorthands, "Kept as written; they follow the catalog when it grows.")
+      ? group("Shorthands", shorthands, "Kept as written; they follow the product when it grows.")
       : null,
     byResource(own).map(([name, scopes]) =>
       group(
@@ -71,7 +71,7 @@ export function scopePicker(workspace, chosen = []) {
 }
 
 function recommendations(workspace, tick) {
-  const { useCases, presets } = workspace.catalog;
+  const { useCases, presets } = workspace.product;
   const cases = useCases.map((one) => {
     const preset = presets.find((other) => other.name === one.preset);
     const names = preset ? preset.scopes : one.grants;
@@ -119,8 +119,8 @@ function scopeRow(workspace, one, scopes, boxes, update, extra) {
 }
 
 /** "included by jobs:worker", before your eyes. */
-function showVia(catalog, grants, name, box) {
-  const by = catalog.shorthands.find(
+function showVia(product, grants, name, box) {
+  const by = product.shorthands.find(
     (one) => one.name !== name && grants.includes(one.name) && one.scopes.includes(name),
   );
   const row = box.closest(".check");

@@ -5,7 +5,7 @@ import { h } from "../base/dom.js";
 
 /** Whether tokens of this workspace hold roles. */
 export function holdRoles(workspace) {
-  return workspace.catalog.tokenRoles.length > 0;
+  return workspace.product.tokenRoles.length > 0;
 }
 
 /** What a token's name is called. */

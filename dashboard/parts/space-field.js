@@ -16,7 +16,7 @@ export async function someSpaces(workspace, text = null) {
 
 /** The field, named "space"; null when there is nothing to choose. spaces: the first page of them. */
 export function spaceField(workspace, spaces) {
-  const { tokenKinds } = workspace.catalog;
+  const { tokenKinds } = workspace.product;
   const whole = tokenKinds.includes("workspace") ? [["", "The whole workspace"]] : [];
   const options = (nodes) => [...whole, ...nodes.map((one) => [one.id, `Space ${one.name}`])];
   if (!spaces.nodes.length) return null;

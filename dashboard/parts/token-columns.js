@@ -13,18 +13,18 @@ const SHOWN_GRANTS = 3;
 
 /** The columns for this workspace; done() is called after an action changed something. */
 export function tokenColumns(workspace, space, done) {
-  const { catalog } = workspace;
-  const roles = catalog.tokenRoles.length > 0;
+  const { product } = workspace;
+  const roles = product.tokenRoles.length > 0;
   const columns = [
     { key: "name", title: nameWord(workspace), sort: "NAME", cell: nameCell },
     { key: "token", title: shownWord(workspace), cell: (one) => shownCode(workspace, one) },
     { key: "tokenId", title: "Token id", hidden: true, cell: (one) => h("code", {}, one.tokenId) },
-    catalog.environments.length > 1 && {
+    product.environments.length > 1 && {
       key: "environment",
       title: "Environment",
       cell: (one) => environmentBadge(one.environment),
     },
-    !space && catalog.tokenKinds.includes("space") && { key: "space", title: "Belongs to", cell: placeCell },
+    !space && product.tokenKinds.includes("space") && { key: "space", title: "Belongs to", cell: placeCell },
     { key: "scope", title: roles ? "Scope" : "Scopes", cell: (one) => grantsCell(workspace, one) },
     { key: "created", title: "Created", sort: "CREATED_AT", cell: (one) => date(one.createdAt) },
     { key: "createdBy", title: "Created by", hidden: true, cell: (one) => actorCell(one.createdBy) },

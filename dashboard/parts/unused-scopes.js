@@ -30,7 +30,7 @@ export function unusedScopes(workspace, token, unused, days) {
 export function grantsWithout(workspace, grants, scope) {
   const found = grants.flatMap((grant) => {
     if (grant === scope) return [];
-    const wide = workspace.catalog.shorthands.find((one) => one.name === grant);
+    const wide = workspace.product.shorthands.find((one) => one.name === grant);
     return wide?.scopes.includes(scope) ? wide.scopes.filter((one) => one !== scope) : [grant];
   });
   return [...new Set(found)];
@@ -38,7 +38,7 @@ export function grantsWithout(workspace, grants, scope) {
 
 async function remove(workspace, token, scope) {
   const grants = grantsWithout(workspace, token.grants, scope);
-  const split = workspace.catalog.shorthands.filter(
+  const split = workspace.product.shorthands.filter(
     (one) => token.grants.includes(one.name) && one.scopes.includes(scope),
   );
   const note = split.length

@@ -15,7 +15,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.limits import Limiter, MemoryLimiter
 
-from .rules import catalog_files
+from .rules import product_files
 
 TOKEN_VARIABLE = "JOBS_SPACEKEY_TOKEN"  # noqa: S105 - a variable's name
 """Variable with the app's own credential, which may introspect. Arguments would be visible to other users."""
@@ -58,7 +58,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="of this app, which share the limits")
     parser.add_argument("--fastapi", action="store_true", help="the FastAPI version")
     parser.add_argument(
-        "--catalog", action="append", type=Path, metavar="FILE", help="of the store's workspaces; emit's and spooled's"
+        "--product", action="append", type=Path, metavar="FILE", help="of the store's workspaces; emit's and spooled's"
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--remote", metavar="URL", help=f"a running Spacekey; the app's credential in {TOKEN_VARIABLE}")
@@ -106,7 +106,7 @@ def _embedded(asked: argparse.Namespace) -> Verifier:
     from spacekey.server.settings import Settings
 
     url = asked.store or os.environ.get(STORE_VARIABLE) or Settings().database_url
-    return store_verifier(url, asked.catalog or catalog_files(), environment=asked.environment)
+    return store_verifier(url, asked.product or product_files(), environment=asked.environment)
 
 
 def _variable(name: str, meaning: str) -> str:

@@ -7,7 +7,7 @@ A scope is matched exactly: ``jobs:read`` opens no single-job stream, and ``jobs
 
 from pathlib import Path
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.middleware import all_of, any_of
 
 CREATE = any_of("jobs:create", "jobs:write")
@@ -29,12 +29,12 @@ DLQ_READ = all_of("dlq:read")
 DLQ_WRITE = all_of("dlq:write")
 
 
-def catalog_files() -> list[Path]:
-    """Return the files of the catalogs whose tokens the app accepts."""
+def product_files() -> list[Path]:
+    """Return the files of the products whose tokens the app accepts."""
     folder = Path(__file__).resolve().parent.parent
     return [folder / "emit.toml", folder / "spooled.toml"]
 
 
 def known_scopes() -> frozenset[str]:
-    """Return all scopes of these catalogs. The app does not start with a rule that names another one."""
-    return frozenset().union(*(catalog.known_scopes for catalog in load_catalogs(catalog_files()).values()))
+    """Return all scopes of these products. The app does not start with a rule that names another one."""
+    return frozenset().union(*(product.known_scopes for product in load_products(product_files()).values()))

@@ -35,7 +35,7 @@ class TokenFacts(NamedTuple):
     space_id: str | None
     chain_id: str | None
     grants_json: str
-    catalog: str
+    product: str
     plan: str
     roles_json: str
     scopes_allowed_json: str | None
@@ -57,8 +57,8 @@ class TokenFacts(NamedTuple):
 PLAIN_COLUMNS = TokenFacts._fields.index("first_use_retires")
 """Number of leading columns that every driver returns as they are; two booleans follow, then only times."""
 
-WORKSPACE_FACTS = slice(TokenFacts._fields.index("catalog"), TokenFacts._fields.index("max_staleness_seconds"))
-"""Facts from the workspace that decide what its tokens may do: ``catalog`` to ``burst``."""
+WORKSPACE_FACTS = slice(TokenFacts._fields.index("product"), TokenFacts._fields.index("max_staleness_seconds"))
+"""Facts from the workspace that decide what its tokens may do: ``product`` to ``burst``."""
 
 FIRST_MOMENT = PLAIN_COLUMNS + 2
 NO_MOMENTS = (None,) * (len(TokenFacts._fields) - FIRST_MOMENT)
@@ -93,7 +93,7 @@ class TokenLookup(Protocol):
 
 
 _COLUMNS = f"""t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.chain_id, t.grants,
-            w.catalog, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
+            w.product, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
             (SELECT value FROM spacekey_settings WHERE name = '{MAX_STALENESS}'),
             t.first_use_retires, own.token_id IS NOT NULL,
             t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, w.suspended_at, s.deleted_at, w.deleted_at,

@@ -317,9 +317,9 @@ async def invitation_holdings(session: AsyncSession, now: datetime) -> list[Hold
     return [(workspace, (role,), count) for workspace, role, count in await session.exec(statement)]
 
 
-async def workspaces_of_catalog(session: AsyncSession, catalog: str) -> list[Workspace]:
-    """Return the catalog's workspaces that are not deleted, in the order of their ids."""
-    statement = select(Workspace).where(Workspace.catalog == catalog, col(Workspace.deleted_at).is_(None))
+async def workspaces_of_product(session: AsyncSession, product: str) -> list[Workspace]:
+    """Return the product's workspaces that are not deleted, in the order of their ids."""
+    statement = select(Workspace).where(Workspace.product == product, col(Workspace.deleted_at).is_(None))
     return list((await session.exec(statement.order_by(col(Workspace.id)))).all())
 
 

@@ -96,10 +96,10 @@ async def workspace_page(reader: Reader, request: PageRequest) -> Page[Workspace
     return await fetch_page(reader, listing, lambda _: ["w.deleted_at IS NULL"], _WORKSPACES_BY_NAME, request)
 
 
-async def catalogs_in_use(session: AsyncSession) -> dict[str, int]:
-    """Return how many workspaces that are not deleted belong to each catalog, by its name."""
-    statement = select(col(Workspace.catalog), func.count()).where(col(Workspace.deleted_at).is_(None))
-    rows = await session.exec(statement.group_by(col(Workspace.catalog)).order_by(col(Workspace.catalog)))
+async def products_in_use(session: AsyncSession) -> dict[str, int]:
+    """Return how many workspaces that are not deleted belong to each product, by its name."""
+    statement = select(col(Workspace.product), func.count()).where(col(Workspace.deleted_at).is_(None))
+    rows = await session.exec(statement.group_by(col(Workspace.product)).order_by(col(Workspace.product)))
     return dict(rows.all())
 
 

@@ -71,7 +71,7 @@ class WorkspaceRecord(NamedTuple):
     id: str
     name: str
     slug: str
-    catalog: str
+    product: str
     plan: str
     roles: dict[str, Any]
     lifetime_seconds_max: int | None

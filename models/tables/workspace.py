@@ -30,7 +30,7 @@ _KEPT = text("deleted_at IS NULL")
 
 
 class Workspace(Row, table=True):
-    """Workspace of one catalog.
+    """Workspace of one product.
 
     ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role that it
     removed. ``per_minute`` and ``burst`` are its own limit, in place of the plan's. Rows of deleted workspaces stay, so
@@ -52,7 +52,7 @@ class Workspace(Row, table=True):
     id: str = Field(sa_column=Column(String(40), primary_key=True))
     name: str = Field(sa_column=words(200))
     slug: str = Field(sa_column=words(63))
-    catalog: str = Field(sa_column=words(100))
+    product: str = Field(sa_column=words(100))
     plan: str = Field(sa_column=words(100))
     roles: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     lifetime_seconds_max: int | None = Field(default=None, sa_column=Column(Integer))

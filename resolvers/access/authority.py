@@ -17,7 +17,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, expand
+from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, expand
 from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind
@@ -49,7 +49,7 @@ class Authority:
 
     caller: Caller
     workspace: AnyWorkspace
-    catalog: Catalog
+    product: Product
     roles: RoleTable
     scopes: frozenset[str]
     grants: tuple[str, ...]
@@ -75,7 +75,7 @@ class Authority:
 
     def expand(self, grants: list[str] | tuple[str, ...]) -> frozenset[str]:
         """Return the scopes of the grants by this workspace's roles, before the plan and the policy reduce them."""
-        return expand(self.catalog, grants, self.roles)
+        return expand(self.product, grants, self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ async def authority_in(
     return SessionAuthority(
         caller=caller,
         workspace=workspace,
-        catalog=held.catalog,
+        product=held.product,
         roles=held.roles,
         scopes=held.scopes,
         grants=held.grants,
@@ -151,7 +151,7 @@ async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
     """Return a page of the workspaces that the caller belongs to and may read, by name. A token belongs to one.
 
-    A workspace is left out, and makes its page shorter, if the caller lacks ``workspace:read`` there or its catalog is
+    A workspace is left out, and makes its page shorter, if the caller lacks ``workspace:read`` there or its product is
     not loaded in this process.
     """
 
@@ -161,7 +161,7 @@ async def workspace_list(system: System, caller: Caller, request: PageRequest) -
             held = {
                 cursor: member_authority(system, caller, workspace, member.role)
                 for (workspace, member), cursor in zip(page.rows, page.cursors, strict=True)
-                if workspace.catalog in system.catalogs
+                if workspace.product in system.products
             }
             readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
             return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)
@@ -173,13 +173,13 @@ async def workspace_list(system: System, caller: Caller, request: PageRequest) -
 
 def member_authority(system: System, caller: MemberCaller, workspace: AnyWorkspace, role: str) -> Authority:
     """Return the authority that a membership gives."""
-    catalog = system.catalog(workspace.catalog)
+    product = system.product(workspace.product)
     return Authority(
         caller=caller,
         workspace=workspace,
-        catalog=catalog,
-        roles=roles_from(catalog, workspace.roles),
-        scopes=scopes_of(catalog, workspace, [role], Kind.MEMBER),
+        product=product,
+        roles=roles_from(product, workspace.roles),
+        scopes=scopes_of(product, workspace, [role], Kind.MEMBER),
         grants=(role,),
     )
 
@@ -198,7 +198,7 @@ def token_authority(
     :param successor_used_at: the first use of a successor, if that use ends the token.
     :raises NotFound: if the token belongs to another workspace or is no longer valid.
     """
-    catalog = system.catalog(workspace.catalog)
+    product = system.product(workspace.product)
     if token.workspace_id != workspace.id or workspace.suspended_at is not None or space_is_gone:
         raise NotFound("workspace")
     ends = [moment for moment in (token.retires_at, successor_used_at) if moment is not None]
@@ -215,9 +215,9 @@ def token_authority(
     return Authority(
         caller=caller,
         workspace=workspace,
-        catalog=catalog,
-        roles=roles_from(catalog, workspace.roles),
-        scopes=scopes_of(catalog, workspace, token.grants, Kind(token.kind)),
+        product=product,
+        roles=roles_from(product, workspace.roles),
+        scopes=scopes_of(product, workspace, token.grants, Kind(token.kind)),
         grants=tuple(token.grants),
         space_id=token.space_id,
         environment=token.environment,
@@ -260,20 +260,20 @@ async def _authority_of_token(
 
 
 def _servers_authority(system: System, caller: Operator | IntrospectorCaller, workspace: AnyWorkspace) -> Authority:
-    """Return the authority of the operator, or of an introspector over the workspaces of its catalog.
+    """Return the authority of the operator, or of an introspector over the workspaces of its product.
 
-    :raises NotFound: if the workspace belongs to another catalog than the introspector's.
+    :raises NotFound: if the workspace belongs to another product than the introspector's.
     """
-    catalog = system.catalog(workspace.catalog)
+    product = system.product(workspace.product)
     operator = isinstance(caller, Operator)
-    if isinstance(caller, IntrospectorCaller) and workspace.catalog != caller.catalog:
+    if isinstance(caller, IntrospectorCaller) and workspace.product != caller.product:
         raise NotFound("workspace")
     return Authority(
         caller=caller,
         workspace=workspace,
-        catalog=catalog,
-        roles=roles_from(catalog, workspace.roles),
-        scopes=catalog.known_scopes | frozenset(MANAGEMENT_SCOPES) if operator else frozenset((INTROSPECT,)),
+        product=product,
+        roles=roles_from(product, workspace.roles),
+        scopes=product.known_scopes | frozenset(MANAGEMENT_SCOPES) if operator else frozenset((INTROSPECT,)),
         grants=(OWNER_ROLE,) if operator else (),
     )
 

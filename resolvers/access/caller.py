@@ -76,11 +76,11 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class IntrospectorCaller:
-    """An app of the operator that may verify the tokens of every workspace of one catalog, and do nothing else."""
+    """An app of the operator that may verify the tokens of every workspace of one product, and do nothing else."""
 
     id: str
     name: str
-    catalog: str
+    product: str
     request: RequestFacts
 
     @property

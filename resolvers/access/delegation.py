@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from spacekey.domain.catalog import Policy, expand, unresolved
+from spacekey.domain.product import Policy, expand, unresolved
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, PlanLimit, ScopeNotAllowed
 from spacekey.domain.secret import LIVE
@@ -102,12 +102,12 @@ def _check_environment(authority: Authority, after: Power) -> None:
         raise InvalidInput(
             "environment", f"A {own} token can grant scopes to {own} tokens only.", InputCode.NOT_ALLOWED
         )
-    if own != LIVE and len(authority.catalog.environments) > 1:
+    if own != LIVE and len(authority.product.environments) > 1:
         raise Forbidden((), f"A {own} token cannot change members, roles or policies: they apply to live tokens too.")
 
 
 def _check_known(authority: Authority, after: Power, doing: str | None) -> None:
-    gone = unresolved(authority.catalog, after.grants, authority.roles)
+    gone = unresolved(authority.product, after.grants, authority.roles)
     if gone and not isinstance(authority.caller, Operator):
         raise ScopeNotAllowed(gone, doing, gone=True)
 
@@ -124,8 +124,8 @@ def _check_ceiling(authority: Authority, after: Power, doing: str | None) -> Non
         raise InvalidInput("grants", f"The workspace's policy does not allow: {excluded}.", InputCode.NOT_ALLOWED)
     if not lacking:
         return
-    plan = plan_of(authority.catalog, authority.workspace)
-    own = expand(authority.catalog, authority.grants, authority.roles)
+    plan = plan_of(authority.product, authority.workspace)
+    own = expand(authority.product, authority.grants, authority.roles)
     if plan is not None and plan.scopes is not None and lacking <= own:
         raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include: {', '.join(sorted(lacking))}.")
     raise ScopeNotAllowed(lacking, doing)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import Catalog, Plan, Policy, Role, RoleTable, effective_scopes, role_table
+from spacekey.domain.product import Product, Plan, Policy, Role, RoleTable, effective_scopes, role_table
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.refusal import Conflict, ConflictCode
 from spacekey.models.queries import users as user_queries
@@ -31,10 +31,10 @@ SESSIONS_MAX = 100
 """Maximum number of sessions of one person; the next sign-in ends the one that was seen longest ago."""
 
 
-def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
+def roles_from(product: Product, configured: Mapping[str, Any]) -> RoleTable:
     """Return the workspace's roles from its stored configuration: name → {title, description, grants}, or null."""
     return role_table(
-        catalog,
+        product,
         {
             name: None
             if entry is None
@@ -44,9 +44,9 @@ def roles_from(catalog: Catalog, configured: Mapping[str, Any]) -> RoleTable:
     )
 
 
-def plan_of(catalog: Catalog, workspace: AnyWorkspace) -> Plan | None:
-    """Return the workspace's plan, or None if the catalog no longer has it."""
-    return catalog.plans.get(workspace.plan)
+def plan_of(product: Product, workspace: AnyWorkspace) -> Plan | None:
+    """Return the workspace's plan, or None if the product no longer has it."""
+    return product.plans.get(workspace.plan)
 
 
 def policy_of(workspace: AnyWorkspace) -> Policy:
@@ -66,14 +66,14 @@ def limit_of(plan: Plan | None, per_minute: int | None, burst: int | None) -> Li
     return None if plan is None else plan.limit
 
 
-def scopes_of(catalog: Catalog, workspace: AnyWorkspace, grants: Iterable[str], kind: Kind) -> frozenset[str]:
+def scopes_of(product: Product, workspace: AnyWorkspace, grants: Iterable[str], kind: Kind) -> frozenset[str]:
     """Return the effective scopes of grants in this workspace now."""
     return effective_scopes(
-        catalog,
+        product,
         grants,
         kind=kind,
-        roles=roles_from(catalog, workspace.roles),
-        plan=plan_of(catalog, workspace),
+        roles=roles_from(product, workspace.roles),
+        plan=plan_of(product, workspace),
         policy=policy_of(workspace),
     )
 

@@ -1,6 +1,6 @@
-"""Renaming of scopes, shorthands and roles that are stored under names the catalog no longer has.
+"""Renaming of scopes, shorthands and roles that are stored under names the product no longer has.
 
-A name that is missing from the catalog expands to no scopes, so renaming a scope, shorthand or role in the product file
+A name that is missing from the product expands to no scopes, so renaming a scope, shorthand or role in the product file
 takes it from every token, member and invitation that holds it. The functions here find such names and rename them in
 the database too.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE, Catalog, RoleTable, grantable
+from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, grantable
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -30,12 +30,12 @@ from spacekey.resolvers.validation import unknown
 
 @dataclass(slots=True)
 class LostName:
-    """Name that the catalog no longer has, with the number of its holders.
+    """Name that the product no longer has, with the number of its holders.
 
     ``roles`` counts the workspaces whose own role configuration grants it, ``policies`` those whose policy allows it.
     """
 
-    catalog: str
+    product: str
     name: str
     tokens: int = 0
     members: int = 0
@@ -57,7 +57,7 @@ class LostName:
         ]
         if self.policies:
             counts.append("1 policy" if self.policies == 1 else f"{self.policies} policies")
-        return f"'{self.name}' of {self.catalog}: {', '.join(counts)}"
+        return f"'{self.name}' of {self.product}: {', '.join(counts)}"
 
 
 @dataclass(slots=True)
@@ -74,20 +74,20 @@ class Renamed:
 
 
 async def lost_names(system: System) -> list[LostName]:
-    """Return the lost names of all loaded catalogs, by catalog and name.
+    """Return the lost names of all loaded products, by product and name.
 
     Reads each token's grants once; in a database of millions that takes seconds.
     """
     found: dict[tuple[str, str], LostName] = {}
 
     def lost(workspace: Workspace, name: str) -> LostName:
-        return found.setdefault((workspace.catalog, name), LostName(workspace.catalog, name))
+        return found.setdefault((workspace.product, name), LostName(workspace.product, name))
 
     async with system.store.reading() as session:
         workspaces = {
-            one.id: one for one in await workspace_queries.all_workspaces(session) if one.catalog in system.catalogs
+            one.id: one for one in await workspace_queries.all_workspaces(session) if one.product in system.products
         }
-        known = {one.id: _known(system.catalogs[one.catalog], one) for one in workspaces.values()}
+        known = {one.id: _known(system.products[one.product], one) for one in workspaces.values()}
 
         def count(holdings: Iterable[Holding], what: str) -> None:
             for workspace_id, names, holders in holdings:
@@ -108,27 +108,27 @@ async def lost_names(system: System) -> list[LostName]:
 
 
 async def rename_held(
-    system: System, operator: Operator, catalog_name: str, old: str, new: str, *, dry_run: bool = False
+    system: System, operator: Operator, product_name: str, old: str, new: str, *, dry_run: bool = False
 ) -> Renamed:
-    """Rename a scope, shorthand or role in a catalog's tokens, members, invitations, role configurations and policies.
+    """Rename a scope, shorthand or role in a product's tokens, members, invitations, role configurations and policies.
 
     Each workspace is changed in one transaction, with an audit event for everything that changed. Repeating the call
     changes nothing.
 
-    :param old: a name that the catalog no longer has. A workspace with its own role of this name keeps it.
-    :param new: a scope, shorthand or role that the catalog has. Management scopes and the owner role are excluded,
+    :param old: a name that the product no longer has. A workspace with its own role of this name keeps it.
+    :param new: a scope, shorthand or role that the product has. Management scopes and the owner role are excluded,
         because only their holders may grant them.
     :param dry_run: count without changing anything.
-    :raises InvalidInput: if the catalog is not loaded, still has ``old``, or does not have ``new``.
+    :raises InvalidInput: if the product is not loaded, still has ``old``, or does not have ``new``.
     """
-    catalog = system.catalogs.get(catalog_name)
-    if catalog is None:
-        raise InvalidInput("catalog", unknown("catalog", catalog_name, system.catalogs), InputCode.UNKNOWN_VALUE)
-    names = catalog.known_scopes | frozenset(catalog.shorthands) | frozenset(catalog.roles)
+    product = system.products.get(product_name)
+    if product is None:
+        raise InvalidInput("product", unknown("product", product_name, system.products), InputCode.UNKNOWN_VALUE)
+    names = product.known_scopes | frozenset(product.shorthands) | frozenset(product.roles)
     if old in names:
         raise InvalidInput(
             "old",
-            f"'{old}' is still a name in this catalog; only names that it no longer has can be renamed.",
+            f"'{old}' is still a name in this product; only names that it no longer has can be renamed.",
             InputCode.RESERVED,
         )
     if new in MANAGEMENT_SCOPES or new == OWNER_ROLE:
@@ -139,14 +139,14 @@ async def rename_held(
         raise InvalidInput("new", unknown("scope, shorthand or role", new, names), InputCode.UNKNOWN_VALUE)
     done = Renamed()
     async with system.store.reading() as session:
-        ids = [one.id for one in await grant_queries.workspaces_of_catalog(session, catalog_name)]
+        ids = [one.id for one in await grant_queries.workspaces_of_product(session, product_name)]
     for workspace_id in ids:
         opened = system.store.reading if dry_run else system.store.changing
         async with opened() as session:
             find = workspace_queries.workspace_by_id if dry_run else workspace_queries.lock_workspace
             workspace = await find(session, workspace_id)
-            if workspace is not None and workspace.deleted_at is None and old not in _known(catalog, workspace):
-                await _Renaming(session, system, operator, catalog, workspace, old, new, done, dry_run).run()
+            if workspace is not None and workspace.deleted_at is None and old not in _known(product, workspace):
+                await _Renaming(session, system, operator, product, workspace, old, new, done, dry_run).run()
     return done
 
 
@@ -157,7 +157,7 @@ class _Renaming:
     session: AsyncSession
     system: System
     operator: Operator
-    catalog: Catalog
+    product: Product
     workspace: Workspace
     old: str
     new: str
@@ -165,14 +165,14 @@ class _Renaming:
     dry_run: bool
 
     async def run(self) -> None:
-        roles = roles_from(self.catalog, self.workspace.roles)
+        roles = roles_from(self.product, self.workspace.roles)
         await self._tokens(roles)
         await self._members_and_invitations(roles)
         await self._workspace(roles)
 
     async def _tokens(self, roles: RoleTable) -> None:
         async for token in grant_queries.tokens_holding(self.session, self.workspace.id, self.old):
-            if self.new not in grantable(self.catalog, Kind(token.kind), roles):
+            if self.new not in grantable(self.product, Kind(token.kind), roles):
                 self.done.left += 1
                 continue
             self.done.tokens += 1
@@ -214,7 +214,7 @@ class _Renaming:
             self.done.roles += 1
             before["roles"], after["roles"] = dict(self.workspace.roles), configured
         allowed = self.workspace.scopes_allowed
-        if allowed is not None and self.old in allowed and self.new in self.catalog.scopes:
+        if allowed is not None and self.old in allowed and self.new in self.product.scopes:
             self.done.policies += 1
             before["scopes_allowed"], after["scopes_allowed"] = allowed, sorted(self._renamed(allowed))
         if not before:
@@ -244,6 +244,6 @@ class _Renaming:
         )
 
 
-def _known(catalog: Catalog, workspace: Workspace) -> set[str]:
+def _known(product: Product, workspace: Workspace) -> set[str]:
     """Return every name that resolves in the workspace now."""
-    return {*catalog.known_scopes, *catalog.shorthands, *roles_from(catalog, workspace.roles)}
+    return {*product.known_scopes, *product.shorthands, *roles_from(product, workspace.roles)}

@@ -294,9 +294,9 @@ async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) 
     scopes: frozenset[str] = frozenset()
     for one in members:
         workspace = workspaces[one.workspace_id]
-        catalog = system.catalogs.get(workspace.catalog)
-        if catalog is not None:
-            scopes |= scopes_of(catalog, workspace, [one.role], Kind.MEMBER)
+        product = system.products.get(workspace.product)
+        if product is not None:
+            scopes |= scopes_of(product, workspace, [one.role], Kind.MEMBER)
     return scopes
 
 

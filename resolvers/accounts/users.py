@@ -221,7 +221,7 @@ async def is_free(session: AsyncSession, name: str, email: str, user_id: str) ->
 def words_about(system: System, *own: str | None) -> tuple[str, ...]:
     """Return a person's own names and the names of this server's products, which a password must not consist of."""
     known = (one for one in own if one is not None)
-    return (*known, *(text for one in system.catalogs.values() for text in (one.name, one.title)))
+    return (*known, *(text for one in system.products.values() for text in (one.name, one.title)))
 
 
 async def words_around(system: System, user: User) -> tuple[str, ...]:

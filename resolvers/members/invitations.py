@@ -182,7 +182,7 @@ async def is_in_force(session: AsyncSession, system: System, invitation: Invitat
 
     The workspace and the role must exist, and the inviter must still hold ``members:write`` and everything in the role.
 
-    :raises Unavailable: if the workspace's catalog is not loaded in this process.
+    :raises Unavailable: if the workspace's product is not loaded in this process.
     """
     try:
         authority = await authority_in(session, system, _caller_of(invitation), invitation.workspace_id)

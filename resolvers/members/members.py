@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.product import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput, NotFound
 from spacekey.domain.secret import Secret

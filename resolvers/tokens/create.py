@@ -161,7 +161,7 @@ def prepare_token(
     expires_at: datetime | None,
 ) -> tuple[Token, Secret]:
     """Return a row ready to be stored, and the secret whose digest it holds."""
-    secret = mint(authority.catalog.brand, environment, system.entropy)
+    secret = mint(authority.product.brand, environment, system.entropy)
     now = system.clock()
     token = Token(
         id=new_id(KEY, now, system.entropy),
@@ -188,7 +188,7 @@ async def check_room(session: AsyncSession, system: System, authority: Authority
 
     :raises PlanLimit: with the plan and its bound.
     """
-    plan = plan_of(authority.catalog, authority.workspace)
+    plan = plan_of(authority.product, authority.workspace)
     if plan is None:
         raise PlanLimit(authority.workspace.plan, "The workspace's plan no longer exists; choose another plan.")
     if plan.tokens_max == 0:
@@ -200,11 +200,11 @@ async def check_room(session: AsyncSession, system: System, authority: Authority
 
 
 def checked_environment(authority: Authority, asked: str | None) -> str:
-    """Return the environment of a new token, by default the catalog's first.
+    """Return the environment of a new token, by default the product's first.
 
-    :raises InvalidInput: if the catalog does not have it.
+    :raises InvalidInput: if the product does not have it.
     """
-    known = authority.catalog.environments
+    known = authority.product.environments
     environment = asked if asked is not None else authority.environment or known[0]
     if environment not in known:
         raise InvalidInput("environment", unknown("environment", environment, known), InputCode.UNKNOWN_VALUE)
@@ -226,12 +226,12 @@ async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> K
 
 
 def _check_kind(authority: Authority, kind: Kind) -> None:
-    if kind in authority.catalog.token_kinds:
+    if kind in authority.product.token_kinds:
         return
     if kind is Kind.WORKSPACE:
         raise InvalidInput(
-            "space_id", f"{authority.catalog.title} tokens belong to a space; choose one.", InputCode.REQUIRED
+            "space_id", f"{authority.product.title} tokens belong to a space; choose one.", InputCode.REQUIRED
         )
     raise InvalidInput(
-        "space_id", f"{authority.catalog.title} tokens belong to the workspace, not to a space.", InputCode.NOT_ALLOWED
+        "space_id", f"{authority.product.title} tokens belong to the workspace, not to a space.", InputCode.NOT_ALLOWED
     )

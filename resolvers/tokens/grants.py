@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
-from spacekey.domain.catalog import Policy, grantable
+from spacekey.domain.product import Policy, grantable
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.suggest import did_you_mean
@@ -28,17 +28,17 @@ def checked_grants(
 
     Whether the caller may grant them is decided by :mod:`spacekey.resolvers.access.delegation`.
 
-    :raises InvalidInput: for unknown names, none, too many, or anything but one role if the catalog requires one role.
+    :raises InvalidInput: for unknown names, none, too many, or anything but one role if the product requires one role.
     """
     asked = list(grants or ())
     if preset is not None:
-        known_preset = authority.catalog.presets.get(preset)
+        known_preset = authority.product.presets.get(preset)
         if known_preset is None:
-            raise InvalidInput("preset", unknown("preset", preset, authority.catalog.presets), InputCode.UNKNOWN_VALUE)
+            raise InvalidInput("preset", unknown("preset", preset, authority.product.presets), InputCode.UNKNOWN_VALUE)
         asked += known_preset.scopes
-    known = grantable(authority.catalog, kind, authority.roles)
-    if authority.catalog.one_role:
-        _check_one_role(authority.catalog.title, asked, known)
+    known = grantable(authority.product, kind, authority.roles)
+    if authority.product.one_role:
+        _check_one_role(authority.product.title, asked, known)
     return clean_grants("grants", asked, known, known & frozenset(authority.roles))
 
 

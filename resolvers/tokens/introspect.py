@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from spacekey.domain.catalog import Catalog
+from spacekey.domain.product import Product
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
@@ -52,7 +52,7 @@ async def introspect(
     :param used_in: the environment that the app enforces itself: a token of another one is described but does not count
         as used.
     :raises Forbidden: if the caller does not hold ``tokens:introspect`` in the token's workspace.
-    :raises InvalidInput: if the token's catalog has no such environment, so that all of its tokens would be refused.
+    :raises InvalidInput: if the token's product has no such environment, so that all of its tokens would be refused.
     :raises Unavailable: if the database is unreachable.
     """
     reach = _Reach(system, caller, principal)
@@ -127,7 +127,7 @@ async def _answer(
     held = verdict
     if environment is not None or used_in is not None:
         try:
-            _check_environments(reach.system.catalog(facts.catalog), environment, used_in)
+            _check_environments(reach.system.product(facts.product), environment, used_in)
         except (InvalidInput, Unavailable) as error:
             return error
         held = in_environment(verdict, environment)
@@ -159,7 +159,7 @@ class _Reach:
         if facts.workspace_deleted_at is not None:
             return False
         if isinstance(self._caller, IntrospectorCaller):
-            return facts.catalog == self._caller.catalog
+            return facts.product == self._caller.product
         if isinstance(self._caller, TokenCaller):
             own = self._principal
             if facts.workspace_id != own.workspace_id or own.space_id not in (None, facts.space_id):
@@ -183,14 +183,14 @@ class _Reach:
         return self._of_member[workspace_id]
 
 
-def _check_environments(catalog: Catalog, environment: str | None, used_in: str | None) -> None:
-    """Raise if the token's catalog does not have the environment.
+def _check_environments(product: Product, environment: str | None, used_in: str | None) -> None:
+    """Raise if the token's product does not have the environment.
 
     :raises InvalidInput: for such an environment.
     """
     for field, name in (("environment", environment), ("used_in", used_in)):
-        if name is not None and name not in catalog.environments:
-            raise InvalidInput(field, unknown("environment", name, catalog.environments), InputCode.UNKNOWN_VALUE)
+        if name is not None and name not in product.environments:
+            raise InvalidInput(field, unknown("environment", name, product.environments), InputCode.UNKNOWN_VALUE)
 
 
 def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:

@@ -189,7 +189,7 @@ async def _needs_room(session: AsyncSession, system: System, authority: Authorit
     whose predecessor is still valid (otherwise a chain would accumulate tokens, see :func:`live_token_count`), or if
     the plan has no tokens at all.
     """
-    plan = plan_of(authority.catalog, authority.workspace)
+    plan = plan_of(authority.product, authority.workspace)
     if plan is None or plan.tokens_max == 0:
         return True
     before = await token_queries.token_by_id(session, old.rotated_from_id) if old.rotated_from_id else None

@@ -284,7 +284,7 @@ async def _visible(session: AsyncSession, system: System, caller: Caller, ids: s
             continue
         if INTROSPECT not in authority.scopes:
             raise Forbidden([INTROSPECT])
-        found |= {token.id: authority.catalog.known_scopes for token in tokens if authority.covers(token)}
+        found |= {token.id: authority.product.known_scopes for token in tokens if authority.covers(token)}
     return found
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from spacekey.domain.catalog import Catalog, Policy, effective_scopes
+from spacekey.domain.product import Product, Policy, effective_scopes
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
@@ -53,19 +53,19 @@ class StoreVerifier(Verifier):
     def __init__(
         self,
         lookup: TokenLookup,
-        catalogs: Mapping[str, Catalog],
+        products: Mapping[str, Product],
         clock: WallClock,
         first_use: Callable[[str], Awaitable[None]],
         default_staleness_seconds: float = 0.0,
     ) -> None:
         self._lookup = lookup
-        self._catalogs = catalogs
+        self._products = products
         self._clock = clock
         self._first_use = first_use
         self._default_staleness = default_staleness_seconds
         self.batch_max = BATCH_MAX - 1
-        self._brands = frozenset(catalog.brand for catalog in catalogs.values())
-        self.known_scopes = frozenset[str]().union(*(catalog.known_scopes for catalog in catalogs.values()))
+        self._brands = frozenset(product.brand for product in products.values())
+        self.known_scopes = frozenset[str]().union(*(product.known_scopes for product in products.values()))
         # Keyed by the stored values themselves, so that an entry can never be stale.
         self._powers = lru_cache(POWERS_MAX)(self._computed)
 
@@ -142,7 +142,7 @@ class StoreVerifier(Verifier):
     def _may_be_known(self, secret: Secret) -> bool:
         """Return whether the store has to be asked.
 
-        It has to be for a brand that no loaded catalog has, too: the store may know the token, and only its catalog be
+        It has to be for a brand that no loaded product has, too: the store may know the token, and only its product be
         missing.
         """
         return brand_of(secret) in self._brands or parse(secret) is not None
@@ -180,7 +180,7 @@ class StoreVerifier(Verifier):
             ends_at = _earlier(facts.expires_at, facts.retires_at)
         powers = self._powers(facts.kind, facts.grants_json, facts[WORKSPACE_FACTS])
         if powers is None:
-            return CannotTell(f"the catalog '{facts.catalog}' is not loaded here")
+            return CannotTell(f"the product '{facts.product}' is not loaded here")
         return Valid(
             Principal(  # positional, which costs half as much as keywords
                 facts.id,
@@ -224,19 +224,19 @@ class StoreVerifier(Verifier):
         grants: str,
         workspace: tuple[str, str, str, str | None, int | None, int | None],
     ) -> _Powers | None:
-        """Return the effective powers for these stored values, or None if the catalog is not loaded in this process."""
-        catalog_name, plan_name, roles, scopes_allowed, per_minute, burst = workspace
-        catalog = self._catalogs.get(catalog_name)
-        if catalog is None:
+        """Return the effective powers for these stored values, or None if the product is not loaded in this process."""
+        product_name, plan_name, roles, scopes_allowed, per_minute, burst = workspace
+        product = self._products.get(product_name)
+        if product is None:
             return None
         kind = Kind(kind_name)
-        plan = catalog.plans.get(plan_name)
+        plan = product.plans.get(plan_name)
         allowed = None if scopes_allowed is None else json.loads(scopes_allowed)
         scopes = effective_scopes(
-            catalog,
+            product,
             json.loads(grants),
             kind=kind,
-            roles=roles_from(catalog, json.loads(roles)),
+            roles=roles_from(product, json.loads(roles)),
             plan=plan,
             policy=Policy(scopes_allowed=None if allowed is None else frozenset(allowed)),
         )

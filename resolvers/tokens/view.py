@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spacekey.domain.catalog import Catalog
+from spacekey.domain.product import Product
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.principal import Kind
 from spacekey.domain.token_state import Status, status_of
@@ -24,7 +24,7 @@ class TokenView:
     """Fields of a token for lists and pages. It contains no secret."""
 
     token: AnyToken
-    catalog: Catalog
+    product: Product
     status: Status
     scopes: frozenset[str]
     role: str | None
@@ -58,7 +58,7 @@ def view_of(token: AnyToken, authority: Authority, now: datetime, *, scopes: fro
     role = token.grants[0] if len(token.grants) == 1 and token.grants[0] in authority.roles else None
     return TokenView(
         token=token,
-        catalog=authority.catalog,
+        product=authority.product,
         status=status_of(
             now,
             expires_at=token.expires_at,
@@ -74,7 +74,7 @@ def view_of(token: AnyToken, authority: Authority, now: datetime, *, scopes: fro
 
 def effective(token: AnyToken, authority: Authority) -> frozenset[str]:
     """Return the effective scopes of a token in its workspace now."""
-    return scopes_of(authority.catalog, authority.workspace, token.grants, Kind(token.kind))
+    return scopes_of(authority.product, authority.workspace, token.grants, Kind(token.kind))
 
 
 def audit_facts(token: AnyToken) -> Facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE
+from spacekey.domain.product import OWNER_ROLE
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import users as invitation_queries

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE, Role
+from spacekey.domain.product import OWNER_ROLE, Role
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import is_scope_name
 from spacekey.models.queries import tokens as token_queries
@@ -67,8 +67,8 @@ async def set_role(
             check_strengthening(authority, before, role_power(entry["grants"]), system.clock())
         workspace = authority.workspace
         others = {key: value for key, value in workspace.roles.items() if key != name}
-        # Only a role of the catalog needs a mark of its removal, because the catalog would bring it back.
-        keep = entry is not None or name in authority.catalog.roles
+        # Only a role of the product needs a mark of its removal, because the product would bring it back.
+        keep = entry is not None or name in authority.product.roles
         workspace.roles = {**others, name: entry} if keep else others
         session.add(workspace)
         await record(
@@ -107,7 +107,7 @@ async def _check_removal(session: AsyncSession, authority: Authority, name: str,
 def _entry(authority: Authority, name: str, title: str | None, description: str | None, grants: Sequence[str]) -> Facts:
     """Return the role as stored in the workspace."""
     present = authority.roles.get(name)
-    names = authority.catalog.known_scopes | frozenset(authority.catalog.shorthands)
+    names = authority.product.known_scopes | frozenset(authority.product.shorthands)
     called = present.title if present else name
     faults = Faults()
     with faults:
@@ -139,5 +139,5 @@ def _check_name(authority: Authority, name: str) -> None:
         )
     if not is_scope_name(name) or len(name) > 60:
         raise InvalidInput("name", "Use lower-case words, like 'reviewer'.", InputCode.INVALID_FORMAT)
-    if name in authority.catalog.known_scopes or name in authority.catalog.shorthands:
+    if name in authority.product.known_scopes or name in authority.product.shorthands:
         raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.", InputCode.RESERVED)

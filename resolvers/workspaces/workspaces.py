@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.catalog import OWNER_ROLE, Catalog, Plan
+from spacekey.domain.product import OWNER_ROLE, Product, Plan
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
@@ -42,7 +42,7 @@ RESERVED_SLUGS = frozenset(
         "assets",
         "audit",
         "auth",
-        "catalog",
+        "product",
         "dashboard",
         "graphiql",
         "graphql",
@@ -119,16 +119,16 @@ async def create_workspace(
     *,
     name: str,
     slug: str,
-    catalog: str,
+    product: str,
     plan: str | None = None,
     take_resting_slug: bool = False,
 ) -> Workspace:
-    """Create a workspace of one catalog; its creator becomes the owner. The operator's has no members.
+    """Create a workspace of one product; its creator becomes the owner. The operator's has no members.
 
-    :param plan: chosen by the operator; others get the catalog's default plan.
+    :param plan: chosen by the operator; others get the product's default plan.
     :param take_resting_slug: whether the operator allows a slug that another workspace gave up recently.
     :raises Forbidden: if people may not create workspaces, or this person owns the maximum number.
-    :raises InvalidInput: if the catalog or plan is unknown, or the name or slug is not acceptable.
+    :raises InvalidInput: if the product or plan is unknown, or the name or slug is not acceptable.
     :raises Conflict: if the slug is taken.
     """
     async with system.store.changing() as session:
@@ -138,7 +138,7 @@ async def create_workspace(
             caller,
             name=name,
             slug=slug,
-            catalog=catalog,
+            product=product,
             plan=plan,
             take_resting_slug=take_resting_slug,
         )
@@ -154,7 +154,7 @@ async def create_workspace_for(
     *,
     name: str,
     slug: str,
-    catalog: str,
+    product: str,
     plan: str | None = None,
     owner: str,
     take_resting_slug: bool = False,
@@ -173,7 +173,7 @@ async def create_workspace_for(
             caller,
             name=name,
             slug=slug,
-            catalog=catalog,
+            product=product,
             plan=plan,
             take_resting_slug=take_resting_slug,
         )
@@ -195,12 +195,12 @@ async def create_workspace_for(
     return NewWorkspace(workspace, invited=Invited(made, code, system.clock()))
 
 
-def creatable_catalogs(system: System) -> list[str]:
-    """Return the catalogs of which people may create workspaces, in order; none if only the operator may."""
+def creatable_products(system: System) -> list[str]:
+    """Return the products of which people may create workspaces, in order; none if only the operator may."""
     creation = system.workspace_creation
     if not creation.by_members:
         return []
-    return sorted(name for name in system.catalogs if creation.catalogs is None or name in creation.catalogs)
+    return sorted(name for name in system.products if creation.products is None or name in creation.products)
 
 
 @takes_access_away
@@ -252,14 +252,14 @@ async def update_workspace(
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 
 
-async def missing_catalogs(system: System) -> dict[str, int]:
-    """Return the catalogs that are not loaded in this process, with the number of workspaces that belong to them.
+async def missing_products(system: System) -> dict[str, int]:
+    """Return the products that are not loaded in this process, with the number of workspaces that belong to them.
 
     Verifying one of their tokens here answers "cannot tell".
     """
     async with system.store.reading() as session:
-        needed = await workspace_queries.catalogs_in_use(session)
-    return {name: workspaces for name, workspaces in needed.items() if name not in system.catalogs}
+        needed = await workspace_queries.products_in_use(session)
+    return {name: workspaces for name, workspaces in needed.items() if name not in system.products}
 
 
 def workspace_facts(workspace: Workspace) -> Facts:
@@ -276,7 +276,7 @@ async def _make(
     *,
     name: str,
     slug: str,
-    catalog: str,
+    product: str,
     plan: str | None,
     take_resting_slug: bool,
 ) -> Workspace:
@@ -286,7 +286,7 @@ async def _make(
     with faults:
         slug = clean_slug("slug", slug)
     with faults:
-        chosen = _chosen_plan(system, caller, catalog, plan)
+        chosen = _chosen_plan(system, caller, product, plan)
     faults.raise_found()
     if isinstance(caller, MemberCaller):
         await _check_owned(session, system, caller)
@@ -294,7 +294,7 @@ async def _make(
         id=new_id(WORKSPACE, system.clock(), system.entropy),
         name=cleaned,
         slug=slug,
-        catalog=catalog,
+        product=product,
         plan=chosen,
         created_at=system.clock(),
     )
@@ -304,21 +304,21 @@ async def _make(
     return workspace
 
 
-def _chosen_plan(system: System, caller: MemberCaller | Operator, catalog: str, plan: str | None) -> str:
+def _chosen_plan(system: System, caller: MemberCaller | Operator, product: str, plan: str | None) -> str:
     """Return the name of the new workspace's plan.
 
     :raises Forbidden: if people may not create workspaces.
-    :raises InvalidInput: if the catalog or plan is unknown.
+    :raises InvalidInput: if the product or plan is unknown.
     """
-    known = system.catalogs.get(catalog)
+    known = system.products.get(product)
     if isinstance(caller, MemberCaller):
-        open_to_members = creatable_catalogs(system)
+        open_to_members = creatable_products(system)
         if not open_to_members:
             raise Forbidden((), "Only the operator of this server can create workspaces.")
-        if catalog not in open_to_members:
-            raise InvalidInput("catalog", unknown("catalog", catalog, open_to_members), InputCode.UNKNOWN_VALUE)
+        if product not in open_to_members:
+            raise InvalidInput("product", unknown("product", product, open_to_members), InputCode.UNKNOWN_VALUE)
     if known is None:
-        raise InvalidInput("catalog", unknown("catalog", catalog, system.catalogs), InputCode.UNKNOWN_VALUE)
+        raise InvalidInput("product", unknown("product", product, system.products), InputCode.UNKNOWN_VALUE)
     chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
     if chosen not in known.plans:
         raise InvalidInput("plan", unknown("plan", chosen, known.plans), InputCode.UNKNOWN_VALUE)
@@ -402,7 +402,7 @@ def _apply_names(workspace: Workspace, changes: WorkspaceChanges, faults: Faults
 def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime) -> None:
     if changes.plan is UNSET or changes.plan == authority.workspace.plan:
         return
-    plans = authority.catalog.plans
+    plans = authority.product.plans
     plan = plans.get(changes.plan)
     if plan is None:
         raise InvalidInput("plan", unknown("plan", changes.plan, plans), InputCode.UNKNOWN_VALUE)
@@ -411,17 +411,17 @@ def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: dat
             "plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.", InputCode.NOT_ALLOWED
         )
     # The new plan restores scopes that the old one excluded.
-    opened = _included(authority.catalog, plan) - _included(authority.catalog, plans.get(authority.workspace.plan))
+    opened = _included(authority.product, plan) - _included(authority.product, plans.get(authority.workspace.plan))
     if opened:
         check_strengthening(authority, None, role_power(sorted(opened)), now)
     authority.workspace.plan = plan.name
 
 
-def _included(catalog: Catalog, plan: Plan | None) -> frozenset[str]:
-    """Return the catalog's scopes available on this plan; none if the plan is gone or has no tokens."""
+def _included(product: Product, plan: Plan | None) -> frozenset[str]:
+    """Return the product's scopes available on this plan; none if the plan is gone or has no tokens."""
     if plan is None or plan.tokens_max == 0:
         return frozenset()
-    return frozenset(catalog.scopes) if plan.scopes is None else plan.scopes
+    return frozenset(product.scopes) if plan.scopes is None else plan.scopes
 
 
 def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: datetime, faults: Faults) -> None:
@@ -444,7 +444,7 @@ def _apply_policy(authority: SessionAuthority, changes: WorkspaceChanges, now: d
 
 
 def _apply_scopes_allowed(authority: SessionAuthority, scopes: tuple[str, ...] | None, now: datetime) -> None:
-    workspace, known = authority.workspace, authority.catalog.known_scopes
+    workspace, known = authority.workspace, authority.product.known_scopes
     faults = Faults()
     for number, scope in enumerate(scopes or ()):
         if scope not in known:

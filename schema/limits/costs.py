@@ -38,7 +38,7 @@ from graphql import (
 )
 from strawberry.schema_directive import Location
 
-from spacekey.domain.catalog import Catalog
+from spacekey.domain.product import Product
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -144,14 +144,14 @@ class CostModel:
                 f"these list fields declare no bound: {', '.join(missing)}; add directives=[at_most(…)] or [paged()]"
             )
         self.introspection = IntrospectionSizes(schema)
-        self._loaded: tuple[Mapping[str, Catalog], Mapping[str, int]] | None = None
+        self._loaded: tuple[Mapping[str, Product], Mapping[str, int]] | None = None
 
-    def loaded(self, catalogs: Mapping[str, Catalog] | None) -> Mapping[str, int]:
-        """Return the sizes of the lists whose length the loaded catalogs decide, by coordinate."""
-        if catalogs is None:
+    def loaded(self, products: Mapping[str, Product] | None) -> Mapping[str, int]:
+        """Return the sizes of the lists whose length the loaded products decide, by coordinate."""
+        if products is None:
             return {}
-        if self._loaded is None or self._loaded[0] is not catalogs:
-            self._loaded = (catalogs, catalog_sizes(catalogs.values()))
+        if self._loaded is None or self._loaded[0] is not products:
+            self._loaded = (products, product_sizes(products.values()))
         return self._loaded[1]
 
 
@@ -380,9 +380,9 @@ class IntrospectionSizes:
         return depth, values
 
 
-def catalog_sizes(catalogs: Iterable[Catalog]) -> dict[str, int]:
-    """Return the longest list of each kind in these catalogs, by the coordinate that answers it."""
-    listed = list(catalogs)
+def product_sizes(products: Iterable[Product]) -> dict[str, int]:
+    """Return the longest list of each kind in these products, by the coordinate that answers it."""
+    listed = list(products)
 
     def longest(*sizes: int) -> int:
         return max((0, *sizes))
@@ -390,16 +390,16 @@ def catalog_sizes(catalogs: Iterable[Catalog]) -> dict[str, int]:
     scopes = longest(*(len(one.known_scopes) for one in listed))
     roles = longest(*(len(one.roles) for one in listed))
     return {
-        "Query.catalogs": len(listed),
-        "Me.workspaceCatalogs": len(listed),
+        "Query.products": len(listed),
+        "Me.workspaceProducts": len(listed),
         "Me.scopes": len(frozenset(MANAGEMENT_SCOPES).union(*(one.known_scopes for one in listed))),
-        "Catalog.scopes": scopes,
-        "Catalog.shorthands": longest(*(len(one.shorthands) for one in listed)),
-        "Catalog.presets": longest(*(len(one.presets) for one in listed)),
-        "Catalog.useCases": longest(*(len(one.use_cases) for one in listed)),
-        "Catalog.roles": roles,
-        "Catalog.plans": longest(*(len(one.plans) for one in listed)),
-        "Catalog.tokenRoles": roles,
+        "Product.scopes": scopes,
+        "Product.shorthands": longest(*(len(one.shorthands) for one in listed)),
+        "Product.presets": longest(*(len(one.presets) for one in listed)),
+        "Product.useCases": longest(*(len(one.use_cases) for one in listed)),
+        "Product.roles": roles,
+        "Product.plans": longest(*(len(one.plans) for one in listed)),
+        "Product.tokenRoles": roles,
         "Shorthand.scopes": scopes,
         "Preset.scopes": scopes,
         "Plan.scopes": scopes,

@@ -44,9 +44,9 @@ class OperationLimits(SchemaExtension):
         context = self.execution_context
         document, request = context.graphql_document, context.context
         if document is not None:
-            catalogs = request.system.catalogs if isinstance(request, Context) else None
+            products = request.system.products if isinstance(request, Context) else None
             fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
-            measure = Measure(self._model, fragments, context.variables or {}, self._model.loaded(catalogs))
+            measure = Measure(self._model, fragments, context.variables or {}, self._model.loaded(products))
             schema = self._model.schema
             for operation in document.definitions:
                 if isinstance(operation, OperationDefinitionNode):

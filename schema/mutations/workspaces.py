@@ -79,7 +79,7 @@ class WorkspaceMutations:
         answer = await answered(
             context,
             lambda: workspaces.create_workspace(
-                context.system, caller, name=input.name, slug=input.slug, catalog=input.catalog
+                context.system, caller, name=input.name, slug=input.slug, product=input.product
             ),
         )
         if isinstance(answer, WorkspaceRow):
@@ -158,7 +158,7 @@ class CreateWorkspaceInput:
 
     name: str = strawberry.field(description="The name of the workspace.")
     slug: str = strawberry.field(description="The unique name of the workspace in URLs.")
-    catalog: str = strawberry.field(description="The name of the product that the workspace belongs to.")
+    product: str = strawberry.field(description="The name of the product that the workspace belongs to.")
 
 
 @strawberry.input(

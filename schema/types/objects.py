@@ -8,8 +8,8 @@ from typing import Annotated
 
 import strawberry
 
-from spacekey.domain.catalog import Policy as DomainPolicy
-from spacekey.domain.catalog_table import ENTRIES_MAX
+from spacekey.domain.product import Policy as DomainPolicy
+from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.token_state import Status
 from spacekey.middleware.graphql import requires_scopes
@@ -26,7 +26,7 @@ from spacekey.schema.limits.costs import ListSize, at_most, paged
 from spacekey.schema.loaders import AskedEvents, AskedSpaces, AskedTokens
 
 from .audit import Actor, AuditEvent, AuditFilterArgument, actor_type, audit_filter, event_type
-from .catalog import SCOPES_MAX, Catalog, Plan, RateLimit, Role, catalog_type, plan_type, role_types
+from .product import SCOPES_MAX, Product, Plan, RateLimit, Role, product_type, plan_type, role_types
 from .members import Invitation, Member, invitation_type, member_type
 from .relay import After, Before, Connection, First, Last, Node, connection_of, enum_value
 
@@ -440,7 +440,7 @@ class Workspace(Node):
     )
     def plan(self) -> Plan | None:
         """Return the plan."""
-        plan = plan_of(self.authority.catalog, self.authority.workspace)
+        plan = plan_of(self.authority.product, self.authority.workspace)
         return None if plan is None else plan_type(plan)
 
     @strawberry.field(
@@ -452,13 +452,13 @@ class Workspace(Node):
     def rate_limit(self) -> RateLimit | None:
         """Return the rate limit of each token."""
         row = self.authority.workspace
-        limit = limit_of(plan_of(self.authority.catalog, row), row.per_minute, row.burst)
+        limit = limit_of(plan_of(self.authority.product, row), row.per_minute, row.burst)
         return None if limit is None else RateLimit(per_minute=limit.per_minute, burst=limit.burst)
 
     @strawberry.field(description="The product that the workspace belongs to.")
-    def catalog(self) -> Catalog:
-        """Return the catalog."""
-        return catalog_type(self.authority.catalog)
+    def product(self) -> Product:
+        """Return the product."""
+        return product_type(self.authority.product)
 
     @strawberry.field(
         description=("The roles that members and tokens can hold, as this workspace has configured them."),
@@ -466,7 +466,7 @@ class Workspace(Node):
     )
     def roles(self) -> list[Role]:
         """Return the roles."""
-        return role_types(self.authority.catalog, self.authority.roles)
+        return role_types(self.authority.product, self.authority.roles)
 
     @strawberry.field(description="The limits that the workspace sets for its own tokens.")
     def policy(self) -> Policy:

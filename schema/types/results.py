@@ -15,7 +15,7 @@ from spacekey.schema.context import Context
 from spacekey.schema.errors import PATH_MAX, error_of, faults_of, message_of
 from spacekey.schema.limits.costs import at_most
 
-from .catalog import SCOPES_MAX
+from .product import SCOPES_MAX
 from .relay import enum_value
 
 FAULTS_MAX = 100

@@ -1,4 +1,4 @@
-"""Completion of values: workspaces from the database, and names from the loaded catalogs. It never fails loudly."""
+"""Completion of values: workspaces from the database, and names from the loaded products. It never fails loudly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spacekey.domain.catalog import Catalog
+    from spacekey.domain.product import Product
     from spacekey.models.engine.store import Store
 
 COMPLETED_MAX = 200
@@ -53,29 +53,29 @@ async def _slugs(store: Store, incomplete: str) -> list[str]:
     return found
 
 
-def catalogs(incomplete: str) -> list[str]:
-    """Return the names of loaded catalogs that begin with the text."""
-    return _from_catalogs(incomplete, lambda catalog: [catalog.name])
+def products(incomplete: str) -> list[str]:
+    """Return the names of loaded products that begin with the text."""
+    return _from_products(incomplete, lambda product: [product.name])
 
 
 def roles(incomplete: str) -> list[str]:
-    """Return the names of the loaded catalogs' roles that begin with the text."""
-    return _from_catalogs(incomplete, lambda catalog: catalog.roles)
+    """Return the names of the loaded products' roles that begin with the text."""
+    return _from_products(incomplete, lambda product: product.roles)
 
 
 def presets(incomplete: str) -> list[str]:
-    """Return the names of the loaded catalogs' presets that begin with the text."""
-    return _from_catalogs(incomplete, lambda catalog: catalog.presets)
+    """Return the names of the loaded products' presets that begin with the text."""
+    return _from_products(incomplete, lambda product: product.presets)
 
 
 def plans(incomplete: str) -> list[str]:
-    """Return the names of the loaded catalogs' plans that begin with the text."""
-    return _from_catalogs(incomplete, lambda catalog: catalog.plans)
+    """Return the names of the loaded products' plans that begin with the text."""
+    return _from_products(incomplete, lambda product: product.plans)
 
 
 def scopes(incomplete: str) -> list[str]:
-    """Return the loaded catalogs' scopes and shorthands that begin with the text."""
-    return _from_catalogs(incomplete, lambda catalog: [*catalog.known_scopes, *catalog.shorthands])
+    """Return the loaded products' scopes and shorthands that begin with the text."""
+    return _from_products(incomplete, lambda product: [*product.known_scopes, *product.shorthands])
 
 
 def actions(incomplete: str) -> list[str]:
@@ -89,13 +89,13 @@ def actions(incomplete: str) -> list[str]:
     return _quietly(asked)
 
 
-def _from_catalogs(incomplete: str, names: Callable[[Catalog], Iterable[str]]) -> list[str]:
+def _from_products(incomplete: str, names: Callable[[Product], Iterable[str]]) -> list[str]:
     def asked() -> list[str]:
-        from spacekey.domain.catalog_file import load_catalogs
+        from spacekey.domain.product_file import load_products
         from spacekey.server.settings import Settings
 
-        loaded = load_catalogs(Settings.from_environ(os.environ).catalogs).values()
-        return [name for catalog in loaded for name in names(catalog) if name.startswith(incomplete)]
+        loaded = load_products(Settings.from_environ(os.environ).products).values()
+        return [name for product in loaded for name in names(product) if name.startswith(incomplete)]
 
     return _quietly(asked)
 

@@ -1,4 +1,4 @@
-"""What ``spacekey check`` looks at: the settings, the catalogs, and the database."""
+"""What ``spacekey check`` looks at: the settings, the products, and the database."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from spacekey.domain.catalog_file import load_catalog, load_catalogs
-from spacekey.domain.errors import CatalogError, ConfigurationError, Unavailable
+from spacekey.domain.product_file import load_product, load_products
+from spacekey.domain.errors import ProductError, ConfigurationError, Unavailable
 from spacekey.domain.page import PageRequest
 from spacekey.models.migrations.run import current
 from spacekey.models.queries import audit as audit_queries
@@ -20,7 +20,7 @@ from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import NO_DIGEST
 from spacekey.server.build import build_lookup, build_system
-from spacekey.server.introspectors import check_catalogs
+from spacekey.server.introspectors import check_products
 from spacekey.server.settings import Settings
 
 from ._output import Facts
@@ -49,21 +49,21 @@ class Finding:
         return {"what": self.what, "result": self.result, "detail": self.detail, "remedy": self.remedy or None}
 
 
-def findings_of(catalogs: list[Path] | None) -> list[Finding]:
+def findings_of(products: list[Path] | None) -> list[Finding]:
     """Return what every check found.
 
-    :param catalogs: check only these files; None for everything there is.
+    :param products: check only these files; None for everything there is.
     """
-    if catalogs:
-        return catalog_findings(catalogs)
+    if products:
+        return product_findings(products)
     try:
         settings = settings_now()
     except ConfigurationError as error:
         return [wrong("settings", str(error), "Correct the variable."), skipped("database", "the settings are wrong")]
-    files = catalog_findings(settings.catalogs)
+    files = product_findings(settings.products)
     found = [ok("settings", "every SPACEKEY_… variable can be used"), *files]
     if any(one.is_wrong for one in files):
-        return [*found, skipped("database", "a catalog is wrong")]
+        return [*found, skipped("database", "a product is wrong")]
     return found + introspector_findings(settings) + asyncio.run(_database(settings))
 
 
@@ -93,42 +93,42 @@ def skipped(what: str, why: str) -> Finding:
     return Finding(what, "skipped", why)
 
 
-def catalog_findings(paths: Iterable[Path]) -> list[Finding]:
-    """Check each catalog file, then all valid ones together."""
+def product_findings(paths: Iterable[Path]) -> list[Finding]:
+    """Check each product file, then all valid ones together."""
     found, good = [], []
     for path in paths:
         try:
-            catalog = load_catalog(path)
-        except CatalogError as error:
-            found.append(wrong(f"catalog {path.name}", f"{path}: {error.key}", error.remedy))
+            product = load_product(path)
+        except ProductError as error:
+            found.append(wrong(f"product {path.name}", f"{path}: {error.key}", error.remedy))
             continue
         good.append(path)
-        count = f"{len(catalog.scopes)} scopes, {len(catalog.roles)} roles, {len(catalog.plans)} plans"
-        found.append(ok(f"catalog {path.name}", f"'{catalog.name}': {count}"))
+        count = f"{len(product.scopes)} scopes, {len(product.roles)} roles, {len(product.plans)} plans"
+        found.append(ok(f"product {path.name}", f"'{product.name}': {count}"))
     try:
-        load_catalogs(good)
-    except CatalogError as error:
-        found.append(wrong("catalogs together", f"{error.file}: {error.key}", error.remedy))
+        load_products(good)
+    except ProductError as error:
+        found.append(wrong("products together", f"{error.file}: {error.key}", error.remedy))
     return found
 
 
 def introspector_findings(settings: Settings) -> list[Finding]:
-    """Check that every introspector's catalog is loaded; return no finding if there are no introspectors.
+    """Check that every introspector's product is loaded; return no finding if there are no introspectors.
 
-    :raises CatalogError: a catalog is invalid, which :func:`catalog_findings` reports.
+    :raises ProductError: a product is invalid, which :func:`product_findings` reports.
     """
-    introspectors, loaded = settings.introspectors, load_catalogs(settings.catalogs)
+    introspectors, loaded = settings.introspectors, load_products(settings.products)
     try:
-        check_catalogs(introspectors, loaded)
+        check_products(introspectors, loaded)
     except ConfigurationError as error:
         return [
-            wrong("introspectors", str(error), "Correct the entry, or add the catalog's file to SPACEKEY_CATALOGS.")
+            wrong("introspectors", str(error), "Correct the entry, or add the product's file to SPACEKEY_PRODUCTS.")
         ]
-    return [ok("introspectors", f"{len(introspectors)}, each for a loaded catalog")] if introspectors else []
+    return [ok("introspectors", f"{len(introspectors)}, each for a loaded product")] if introspectors else []
 
 
 async def database_findings(system: System) -> list[Finding]:
-    """Check that the database answers, its revision, and that its contents fit the catalogs and the clock."""
+    """Check that the database answers, its revision, and that its contents fit the products and the clock."""
     store = system.store
     if is_missing(store):
         return [wrong("database", f"there is no file '{store.url.database}'", "Run: spacekey migrate")]
@@ -171,34 +171,34 @@ async def _failover(system: System) -> list[Finding]:
 async def _workspaces(system: System) -> Finding:
     async with system.store.reading() as session:
         workspaces = await workspace_queries.all_workspaces(session)
-    lost = sorted({one.catalog for one in workspaces if one.catalog not in system.catalogs})
+    lost = sorted({one.product for one in workspaces if one.product not in system.products})
     if lost:
         return wrong(
             "workspaces",
-            f"some belong to catalogs that are not loaded: {', '.join(lost)}",
-            "Add their files to SPACEKEY_CATALOGS.",
+            f"some belong to products that are not loaded: {', '.join(lost)}",
+            "Add their files to SPACEKEY_PRODUCTS.",
         )
-    planless = [one.slug for one in workspaces if one.plan not in system.catalogs[one.catalog].plans]
+    planless = [one.slug for one in workspaces if one.plan not in system.products[one.product].plans]
     if planless:
         return wrong(
             "workspaces",
-            f"these have a plan their catalog no longer has: {', '.join(planless[:10])}",
+            f"these have a plan their product no longer has: {', '.join(planless[:10])}",
             "Choose another: spacekey workspace plan WORKSPACE PLAN",
         )
-    return ok("workspaces", f"{len(workspaces)}, each with a loaded catalog and a plan it has")
+    return ok("workspaces", f"{len(workspaces)}, each with a loaded product and a plan it has")
 
 
 async def _names(system: System) -> Finding:
-    """Check for held names that no catalog has: a renamed or removed one silently grants nothing any more."""
+    """Check for held names that no product has: a renamed or removed one silently grants nothing any more."""
     lost = await lost_names(system)
     if not lost:
-        return ok("grants", "all names that tokens, members and invitations hold are in their catalogs")
+        return ok("grants", "all names that tokens, members and invitations hold are in their products")
     shown = "; ".join(one.described() for one in lost[:NAMES_SHOWN])
     more = f"; and {len(lost) - NAMES_SHOWN} more names" if len(lost) > NAMES_SHOWN else ""
     return wrong(
         "grants",
-        f"held, but not in the catalog: {shown}{more}",
-        "Put the name back into the catalog, or move its holders: spacekey scopes rename CATALOG OLD NEW",
+        f"held, but not in the product: {shown}{more}",
+        "Put the name back into the product, or move its holders: spacekey scopes rename PRODUCT OLD NEW",
     )
 
 

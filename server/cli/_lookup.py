@@ -1,4 +1,4 @@
-"""Lookup of what arguments name: workspaces, spaces, accounts, tokens and catalogs."""
+"""Lookup of what arguments name: workspaces, spaces, accounts, tokens and products."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from spacekey.domain.actor import OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID
-from spacekey.domain.catalog import OWNER_ROLE, Catalog
-from spacekey.domain.catalog_file import load_catalog
+from spacekey.domain.product import OWNER_ROLE, Product
+from spacekey.domain.product_file import load_product
 from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.refusal import InputCode, InvalidInput
@@ -212,18 +212,18 @@ def action_called(text: str) -> str:
     raise InvalidInput("action", unknown("action", text, ACTIONS), InputCode.UNKNOWN_VALUE)
 
 
-def catalog_called(catalogs: Mapping[str, Catalog], name: str) -> Catalog:
-    """Return the loaded catalog with this name, or the catalog in this file.
+def product_called(products: Mapping[str, Product], name: str) -> Product:
+    """Return the loaded product with this name, or the product in this file.
 
     :raises Failure: it was not found.
-    :raises CatalogError: the file is invalid.
+    :raises ProductError: the file is invalid.
     """
-    if name in catalogs:
-        return catalogs[name]
+    if name in products:
+        return products[name]
     if name.endswith(".toml"):
-        return load_catalog(Path(name))
-    hint = did_you_mean(name, catalogs) or f" There are: {', '.join(sorted(catalogs))}; or name a .toml file."
-    raise Failure(f"There is no catalog '{name}'.{hint}")
+        return load_product(Path(name))
+    hint = did_you_mean(name, products) or f" There are: {', '.join(sorted(products))}; or name a .toml file."
+    raise Failure(f"There is no product '{name}'.{hint}")
 
 
 async def every_workspace(system: System) -> AsyncIterator[WorkspaceRecord]:

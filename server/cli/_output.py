@@ -275,7 +275,7 @@ def workspace_facts(workspace: AnyWorkspace) -> Facts:
         "id": workspace.id,
         "slug": workspace.slug,
         "name": workspace.name,
-        "catalog": workspace.catalog,
+        "product": workspace.product,
         "plan": workspace.plan,
         "per_minute": workspace.per_minute,
         "burst": workspace.burst,
@@ -367,7 +367,7 @@ def made_text(facts: Facts) -> str:
     for one in facts["workspaces"]:
         spaces = ", ".join(space["slug"] for space in one["spaces"])
         lines.append(
-            f"  {one['slug']:<16} {one['catalog']} on the plan {one['plan']}{f', spaces {spaces}' if spaces else ''}"
+            f"  {one['slug']:<16} {one['product']} on the plan {one['plan']}{f', spaces {spaces}' if spaces else ''}"
         )
     lines += [
         "",

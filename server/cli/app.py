@@ -46,10 +46,10 @@ SINGLES: dict[str, Single] = {
         "migrate",
     ),
     "demo": Single(
-        "Make an owner and a workspace for each catalog; what is there already stays as it is.", "serving", "demo"
+        "Make an owner and a workspace for each product; what is there already stays as it is.", "serving", "demo"
     ),
     "check": Single(
-        "Check settings, catalogs, the database's revision and the clock; exits with 1 when something is wrong.",
+        "Check settings, products, the database's revision and the clock; exits with 1 when something is wrong.",
         "check",
         "check",
     ),
@@ -121,7 +121,7 @@ GROUPS: dict[str, Group] = {
         {"list": "list_", "verify": "verify", "heads": "heads", "checkpoint": "checkpoint", "export": "export"},
     ),
     "scopes": Group(
-        "A catalog's scopes, and the least an operation needs.",
+        "A product's scopes, and the least an operation needs.",
         "scopes",
         {"list": "list_", "for": "for_", "rename": "rename"},
     ),

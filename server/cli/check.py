@@ -1,4 +1,4 @@
-"""``spacekey check``: find errors in settings, catalogs, the database and the clock."""
+"""``spacekey check``: find errors in settings, products, the database and the clock."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _STYLES = {"ok": "green", "wrong": "red", "skipped": "dim"}
 
 
 def check(
-    catalogs: Annotated[
+    products: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="CATALOG.toml…", help="Check only these files; left out: everything there is."),
+        typer.Argument(metavar="PRODUCT.toml…", help="Check only these files; left out: everything there is."),
     ] = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
 ) -> None:
-    """Check settings, catalogs, the database's revision and the clock; exits with 1 when something is wrong."""
+    """Check settings, products, the database's revision and the clock; exits with 1 when something is wrong."""
     from ._findings import findings_of
 
     form = Format(as_json, as_lines)
-    findings = findings_of(catalogs)
+    findings = findings_of(products)
     if as_json or as_lines:
         with Listing(form) as listing:
             for finding in findings:

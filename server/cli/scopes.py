@@ -1,4 +1,4 @@
-"""``spacekey scopes``: list a catalog, rename a held scope, and find the scopes that an operation requires."""
+"""``spacekey scopes``: list a product, rename a held scope, and find the scopes that an operation requires."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._run import USAGE, AsJson, Failure, Wide, Yes, confirmed, settings_now
 if TYPE_CHECKING:
     import strawberry
 
-    from spacekey.domain.catalog import Catalog
+    from spacekey.domain.product import Product
     from spacekey.domain.rule import Rule
     from spacekey.resolvers.system import System
 
@@ -28,24 +28,24 @@ DROP = ("self_service", "burst", "title", "tokens_max", "description")
 
 
 def list_(
-    catalog: Annotated[
+    product: Annotated[
         str,
         typer.Argument(
-            metavar="CATALOG",
-            autocompletion=_complete.catalogs,
-            help="A loaded catalog's name, or a catalog's .toml file.",
+            metavar="PRODUCT",
+            autocompletion=_complete.products,
+            help="A loaded product's name, or a product's .toml file.",
         ),
     ],
     as_json: AsJson = False,
     wide: Wide = False,
 ) -> None:
-    """List a catalog's scopes, shorthands, presets, roles and plans."""
-    from spacekey.domain.catalog_file import load_catalogs
+    """List a product's scopes, shorthands, presets, roles and plans."""
+    from spacekey.domain.product_file import load_products
 
-    from ._lookup import catalog_called
+    from ._lookup import product_called
 
-    loaded = {} if catalog.endswith(".toml") else load_catalogs(settings_now().catalogs)
-    facts = catalog_facts(catalog_called(loaded, catalog))
+    loaded = {} if product.endswith(".toml") else load_products(settings_now().products)
+    facts = product_facts(product_called(loaded, product))
     if as_json:
         print(json_text(facts))
         return
@@ -57,28 +57,28 @@ def list_(
 
 
 def rename(
-    catalog: Annotated[
-        str, typer.Argument(metavar="CATALOG", autocompletion=_complete.catalogs, help="A loaded catalog's name.")
+    product: Annotated[
+        str, typer.Argument(metavar="PRODUCT", autocompletion=_complete.products, help="A loaded product's name.")
     ],
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the catalog no longer has.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the product no longer has.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The scope, shorthand or role that takes its place.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rename what tokens, members and invitations hold, after a catalog renamed a scope, shorthand or role.
+    """Rename what tokens, members and invitations hold, after a product renamed a scope, shorthand or role.
 
-    'spacekey check' lists the names that are held and that the catalog no longer has.
+    'spacekey check' lists the names that are held and that the product no longer has.
     """
     from ._run import operator, run
 
     if not dry_run:
-        confirmed(f"All who hold '{old}' in workspaces of '{catalog}' hold '{new}' from then on. Rename it?", yes=yes)
+        confirmed(f"All who hold '{old}' in workspaces of '{product}' hold '{new}' from then on. Rename it?", yes=yes)
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.accounts.renaming import rename_held
 
-        done = await rename_held(system, operator(), catalog, old, new, dry_run=dry_run)
+        done = await rename_held(system, operator(), product, old, new, dry_run=dry_run)
         return {
             "old": old,
             "new": new,
@@ -130,25 +130,25 @@ def for_(
             say(f"Any one of these is sufficient: {rule}")
 
 
-def catalog_facts(catalog: Catalog) -> Facts:
-    """Return a catalog as JSON values."""
+def product_facts(product: Product) -> Facts:
+    """Return a product as JSON values."""
     return {
-        "name": catalog.name,
-        "title": catalog.title,
-        "brand": catalog.brand,
-        "environments": list(catalog.environments),
-        "token_kinds": sorted(catalog.token_kinds),
-        "token_roles": list(catalog.token_roles),
-        "one_role": catalog.one_role,
-        "default_plan": catalog.default_plan,
-        "scopes": [{"name": name, "description": text} for name, text in catalog.scopes.items()],
+        "name": product.name,
+        "title": product.title,
+        "brand": product.brand,
+        "environments": list(product.environments),
+        "token_kinds": sorted(product.token_kinds),
+        "token_roles": list(product.token_roles),
+        "one_role": product.one_role,
+        "default_plan": product.default_plan,
+        "scopes": [{"name": name, "description": text} for name, text in product.scopes.items()],
         "shorthands": [
-            {"name": one.name, "title": one.title, "scopes": sorted(one.scopes)} for one in catalog.shorthands.values()
+            {"name": one.name, "title": one.title, "scopes": sorted(one.scopes)} for one in product.shorthands.values()
         ],
         "presets": [
-            {"name": one.name, "title": one.title, "scopes": list(one.scopes)} for one in catalog.presets.values()
+            {"name": one.name, "title": one.title, "scopes": list(one.scopes)} for one in product.presets.values()
         ],
-        "roles": [{"name": one.name, "title": one.title, "grants": list(one.grants)} for one in catalog.roles.values()],
+        "roles": [{"name": one.name, "title": one.title, "grants": list(one.grants)} for one in product.roles.values()],
         "plans": [
             {
                 "name": one.name,
@@ -158,7 +158,7 @@ def catalog_facts(catalog: Catalog) -> Facts:
                 "burst": None if one.limit is None else one.limit.burst,
                 "self_service": one.self_service,
             }
-            for one in catalog.plans.values()
+            for one in product.plans.values()
         ],
     }
 

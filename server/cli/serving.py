@@ -65,7 +65,7 @@ def demo(
     port: Port = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an owner and a workspace for each catalog; what is there already stays as it is."""
+    """Make an owner and a workspace for each product; what is there already stays as it is."""
     from ._output import made_text, requests_text
 
     settings = _settings(host, port)

@@ -127,7 +127,7 @@ def create(
     ] = None,
     space: Annotated[str | None, typer.Option("--space", help="Makes it a token of this space: slug or id.")] = None,
     environment: Annotated[
-        str | None, typer.Option("--environment", help="live or test; the catalog's first when left out.")
+        str | None, typer.Option("--environment", help="live or test; the product's first when left out.")
     ] = None,
     expires: Annotated[str | None, typer.Option("--expires", help=EXPIRES_HELP)] = None,
     description: Annotated[str, typer.Option("--description", help="A note for people.")] = "",

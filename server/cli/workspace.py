@@ -49,8 +49,8 @@ def list_(
         from ._lookup import every_workspace
         from ._output import workspace_facts
 
-        columns = ("slug", "name", "catalog", "plan", "status", "created_at", "id")
-        with Listing(form, *columns, drop=("created_at", "plan", "catalog", "status", "name")) as listing:
+        columns = ("slug", "name", "product", "plan", "status", "created_at", "id")
+        with Listing(form, *columns, drop=("created_at", "plan", "product", "status", "name")) as listing:
             async for workspace in every_workspace(system):
                 if not listing.add(workspace_facts(workspace)):
                     return
@@ -60,18 +60,18 @@ def list_(
 
 def create(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in addresses, like 'acme'.")],
-    catalog: Annotated[
+    product: Annotated[
         str,
         typer.Option(
-            "--catalog",
-            autocompletion=_complete.catalogs,
-            help="Which product's tokens it has: a loaded catalog's name.",
+            "--product",
+            autocompletion=_complete.products,
+            help="Which product's tokens it has: a loaded product's name.",
         ),
     ],
     name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
     plan: Annotated[
         str | None,
-        typer.Option("--plan", autocompletion=_complete.plans, help="The catalog's default plan when left out."),
+        typer.Option("--plan", autocompletion=_complete.plans, help="The product's default plan when left out."),
     ] = None,
     owner: Annotated[
         str | None,
@@ -97,7 +97,7 @@ def create(
         from ._lookup import account_called, proven_account
         from ._output import invitation_facts, workspace_facts
 
-        called, chosen = name or slug, {"slug": slug, "catalog": catalog}
+        called, chosen = name or slug, {"slug": slug, "product": product}
         if owner is None:
             made = await create_workspace(
                 system, operator(), name=called, plan=plan, take_resting_slug=take_resting_slug, **chosen
@@ -135,7 +135,7 @@ def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
 def plan(
     workspace: WorkspaceName,
     plan: Annotated[
-        str, typer.Argument(metavar="PLAN", autocompletion=_complete.plans, help="A plan of the workspace's catalog.")
+        str, typer.Argument(metavar="PLAN", autocompletion=_complete.plans, help="A plan of the workspace's product.")
     ],
     yes: Yes = False,
     dry_run: DryRun = False,

@@ -74,7 +74,7 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) 
     """Serve until SIGINT or SIGTERM; requests in progress get 10 seconds and T to end. Returns after SIGTERM.
 
     :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are accepted.
-    :raises ConfigurationError: a setting, a catalog, the port or the database is not as required, or too few files
+    :raises ConfigurationError: a setting, a product, the port or the database is not as required, or too few files
         may be open; says what to do.
     :raises Unavailable: the database does not answer.
     """

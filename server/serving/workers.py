@@ -7,7 +7,7 @@ requests, and keeps no connection to the database.
 - A worker that ends by itself is replaced: at once if it has served for half a minute, else after a pause that doubles
   up to half a minute while workers keep ending early.
 - SIGHUP replaces all workers one after another: a new one is ready before the old one is told to stop. They load the
-  code and the catalog files as they are on disk then; the settings stay those of the parent.
+  code and the product files as they are on disk then; the settings stay those of the parent.
 - SIGTERM and SIGINT stop all workers as a single process is stopped.
 - If no worker can start, the parent stops with the reason. A worker whose parent has ended stops by itself.
 """
@@ -31,7 +31,7 @@ from typing import Any
 from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
 from spacekey.models.engine.store import SQLITE, database_url
 from spacekey.server.build import build_system, prepare_store
-from spacekey.server.introspectors import check_catalogs
+from spacekey.server.introspectors import check_products
 from spacekey.server.metrics import forget_gauges
 from spacekey.server.settings import Settings
 from spacekey.server.shared_memory import SharedMemory
@@ -84,7 +84,7 @@ async def _ready_to_serve(settings: Settings) -> None:
     """Check once, before any worker starts, what would keep each from serving."""
     system = build_system(settings)
     try:
-        check_catalogs(settings.introspectors, system.catalogs)
+        check_products(settings.introspectors, system.products)
         await prepare_store(system.store)
     finally:
         await system.store.aclose()

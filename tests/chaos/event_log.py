@@ -127,7 +127,7 @@ def _unaudited(tokens: dict[str, Token], events: dict[tuple[str, str], int]) -> 
 
 
 async def _wrong_verdicts(system: System, tokens: dict[str, Token], known: list[Entry]) -> tuple[str, ...]:
-    verifier = build_verifier(system.store, system.catalogs, utc_now, 0.0)
+    verifier = build_verifier(system.store, system.products, utc_now, 0.0)
     wrong = []
     for entry in known:
         token = tokens.get(entry["id"])

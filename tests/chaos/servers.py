@@ -38,7 +38,7 @@ async def prepare_environment(
         if not over_http:
             return await populate(system.store, environment, takeaways, seed)
         workspace = await create_workspace(
-            system, OPERATOR, name="race", slug="race", catalog="spooled", plan="enterprise"
+            system, OPERATOR, name="race", slug="race", product="spooled", plan="enterprise"
         )
         environment = replace(
             environment,
@@ -54,7 +54,7 @@ async def prepare_environment(
 async def a_workspace(database_url: str) -> str:
     """A new workspace without a bound on tokens."""
     system = build_system(Settings(database_url=database_url))
-    made = await create_workspace(system, OPERATOR, name="w", slug="w", catalog="spooled", plan="enterprise")
+    made = await create_workspace(system, OPERATOR, name="w", slug="w", product="spooled", plan="enterprise")
     await system.store.aclose()
     return made.id
 

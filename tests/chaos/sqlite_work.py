@@ -24,7 +24,7 @@ from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.server.build import build_system
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
-from spacekey.server.settings import Settings, packaged_catalogs
+from spacekey.server.settings import Settings, packaged_products
 
 from .event_log import EventLog, entries
 from .killed_writers import GRACE_SECONDS, OPERATOR
@@ -105,7 +105,7 @@ class Worker:
 
 async def _main(database_url: str, workspace_id: str, folder: Path, number: int, workers: int, seconds: float) -> None:
     system = build_system(Settings(database_url=database_url))
-    verifier = store_verifier(database_url, packaged_catalogs())
+    verifier = store_verifier(database_url, packaged_products())
     worker = Worker(folder, number, workers, workspace_id, system)
     until = boot_clock() + seconds
     while boot_clock() < until:

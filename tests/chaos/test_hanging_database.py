@@ -16,7 +16,7 @@ from spacekey.domain.secret import Secret
 from spacekey.resolvers.staleness import set_staleness
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.databases import postgres_database
 from support.postgres import PostgresServer
 from support.server import bearer, served
@@ -72,7 +72,7 @@ async def test_an_unavailable_database_cannot_tell_and_recovers(
         await set_staleness(system, OPERATOR, 0.0)  # every verification reads
         workspace = await server.world.workspace("spooled", plan="enterprise")
         _, secret = await server.token(workspace.id, "jobs:read")
-        verifier = store_verifier(url, packaged_catalogs(), clock=server.world.clock)
+        verifier = store_verifier(url, packaged_products(), clock=server.world.clock)
         assert isinstance(await verifier.verify(Secret(secret)), Valid)
         assert (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code == 200
 

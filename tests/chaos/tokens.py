@@ -85,7 +85,7 @@ class Population:
 
     def _workspace(self, kind: tuple[str, str, str]) -> str:
         made = new_id(WORKSPACE, NOW, secrets.token_bytes)
-        row = Workspace(id=made, name=made, slug=made.replace("_", "-"), catalog=kind[0], plan=kind[1], created_at=NOW)
+        row = Workspace(id=made, name=made, slug=made.replace("_", "-"), product=kind[0], plan=kind[1], created_at=NOW)
         self._rows[Workspace].append(row.model_dump())
         return made
 

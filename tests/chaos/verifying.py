@@ -32,7 +32,7 @@ from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.server.build import build_system, build_verifier
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import Settings, packaged_catalogs
+from spacekey.server.settings import Settings, packaged_products
 from support.asgi_calls import bearer, call
 
 from .environment import Environment, read_environment
@@ -73,7 +73,7 @@ def make_verifier(environment: Environment, *, quiet: bool) -> Verifier:
         return _forgetful(environment)
     if environment.server_url is not None:
         return RemoteVerifier(environment.server_url, environment.app_token)
-    verifier = store_verifier(environment.database_url, packaged_catalogs())
+    verifier = store_verifier(environment.database_url, packaged_products())
     if quiet:
         setattr(verifier, "_refusals", _Deaf())  # noqa: B010 - it is not for others to set
     return verifier
@@ -95,7 +95,7 @@ class _Deaf(RefusalLog):
 
 def _forgetful(environment: Environment) -> CachedVerifier:
     system = build_system(Settings(database_url=environment.database_url))
-    asking = build_verifier(Store(environment.database_url), system.catalogs, utc_now, environment.staleness_seconds)
+    asking = build_verifier(Store(environment.database_url), system.products, utc_now, environment.staleness_seconds)
 
     async def read(secret: Secret) -> Reading:
         reading = await asking.use(secret)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from spacekey.domain import catalog_file, catalog_table
-from spacekey.domain.catalog_file import parse_catalog
-from spacekey.domain.catalog_table import Table
-from spacekey.domain.errors import CatalogError
+from spacekey.domain import product_file, product_table
+from spacekey.domain.product_file import parse_product
+from spacekey.domain.product_table import Table
+from spacekey.domain.errors import ProductError
 from spacekey.domain.scope import SCOPE_LENGTH_MAX
 from support.pages import ROOT, blocks_of
 
@@ -46,7 +46,7 @@ def _read_keys(monkeypatch: pytest.MonkeyPatch, text: str) -> dict[str, set[str]
 
     with monkeypatch.context() as patched:
         patched.setattr(Table, "_get", recording)
-        parse_catalog(text, "product.toml")
+        parse_product(text, "product.toml")
     return asked
 
 
@@ -75,15 +75,15 @@ def test_every_example_parses_by_itself_or_as_a_part_of_the_first(example: str) 
         added = [line for line in body.splitlines() if line not in whole]
         assert added
         example = whole.replace(f"{header}\n", "\n".join([header, *added, ""]))
-    parse_catalog(example, "product.toml")
+    parse_product(example, "product.toml")
 
 
 def test_the_limits_are_those_of_the_code() -> None:
     for number, what in (
-        (catalog_table.TEXT_LENGTH_MAX, "characters"),
-        (catalog_table.ENTRIES_MAX, "entries"),
-        (catalog_file.CATALOG_BYTES_MAX, "bytes"),
-        (catalog_file.CATALOGS_MAX, "files"),
+        (product_table.TEXT_LENGTH_MAX, "characters"),
+        (product_table.ENTRIES_MAX, "entries"),
+        (product_file.PRODUCT_BYTES_MAX, "bytes"),
+        (product_file.PRODUCTS_MAX, "files"),
         (SCOPE_LENGTH_MAX, "characters"),
     ):
         assert f"at most {number:,} {what}" in TEXT
@@ -94,11 +94,11 @@ def test_required_means_required() -> None:
     said = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", top, re.MULTILINE))
     required = {key for key, default in said.items() if default == "required"}
     smallest = next(block.text for block in blocks_of(QUICKSTART) if block.language == "toml")
-    parse_catalog(smallest, "product.toml")
+    parse_product(smallest, "product.toml")
     assert set(tomllib.loads(smallest)) == required
     for key in required:
-        with pytest.raises(CatalogError) as caught:
-            parse_catalog(_without(smallest, key), "product.toml")
+        with pytest.raises(ProductError) as caught:
+            parse_product(_without(smallest, key), "product.toml")
         assert caught.value.key == key
 
 

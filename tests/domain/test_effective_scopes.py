@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.catalog import Catalog, Plan, Policy, Role, effective_scopes, expand, grantable, role_table
-from spacekey.domain.catalog_file import parse_catalog
+from spacekey.domain.product import Product, Plan, Policy, Role, effective_scopes, expand, grantable, role_table
+from spacekey.domain.product_file import parse_product
 from spacekey.domain.principal import Kind
 
-CATALOG = parse_catalog(
+PRODUCT = parse_product(
     """
     name = "shop"
     title = "Shop"
@@ -40,7 +40,7 @@ CATALOG = parse_catalog(
     """,
     "shop.toml",
 )
-PLANS: dict[str, Plan | None] = {**CATALOG.plans, "gone": None}
+PLANS: dict[str, Plan | None] = {**PRODUCT.plans, "gone": None}
 
 
 def cut(
@@ -48,10 +48,10 @@ def cut(
     kind: Kind = Kind.WORKSPACE,
     plan: str = "all",
     allowed: set[str] | None = None,
-    catalog: Catalog = CATALOG,
+    product: Product = PRODUCT,
 ) -> set[str]:
     policy = Policy(scopes_allowed=None if allowed is None else frozenset(allowed))
-    return set(effective_scopes(catalog, grants, kind=kind, roles=catalog.roles, plan=PLANS[plan], policy=policy))
+    return set(effective_scopes(product, grants, kind=kind, roles=product.roles, plan=PLANS[plan], policy=policy))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def cut(
     ],
 )
 def test_expand(grants: list[str], scopes: set[str]) -> None:
-    assert expand(CATALOG, grants, CATALOG.roles) == scopes
+    assert expand(PRODUCT, grants, PRODUCT.roles) == scopes
 
 
 MEMBER = Kind.MEMBER
@@ -101,26 +101,26 @@ def test_plan_and_policy_cut(
     assert cut(*grants, kind=kind, plan=plan, allowed=allowed) == scopes
 
 
-names = [*CATALOG.known_scopes, *CATALOG.shorthands, *CATALOG.roles, "gone"]
+names = [*PRODUCT.known_scopes, *PRODUCT.shorthands, *PRODUCT.roles, "gone"]
 grant_lists = st.lists(st.sampled_from(sorted(names)), max_size=6)
-policies = st.none() | st.sets(st.sampled_from(sorted(CATALOG.known_scopes)), max_size=8)
+policies = st.none() | st.sets(st.sampled_from(sorted(PRODUCT.known_scopes)), max_size=8)
 
 
 @given(grant_lists, st.sampled_from(Kind), st.sampled_from(sorted(PLANS)), policies)
 def test_the_cut_never_adds(grants: list[str], kind: Kind, plan: str, allowed: set[str] | None) -> None:
-    assert cut(*grants, kind=kind, plan=plan, allowed=allowed) <= expand(CATALOG, grants, CATALOG.roles)
+    assert cut(*grants, kind=kind, plan=plan, allowed=allowed) <= expand(PRODUCT, grants, PRODUCT.roles)
 
 
 @given(grant_lists, grant_lists)
 def test_grants_expand_one_by_one(one: list[str], two: list[str]) -> None:
-    roles = CATALOG.roles
-    assert expand(CATALOG, [*one, *two], roles) == expand(CATALOG, one, roles) | expand(CATALOG, two, roles)
+    roles = PRODUCT.roles
+    assert expand(PRODUCT, [*one, *two], roles) == expand(PRODUCT, one, roles) | expand(PRODUCT, two, roles)
 
 
-def test_a_changed_catalog_changes_what_existing_grants_are_worth() -> None:
-    wider = replace(CATALOG.shorthands["ab"], scopes=frozenset({"c"}))
-    assert cut("ab", catalog=replace(CATALOG, shorthands={"ab": wider})) == {"c"}
-    assert cut("c", catalog=replace(CATALOG, scopes={"a": "A"})) == set()
+def test_a_changed_product_changes_what_existing_grants_are_worth() -> None:
+    wider = replace(PRODUCT.shorthands["ab"], scopes=frozenset({"c"}))
+    assert cut("ab", product=replace(PRODUCT, shorthands={"ab": wider})) == {"c"}
+    assert cut("c", product=replace(PRODUCT, scopes={"a": "A"})) == set()
 
 
 def configured(name: str, *grants: str) -> Role:
@@ -129,25 +129,25 @@ def configured(name: str, *grants: str) -> Role:
 
 def test_a_workspace_changes_adds_and_removes_roles_but_never_the_owner() -> None:
     table = role_table(
-        CATALOG, {"clerk": configured("clerk", "c"), "intern": configured("intern", "a"), "owner": configured("owner")}
+        PRODUCT, {"clerk": configured("clerk", "c"), "intern": configured("intern", "a"), "owner": configured("owner")}
     )
-    assert expand(CATALOG, ["clerk"], table) == {"c"}
-    assert expand(CATALOG, ["intern"], table) == {"a"}
-    assert expand(CATALOG, ["owner"], table) == CATALOG.known_scopes
-    assert set(role_table(CATALOG, {"clerk": None, "owner": None, "unheard": None})) == {"owner"}
-    assert expand(CATALOG, ["clerk"], role_table(CATALOG, {"clerk": None})) == frozenset()
-    assert set(CATALOG.roles) == {"owner", "clerk"}
+    assert expand(PRODUCT, ["clerk"], table) == {"c"}
+    assert expand(PRODUCT, ["intern"], table) == {"a"}
+    assert expand(PRODUCT, ["owner"], table) == PRODUCT.known_scopes
+    assert set(role_table(PRODUCT, {"clerk": None, "owner": None, "unheard": None})) == {"owner"}
+    assert expand(PRODUCT, ["clerk"], role_table(PRODUCT, {"clerk": None})) == frozenset()
+    assert set(PRODUCT.roles) == {"owner", "clerk"}
 
 
 def test_a_role_inside_a_role_grants_nothing() -> None:
-    table = role_table(CATALOG, {"clerk": configured("clerk", "owner", "clerk", "a")})
-    assert expand(CATALOG, ["clerk"], table) == {"a"}
+    table = role_table(PRODUCT, {"clerk": configured("clerk", "owner", "clerk", "a")})
+    assert expand(PRODUCT, ["clerk"], table) == {"a"}
 
 
 def test_a_role_cannot_pose_as_a_scope_or_shorthand() -> None:
-    table = role_table(CATALOG, {name: configured(name, "everything", "tokens:create") for name in ("a", "ab")})
-    assert expand(CATALOG, ["a"], table) == {"a"}
-    assert expand(CATALOG, ["ab"], table) == {"a", "b"}
+    table = role_table(PRODUCT, {name: configured(name, "everything", "tokens:create") for name in ("a", "ab")})
+    assert expand(PRODUCT, ["a"], table) == {"a"}
+    assert expand(PRODUCT, ["ab"], table) == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_a_role_cannot_pose_as_a_scope_or_shorthand() -> None:
     ],
 )
 def test_what_may_stand_in_grants(kind: Kind, changes: dict[str, Role | None], roles: set[str]) -> None:
-    names = grantable(CATALOG, kind, role_table(CATALOG, changes))
-    assert names == CATALOG.known_scopes | {"ab", "everything"} | roles
+    names = grantable(PRODUCT, kind, role_table(PRODUCT, changes))
+    assert names == PRODUCT.known_scopes | {"ab", "everything"} | roles
 
 
-def test_tokens_hold_no_roles_where_the_catalog_has_no_token_roles() -> None:
-    catalog = replace(CATALOG, token_roles=())
-    table = role_table(catalog, {"intern": configured("intern", "a")})
-    assert grantable(catalog, Kind.WORKSPACE, table) == CATALOG.known_scopes | {"ab", "everything"}
+def test_tokens_hold_no_roles_where_the_product_has_no_token_roles() -> None:
+    product = replace(PRODUCT, token_roles=())
+    table = role_table(product, {"intern": configured("intern", "a")})
+    assert grantable(product, Kind.WORKSPACE, table) == PRODUCT.known_scopes | {"ab", "everything"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spacekey.domain.errors import CatalogError, ConfigurationError, RuleError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ProductError, ConfigurationError, RuleError, SpacekeyError, Unavailable
 from spacekey.domain.refusal import (
     CONFLICT_CURES,
     INPUT_CURES,
@@ -82,7 +82,7 @@ def test_an_outage_is_no_refusal() -> None:
 
 
 def test_wrong_configuration_is_one_family() -> None:
-    error = CatalogError("a.toml", "roles.viewer.grants", "unknown scope 'x'.")
+    error = ProductError("a.toml", "roles.viewer.grants", "unknown scope 'x'.")
     assert isinstance(error, ConfigurationError)
     assert issubclass(RuleError, ConfigurationError)
     assert (error.file, error.key, error.remedy) == ("a.toml", "roles.viewer.grants", "unknown scope 'x'.")

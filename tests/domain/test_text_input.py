@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.catalog_file import load_catalog
-from spacekey.domain.errors import CatalogError, ConfigurationError
+from spacekey.domain.product_file import load_product
+from spacekey.domain.errors import ProductError, ConfigurationError
 from spacekey.domain.text_input import decode_text, one_line, read_file
 
 ENCODED = {
@@ -62,17 +62,17 @@ def test_text_that_is_no_single_line_says_what_to_do(raw: bytes, remedy: str) ->
 
 
 @pytest.mark.parametrize("encoding", sorted(ENCODED))
-def test_a_catalog_is_the_same_however_it_was_saved(encoding: str, tmp_path: Path) -> None:
+def test_a_product_is_the_same_however_it_was_saved(encoding: str, tmp_path: Path) -> None:
     file = tmp_path / "spooled.toml"
     file.write_bytes(ENCODED[encoding](EXAMPLE.read_text(encoding="utf-8").replace("\n", "\r\n")))
-    assert load_catalog(file) == load_catalog(EXAMPLE)
+    assert load_product(file) == load_product(EXAMPLE)
 
 
-def test_a_catalog_in_another_encoding_names_the_file(tmp_path: Path) -> None:
+def test_a_product_in_another_encoding_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "latin.toml"
     file.write_bytes(b'title = "caf\xe9"')
-    with pytest.raises(CatalogError, match="is not UTF-8 at byte 12") as caught:
-        load_catalog(file)
+    with pytest.raises(ProductError, match="is not UTF-8 at byte 12") as caught:
+        load_product(file)
     assert caught.value.file == str(file)
 
 

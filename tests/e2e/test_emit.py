@@ -103,7 +103,7 @@ def test_a_key_is_shown_once_and_then_masked(owner: Person, workspace_id: str, s
 async def test_a_recommended_key_does_what_its_row_says_and_nothing_else(
     owner: Person, app: httpx.Client, space_id: str, job: str, title: str
 ) -> None:
-    cases = owner.ask('{ catalog(name: "emit") { useCases { title grants preset } } }')["catalog"]["useCases"]
+    cases = owner.ask('{ product(name: "emit") { useCases { title grants preset } } }')["product"]["useCases"]
     assert [case["title"] for case in cases] == list(RECOMMENDED)
     case = next(case for case in cases if case["title"] == title)
     made = owner.create_token(name=title, grants=case["grants"], preset=case["preset"], spaceId=space_id)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from spacekey.domain.catalog import Catalog
-from spacekey.domain.catalog_file import load_catalog
+from spacekey.domain.product import Product
+from spacekey.domain.product_file import load_product
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.every_scope_app import every_scope_app, opened_by
 from support.jobs_requests import bearer
 from support.people import Person, accept_invitation
@@ -30,16 +30,16 @@ def workspace_id(running: Running) -> str:
 
 
 @pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return load_catalog(next(path for path in packaged_catalogs() if path.name == "guard.toml"))
+def product() -> Product:
+    return load_product(next(path for path in packaged_products() if path.name == "guard.toml"))
 
 
 @pytest.fixture(scope="module")
-def app(running: Running, catalog: Catalog) -> Iterator[httpx.Client]:
+def app(running: Running, product: Product) -> Iterator[httpx.Client]:
     """An app with a route for each scope, on the same database as the server."""
-    verifier = store_verifier(running.installation.database_url, packaged_catalogs())
+    verifier = store_verifier(running.installation.database_url, packaged_products())
     with (
-        running_app(every_scope_app(catalog, verifier)) as url,
+        running_app(every_scope_app(product, verifier)) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         yield client
@@ -61,9 +61,9 @@ def member(running: Running, owner: Person, workspace_id: str) -> Iterator[Perso
 
 
 def test_the_free_plan_has_no_keys_and_the_paid_plan_has(
-    installation: Installation, owner: Person, app: httpx.Client, catalog: Catalog
+    installation: Installation, owner: Person, app: httpx.Client, product: Product
 ) -> None:
-    home = installation.command("workspace", "create", "unpaid", "--catalog", "guard", "--owner", OWNER_EMAIL)
+    home = installation.command("workspace", "create", "unpaid", "--product", "guard", "--owner", OWNER_EMAIL)
     wanted = {"name": "Service", "grants": ["full_access"], "workspaceId": home["id"]}
     refused = owner.create_token(**wanted)
     assert (refused["__typename"], refused["plan"]) == ("PlanLimit", "free")
@@ -73,12 +73,12 @@ def test_the_free_plan_has_no_keys_and_the_paid_plan_has(
 
     installation.command("workspace", "plan", "unpaid", "paid")
     made = owner.create_token(**wanted)
-    assert opened_by(app, catalog, made["secret"]) == PRODUCT
+    assert opened_by(app, product, made["secret"]) == PRODUCT
 
     installation.command("workspace", "plan", "unpaid", "free", "--yes")
-    assert opened_by(app, catalog, made["secret"]) == set()
+    assert opened_by(app, product, made["secret"]) == set()
     installation.command("workspace", "plan", "unpaid", "paid")
-    assert opened_by(app, catalog, made["secret"]) == PRODUCT
+    assert opened_by(app, product, made["secret"]) == PRODUCT
 
 
 def test_a_member_who_is_no_admin_neither_sees_nor_makes_keys(member: Person, workspace_id: str) -> None:
@@ -91,20 +91,20 @@ def test_a_member_who_is_no_admin_neither_sees_nor_makes_keys(member: Person, wo
 
 @pytest.mark.parametrize("scope", sorted(PRODUCT))
 def test_a_scope_alone_opens_itself(
-    owner: Person, app: httpx.Client, workspace_id: str, catalog: Catalog, scope: str
+    owner: Person, app: httpx.Client, workspace_id: str, product: Product, scope: str
 ) -> None:
     made = owner.create_token(name=scope, grants=[scope], description="One service", workspaceId=workspace_id)
     assert made["secret"].startswith("eg_live_")
     assert made["token"]["prefix"] == made["secret"][:12] + "…"
-    assert opened_by(app, catalog, made["secret"]) == {scope}
+    assert opened_by(app, product, made["secret"]) == {scope}
 
 
 def test_full_access_is_all_of_the_product_and_nothing_of_the_management(
-    running: Running, owner: Person, app: httpx.Client, workspace_id: str, catalog: Catalog
+    running: Running, owner: Person, app: httpx.Client, workspace_id: str, product: Product
 ) -> None:
     made = owner.create_token(name="Everything", grants=["full_access"], workspaceId=workspace_id)
     assert set(made["token"]["scopes"]) == PRODUCT
-    assert opened_by(app, catalog, made["secret"]) == PRODUCT
+    assert opened_by(app, product, made["secret"]) == PRODUCT
     keys = httpx.get(f"{running.url}/api/v1/api-keys", headers=bearer(made["secret"]), trust_env=False, timeout=120)
     assert keys.status_code == 403
 

@@ -97,8 +97,8 @@ def test_a_session_from_one_server_is_good_at_the_other_until_it_ends_at_either(
         assert again["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-def test_an_app_with_the_operators_credential_serves_keys_of_every_workspace_of_its_catalog(fleet: Fleet) -> None:
-    """Of emit's. A key of another catalog is unknown to it."""
+def test_an_app_with_the_operators_credential_serves_keys_of_every_workspace_of_its_product(fleet: Fleet) -> None:
+    """Of emit's. A key of another product is unknown to it."""
     keys = [_key_of_a_new_emit_workspace(fleet, slug) for slug in ("first-tenant", "second-tenant")]
     _, foreign = fleet.token("jobs:read")
     with (
@@ -116,7 +116,7 @@ def test_an_app_with_the_operators_credential_serves_keys_of_every_workspace_of_
 def _key_of_a_new_emit_workspace(fleet: Fleet, slug: str) -> tuple[str, str]:
     names = {"name": slug, "slug": slug}
     fields = "WorkspaceSuccess { workspace { id } }"
-    home = fleet.at_a.change("createWorkspace", "CreateWorkspaceInput", fields, **names, catalog="emit")["workspace"]
+    home = fleet.at_a.change("createWorkspace", "CreateWorkspaceInput", fields, **names, product="emit")["workspace"]
     fields = "SpaceSuccess { space { id } }"
     space = fleet.at_a.change("createSpace", "CreateSpaceInput", fields, **names, workspaceId=home["id"])["space"]
     made = fleet.at_a.create_token(name="Producer", grants=["jobs:create", "jobs:read"], spaceId=space["id"])

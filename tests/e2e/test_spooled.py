@@ -238,7 +238,7 @@ def test_limits_follow_the_plan_of_keys_that_exist(
 def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
     running: Running, installation: Installation, owner: Person
 ) -> None:
-    made = installation.command("workspace", "create", "small", "--catalog", "spooled", "--owner", "owner@example.com")
+    made = installation.command("workspace", "create", "small", "--product", "spooled", "--owner", "owner@example.com")
     for number in range(20):
         assert "secret" in owner.create_token(name=f"Key {number}", grants=["jobs:read"], workspaceId=made["id"])
     refused = owner.create_token(name="One more", grants=["jobs:read"], workspaceId=made["id"])

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.domain.catalog import Catalog
-from spacekey.domain.catalog_file import load_catalog
+from spacekey.domain.product import Product
+from spacekey.domain.product_file import load_product
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.http.session_cookie import COOKIE
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.every_scope_app import PATIENCE_SECONDS, every_scope_app, opened_by
 from support.jobs_requests import bearer
 from support.people import Person, accept_invitation
@@ -56,19 +56,19 @@ def people(running: Running, owner: Person, workspace_id: str) -> Iterator[dict[
 
 
 @pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return load_catalog(next(path for path in packaged_catalogs() if path.name == "teamspace.toml"))
+def product() -> Product:
+    return load_product(next(path for path in packaged_products() if path.name == "teamspace.toml"))
 
 
 @pytest.fixture(scope="module")
-def app(running: Running, owner: Person, workspace_id: str, catalog: Catalog) -> Iterator[httpx.Client]:
+def app(running: Running, owner: Person, workspace_id: str, product: Product) -> Iterator[httpx.Client]:
     """An app with a route for each scope, which asks the server about each token."""
     role = {"workspaceId": workspace_id, "name": "app", "grants": ["tokens:introspect"]}
     owner.change("setRole", "SetRoleInput", "WorkspaceSuccess { effectiveAt }", **role)
     own = owner.create_token(name="App", grants=["app"], workspaceId=workspace_id)["secret"]
     with (
         running_app(
-            every_scope_app(catalog, RemoteVerifier(running.url, own, deadline_seconds=PATIENCE_SECONDS))
+            every_scope_app(product, RemoteVerifier(running.url, own, deadline_seconds=PATIENCE_SECONDS))
         ) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
@@ -152,19 +152,19 @@ def test_a_token_shows_its_first_ten_characters_its_role_and_who_made_it(
 
 @pytest.mark.parametrize("role", MAY)
 def test_a_token_with_a_role_opens_what_the_role_grants(
-    owner: Person, app: httpx.Client, workspace_id: str, catalog: Catalog, role: str
+    owner: Person, app: httpx.Client, workspace_id: str, product: Product, role: str
 ) -> None:
     made = owner.create_token(name=role, grants=[role], workspaceId=workspace_id)
-    granted = set(catalog.roles[role].grants) if role != "owner" else set(catalog.known_scopes)
-    assert opened_by(app, catalog, made["secret"]) == granted
+    granted = set(product.roles[role].grants) if role != "owner" else set(product.known_scopes)
+    assert opened_by(app, product, made["secret"]) == granted
 
 
 def test_a_changed_role_changes_tokens_that_exist_at_once(
-    owner: Person, app: httpx.Client, workspace_id: str, catalog: Catalog
+    owner: Person, app: httpx.Client, workspace_id: str, product: Product
 ) -> None:
     made = owner.create_token(name="By role", grants=["member"], workspaceId=workspace_id)
-    before = set(catalog.roles["member"].grants)
-    assert opened_by(app, catalog, made["secret"]) == before
+    before = set(product.roles["member"].grants)
+    assert opened_by(app, product, made["secret"]) == before
 
     def configure(grants: list[str]) -> None:
         fields = "WorkspaceSuccess { effectiveAt }"
@@ -173,13 +173,13 @@ def test_a_changed_role_changes_tokens_that_exist_at_once(
 
     try:
         configure(["documents:read"])
-        assert opened_by(app, catalog, made["secret"]) == {"documents:read"}
+        assert opened_by(app, product, made["secret"]) == {"documents:read"}
         shown = owner.token(made["token"]["id"])
         assert shown is not None
         assert (shown["grants"], shown["scopes"]) == (["member"], ["documents:read"])
     finally:
         configure(sorted(before))
-    assert opened_by(app, catalog, made["secret"]) == before
+    assert opened_by(app, product, made["secret"]) == before
 
 
 def test_a_disabled_token_is_refused_until_it_is_enabled(
@@ -196,12 +196,12 @@ def test_a_disabled_token_is_refused_until_it_is_enabled(
 
 
 def test_an_edited_role_is_the_tokens_role_at_once(
-    owner: Person, app: httpx.Client, token: dict[str, Any], catalog: Catalog
+    owner: Person, app: httpx.Client, token: dict[str, Any], product: Product
 ) -> None:
     owner.change_token("update", token["token"]["id"], grants=["member"])
-    assert opened_by(app, catalog, token["secret"]) == set(catalog.roles["member"].grants)
+    assert opened_by(app, product, token["secret"]) == set(product.roles["member"].grants)
     owner.change_token("update", token["token"]["id"], grants=["viewer"])
-    assert opened_by(app, catalog, token["secret"]) == set(catalog.roles["viewer"].grants)
+    assert opened_by(app, product, token["secret"]) == set(product.roles["viewer"].grants)
 
 
 def test_a_token_signs_nobody_in(running: Running, owner: Person, workspace_id: str) -> None:

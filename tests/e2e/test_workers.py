@@ -149,9 +149,9 @@ def owner(url: str) -> Person:
 def a_token(url: str) -> tuple[str, str]:
     """A new token of the first workspace: id and secret."""
     with owner(url) as person:
-        document = "{ workspaces(first: 10) { nodes { id catalog { name } } } }"
+        document = "{ workspaces(first: 10) { nodes { id product { name } } } }"
         nodes = person.ask(document)["workspaces"]["nodes"]
-        home = next(one["id"] for one in nodes if one["catalog"]["name"] == "spooled")
+        home = next(one["id"] for one in nodes if one["product"]["name"] == "spooled")
         made = person.create_token(name="Load", grants=["jobs:read"], workspaceId=home)
         return made["token"]["id"], made["secret"]
 
@@ -238,11 +238,11 @@ def test_sighup_replaces_every_worker_and_loses_no_request(installation: Install
 
 
 def test_a_worker_that_cannot_start_replaces_none(installation: Installation, tmp_path: Path) -> None:
-    catalog = tmp_path / "spooled.toml"
-    catalog.write_text((Path(__file__).parents[2] / "examples" / "spooled.toml").read_text())
-    with server(installation, "kept", SPACEKEY_CATALOGS=str(catalog), SPACEKEY_WORKERS="2") as (url, process, folder):
+    product = tmp_path / "spooled.toml"
+    product.write_text((Path(__file__).parents[2] / "examples" / "spooled.toml").read_text())
+    with server(installation, "kept", SPACEKEY_PRODUCTS=str(product), SPACEKEY_WORKERS="2") as (url, process, folder):
         before = set(pids(folder, "takes requests"))
-        catalog.write_text("this is no catalog")
+        product.write_text("this is no product")
         process.send_signal(signal.SIGHUP)
         until(lambda: bool(pids(folder, "can't replace")))
         assert httpx.get(f"{url}/readyz", trust_env=False, timeout=SECONDS_MAX).status_code == 200

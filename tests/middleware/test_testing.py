@@ -92,7 +92,7 @@ def test_what_keeps_an_app_from_starting_is_seen_without_starting_it() -> None:
     assert undeclared_routes(whole) == ["POST /forgotten"]
 
 
-def test_a_scope_that_the_catalog_lacks_is_told_too() -> None:
+def test_a_scope_that_the_product_lacks_is_told_too() -> None:
     wrong = TokenMiddleware(Starlette(routes=[Route("/jobs", jobs)]), MemoryVerifier(), known_scopes={"jobs:raed"})
     with pytest.raises(ConfigurationError, match="jobs:raed"):
         undeclared_routes(wrong)

@@ -11,14 +11,14 @@ from functools import cache
 from random import Random
 from typing import Any, cast
 
-from spacekey.domain.catalog import Catalog
+from spacekey.domain.product import Product
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.verifiers.remote import reading_of
 from spacekey.resolvers.system import System
 from spacekey.server.http.oauth import described
-from support.world import OPERATOR, example_catalogs
+from support.world import OPERATOR, example_products
 
 from .system_under_test import SystemUnderTest
 from .virtual_database import WORKSPACE, Database, Row, Session, Version, VirtualLookup, VirtualStore
@@ -30,8 +30,8 @@ TOKENS = ("a", "b", "c")
 
 
 @cache
-def _catalogs() -> dict[str, Catalog]:
-    return {"spooled": example_catalogs()["spooled"]}
+def _products() -> dict[str, Product]:
+    return {"spooled": example_products()["spooled"]}
 
 
 @cache
@@ -129,7 +129,7 @@ def reader(scenario: Scenario, process: Process) -> Ask:
     async def first_use(_token_id: str) -> None:
         """No token here is a successor."""
 
-    verifier = scenario.under_test.verify.StoreVerifier(lookup, _catalogs(), process.wall, first_use, DEFAULT_STALENESS)
+    verifier = scenario.under_test.verify.StoreVerifier(lookup, _products(), process.wall, first_use, DEFAULT_STALENESS)
 
     async def ask(secret: Secret) -> tuple[Verdict, float]:
         reading = await verifier.use(secret)
@@ -252,7 +252,7 @@ class Managing:
         self.process = Process(scenario.machines, f"managing-{number}")
         self.system = System(
             store=cast("Any", VirtualStore(self.process, scenario.database)),
-            catalogs=_catalogs(),
+            products=_products(),
             clock=self.process.wall,
             entropy=scenario.machines.random.randbytes,
             passwords=cast("Any", None),

@@ -65,7 +65,7 @@ class Row:
             retires_at=None,
             first_use_retires=False,
             first_used=False,
-            catalog="spooled",
+            product="spooled",
             plan="free",
             roles_json="{}",
             scopes_allowed_json=None if self.scope_allowed else "[]",

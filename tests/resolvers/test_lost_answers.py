@@ -199,7 +199,7 @@ async def test_every_mutation_that_takes_access_away_waits_before_it_says_not_fo
     workspace = await world.workspace("spooled")
     owner = await world.member(workspace, "owner")
     principal = Principal(
-        owner.id, Kind.MEMBER, world.system.catalogs["spooled"].known_scopes | frozenset(MANAGEMENT_SCOPES), "owner"
+        owner.id, Kind.MEMBER, world.system.products["spooled"].known_scopes | frozenset(MANAGEMENT_SCOPES), "owner"
     )
     for name in mutations:
         operation = ROOT_FIELDS[f"Mutation.{name}"]
@@ -319,7 +319,7 @@ def test_every_command_that_takes_access_away_waits_before_it_says_not_found(
 ) -> None:
     assert commands_with_wait() == set(COMMANDS)
     cli = Cli({"SPACEKEY_DATABASE_URL": database_url})
-    cli("workspace", "create", "acme", "--catalog", "emit")
+    cli("workspace", "create", "acme", "--product", "emit")
     naps: list[System] = []
 
     async def noted(system: System) -> None:

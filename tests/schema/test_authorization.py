@@ -1,4 +1,4 @@
-"""Every operation × every role of every catalog × own, foreign and unknown targets × every kind of caller."""
+"""Every operation × every role of every product × own, foreign and unknown targets × every kind of caller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from spacekey.domain.catalog import Catalog, expand
+from spacekey.domain.product import Product, expand
 from spacekey.domain.ids import INVITATION, KEY, SPACE, USER, WORKSPACE, new_id
 from spacekey.domain.outcome import Valid
 from spacekey.domain.page import Page, PageRequest
@@ -39,9 +39,9 @@ from support.authorization_table import (
 from support.databases import lookup_on
 from support.open_fields import CALLER, OPEN_FIELDS
 from support.schema import spacekey_schema
-from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_catalogs, make_world
+from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_products, make_world
 
-CATALOGS = sorted(example_catalogs())
+PRODUCTS = sorted(example_products())
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 LOWEST = {"emit": "viewer", "spooled": "member", "teamspace": "viewer", "guard": "member"}
 READER = "reader"
@@ -78,10 +78,10 @@ class Asker:
 
 @dataclass
 class Stage:
-    """Two workspaces of one catalog, and ways to make targets."""
+    """Two workspaces of one product, and ways to make targets."""
 
     world: World
-    catalog: Catalog
+    product: Product
     own: Workspace
     foreign: Workspace
     verifier: StoreVerifier
@@ -90,17 +90,17 @@ class Stage:
 
     @property
     def given(self) -> str:
-        return GIVEN[self.catalog.name]
+        return GIVEN[self.product.name]
 
     @property
     def granted(self) -> str:
         """What a token is given for it: the scope, or a role of it alone."""
-        return READER if self.catalog.one_role else self.given
+        return READER if self.product.one_role else self.given
 
     async def token(self, workspace: Workspace, space_id: str | None) -> str:
-        """A fresh token of the kind this catalog has."""
+        """A fresh token of the kind this product has."""
         asked = NewToken(workspace.id, "target", (self.granted,), space_id=space_id)
-        if Kind.WORKSPACE in self.catalog.token_kinds and space_id is None:
+        if Kind.WORKSPACE in self.product.token_kinds and space_id is None:
             return (await create_token(self.world.system, OPERATOR, asked)).view.token.id
         asked = replace(asked, space_id=space_id or self.spaces[workspace.id])
         return (await create_token(self.world.system, OPERATOR, asked)).view.token.id
@@ -108,7 +108,7 @@ class Stage:
     async def invitation(self, workspace: Workspace) -> str:
         """A fresh invitation for somebody new."""
         system, email = self.world.system, f"invited{next(_numbers)}@example.com"
-        await add_member(system, OPERATOR, workspace.id, email=email, role=LOWEST[self.catalog.name])
+        await add_member(system, OPERATOR, workspace.id, email=email, role=LOWEST[self.product.name])
         page = (await invitation_lists(system, OPERATOR, [workspace.id], PageRequest(100)))[0]
         assert isinstance(page, Page)
         return next(one.id for one in page.rows if one.email == email)
@@ -121,7 +121,7 @@ class Stage:
         if on is On.SPACE:
             return {"id": own_space or (await self.world.space(workspace, f"s{next(_numbers)}")).id}
         if on is On.MEMBER:
-            added = await self.world.member(workspace, LOWEST[self.catalog.name])
+            added = await self.world.member(workspace, LOWEST[self.product.name])
             return {"id": workspace.id, "user": added.id}
         if on is On.INVITATION:
             return {"id": await self.invitation(workspace)}
@@ -143,7 +143,7 @@ class Stage:
 
     async def ask(self, operation: Operation, asker: Asker, variables: dict[str, str]) -> dict[str, Any]:
         document = operation.document
-        fillings = {"given": self.given, "granted": self.granted, "role": LOWEST[self.catalog.name]}
+        fillings = {"given": self.given, "granted": self.granted, "role": LOWEST[self.product.name]}
         for name, value in {**fillings, "slug": f"x{next(_numbers)}"}.items():
             document = document.replace(f"%({name})s", value)
         return await self.world.ask(the_schema(), document, principal=asker.principal, variables=variables)
@@ -156,7 +156,7 @@ class Stage:
     async def holding(self, scopes: frozenset[str], space_id: str | None) -> Asker:
         """A token of the own workspace (or space) with exactly these scopes, by a role where it takes one."""
         grants = tuple(sorted(scopes))
-        if self.catalog.one_role:
+        if self.product.one_role:
             await set_role(self.world.system, OPERATOR, self.own.id, name="asker", grants=grants)
             grants = ("asker",)
         asked = NewToken(self.own.id, "asker", grants, space_id=space_id)
@@ -168,7 +168,7 @@ class Stage:
 @pytest_asyncio.fixture
 async def verifying(store: Store) -> AsyncIterator[StoreVerifier]:
     """The embedded verifier, with the real lookup."""
-    verifier = StoreVerifier(lookup_on(store), example_catalogs(), StoppedClock(), _first_use)
+    verifier = StoreVerifier(lookup_on(store), example_products(), StoppedClock(), _first_use)
     yield verifier
     await verifier.aclose()
 
@@ -176,17 +176,17 @@ async def verifying(store: Store) -> AsyncIterator[StoreVerifier]:
 async def stage(store: Store, verifying: StoreVerifier, name: str) -> Stage:
     world = make_world(store)
     await world.user("a@b.c")
-    catalog = world.system.catalogs[name]
+    product = world.system.products[name]
     plans = sorted(
-        catalog.plans.values(), key=lambda plan: -1 if plan.tokens_max is None else 1 / (1 + plan.tokens_max)
+        product.plans.values(), key=lambda plan: -1 if plan.tokens_max is None else 1 / (1 + plan.tokens_max)
     )
     own = await world.workspace(name, plan=plans[0].name)
     foreign = await world.workspace(name, plan=plans[0].name)
     spaces = {one.id: (await world.space(one)).id for one in (own, foreign)}
-    if catalog.one_role:
+    if product.one_role:
         for one in (own, foreign):
             await set_role(world.system, OPERATOR, one.id, name=READER, grants=[GIVEN[name]])
-    return Stage(world, catalog, own, foreign, verifying, spaces)
+    return Stage(world, product, own, foreign, verifying, spaces)
 
 
 async def _first_use(token_id: str) -> None:
@@ -197,12 +197,12 @@ async def member(here: Stage, role: str, elsewhere: str | None = None) -> Asker:
     """A member of the own workspace, signed in; perhaps with another role in a workspace of their own."""
     system = here.world.system
     caller = await here.world.member(here.own, role)
-    scopes = expand(here.catalog, [role], here.catalog.roles)
+    scopes = expand(here.product, [role], here.product.roles)
     everywhere = scopes
     if elsewhere is not None:
-        third = await here.world.workspace(here.catalog.name)
+        third = await here.world.workspace(here.product.name)
         await add_member(system, OPERATOR, third.id, email=caller.name, role=elsewhere)
-        everywhere |= expand(here.catalog, [elsewhere], here.catalog.roles)
+        everywhere |= expand(here.product, [elsewhere], here.product.roles)
     opened = await sign_in(system, FACTS, email=caller.name, password=PASSWORD)
     verdict = await session_outcome(system, opened.secret)
     assert isinstance(verdict, Valid)
@@ -248,7 +248,7 @@ def expected(here: Stage, coordinate: str, operation: Operation, asker: Asker, *
         return LACKING
     if operation.owners and asker.name != "owner":
         return LACKING
-    return ALLOWED if TOKENS_MADE.get(coordinate) in {None, *here.catalog.token_kinds} else WRONG_KIND
+    return ALLOWED if TOKENS_MADE.get(coordinate) in {None, *here.product.token_kinds} else WRONG_KIND
 
 
 async def check_cells(here: Stage, asker: Asker, operations: dict[str, Operation] = OPERATIONS) -> None:
@@ -276,7 +276,7 @@ async def check_cells(here: Stage, asker: Asker, operations: dict[str, Operation
 
 def reachable(lacking: frozenset[str]) -> set[str]:
     """The types one gets to with every scope but these; without ``CALLER``, with no credentials."""
-    held = frozenset[str]().union(*(catalog.known_scopes for catalog in example_catalogs().values())) - lacking
+    held = frozenset[str]().union(*(product.known_scopes for product in example_products().values())) - lacking
     found: set[str] = set()
     ahead = {"Query", "Mutation"}
     while ahead:
@@ -289,8 +289,8 @@ def reachable(lacking: frozenset[str]) -> set[str]:
     return found
 
 
-def roles_of_catalogs() -> list[tuple[str, str]]:
-    return [(name, role) for name, catalog in sorted(example_catalogs().items()) for role in catalog.roles]
+def roles_of_products() -> list[tuple[str, str]]:
+    return [(name, role) for name, product in sorted(example_products().items()) for role in product.roles]
 
 
 def test_every_root_field_is_in_the_table() -> None:
@@ -333,7 +333,7 @@ def test_the_fields_own_rules_are_what_the_table_says() -> None:
         assert report[coordinate] in operation.needs, coordinate
 
 
-@pytest.mark.parametrize(("name", "role"), roles_of_catalogs())
+@pytest.mark.parametrize(("name", "role"), roles_of_products())
 async def test_each_role_may_do_what_the_table_says_and_nothing_else(
     store: Store, verifying: StoreVerifier, name: str, role: str
 ) -> None:
@@ -341,14 +341,14 @@ async def test_each_role_may_do_what_the_table_says_and_nothing_else(
     await check_cells(here, await member(here, role))
 
 
-@pytest.mark.parametrize("name", CATALOGS)
+@pytest.mark.parametrize("name", PRODUCTS)
 async def test_power_in_one_workspace_is_none_in_another(store: Store, verifying: StoreVerifier, name: str) -> None:
     """The field rules let an owner of anything through: here the resolvers alone refuse."""
     here = await stage(store, verifying, name)
     await check_cells(here, await member(here, LOWEST[name], elsewhere="owner"))
 
 
-@pytest.mark.parametrize("name", CATALOGS)
+@pytest.mark.parametrize("name", PRODUCTS)
 async def test_nobody_may_do_what_takes_a_caller(store: Store, verifying: StoreVerifier, name: str) -> None:
     here = await stage(store, verifying, name)
     await check_cells(here, Asker("nobody", None))
@@ -356,7 +356,7 @@ async def test_nobody_may_do_what_takes_a_caller(store: Store, verifying: StoreV
 
 def token_kinds() -> list[tuple[str, Kind]]:
     return [
-        (name, kind) for name, catalog in sorted(example_catalogs().items()) for kind in sorted(catalog.token_kinds)
+        (name, kind) for name, product in sorted(example_products().items()) for kind in sorted(product.token_kinds)
     ]
 
 
@@ -367,7 +367,7 @@ async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
 ) -> None:
     """With exactly the scopes of the operation, and with all scopes but those."""
     here = await stage(store, verifying, name)
-    handed_on = expand(here.catalog, [LOWEST[name]], here.catalog.roles)
+    handed_on = expand(here.product, [LOWEST[name]], here.product.roles)
     for coordinate, operation in OPERATIONS.items():
         if not has_scopes and not operation.needs:
             continue
@@ -379,13 +379,13 @@ async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
             | (handed_on if operation.on is On.INVITATION or "Member" in coordinate else frozenset())
         )
         if not has_scopes:
-            scopes = here.catalog.known_scopes - operation.needs
+            scopes = here.product.known_scopes - operation.needs
         await check_cells(here, await here.holding(scopes, space), {coordinate: operation})
 
 
 async def test_a_space_token_is_a_stranger_to_the_next_space(store: Store, verifying: StoreVerifier) -> None:
     here = await stage(store, verifying, "spooled")
-    mine = await here.holding(here.catalog.known_scopes, here.spaces[here.own.id])
+    mine = await here.holding(here.product.known_scopes, here.spaces[here.own.id])
     other = (await here.world.space(here.own, "other")).id
     of_workspace = await here.token(here.own, None)
     in_other = await here.token(here.own, other)

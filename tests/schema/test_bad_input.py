@@ -155,9 +155,9 @@ ROWS: list[tuple[str, dict[str, Any], str, str]] = [
     ("addMember", {"email": "a@b.c", "role": "membr"}, "role", "Unknown role 'membr'. Did you mean 'member'"),
     ("addMember", {"email": "a@b.c", "role": "member", "name": "\x1b[31m"}, "name", "control characters"),
     ("changeMemberRole", {"role": "admn"}, "role", "Did you mean 'admin'"),
-    ("createWorkspace", {"name": "W", "slug": "w", "catalog": "spoold"}, "catalog", "Did you mean 'spooled'"),
-    ("createWorkspace", {"name": "", "slug": "w", "catalog": "spooled"}, "name", "empty"),
-    ("createWorkspace", {"name": "W", "slug": "W", "catalog": "spooled"}, "slug", "lower-case"),
+    ("createWorkspace", {"name": "W", "slug": "w", "product": "spoold"}, "product", "Did you mean 'spooled'"),
+    ("createWorkspace", {"name": "", "slug": "w", "product": "spooled"}, "name", "empty"),
+    ("createWorkspace", {"name": "W", "slug": "W", "product": "spooled"}, "slug", "lower-case"),
 ]  # fmt: skip
 
 
@@ -221,8 +221,8 @@ SEVERAL: list[tuple[str, dict[str, Any], list[tuple[list[str], str]]]] = [
     ),
     (
         "createWorkspace",
-        {"name": "", "slug": "Über", "catalog": "none"},
-        [(["name"], "REQUIRED"), (["slug"], "INVALID_FORMAT"), (["catalog"], "UNKNOWN_VALUE")],
+        {"name": "", "slug": "Über", "product": "none"},
+        [(["name"], "REQUIRED"), (["slug"], "INVALID_FORMAT"), (["product"], "UNKNOWN_VALUE")],
     ),
     (
         "setRole",

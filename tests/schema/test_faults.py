@@ -38,7 +38,7 @@ EVERYWHERE = [
     "query($w: ID!) { workspace(id: $w) { name tokens { nodes { name } } } }",
     "mutation($id: ID!) { revokeToken(input: {id: $id}) { __typename } }",
     'mutation($id: ID!) { updateToken(input: {id: $id, name: "x"}) { __typename } }',
-    'mutation { createWorkspace(input: {name: "x", slug: "x", catalog: "emit"}) { __typename } }',
+    'mutation { createWorkspace(input: {name: "x", slug: "x", product: "emit"}) { __typename } }',
     'mutation { signIn(input: {email: "a@b.c", password: "x"}) { __typename } }',
 ]
 

@@ -1,4 +1,4 @@
-"""Every REST route × every role of every catalog × own, foreign and unknown targets × tokens × nobody."""
+"""Every REST route × every role of every product × own, foreign and unknown targets × tokens × nobody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from spacekey.domain.catalog import expand
+from spacekey.domain.product import expand
 from spacekey.domain.ids import KEY, WORKSPACE, new_id
 from spacekey.domain.principal import Kind
 from spacekey.models.tables.workspace import Workspace
@@ -18,7 +18,7 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.roles import set_role
 from support.server import Served, bearer, served
 from support.volume import volume
-from support.world import OPERATOR, example_catalogs
+from support.world import OPERATOR, example_products
 
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 PLANS = {"emit": "team", "spooled": "enterprise", "teamspace": "business", "guard": "paid"}
@@ -87,33 +87,33 @@ class Asker:
 
 
 class Grounds:
-    """Two workspaces of one catalog behind the real server."""
+    """Two workspaces of one product behind the real server."""
 
-    def __init__(self, server: Served, catalog: str) -> None:
+    def __init__(self, server: Served, product: str) -> None:
         self.server, self.world = server, server.world
-        self.catalog = self.world.system.catalogs[catalog]
+        self.product = self.world.system.products[product]
         self.spaces: dict[str, str] = {}
         self._targets: dict[str, tuple[str, str]] = {}
 
     async def set_up(self) -> None:
-        name = self.catalog.name
+        name = self.product.name
         self.own = await self.world.workspace(name, plan=PLANS[name])
         self.foreign = await self.world.workspace(name, plan=PLANS[name])
         for one in (self.own, self.foreign):
             self.spaces[one.id] = (await self.world.space(one)).id
-            if self.catalog.one_role:
+            if self.product.one_role:
                 await set_role(self.world.system, OPERATOR, one.id, name=self.granted, grants=[GIVEN[name]])
 
     @property
     def granted(self) -> str:
         """What a token is given: a scope, or a role of it alone where tokens hold a role."""
-        return "reader" if self.catalog.one_role else GIVEN[self.catalog.name]
+        return "reader" if self.product.one_role else GIVEN[self.product.name]
 
     def space_of(self, workspace: Workspace) -> str | None:
-        return None if Kind.WORKSPACE in self.catalog.token_kinds else self.spaces[workspace.id]
+        return None if Kind.WORKSPACE in self.product.token_kinds else self.spaces[workspace.id]
 
     async def token(self, workspace: Workspace, *grants: str) -> tuple[str, str]:
-        if grants and self.catalog.one_role:
+        if grants and self.product.one_role:
             await set_role(self.world.system, OPERATOR, workspace.id, name="asker", grants=grants)
             grants = ("asker",)
         asked = NewToken(workspace.id, "t", grants or (self.granted,), space_id=self.space_of(workspace))
@@ -128,7 +128,7 @@ class Grounds:
 
     async def member(self, role: str) -> Asker:
         caller = await self.world.member(self.own, role)
-        scopes = expand(self.catalog, [role], self.catalog.roles)
+        scopes = expand(self.product, [role], self.product.roles)
         return Asker(role, await self.server.cookie(caller.name), scopes, scopes)
 
     async def ask(self, key: tuple[str, str], row: Row, asker: Asker, where: str) -> Any:
@@ -194,9 +194,9 @@ def expected(row: Row, asker: Asker, where: str) -> int:
 
 @pytest.fixture
 def on_grounds(database_url: str) -> Callable[[str, Callable[[Grounds], Awaitable[None]]], Awaitable[None]]:
-    async def run(catalog: str, work: Callable[[Grounds], Awaitable[None]]) -> None:
+    async def run(product: str, work: Callable[[Grounds], Awaitable[None]]) -> None:
         async with served(database_url) as server:
-            grounds = Grounds(server, catalog)
+            grounds = Grounds(server, product)
             await grounds.set_up()
             await work(grounds)
 
@@ -218,29 +218,29 @@ async def test_every_route_is_in_the_table(database_url: str) -> None:
     assert api == set(TABLE)
 
 
-@pytest.mark.parametrize("catalog", sorted(example_catalogs()))
-async def test_each_role_may_do_what_the_table_says(on_grounds: Running, catalog: str) -> None:
+@pytest.mark.parametrize("product", sorted(example_products()))
+async def test_each_role_may_do_what_the_table_says(on_grounds: Running, product: str) -> None:
     async def work(grounds: Grounds) -> None:
-        for role in grounds.catalog.roles:
+        for role in grounds.product.roles:
             await grounds.check(await grounds.member(role))
 
-    await on_grounds(catalog, work)
+    await on_grounds(product, work)
 
 
 @pytest.mark.repeats
-@pytest.mark.parametrize("catalog", sorted(example_catalogs()))
-async def test_tokens_may_do_what_their_scopes_say(on_grounds: Running, catalog: str) -> None:
+@pytest.mark.parametrize("product", sorted(example_products()))
+async def test_tokens_may_do_what_their_scopes_say(on_grounds: Running, product: str) -> None:
     async def work(grounds: Grounds) -> None:
-        given = GIVEN[catalog]
+        given = GIVEN[product]
         for key, row in TABLE.items():
             if not row.needs:
                 continue
             rows = volume(short={key: row}, long=TABLE)
-            for scopes in (row.needs | {given}, grounds.catalog.known_scopes - row.needs):
+            for scopes in (row.needs | {given}, grounds.product.known_scopes - row.needs):
                 _, secret = await grounds.token(grounds.own, *scopes)
                 await grounds.check(Asker(f"token with {sorted(scopes)}", bearer(secret), scopes, scopes), rows)
 
-    await on_grounds(catalog, work)
+    await on_grounds(product, work)
 
 
 async def test_nobody_gets_beyond_what_is_public(on_grounds: Running) -> None:

@@ -156,7 +156,7 @@ def test_a_committed_token_has_its_secret_in_the_first_answer(database_url: str,
                 assert answer["data"], answer
                 assert answer["data"]["it"], answer
                 verifier = StoreVerifier(
-                    lookup_on(store), scene.world.system.catalogs, scene.world.clock, _no_first_use
+                    lookup_on(store), scene.world.system.products, scene.world.clock, _no_first_use
                 )
                 try:
                     verdict = await verifier.verify(Secret(answer["data"]["it"]["secret"]))

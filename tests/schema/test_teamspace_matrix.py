@@ -66,5 +66,5 @@ async def test_members_manage_tokens_by_their_role(store: Store, role: str, acti
         await do(world, caller, action, workspace.id)
 
 
-def test_every_role_of_the_catalog_is_a_row() -> None:
+def test_every_role_of_the_product_is_a_row() -> None:
     assert set(MATRIX) == {"viewer", "member", "manager", "administrator", "owner"}

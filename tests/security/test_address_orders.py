@@ -60,7 +60,7 @@ from support.world import OPERATOR, Jar, make_world
 
 SCHEMA = spacekey_schema()
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-TEAMSPACE = ("--catalog", "teamspace", "--plan", "business")
+TEAMSPACE = ("--product", "teamspace", "--plan", "business")
 ADDRESSES = ("cto@acme.example", "Bob@Rival.example", "eve@bücher.example", "straße@corp.test")
 ROLES = ("viewer", "administrator", "owner")
 """From the weakest; the last two may write members. Each may invite to itself and to those before it."""

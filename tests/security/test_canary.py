@@ -63,13 +63,13 @@ class Run:
     async def everything(self) -> None:
         """Sign in, invite, accept, create, rotate, verify, end, fail at each, change the password, sign out."""
         world = self.world
-        verifier = StoreVerifier(lookup_on(world.system.store), world.system.catalogs, world.clock, self.first_use)
+        verifier = StoreVerifier(lookup_on(world.system.store), world.system.products, world.clock, self.first_use)
         await world.user("ada@example.com")
         await self.sign_in("ada@example.com", WRONG)
         await self.sign_in(WRONG, WRONG)
         await self.sign_in("ada@example.com", PASSWORD)
         made = await self.ask(
-            'mutation { createWorkspace(input: {name: "W", slug: "w", catalog: "spooled"}) '
+            'mutation { createWorkspace(input: {name: "W", slug: "w", product: "spooled"}) '
             "{ ... on WorkspaceSuccess { workspace { id } } } }"
         )
         workspace = made["createWorkspace"]["workspace"]["id"]

@@ -26,7 +26,7 @@ def cli(sqlite_template: Path, tmp_path: Path) -> Cli:
     """On a database with Bob, who owns a workspace of his own."""
     made = Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, sqlite_template)})
     made("user", "create", BOB, "--password-stdin", stdin=f"{PASSWORD}\n")
-    made("workspace", "create", "rival", "--catalog", "emit", "--owner", BOB)
+    made("workspace", "create", "rival", "--product", "emit", "--owner", BOB)
     return made
 
 
@@ -54,7 +54,7 @@ def invite(person: Person, slug: str, email: str, role: str = "viewer") -> str:
 
 
 OPERATORS_COMMANDS = {
-    "workspace create": ["workspace", "create", "acme", "--catalog", "emit", "--owner", CTO],
+    "workspace create": ["workspace", "create", "acme", "--product", "emit", "--owner", CTO],
     "member add": ["member", "add", "acme", CTO, "--role", "owner"],
 }
 
@@ -65,7 +65,7 @@ def test_who_was_invited_by_an_address_gets_nothing_that_the_operator_gives_it(
     cli: Cli, url: str, command: str, accepted_first: bool
 ) -> None:
     if command == "member add":
-        cli("workspace", "create", "acme", "--catalog", "emit")
+        cli("workspace", "create", "acme", "--product", "emit")
     with sign_in(url, BOB, PASSWORD) as bob:
         code = invite(bob, "rival", CTO)
         squatter = accept_invitation(url, code, "seven little boats on a lake") if accepted_first else None

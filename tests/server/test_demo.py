@@ -19,14 +19,14 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.server.demo import Demo, make_demo
-from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, example_catalogs
+from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, example_products
 
 
 def system_on(store: Store) -> System:
-    """A system of the four catalogs on a store."""
+    """A system of the four products on a store."""
     return System(
         store=store,
-        catalogs=example_catalogs(),
+        products=example_products(),
         clock=StoppedClock(),
         entropy=secrets.token_bytes,
         passwords=Passwords(),
@@ -41,29 +41,29 @@ async def events(system: System) -> int:
     return sum(report.events for report in await verify_chains(system))
 
 
-def by_catalog(demo: Demo) -> dict[str, list[str]]:
-    """Which spaces each catalog's workspace has."""
-    return {one.workspace.catalog: [space.slug for space in one.spaces] for one in demo.workspaces}
+def by_product(demo: Demo) -> dict[str, list[str]]:
+    """Which spaces each product's workspace has."""
+    return {one.workspace.product: [space.slug for space in one.spaces] for one in demo.workspaces}
 
 
-def alone(store: Store, catalog: str) -> System:
-    """A system that knows one catalog only."""
+def alone(store: Store, product: str) -> System:
+    """A system that knows one product only."""
     whole = system_on(store)
-    return replace(whole, catalogs={catalog: whole.catalogs[catalog]})
+    return replace(whole, products={product: whole.products[product]})
 
 
-async def test_each_catalog_gets_a_workspace_whose_plan_allows_tokens(store: Store) -> None:
+async def test_each_product_gets_a_workspace_whose_plan_allows_tokens(store: Store) -> None:
     system = system_on(store)
     demo = await make_demo(system, OPERATOR)
-    assert by_catalog(demo) == {
+    assert by_product(demo) == {
         "emit": ["production", "staging"],
         "guard": [],
         "spooled": ["production", "staging"],
         "teamspace": [],
     }
     for one in demo.workspaces:
-        assert system.catalogs[one.workspace.catalog].plans[one.workspace.plan].tokens_max != 0
-    assert {one.workspace.plan for one in demo.workspaces if one.workspace.catalog == "guard"} == {"paid"}
+        assert system.products[one.workspace.product].plans[one.workspace.plan].tokens_max != 0
+    assert {one.workspace.plan for one in demo.workspaces if one.workspace.product == "guard"} == {"paid"}
 
 
 async def test_running_again_changes_nothing_and_shows_no_secret(store: Store) -> None:
@@ -114,9 +114,9 @@ async def test_a_second_owner_joins_the_workspaces_that_are_there(store: Store) 
 async def test_what_people_changed_stays_changed(store: Store) -> None:
     system = system_on(store)
     demo = await make_demo(system, OPERATOR)
-    emit = next(one for one in demo.workspaces if one.workspace.catalog == "emit")
+    emit = next(one for one in demo.workspaces if one.workspace.product == "emit")
     await delete_space(system, OPERATOR, emit.spaces[0].id)
-    assert by_catalog(await make_demo(system, OPERATOR))["emit"] == ["staging"]
+    assert by_product(await make_demo(system, OPERATOR))["emit"] == ["staging"]
 
 
 async def test_no_secret_shows_in_the_repr(store: Store) -> None:
@@ -127,13 +127,13 @@ async def test_no_secret_shows_in_the_repr(store: Store) -> None:
     assert demo.owner.password.reveal() not in repr(demo)
 
 
-async def test_catalogs_without_workspace_tokens_get_a_space_token_to_try(store: Store) -> None:
+async def test_products_without_workspace_tokens_get_a_space_token_to_try(store: Store) -> None:
     demo = await make_demo(alone(store, "emit"), OPERATOR)
     assert demo.token.issued is not None
     assert demo.token.issued.view.token.space_id == demo.workspaces[0].spaces[0].id
 
 
-async def test_catalogs_whose_tokens_hold_a_role_get_the_strongest_and_try_the_weakest(store: Store) -> None:
+async def test_products_whose_tokens_hold_a_role_get_the_strongest_and_try_the_weakest(store: Store) -> None:
     demo = await make_demo(alone(store, "teamspace"), OPERATOR)
     assert demo.token.issued is not None
     assert demo.token.issued.view.token.grants == ["owner"]

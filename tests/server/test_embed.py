@@ -24,7 +24,7 @@ from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.asgi_calls import http_scope
 from support.server import bearer, served
 from support.world import OPERATOR
@@ -40,7 +40,7 @@ async def test_tokens_the_server_made_open_an_app_over_the_same_database(databas
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read")
         _, poor = await server.token(workspace.id, "jobs:write")
-        verifier = store_verifier(database_url, packaged_catalogs(), clock=server.world.clock)
+        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock)
         app = Starlette(routes=[Route("/jobs", jobs)], middleware=[Middleware(TokenMiddleware, verifier=verifier)])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             assert (await client.get("/jobs", headers=bearer(secret))).json() == {"token": token_id}
@@ -52,28 +52,28 @@ async def test_tokens_the_server_made_open_an_app_over_the_same_database(databas
 
 
 async def test_a_database_that_is_not_there_cannot_tell(tmp_path: Path) -> None:
-    verifier = store_verifier(f"sqlite:///{tmp_path}/missing.db", packaged_catalogs())
+    verifier = store_verifier(f"sqlite:///{tmp_path}/missing.db", packaged_products())
     assert isinstance(await verifier.verify(mint("sp", "live", lambda count: bytes(range(count)))), CannotTell)
     assert not (tmp_path / "missing.db").exists()
     await verifier.aclose()
 
 
-def test_a_wrong_url_or_catalog_is_said_at_once(tmp_path: Path) -> None:
+def test_a_wrong_url_or_product_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
-        store_verifier("nonsense", packaged_catalogs())
+        store_verifier("nonsense", packaged_products())
     with pytest.raises(ConfigurationError, match=r"missing\.toml"):
         store_verifier("sqlite:///x.db", [tmp_path / "missing.toml"])
     with pytest.raises(ConfigurationError, match=r"\['one\.toml'\]"):
         store_verifier("sqlite:///x.db", "one.toml")
     with pytest.raises(ConfigurationError, match="write 'live' or 'test'"):
-        store_verifier("sqlite:///x.db", packaged_catalogs(), environment="prod")
+        store_verifier("sqlite:///x.db", packaged_products(), environment="prod")
 
 
 @pytest.mark.parametrize(("scope", "starts"), [("jobs:reed", False), ("jobs:read", True), ("tokens:read", True)])
-async def test_a_rule_with_a_scope_that_no_catalog_has_stops_the_start(
+async def test_a_rule_with_a_scope_that_no_product_has_stops_the_start(
     database_url: str, scope: str, starts: bool
 ) -> None:
-    verifier = store_verifier(database_url, packaged_catalogs())
+    verifier = store_verifier(database_url, packaged_products())
     routes = [Route("/jobs", requires(scope)(jobs))]
     app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
     with nullcontext() if starts else pytest.raises(ConfigurationError, match=r"Did you mean 'jobs:read'"):
@@ -86,7 +86,7 @@ async def test_the_owner_is_told_of_a_token_in_the_wrong_environment(database_ur
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read")
         here, there = (
-            store_verifier(database_url, packaged_catalogs(), environment=one, clock=server.world.clock)
+            store_verifier(database_url, packaged_products(), environment=one, clock=server.world.clock)
             for one in ("live", "test")
         )
         assert isinstance(await here.verify(Secret(secret)), Valid)
@@ -108,7 +108,7 @@ async def test_a_token_that_expires_while_a_cache_knows_it_is_told_with_who_sent
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read", expires_in=timedelta(hours=1))
-        verifier = store_verifier(database_url, packaged_catalogs(), clock=server.world.clock)
+        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock)
         assert isinstance(await verifier.verify(Secret(secret)), Valid)
         server.world.clock.forward(hours=2)
         with SentBy(http_scope("GET", "/", [(b"user-agent", b"curl/8")])):

@@ -12,7 +12,7 @@ from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import POSTGRESQL
 from spacekey.server import embed
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.server import served
 
 
@@ -24,7 +24,7 @@ async def test_closing_is_bounded_as_a_whole_and_tells_what_was_not_written(
     monkeypatch.setattr(embed, "LAST_WRITES_SECONDS", 0.1)
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled", plan="enterprise")
-        verifier = store_verifier(database_url, packaged_catalogs(), environment="test", clock=server.world.clock)
+        verifier = store_verifier(database_url, packaged_products(), environment="test", clock=server.world.clock)
         async with server.world.system.store.changing() as session:
             tokens = [await server.token(workspace.id, "jobs:read") for _ in range(15)]
             await (await session.connection()).execute(text("LOCK TABLE spacekey_audit_events"))

@@ -1,4 +1,4 @@
-"""The operator's own apps: they check the tokens of all workspaces of their catalog, and do nothing else."""
+"""The operator's own apps: they check the tokens of all workspaces of their product, and do nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def settings(database_url: str, *introspectors: Introspector) -> Settings:
     return Settings(database_url=database_url, introspectors=introspectors)
 
 
-async def test_it_checks_the_tokens_of_every_workspace_of_its_catalog_and_of_no_other(database_url: str) -> None:
+async def test_it_checks_the_tokens_of_every_workspace_of_its_product_and_of_no_other(database_url: str) -> None:
     async with served(database_url, settings=settings(database_url, APP)) as server:
         verifier = RemoteVerifier(
             ORIGIN,
@@ -64,7 +64,7 @@ async def test_no_tenant_takes_its_access_away(database_url: str) -> None:
         assert (answer.status_code, answer.json()) == (200, {"active": False})
 
 
-async def test_it_reports_usage_for_tokens_of_its_catalog_alone(database_url: str) -> None:
+async def test_it_reports_usage_for_tokens_of_its_product_alone(database_url: str) -> None:
     async with served(database_url, settings=settings(database_url, APP)) as server:
         mine = await server.world.workspace("emit")
         space = await server.world.space(mine)
@@ -143,7 +143,7 @@ def test_two_entries_of_one_name_are_both_good_so_that_secrets_can_be_replaced()
     assert read_introspectors(f"{APP.setting}, {newer.setting}") == (APP, newer)
 
 
-def test_a_catalog_that_is_not_loaded_is_named_with_the_nearest(tmp_path: Any) -> None:
+def test_a_product_that_is_not_loaded_is_named_with_the_nearest(tmp_path: Any) -> None:
     wrong, _ = new_introspector("emit-api", "emti", secrets.token_bytes)
     with pytest.raises(ConfigurationError, match=r"SPACEKEY_INTROSPECTORS: 'emit-api' .*'emti'.*'emit'"):
         build_parts(settings(f"sqlite:///{tmp_path}/a.db", wrong))
@@ -164,7 +164,7 @@ WRONG: list[Callable[[], str]] = [
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_no_entry_is_an_error_that_repeats_nothing_of_it(text: Callable[[], str]) -> None:
-    with pytest.raises(ConfigurationError, match=r"NAME=CATALOG:SHA256|at most 100") as caught:
+    with pytest.raises(ConfigurationError, match=r"NAME=PRODUCT:SHA256|at most 100") as caught:
         Settings.from_environ({"SPACEKEY_INTROSPECTORS": text()})
     assert APP_SECRET.reveal() not in str(caught.value)
     assert "SPACEKEY_INTROSPECTORS" in str(caught.value)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.server.limits import build_limiter
@@ -22,7 +22,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_DATABASE_URL", "mysql://root@host/db", "SQLite or PostgreSQL"),
     ("SPACEKEY_DATABASE_URL", "nonsense", "sqlite:///"),
     ("SPACEKEY_DATABASE_URL", "sqlite://", "file"),
-    ("SPACEKEY_CATALOGS", ",", "at least one"),
+    ("SPACEKEY_PRODUCTS", ",", "at least one"),
     ("SPACEKEY_HOST", "two words", "address"),
     ("SPACEKEY_PORT", "http", "number"),
     ("SPACEKEY_PORT", "65536", "65535"),
@@ -87,7 +87,7 @@ def test_every_variable_is_read() -> None:
     settings = Settings.from_environ(
         {
             "SPACEKEY_DATABASE_URL": "postgresql://me@host/db",
-            "SPACEKEY_CATALOGS": "one.toml, two.toml",
+            "SPACEKEY_PRODUCTS": "one.toml, two.toml",
             "SPACEKEY_HOST": "0.0.0.0",
             "SPACEKEY_PORT": "0",
             "SPACEKEY_PUBLIC_URL": "https://Keys.example.com/",
@@ -103,7 +103,7 @@ def test_every_variable_is_read() -> None:
     )
     assert settings == Settings(
         database_url="postgresql://me@host/db",
-        catalogs=(Path("one.toml"), Path("two.toml")),
+        products=(Path("one.toml"), Path("two.toml")),
         host="0.0.0.0",
         port=0,
         public_url="https://Keys.example.com/",
@@ -121,7 +121,7 @@ def test_every_variable_is_read() -> None:
 def test_without_any_variable_the_four_examples_are_served_from_sqlite() -> None:
     settings = Settings.from_environ({})
     assert settings.database_url == "sqlite:///data/spacekey.db"
-    assert set(load_catalogs(settings.catalogs)) == set(EXAMPLES)
+    assert set(load_products(settings.products)) == set(EXAMPLES)
 
 
 def test_no_repr_and_no_error_shows_a_password() -> None:
@@ -220,12 +220,12 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_API_BURST": "6",
         "SPACEKEY_WORKSPACE_CREATION": "members",
         "SPACEKEY_WORKSPACES_OWNED_MAX": "5",
-        "SPACEKEY_WORKSPACE_CATALOGS": "spooled",
+        "SPACEKEY_WORKSPACE_PRODUCTS": "spooled",
         "SPACEKEY_LOG_LEVEL": "debug",
         "SPACEKEY_REDIS_URL": "redis://cache:6379/1",
         "SPACEKEY_PUBLIC_URL": "https://keys.example.com",
         "SPACEKEY_TRUSTED_PROXIES": "10.0.0.0/8",
-        "SPACEKEY_CATALOGS": "one.toml",
+        "SPACEKEY_PRODUCTS": "one.toml",
         "SPACEKEY_OWNER_EMAIL": "ann@example.com",
         "SPACEKEY_CONNECTIONS": "100",
         "SPACEKEY_HEADER_SECONDS": "1",

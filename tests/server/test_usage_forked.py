@@ -36,7 +36,7 @@ def test_forked_workers_lose_nothing_and_count_the_past_once(tmp_path: Path, kin
 async def _made(settings: Settings) -> tuple[str, str]:
     """A token to be counted, and the app's own."""
     system = build_system(settings)
-    home = await create_workspace(system, OPERATOR, name="Home", slug="home", catalog="spooled")
+    home = await create_workspace(system, OPERATOR, name="Home", slug="home", product="spooled")
     counted, own = [
         await create_token(system, OPERATOR, NewToken(home.id, grant, (grant,)))
         for grant in ("jobs:read", "tokens:introspect")

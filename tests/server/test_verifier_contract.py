@@ -10,23 +10,23 @@ import pytest
 import pytest_asyncio
 
 from spacekey.models.engine.store import Store
-from support.stored_verifiers import CATALOG, STORED_BENCHES, OverStore
+from support.stored_verifiers import PRODUCT, STORED_BENCHES, OverStore
 from support.verifier_contract import VerifierContract, Workbench
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
-    """The contract's catalog."""
+def product(tmp_path: Path) -> Path:
+    """The contract's product."""
     file = tmp_path / "contract.toml"
-    file.write_text(CATALOG)
+    file.write_text(PRODUCT)
     return file
 
 
 @pytest_asyncio.fixture(params=STORED_BENCHES, ids=lambda kind: kind.__name__)
-async def bench(request: pytest.FixtureRequest, store: Store, catalog: Path) -> AsyncIterator[Workbench]:
+async def bench(request: pytest.FixtureRequest, store: Store, product: Path) -> AsyncIterator[Workbench]:
     """Each of them on each database."""
     with ExitStack() as servers:
-        made: OverStore = request.param(store, catalog, servers)
+        made: OverStore = request.param(store, product, servers)
         await made.prepare()
         yield made
         await made.verifier.aclose()

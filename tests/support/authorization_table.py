@@ -65,8 +65,8 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Query.me": Operation("{ me { kind } }", Who.ANYBODY),
     "Query.requiredScopes": Operation('{ requiredScopes(document: "{ me { kind } }") { scopes } }', Who.ANYBODY),
     "Query.sessions": Operation("{ sessions { id } }", Who.MEMBER),
-    "Query.catalog": Operation('{ catalog(name: "emit") { name } }'),
-    "Query.catalogs": Operation("{ catalogs { name } }"),
+    "Query.product": Operation('{ product(name: "emit") { name } }'),
+    "Query.products": Operation("{ products { name } }"),
     "Query.workspaces": Operation("{ workspaces { nodes { id } } }", needs=_scopes("workspace:read")),
     "Query.workspace": _query("workspace(id: $id) { id }", On.WORKSPACE, "workspace:read"),
     "Query.space": _query("space(id: $id) { id }", On.SPACE, "spaces:read"),
@@ -88,7 +88,7 @@ ROOT_FIELDS: dict[str, Operation] = {
     ),
     "Mutation.endOtherSessions": Operation("mutation { endOtherSessions { __typename } }", Who.MEMBER),
     "Mutation.createWorkspace": Operation(
-        'mutation { createWorkspace(input: {name: "N", slug: "%(slug)s", catalog: "emit"}) { __typename } }', Who.MEMBER
+        'mutation { createWorkspace(input: {name: "N", slug: "%(slug)s", product: "emit"}) { __typename } }', Who.MEMBER
     ),
     "Mutation.updateWorkspace": _mutation(
         'updateWorkspace(input: {id: $id, name: "N"})', On.WORKSPACE, "workspace:write", spacious=False

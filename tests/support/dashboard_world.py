@@ -43,7 +43,7 @@ NAMES = ("Production server", "Nightly import", "Old worker", "Migration script"
 
 @dataclass
 class DashboardWorld:
-    """Ids by name. Every password is ``PASSWORD``; addresses are ``role@catalog.example``."""
+    """Ids by name. Every password is ``PASSWORD``; addresses are ``role@product.example``."""
 
     workspaces: dict[str, str] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
@@ -59,9 +59,9 @@ async def make_dashboard_world(settings: Settings) -> DashboardWorld:
         await prepare_store(system.store)
         made = DashboardWorld()
         await create_user(system, OPERATOR, email="owner@example.com", name="Owner", password=PASSWORD)
-        for catalog in SYSTEMS:
-            await _fill(system, made, catalog)
-        free = await create_workspace(system, OPERATOR, name="Unpaid", slug="unpaid", catalog="guard", plan="free")
+        for product in SYSTEMS:
+            await _fill(system, made, product)
+        free = await create_workspace(system, OPERATOR, name="Unpaid", slug="unpaid", product="guard", plan="free")
         made.workspaces["unpaid"] = free.id
         await _many(system, made)
         await _from_before_roles(system, made)
@@ -74,28 +74,28 @@ async def make_dashboard_world(settings: Settings) -> DashboardWorld:
         await system.store.aclose()
 
 
-async def _fill(system: System, made: DashboardWorld, catalog: str) -> None:
-    name, plan, grants = SYSTEMS[catalog]
-    workspace = await create_workspace(system, OPERATOR, name=name, slug=catalog, catalog=catalog, plan=plan)
-    made.workspaces[catalog] = workspace.id
+async def _fill(system: System, made: DashboardWorld, product: str) -> None:
+    name, plan, grants = SYSTEMS[product]
+    workspace = await create_workspace(system, OPERATOR, name=name, slug=product, product=product, plan=plan)
+    made.workspaces[product] = workspace.id
     await add_member(system, OPERATOR, workspace.id, email="owner@example.com", role="owner")
-    for role in system.catalog(catalog).roles:
-        email = f"{role}@{catalog}.example"
+    for role in system.product(product).roles:
+        email = f"{role}@{product}.example"
         await create_user(system, OPERATOR, email=email, name=role.title(), password=PASSWORD)
         await add_member(system, OPERATOR, workspace.id, email=email, role=role)
     space = await create_space(system, OPERATOR, workspace.id, name="Production", slug="production")
-    made.spaces[catalog] = space.id
-    of_space = space.id if catalog == "emit" else None
+    made.spaces[product] = space.id
+    of_space = space.id if product == "emit" else None
     issued = [await _token(system, workspace.id, one, grants, of_space) for one in NAMES]
     for one, token_name in zip(issued, NAMES, strict=True):
-        made.tokens[f"{catalog} {token_name}"] = one.view.token.id
+        made.tokens[f"{product} {token_name}"] = one.view.token.id
     await _live(system, issued)
 
 
 async def _many(system: System, made: DashboardWorld) -> None:
     """A workspace with more of everything than a page holds; its tokens wait for a first use for some time."""
     earlier = replace(system, clock=lambda: system.clock() - timedelta(days=AGE_DAYS))
-    workspace = await create_workspace(system, OPERATOR, name="Crowded", slug="crowded", catalog="spooled", plan="pro")
+    workspace = await create_workspace(system, OPERATOR, name="Crowded", slug="crowded", product="spooled", plan="pro")
     made.workspaces["crowded"] = workspace.id
     await add_member(system, OPERATOR, workspace.id, email="owner@example.com", role="owner")
     for number in range(TOKENS_MANY):
@@ -106,7 +106,7 @@ async def _many(system: System, made: DashboardWorld) -> None:
 
 
 async def _from_before_roles(system: System, made: DashboardWorld) -> None:
-    """A token that was issued before its catalog said that tokens hold one role."""
+    """A token that was issued before its product said that tokens hold one role."""
     issued = await _token(system, made.workspaces["teamspace"], "Two roles", ("viewer",), None)
     made.tokens["teamspace Two roles"] = issued.view.token.id
     await _set(system, issued.view.token.id, grants=["viewer", "member"])

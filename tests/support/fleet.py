@@ -32,7 +32,7 @@ class Fleet:
     """Servers A and B, an app on the database and one that asks server A, and the owner signed in at both.
 
     :param home: the id of spooled's workspace; ``slug`` is its name on the command line.
-    :param credentials: of the operator's apps, by catalog: they check the tokens of all of its workspaces.
+    :param credentials: of the operator's apps, by product: they check the tokens of all of its workspaces.
     :param redis: what all four count limits in.
     """
 
@@ -79,8 +79,8 @@ class Fleet:
 @contextmanager
 def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[Fleet]:
     """Everything running."""
-    installation = replace(installation, catalogs=[_catalog(installation.folder), EXAMPLES / "emit.toml"])
-    made = {name: installation.command("introspector", name, "--catalog", name) for name in ("spooled", "emit")}
+    installation = replace(installation, products=[_product(installation.folder), EXAMPLES / "emit.toml"])
+    made = {name: installation.command("introspector", name, "--product", name) for name in ("spooled", "emit")}
     extra = {
         "SPACEKEY_INTROSPECTORS": ",".join(one["SPACEKEY_INTROSPECTORS"] for one in made.values()),
         "SPACEKEY_WORKSPACE_CREATION": "members",
@@ -90,8 +90,8 @@ def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[
         extra |= {"SPACEKEY_REDIS_URL": redis.url, "SPACEKEY_PROCESSES": "2"}
     installation = replace(installation, extra=extra)
     demo = installation.command("demo")
-    home = next(one for one in demo["workspaces"] if one["catalog"] == "spooled")
-    credentials = {catalog: one["secret"] for catalog, one in made.items()}
+    home = next(one for one in demo["workspaces"] if one["product"] == "spooled")
+    credentials = {product: one["secret"] for product, one in made.items()}
     limits = None if redis is None else redis.url
     with ExitStack() as stack:
         a, b = stack.enter_context(installation.serving()), stack.enter_context(installation.serving())
@@ -107,7 +107,7 @@ def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[
         yield Fleet(installation, a, b, apps, at_a, at_b, home["id"], home["slug"], credentials, redis)
 
 
-def _catalog(folder: Path) -> Path:
+def _product(folder: Path) -> Path:
     """spooled with a plan that has no tokens, tokens that may hold a role, and room for many requests."""
     text = (EXAMPLES / "spooled.toml").read_text()
     for before, after in zip(_AS_IT_IS, _HERE, strict=True):

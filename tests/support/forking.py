@@ -12,7 +12,7 @@ import traceback
 
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 
 CLIENT = ("192.0.2.7", 1)
 WORKERS = 3
@@ -26,7 +26,7 @@ def main(token_id: str, kind: str, url: str, own: str = "") -> int:
     verifier: Made = (
         RemoteVerifier(url, own, deadline_seconds=30.0)
         if kind == "remote"
-        else store_verifier(url, packaged_catalogs())
+        else store_verifier(url, packaged_products())
     )
     with asyncio.Runner() as runner:
         runner.run(_count(verifier, token_id, BEFORE))

@@ -35,7 +35,7 @@ _PAGE, _ROW = "edges nodes pageInfo", "cursor node"
 
 OPEN_FIELDS: dict[str, Open] = {
     # fields and refusals that anonymous callers may read
-    "Me": _open("kind scopes user workspaceCatalogs"),
+    "Me": _open("kind scopes user workspaceProducts"),
     "User": _open("id name email emailProven signInName"),
     "RequiredScopes": _open("alternatives scopes"),
     "SignInSuccess": _open("expiresAt user"),
@@ -56,10 +56,10 @@ OPEN_FIELDS: dict[str, Open] = {
     ),
     "Space": _open("id name slug createdAt deletedAt", CALLER),
     "Workspace": _open(
-        "id name slug createdAt suspendedAt plan rateLimit catalog roles policy myScopes myRole", CALLER
+        "id name slug createdAt suspendedAt plan rateLimit product roles policy myScopes myRole", CALLER
     ),
-    # what catalogs and a caller's own account say: any caller
-    "Catalog": _open(
+    # what products and a caller's own account say: any caller
+    "Product": _open(
         "name title description brand environments tokenKinds tokenRoles oneRole scopes shorthands presets roles plans"
         " useCases secretPattern",
         CALLER,

@@ -128,14 +128,14 @@ def run(
 
 @dataclass
 class Installation:
-    """A database, catalogs, and the programs that work on them.
+    """A database, products, and the programs that work on them.
 
     :param folder: where the processes write what they say.
     """
 
     database_url: str
     folder: Path
-    catalogs: Sequence[Path] = ()
+    products: Sequence[Path] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -148,8 +148,8 @@ class Installation:
             "SPACEKEY_OWNER_EMAIL": OWNER_EMAIL,
             "SPACEKEY_OWNER_PASSWORD": OWNER_PASSWORD,
         }
-        if self.catalogs:
-            own["SPACEKEY_CATALOGS"] = ",".join(str(path) for path in self.catalogs)
+        if self.products:
+            own["SPACEKEY_PRODUCTS"] = ",".join(str(path) for path in self.products)
         return {**kept, **own, **self.extra}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -183,7 +183,7 @@ class Installation:
         host: str | None = None,
     ) -> Iterator[str]:
         """The example app, asking a running server, or the database itself when ``remote`` is None."""
-        store = ["--store", *(f"--catalog={path}" for path in self.catalogs)]
+        store = ["--store", *(f"--product={path}" for path in self.products)]
         source = store if remote is None else ["--remote", remote]
         chosen = [
             *source,
@@ -207,9 +207,9 @@ class Running:
     url: str
     demo: dict[str, Any]
 
-    def workspace(self, catalog: str) -> dict[str, Any]:
-        """The demo's workspace of a catalog: its id, slug and spaces."""
-        found: dict[str, Any] = next(one for one in self.demo["workspaces"] if one["catalog"] == catalog)
+    def workspace(self, product: str) -> dict[str, Any]:
+        """The demo's workspace of a product: its id, slug and spaces."""
+        found: dict[str, Any] = next(one for one in self.demo["workspaces"] if one["product"] == product)
         return found
 
 

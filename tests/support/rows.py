@@ -50,7 +50,7 @@ def a_workspace(**given: Any) -> Workspace:
         "id": f"ws_{number:026}",
         "name": f"Workspace {number}",
         "slug": f"w{number}",
-        "catalog": "emit",
+        "product": "emit",
         "plan": "free",
         "created_at": NOW,
     }

@@ -12,7 +12,7 @@ from typing import ClassVar
 import httpx
 from sqlalchemy import text
 
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.ids import KEY, new_id
 from spacekey.domain.outcome import Reason
@@ -35,7 +35,7 @@ from .server import on_a_socket
 from .verifier_contract import BRAND, SPACE_ID, WORKSPACE_ID, Workbench
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-CATALOG = f"""
+PRODUCT = f"""
 name = "contract"
 title = "Contract"
 description = "For the verifiers' contract."
@@ -92,9 +92,9 @@ class Counting:
 class OverStore(Workbench):
     """Rows for the workspace and the space of the contract. T is 0, so that the next verification sees a change."""
 
-    def __init__(self, store: Store, catalog: Path, servers: ExitStack) -> None:
+    def __init__(self, store: Store, product: Path, servers: ExitStack) -> None:
         self.store = store
-        self.catalog = catalog
+        self.product = product
         self.servers = servers
 
     async def prepare(self) -> None:
@@ -106,7 +106,7 @@ class OverStore(Workbench):
                     id=WORKSPACE_ID,
                     name="w",
                     slug="w",
-                    catalog="contract",
+                    product="contract",
                     plan="limited",
                     roles={},
                     created_at=LONG_AGO,
@@ -164,7 +164,7 @@ class Stored(OverStore):
 
     async def prepare(self) -> None:
         await super().prepare()
-        verifier = build_verifier(self.store, load_catalogs([self.catalog]), utc_now, 0.0)
+        verifier = build_verifier(self.store, load_products([self.product]), utc_now, 0.0)
         self.count(verifier)
         self.verifier = verifier
 
@@ -184,7 +184,7 @@ class Embedded(Stored):
     async def prepare(self) -> None:
         await OverStore.prepare(self)
         url = self.store.url.render_as_string(hide_password=False)
-        verifier = store_verifier(url, [self.catalog], collect_usage=False)
+        verifier = store_verifier(url, [self.product], collect_usage=False)
         self.count(verifier._asking)
         self.verifier = verifier
 
@@ -211,7 +211,7 @@ class Remote(OverStore):
         url = self.store.url.render_as_string(hide_password=False)
         # An introspector of the operator's: a token of the workspace would be suspended together with it.
         introspector, own = new_introspector("contract", "contract", secrets.token_bytes)
-        settings = Settings(database_url=url, catalogs=(self.catalog,), introspectors=(introspector,))
+        settings = Settings(database_url=url, products=(self.product,), introspectors=(introspector,))
         address = self.servers.enter_context(on_a_socket(settings))
         self.transport = CountingTransport()
         self.verifier = RemoteVerifier(address, own, transport=self.transport, deadline_seconds=20.0)

@@ -1,4 +1,4 @@
-"""A whole system for tests: real store, example catalogs, a clock that stands still until it is moved."""
+"""A whole system for tests: real store, example products, a clock that stands still until it is moved."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from spacekey import examples
-from spacekey.domain.catalog import Catalog
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product import Product
+from spacekey.domain.product_file import load_products
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
@@ -54,13 +54,13 @@ class StoppedClock:
 
 
 @cache
-def _catalogs() -> dict[str, Catalog]:
-    return load_catalogs(sorted(EXAMPLES.glob("*.toml")))
+def _products() -> dict[str, Product]:
+    return load_products(sorted(EXAMPLES.glob("*.toml")))
 
 
-def example_catalogs() -> dict[str, Catalog]:
-    """The four example systems' catalogs by name."""
-    return dict(_catalogs())
+def example_products() -> dict[str, Product]:
+    """The four example systems' products by name."""
+    return dict(_products())
 
 
 @dataclass
@@ -93,10 +93,10 @@ class World:
         made: User = await create_user(self.system, OPERATOR, email=email, name=email.split("@")[0], password=PASSWORD)
         return MemberCaller(made.id, shown_account(made), FACTS)
 
-    async def workspace(self, catalog: str, *, plan: str | None = None, slug: str | None = None) -> Workspace:
-        """A workspace without members; on the catalog's default plan unless said otherwise."""
-        name = slug or f"{catalog}-{secrets.token_hex(4)}"
-        return await create_workspace(self.system, OPERATOR, name=name, slug=name, catalog=catalog, plan=plan)
+    async def workspace(self, product: str, *, plan: str | None = None, slug: str | None = None) -> Workspace:
+        """A workspace without members; on the product's default plan unless said otherwise."""
+        name = slug or f"{product}-{secrets.token_hex(4)}"
+        return await create_workspace(self.system, OPERATOR, name=name, slug=name, product=product, plan=plan)
 
     async def member(self, workspace: Workspace, role: str, email: str | None = None) -> MemberCaller:
         """A new person with a role in the workspace."""
@@ -139,7 +139,7 @@ def make_world(store: Store, *, staleness_seconds: float = 0.0, clock: StoppedCl
 
     system = System(
         store=store,
-        catalogs=example_catalogs(),
+        products=example_products(),
         clock=stopped,
         entropy=secrets.token_bytes,
         passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),

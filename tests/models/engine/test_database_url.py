@@ -18,7 +18,7 @@ from spacekey.models.engine.database_url import LIBPQ_PARAMETERS, database_url, 
 from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.cli import Cli
 
 DOCUMENTED = frozenset(
@@ -192,7 +192,7 @@ def test_every_parameter_is_translated_or_refused_by_name() -> None:
 @pytest.mark.parametrize(("name", "value"), REFUSED.items())
 def test_what_is_refused_is_said_by_everything_before_anything_connects(name: str, value: str) -> None:
     url = f"postgresql://user:hidden-word@127.0.0.1:1/name?{name}={value}"
-    for refusing in (Store, PostgresLookup, lambda url: store_verifier(url, packaged_catalogs())):
+    for refusing in (Store, PostgresLookup, lambda url: store_verifier(url, packaged_products())):
         with pytest.raises(ConfigurationError, match=f"'{name}': ") as refused:
             refusing(url)
         assert "hidden-word" not in str(refused.value)
@@ -219,7 +219,7 @@ async def test_a_server_without_tls_is_an_outage_and_no_traceback() -> None:
     with pytest.raises(Unavailable):
         await store.ping()
     await store.aclose()
-    verifier = store_verifier(url, packaged_catalogs(), collect_usage=False)
+    verifier = store_verifier(url, packaged_products(), collect_usage=False)
     assert isinstance(await verifier.verify(mint("em", "live", lambda count: bytes(range(count)))), CannotTell)
     await verifier.aclose()
 

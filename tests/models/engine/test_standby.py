@@ -20,7 +20,7 @@ from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.app import build_app
 from spacekey.server.build import prepare_store
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import Settings, packaged_catalogs
+from spacekey.server.settings import Settings, packaged_products
 from support.postgres import START_SECONDS_MAX, PostgresServer
 from support.server import bearer, served
 from support.world import OPERATOR, World, make_world
@@ -93,7 +93,7 @@ async def test_a_standby_is_refused_by_lookup_start_and_verifier(pair: Pair, wor
             await asked
     await store.aclose()
     await lookup.aclose()
-    verifier = store_verifier(pair.standby_url, packaged_catalogs(), clock=world.clock, collect_usage=False)
+    verifier = store_verifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
     verdict = await verifier.verify(secret)
     assert isinstance(verdict, CannotTell)
     assert "standby" in verdict.why
@@ -136,7 +136,7 @@ async def test_a_synchronous_standby_that_is_promoted_keeps_every_answered_revoc
         kept.append(secret)
     pair.primary.stop()  # fenced: it must not come back while another is the primary
     pair.standby.execute("SELECT pg_promote()")
-    verifier = store_verifier(pair.standby_url, packaged_catalogs(), clock=world.clock, collect_usage=False)
+    verifier = store_verifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
     for secret in kept:
         assert isinstance(await verifier.verify(secret), Refused)
     await verifier.aclose()
@@ -158,7 +158,7 @@ async def test_without_a_synchronous_standby_an_answered_revocation_can_come_bac
     await revoke_token(world.system, OPERATOR, token_id)
     pair.primary.stop()
     pair.standby.execute("SELECT pg_promote()")
-    verifier = store_verifier(pair.standby_url, packaged_catalogs(), clock=world.clock, collect_usage=False)
+    verifier = store_verifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
     assert isinstance(await verifier.verify(secret), Valid)
     await verifier.aclose()
 

@@ -25,7 +25,7 @@ from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.embed import EmbeddedVerifier, store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.databases import TEMPLATE, migrate, postgres_database
 from support.pgbouncer import PgBouncer
 from support.postgres import ADMIN, PostgresServer
@@ -228,7 +228,7 @@ async def test_who_is_kept_out_is_told_what_to_do(
     query, who, words = KEPT_OUT[name]
     url = f"{tls.url(DATABASE, **who)}?{written(query, files)}"
     store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
-    verifier = store_verifier(url, packaged_catalogs(), collect_usage=False)
+    verifier = store_verifier(url, packaged_products(), collect_usage=False)
     said = []
     for asked in (store.ping(), lookup.by_digest(bytes(32))):
         with pytest.raises(Unavailable, match=words) as refused:
@@ -250,7 +250,7 @@ def test_what_is_wrong_with_the_files_is_said_by_name_before_anything_connects(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     url = f"{tls.url(DATABASE)}?{written(query, files)}"
-    for refusing in (Store, PostgresLookup, lambda one: store_verifier(one, packaged_catalogs())):
+    for refusing in (Store, PostgresLookup, lambda one: store_verifier(one, packaged_products())):
         with pytest.raises(ConfigurationError, match=WRONG[query]) as refused:
             refusing(url)
         assert not any(word in str(refused.value) for word in HIDDEN)
@@ -314,11 +314,11 @@ async def test_a_token_lives_and_dies_over_tls(tls: TlsServer, files: Files) -> 
     world = make_world(store)
     workspace = await world.workspace("spooled")
     issued = await create_token(world.system, OPERATOR, NewToken(workspace.id, "a token", ("jobs:read",)))
-    verifier = store_verifier(url, packaged_catalogs(), clock=world.clock, collect_usage=False)
+    verifier = store_verifier(url, packaged_products(), clock=world.clock, collect_usage=False)
     assert isinstance(await asked_in_time(verifier, issued.secret), Valid)
     await verifier.aclose()
     await revoke_token(world.system, OPERATOR, issued.view.token.id)
-    verifier = store_verifier(url, packaged_catalogs(), clock=world.clock, collect_usage=False)  # without a cache
+    verifier = store_verifier(url, packaged_products(), clock=world.clock, collect_usage=False)  # without a cache
     assert isinstance(await asked_in_time(verifier, issued.secret), Refused)
     await verifier.aclose()
     await store.aclose()

@@ -53,7 +53,7 @@ def check(facts: TokenFacts | None, token: Token, workspace: Workspace, space: S
     assert type(facts.first_used) is bool
     for name in ("expires_at", "disabled_at", "revoked_at", "deleted_at"):
         assert getattr(facts, name) == getattr(token, name)
-    for name in ("catalog", "plan", "per_minute", "burst", "suspended_at"):
+    for name in ("product", "plan", "per_minute", "burst", "suspended_at"):
         assert getattr(facts, name) == getattr(workspace, name)
     assert json.loads(facts.grants_json) == token.grants
     assert json.loads(facts.roles_json) == workspace.roles

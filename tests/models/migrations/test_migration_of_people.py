@@ -74,7 +74,7 @@ async def fill(store: Store) -> None:
         id=HOME,
         name="W",
         slug="w",
-        catalog="emit",
+        product="emit",
         plan="free",
         roles="{}",
         expiry_required=False,

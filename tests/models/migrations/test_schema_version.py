@@ -16,7 +16,7 @@ from spacekey.models.migrations.run import current, upgrade
 from spacekey.models.migrations.schema_version import VERSION_TABLE, Schema, SchemaState, head, schema_from
 from spacekey.server.build import prepare_store
 from spacekey.server.embed import store_verifier
-from spacekey.server.settings import packaged_catalogs
+from spacekey.server.settings import packaged_products
 from support.cli import Cli
 
 REVISIONS = {
@@ -32,7 +32,7 @@ COMMANDS = {
     "demo": ("demo",),
     "serve": ("serve", "--port", "0"),
     "workspace list": ("workspace", "list"),
-    "workspace create": ("workspace", "create", "acme", "--catalog", "emit"),
+    "workspace create": ("workspace", "create", "acme", "--product", "emit"),
     "token list": ("token", "list", "acme"),
     "token revoke": ("token", "revoke", "key_1", "--yes"),
     "member list": ("member", "list", "acme"),
@@ -83,7 +83,7 @@ async def test_start_and_migration_refuse_it_and_change_nothing(another: tuple[S
 async def test_store_verifier_cannot_tell_and_says_why(another: tuple[Store, str]) -> None:
     store, words = another
     url = store.url.render_as_string(hide_password=False)
-    verifier = store_verifier(url, packaged_catalogs(), collect_usage=False)
+    verifier = store_verifier(url, packaged_products(), collect_usage=False)
     secret = mint("em", "live", lambda count: bytes(range(count)))
     for _ in range(2):
         verdict = await verifier.verify(secret)
@@ -97,7 +97,7 @@ async def test_store_verifier_cannot_tell_and_says_why(another: tuple[Store, str
 
 async def test_a_verifier_that_runs_goes_on_while_another_version_migrates(store: Store) -> None:
     url = store.url.render_as_string(hide_password=False)
-    verifier = store_verifier(url, packaged_catalogs(), collect_usage=False)
+    verifier = store_verifier(url, packaged_products(), collect_usage=False)
     assert not isinstance(await verifier.verify(mint("em", "live", lambda count: bytes(range(count)))), CannotTell)
     async with store.engine.begin() as connection:
         await connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")

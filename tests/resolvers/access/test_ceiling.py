@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spacekey.domain.catalog import Plan
+from spacekey.domain.product import Plan
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, PlanLimit, Refusal, ScopeNotAllowed
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
@@ -116,7 +116,7 @@ async def test_full_access_never_covers_management(store: Store) -> None:
     workspace = await world.workspace("guard", plan="paid")
     caller = await token_caller(world, workspace, "full_access", "tokens:create")
     issued = await create_token(world.system, caller, NewToken(workspace.id, "n", ("full_access",)))
-    assert issued.view.scopes == frozenset(world.system.catalogs["guard"].scopes)
+    assert issued.view.scopes == frozenset(world.system.products["guard"].scopes)
     with pytest.raises(ScopeNotAllowed):
         await create_token(world.system, caller, NewToken(workspace.id, "n", ("full_access", "tokens:read")))
 
@@ -142,10 +142,10 @@ async def test_owners_make_owners_and_roles_whatever_the_plan_cuts(store: Store)
 
 async def on_a_small_plan(store: Store) -> tuple[World, Workspace, MemberCaller]:
     world = make_world(store)
-    spooled = world.system.catalogs["spooled"]
+    spooled = world.system.products["spooled"]
     small = Plan("small", "Small", None, frozenset({"jobs:read"}), None, True)
-    catalog = replace(spooled, plans={"small": small}, default_plan="small")
-    world.system = replace(world.system, catalogs={"spooled": catalog})
+    product = replace(spooled, plans={"small": small}, default_plan="small")
+    world.system = replace(world.system, products={"spooled": product})
     workspace = await world.workspace("spooled")
     return world, workspace, await world.member(workspace, "owner")
 
@@ -170,7 +170,7 @@ async def test_a_space_token_stays_in_its_space(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("spooled")
     here, there = await world.space(workspace, "here"), await world.space(workspace, "there")
-    everything = tuple(world.system.catalogs["spooled"].known_scopes)
+    everything = tuple(world.system.products["spooled"].known_scopes)
     caller = await token_caller(world, workspace, *everything, space_id=here.id)
     other = await create_token(world.system, OPERATOR, NewToken(workspace.id, "o", ("jobs:read",), space_id=there.id))
     for space_id in (there.id, None):
@@ -189,7 +189,7 @@ async def test_a_space_token_stays_in_its_space(store: Store) -> None:
 async def test_a_workspace_token_touches_no_other_workspace(store: Store) -> None:
     world = make_world(store)
     mine, other = await world.workspace("spooled"), await world.workspace("spooled")
-    caller = await token_caller(world, mine, *world.system.catalogs["spooled"].known_scopes)
+    caller = await token_caller(world, mine, *world.system.products["spooled"].known_scopes)
     theirs = await create_token(world.system, OPERATOR, NewToken(other.id, "o", ("jobs:read",)))
     with pytest.raises(NotFound):
         await create_token(world.system, caller, NewToken(other.id, "n", ("jobs:read",)))

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from spacekey import resolvers
-from spacekey.domain.catalog import Plan
+from spacekey.domain.product import Plan
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit, Refusal, ScopeNotAllowed
 from spacekey.domain.unset import UNSET
 from spacekey.models.engine.store import Store
@@ -39,7 +39,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from support.world import FACTS, OPERATOR, World, example_catalogs
+from support.world import FACTS, OPERATOR, World, example_products
 from support.world import make_world as plain_world
 
 EXAMPLES = int(os.environ.get("SPACEKEY_POWER_EXAMPLES", "5"))
@@ -52,8 +52,8 @@ STEPS = int(os.environ.get("SPACEKEY_POWER_STEPS", "25"))
 def make_world(store: Store) -> World:
     """A world in which the tokens of spooled hold roles, too."""
     world = plain_world(store)
-    spooled = replace(world.system.catalogs["spooled"], token_roles=("member", "admin", "owner"))
-    world.system = replace(world.system, catalogs={**world.system.catalogs, "spooled": spooled})
+    spooled = replace(world.system.products["spooled"], token_roles=("member", "admin", "owner"))
+    world.system = replace(world.system, products={**world.system.products, "spooled": spooled})
     return world
 
 
@@ -82,7 +82,7 @@ async def test_a_leaked_token_is_enabled_only_by_those_who_hold_what_it_holds(st
 async def test_a_test_token_enables_no_live_one(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("spooled")
-    everything = tuple(sorted(world.system.catalogs["spooled"].known_scopes))
+    everything = tuple(sorted(world.system.products["spooled"].known_scopes))
     caller = await token_caller(world, workspace.id, *everything, environment="test")
     live, test = [await token_id_of(world, workspace.id, "jobs:read", environment=one) for one in ("live", "test")]
     for token_id in (live, test):
@@ -120,9 +120,9 @@ async def test_other_grants_need_an_expiry_that_the_policy_allows(store: Store) 
 
 
 async def a_token_of_a_removed_role(world: World, workspace: Workspace, **given: Any) -> str:
-    """As an earlier version, or a change of the catalog, may have left one: its role is gone and it holds the name."""
-    catalog = world.system.catalogs[workspace.catalog]
-    await set_role(world.system, OPERATOR, workspace.id, name="superuser", grants=sorted(catalog.known_scopes))
+    """As an earlier version, or a change of the product, may have left one: its role is gone and it holds the name."""
+    product = world.system.products[workspace.product]
+    await set_role(world.system, OPERATOR, workspace.id, name="superuser", grants=sorted(product.known_scopes))
     token_id = await token_id_of(world, workspace.id, "superuser", **given)
     async with world.system.store.changing() as session:
         row = await session.get(Workspace, workspace.id)
@@ -173,14 +173,14 @@ async def test_a_role_with_a_scope_that_is_gone_is_given_to_no_one(store: Store)
 
 
 def without_scope(world: World, scope: str) -> Any:
-    """The system whose catalog has lost a scope."""
-    catalog = world.system.catalogs["spooled"]
+    """The system whose product has lost a scope."""
+    product = world.system.products["spooled"]
     roles = {
         name: replace(role, grants=tuple(one for one in role.grants if one != scope))
-        for name, role in catalog.roles.items()
+        for name, role in product.roles.items()
     }
-    scopes = {name: title for name, title in catalog.scopes.items() if name != scope}
-    return replace(world.system, catalogs={"spooled": replace(catalog, scopes=scopes, roles=roles)})
+    scopes = {name: title for name, title in product.scopes.items() if name != scope}
+    return replace(world.system, products={"spooled": replace(product, scopes=scopes, roles=roles)})
 
 
 async def test_a_role_is_removed_when_nothing_holds_it_any_more(store: Store) -> None:
@@ -216,10 +216,10 @@ async def test_a_role_is_removed_when_nothing_holds_it_any_more(store: Store) ->
 async def test_a_test_token_gives_nothing_that_reaches_live(store: Store, what: str) -> None:
     """A member makes live tokens, and a role or the policy changes those that there are."""
     world = make_world(store)
-    spooled = world.system.catalogs["spooled"]
+    spooled = world.system.products["spooled"]
     small = Plan("small", "Small", None, frozenset({"jobs:read"}), None, True)
     plans = {**spooled.plans, "small": small}
-    world.system = replace(world.system, catalogs={"spooled": replace(spooled, plans=plans)})
+    world.system = replace(world.system, products={"spooled": replace(spooled, plans=plans)})
     workspace = await world.workspace("spooled", plan="small" if what == "plan" else None)
     person = await world.member(workspace, "member")
     await set_role(world.system, OPERATOR, workspace.id, name="helper", grants=["jobs:read"])
@@ -259,10 +259,10 @@ async def test_a_test_token_may_narrow_a_role(store: Store) -> None:
     await set_role(world.system, caller, workspace.id, name="helper", grants=["jobs:read"])
 
 
-async def test_a_catalog_with_one_environment_has_no_other_to_reach(store: Store) -> None:
+async def test_a_product_with_one_environment_has_no_other_to_reach(store: Store) -> None:
     world = make_world(store)
-    spooled = world.system.catalogs["spooled"]
-    world.system = replace(world.system, catalogs={"spooled": replace(spooled, environments=("test",))})
+    spooled = world.system.products["spooled"]
+    world.system = replace(world.system, products={"spooled": replace(spooled, environments=("test",))})
     workspace = await world.workspace("spooled")
     caller = await token_caller(world, workspace.id, "workspace:write", "jobs:read")
     await set_role(world.system, caller, workspace.id, name="helper", grants=["jobs:read"])
@@ -270,13 +270,13 @@ async def test_a_catalog_with_one_environment_has_no_other_to_reach(store: Store
 
 async def test_a_plan_is_chosen_only_by_those_who_hold_what_it_brings_back(store: Store) -> None:
     world = make_world(store)
-    spooled = world.system.catalogs["spooled"]
+    spooled = world.system.products["spooled"]
     plans = {
         "small": Plan("small", "Small", None, frozenset({"jobs:read"}), None, True),
         "none": Plan("none", "None", 0, None, None, True),
         "full": Plan("full", "Full", None, None, None, True),
     }
-    world.system = replace(world.system, catalogs={"spooled": replace(spooled, plans=plans, default_plan="full")})
+    world.system = replace(world.system, products={"spooled": replace(spooled, plans=plans, default_plan="full")})
     workspace = await world.workspace("spooled")
     await set_role(world.system, OPERATOR, workspace.id, name="clerk", grants=["workspace:write", "jobs:read"])
     clerk, owner = await world.member(workspace, "clerk"), await world.member(workspace, "owner")
@@ -290,9 +290,9 @@ async def test_a_plan_is_chosen_only_by_those_who_hold_what_it_brings_back(store
 
 async def test_what_a_plan_leaves_out_is_refused_as_such_when_enabling(store: Store) -> None:
     world = make_world(store)
-    spooled = world.system.catalogs["spooled"]
+    spooled = world.system.products["spooled"]
     plans = {"small": Plan("small", "Small", None, frozenset({"jobs:read"}), None, True), **spooled.plans}
-    world.system = replace(world.system, catalogs={"spooled": replace(spooled, plans=plans)})
+    world.system = replace(world.system, products={"spooled": replace(spooled, plans=plans)})
     workspace = await world.workspace("spooled")
     owner = await world.member(workspace, "owner")
     token_id = await token_id_of(world, workspace.id, "jobs:write")
@@ -405,8 +405,8 @@ def _takes_away(name: str, old: Any, new: Any) -> bool:
         case "scopes_allowed":
             return new is not None and (old is None or set(new) <= set(old))
         case "roles":
-            # A role that the workspace has not configured is the catalog's; one that it removed grants nothing.
-            before = {role: set(grants) for role, grants in _roles_of_catalog().items()}
+            # A role that the workspace has not configured is the product's; one that it removed grants nothing.
+            before = {role: set(grants) for role, grants in _roles_of_product().items()}
             before |= {role: set() if entry is None else set(entry["grants"]) for role, entry in old.items()}
             given = {role: set(entry["grants"]) for role, entry in new.items() if entry is not None}
             return all(role in before and grants <= before[role] for role, grants in given.items())
@@ -414,11 +414,11 @@ def _takes_away(name: str, old: Any, new: Any) -> bool:
 
 
 @cache
-def _roles_of_catalog() -> dict[str, frozenset[str]]:
-    return {name: frozenset(role.grants) for name, role in example_catalogs()["spooled"].roles.items()}
+def _roles_of_product() -> dict[str, frozenset[str]]:
+    return {name: frozenset(role.grants) for name, role in example_products()["spooled"].roles.items()}
 
 
-def test_a_role_of_the_catalog_that_is_narrowed_is_no_gain_and_one_that_was_removed_is() -> None:
+def test_a_role_of_the_product_that_is_narrowed_is_no_gain_and_one_that_was_removed_is() -> None:
     narrowed = {"member": {"grants": ["dlq:read"]}}
     assert _takes_away("roles", {}, narrowed)
     assert not _takes_away("roles", {"member": None}, narrowed)
@@ -455,7 +455,7 @@ class Climbing(RuleBasedStateMachine):
 
     What a thing holds is a set of (scope, environment). A token holds the scopes of its grants as far as the policy
     lets it, in its environment, while it is neither disabled nor over. Names that mean nothing now count as what they
-    meant last: a removed role as what it granted, a scope that left the catalog as itself. A member holds the scopes
+    meant last: a removed role as what it granted, a scope that left the product as itself. A member holds the scopes
     of the role in both environments; to be given that takes the scopes in live, which stands for all environments. The
     plan is left out of account: it cuts everyone alike, and who may change it is tested by itself.
 
@@ -486,7 +486,7 @@ class Climbing(RuleBasedStateMachine):
         await set_role(world.system, OPERATOR, workspace.id, name="climber", grants=[*MEANS, "jobs:read"])
         await set_role(world.system, OPERATOR, workspace.id, name="helper", grants=["jobs:read", "dlq:write"])
         self.callers: list[Caller] = [await world.member(workspace, role) for role in ("owner", "admin", "climber")]
-        everything = sorted(world.system.catalogs["spooled"].known_scopes)
+        everything = sorted(world.system.products["spooled"].known_scopes)
         self.tokens: list[str] = []
         for given, environment, space_id in (
             (everything, "live", None),
@@ -510,8 +510,8 @@ class Climbing(RuleBasedStateMachine):
         async with self.store.reading() as session:
             row = await session.get(Workspace, self.workspace)
             assert row is not None
-            catalog = self.world.system.catalogs["spooled"]
-            found = {name: frozenset(one.grants) for name, one in catalog.roles.items()}
+            product = self.world.system.products["spooled"]
+            found = {name: frozenset(one.grants) for name, one in product.roles.items()}
             for name, entry in row.roles.items():
                 if entry is None:
                     found.pop(name, None)
@@ -530,7 +530,7 @@ class Climbing(RuleBasedStateMachine):
         """What every token and member holds, by id, with how long; and what each has in hand, to give on."""
         await self.note_roles()
         now = self.world.clock()
-        known = self.world.system.catalogs["spooled"].known_scopes
+        known = self.world.system.products["spooled"].known_scopes
         present = await self.roles()
         has: dict[str, tuple[Powers, datetime | None]] = {}
         hand: dict[str, Powers] = {}
@@ -623,8 +623,8 @@ class Climbing(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["helper", "climber"]), back=st.booleans())
     def a_role_goes_and_comes_without_being_asked(self, name: str, back: bool) -> None:
-        """As by a change of the catalog: its holders keep the name."""
-        self.asked.append("the catalog's change")
+        """As by a change of the product: its holders keep the name."""
+        self.asked.append("the product's change")
         self.run(self.put_role(name, sorted(self.meant[name]) if back else None))
 
     async def put_role(self, name: str, grants: list[str] | None) -> None:
@@ -637,7 +637,7 @@ class Climbing(RuleBasedStateMachine):
             session.add(row)
 
     @rule(scope=st.sampled_from([None, *PRODUCT]))
-    def the_catalog_changes(self, scope: str | None) -> None:
+    def the_product_changes(self, scope: str | None) -> None:
         self.world.system = self.complete
         if scope is not None:
             self.world.system = without_scope(self.world, scope)

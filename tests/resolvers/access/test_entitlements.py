@@ -50,10 +50,10 @@ async def test_a_person_belongs_to_no_more_workspaces_than_they_may(
     world = make_world(store)
     ada = await world.user("ada@example.com")
     for slug in ("one", "two"):
-        await create_workspace(world.system, ada, name=slug, slug=slug, catalog="spooled")
+        await create_workspace(world.system, ada, name=slug, slug=slug, product="spooled")
     third = await world.workspace("spooled")
     for attempt in (
-        lambda: create_workspace(world.system, ada, name="three", slug="three", catalog="spooled"),
+        lambda: create_workspace(world.system, ada, name="three", slug="three", product="spooled"),
         lambda: add_account(world.system, OPERATOR, third.id, ada.id, role="member"),
     ):
         with pytest.raises(Conflict, match="belongs to 2 workspaces"):

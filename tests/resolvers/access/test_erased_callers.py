@@ -32,7 +32,7 @@ REFUSED: dict[str, Doing] = {
     "change the account": lambda world, _home, caller, _code: update_account(world.system, caller, name="Back"),
     "end a session": lambda world, _home, caller, _code: end_session(world.system, caller, "ses_none", None),
     "make a workspace": lambda world, _home, caller, _code: create_workspace(
-        world.system, caller, name="Mine", slug="mine-again", catalog="spooled", plan=None
+        world.system, caller, name="Mine", slug="mine-again", product="spooled", plan=None
     ),
     "make a token": lambda world, home, caller, _code: create_token(
         world.system, caller, NewToken(home.id, "t", ("jobs:read",))

@@ -79,7 +79,7 @@ DOING: dict[str, Doing] = {
     "change the account": lambda at: update_account(at.world.system, at.eve, name=f"{at.email} again"),
     "accept an invitation": lambda at: accept_invitation(at.world.system, at.eve.request, at.eve, code=at.code),
     "make a workspace": lambda at: create_workspace(
-        at.world.system, at.eve, name="Mine", slug=f"mine-{at.token[-12:].lower()}", catalog="spooled", plan=None
+        at.world.system, at.eve, name="Mine", slug=f"mine-{at.token[-12:].lower()}", product="spooled", plan=None
     ),
     "change the workspace": lambda at: update_workspace(
         at.world.system, at.eve, at.home.id, WorkspaceChanges(name=f"Ours {at.token}")

@@ -1,4 +1,4 @@
-"""Names that a catalog no longer has: found, counted, and moved with nothing gained or lost."""
+"""Names that a product no longer has: found, counted, and moved with nothing gained or lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 from sqlmodel import select
 
-from spacekey.domain.catalog import OWNER_ROLE, Catalog
+from spacekey.domain.product import OWNER_ROLE, Product
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models.engine.store import Store
@@ -26,13 +26,13 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from support.world import OPERATOR, World, example_catalogs, make_world
+from support.world import OPERATOR, World, example_products, make_world
 
 NEW = "brand:new"
 
 
-def renamed(catalog: Catalog, old: str, new: str) -> Catalog:
-    """The catalog as its author would have it after renaming one scope, shorthand or role everywhere in the file."""
+def renamed(product: Product, old: str, new: str) -> Product:
+    """The product as its author would have it after renaming one scope, shorthand or role everywhere in the file."""
 
     def name(one: str) -> str:
         return new if one == old else one
@@ -44,56 +44,56 @@ def renamed(catalog: Catalog, old: str, new: str) -> Catalog:
         return {"name": name(one)}
 
     return replace(
-        catalog,
-        scopes=MappingProxyType({name(key): value for key, value in catalog.scopes.items()}),
+        product,
+        scopes=MappingProxyType({name(key): value for key, value in product.scopes.items()}),
         shorthands=MappingProxyType(
             {
                 name(key): replace(one, **named(key), scopes=frozenset(names(one.scopes)))
-                for key, one in catalog.shorthands.items()
+                for key, one in product.shorthands.items()
             }
         ),
         roles=MappingProxyType(
-            {name(key): replace(one, **named(key), grants=names(one.grants)) for key, one in catalog.roles.items()}
+            {name(key): replace(one, **named(key), grants=names(one.grants)) for key, one in product.roles.items()}
         ),
         plans=MappingProxyType(
             {
                 key: replace(one, scopes=None if one.scopes is None else frozenset(names(one.scopes)))
-                for key, one in catalog.plans.items()
+                for key, one in product.plans.items()
             }
         ),
-        token_roles=names(catalog.token_roles),
+        token_roles=names(product.token_roles),
     )
 
 
-def names_of(catalog: Catalog) -> list[str]:
-    return sorted({*catalog.scopes, *catalog.shorthands, *catalog.roles} - {OWNER_ROLE})
+def names_of(product: Product) -> list[str]:
+    return sorted({*product.scopes, *product.shorthands, *product.roles} - {OWNER_ROLE})
 
 
-CASES = [(catalog_name, name) for catalog_name, catalog in sorted(example_catalogs().items()) for name in names_of(catalog)]
+CASES = [(product_name, name) for product_name, product in sorted(example_products().items()) for name in names_of(product)]
 
 
-async def fill(world: World, catalog_name: str) -> Workspace:
-    """A workspace in which every name of the catalog is held by whatever can hold it."""
+async def fill(world: World, product_name: str) -> Workspace:
+    """A workspace in which every name of the product is held by whatever can hold it."""
     system = world.system
-    catalog = system.catalogs[catalog_name]
-    plan = max(catalog.plans.values(), key=lambda one: (one.tokens_max is None, one.tokens_max or 0)).name
-    workspace = await world.workspace(catalog_name, plan=plan)
-    space = await world.space(workspace) if Kind.SPACE in catalog.token_kinds else None
-    single = [] if catalog.one_role else [*catalog.scopes, *catalog.shorthands]
-    roles = [*catalog.token_roles] if space is None else []
+    product = system.products[product_name]
+    plan = max(product.plans.values(), key=lambda one: (one.tokens_max is None, one.tokens_max or 0)).name
+    workspace = await world.workspace(product_name, plan=plan)
+    space = await world.space(workspace) if Kind.SPACE in product.token_kinds else None
+    single = [] if product.one_role else [*product.scopes, *product.shorthands]
+    roles = [*product.token_roles] if space is None else []
     for name in [*single, *roles]:
         await create_token(
             system,
             OPERATOR,
             NewToken(workspace.id, name, grants=(name,), space_id=None if space is None else space.id),
         )
-    for role in sorted(set(catalog.roles) - {OWNER_ROLE}):
+    for role in sorted(set(product.roles) - {OWNER_ROLE}):
         await world.member(workspace, role)
         await add_member(
             system, OPERATOR, workspace.id, email=f"invited-{role}@example.com".replace("_", "-"), role=role
         )
-    await set_role(system, OPERATOR, workspace.id, name="tester", grants=sorted(catalog.scopes))
-    changes = WorkspaceChanges(scopes_allowed=tuple(catalog.scopes))
+    await set_role(system, OPERATOR, workspace.id, name="tester", grants=sorted(product.scopes))
+    changes = WorkspaceChanges(scopes_allowed=tuple(product.scopes))
     await update_workspace(system, OPERATOR, workspace.id, changes)
     return workspace
 
@@ -103,33 +103,33 @@ async def powers(system: System, workspace_id: str) -> dict[str, frozenset[str]]
     async with system.store.reading() as session:
         workspace = await workspace_queries.workspace_by_id(session, workspace_id)
         assert workspace is not None
-        catalog = system.catalogs[workspace.catalog]
+        product = system.products[workspace.product]
         tokens = (await session.exec(select(Token).where(Token.workspace_id == workspace_id))).all()
         members = (await session.exec(select(Member).where(Member.workspace_id == workspace_id))).all()
-    return {one.id: scopes_of(catalog, workspace, one.grants, Kind(one.kind)) for one in tokens} | {
-        one.user_id: scopes_of(catalog, workspace, [one.role], Kind.MEMBER) for one in members
+    return {one.id: scopes_of(product, workspace, one.grants, Kind(one.kind)) for one in tokens} | {
+        one.user_id: scopes_of(product, workspace, [one.role], Kind.MEMBER) for one in members
     }
 
 
-@pytest.mark.parametrize(("catalog_name", "old"), CASES)
-async def test_after_renaming_each_holder_has_what_it_had(store: Store, catalog_name: str, old: str) -> None:
+@pytest.mark.parametrize(("product_name", "old"), CASES)
+async def test_after_renaming_each_holder_has_what_it_had(store: Store, product_name: str, old: str) -> None:
     world = make_world(store)
-    workspace = await fill(world, catalog_name)
+    workspace = await fill(world, product_name)
     before = await powers(world.system, workspace.id)
-    after_edit = {**world.system.catalogs, catalog_name: renamed(world.system.catalogs[catalog_name], old, NEW)}
-    system = replace(world.system, catalogs=after_edit)
+    after_edit = {**world.system.products, product_name: renamed(world.system.products[product_name], old, NEW)}
+    system = replace(world.system, products=after_edit)
 
     lost = await lost_names(system)
-    assert [(one.catalog, one.name) for one in lost] == [(catalog_name, old)]
-    assert await rename_held(system, OPERATOR, catalog_name, old, NEW, dry_run=True) == await _counted(lost[0], workspace)
+    assert [(one.product, one.name) for one in lost] == [(product_name, old)]
+    assert await rename_held(system, OPERATOR, product_name, old, NEW, dry_run=True) == await _counted(lost[0], workspace)
     assert await lost_names(system) == lost  # nothing was moved yet
-    done = await rename_held(system, OPERATOR, catalog_name, old, NEW)
+    done = await rename_held(system, OPERATOR, product_name, old, NEW)
     assert done == await _counted(lost[0], workspace)
 
     assert await lost_names(system) == []
     expected = {who: frozenset(NEW if one == old else one for one in scopes) for who, scopes in before.items()}
     assert await powers(system, workspace.id) == expected
-    assert (await rename_held(system, OPERATOR, catalog_name, old, NEW)) == Renamed()
+    assert (await rename_held(system, OPERATOR, product_name, old, NEW)) == Renamed()
     assert {one.broken_at for one in await verify_chains(system)} == {None}
     async with system.store.reading() as session:
         events = [one async for one in audit_queries.audit_events(session, workspace.id)]
@@ -156,8 +156,8 @@ async def test_revoked_tokens_are_not_counted_and_are_renamed_all_the_same(store
     workspace = await world.workspace("spooled")
     made = await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", grants=("jobs:read",)))
     await revoke_token(world.system, OPERATOR, made.view.token.id)
-    edited = renamed(world.system.catalogs["spooled"], "jobs:read", NEW)
-    system = replace(world.system, catalogs={**world.system.catalogs, "spooled": edited})
+    edited = renamed(world.system.products["spooled"], "jobs:read", NEW)
+    system = replace(world.system, products={**world.system.products, "spooled": edited})
     assert await lost_names(system) == []
     assert (await rename_held(system, OPERATOR, "spooled", "jobs:read", NEW)).tokens == 1
 
@@ -166,17 +166,17 @@ async def test_holders_that_cannot_hold_the_new_name_stay_and_are_counted(store:
     world = make_world(store)
     workspace = await world.workspace("spooled")
     await world.member(workspace, "member")
-    edited = renamed(world.system.catalogs["spooled"], "member", NEW)
-    system = replace(world.system, catalogs={**world.system.catalogs, "spooled": edited})
+    edited = renamed(world.system.products["spooled"], "member", NEW)
+    system = replace(world.system, products={**world.system.products, "spooled": edited})
     done = await rename_held(system, OPERATOR, "spooled", "member", "jobs:read")
     assert (done.members, done.left) == (0, 1)
     assert [(one.name, one.members) for one in await lost_names(system)] == [("member", 1)]
 
 
 @pytest.mark.parametrize(
-    ("catalog", "old", "new", "field"),
+    ("product", "old", "new", "field"),
     [
-        ("nothing", "a:b", "jobs:read", "catalog"),
+        ("nothing", "a:b", "jobs:read", "product"),
         ("spooled", "jobs:read", "jobs:write", "old"),
         ("spooled", "tokens:read", "jobs:read", "old"),
         ("spooled", "a:b", "jobs:raed", "new"),
@@ -185,11 +185,11 @@ async def test_holders_that_cannot_hold_the_new_name_stay_and_are_counted(store:
     ],
 )
 async def test_a_renaming_that_makes_no_sense_is_refused(
-    store: Store, catalog: str, old: str, new: str, field: str
+    store: Store, product: str, old: str, new: str, field: str
 ) -> None:
     world = make_world(store)
     with pytest.raises(InvalidInput) as caught:
-        await rename_held(world.system, OPERATOR, catalog, old, new)
+        await rename_held(world.system, OPERATOR, product, old, new)
     assert caught.value.field == field
 
 

@@ -149,7 +149,7 @@ async def test_the_operators_commands_match_a_proven_address_or_an_id_and_nothin
     workspace = await world.workspace("emit")
     added = await add_member(system, OPERATOR, workspace.id, email=CTO, role="owner")
     assert isinstance(added, Invited)
-    made = await create_workspace_for(system, OPERATOR, name="A", slug="a", catalog="emit", owner=CTO)
+    made = await create_workspace_for(system, OPERATOR, name="A", slug="a", product="emit", owner=CTO)
     assert (made.owner, made.invited is not None) == (None, True)
     async with store.reading() as session:
         assert len(await workspace_queries.members_of_user(session, claimant.id)) == 1
@@ -159,10 +159,10 @@ async def test_the_operators_commands_match_a_proven_address_or_an_id_and_nothin
     assert again.user.id == claimant.id
     with pytest.raises(NotFound):
         await accept_invitation(system, FACTS, None, code=added.invitation.reveal(), password=FIRST)
-    other = await create_workspace_for(system, OPERATOR, name="B", slug="b", catalog="emit", owner=CTO)
+    other = await create_workspace_for(system, OPERATOR, name="B", slug="b", product="emit", owner=CTO)
     assert other.owner is not None
     assert other.owner.id == claimant.id
-    by_id = await create_workspace_for(system, OPERATOR, name="C", slug="c", catalog="emit", owner=claimant.id)
+    by_id = await create_workspace_for(system, OPERATOR, name="C", slug="c", product="emit", owner=claimant.id)
     assert by_id.owner is not None
     with pytest.raises(Conflict):
         await add_account(system, OPERATOR, by_id.workspace.id, claimant.id, role="viewer")
@@ -181,6 +181,6 @@ async def test_an_account_that_is_unknown_is_not_found_and_nothing_is_made(store
             await work
     if user_id.startswith("usr_"):
         with pytest.raises(NotFound):
-            await create_workspace_for(world.system, OPERATOR, name="A", slug="a", catalog="emit", owner=user_id)
+            await create_workspace_for(world.system, OPERATOR, name="A", slug="a", product="emit", owner=user_id)
         async with store.reading() as session:
             assert await workspace_queries.workspace_by_slug(session, "a") is None

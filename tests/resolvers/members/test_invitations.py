@@ -175,21 +175,21 @@ async def _weaken(world: World, workspace: Workspace, _maker: MemberCaller, _tok
 
 async def _drop_role(world: World, _workspace: Workspace, _maker: MemberCaller, _token: str) -> None:
     """The product's file no longer has the role; a workspace cannot remove one that an invitation is for."""
-    catalog = world.system.catalogs["teamspace"]
-    roles = {name: role for name, role in catalog.roles.items() if name != "manager"}
-    kept = tuple(name for name in catalog.token_roles if name in roles)
-    without = replace(catalog, roles=roles, token_roles=kept)
-    world.system = replace(world.system, catalogs={**world.system.catalogs, "teamspace": without})
+    product = world.system.products["teamspace"]
+    roles = {name: role for name, role in product.roles.items() if name != "manager"}
+    kept = tuple(name for name in product.token_roles if name in roles)
+    without = replace(product, roles=roles, token_roles=kept)
+    world.system = replace(world.system, products={**world.system.products, "teamspace": without})
 
 
 async def _take_the_right_to_invite(world: World, _workspace: Workspace, _maker: MemberCaller, _token: str) -> None:
     """The product's file takes ``members:write`` alone from the maker's role, so nothing else ends the invitation."""
-    catalog = world.system.catalogs["teamspace"]
-    own = catalog.roles["administrator"]
+    product = world.system.products["teamspace"]
+    own = product.roles["administrator"]
     weaker = replace(own, grants=tuple(one for one in own.grants if one != "members:write"))
     assert weaker != own
-    without = replace(catalog, roles={**catalog.roles, "administrator": weaker})
-    world.system = replace(world.system, catalogs={**world.system.catalogs, "teamspace": without})
+    without = replace(product, roles={**product.roles, "administrator": weaker})
+    world.system = replace(world.system, products={**world.system.products, "teamspace": without})
 
 
 MEMBERS_ENDINGS: dict[str, Ending] = {

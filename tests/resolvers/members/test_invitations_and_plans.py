@@ -29,21 +29,21 @@ PLAN = (WorkspaceChanges(plan="free"), WorkspaceChanges(plan="paid"))
 @pytest.mark.parametrize("signed_in", [True, False])
 @pytest.mark.parametrize("by", ["token", "member"])
 @pytest.mark.parametrize(
-    ("catalog", "plan", "inviter", "role", "changes"),
+    ("product", "plan", "inviter", "role", "changes"),
     [
         ("teamspace", "business", "administrator", "manager", POLICY),
         ("guard", "paid", "members:write", "member", PLAN),
     ],
 )
 async def test_acceptance_is_refused_in_words_while_the_inviting_token_is_cut_and_members_go_on(
-    store: Store, catalog: str, plan: str, inviter: str, role: str, changes: Any, by: str, signed_in: bool
+    store: Store, product: str, plan: str, inviter: str, role: str, changes: Any, by: str, signed_in: bool
 ) -> None:
     world = make_world(store)
-    workspace = await world.workspace(catalog, plan=plan)
+    workspace = await world.workspace(product, plan=plan)
     owner = await world.member(workspace, "owner")
     maker: Caller = owner
     if by == "token":
-        grants = (inviter,) if catalog == "teamspace" else ("members:write", "members:read", *_of_role(world, role))
+        grants = (inviter,) if product == "teamspace" else ("members:write", "members:read", *_of_role(world, role))
         made = await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", grants))
         maker = TokenCaller(made.view.token.id, "t", workspace.id, FACTS)
     invited = await add_member(world.system, maker, workspace.id, email="new@example.com", role=role)
@@ -67,4 +67,4 @@ async def test_acceptance_is_refused_in_words_while_the_inviting_token_is_cut_an
 
 
 def _of_role(world: Any, role: str) -> tuple[str, ...]:
-    return tuple(world.system.catalogs["guard"].roles[role].grants)
+    return tuple(world.system.products["guard"].roles[role].grants)

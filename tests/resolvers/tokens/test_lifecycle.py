@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from spacekey.domain.catalog import Plan
+from spacekey.domain.product import Plan
 from spacekey.domain.outcome import Refused, Valid
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.refusal import Refusal
@@ -79,25 +79,25 @@ class TokenLife(RuleBasedStateMachine):
 
     def made(self, store: Store) -> tuple[World, StoreVerifier]:
         world = make_world(store)
-        spooled = world.system.catalogs["spooled"]
+        spooled = world.system.products["spooled"]
         plans = {name: Plan(name, name, one.tokens_max, one.scopes, None, True) for name, one in PLANS.items()}
-        catalog = replace(spooled, plans=plans, default_plan="open", token_roles=("member",))
-        world.system = replace(world.system, catalogs={"spooled": catalog})
-        return world, StoreVerifier(lookup_on(store), world.system.catalogs, world.clock, self.first_use)
+        product = replace(spooled, plans=plans, default_plan="open", token_roles=("member",))
+        world.system = replace(world.system, products={"spooled": product})
+        return world, StoreVerifier(lookup_on(store), world.system.products, world.clock, self.first_use)
 
     async def first_use(self, token_id: str) -> None:
         async with self.world.system.store.changing() as session:
             await token_queries.record_first_use(session, token_id, self.world.clock())
 
     async def begin(self) -> None:
-        catalog = self.world.system.catalogs["spooled"]
+        product = self.world.system.products["spooled"]
         found = await self.world.workspace("spooled")
         self.workspace = found.id
         self.people: dict[str, MemberCaller] = {
             "boss": await self.world.member(found, "owner"),
             "ann": await self.world.member(found, "admin"),
         }
-        roles = {name: frozenset(role.grants) for name, role in catalog.roles.items()}
+        roles = {name: frozenset(role.grants) for name, role in product.roles.items()}
         self.model = ModelWorkspace(PLANS, roles, "open", members={"boss": "owner", "ann": "admin"})
         for number in range(2):
             space = await self.world.space(found, f"space-{number}")

@@ -46,7 +46,7 @@ async def bench(store: Store) -> AsyncIterator[Bench]:
         async with store.changing() as session:
             await token_queries.record_first_use(session, token_id, world.clock())
 
-    verifier = StoreVerifier(lookup_on(store), world.system.catalogs, world.clock, first_use)
+    verifier = StoreVerifier(lookup_on(store), world.system.products, world.clock, first_use)
     workspace = await world.workspace("spooled")
     token = await create_token(world.system, OPERATOR, NewToken(workspace.id, "CI", ("jobs:read",)))
     yield Bench(world, verifier, workspace.id, token)

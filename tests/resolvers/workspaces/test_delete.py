@@ -26,7 +26,7 @@ from spacekey.resolvers.tokens.verify import StoreVerifier
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.spaces import create_space
 from support.databases import lookup_on
-from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_catalogs, make_world
+from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_products, make_world
 
 FIRST = "nine yellow umbrellas outside"
 
@@ -38,7 +38,7 @@ async def _no_rotation(token_id: str) -> None:
 @pytest_asyncio.fixture
 async def verifier(store: Store) -> AsyncIterator[StoreVerifier]:
     """The embedded verifier with the real lookup."""
-    made = StoreVerifier(lookup_on(store), example_catalogs(), StoppedClock(), _no_rotation)
+    made = StoreVerifier(lookup_on(store), example_products(), StoppedClock(), _no_rotation)
     yield made
     await made.aclose()
 

@@ -38,17 +38,17 @@ from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.schema.context import context_of
-from spacekey.schema.limits.costs import PARTS_PER_COST, CostModel, Measure, Size, at_most, catalog_sizes
+from spacekey.schema.limits.costs import PARTS_PER_COST, CostModel, Measure, Size, at_most, product_sizes
 from spacekey.schema.limits.operations import COST_MAX, INTROSPECTION_MAX, INTROSPECTION_PER_COST, INTROSPECTIONS_MAX
 from support import rows
 from support.principals import principal_of
 from support.schema import spacekey_schema
 from support.volume import volume
-from support.world import FACTS, Jar, World, example_catalogs, make_world
+from support.world import FACTS, Jar, World, example_products, make_world
 
 SCHEMA = spacekey_schema()
 MODEL = CostModel(SCHEMA._schema)
-LOADED = catalog_sizes(example_catalogs().values())
+LOADED = product_sizes(example_products().values())
 CHARACTERS_MAX = 2_000
 LONG = 110
 """Rows of every list of the fullest workspace: more than a page holds."""
@@ -123,7 +123,7 @@ def names() -> Iterator[str]:
 
 TOO_CHEAP = {
     "roles": f"{{workspaces(first:100){{nodes{{{many(40, 'roles{name grants scopes}')}}}}}}}",
-    "catalog": f"{{workspaces(first:100){{nodes{{{many(40, 'catalog{scopes{name}}')}}}}}}}",
+    "product": f"{{workspaces(first:100){{nodes{{{many(40, 'product{scopes{name}}')}}}}}}}",
     "invitations": f"{{workspaces(first:100){{nodes{{{many(20, 'invitations(first:100){nodes{email}}')}}}}}}}",
     "page info alone": f"{{workspaces(first:100){{nodes{{{many(40, 'tokens(first:100){pageInfo{hasNextPage}}')}}}}}}}",
     "usage": f"{{workspaces(first:100){{nodes{{{many(9, 'tokens(first:50){nodes{usage(days:366){day}}}')}}}}}}}",
@@ -189,7 +189,7 @@ DEAR = {
     "{ edges { node { ... on Space { tokens(first: 50) { nodes { id } } } } } } }": (
         "workspaces.nodes.spaces.edges.node.tokens"
     ),
-    f"{{ catalogs {{ name }} workspaces(first: 100) {{ nodes {{ {many(9, 'tokens(first: 100) { nodes { id } }')} "
+    f"{{ products {{ name }} workspaces(first: 100) {{ nodes {{ {many(9, 'tokens(first: 100) { nodes { id } }')} "
     "} } }": "workspaces",
 }
 

@@ -105,7 +105,7 @@ def characters(number: int) -> str:
 
 
 def tokens(number: int) -> str:
-    return "{ catalog(name: [" + "1 " * (number - 12) + "]) { name } }"
+    return "{ product(name: [" + "1 " * (number - 12) + "]) { name } }"
 
 
 BOUNDS: list[tuple[Callable[[int], str], int, int, str]] = [

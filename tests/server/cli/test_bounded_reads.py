@@ -98,9 +98,9 @@ def test_every_list_is_tried() -> None:
 
 async def filled(store: Store) -> str:
     """More rows of each kind than two pages hold; the workspace's id."""
-    home = a_workspace(catalog="spooled", slug="home", plan="enterprise")
+    home = a_workspace(product="spooled", slug="home", plan="enterprise")
     people = [a_user() for _ in range(ROWS)]
-    await add(store, home, *(a_workspace(catalog="spooled") for _ in range(ROWS)), *people)
+    await add(store, home, *(a_workspace(product="spooled") for _ in range(ROWS)), *people)
     await add(store, *(a_space(home) for _ in range(ROWS)), *(a_token(home) for _ in range(ROWS)))
     await add(store, *(member(home.id, one) for one in people))
     return home.id

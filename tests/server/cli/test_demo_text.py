@@ -41,33 +41,33 @@ def shell(folder: Path, line: str, path: str = SYSTEM_PATH) -> str:
 
 @pytest.fixture(scope="module", params=["", "examples/emit.toml"], ids=["workspace", "space"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What was set as catalogs, and a database that a first run filled, to be copied."""
+    """What was set as products, and a database that a first run filled, to be copied."""
     folder = tmp_path_factory.mktemp("made")
-    catalogs = str(request.param)
+    products = str(request.param)
     Cli(
         {
             "SPACEKEY_DATABASE_URL": f"sqlite:///{folder}/first.db",
-            "SPACEKEY_CATALOGS": catalogs and f"{ROOT / catalogs}",
+            "SPACEKEY_PRODUCTS": products and f"{ROOT / products}",
         }
     )("demo")
-    return catalogs, folder / "first.db"
+    return products, folder / "first.db"
 
 
 @pytest.mark.parametrize("path", [SYSTEM_PATH, f"{Path(sys.prefix) / 'bin'}:{SYSTEM_PATH}"], ids=["plain", "activated"])
 def test_the_second_run_prints_how_to_make_a_token_with_the_scopes_of_the_first(
     tmp_path: Path, path: str, made: tuple[str, Path]
 ) -> None:
-    catalogs, first_run = made
+    products, first_run = made
     (tmp_path / "data").mkdir()
     shutil.copyfile(first_run, tmp_path / "data" / "spacekey.db")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    program, settings = ".venv/bin/spacekey", f"export SPACEKEY_CATALOGS={catalogs};"
+    program, settings = ".venv/bin/spacekey", f"export SPACEKEY_PRODUCTS={products};"
     printed = shell(tmp_path, f"{settings} {program} demo", path)
     command = re.search(r"^ *(export TOKEN=.*)$", printed, re.MULTILINE)
     assert command is not None, printed
     assert len(shell(tmp_path, f"{settings} {command[1]}\nprintf %s $TOKEN", path)) > 40
-    home = "emit-demo" if catalogs else "spooled-demo"
+    home = "emit-demo" if products else "spooled-demo"
     again, first = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/data/spacekey.db"}).lines("token", "list", home)
     assert first["name"] == "Demo management"
     assert (again["grants"], again["space_id"]) == (first["grants"], first["space_id"])

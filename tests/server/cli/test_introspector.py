@@ -13,40 +13,40 @@ ENTRY = f"jobs-api={{}}:{'0' * 64}"
 
 
 @pytest.mark.parametrize(
-    ("catalog", "said"),
+    ("product", "said"),
     [
         ("emitt", "Did you mean 'emit'?"),
         ("nope", "There are 'emit', 'guard', 'spooled' and 'teamspace'."),
     ],
 )
-def test_an_entry_for_a_catalog_that_is_not_loaded_is_refused(missing: Cli, catalog: str, said: str) -> None:
-    refused = missing.error("introspector", "jobs-api", "--catalog", catalog, code=2)
-    assert f"--catalog: Unknown catalog '{catalog}'. {said}" in refused
-    assert "SPACEKEY_CATALOGS" in refused
+def test_an_entry_for_a_product_that_is_not_loaded_is_refused(missing: Cli, product: str, said: str) -> None:
+    refused = missing.error("introspector", "jobs-api", "--product", product, code=2)
+    assert f"--product: Unknown product '{product}'. {said}" in refused
+    assert "SPACEKEY_PRODUCTS" in refused
 
 
 def test_an_entry_is_made_while_the_one_in_the_setting_is_wrong(missing: Cli) -> None:
     wrong = Cli({**missing.settings, "SPACEKEY_INTROSPECTORS": "nonsense"})
-    assert wrong.one("introspector", "jobs-api", "--catalog", "emit")["id"] == "app_jobs-api"
+    assert wrong.one("introspector", "jobs-api", "--product", "emit")["id"] == "app_jobs-api"
 
 
 @pytest.mark.parametrize(
-    ("catalog", "said"),
+    ("product", "said"),
     [
         ("emitt", "Did you mean 'emit'?"),
         ("nope", "There are 'emit', 'guard', 'spooled' and 'teamspace'."),
     ],
 )
-def test_check_finds_what_the_server_would_not_start_with(filled: Cli, catalog: str, said: str) -> None:
-    setting = {"SPACEKEY_INTROSPECTORS": ENTRY.format(catalog)}
-    with pytest.raises(ConfigurationError, match=f"'jobs-api' is for the catalog '{catalog}'.*{said}"):
+def test_check_finds_what_the_server_would_not_start_with(filled: Cli, product: str, said: str) -> None:
+    setting = {"SPACEKEY_INTROSPECTORS": ENTRY.format(product)}
+    with pytest.raises(ConfigurationError, match=f"'jobs-api' is for the product '{product}'.*{said}"):
         build_parts(Settings.from_environ({**filled.settings, **setting}))
     result = Cli({**filled.settings, **setting, "COLUMNS": "300"})("check", code=1)
     assert "introspectors" in result.stdout
-    assert f"'jobs-api' is for the catalog '{catalog}', which is not loaded. {said}" in result.stdout
+    assert f"'jobs-api' is for the product '{product}', which is not loaded. {said}" in result.stdout
 
 
 def test_check_says_that_introspectors_are_all_right(filled: Cli) -> None:
     good = Cli({**filled.settings, "SPACEKEY_INTROSPECTORS": ENTRY.format("emit")})
     [found] = [one for one in good.lines("check") if one["what"] == "introspectors"]
-    assert (found["result"], found["detail"]) == ("ok", "1, each for a loaded catalog")
+    assert (found["result"], found["detail"]) == ("ok", "1, each for a loaded product")

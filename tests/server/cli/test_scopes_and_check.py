@@ -43,7 +43,7 @@ def app_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return module
 
 
-def test_a_catalog_is_shown_by_name_and_by_file(missing: Cli) -> None:
+def test_a_product_is_shown_by_name_and_by_file(missing: Cli) -> None:
     by_name = missing.one("scopes", "list", "emit")
     assert by_name == missing.one("scopes", "list", str(EXAMPLES / "emit.toml"))
     assert [one["name"] for one in by_name["shorthands"]] == ["jobs:worker", "jobs:write"]
@@ -89,10 +89,10 @@ def test_a_document_that_cannot_be_used_says_where(missing: Cli, app_folder: str
 def test_all_is_well_with_the_demo(filled: Cli) -> None:
     found = filled.lines("check")
     assert {one["result"] for one in found} == {"ok"}
-    assert {"settings", "database", "workspaces", "clock", "catalog emit.toml"} <= {one["what"] for one in found}
+    assert {"settings", "database", "workspaces", "clock", "product emit.toml"} <= {one["what"] for one in found}
 
 
-def test_a_wrong_catalog_is_found_with_key_and_remedy(missing: Cli, tmp_path: Path) -> None:
+def test_a_wrong_product_is_found_with_key_and_remedy(missing: Cli, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text((EXAMPLES / "emit.toml").read_text().replace('default_plan = "free"', 'default_plan = "fre"'))
     result = missing("check", str(EXAMPLES / "emit.toml"), str(bad), code=1)
@@ -100,7 +100,7 @@ def test_a_wrong_catalog_is_found_with_key_and_remedy(missing: Cli, tmp_path: Pa
     assert "1 of 2" in result.stderr
 
 
-def test_two_catalogs_of_one_brand_are_found(missing: Cli, tmp_path: Path) -> None:
+def test_two_products_of_one_brand_are_found(missing: Cli, tmp_path: Path) -> None:
     twin = tmp_path / "twin.toml"
     twin.write_text((EXAMPLES / "emit.toml").read_text().replace('name = "emit"', 'name = "other"'))
     assert "brand" in missing("check", str(EXAMPLES / "emit.toml"), str(twin), code=1).stdout
@@ -112,15 +112,15 @@ def test_two_catalogs_of_one_brand_are_found(missing: Cli, tmp_path: Path) -> No
         ({}, "spacekey migrate"),
         ({"SPACEKEY_PORT": "many"}, "SPACEKEY_PORT"),
         ({"SPACEKEY_PROT": "1"}, "SPACEKEY_PORT"),
-        ({"SPACEKEY_CATALOGS": "/nowhere.toml"}, "nowhere.toml"),
+        ({"SPACEKEY_PRODUCTS": "/nowhere.toml"}, "nowhere.toml"),
     ],
 )
 def test_what_is_wrong_is_found_with_a_remedy(missing: Cli, settings: dict[str, str], what: str) -> None:
     assert what in Cli({**missing.settings, **settings, "COLUMNS": "250"})("check", code=1).stdout
 
 
-def test_a_workspace_whose_catalog_is_not_loaded_is_found(filled: Cli) -> None:
-    only = Cli({**filled.settings, "SPACEKEY_CATALOGS": str(EXAMPLES / "emit.toml"), "COLUMNS": "250"})
+def test_a_workspace_whose_product_is_not_loaded_is_found(filled: Cli) -> None:
+    only = Cli({**filled.settings, "SPACEKEY_PRODUCTS": str(EXAMPLES / "emit.toml"), "COLUMNS": "250"})
     assert "guard, spooled, teamspace" in only("check", code=1).stdout
 
 
@@ -129,7 +129,7 @@ def test_a_renamed_scope_is_found_by_check_and_moved_by_rename(filled: Cli, tmp_
     text = (EXAMPLES / "emit.toml").read_text(encoding="utf-8")
     edited.write_text(text.replace('"jobs:poll"', '"jobs:claim"'), encoding="utf-8")
     others = [str(EXAMPLES / f"{name}.toml") for name in ("spooled", "teamspace", "guard")]
-    cli = Cli({**filled.settings, "SPACEKEY_CATALOGS": ",".join([str(edited), *others])})
+    cli = Cli({**filled.settings, "SPACEKEY_PRODUCTS": ",".join([str(edited), *others])})
     cli("token", "create", "emit-demo", "Claims", "--space", "production", "-s", "jobs:claim")
     filled("token", "create", "emit-demo", "Polls", "--space", "production", "-s", "jobs:poll")
 

@@ -98,7 +98,7 @@ def left(cli: Cli, request: pytest.FixtureRequest) -> Cli:
     for name in ("ada", "bob"):
         cli("user", "create", f"{name}@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     for slug, owner in (("acme", "ada"), ("other", "bob")):
-        cli("workspace", "create", slug, "--catalog", "guard", "--plan", "paid", "--owner", f"{owner}@example.com")
+        cli("workspace", "create", slug, "--product", "guard", "--plan", "paid", "--owner", f"{owner}@example.com")
     if request.param == "renamed":
         rename(cli, "acme", "acme-two")
     else:
@@ -151,7 +151,7 @@ def test_what_changes_a_workspace_says_first_which_one_and_whose_and_takes_an_id
     cli("user", "create", "ada@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     cli("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     made = cli.one(
-        "workspace", "create", "acme", "--catalog", "spooled", "--name", "Acme Ltd", "--owner", "ada@example.com"
+        "workspace", "create", "acme", "--product", "spooled", "--name", "Acme Ltd", "--owner", "ada@example.com"
     )
     cli("member", "add", "acme", "bob@example.com", "--role", "member")
     cli("space", "create", "acme", "main")
@@ -216,11 +216,11 @@ async def test_the_operator_alone_takes_a_resting_slug_and_says_so(store: Store)
     callers: tuple[MemberCaller | Operator, ...] = (OPERATOR, stranger)
     for caller in callers:
         with pytest.raises(Conflict):
-            await create_workspace(world.system, caller, name="New", slug="acme", catalog="guard")
+            await create_workspace(world.system, caller, name="New", slug="acme", product="guard")
     with pytest.raises(Conflict, match="is taken"):
-        await create_workspace(world.system, stranger, name="New", slug="acme", catalog="guard", take_resting_slug=True)
+        await create_workspace(world.system, stranger, name="New", slug="acme", product="guard", take_resting_slug=True)
     made = await create_workspace(
-        world.system, OPERATOR, name="New", slug="acme", catalog="guard", take_resting_slug=True
+        world.system, OPERATOR, name="New", slug="acme", product="guard", take_resting_slug=True
     )
     assert made.slug == "acme"
 
@@ -230,7 +230,7 @@ async def test_reserved_words_are_no_slugs_of_new_workspaces(store: Store) -> No
     before = await snapshot(store)
     for slug in sorted(RESERVED_SLUGS):
         with pytest.raises(InvalidInput, match="reserved"):
-            await create_workspace(world.system, OPERATOR, name="New", slug=slug, catalog="guard")
+            await create_workspace(world.system, OPERATOR, name="New", slug=slug, product="guard")
     assert await snapshot(store) == before
     one = await world.workspace("guard")
     for slug in ("system", "admin"):

@@ -51,7 +51,7 @@ def long_names(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
     for number, name in enumerate((WIDE_NAME[:100], LONG_NAME)):
         slug = f"a-long-slug-of-a-workspace-{number}"
-        cli("workspace", "create", slug, "--catalog", "emit", "--name", name)
+        cli("workspace", "create", slug, "--product", "emit", "--name", name)
         cli("space", "create", "emit-demo", slug, "--name", name)
         scopes = [word for one in ("jobs:read", "jobs:create", "jobs:worker") for word in ("-s", one)]
         cli("token", "create", "emit-demo", name, "--space", slug, *scopes, "--expires", "90d")
@@ -132,7 +132,7 @@ def test_an_id_stays_whole_where_one_token_is_shown(named: dict[str, str]) -> No
 
 
 def test_findings_are_whole_at_any_width(named: dict[str, str]) -> None:
-    wrong = {**named, "SPACEKEY_CATALOGS": "/nowhere.toml"}
+    wrong = {**named, "SPACEKEY_PRODUCTS": "/nowhere.toml"}
     lines = Cli({**wrong, "COLUMNS": "80"})("check", code=1).stdout.splitlines()
     whole = Cli(wrong)("check", code=1).stdout
     assert all(cell_len(line) <= 80 for line in lines)

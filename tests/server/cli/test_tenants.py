@@ -11,8 +11,8 @@ PASSWORD = "seven wooden boats at noon"
 
 def test_a_workspace_is_made_and_found_by_slug_and_id(cli: Cli) -> None:
     cli("user", "create", "ada@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
-    made = cli.one("workspace", "create", "acme", "--catalog", "guard", "--plan", "paid", "--owner", "ada@example.com")
-    assert (made["slug"], made["catalog"], made["plan"], made["status"]) == ("acme", "guard", "paid", "active")
+    made = cli.one("workspace", "create", "acme", "--product", "guard", "--plan", "paid", "--owner", "ada@example.com")
+    assert (made["slug"], made["product"], made["plan"], made["status"]) == ("acme", "guard", "paid", "active")
     owner_id = made.pop("owner_id")
     assert made.pop("invitation", None) is None
     assert cli.one("workspace", "show", "acme") == cli.one("workspace", "show", made["id"]) == made
@@ -93,15 +93,15 @@ def test_how_long_a_cache_may_serve_is_shown_and_set(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["workspace", "create", "acme", "--catalog", "emitt"], 2, "spacekey: --catalog: Unknown catalog 'emitt'. Did"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 2, "spacekey: --plan: Unknown plan"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--plan", "gold"], 2, "There are 'free' and 'team'."),
-        (["workspace", "create", "Acme!", "--catalog", "emit"], 2, "spacekey: SLUG: "),
-        (["workspace", "create", "acme", "--catalog", "emit", "--name", "a\nb"], 2, "spacekey: --name: "),
-        (["workspace", "create", "", "--catalog", "emit"], 2, "spacekey: SLUG: "),
-        (["workspace", "create", "emit-demo", "--catalog", "emit"], 1, "taken"),
-        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "nobody"], 2, "spacekey: --owner: "),
-        (["workspace", "create", "acme", "--catalog", "emit", "--owner", "usr_" + "0" * 26], 1, "no account"),
+        (["workspace", "create", "acme", "--product", "emitt"], 2, "spacekey: --product: Unknown product 'emitt'. Did"),
+        (["workspace", "create", "acme", "--product", "emit", "--plan", "gold"], 2, "spacekey: --plan: Unknown plan"),
+        (["workspace", "create", "acme", "--product", "emit", "--plan", "gold"], 2, "There are 'free' and 'team'."),
+        (["workspace", "create", "Acme!", "--product", "emit"], 2, "spacekey: SLUG: "),
+        (["workspace", "create", "acme", "--product", "emit", "--name", "a\nb"], 2, "spacekey: --name: "),
+        (["workspace", "create", "", "--product", "emit"], 2, "spacekey: SLUG: "),
+        (["workspace", "create", "emit-demo", "--product", "emit"], 1, "taken"),
+        (["workspace", "create", "acme", "--product", "emit", "--owner", "nobody"], 2, "spacekey: --owner: "),
+        (["workspace", "create", "acme", "--product", "emit", "--owner", "usr_" + "0" * 26], 1, "no account"),
         (["user", "prove", "owner@example.com"], 2, "account's id"),
         (["user", "prove", "usr_" + "0" * 26], 1, "no account"),
         (["user", "create", "owner@example.com", "--password-stdin"], 1, "has proven the address"),

@@ -151,7 +151,7 @@ def test_a_refused_token_says_which_option_to_change_and_makes_nothing(filled: C
 def test_where_tokens_may_have_roles_and_scopes_a_mistyped_role_is_a_role(filled: Cli, tmp_path: Path) -> None:
     file = tmp_path / "both.toml"
     file.write_text((EXAMPLES / "teamspace.toml").read_text().replace('grants = "role"\n', ""))
-    both = Cli({**filled.settings, "SPACEKEY_CATALOGS": str(file)})
+    both = Cli({**filled.settings, "SPACEKEY_PRODUCTS": str(file)})
     create = ("token", "create", "teamspace-demo", "x", "-s")
     assert "--scope: Unknown role 'viewr'. Did you mean 'viewer'?" in both.error(*create, "viewr", code=2)
     assert "--scope: Unknown scope 'task:read'. Did you mean 'tasks:read'" in both.error(*create, "task:read", code=2)

@@ -32,8 +32,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         (("workspace", "limit", "emit-demo", "--per-minute", "10"), "Give --per-minute and --burst, or --plan alone."),
         (("workspace", "limit", "emit-demo", "--burst", "10"), "Give --per-minute and --burst, or --plan alone."),
         (
-            ("workspace", "create", "acme", "--catalog", "emitt"),
-            "--catalog: Unknown catalog 'emitt'. Did you mean 'emit'",
+            ("workspace", "create", "acme", "--product", "emitt"),
+            "--product: Unknown product 'emitt'. Did you mean 'emit'",
         ),
         (("token", "create", "emit-demo", "x", "--scope", "jobs:raed", "--space", "staging"), "Did you mean"),
         (("staleness", "set", "61"), "SECONDS: "),

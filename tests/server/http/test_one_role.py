@@ -57,7 +57,7 @@ async def test_anything_but_one_role_is_refused_and_changes_nothing(database_url
         assert [one["permissions"] for one in listed] == [["owner"]]
 
 
-async def test_one_role_of_the_catalogs_or_of_the_workspaces_own_is_given(database_url: str) -> None:
+async def test_one_role_of_the_products_or_of_the_workspaces_own_is_given(database_url: str) -> None:
     async with served(database_url) as server:
         workspace = await server.world.workspace("teamspace")
         _, admin = await server.token(workspace.id, "owner")

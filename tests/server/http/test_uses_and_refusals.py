@@ -32,7 +32,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.embed import store_verifier
 from spacekey.server.introspectors import new_introspector
-from spacekey.server.settings import Settings, packaged_catalogs
+from spacekey.server.settings import Settings, packaged_products
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
 from support.world import FACTS, OPERATOR
 
@@ -68,14 +68,14 @@ async def introspect(server: Served, own: str, secret: str, **told: str) -> Any:
     return answer.json()
 
 
-@pytest.mark.parametrize("asking", ["another tenant", "another space", "another catalog"])
+@pytest.mark.parametrize("asking", ["another tenant", "another space", "another product"])
 async def test_a_stranger_writes_nothing_into_an_owners_log_or_usage(database_url: str, asking: str) -> None:
     async with with_service(database_url) as server:
-        workspace = await server.world.workspace("spooled" if asking != "another catalog" else "emit")
+        workspace = await server.world.workspace("spooled" if asking != "another product" else "emit")
         mine, other = [await server.world.space(workspace, slug) for slug in ("mine", "other")]
         token_id, secret = await server.token(workspace.id, "jobs:read", space_id=mine.id)
         await revoke_token(server.world.system, OPERATOR, token_id)
-        if asking == "another catalog":
+        if asking == "another product":
             own = SERVICE_SECRET.reveal()
         elif asking == "another space":
             _, own = await server.token(workspace.id, "tokens:introspect", space_id=other.id)
@@ -181,8 +181,8 @@ def verifier_of(kind: str, server: Served, database_url: str, own: str, environm
     """One whose app, or which itself, holds tokens to the environment."""
     knows = environment if kind.endswith("knows") else None
     if kind.startswith("embedded"):
-        catalogs = packaged_catalogs()
-        return store_verifier(database_url, catalogs, environment=knows, clock=server.world.clock, collect_usage=False)
+        products = packaged_products()
+        return store_verifier(database_url, products, environment=knows, clock=server.world.clock, collect_usage=False)
     if kind.startswith("remote"):
         return remote(server, own, knows)
     return BrandChain({"sp": remote(server, own)})
@@ -223,7 +223,7 @@ async def test_a_token_that_lacks_a_scope_is_used_all_the_same(database_url: str
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token = await rotated(server, workspace.id)
-        verifier = store_verifier(database_url, packaged_catalogs(), clock=server.world.clock, collect_usage=False)
+        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock, collect_usage=False)
         routes = [Route("/jobs", requires("jobs:write")(jobs))]
         app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
@@ -237,7 +237,7 @@ async def test_two_apps_of_one_verifier_are_told_apart(database_url: str) -> Non
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token = await rotated(server, workspace.id)
-        verifier = store_verifier(database_url, packaged_catalogs(), clock=server.world.clock, collect_usage=False)
+        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock, collect_usage=False)
         statuses = []
         for environment in ("test", "live"):
             middleware = [Middleware(TokenMiddleware, verifier=verifier, environment=environment)]

@@ -1,4 +1,4 @@
-"""A server that was started without a catalog that stored workspaces need: it cannot tell, and says what is missing."""
+"""A server that was started without a product that stored workspaces need: it cannot tell, and says what is missing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from support.world import OPERATOR, make_world
 
 
 @asynccontextmanager
-async def served_without(catalog: str, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def served_without(product: str, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """Another server on the same database."""
     settings = Settings(database_url=database_url)
     system = make_world(Store(database_url)).system
-    loaded = {name: one for name, one in system.catalogs.items() if name != catalog}
-    app = build_app(settings, parts=build_parts(settings, replace(system, catalogs=loaded)))
+    loaded = {name: one for name, one in system.products.items() if name != product}
+    app = build_app(settings, parts=build_parts(settings, replace(system, products=loaded)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client
@@ -44,12 +44,12 @@ async def test_good_tokens_are_answered_503_and_never_401(database_url: str, cap
     assert [one.status_code for one in answers] == [503, 200, 401]
     assert answers[0].headers["retry-after"]
     (told,) = [record.getMessage() for record in caplog.records if record.name == "spacekey.server"]
-    assert told.startswith("the catalog 'spooled' of 1 workspaces is not loaded.")
-    assert "SPACEKEY_CATALOGS" in told
+    assert told.startswith("the product 'spooled' of 1 workspaces is not loaded.")
+    assert "SPACEKEY_PRODUCTS" in told
 
 
 async def test_a_token_of_another_workspace_is_inactive_as_an_unknown_one_is(database_url: str) -> None:
-    """Whether its catalog is loaded is not the business of a caller who may not see it."""
+    """Whether its product is loaded is not the business of a caller who may not see it."""
     async with served(database_url) as server:
         spooled, guard = await server.world.workspace("spooled"), await server.world.workspace("guard", plan="paid")
         _, stranger = await server.token(spooled.id, "jobs:read")

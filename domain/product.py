@@ -1,6 +1,6 @@
 """Vocabulary of one product: scopes, shorthands, presets, roles, plans and key prefix.
 
-A catalog is data. What it allows is computed here: :func:`expand` turns grants into scopes, and
+A product is data. What it allows is computed here: :func:`expand` turns grants into scopes, and
 :func:`effective_scopes` reduces them to those that the workspace's plan, policy and roles allow now.
 """
 
@@ -13,7 +13,7 @@ from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES
 
 OWNER_ROLE = "owner"
-"""Role that every catalog has and no workspace can change, so that any other setting can always be corrected."""
+"""Role that every product has and no workspace can change, so that any other setting can always be corrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Plan:
     """Plan that a workspace has paid for.
 
     ``tokens_max`` bounds the tokens that are not revoked or deleted. None is no bound; 0 means that the plan does not
-    include tokens, and existing tokens then have no scopes. ``scopes`` None allows all of the catalog's scopes.
+    include tokens, and existing tokens then have no scopes. ``scopes`` None allows all of the product's scopes.
     ``self_service`` says that a member who may edit the workspace may choose the plan; others are the operator's to
     give.
     """
@@ -84,10 +84,10 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
+class Product:
     """Description of one product, with everything in which it differs from others.
 
-    Read it with :mod:`spacekey.domain.catalog_file`. ``one_role`` says that a token's grants are exactly one role:
+    Read it with :mod:`spacekey.domain.product_file`. ``one_role`` says that a token's grants are exactly one role:
     neither scopes nor shorthands, nor several roles.
     """
 
@@ -113,12 +113,12 @@ class Catalog:
 
 
 RoleTable = Mapping[str, Role]
-"""Roles that exist in one workspace: the catalog's, as the workspace configured them."""
+"""Roles that exist in one workspace: the product's, as the workspace configured them."""
 
 
-def role_table(catalog: Catalog, configured: Mapping[str, Role | None]) -> dict[str, Role]:
-    """Return the catalog's roles overlaid with a workspace's own. None removes a role; the owner role never changes."""
-    table = dict(catalog.roles)
+def role_table(product: Product, configured: Mapping[str, Role | None]) -> dict[str, Role]:
+    """Return the product's roles overlaid with a workspace's own. None removes a role; the owner role never changes."""
+    table = dict(product.roles)
     for name, role in configured.items():
         if name == OWNER_ROLE:
             continue
@@ -129,46 +129,46 @@ def role_table(catalog: Catalog, configured: Mapping[str, Role | None]) -> dict[
     return table
 
 
-def grantable(catalog: Catalog, kind: Kind, roles: RoleTable) -> frozenset[str]:
+def grantable(product: Product, kind: Kind, roles: RoleTable) -> frozenset[str]:
     """Return every name that the grants of a token of this kind may include."""
-    names = frozenset() if catalog.one_role else catalog.known_scopes | frozenset(catalog.shorthands)
+    names = frozenset() if product.one_role else product.known_scopes | frozenset(product.shorthands)
     if kind is not Kind.WORKSPACE:
         return names
-    configured_only = frozenset(roles) - frozenset(catalog.roles) if catalog.token_roles else frozenset()
-    return names | (frozenset(catalog.token_roles) & frozenset(roles)) | configured_only
+    configured_only = frozenset(roles) - frozenset(product.roles) if product.token_roles else frozenset()
+    return names | (frozenset(product.token_roles) & frozenset(roles)) | configured_only
 
 
-def expand(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
+def expand(product: Product, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
     """Return the scopes of grants, through roles and shorthands. Names that no longer exist expand to nothing."""
     scopes: set[str] = set()
     for grant in grants:
-        if grant in catalog.known_scopes:
+        if grant in product.known_scopes:
             scopes.add(grant)
-        elif (shorthand := catalog.shorthands.get(grant)) is not None:
+        elif (shorthand := product.shorthands.get(grant)) is not None:
             scopes |= shorthand.scopes
         elif (role := roles.get(grant)) is not None:
             # A role's grants are scopes and shorthands; a role inside a role would bypass the ceiling rule.
-            scopes |= expand(catalog, role.grants, {})
+            scopes |= expand(product, role.grants, {})
     return frozenset(scopes)
 
 
-def unresolved(catalog: Catalog, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
+def unresolved(product: Product, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
     """Return the names among the grants that mean nothing now, those inside roles included.
 
     They are no longer scopes, shorthands or roles, but may become so again: if a role is restored, or a scope returns
-    to the catalog.
+    to the product.
     """
     gone: set[str] = set()
     for grant in grants:
-        if grant in catalog.known_scopes or grant in catalog.shorthands:
+        if grant in product.known_scopes or grant in product.shorthands:
             continue
         role = roles.get(grant)
-        gone |= {grant} if role is None else unresolved(catalog, role.grants, {})
+        gone |= {grant} if role is None else unresolved(product, role.grants, {})
     return frozenset(gone)
 
 
 def effective_scopes(
-    catalog: Catalog,
+    product: Product,
     grants: Iterable[str],
     *,
     kind: Kind,
@@ -179,11 +179,11 @@ def effective_scopes(
     """Return the scopes of the grants that plan, policy and roles allow now.
 
     The plan bounds the product's scopes for every principal. A plan without tokens leaves a token no scopes at all, and
-    the policy's allowed scopes bound a token's management scopes too. A plan that the catalog no longer has leaves a
+    the policy's allowed scopes bound a token's management scopes too. A plan that the product no longer has leaves a
     token no scopes.
     """
-    scopes = expand(catalog, grants, roles)
-    own = frozenset(catalog.scopes)
+    scopes = expand(product, grants, roles)
+    own = frozenset(product.scopes)
     if plan is None or (plan.tokens_max == 0 and kind is not Kind.MEMBER):
         return scopes - own if kind is Kind.MEMBER else frozenset()
     if plan.scopes is not None:

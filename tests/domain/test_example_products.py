@@ -1,35 +1,35 @@
-"""What the four systems say of themselves, asked of their catalogs."""
+"""What the four systems say of themselves, asked of their products."""
 
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from spacekey.domain.catalog import Catalog, Plan, Policy, effective_scopes, expand, grantable
-from spacekey.domain.catalog_file import load_catalogs
+from spacekey.domain.product import Product, Plan, Policy, effective_scopes, expand, grantable
+from spacekey.domain.product_file import load_products
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CATALOGS = load_catalogs(sorted(EXAMPLES.glob("*.toml")))
-EMIT, SPOOLED, TEAMSPACE, GUARD = (CATALOGS[name] for name in ("emit", "spooled", "teamspace", "guard"))
+PRODUCTS = load_products(sorted(EXAMPLES.glob("*.toml")))
+EMIT, SPOOLED, TEAMSPACE, GUARD = (PRODUCTS[name] for name in ("emit", "spooled", "teamspace", "guard"))
 
 WRITE = {"jobs:ack", "jobs:progress", "jobs:event", "jobs:complete", "jobs:fail", "jobs:keepalive"}
 WORKER = WRITE | {"jobs:read", "jobs:poll", "jobs:read:progress"}
 
 
-def held(catalog: Catalog, *grants: str, kind: Kind = Kind.WORKSPACE, plan: str | None = None) -> frozenset[str]:
-    chosen: Plan | None = catalog.plans[plan or catalog.default_plan]
-    return effective_scopes(catalog, grants, kind=kind, roles=catalog.roles, plan=chosen, policy=Policy())
+def held(product: Product, *grants: str, kind: Kind = Kind.WORKSPACE, plan: str | None = None) -> frozenset[str]:
+    chosen: Plan | None = product.plans[plan or product.default_plan]
+    return effective_scopes(product, grants, kind=kind, roles=product.roles, plan=chosen, policy=Policy())
 
 
-def role(catalog: Catalog, name: str) -> frozenset[str]:
-    return expand(catalog, [name], catalog.roles)
+def role(product: Product, name: str) -> frozenset[str]:
+    return expand(product, [name], product.roles)
 
 
 def test_the_four_systems() -> None:
     assert {
-        (one.name, one.brand, one.environments, frozenset(map(str, one.token_kinds))) for one in CATALOGS.values()
+        (one.name, one.brand, one.environments, frozenset(map(str, one.token_kinds))) for one in PRODUCTS.values()
     } == {
         ("emit", "em", ("live",), frozenset({"space"})),
         ("spooled", "sp", ("live", "test"), frozenset({"workspace", "space"})),
@@ -163,10 +163,10 @@ def test_guard_members_do_nothing_with_keys() -> None:
     assert {"tokens:create", "tokens:revoke"} <= role(GUARD, "admin")
 
 
-@pytest.mark.parametrize("catalog", CATALOGS.values(), ids=CATALOGS)
-def test_every_system(catalog: Catalog) -> None:
-    assert role(catalog, "owner") == catalog.known_scopes
-    for name in catalog.roles:
-        assert {"workspace:read", "spaces:read", "members:read"} <= role(catalog, name)
-        assert ("workspace:write" in role(catalog, name)) == (name == "owner")
-    assert [name for name, plan in catalog.plans.items() if plan.self_service] == ["free"] == [catalog.default_plan]
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+def test_every_system(product: Product) -> None:
+    assert role(product, "owner") == product.known_scopes
+    for name in product.roles:
+        assert {"workspace:read", "spaces:read", "members:read"} <= role(product, name)
+        assert ("workspace:write" in role(product, name)) == (name == "owner")
+    assert [name for name, plan in product.plans.items() if plan.self_service] == ["free"] == [product.default_plan]

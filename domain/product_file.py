@@ -1,4 +1,4 @@
-"""Catalogs from TOML. Every mistake is a :class:`CatalogError` that names file, key and remedy."""
+"""Products from TOML. Every mistake is a :class:`ProductError` that names file, key and remedy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import MappingProxyType
 
-from .catalog import Catalog
-from .catalog_sections import (
+from .product import Product
+from .product_sections import (
     known,
     read_one_role,
     read_plans,
@@ -18,52 +18,52 @@ from .catalog_sections import (
     read_shorthands,
     read_use_cases,
 )
-from .catalog_table import Table
-from .errors import CatalogError, ConfigurationError
+from .product_table import Table
+from .errors import ProductError, ConfigurationError
 from .principal import Kind
 from .scope import MANAGEMENT_SCOPES
 from .secret import ENVIRONMENTS, is_brand
 from .text_input import read_file
 
-CATALOG_BYTES_MAX = 1_000_000
-CATALOGS_MAX = 100
+PRODUCT_BYTES_MAX = 1_000_000
+PRODUCTS_MAX = 100
 
 
-def load_catalogs(paths: Iterable[Path]) -> dict[str, Catalog]:
-    """Read several catalog files, and return the catalogs by name.
+def load_products(paths: Iterable[Path]) -> dict[str, Product]:
+    """Read several product files, and return the products by name.
 
-    :raises CatalogError: for an unreadable or wrong file, for two files with the same name or brand, and for more than
+    :raises ProductError: for an unreadable or wrong file, for two files with the same name or brand, and for more than
         100 files.
     """
-    catalogs: dict[str, Catalog] = {}
+    products: dict[str, Product] = {}
     for path in paths:
-        if len(catalogs) >= CATALOGS_MAX:
-            raise CatalogError(str(path), "(file)", f"one server loads at most {CATALOGS_MAX} catalogs")
-        catalog = load_catalog(path)
-        for other in catalogs.values():
-            for key, one, two in (("name", catalog.name, other.name), ("brand", catalog.brand, other.brand)):
+        if len(products) >= PRODUCTS_MAX:
+            raise ProductError(str(path), "(file)", f"one server loads at most {PRODUCTS_MAX} products")
+        product = load_product(path)
+        for other in products.values():
+            for key, one, two in (("name", product.name, other.name), ("brand", product.brand, other.brand)):
                 if one == two:
-                    raise CatalogError(str(path), key, f"'{one}' is taken by another catalog; choose another")
-        catalogs[catalog.name] = catalog
-    return catalogs
+                    raise ProductError(str(path), key, f"'{one}' is taken by another product; choose another")
+        products[product.name] = product
+    return products
 
 
-def load_catalog(path: Path) -> Catalog:
-    """Read one catalog file.
+def load_product(path: Path) -> Product:
+    """Read one product file.
 
-    :raises CatalogError: if it cannot be read or is wrong.
+    :raises ProductError: if it cannot be read or is wrong.
     """
     try:
-        text = read_file(path, "(file)", bytes_max=CATALOG_BYTES_MAX)
+        text = read_file(path, "(file)", bytes_max=PRODUCT_BYTES_MAX)
     except ConfigurationError as error:
-        raise CatalogError(str(path), "(file)", str(error).removeprefix("(file): ")) from None
-    return parse_catalog(text, str(path))
+        raise ProductError(str(path), "(file)", str(error).removeprefix("(file): ")) from None
+    return parse_product(text, str(path))
 
 
-def parse_catalog(text: str, file: str) -> Catalog:
-    """Return the catalog in a TOML text; ``file`` is the name that errors show.
+def parse_product(text: str, file: str) -> Product:
+    """Return the product in a TOML text; ``file`` is the name that errors show.
 
-    :raises CatalogError: if the text is not TOML or not a catalog.
+    :raises ProductError: if the text is not TOML or not a product.
     """
     root = Table(file, "", _toml(text, file))
     name = root.name("name")
@@ -81,7 +81,7 @@ def parse_catalog(text: str, file: str) -> Catalog:
     token_kinds = tokens.choices("kinds", (Kind.SPACE, Kind.WORKSPACE))
     one_role = read_one_role(tokens, token_roles, token_kinds, presets)
     grantable = token_roles if one_role else (*scopes, *shorthands, *token_roles)
-    catalog = Catalog(
+    product = Product(
         name=name,
         title=root.text("title"),
         description=root.text("description", default=""),
@@ -100,7 +100,7 @@ def parse_catalog(text: str, file: str) -> Catalog:
     )
     tokens.done()
     root.done()
-    return catalog
+    return product
 
 
 def _toml(text: str, file: str) -> dict[str, object]:
@@ -109,7 +109,7 @@ def _toml(text: str, file: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CatalogError(file, "(file)", f"is not TOML: {error}") from error
+        raise ProductError(file, "(file)", f"is not TOML: {error}") from error
 
 
 def _distinct(root: Table, scopes: Collection[str], shorthands: Collection[str], roles: Collection[str]) -> None:

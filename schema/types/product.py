@@ -1,20 +1,20 @@
-"""GraphQL types of a catalog, with everything that a form for new tokens needs."""
+"""GraphQL types of a product, with everything that a form for new tokens needs."""
 
 from __future__ import annotations
 
 import strawberry
 
-from spacekey.domain import catalog as domain
-from spacekey.domain.catalog_table import ENTRIES_MAX
+from spacekey.domain import product as domain
+from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.domain.principal import Kind
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import ENVIRONMENTS, scanner_regex
 from spacekey.schema.limits.costs import at_most
 
 SCOPES_MAX = ENTRIES_MAX + len(MANAGEMENT_SCOPES)
-"""The most scopes that one catalog knows; its file is refused with more."""
+"""The most scopes that one product knows; its file is refused with more."""
 ROLE_GRANTS_MAX = SCOPES_MAX + ENTRIES_MAX
-"""Every scope and every shorthand of one catalog."""
+"""Every scope and every shorthand of one product."""
 
 
 @strawberry.type(description="One permission.")
@@ -77,10 +77,10 @@ class UseCase:
 
 @strawberry.type(description="A named set of grants that members and workspace tokens can hold.")
 class Role:
-    """GraphQL type of a role, as the catalog or the workspace defines it."""
+    """GraphQL type of a role, as the product or the workspace defines it."""
 
     role: strawberry.Private[domain.Role]
-    catalog: strawberry.Private[domain.Catalog]
+    product: strawberry.Private[domain.Product]
     roles: strawberry.Private[domain.RoleTable]
     name: str = strawberry.field(description="The name of the role, as used in grants and for members.")
     title: str = strawberry.field(description="The name of the role as shown to people.")
@@ -99,7 +99,7 @@ class Role:
     )
     def scopes(self) -> list[str]:
         """Return the scopes it expands to, sorted."""
-        return sorted(domain.expand(self.catalog, [self.role.name], self.roles))
+        return sorted(domain.expand(self.product, [self.role.name], self.roles))
 
 
 @strawberry.type(description="A limit on the requests made with one token.")
@@ -149,10 +149,10 @@ class Plan:
 @strawberry.type(
     description=("A product: its scopes, shorthands, presets, roles and plans, and the prefix of its secrets.")
 )
-class Catalog:
-    """GraphQL type of a catalog. Its lists are built only if selected, since every workspace of a page has one."""
+class Product:
+    """GraphQL type of a product. Its lists are built only if selected, since every workspace of a page has one."""
 
-    catalog: strawberry.Private[domain.Catalog]
+    product: strawberry.Private[domain.Product]
     name: str = strawberry.field(description="The name of the product.")
     title: str = strawberry.field(description="The name of the product as shown to people.")
     description: str = strawberry.field(description="What the product is, in a sentence.")
@@ -166,7 +166,7 @@ class Catalog:
     )
     def secret_pattern(self) -> str:
         """Return the regular expression."""
-        return scanner_regex(self.catalog.brand)
+        return scanner_regex(self.product.brand)
 
     @strawberry.field(
         description="The environments that tokens can be created for, the default first.",
@@ -174,7 +174,7 @@ class Catalog:
     )
     def environments(self) -> list[str]:
         """Return the environments that tokens can be for."""
-        return list(self.catalog.environments)
+        return list(self.product.environments)
 
     @strawberry.field(
         description="The kinds of tokens that can be created: `space`, `workspace` or both.",
@@ -182,12 +182,12 @@ class Catalog:
     )
     def token_kinds(self) -> list[str]:
         """Return the kinds of tokens, sorted."""
-        return sorted(self.catalog.token_kinds)
+        return sorted(self.product.token_kinds)
 
     @strawberry.field(description="The names of the roles that tokens can hold.", directives=[at_most(ENTRIES_MAX)])
     def token_roles(self) -> list[str]:
         """Return the names of the roles."""
-        return list(self.catalog.token_roles)
+        return list(self.product.token_roles)
 
     @strawberry.field(
         description="The product's scopes, followed by the scopes of Spacekey's own API.",
@@ -195,7 +195,7 @@ class Catalog:
     )
     def scopes(self) -> list[Scope]:
         """Return the product's scopes, then the management scopes."""
-        named = ((self.catalog.scopes, False), (MANAGEMENT_SCOPES, True))
+        named = ((self.product.scopes, False), (MANAGEMENT_SCOPES, True))
         return [
             Scope(name=name, description=text, management=management)
             for scopes, management in named
@@ -207,7 +207,7 @@ class Catalog:
         """Return the shorthands."""
         return [
             Shorthand(shorthand=one, name=one.name, title=one.title, description=one.description)
-            for one in self.catalog.shorthands.values()
+            for one in self.product.shorthands.values()
         ]
 
     @strawberry.field(description="The product's presets.", directives=[at_most(ENTRIES_MAX)])
@@ -215,13 +215,13 @@ class Catalog:
         """Return the presets."""
         return [
             Preset(name=one.name, title=one.title, description=one.description, scopes=list(one.scopes))
-            for one in self.catalog.presets.values()
+            for one in self.product.presets.values()
         ]
 
     @strawberry.field(description="The product's recommendations of what to grant.", directives=[at_most(ENTRIES_MAX)])
     def use_cases(self) -> list[UseCase]:
         """Return the recommendations."""
-        return [UseCase(title=one.title, grants=list(one.grants), preset=one.preset) for one in self.catalog.use_cases]
+        return [UseCase(title=one.title, grants=list(one.grants), preset=one.preset) for one in self.product.use_cases]
 
     @strawberry.field(
         description=(
@@ -230,31 +230,31 @@ class Catalog:
         directives=[at_most(ENTRIES_MAX)],
     )
     def roles(self) -> list[Role]:
-        """Return the roles as the catalog defines them."""
-        return role_types(self.catalog, self.catalog.roles)
+        """Return the roles as the product defines them."""
+        return role_types(self.product, self.product.roles)
 
     @strawberry.field(description="The product's plans.", directives=[at_most(ENTRIES_MAX)])
     def plans(self) -> list[Plan]:
         """Return the plans."""
-        return [plan_type(plan) for plan in self.catalog.plans.values()]
+        return [plan_type(plan) for plan in self.product.plans.values()]
 
 
-def catalog_type(catalog: domain.Catalog) -> Catalog:
-    """Return a catalog as its GraphQL type."""
-    return Catalog(
-        catalog=catalog,
-        name=catalog.name,
-        title=catalog.title,
-        description=catalog.description,
-        brand=catalog.brand,
-        one_role=catalog.one_role,
+def product_type(product: domain.Product) -> Product:
+    """Return a product as its GraphQL type."""
+    return Product(
+        product=product,
+        name=product.name,
+        title=product.title,
+        description=product.description,
+        brand=product.brand,
+        one_role=product.one_role,
     )
 
 
-def role_types(catalog: domain.Catalog, roles: domain.RoleTable) -> list[Role]:
+def role_types(product: domain.Product, roles: domain.RoleTable) -> list[Role]:
     """Return roles as their GraphQL type; ``expansion`` decides what they expand to."""
     return [
-        Role(role=role, catalog=catalog, roles=roles, name=role.name, title=role.title, description=role.description)
+        Role(role=role, product=product, roles=roles, name=role.name, title=role.title, description=role.description)
         for role in roles.values()
     ]
 

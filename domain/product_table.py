@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from .errors import CatalogError
+from .errors import ProductError
 from .scope import is_scope_name
 from .suggest import did_you_mean, near
 
@@ -17,7 +17,7 @@ _REQUIRED: Any = object()
 
 
 class Table:
-    """Typed view of one table of a catalog file."""
+    """Typed view of one table of a product file."""
 
     def __init__(self, file: str, path: str, data: dict[str, Any]) -> None:
         self._file = file
@@ -27,9 +27,9 @@ class Table:
         if len(data) > ENTRIES_MAX:
             raise self.wrong("", f"has over {ENTRIES_MAX} entries")
 
-    def wrong(self, key: str, remedy: str) -> CatalogError:
+    def wrong(self, key: str, remedy: str) -> ProductError:
         """Return the error for one key of this table, for the caller to raise."""
-        return CatalogError(self._file, ".".join(part for part in (self._path, key) if part) or "(file)", remedy)
+        return ProductError(self._file, ".".join(part for part in (self._path, key) if part) or "(file)", remedy)
 
     def names(self) -> list[str]:
         """Return the keys as written, in order."""

@@ -1,11 +1,11 @@
-"""Sections of a catalog file, one function each: from checked TOML to the parts of a catalog."""
+"""Sections of a product file, one function each: from checked TOML to the parts of a product."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from .catalog import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
-from .catalog_table import Table
+from .product import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
+from .product_table import Table
 from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES, is_scope_name
 from .suggest import did_you_mean
@@ -18,7 +18,7 @@ def read_scopes(table: Table) -> dict[str, str]:
         if not is_scope_name(name):
             raise table.wrong(name, "is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
         if name in MANAGEMENT_SCOPES:
-            raise table.wrong(name, "is a management scope of Spacekey's own; a catalog can grant it, not define it")
+            raise table.wrong(name, "is a management scope of Spacekey's own; a product can grant it, not define it")
         scopes[name] = table.text(name)
     if not scopes:
         raise table.wrong("", 'define at least one scope, like "jobs:read" = "List jobs"')
@@ -77,7 +77,7 @@ def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str
         roles[name] = Role(name, title, description, tuple(dict.fromkeys(grants)))
         entry.done()
     if OWNER_ROLE not in roles:
-        raise table.wrong(OWNER_ROLE, "every catalog needs the role 'owner', which can correct any other setting")
+        raise table.wrong(OWNER_ROLE, "every product needs the role 'owner', which can correct any other setting")
     if not set(MANAGEMENT_SCOPES).issubset(roles[OWNER_ROLE].grants):
         raise table.wrong(OWNER_ROLE, "the owner must hold every management scope; add every_management_scope = true")
     return roles
@@ -151,7 +151,7 @@ def read_use_cases(
 def known(table: Table, key: str, names: Sequence[str], among: Collection[str], what: str) -> tuple[str, ...]:
     """Return ``names`` without repetitions, if all of them are ``among`` the known ones.
 
-    :raises CatalogError: naming the first unknown one, with near matches.
+    :raises ProductError: naming the first unknown one, with near matches.
     """
     for name in names:
         if name not in among:

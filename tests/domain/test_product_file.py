@@ -1,4 +1,4 @@
-"""Catalog files: what a good one says, and that every mistake names file, key and remedy."""
+"""Product files: what a good one says, and that every mistake names file, key and remedy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.catalog import grantable
-from spacekey.domain.catalog_file import CATALOG_BYTES_MAX, load_catalog, load_catalogs, parse_catalog
-from spacekey.domain.errors import CatalogError, ConfigurationError
+from spacekey.domain.product import grantable
+from spacekey.domain.product_file import PRODUCT_BYTES_MAX, load_product, load_products, parse_product
+from spacekey.domain.errors import ProductError, ConfigurationError
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 
@@ -52,23 +52,23 @@ scopes = ["jobs:read"]
 
 
 def test_a_good_file() -> None:
-    catalog = parse_catalog(GOOD, "shop.toml")
-    assert (catalog.name, catalog.title, catalog.description, catalog.brand) == ("shop", "Shop", "", "sh")
-    assert catalog.environments == ("live", "test")
-    assert catalog.token_kinds == {Kind.WORKSPACE, Kind.SPACE}
-    assert catalog.token_roles == ("clerk",)
-    assert list(catalog.scopes) == ["jobs:read", "jobs:write"]
-    assert catalog.known_scopes == {"jobs:read", "jobs:write", *MANAGEMENT_SCOPES}
-    assert catalog.shorthands["jobs:all"].scopes == {"jobs:read", "jobs:write"}
-    assert catalog.shorthands["jobs:all"].title == "jobs:all"
-    assert catalog.presets["worker"].scopes == ("jobs:read",)
-    assert [(case.title, case.grants, case.preset) for case in catalog.use_cases] == [
+    product = parse_product(GOOD, "shop.toml")
+    assert (product.name, product.title, product.description, product.brand) == ("shop", "Shop", "", "sh")
+    assert product.environments == ("live", "test")
+    assert product.token_kinds == {Kind.WORKSPACE, Kind.SPACE}
+    assert product.token_roles == ("clerk",)
+    assert list(product.scopes) == ["jobs:read", "jobs:write"]
+    assert product.known_scopes == {"jobs:read", "jobs:write", *MANAGEMENT_SCOPES}
+    assert product.shorthands["jobs:all"].scopes == {"jobs:read", "jobs:write"}
+    assert product.shorthands["jobs:all"].title == "jobs:all"
+    assert product.presets["worker"].scopes == ("jobs:read",)
+    assert [(case.title, case.grants, case.preset) for case in product.use_cases] == [
         ("Monitor", ("jobs:read",), None),
         ("Worker", (), "worker"),
     ]
-    assert catalog.roles["owner"].grants == ("jobs:read", "jobs:write", *MANAGEMENT_SCOPES)
-    assert catalog.roles["clerk"].grants == ("jobs:all", "tokens:read")
-    free, paid = catalog.plans["free"], catalog.plans["paid"]
+    assert product.roles["owner"].grants == ("jobs:read", "jobs:write", *MANAGEMENT_SCOPES)
+    assert product.roles["clerk"].grants == ("jobs:all", "tokens:read")
+    free, paid = product.plans["free"], product.plans["paid"]
     assert (free.tokens_max, free.scopes, free.limit, free.self_service) == (3, None, Limit(10, 2), True)
     assert (paid.tokens_max, paid.scopes, paid.limit, paid.self_service) == (
         None,
@@ -78,9 +78,9 @@ def test_a_good_file() -> None:
     )
 
 
-def test_a_catalog_cannot_be_changed_after_reading() -> None:
-    catalog = parse_catalog(GOOD, "shop.toml")
-    for part in (catalog.scopes, catalog.shorthands, catalog.presets, catalog.roles, catalog.plans):
+def test_a_product_cannot_be_changed_after_reading() -> None:
+    product = parse_product(GOOD, "shop.toml")
+    for part in (product.scopes, product.shorthands, product.presets, product.roles, product.plans):
         with pytest.raises(TypeError):
             part["new"] = None  # type: ignore[index]  # the mistake under test
 
@@ -178,7 +178,7 @@ WRONG = [
     ('preset = "worker"', 'preset = "werker"', "use_cases[1].preset", "Did you mean 'worker'?"),
     ('preset = "worker"', 'preset = "worker"\ngrants = ["jobs:read"]', "use_cases[1].grants", "either"),
     # roles
-    ("[roles.owner]", "[roles.boss]", "roles.owner", "every catalog needs the role 'owner'"),
+    ("[roles.owner]", "[roles.boss]", "roles.owner", "every product needs the role 'owner'"),
     ("every_management_scope = true\n", "", "roles.owner", "add every_management_scope = true"),
     ("[roles.clerk]", '[roles."jobs:read"]', "roles.jobs:read", "already a scope"),
     ("[roles.clerk]", '[roles."jobs:all"]', "roles.jobs:all", "already a shorthand"),
@@ -208,7 +208,7 @@ WRONG = [
     ('name = "shop"', f"name = {'9' * 5000}", "(file)", "is not TOML"),
     ('name = "shop"', f"name = {'[' * 100_000}", "(file)", "is not TOML"),
     (GOOD, "", "name", "is missing"),
-    (GOOD, "<catalog/>", "(file)", "is not TOML"),
+    (GOOD, "<product/>", "(file)", "is not TOML"),
     (GOOD, '{"name": "shop"}', "(file)", "is not TOML"),
 ]
 
@@ -216,8 +216,8 @@ WRONG = [
 @pytest.mark.parametrize(("old", "new", "key", "remedy"), WRONG, ids=[f"{n}-{row[2]}" for n, row in enumerate(WRONG)])
 def test_a_mistake_names_file_key_and_remedy(old: str, new: str, key: str, remedy: str) -> None:
     assert old in GOOD
-    with pytest.raises(CatalogError) as caught:
-        parse_catalog(GOOD.replace(old, new, 1), "shop.toml")
+    with pytest.raises(ProductError) as caught:
+        parse_product(GOOD.replace(old, new, 1), "shop.toml")
     error = caught.value
     assert (error.file, error.key) == ("shop.toml", key)
     assert remedy in error.remedy
@@ -232,32 +232,32 @@ ONE_ROLE = (
 
 
 def test_tokens_that_hold_one_role_are_recommended_roles_alone() -> None:
-    catalog = parse_catalog(ONE_ROLE.replace('grants = ["jobs:read"]', 'grants = ["clerk"]'), "shop.toml")
-    assert catalog.one_role
-    assert grantable(catalog, Kind.WORKSPACE, catalog.roles) == {"clerk"}
-    assert not parse_catalog(GOOD.replace('roles = ["clerk"]', 'roles = ["clerk"]\ngrants = "any"'), "s.toml").one_role
-    with pytest.raises(CatalogError, match=r"use_cases\[0\]\.grants: unknown token role 'jobs:read'"):
-        parse_catalog(ONE_ROLE, "shop.toml")
+    product = parse_product(ONE_ROLE.replace('grants = ["jobs:read"]', 'grants = ["clerk"]'), "shop.toml")
+    assert product.one_role
+    assert grantable(product, Kind.WORKSPACE, product.roles) == {"clerk"}
+    assert not parse_product(GOOD.replace('roles = ["clerk"]', 'roles = ["clerk"]\ngrants = "any"'), "s.toml").one_role
+    with pytest.raises(ProductError, match=r"use_cases\[0\]\.grants: unknown token role 'jobs:read'"):
+        parse_product(ONE_ROLE, "shop.toml")
     two = ONE_ROLE.replace('roles = ["clerk"]', 'roles = ["clerk", "owner"]')
-    with pytest.raises(CatalogError, match=r"use_cases\[0\]\.grants: name one role"):
-        parse_catalog(two.replace('grants = ["jobs:read"]', 'grants = ["clerk", "owner"]'), "shop.toml")
+    with pytest.raises(ProductError, match=r"use_cases\[0\]\.grants: name one role"):
+        parse_product(two.replace('grants = ["jobs:read"]', 'grants = ["clerk", "owner"]'), "shop.toml")
 
 
 def test_too_many_entries() -> None:
     many = "\n".join(f'"s{number}" = "x"' for number in range(1001))
-    with pytest.raises(CatalogError, match="scopes: has over 1000 entries"):
-        parse_catalog(GOOD.replace("[scopes]", f"[scopes]\n{many}"), "shop.toml")
+    with pytest.raises(ProductError, match="scopes: has over 1000 entries"):
+        parse_product(GOOD.replace("[scopes]", f"[scopes]\n{many}"), "shop.toml")
     listed = ", ".join(['"jobs:read"'] * 1001)
-    with pytest.raises(CatalogError, match=r"tokens\.roles: has over 1000 entries"):
-        parse_catalog(GOOD.replace('roles = ["clerk"]', f"roles = [{listed}]"), "shop.toml")
+    with pytest.raises(ProductError, match=r"tokens\.roles: has over 1000 entries"):
+        parse_product(GOOD.replace('roles = ["clerk"]', f"roles = [{listed}]"), "shop.toml")
 
 
 @given(st.integers(0, len(GOOD)), st.integers(0, 40), st.text(max_size=5))
-def test_a_damaged_file_is_a_catalog_or_a_catalog_error(at: int, length: int, instead: str) -> None:
-    error: CatalogError | None = None
+def test_a_damaged_file_is_a_product_or_a_product_error(at: int, length: int, instead: str) -> None:
+    error: ProductError | None = None
     try:
-        parse_catalog(GOOD[:at] + instead + GOOD[at + length :], "shop.toml")
-    except CatalogError as caught:
+        parse_product(GOOD[:at] + instead + GOOD[at + length :], "shop.toml")
+    except ProductError as caught:
         error = caught
     assert error is None or (error.file == "shop.toml" and error.key and error.remedy)
 
@@ -271,15 +271,15 @@ def write(folder: Path, name: str, text: str) -> Path:
 def test_several_files_by_name(tmp_path: Path) -> None:
     shop = write(tmp_path, "one", GOOD)
     bank = write(tmp_path, "two", GOOD.replace('"shop"', '"bank"').replace('"sh"', '"bk"'))
-    assert list(load_catalogs([bank, shop])) == ["bank", "shop"]
-    assert load_catalogs([]) == {}
+    assert list(load_products([bank, shop])) == ["bank", "shop"]
+    assert load_products([]) == {}
 
 
 @pytest.mark.parametrize(("old", "new", "key"), [('"sh"', '"bk"', "name"), ('"shop"', '"bank"', "brand")])
 def test_two_files_with_one_name_or_one_brand(tmp_path: Path, old: str, new: str, key: str) -> None:
     one, two = write(tmp_path, "one", GOOD), write(tmp_path, "two", GOOD.replace(old, new))
-    with pytest.raises(CatalogError, match="taken by another catalog") as caught:
-        load_catalogs([one, two])
+    with pytest.raises(ProductError, match="taken by another product") as caught:
+        load_products([one, two])
     assert (caught.value.file, caught.value.key) == (str(two), key)
 
 
@@ -287,18 +287,18 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes(GOOD.replace('title = "Shop"', 'title = "Café"').encode("latin-1"))
     large = tmp_path / "large.toml"
-    large.write_bytes(b"#" * (CATALOG_BYTES_MAX + 1))
+    large.write_bytes(b"#" * (PRODUCT_BYTES_MAX + 1))
     for path, remedy in [
         (tmp_path / "missing.toml", "cannot be read: No such file"),
         (tmp_path, "cannot be read: Is a directory"),
         (latin, "is not UTF-8 at byte 26; save it as UTF-8"),
-        (large, f"is over {CATALOG_BYTES_MAX} bytes"),
+        (large, f"is over {PRODUCT_BYTES_MAX} bytes"),
     ]:
         with pytest.raises(ConfigurationError) as caught:
-            load_catalog(path)
+            load_product(path)
         assert str(caught.value).startswith(f"{path}: (file): {remedy}")
 
 
 def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
-    padding = "#" * (CATALOG_BYTES_MAX - len(GOOD))
-    assert load_catalog(write(tmp_path, "full", GOOD + padding)).name == "shop"
+    padding = "#" * (PRODUCT_BYTES_MAX - len(GOOD))
+    assert load_product(write(tmp_path, "full", GOOD + padding)).name == "shop"
