@@ -17,9 +17,9 @@ from typing import Any
 
 import asyncpg
 
-from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
+from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.facts import TokenLookup, lookup_sql

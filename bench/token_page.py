@@ -13,10 +13,10 @@ from itertools import count as counting
 
 from sqlalchemy import text
 
-from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.outcome import Valid
 from spacekey.domain.page import PageRequest, TokenOrder
+from spacekey.domain.product_file import load_products
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.migrations.run import upgrade

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import MappingProxyType
 
+from .errors import ConfigurationError, ProductError
+from .principal import Kind
 from .product import Product
 from .product_sections import (
     known,
@@ -19,8 +21,6 @@ from .product_sections import (
     read_use_cases,
 )
 from .product_table import Table
-from .errors import ProductError, ConfigurationError
-from .principal import Kind
 from .scope import MANAGEMENT_SCOPES
 from .secret import ENVIRONMENTS, is_brand
 from .text_input import read_file

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from .principal import Kind, Limit
 from .product import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
 from .product_table import Table
-from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES, is_scope_name
 from .suggest import did_you_mean
 

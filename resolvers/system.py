@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from spacekey.domain.bounds import MemoryPlaces, Places
-from spacekey.domain.product import Product
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
+from spacekey.domain.product import Product
 from spacekey.domain.secret import Entropy
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.passwords.hashing import Passwords

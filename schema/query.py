@@ -6,9 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from spacekey.domain.product_file import PRODUCTS_MAX
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import page_request
+from spacekey.domain.product_file import PRODUCTS_MAX
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.access.authority import workspace_list
@@ -19,10 +19,10 @@ from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.workspaces.lists import one_member, one_space
 from spacekey.resolvers.workspaces.workspaces import creatable_products
 from spacekey.schema.limits.costs import at_most, paged
-from spacekey.schema.types.product import SCOPES_MAX, product_type
-from spacekey.schema.types.product import Product as ProductType
 from spacekey.schema.types.members import Member, Session, User, member_type, session_type, user_type
 from spacekey.schema.types.objects import Space, Token, Workspace, space_type, token_type, workspace_type
+from spacekey.schema.types.product import SCOPES_MAX, product_type
+from spacekey.schema.types.product import Product as ProductType
 from spacekey.schema.types.relay import After, Before, Connection, First, Last, Node, connection_of
 
 from .context import Context, SpacekeyInfo

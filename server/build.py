@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacekey.domain.bounds import MemoryPlaces
-from spacekey.domain.product import Product
-from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
+from spacekey.domain.product import Product
+from spacekey.domain.product_file import load_products
 from spacekey.domain.suggest import known_instead
 from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood

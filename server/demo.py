@@ -6,9 +6,9 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from spacekey.domain.product import OWNER_ROLE, Product, Plan
 from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import OWNER_ROLE, Plan, Product
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Entropy, Secret
 from spacekey.models.queries import users as user_queries

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.outcome import CannotTell, Valid, Verdict
+from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.argument_checks import check_environment

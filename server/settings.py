@@ -41,6 +41,8 @@ _SERVICE_LINK = re.compile(
 )
 _SERVICE_URL = re.compile(r"SPACEKEY_(?:[A-Z0-9_]+_)?PORT(?:_[0-9]+_(?:TCP|UDP|SCTP))?", re.ASCII)
 _LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://", re.ASCII)
+RENAMED = {"SPACEKEY_CATALOGS": "SPACEKEY_PRODUCTS", "SPACEKEY_WORKSPACE_CATALOGS": "SPACEKEY_WORKSPACE_PRODUCTS"}
+"""Settings under their earlier names, which are refused, and their names now."""
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
 
@@ -153,6 +155,8 @@ class Settings:
                 continue
             setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
             name = known.get(setting)
+            if name is None and setting in RENAMED:
+                raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
             if name is None:
                 raise ConfigurationError(
                     f"{variable}: there is no such setting.{did_you_mean_setting(variable, known)}"

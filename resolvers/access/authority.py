@@ -17,10 +17,10 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, expand
 from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, expand
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.domain.scope import INTROSPECT, MANAGEMENT_SCOPES
 from spacekey.domain.token_state import refusal_reason

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from spacekey.domain.product import Policy, expand, unresolved
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import Policy, expand, unresolved
 from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, PlanLimit, ScopeNotAllowed
 from spacekey.domain.secret import LIVE
 from spacekey.models.tables.token import Token

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.product import Product, Plan, Policy, Role, RoleTable, effective_scopes, role_table
 from spacekey.domain.principal import Kind, Limit
+from spacekey.domain.product import Plan, Policy, Product, Role, RoleTable, effective_scopes, role_table
 from spacekey.domain.refusal import Conflict, ConflictCode
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries

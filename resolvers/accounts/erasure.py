@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.product import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
+from spacekey.domain.product import OWNER_ROLE
 from spacekey.domain.refusal import Conflict, ConflictCode, InvalidInput, NotFound
 from spacekey.models.queries import erasure as erasure_queries
 from spacekey.models.queries import users as user_queries

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, grantable
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, grantable
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.models.queries import tokens as grant_queries

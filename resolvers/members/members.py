@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.product import OWNER_ROLE
 from spacekey.domain.ids import USER, id_prefix
+from spacekey.domain.product import OWNER_ROLE
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models.queries import users as invitation_queries

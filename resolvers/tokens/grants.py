@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
-from spacekey.domain.product import Policy, grantable
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import Policy, grantable
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import UNSET, Unset

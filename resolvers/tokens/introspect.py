@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from spacekey.domain.product import Product
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
+from spacekey.domain.product import Product
 from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret

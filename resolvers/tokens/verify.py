@@ -10,11 +10,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from spacekey.domain.product import Product, Policy, effective_scopes
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
+from spacekey.domain.product import Policy, Product, effective_scopes
 from spacekey.domain.secret import Secret, brand_of, parse
 from spacekey.domain.token_state import refusal_reason
 from spacekey.domain.verifier import Verifier

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spacekey.domain.product import Product
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import Product
 from spacekey.domain.token_state import Status, status_of
 from spacekey.models.tables.records import AnyToken, TokenRecord
 from spacekey.resolvers.access.authority import Authority

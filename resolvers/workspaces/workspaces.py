@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.product import OWNER_ROLE, Product, Plan
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import OWNER_ROLE, Plan, Product
 from spacekey.domain.refusal import Conflict, ConflictCode, Fault, Faults, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries

@@ -38,9 +38,9 @@ from graphql import (
 )
 from strawberry.schema_directive import Location
 
-from spacekey.domain.product import Product
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from spacekey.domain.product import Product
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.resolvers.validation import GRANTS_MAX
 from spacekey.resolvers.workspaces.roles import ROLES_MAX

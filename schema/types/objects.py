@@ -8,9 +8,9 @@ from typing import Annotated
 
 import strawberry
 
+from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.product import Policy as DomainPolicy
 from spacekey.domain.product_table import ENTRIES_MAX
-from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.token_state import Status
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.models.tables.records import AnySpace
@@ -26,8 +26,8 @@ from spacekey.schema.limits.costs import ListSize, at_most, paged
 from spacekey.schema.loaders import AskedEvents, AskedSpaces, AskedTokens
 
 from .audit import Actor, AuditEvent, AuditFilterArgument, actor_type, audit_filter, event_type
-from .product import SCOPES_MAX, Product, Plan, RateLimit, Role, product_type, plan_type, role_types
 from .members import Invitation, Member, invitation_type, member_type
+from .product import SCOPES_MAX, Plan, Product, RateLimit, Role, plan_type, product_type, role_types
 from .relay import After, Before, Connection, First, Last, Node, connection_of, enum_value
 
 

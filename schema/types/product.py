@@ -5,8 +5,8 @@ from __future__ import annotations
 import strawberry
 
 from spacekey.domain import product as domain
-from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.domain.principal import Kind
+from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import ENVIRONMENTS, scanner_regex
 from spacekey.schema.limits.costs import at_most

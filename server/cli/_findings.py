@@ -9,9 +9,9 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from spacekey.domain.product_file import load_product, load_products
-from spacekey.domain.errors import ProductError, ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ProductError, Unavailable
 from spacekey.domain.page import PageRequest
+from spacekey.domain.product_file import load_product, load_products
 from spacekey.models.migrations.run import current
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import workspaces as workspace_queries

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from spacekey.domain.actor import OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID
-from spacekey.domain.product import OWNER_ROLE, Product
-from spacekey.domain.product_file import load_product
 from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
+from spacekey.domain.product import OWNER_ROLE, Product
+from spacekey.domain.product_file import load_product
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean

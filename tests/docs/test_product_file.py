@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from spacekey.domain import product_file, product_table
+from spacekey.domain.errors import ProductError
 from spacekey.domain.product_file import parse_product
 from spacekey.domain.product_table import Table
-from spacekey.domain.errors import ProductError
 from spacekey.domain.scope import SCOPE_LENGTH_MAX
 from support.pages import ROOT, blocks_of
 

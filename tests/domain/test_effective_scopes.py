@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.product import Product, Plan, Policy, Role, effective_scopes, expand, grantable, role_table
-from spacekey.domain.product_file import parse_product
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import Plan, Policy, Product, Role, effective_scopes, expand, grantable, role_table
+from spacekey.domain.product_file import parse_product
 
 PRODUCT = parse_product(
     """

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from spacekey.domain.product import Product, Plan, Policy, effective_scopes, expand, grantable
-from spacekey.domain.product_file import load_products
 from spacekey.domain.principal import Kind, Limit
+from spacekey.domain.product import Plan, Policy, Product, effective_scopes, expand, grantable
+from spacekey.domain.product_file import load_products
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacekey.domain.errors import ConfigurationError, ProductError
+from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.product import grantable
 from spacekey.domain.product_file import PRODUCT_BYTES_MAX, load_product, load_products, parse_product
-from spacekey.domain.errors import ProductError, ConfigurationError
-from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 
 GOOD = """\

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spacekey.domain.errors import ProductError, ConfigurationError, RuleError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ProductError, RuleError, SpacekeyError, Unavailable
 from spacekey.domain.refusal import (
     CONFLICT_CURES,
     INPUT_CURES,

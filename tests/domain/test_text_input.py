@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacekey.domain.errors import ConfigurationError, ProductError
 from spacekey.domain.product_file import load_product
-from spacekey.domain.errors import ProductError, ConfigurationError
 from spacekey.domain.text_input import decode_text, one_line, read_file
 
 ENCODED = {

@@ -11,9 +11,9 @@ from functools import cache
 from random import Random
 from typing import Any, cast
 
-from spacekey.domain.product import Product
 from spacekey.domain.errors import Unavailable
 from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
+from spacekey.domain.product import Product
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.verifiers.remote import reading_of
 from spacekey.resolvers.system import System

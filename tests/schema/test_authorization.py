@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from spacekey.domain.product import Product, expand
 from spacekey.domain.ids import INVITATION, KEY, SPACE, USER, WORKSPACE, new_id
 from spacekey.domain.outcome import Valid
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.product import Product, expand
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
 from spacekey.middleware.graphql.reports import scope_report

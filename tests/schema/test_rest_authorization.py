@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from spacekey.domain.product import expand
 from spacekey.domain.ids import KEY, WORKSPACE, new_id
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import expand
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.roles import set_role

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.product_file import load_products
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret
 from spacekey.server.limits import build_limiter
 from spacekey.server.metrics import Metrics
@@ -76,6 +76,14 @@ def test_a_wrong_value_names_the_variable_and_the_remedy(variable: str, value: s
         Settings.from_environ({variable: value})
     assert str(caught.value).startswith(f"{variable}: ")
     assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(RENAMED.items()))
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_renamed_setting_is_refused_with_its_new_name(old: str, new: str, suffix: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{old}{suffix} is called {new}{suffix} now$"):
+        Settings.from_environ({old + suffix: "x"})
+    assert new in variable_names()
 
 
 def test_an_unknown_variable_is_refused_with_near_matches() -> None:

@@ -12,11 +12,11 @@ from typing import ClassVar
 import httpx
 from sqlalchemy import text
 
-from spacekey.domain.product_file import load_products
 from spacekey.domain.clock import utc_now
 from spacekey.domain.ids import KEY, new_id
 from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.verifiers.remote import RemoteVerifier

@@ -13,9 +13,9 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from spacekey import examples
+from spacekey.domain.principal import Principal
 from spacekey.domain.product import Product
 from spacekey.domain.product_file import load_products
-from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
 from spacekey.models.engine.store import Store

@@ -9,8 +9,8 @@ from types import MappingProxyType
 import pytest
 from sqlmodel import select
 
-from spacekey.domain.product import OWNER_ROLE, Product
 from spacekey.domain.principal import Kind
+from spacekey.domain.product import OWNER_ROLE, Product
 from spacekey.domain.refusal import InvalidInput
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import audit as audit_queries
@@ -69,7 +69,9 @@ def names_of(product: Product) -> list[str]:
     return sorted({*product.scopes, *product.shorthands, *product.roles} - {OWNER_ROLE})
 
 
-CASES = [(product_name, name) for product_name, product in sorted(example_products().items()) for name in names_of(product)]
+CASES = [
+    (product_name, name) for product_name, product in sorted(example_products().items()) for name in names_of(product)
+]
 
 
 async def fill(world: World, product_name: str) -> Workspace:
@@ -121,7 +123,9 @@ async def test_after_renaming_each_holder_has_what_it_had(store: Store, product_
 
     lost = await lost_names(system)
     assert [(one.product, one.name) for one in lost] == [(product_name, old)]
-    assert await rename_held(system, OPERATOR, product_name, old, NEW, dry_run=True) == await _counted(lost[0], workspace)
+    assert await rename_held(system, OPERATOR, product_name, old, NEW, dry_run=True) == await _counted(
+        lost[0], workspace
+    )
     assert await lost_names(system) == lost  # nothing was moved yet
     done = await rename_held(system, OPERATOR, product_name, old, NEW)
     assert done == await _counted(lost[0], workspace)

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from spacekey.domain.product import Plan
 from spacekey.domain.outcome import Refused, Valid
 from spacekey.domain.page import PageRequest, TokenOrder
+from spacekey.domain.product import Plan
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
