@@ -14,7 +14,7 @@ from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret
 from spacekey.server.limits import build_limiter
 from spacekey.server.metrics import Metrics
-from spacekey.server.settings import EXAMPLES, Settings, is_service_link, variable_names
+from spacekey.server.settings import EXAMPLES, RENAMED, Settings, is_service_link, variable_names
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
