@@ -16,8 +16,8 @@ def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 def near_by_words(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return up to ``most`` of the ``known`` names whose words, separated by ``_``, resemble those of ``name``.
 
-    A word counts by its letters, and an abbreviation, such as ``db`` for ``database``, as much as a near match. Words
-    that all names begin with say nothing and are left aside.
+    A word counts by its letters, and an abbreviation, such as ``db`` for ``database``, as much as a near match. The
+    same letters in another order are nearer still. Words that all names begin with say nothing and are left aside.
     """
     names = sorted(known)
     common = set(names[0].split("_")) if names else set()
@@ -42,6 +42,8 @@ def _likeness(wanted: list[str], words: list[str]) -> float:
 def _word_likeness(one: str, word: str) -> float:
     from difflib import SequenceMatcher  # only a mistake needs it
 
+    if sorted(one) == sorted(word):
+        return 1.0 if one == word else 0.95  # letters in another order, such as ``prot`` for ``port``
     if len(one) >= 2 and one[0] == word[0]:
         letters = iter(word)
         if all(letter in letters for letter in one):

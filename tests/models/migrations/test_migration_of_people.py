@@ -74,7 +74,7 @@ async def fill(store: Store) -> None:
         id=HOME,
         name="W",
         slug="w",
-        product="emit",
+        catalog="emit",
         plan="free",
         roles="{}",
         expiry_required=False,

@@ -51,7 +51,7 @@ async def bare(bare_database_url: str) -> AsyncIterator[Store]:
     await store.aclose()
 
 
-async def product(store: Store) -> list[Any]:
+async def shape(store: Store) -> list[Any]:
     """Everything the database knows of the schema, but triggers and Alembic's own table, in one order."""
     async with store.engine.connect() as connection:
         if store.dialect == SQLITE:
@@ -89,12 +89,12 @@ async def triggers(store: Store) -> set[str]:
 async def test_migrations_build_the_schema_of_the_code(bare: Store) -> None:
     async with bare.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
-    wanted = await product(bare)
+    wanted = await shape(bare)
     async with bare.engine.begin() as connection:
         await connection.run_sync(metadata.drop_all)
-    assert await product(bare) == []
+    assert await shape(bare) == []
     await upgrade(bare)
-    assert await product(bare) == wanted
+    assert await shape(bare) == wanted
     assert {table.name for table in metadata.sorted_tables} == {
         row[1] for row in wanted if row[0] in {"table", "column"}
     }
@@ -104,16 +104,16 @@ async def test_up_down_and_up_again(bare: Store) -> None:
     assert (await current(bare)).state is SchemaState.EMPTY
     await upgrade(bare)
     assert (await current(bare)).state is SchemaState.CURRENT
-    first, with_triggers = await product(bare), await triggers(bare)
+    first, with_triggers = await shape(bare), await triggers(bare)
     assert with_triggers
 
     await downgrade(bare)
     assert (await current(bare)).state is SchemaState.EMPTY
-    assert await product(bare) == []
+    assert await shape(bare) == []
     assert await triggers(bare) == set()
 
     await upgrade(bare)
-    assert (await product(bare), await triggers(bare)) == (first, with_triggers)
+    assert (await shape(bare), await triggers(bare)) == (first, with_triggers)
 
 
 async def test_chains_of_rotations_are_found_in_an_installation_of_before(store: Store) -> None:
@@ -140,9 +140,9 @@ def _fill_chains(connection: Connection) -> None:
 
 
 async def test_upgrading_twice_changes_nothing(store: Store) -> None:
-    before = await product(store)
+    before = await shape(store)
     await upgrade(store)
-    assert await product(store) == before
+    assert await shape(store) == before
     assert (await current(store)).state is SchemaState.CURRENT
 
 
@@ -170,7 +170,7 @@ async def test_a_migration_that_fails_leaves_nothing(bare: Store, monkeypatch: p
     with pytest.raises(Failed):
         await upgrade(bare)
     assert module.revision == head()
-    assert await product(bare) == []
+    assert await shape(bare) == []
     assert (await current(bare)).state is SchemaState.EMPTY
 
 
