@@ -7,6 +7,7 @@ Refusal
 ├── ScopeNotAllowed    the grants go beyond the caller's own effective scopes
 ├── PlanLimit          the workspace's plan does not include it
 ├── Conflict           the object is not in a state that allows it
+├── PreconditionFailed the object is not as the client read it
 ├── SignInFailed       unknown name or wrong password: the two look the same
 └── TooManyAttempts    sign-in is rate-limited
 """
@@ -265,6 +266,17 @@ class Conflict(Refusal):
         super().__init__(reason)
         self.code = code
         self.successor_id = successor_id
+
+
+class PreconditionFailed(Refusal):
+    """Refusal of a change that the client made conditional on the object's state, which is another one now."""
+
+    code = "PRECONDITION_FAILED"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The {what} is not as you read it. Read it again, then repeat the change if it is still needed."
+        )
 
 
 class SignInFailed(Refusal):

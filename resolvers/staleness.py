@@ -6,7 +6,8 @@ old T has expired. So the promise holds at every moment of a change. Of two conc
 takes effect.
 
 A change that takes access away is answered once no cache can hold the earlier state (:func:`settle`), and so is its
-NotFound or Conflict (:func:`taking_away`). The number of such changes that one caller can have in progress is bounded.
+NotFound, Conflict or PreconditionFailed (:func:`taking_away`). The number of such changes that one caller can have in
+progress is bounded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import Unavailable
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound, PreconditionFailed
 from spacekey.models.queries.settings import hold_staleness, read_setting, write_setting
 from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
@@ -138,7 +139,9 @@ async def settle_refused(system: System) -> None:
 
 @asynccontextmanager
 async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
-    """Return a context for a change that takes access away: its NotFound and Conflict wait for T, as its success does.
+    """Return a context for a change that takes access away.
+
+    Its NotFound, Conflict and PreconditionFailed wait for T, as its success does.
 
     :raises Unavailable: if the caller has :data:`WAITING_MAX` such changes in progress; nothing was changed.
     """
@@ -146,7 +149,7 @@ async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
     with place_to_wait(system, "" if isinstance(caller, Operator) else caller.id, WAITING_MAX):
         try:
             yield
-        except (NotFound, Conflict):
+        except (NotFound, Conflict, PreconditionFailed):
             await settle_refused(system)
             raise
 

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.page import Page, PageRequest, TokenOrder
-from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, PreconditionFailed
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
 from spacekey.models.engine.reading import Reader
@@ -32,7 +32,7 @@ from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id
 
-from .view import TokenView, effective, view_of
+from .view import Precondition, TokenView, effective, view_of
 
 DAYS_MAX = 3_660
 
@@ -55,14 +55,26 @@ class TokenSearch:
 
 @dataclass(frozen=True, slots=True)
 class FoundToken:
-    """A token in the session of a change, with the caller's authority in its workspace."""
+    """A token in the session of a change, with the caller's authority in its workspace.
+
+    :ivar successor_used_at: the first use of a successor, if that use ends the token.
+    """
 
     token: Token
     authority: SessionAuthority
+    successor_used_at: datetime | None = None
 
     def view(self, system: System) -> TokenView:
-        """Return the view of the token right after a change, when no successor has been used yet."""
-        return view_of(self.token, self.authority, system.clock())
+        """Return the view of the token as it is in the session."""
+        return view_of(self.token, self.authority, system.clock(), successor_used_at=self.successor_used_at)
+
+    def check(self, system: System, precondition: Precondition | None) -> None:
+        """Raise if the client's condition about the token does not hold.
+
+        :raises PreconditionFailed: if it does not.
+        """
+        if precondition is not None and not precondition(self.view(system)):
+            raise PreconditionFailed("token")
 
 
 async def token_list(
@@ -150,7 +162,9 @@ async def find_token(
     current = await token_queries.token_by_id(session, token_id) if lock else token
     if current is None or current.deleted_at is not None or not authority.covers(current):
         raise NotFound("token")
-    return FoundToken(current, authority)
+    replaced = current.rotated_to_id
+    used = {} if replaced is None else await token_queries.first_uses(session, [replaced])
+    return FoundToken(current, authority, used.get(replaced or ""))
 
 
 async def token_to_read(reader: Reader, system: System, caller: Caller, token_id: str) -> tuple[TokenRecord, Authority]:

@@ -31,21 +31,25 @@ from spacekey.resolvers.validation import BULK_MAX, REASON_LENGTH_MAX, clean_tex
 
 from .list import FoundToken, find_token
 from .update import Changed
-from .view import TokenView, audit_facts
+from .view import Precondition, TokenView, audit_facts
 
 REVOKED_ITSELF = "revoked with its own secret"
 
 
 @takes_access_away
-async def disable_token(system: System, caller: Caller, token_id: str, *, wait: bool = True) -> Changed:
+async def disable_token(
+    system: System, caller: Caller, token_id: str, *, wait: bool = True, precondition: Precondition | None = None
+) -> Changed:
     """Disable a token: it is refused until it is enabled again. Disabling a disabled token succeeds without a change.
 
     :raises NotFound, Forbidden: if the caller may not see or disable the token.
+    :raises PreconditionFailed: if ``precondition`` does not hold.
     :raises Conflict: if the token is revoked.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:disable")
+        found.check(system, precondition)
         _not_revoked(found.token, "disabled")
         before = audit_facts(found.token)
         if found.token.disabled_at is None:
@@ -56,12 +60,15 @@ async def disable_token(system: System, caller: Caller, token_id: str, *, wait: 
     return Changed(view, await settle(system, staleness, wait=wait))
 
 
-async def enable_token(system: System, caller: Caller, token_id: str) -> Changed:
+async def enable_token(
+    system: System, caller: Caller, token_id: str, *, precondition: Precondition | None = None
+) -> Changed:
     """Enable a disabled token. Enabling an enabled token succeeds without a change.
 
     The caller must hold the token's scopes, as for creating it: the token may have been disabled because it leaked.
 
     :raises NotFound, Forbidden: if the caller may not see or enable the token.
+    :raises PreconditionFailed: if ``precondition`` does not hold.
     :raises Conflict: if the token is revoked.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as
         :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
@@ -69,6 +76,7 @@ async def enable_token(system: System, caller: Caller, token_id: str) -> Changed
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:disable")
+        found.check(system, precondition)
         _not_revoked(found.token, "enabled")
         before, power = audit_facts(found.token), power_of(found.token)
         if found.token.disabled_at is not None:
@@ -81,15 +89,23 @@ async def enable_token(system: System, caller: Caller, token_id: str) -> Changed
 
 @takes_access_away
 async def revoke_token(
-    system: System, caller: Caller, token_id: str, *, reason: str | None = None, wait: bool = True
+    system: System,
+    caller: Caller,
+    token_id: str,
+    *,
+    reason: str | None = None,
+    wait: bool = True,
+    precondition: Precondition | None = None,
 ) -> Changed:
     """Revoke a token permanently. It stays in lists. Revoking a revoked token succeeds without a change.
 
     :raises NotFound, Forbidden: if the caller may not see or revoke the token.
+    :raises PreconditionFailed: if ``precondition`` does not hold.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:revoke")
+        found.check(system, precondition)
         view = await _revoke(session, system, caller, found, _clean_reason(reason))
         staleness = await staleness_seconds(session, system)
     return Changed(view, await settle(system, staleness, wait=wait))

@@ -30,7 +30,7 @@ from .grants import checked_expiry
 from .idempotency import ROTATE, IdempotentRequest, Replayed, check_new, in_progress, remember
 from .list import FoundToken, find_token
 from .update import LIVE
-from .view import TokenView, audit_facts, view_of
+from .view import Precondition, TokenView, audit_facts, view_of
 
 GRACE_SECONDS_DEFAULT = 86_400
 GRACE_SECONDS_MAX = 7 * 86_400
@@ -57,6 +57,7 @@ async def rotate_token(
     expires_at: datetime | Unset | None = UNSET,
     wait: bool = True,
     request: IdempotentRequest | None = None,
+    precondition: Precondition | None = None,
 ) -> Issued:
     """Create a successor and set the old token's end, in one transaction.
 
@@ -64,8 +65,10 @@ async def rotate_token(
     :param retire_on_first_use: end the old token at the successor's first use if that is earlier.
     :param expires_at: the successor's expiry; by default it gets the old token's whole lifetime again.
     :param request: makes the request idempotent.
+    :param precondition: about the old token; it is not asked about a repeated request.
     :raises Replayed: if the request rotated the token before, with the successor.
     :raises NotFound, Forbidden: if the caller may not see or rotate the token (:data:`ROTATING`).
+    :raises PreconditionFailed: if ``precondition`` does not hold.
     :raises Conflict: if the token is not active or has been rotated; the error then names the successor, which is
         unchanged.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
@@ -75,7 +78,7 @@ async def rotate_token(
     with in_progress(system, caller, ROTATE, request):
         try:
             view, secret, staleness = await _rotate(
-                system, caller, token_id, grace_seconds, retire_on_first_use, expires_at, request
+                system, caller, token_id, grace_seconds, retire_on_first_use, expires_at, request, precondition
             )
         except Replayed:
             # Like the first answer, this one must not come before the old token has ended in every process.
@@ -92,6 +95,7 @@ async def _rotate(
     retire_on_first_use: bool,
     expires_at: datetime | Unset | None,
     request: IdempotentRequest | None,
+    precondition: Precondition | None,
 ) -> tuple[TokenView, Secret, float]:
     """Return the successor, its secret, and for how many seconds a cache may accept the old token beyond its grace."""
     async with system.store.changing() as session:
@@ -99,6 +103,7 @@ async def _rotate(
         authority, old = found.authority, found.token
         authority.require(*ROTATING)
         await check_new(session, system, authority, ROTATE, request)
+        found.check(system, precondition)
         await _check(session, system, found)
         successor, secret = prepare_token(
             system,

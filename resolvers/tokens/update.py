@@ -21,7 +21,7 @@ from spacekey.resolvers.validation import DESCRIPTION_LENGTH_MAX, clean_name, cl
 from .create import check_room
 from .grants import checked_expiry, checked_grants
 from .list import FoundToken, find_token
-from .view import TokenView, audit_facts
+from .view import Precondition, TokenView, audit_facts
 
 LIVE = frozenset({Status.ACTIVE, Status.DISABLED})
 """Statuses that count against the plan."""
@@ -47,7 +47,13 @@ class Changed:
 
 @takes_access_away
 async def update_token(
-    system: System, caller: Caller, token_id: str, changes: TokenChanges, *, wait: bool = True
+    system: System,
+    caller: Caller,
+    token_id: str,
+    changes: TokenChanges,
+    *,
+    wait: bool = True,
+    precondition: Precondition | None = None,
 ) -> Changed:
     """Change a token's name, description, grants or expiry.
 
@@ -55,12 +61,14 @@ async def update_token(
     not.
 
     :raises NotFound, Forbidden: if the caller may not see or edit the token.
+    :raises PreconditionFailed: if ``precondition`` does not hold.
     :raises Conflict: if the token is revoked.
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as at creation.
     """
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:update")
+        found.check(system, precondition)
         token = found.token
         if token.revoked_at is not None:
             raise Conflict("A revoked token cannot be edited; create a new one.", ConflictCode.TOKEN_REVOKED)

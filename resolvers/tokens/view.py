@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,13 +48,25 @@ class TokenView:
         return f"{name}_{self.token.id}" if name else self.token.id
 
 
-def view_of(token: AnyToken, authority: Authority, now: datetime, *, scopes: frozenset[str] | None = None) -> TokenView:
+Precondition = Callable[[TokenView], bool]
+"""Condition of a change about the token before it, checked in the transaction of the change."""
+
+
+def view_of(
+    token: AnyToken,
+    authority: Authority,
+    now: datetime,
+    *,
+    scopes: frozenset[str] | None = None,
+    successor_used_at: datetime | None = None,
+) -> TokenView:
     """Return the view of a token.
 
     :param authority: the caller's, in the token's workspace.
     :param scopes: the effective scopes, if they are known already.
+    :param successor_used_at: the first use of a successor, if that use ends the token; a record has it itself.
     """
-    ends = [token.retires_at, token.successor_used_at if isinstance(token, TokenRecord) else None]
+    ends = [token.retires_at, token.successor_used_at if isinstance(token, TokenRecord) else successor_used_at]
     retires_at = min((moment for moment in ends if moment is not None), default=None)
     role = token.grants[0] if len(token.grants) == 1 and token.grants[0] in authority.roles else None
     return TokenView(

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import InputCode, InvalidInput
+from spacekey.domain.refusal import InputCode, InvalidInput, PreconditionFailed
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware import any_of, requires
 from spacekey.resolvers.access.caller import RequestFacts, caller_of
@@ -27,10 +27,11 @@ from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import ROTATING, rotate_token
 from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
-from spacekey.resolvers.tokens.view import TokenView
+from spacekey.resolvers.tokens.view import Precondition, TokenView
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
+from .preconditions import entity_tag, preconditions_of
 from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RevokeApiKey, RotateApiKey, Waiting
 from .requests import (
     JSON_TYPE,
@@ -52,6 +53,7 @@ from .response_models import (
     REPLAYED_API_KEY,
     Actor,
     ApiKey,
+    ChangedApiKey,
     NewApiKey,
     ReplayedApiKey,
 )
@@ -73,10 +75,16 @@ async def create_api_key(request: Request) -> Response:
 
 @requires("tokens:read")
 async def get_api_key(request: Request) -> Response:
-    """Return a key: ``GET /api-keys/{id}``."""
+    """Return a key: ``GET /api-keys/{id}`` → 200, or 304 if the client has it already."""
     query_of(request, NoQuery)
-    view = await token_view(parts_of(request).system, known_caller(request), _key_id(request))
-    return API_KEY.response(shown(view))
+    conditions = preconditions_of(request)
+    key = shown(await token_view(parts_of(request).system, known_caller(request), _key_id(request)))
+    tag = entity_tag(key)
+    if not conditions.matched(tag):
+        raise PreconditionFailed("key")
+    if conditions.unchanged(tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return API_KEY.response(key, headers={"ETag": tag})
 
 
 @requires(any_of("tokens:update", "tokens:disable"))
@@ -84,43 +92,48 @@ async def update_api_key(request: Request) -> Response:
     """Edit a key: ``PATCH /api-keys/{id}``. Fields left out stay, null clears. ``disabled`` is sent alone."""
     body = await json_body(request, ChangeApiKey, types=(JSON_TYPE, MERGE_PATCH_TYPE))
     system, caller, wait = parts_of(request).system, known_caller(request), query_of(request, Waiting).wait
+    condition, key_id = _precondition(request), _key_id(request)
     if body.disabled is UNSET:
-        return _changed(await update_token(system, caller, _key_id(request), _changes(request, body), wait=wait))
+        changes = _changes(request, body)
+        return _changed(await update_token(system, caller, key_id, changes, wait=wait, precondition=condition))
     if len(body.model_fields_set) > 1:
         raise InvalidInput("disabled", "Send it alone: disabling and editing are two steps.", InputCode.EXCLUSIVE)
     if body.disabled:
-        return _changed(await disable_token(system, caller, _key_id(request), wait=wait))
-    return _changed(await enable_token(system, caller, _key_id(request)))
+        return _changed(await disable_token(system, caller, key_id, wait=wait, precondition=condition))
+    return _changed(await enable_token(system, caller, key_id, precondition=condition))
 
 
 @requires("tokens:revoke")
 async def delete_api_key(request: Request) -> Response:
     """Revoke a key for good, without a reason: ``DELETE /api-keys/{id}``. It stays in lists as revoked."""
-    wait = query_of(request, Waiting).wait
-    return _changed(await revoke_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
+    wait, condition = query_of(request, Waiting).wait, _precondition(request)
+    system, caller = parts_of(request).system, known_caller(request)
+    return _changed(await revoke_token(system, caller, _key_id(request), wait=wait, precondition=condition))
 
 
 @requires("tokens:revoke")
 async def revoke_api_key(request: Request) -> Response:
     """Revoke a key for good: ``POST /api-keys/{id}/revoke``, with an optional reason. It stays in lists as revoked."""
     body = await json_body(request, RevokeApiKey, optional=True)
-    wait = query_of(request, Waiting).wait
-    system, caller = parts_of(request).system, known_caller(request)
-    return _changed(await revoke_token(system, caller, _key_id(request), reason=body.reason, wait=wait))
+    wait, condition = query_of(request, Waiting).wait, _precondition(request)
+    system, caller, key_id = parts_of(request).system, known_caller(request), _key_id(request)
+    return _changed(await revoke_token(system, caller, key_id, reason=body.reason, wait=wait, precondition=condition))
 
 
 @requires("tokens:disable")
 async def disable_api_key(request: Request) -> Response:
     """Disable a key until it is enabled again: ``POST /api-keys/{id}/disable``."""
-    wait = query_of(request, Waiting).wait
-    return _changed(await disable_token(parts_of(request).system, known_caller(request), _key_id(request), wait=wait))
+    wait, condition = query_of(request, Waiting).wait, _precondition(request)
+    system, caller = parts_of(request).system, known_caller(request)
+    return _changed(await disable_token(system, caller, _key_id(request), wait=wait, precondition=condition))
 
 
 @requires("tokens:disable")
 async def enable_api_key(request: Request) -> Response:
     """Enable a disabled key: ``POST /api-keys/{id}/enable``."""
     query_of(request, NoQuery)
-    return _changed(await enable_token(parts_of(request).system, known_caller(request), _key_id(request)))
+    system, caller, condition = parts_of(request).system, known_caller(request), _precondition(request)
+    return _changed(await enable_token(system, caller, _key_id(request), precondition=condition))
 
 
 @requires(*ROTATING)
@@ -138,6 +151,7 @@ async def rotate_api_key(request: Request) -> Response:
             expires_at=_expiry(request, body),
             wait=query_of(request, Waiting).wait,
             request=_once(request, sent),
+            precondition=_precondition(request),
         )
     except Replayed as replayed:
         return _replayed(replayed)
@@ -198,11 +212,20 @@ def _replayed(replayed: Replayed) -> Response:
 
 
 def _location(view: TokenView) -> dict[str, str]:
-    return {"Location": f"/api/v1/api-keys/{view.token.id}"}
+    """Return the headers that say where a key is, and in which state."""
+    return {"Location": f"/api/v1/api-keys/{view.token.id}", "ETag": entity_tag(shown(view))}
 
 
 def _changed(changed: Changed) -> Response:
-    return CHANGED_API_KEY.response({**shown(changed.view), "effective_at": written(changed.effective_at)})
+    key = shown(changed.view)
+    answer: ChangedApiKey = {**key, "effective_at": written(changed.effective_at)}
+    return CHANGED_API_KEY.response(answer, headers={"ETag": entity_tag(key)})
+
+
+def _precondition(request: Request) -> Precondition:
+    """Return the condition of ``If-Match`` and ``If-None-Match`` about the key before the change."""
+    conditions = preconditions_of(request)
+    return lambda view: conditions.allow(entity_tag(shown(view)))
 
 
 def _key_id(request: Request) -> str:

@@ -18,6 +18,7 @@ from spacekey.domain.refusal import (
     InvalidInput,
     NotFound,
     PlanLimit,
+    PreconditionFailed,
     Refusal,
     ScopeNotAllowed,
     SignInFailed,
@@ -58,6 +59,8 @@ def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False)
         case Conflict():
             more = {} if error.successor_id is None else {"successor_id": error.successor_id}
             return problem(409, error.code.lower(), "Conflict", str(error), headers=NO_STORE, **more)
+        case PreconditionFailed():
+            return problem(412, "precondition_failed", "Precondition failed", str(error), headers=NO_STORE)
         case SignInFailed():
             return problem(401, "sign_in_failed", "Sign-in failed", str(error), headers=NO_STORE)
         case TooManyAttempts():

@@ -37,6 +37,13 @@ _IDEMPOTENCY_KEY: Json = {
     "schema": {"type": "string", "minLength": 1},
     "example": '"8e03978e-40d5-43e6-bc93-6894a57f9324"',
 }
+_CONDITIONS: dict[str, str] = {
+    "If-Match": "Do this only if the key still has one of these entity tags, from the ETag of an earlier answer. "
+    "Otherwise nothing happens, and the answer is 412 (RFC 9110, section 13.1.1).",
+    "If-None-Match": "Send the key only if it has none of these entity tags. Otherwise the answer is 304, without a "
+    "body (RFC 9110, section 13.1.2).",
+}
+"""Headers with conditions about a key: the first for every operation on it, the second for reading it."""
 _ALWAYS = (429, 503)
 """Statuses that any operation may refuse with: a limit is used up, or the database does not answer."""
 
@@ -59,6 +66,7 @@ class Operation:
     :param refusals: the statuses of errors that clients should expect; other errors have the same format.
     :param body: the model of the request body, of type ``body_media`` or one of ``body_also``.
     :param callers: the kind of callers, which also decides the format of errors.
+    :param conditional: whether the answer has an ``ETag``, and the request may have preconditions about it.
     """
 
     method: str
@@ -77,6 +85,7 @@ class Operation:
     body_required: bool = True
     callers: Callers = "tokens and people"
     replay: Answer[Any] | None = None
+    conditional: bool = False
 
     @property
     def answers(self) -> dict[int, Answer[Any] | None]:
@@ -189,6 +198,8 @@ def _schemas(operations: Sequence[Operation]) -> _Schemas:
 
 def _described(operation: Operation, schemas: _Schemas) -> Json:
     error = {"$ref": f"#/components/responses/{_ERRORS.get(operation.callers, 'Problem')}"}
+    unchanged = operation.conditional and operation.method == "GET"
+    conflicts = (412,) if operation.conditional else ()
     described: Json = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -196,11 +207,13 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         "parameters": [
             *([_ID] if "{id}" in operation.path else []),
             *([] if operation.replay is None else [_IDEMPOTENCY_KEY]),
+            *_conditions(operation),
             *_parameters(operation.query),
         ],
         "responses": {
             **{str(status): _answer(operation, answer, schemas) for status, answer in operation.answers.items()},
-            **{str(status): error for status in sorted({*operation.refusals, *_ALWAYS})},
+            **({"304": {"description": "The key has one of the entity tags that were sent."}} if unchanged else {}),
+            **{str(status): error for status in sorted({*operation.refusals, *conflicts, *_ALWAYS})},
             "default": error,
         },
     }
@@ -218,6 +231,13 @@ def _answer(operation: Operation, answer: Answer[Any] | None, schemas: _Schemas)
     if answer is not None:
         described["content"] = {media: {"schema": schemas.references[answer.kind]} for media in operation.media}
     return described
+
+
+def _conditions(operation: Operation) -> list[Json]:
+    names = [] if not operation.conditional else list(_CONDITIONS) if operation.method == "GET" else ["If-Match"]
+    return [
+        {"name": name, "in": "header", "description": _CONDITIONS[name], "schema": {"type": "string"}} for name in names
+    ]
 
 
 def _tag(operation: Operation) -> str:

@@ -88,6 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
         get_api_key,
         answers.API_KEY,
         refusals=(400, 401, 403, 404, 422),
+        conditional=True,
     ),
     Operation(
         "PATCH",
@@ -100,6 +101,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=ChangeApiKey,
         body_also=(MERGE_PATCH_TYPE,),
         refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+        conditional=True,
     ),
     Operation(
         "DELETE",
@@ -110,6 +112,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers.CHANGED_API_KEY,
         query=Waiting,
         refusals=(400, 401, 403, 404, 409, 422),
+        conditional=True,
     ),
     Operation(
         "POST",
@@ -122,6 +125,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=RevokeApiKey,
         body_required=False,
         refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+        conditional=True,
     ),
     Operation(
         "POST",
@@ -132,6 +136,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers.CHANGED_API_KEY,
         query=Waiting,
         refusals=(400, 401, 403, 404, 409, 422),
+        conditional=True,
     ),
     Operation(
         "POST",
@@ -141,6 +146,7 @@ OPERATIONS: tuple[Operation, ...] = (
         enable_api_key,
         answers.CHANGED_API_KEY,
         refusals=(400, 401, 403, 404, 409, 422),
+        conditional=True,
     ),
     Operation(
         "POST",
@@ -155,6 +161,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=RotateApiKey,
         body_required=False,
         refusals=(400, 401, 403, 404, 409, 413, 415, 422),
+        conditional=True,
     ),
     Operation(
         "GET",
