@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.usage import UsageBatch
@@ -78,7 +78,7 @@ async def fastapi_jobs() -> Response:
 async def read_store(secret: Secret) -> Reading:
     """The store behind the cache; a warm route comes here once."""
     del secret
-    return Reading(Valid(PRINCIPAL), 3_600.0)
+    return Reading(Authenticated(PRINCIPAL), 3_600.0)
 
 
 class DictBackend(AuthenticationBackend):

@@ -25,7 +25,7 @@ from spacekey.middleware import TokenMiddleware, requires
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations.run import upgrade
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from ._apps import SECRET, Contestant, fastapi_app, jobs, starlette_app
 from ._turns import ROOT, borrow_from_tests
@@ -99,7 +99,7 @@ async def with_store(folder: Path, closing: AsyncExitStack, bare: str) -> Contes
 
     lookup = SqliteLookup(folder / "spacekey.db")
     closing.push_async_callback(lookup.aclose)
-    verifier = StoreVerifier(lookup, load_products([ROOT / "examples/emit.toml"]), utc_now, first_use)
+    verifier = LookupVerifier(lookup, load_products([ROOT / "examples/emit.toml"]), utc_now, first_use)
     app = starlette_app(requires("jobs:read")(jobs), Middleware(TokenMiddleware, verifier=verifier))
     return Contestant("Spacekey, embedded on SQLite, no cache", app, bare, token=secret.reveal())
 

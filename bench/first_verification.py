@@ -17,8 +17,8 @@ from typing import Any
 
 import asyncpg
 
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.clock import utc_now
-from spacekey.domain.outcome import Valid
 from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.engine.store import Store
@@ -26,7 +26,7 @@ from spacekey.models.lookup.facts import TokenLookup, lookup_sql
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations.run import upgrade
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from ._turns import ROOT, borrow_from_tests, ratios, show
 
@@ -60,8 +60,8 @@ async def asked(lookup: TokenLookup, secret: Secret) -> Ask:
     async def first_use(_: str) -> None:
         return None
 
-    verifier = StoreVerifier(lookup, load_products([ROOT / "examples/emit.toml"]), utc_now, first_use)
-    if not isinstance(await verifier.verify(secret), Valid):
+    verifier = LookupVerifier(lookup, load_products([ROOT / "examples/emit.toml"]), utc_now, first_use)
+    if not isinstance(await verifier.verify(secret), Authenticated):
         raise RuntimeError("a benchmark that measures refusals")
 
     return lambda: verifier.verify(Secret(secret.reveal()))

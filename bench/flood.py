@@ -43,7 +43,7 @@ from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.models.engine.store import Store
 from spacekey.models.migrations.run import upgrade
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.introspectors import new_introspector
 
 from ._apps import jobs
@@ -66,7 +66,7 @@ SECRET = mint("em", "live", lambda length: bytes(range(length)))
 
 def app() -> ASGIApp:
     """The protected app, on the database that the environment names."""
-    verifier = store_verifier(os.environ[URL], [ROOT / "examples/emit.toml"])
+    verifier = DatabaseVerifier(os.environ[URL], [ROOT / "examples/emit.toml"])
     settings: dict[str, Any] = {"flood": RefusalFlood()} if os.environ[BOUNDED] == "yes" else {}
 
     @asynccontextmanager

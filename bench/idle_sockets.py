@@ -23,7 +23,7 @@ from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 
 from ._turns import ROOT, borrow_from_tests, show
 
@@ -121,7 +121,7 @@ def measure(sockets: int = SOCKETS, seconds: float = SECONDS) -> list[dict[str, 
             token = installation.command("token", "create", "idle", "t", "--scope", "jobs:read")
             own = installation.command("token", "create", "idle", "asker", "--scope", "tokens:introspect")["secret"]
             tokens = fill(file, token["id"], sockets)
-            embedded = store_verifier(f"sqlite:///{file}", [ROOT / "examples" / "spooled.toml"], collect_usage=False)
+            embedded = DatabaseVerifier(f"sqlite:///{file}", [ROOT / "examples" / "spooled.toml"], collect_usage=False)
             remote = RemoteVerifier(url, own, deadline_seconds=20.0, collect_usage=False)
             for where, verifier in (("embedded, SQLite", embedded), ("remote", remote)):
                 used = asyncio.run(cost(verifier, tokens, seconds))

@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message
 
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
-from spacekey.middleware.fastapi import Scoped
+from spacekey.middleware.fastapi import RequireScopes
 
 from ._apps import (
     Contestant,
@@ -61,7 +61,7 @@ def contestants() -> list[Contestant]:
         Contestant("Spacekey, public route", starlette_app(public(public_jobs), guarded()), bare),
         Contestant("Starlette AuthenticationMiddleware over a dict, @requires", theirs(), bare),
         Contestant(bare_fastapi, fastapi_app(), bare_fastapi),
-        Contestant("Spacekey in FastAPI, warm cache", fastapi_app(Scoped("jobs:read"), guarded()), bare_fastapi),
+        Contestant("Spacekey in FastAPI, warm cache", fastapi_app(RequireScopes("jobs:read"), guarded()), bare_fastapi),
         Contestant("FastAPI HTTPBearer over a dict", fastapi_app(dict_dependency), bare_fastapi),
     ]
 

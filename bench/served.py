@@ -33,7 +33,7 @@ from typing import Any
 
 import httpx
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.secret import Secret
 from spacekey.middleware.remote import RemoteVerifier
 
@@ -316,7 +316,7 @@ async def remote(world: World, ours: Contestant, twin: Contestant, durations: Du
     async with httpx.AsyncClient(trust_env=False, timeout=REMOTE_SECONDS_MAX) as client:
 
         async def verify() -> None:
-            if not isinstance(await verifier.verify(Secret(next(secrets))), Valid):
+            if not isinstance(await verifier.verify(Secret(next(secrets))), Authenticated):
                 raise RuntimeError("a benchmark that measures refusals")
 
         async def round_trip() -> None:

@@ -13,8 +13,8 @@ from itertools import count as counting
 
 from sqlalchemy import text
 
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.clock import utc_now
-from spacekey.domain.outcome import Valid
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.product_file import load_products
 from spacekey.models.engine.store import Store
@@ -26,7 +26,7 @@ from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.list import TokenSearch, token_list
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from ._turns import ROOT, borrow_from_tests, ratios, show
 
@@ -117,13 +117,13 @@ def verifications(url: str, count: int) -> tuple[PostgresLookup, Ask]:
 
     lookup = PostgresLookup(url)
     products = load_products([ROOT / "examples/emit.toml"])
-    verifier = StoreVerifier(lookup, products, lambda: datetime(2026, 6, 1, tzinfo=UTC), first_use)
+    verifier = LookupVerifier(lookup, products, lambda: datetime(2026, 6, 1, tzinfo=UTC), first_use)
     numbers = counting()
 
     async def ask() -> object:
         digest = sha256(str(next(numbers) * STRIDE % count + 1).encode()).digest()
         facts = await lookup.by_digest(digest)
-        if facts is None or not isinstance(verifier.judge(facts), Valid):
+        if facts is None or not isinstance(verifier.judge(facts), Authenticated):
             raise RuntimeError("a benchmark that measures refusals")
         return facts
 

@@ -130,7 +130,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "FastAPI",
-        (("spacekey.middleware.fastapi", "Scoped"), ("spacekey.middleware.fastapi", "declare_docs")),
+        (("spacekey.middleware.fastapi", "RequireScopes"), ("spacekey.middleware.fastapi", "declare_docs")),
     ),
     (
         "GraphQL",
@@ -150,10 +150,10 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Verify tokens",
         (
-            ("spacekey.server.embed", "store_verifier"),
+            ("spacekey.server.database_verifier", "DatabaseVerifier"),
             ("spacekey.middleware.verifiers.remote", "RemoteVerifier"),
             ("spacekey.middleware", "MemoryVerifier"),
-            ("spacekey.middleware", "BrandChain"),
+            ("spacekey.middleware", "VerifierChain"),
         ),
     ),
     (
@@ -163,7 +163,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("spacekey.middleware.limits.redis", "RedisLimiter"),
             ("spacekey.middleware.limits.flood", "RefusalFlood"),
             ("spacekey.middleware.usage", "UsageCollector"),
-            ("spacekey.server.embed", "store_usage"),
+            ("spacekey.server.database_verifier", "store_usage"),
         ),
     ),
     (
@@ -176,7 +176,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "Tests",
-        (("spacekey.middleware.testing", "tokens"), ("spacekey.middleware.testing", "undeclared_routes")),
+        (("spacekey.middleware.testing", "issue_token"), ("spacekey.middleware.testing", "undeclared_routes")),
     ),
 )
 

@@ -4,7 +4,7 @@ SpacekeyError
 ├── ConfigurationError   a setting, product or rule is wrong: raised at start-up, says what to change
 │   ├── ProductError     a product file: names file, key and remedy
 │   └── RuleError        a rule that cannot be compiled, or names an unknown scope
-└── Unavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
+└── ServiceUnavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
 """
 
 
@@ -35,7 +35,7 @@ class ProductError(ConfigurationError):
         self.remedy = remedy
 
 
-class Unavailable(SpacekeyError):
+class ServiceUnavailable(SpacekeyError):
     """The store could not answer in time. ``retry_after_seconds`` is a hint for the caller.
 
     :param message: the reason and what to do about it, for logs and the command line, never for callers; holds no

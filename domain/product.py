@@ -94,7 +94,7 @@ class Product:
     name: str
     title: str
     description: str
-    brand: str
+    secret_prefix: str
     environments: tuple[str, ...]
     token_kinds: frozenset[Kind]
     token_roles: tuple[str, ...]

@@ -22,7 +22,7 @@ from .product_sections import (
 )
 from .product_table import Table
 from .scope import MANAGEMENT_SCOPES
-from .secret import ENVIRONMENTS, is_brand
+from .secret import ENVIRONMENTS, is_secret_prefix
 from .text_input import read_file
 
 PRODUCT_BYTES_MAX = 1_000_000
@@ -32,8 +32,8 @@ PRODUCTS_MAX = 100
 def load_products(paths: Iterable[Path]) -> dict[str, Product]:
     """Read several product files, and return the products by name.
 
-    :raises ProductError: for an unreadable or wrong file, for two files with the same name or brand, and for more than
-        100 files.
+    :raises ProductError: for an unreadable or wrong file, for two files with the same name or secret prefix, and for
+        more than 100 files.
     """
     products: dict[str, Product] = {}
     for path in paths:
@@ -41,7 +41,10 @@ def load_products(paths: Iterable[Path]) -> dict[str, Product]:
             raise ProductError(str(path), "(file)", f"one server loads at most {PRODUCTS_MAX} products")
         product = load_product(path)
         for other in products.values():
-            for key, one, two in (("name", product.name, other.name), ("brand", product.brand, other.brand)):
+            for key, one, two in (
+                ("name", product.name, other.name),
+                ("secret_prefix", product.secret_prefix, other.secret_prefix),
+            ):
                 if one == two:
                     raise ProductError(str(path), key, f"'{one}' is taken by another product; choose another")
         products[product.name] = product
@@ -67,9 +70,12 @@ def parse_product(text: str, file: str) -> Product:
     """
     root = Table(file, "", _toml(text, file))
     name = root.name("name")
-    brand = root.text("brand")
-    if not is_brand(brand):
-        raise root.wrong("brand", "write 2 to 16 lower-case letters or digits, starting with a letter, like 'sp'")
+    root.renamed("brand", "secret_prefix")
+    secret_prefix = root.text("secret_prefix")
+    if not is_secret_prefix(secret_prefix):
+        raise root.wrong(
+            "secret_prefix", "write 2 to 16 lower-case letters or digits, starting with a letter, like 'sp'"
+        )
     tokens = root.table("tokens")
     scopes = read_scopes(root.table("scopes"))
     shorthands = read_shorthands(root.table("shorthands", optional=True), scopes)
@@ -85,7 +91,7 @@ def parse_product(text: str, file: str) -> Product:
         name=name,
         title=root.text("title"),
         description=root.text("description", default=""),
-        brand=brand,
+        secret_prefix=secret_prefix,
         environments=root.choices("environments", ENVIRONMENTS),
         token_kinds=frozenset(map(Kind, token_kinds)),
         token_roles=token_roles,

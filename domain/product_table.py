@@ -35,6 +35,14 @@ class Table:
         """Return the keys as written, in order."""
         return list(self._data)
 
+    def renamed(self, old: str, new: str) -> None:
+        """Refuse a key by its old name.
+
+        :raises ProductError: if the table has it; the error names the new one.
+        """
+        if old in self._data:
+            raise self.wrong(old, f"is called {new} now: write {new} = …")
+
     def done(self) -> None:
         """Refuse keys that were not read: a mistyped key must not be silently ignored."""
         for key in self._data:

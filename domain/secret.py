@@ -1,9 +1,9 @@
 """Secrets that clients send: their format, their checksum, and a type that keeps them out of logs.
 
-``<brand>_<env>_<32 base62 random><6 base62 checksum>``: 32 base62 digits are about 190 random bits; the checksum is the
-zero-padded base62 CRC-32 of everything before it. With a checksum, a server can refuse typos and random guesses before
-any I/O, and secret scanners can avoid false alarms (the idea is GitHub's, "Behind GitHub's new authentication token
-formats", 2021). A random secret of this length needs no slow hash: SHA-256 is stored.
+``<prefix>_<env>_<32 base62 random><6 base62 checksum>``: 32 base62 digits are about 190 random bits; the checksum is
+the zero-padded base62 CRC-32 of everything before it. With a checksum, a server can refuse typos and random guesses
+before any I/O, and secret scanners can avoid false alarms (the idea is GitHub's, "Behind GitHub's new authentication
+token formats", 2021). A random secret of this length needs no slow hash: SHA-256 is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SECRET_LENGTH_MAX = 100
 LIVE = "live"
 ENVIRONMENTS = (LIVE, "test")
 
-_BRAND = re.compile(r"[a-z][a-z0-9]{1,15}", re.ASCII)
+_SECRET_PREFIX = re.compile(r"[a-z][a-z0-9]{1,15}", re.ASCII)
 BEARER_SHAPE = re.compile(rb"Bearer [a-z][a-z0-9]{1,15}_(?:live|test)_[0-9A-Za-z]{38}")
 """Pattern of the ``Authorization`` header that :meth:`Secret.bearer` writes for a secret of the right shape."""
 
@@ -96,30 +96,32 @@ class Secret:
 class SecretFacts(NamedTuple):
     """Facts that a well-formed secret tells by itself."""
 
-    brand: str
+    secret_prefix: str
     environment: str
 
 
-def is_brand(text: object) -> bool:
+def is_secret_prefix(text: object) -> bool:
     """Return whether ``text`` may be a key prefix: a letter, then 1 to 15 lower-case letters or digits."""
-    return isinstance(text, str) and _BRAND.fullmatch(text) is not None
+    return isinstance(text, str) and _SECRET_PREFIX.fullmatch(text) is not None
 
 
-def mint(brand: str, environment: str, entropy: Entropy) -> Secret:
+def mint(secret_prefix: str, environment: str, entropy: Entropy) -> Secret:
     """Return a new random secret.
 
-    :param brand: the product's key prefix, such as ``sp``.
+    :param secret_prefix: the product's key prefix, such as ``sp``.
     :param environment: ``live`` or ``test``.
-    :raises ValueError: if brand or environment do not have that shape, or ``entropy`` gives no usable bytes.
+    :raises ValueError: if secret prefix or environment do not have that shape, or ``entropy`` gives no usable bytes.
     """
-    if not is_brand(brand) or environment not in ENVIRONMENTS:
-        raise ValueError("brand is 2 to 16 of [a-z0-9] starting with a letter, environment is 'live' or 'test'")
-    head = f"{brand}_{environment}_{_random_digits(entropy)}"
+    if not is_secret_prefix(secret_prefix) or environment not in ENVIRONMENTS:
+        raise ValueError(
+            "the secret prefix is 2 to 16 of [a-z0-9] starting with a letter, environment is 'live' or 'test'"
+        )
+    head = f"{secret_prefix}_{environment}_{_random_digits(entropy)}"
     return Secret(head + checksum(head))
 
 
 def parse(secret: Secret) -> SecretFacts | None:
-    """Return the brand and environment of a well-formed secret with a correct checksum, else None. No I/O."""
+    """Return the secret prefix and environment of a well-formed secret with a correct checksum, else None. No I/O."""
     text = secret.reveal()
     if len(text) > SECRET_LENGTH_MAX:
         return None
@@ -127,8 +129,8 @@ def parse(secret: Secret) -> SecretFacts | None:
     return None if match is None or not _adds_up(text) else SecretFacts(match[1], match[2])
 
 
-def brand_of(secret: Secret) -> str | None:
-    """Return the brand of a secret that may be well-formed, for code that is about to look it up; None if it is not.
+def secret_prefix_of(secret: Secret) -> str | None:
+    """Return the prefix of a secret that may be well-formed, for code that is about to look it up; None if it is not.
 
     Only the checksum is checked, at a third of the cost of :func:`parse`. A secret that is found by its digest has been
     minted, and so has the right shape.
@@ -162,9 +164,9 @@ def opaque_secret(entropy: Entropy) -> Secret:
     return Secret(base64.urlsafe_b64encode(entropy(32)).decode().rstrip("="))
 
 
-def scanner_regex(brand: str) -> str:
-    """Return the regular expression with which secret scanners find this brand's secrets in text."""
-    return rf"\b{re.escape(brand)}_(?:live|test)_[0-9A-Za-z]{{38}}\b"
+def scanner_regex(secret_prefix: str) -> str:
+    """Return the regular expression with which secret scanners find this secret prefix's secrets in text."""
+    return rf"\b{re.escape(secret_prefix)}_(?:live|test)_[0-9A-Za-z]{{38}}\b"
 
 
 def _random_digits(entropy: Entropy) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from .outcome import Reason
+from .authentication import Reason
 
 
 class Status(StrEnum):

@@ -85,7 +85,7 @@ class UsageSink(Protocol):
         """Store a batch, all of it or nothing, except for rows that can never be stored.
 
         :returns: how many requests were in such rows, if any; they are counted nowhere.
-        :raises Unavailable: if it may or may not have been stored; the same batch must be sent again.
+        :raises ServiceUnavailable: if it may or may not have been stored; the same batch must be sent again.
         :raises SpacekeyError: if it will never be stored.
         """
         ...

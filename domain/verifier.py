@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from .outcome import Verdict
+from .authentication import Verdict
 from .secret import Secret
 from .usage import UsageCounter
 
@@ -21,8 +21,8 @@ class VerifiesSecrets(Protocol):
     async def verify(self, secret: Secret) -> Verdict:
         """Return whether ``secret`` is valid now, and for which principal.
 
-        Never raises for bad input or for an outage: those are ``Refused`` and ``CannotTell``. A string of the wrong
-        shape is ``Refused(MALFORMED)`` before any I/O.
+        Never raises for bad input or for an outage: those are ``Rejected`` and ``Unavailable``. A string of the wrong
+        shape is ``Rejected(MALFORMED)`` before any I/O.
         """
         ...
 

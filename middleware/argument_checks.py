@@ -48,7 +48,7 @@ def check_verifier(verifier: object) -> None:
         raise ConfigurationError(f"verifier={verifier.__name__}: that is a class; write {verifier.__name__}(…)")
     if not callable(getattr(verifier, "verify", None)):
         raise ConfigurationError(
-            f"verifier={verifier!r:.60}: write one, such as store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"
+            f"verifier={verifier!r:.60}: write one, such as DatabaseVerifier(…), RemoteVerifier(…) or MemoryVerifier()"
         )
 
 

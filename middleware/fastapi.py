@@ -1,8 +1,8 @@
 """Rules as FastAPI dependencies, which show their scopes in the OpenAPI document.
 
-    @app.get("/jobs", dependencies=[Depends(Scoped("jobs:read"))])
+    @app.get("/jobs", dependencies=[Depends(RequireScopes("jobs:read"))])
     @app.get("/me")
-    async def me(caller: Annotated[Principal, Security(Scoped("jobs:read"))]): …
+    async def me(caller: Annotated[Principal, Security(RequireScopes("jobs:read"))]): …
 
 If TokenMiddleware sees the route, it refuses before the body is read; the dependency itself enforces everywhere.
 """
@@ -39,14 +39,14 @@ class _Bearer(SecurityBase):
         self.model = HTTPBearerModel(description="An API token, as `Authorization: Bearer …`.")
 
     async def __call__(self) -> None:
-        """Do nothing: :class:`Scoped` decides."""
+        """Do nothing: :class:`RequireScopes` decides."""
 
 
-class Scoped:
+class RequireScopes:
     """Dependency that requires scopes and returns the principal.
 
-    ``Security(Scoped("a"), scopes=["b"])`` requires both. The OpenAPI document shows the scopes of the rule's first
-    alternative, which always suffice.
+    ``Security(RequireScopes("a"), scopes=["b"])`` requires both. The OpenAPI document shows the scopes of the rule's
+    first alternative, which always suffice.
 
     :param parts: scopes and rules, as for ``requires``.
     :param space: the name of a path parameter; the token must belong to the space that it identifies.
@@ -73,7 +73,7 @@ class Scoped:
 
         :raises ConfigurationError: always.
         """
-        raise ConfigurationError("Scoped(…) in dependencies=[…]: write dependencies=[Depends(Scoped(…))]")
+        raise ConfigurationError("RequireScopes(…) in dependencies=[…]: write dependencies=[Depends(RequireScopes(…))]")
 
     async def __call__(
         self, connection: HTTPConnection, security_scopes: SecurityScopes, scheme: None = None

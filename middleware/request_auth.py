@@ -14,8 +14,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import responses
@@ -75,8 +75,8 @@ NOT_READ = Malformed("not read yet")
 ANONYMOUS = UnauthenticatedUser()
 """Starlette's unauthenticated user; it has no state, so one instance is enough."""
 
-Observer = Callable[[HTTPConnection, Outcome], None]
-WorkspaceOf = Callable[[str], Awaitable[str | None]]
+Observer = Callable[[HTTPConnection, AuthenticationResult], None]
+ResolveWorkspace = Callable[[str], Awaitable[str | None]]
 
 _CLOSE_REASONS = {401: UNAUTHORIZED, 503: UNAVAILABLE}
 
@@ -87,33 +87,33 @@ class Settings:
 
     authenticator: Authenticator
     realm: str
-    on_outcome: Observer | None = None
-    workspace_of: WorkspaceOf | None = None
+    on_result: Observer | None = None
+    resolve_workspace: ResolveWorkspace | None = None
     flood: RefusalFlood | None = None
     metering: Metering | None = None
     rechecker: Rechecker = field(default_factory=Rechecker)
 
-    async def workspace_of_space(self, space_id: str) -> str | CannotTell | None:
+    async def workspace_of_space(self, space_id: str) -> str | Unavailable | None:
         """Return the workspace that owns a space; None if the app does not say, or there is no such space."""
-        if self.workspace_of is None:
+        if self.resolve_workspace is None:
             return None
         answer = await ask_within_deadline(
-            self.authenticator.deadline_seconds, self.workspace_of, space_id, "workspace_of"
+            self.authenticator.deadline_seconds, self.resolve_workspace, space_id, "resolve_workspace"
         )
-        return answer if isinstance(answer, str | CannotTell) else None
+        return answer if isinstance(answer, str | Unavailable) else None
 
-    def observe(self, scope: Scope, outcome: Outcome) -> None:
+    def observe(self, scope: Scope, outcome: AuthenticationResult) -> None:
         """Log what the caller is not told, and call the observer. Neither gets a secret."""
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Rejected):
             log.info("credentials refused: %s, token %s", outcome.reason, outcome.token_id)
-        elif isinstance(outcome, CannotTell) and not isinstance(outcome, Flooded):
+        elif isinstance(outcome, Unavailable) and not isinstance(outcome, Flooded):
             log.warning("credentials cannot be checked: %s", outcome.why)
-        if self.on_outcome is not None:
+        if self.on_result is not None:
             try:
-                said: object = self.on_outcome(HTTPConnection(scope), outcome)
+                said: object = self.on_result(HTTPConnection(scope), outcome)
                 if said is not None and isinstance(said, Coroutine):
                     said.close()
-                    log.error("on_outcome is async, and never runs: write a plain function")
+                    log.error("on_result is async, and never runs: write a plain function")
             except Exception:
                 log.exception("the observer failed")
 
@@ -176,7 +176,7 @@ class RequestAuth:
         self._receive = receive
         self._send = send
         self._sent = sent
-        self._outcome: Outcome | None = None
+        self._outcome: AuthenticationResult | None = None
         self._admitted_at: Mapping[str, Any] = {}  # the path parameters at which ``admitted`` was satisfied
         self._also_admitted: tuple[tuple[Access, Mapping[str, Any]], ...] = ()
         self._vary: Header = VARY
@@ -202,18 +202,18 @@ class RequestAuth:
         return self._settings.realm
 
     @property
-    def outcome(self) -> Outcome | None:
-        """Outcome of the credentials; None as long as they have not been verified."""
+    def result(self) -> AuthenticationResult | None:
+        """Result of the credentials; None as long as they have not been verified."""
         return self._outcome
 
-    async def authenticate(self) -> Outcome:
+    async def authenticate(self) -> AuthenticationResult:
         """Verify the credentials, at most once, and make their principal the connection's user."""
         if self._outcome is not None:
             return self._outcome
         async with self._verifying():
             return self._outcome or self._settle(await self._verified())
 
-    async def authenticate_with(self, secret: Secret) -> Outcome:
+    async def authenticate_with(self, secret: Secret) -> AuthenticationResult:
         """Verify credentials that came later on the same connection, such as those of GraphQL's ``connection_init``.
 
         They replace the earlier ones: a connection has one principal at a time.
@@ -226,11 +226,11 @@ class RequestAuth:
             meter = self.meter
             if meter is None:
                 return outcome
-            if not isinstance(outcome, Valid):
+            if not isinstance(outcome, Authenticated):
                 meter.count_another(outcome, Counted.DENIED)
             elif not await meter.charge(outcome.principal, 1):
                 meter.count_another(outcome, Counted.LIMITED)
-                return self._settle(CannotTell("the token's limit is used up"))
+                return self._settle(Unavailable("the token's limit is used up"))
             return outcome
 
     def enter(self, scope: Scope) -> None:
@@ -240,7 +240,7 @@ class RequestAuth:
         self._copies.append(scope)
         if len(self._copies) > COPIES_MAX:
             del self._copies[0]
-        if self._outcome is not None and not isinstance(self._outcome, Absent):
+        if self._outcome is not None and not isinstance(self._outcome, Anonymous):
             self._show_user(scope)
 
     def close(self) -> None:
@@ -276,7 +276,7 @@ class RequestAuth:
         if requirement is None and access == PUBLIC:
             return True
         outcome = self._outcome or self._peek()
-        if isinstance(outcome, Valid):
+        if isinstance(outcome, Authenticated):
             principal, meter = outcome.principal, self.meter
             if meter is not None and not meter.charge_at_once(principal, access):
                 return False
@@ -284,7 +284,7 @@ class RequestAuth:
                 path_params = scope.get("path_params") or {}
                 if evaluate(requirement, principal, path_params) is not ALLOWED:
                     return False
-        elif requirement is not None or not isinstance(outcome, Absent):
+        elif requirement is not None or not isinstance(outcome, Anonymous):
             return False
         if self.admitted is None and not access.spaces:
             self.admitted = access  # as for most requests, without another call
@@ -311,8 +311,10 @@ class RequestAuth:
             return None
         while True:
             outcome = await self.authenticate()
-            if not isinstance(outcome, Valid):
-                return None if requirement is None and isinstance(outcome, Absent) else self._unauthenticated(outcome)
+            if not isinstance(outcome, Authenticated):
+                return (
+                    None if requirement is None and isinstance(outcome, Anonymous) else self._unauthenticated(outcome)
+                )
             principal, meter = outcome.principal, self.meter
             refusal: Response | None = None
             if meter is not None and not await meter.charge(principal, cost_of(access)):
@@ -341,7 +343,7 @@ class RequestAuth:
     async def charge_operation(self, cost: int) -> Decision | None:
         """Charge the cost of a GraphQL operation; None if there is nothing left to charge."""
         outcome, over_http = self._outcome, self._scope["type"] == "http"
-        if self.meter is None or not isinstance(outcome, Valid):
+        if self.meter is None or not isinstance(outcome, Authenticated):
             return None
         return await self.meter.charge_operation(outcome.principal, cost, over_http=over_http)
 
@@ -411,7 +413,7 @@ class RequestAuth:
             self._sent = credentials_of(self._scope)
         return self._sent
 
-    def _peek(self) -> Outcome | None:
+    def _peek(self) -> AuthenticationResult | None:
         """Return the outcome if the verifier knows it without waiting, and is not being asked already."""
         if self._lock is not None and self._lock.locked():
             return None
@@ -422,20 +424,20 @@ class RequestAuth:
             header = sent.bearer() if isinstance(sent, Secret) else None
         if header is None or (verdict := settings.authenticator.peek(header)) is None:
             return None
-        if not isinstance(verdict, Valid) and settings.flood is not None:
+        if not isinstance(verdict, Authenticated) and settings.flood is not None:
             secret = self._credentials()
             if isinstance(secret, Secret):
                 settings.flood.note(self._scope, secret, verdict)
         return self._settle(verdict)
 
-    async def _verified(self) -> Outcome:
+    async def _verified(self) -> AuthenticationResult:
         sent, authenticator = self._credentials(), self._settings.authenticator
         if isinstance(sent, Malformed):
-            return Refused(Reason.MALFORMED)
+            return Rejected(Reason.MALFORMED)
         if sent is None:
             outcome = await authenticator.ask_fallback(HTTPConnection(self._scope))
-            if authenticator.fallback is not None:
-                decided = isinstance(outcome, Valid) or outcome == FOREIGN
+            if authenticator.fallback_authenticator is not None:
+                decided = isinstance(outcome, Authenticated) or outcome == FOREIGN
                 checked = decided and authenticator.origins is not None and may_change(self._scope)
                 self._vary = VARY_BY_ORIGIN if checked else VARY_BY_COOKIE
             return outcome
@@ -449,7 +451,7 @@ class RequestAuth:
         flood.note(self._scope, sent, verdict)
         return verdict
 
-    def _settle(self, outcome: Outcome) -> Outcome:
+    def _settle(self, outcome: AuthenticationResult) -> AuthenticationResult:
         """Keep the outcome, and make its principal the connection's user.
 
         Without credentials the user of another authentication middleware is kept; refused ones give an unauthenticated
@@ -460,13 +462,13 @@ class RequestAuth:
         if self.admitted is not None:
             self._keep_admitted()
             self.admitted = None
-        observed = settings.on_outcome is not None
-        if before is None and isinstance(outcome, Valid) and not self._copies:  # as for most requests
+        observed = settings.on_result is not None
+        if before is None and isinstance(outcome, Authenticated) and not self._copies:  # as for most requests
             scope["user"] = outcome.principal
             scope["auth"] = TokenCredentials(outcome.principal)
         else:
-            observed = observed or not isinstance(outcome, Valid)
-            if before is not None or not isinstance(outcome, Absent):
+            observed = observed or not isinstance(outcome, Authenticated)
+            if before is not None or not isinstance(outcome, Anonymous):
                 self._show_user(scope, *self._copies)
         if settings.metering is not None and self.meter is None:
             self.meter = RequestMeter(settings.metering, scope)
@@ -481,7 +483,7 @@ class RequestAuth:
         outcome = self._outcome
         user: Principal | UnauthenticatedUser = ANONYMOUS
         credentials = NO_CREDENTIALS
-        if isinstance(outcome, Valid):
+        if isinstance(outcome, Authenticated):
             user, credentials = outcome.principal, TokenCredentials(outcome.principal)
         for scope in scopes:
             if scope.get(KEY) is self:
@@ -490,7 +492,7 @@ class RequestAuth:
 
     def _admit(self, access: Access, path_params: Mapping[str, Any]) -> None:
         if self.admitted is not None:
-            if self.meter is not None and isinstance(self._outcome, Valid):
+            if self.meter is not None and isinstance(self._outcome, Authenticated):
                 self.meter.used(self.admitted, self._outcome.principal)
             self._keep_admitted()
         self.admitted = access
@@ -503,12 +505,12 @@ class RequestAuth:
         if self.admitted is not None and (kept := (self.admitted, self._admitted_at)) not in self._also_admitted:
             self._also_admitted = (*self._also_admitted, kept)
 
-    def _unauthenticated(self, outcome: Absent | Refused | CannotTell) -> Response:
-        if isinstance(outcome, Absent):
+    def _unauthenticated(self, outcome: Anonymous | Rejected | Unavailable) -> Response:
+        if isinstance(outcome, Anonymous):
             return responses.credentials_absent(self.realm, without_scheme=secret_without_scheme(self._scope))
         if isinstance(outcome, Flooded):
             return responses.refusals_limited(outcome.retry_after_seconds)
-        if isinstance(outcome, CannotTell):
+        if isinstance(outcome, Unavailable):
             return responses.cannot_tell(outcome.retry_after_seconds)
         if outcome == FOREIGN:
             return responses.cross_origin()
@@ -522,7 +524,7 @@ class RequestAuth:
             return await self._denial_in_workspace(decision, principal)
         is_member = principal.kind is Kind.MEMBER
         if decision.reason is DenialReason.ENVIRONMENT:
-            self._settings.observe(self._scope, Refused(Reason.ENVIRONMENT, principal.id))
+            self._settings.observe(self._scope, Rejected(Reason.ENVIRONMENT, principal.id))
             return responses.token_refused(self.realm)
         if decision.reason is DenialReason.SCOPES:
             return responses.scope_missing(self.realm, decision.missing, member=is_member)
@@ -531,7 +533,7 @@ class RequestAuth:
     async def _denial_in_workspace(self, depends: DependsOnSpaces, principal: Principal) -> Response | None:
         for space_id in depends.space_ids:
             owner = None if space_id is None else await self._settings.workspace_of_space(space_id)
-            if isinstance(owner, CannotTell):
+            if isinstance(owner, Unavailable):
                 return responses.cannot_tell(owner.retry_after_seconds)
             if owner is None or owner != principal.workspace_id:
                 return responses.forbidden()
@@ -546,24 +548,26 @@ class RequestAuth:
         """Have the current credentials verified again for as long as the connection lasts."""
         if self.stream is None:
             return
-        if isinstance(self._outcome, Valid):
+        if isinstance(self._outcome, Authenticated):
             self.stream.follow(self._credential(self._outcome.principal), self._review, self._ended)
         else:
             self.stream.unfollow()
 
     def _credential(self, principal: Principal) -> Credential:
         authenticator, secret = self._settings.authenticator, self._credentials()
-        if not isinstance(secret, Secret):  # only the fallback knows what it accepts, from the connection
+        if not isinstance(secret, Secret):  # only the fallback authenticator knows what it accepts, from the connection
             ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
             return Credential(id(self), ask_again, _unknown, principal)
         spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
         # If the app must be asked who owns a space, its answer concerns only the connections of that space.
-        peek: Callable[[], Outcome | None] = _unknown if spaces else partial(authenticator.peek, secret.bearer())
+        peek: Callable[[], AuthenticationResult | None] = (
+            _unknown if spaces else partial(authenticator.peek, secret.bearer())
+        )
         key = (id(authenticator), secret.digest(), spaces)
         again = partial(authenticator.authenticate, self._scope, secret)
         return Credential(key, again, peek, principal, None if spaces else secret, authenticator)
 
-    async def _review(self, valid: Valid) -> CloseReason | None:
+    async def _review(self, valid: Authenticated) -> CloseReason | None:
         """Decide whether the connection may go on under a newer verdict, and take over its principal."""
         before = self._outcome
         for requirement, path_params in self._requirements():
@@ -578,13 +582,17 @@ class RequestAuth:
         self._show_user(*scopes)
         found = (scope.get(ON_PRINCIPAL_CHANGED) for scope in scopes if scope.get(KEY) is self)
         changed: PrincipalChanged | None = next((each for each in found if each is not None), None)
-        return changed(before.principal, valid.principal) if changed is not None and isinstance(before, Valid) else None
+        return (
+            changed(before.principal, valid.principal)
+            if changed is not None and isinstance(before, Authenticated)
+            else None
+        )
 
-    def _ended(self, ending: CloseReason, outcome: Outcome) -> None:
+    def _ended(self, ending: CloseReason, outcome: AuthenticationResult) -> None:
         """Log why the connection was ended."""
-        token_id = outcome.principal.id if isinstance(outcome, Valid) else None
+        token_id = outcome.principal.id if isinstance(outcome, Authenticated) else None
         log.info("an open connection was ended with %d %s, token %s", ending.code, ending.reason, token_id)
-        if isinstance(outcome, Refused | CannotTell):
+        if isinstance(outcome, Rejected | Unavailable):
             self._settings.observe(self._scope, outcome)
 
 

@@ -20,7 +20,7 @@ Header = tuple[bytes, bytes]
 VARY = (b"vary", b"Authorization")
 """For a response that depends on a token, or on its absence."""
 VARY_BY_COOKIE = (b"vary", b"Authorization, Cookie")
-"""For a response that also depends on the app's ``fallback``."""
+"""For a response that also depends on the app's ``fallback_authenticator``."""
 VARY_BY_ORIGIN = (b"vary", b"Authorization, Cookie, Origin, Sec-Fetch-Site")
 """For a response that also depends on an allowed origin."""
 

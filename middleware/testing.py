@@ -1,6 +1,6 @@
 """Tests of a protected app without a Spacekey.
 
-with tokens(app, scopes=["jobs:read"]) as token:
+with issue_token(app, scopes=["jobs:read"]) as token:
     response = client.get("/jobs", headers=token.headers)
 """
 
@@ -12,8 +12,8 @@ from datetime import datetime
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from spacekey.domain.authentication import Reason
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.auth.credentials import SUBPROTOCOL
@@ -54,7 +54,7 @@ class TestToken:
 
 
 @contextmanager
-def tokens(
+def issue_token(
     app: ASGIApp | None = None,
     *,
     scopes: Iterable[str] = (),

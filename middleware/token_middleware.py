@@ -9,7 +9,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import VerifiesSecrets
-from spacekey.middleware.auth.authenticator import Authenticator, Fallback
+from spacekey.middleware.auth.authenticator import Authenticator, FallbackAuthenticator
 from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
 from spacekey.middleware.auth.origin import OriginCheck
 from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Rechecker
@@ -21,7 +21,7 @@ from spacekey.middleware.verifiers.wrapper import as_verifier
 
 from .argument_checks import check_async, check_environment, check_not_async, check_seconds, checked_scopes
 from .limits import Limiter
-from .request_auth import Observer, RequestAuth, Settings, WorkspaceOf
+from .request_auth import Observer, RequestAuth, ResolveWorkspace, Settings
 
 if TYPE_CHECKING:
     from spacekey.middleware.limits.flood import RefusalFlood
@@ -40,26 +40,27 @@ class TokenMiddleware:
     :param realm: named in every challenge (RFC 9110 §11.5); printable ASCII.
     :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
     :param deadline_seconds: how long a verification may take before the answer is 503.
-    :param fallback: authenticates requests without Bearer credentials, such as by session cookies or an older scheme.
-        Browsers attach cookies, Basic and Negotiate by themselves, so for requests that may change something (every
-        method but GET, HEAD and OPTIONS, and every WebSocket) such credentials count only if the request comes from the
-        app's own origin; else the answer is 403 ``cross_origin``. It is async and returns ``Absent()`` if it finds no
-        credentials.
+    :param fallback_authenticator: authenticates requests without Bearer credentials, such as by session cookies or an
+        older scheme. Browsers attach cookies, Basic and Negotiate by themselves, so for requests that may change
+        something (every method but GET, HEAD and OPTIONS, and every WebSocket) such credentials count only if the
+        request comes from the app's own origin; else the answer is 403 ``cross_origin``. It is async and returns
+        ``Anonymous()`` if it finds no credentials.
     :param allowed_origins: other origins whose pages may use it, such as ``https://app.example.com``. None turns the
-        check off, for a fallback that reads nothing that browsers send by themselves.
-    :param on_outcome: called with the connection and every outcome, including its reason. An exception that it raises
+        check off, for one that reads nothing that browsers send by themselves.
+    :param on_result: called with the connection and every outcome, including its reason. An exception that it raises
         is logged and does not affect the request.
-    :param workspace_of: returns the workspace id of a space id. With it, workspace tokens may satisfy rules that bind a
-        path parameter to a space; without it, only the space's own tokens do.
+    :param resolve_workspace: returns the workspace id of a space id. With it, workspace tokens may satisfy rules that
+        bind a path parameter to a space; without it, only the space's own tokens do.
     :param rules: (method, path template) → rule, for endpoints that cannot be edited. Method ``*`` is any,
         ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
     :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
     :param known_scopes: a rule that names any other scope fails start-up. None takes the verifier's own, if it has
-        some, as the embedded verifier has its products', unless there is a ``fallback``, which may bring others.
+        some, as the database verifier has its products', unless there is a ``fallback_authenticator``, which may bring
+        others.
     :param limits: enforces the limits of tokens' plans; each request with a valid token is charged once. See
         docs/how-to/limits.md. It is closed by the code that made it.
-    :param limit: one limit for every caller of this app, people signed in by ``fallback`` included, instead of the
-        limit of each token's plan; for an API that is not what plans pay for. Needs ``limits``.
+    :param limit: one limit for every caller of this app, people signed in by ``fallback_authenticator`` included,
+        instead of the limit of each token's plan; for an API that is not what plans pay for. Needs ``limits``.
     :param flood: answers 429 to addresses that send too many made-up secrets; see
         :class:`~spacekey.middleware.limits.flood.RefusalFlood`.
     :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, if it
@@ -79,10 +80,10 @@ class TokenMiddleware:
         realm: str = "api",
         environment: str | None = None,
         deadline_seconds: float = 2.0,
-        fallback: Fallback | None = None,
+        fallback_authenticator: FallbackAuthenticator | None = None,
         allowed_origins: Collection[str] | None = (),
-        on_outcome: Observer | None = None,
-        workspace_of: WorkspaceOf | None = None,
+        on_result: Observer | None = None,
+        resolve_workspace: ResolveWorkspace | None = None,
         rules: Mapping[tuple[str, str], Declaration] | None = None,
         deny_by_default: bool = True,
         known_scopes: Collection[str] | None = None,
@@ -97,13 +98,13 @@ class TokenMiddleware:
         asked = as_verifier(verifier)
         check_environment(environment)
         check_seconds("deadline_seconds", deadline_seconds)
-        check_async("fallback", fallback, "Valid(…), Refused(…) or Absent()")
-        check_async("workspace_of", workspace_of, "the id of the space's workspace, or None")
-        check_not_async("on_outcome", on_outcome)
+        check_async("fallback_authenticator", fallback_authenticator, "Authenticated(…), Rejected(…) or Anonymous()")
+        check_async("resolve_workspace", resolve_workspace, "the id of the space's workspace, or None")
+        check_not_async("on_result", on_result)
         if limit is not None and limits is None:
             raise ConfigurationError("limit: nothing charges it; give limits= too, such as MemoryLimiter()")
         self.app = app
-        if known_scopes is None and fallback is None:
+        if known_scopes is None and fallback_authenticator is None:
             known_scopes = asked.known_scopes
         usage = asked.usage if usage is None else usage
         metering = None if limits is None and usage is None else Metering(limits, limit, usage)
@@ -112,12 +113,12 @@ class TokenMiddleware:
                 asked,
                 environment,
                 deadline_seconds,
-                fallback,
+                fallback_authenticator,
                 None if allowed_origins is None else OriginCheck(allowed_origins),
             ),
             realm,
-            on_outcome,
-            workspace_of,
+            on_result,
+            resolve_workspace,
             flood,
             metering,
             Rechecker(recheck_seconds, deadline_seconds=deadline_seconds),

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from datetime import datetime
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Refusal
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import users as user_queries
@@ -64,7 +64,7 @@ class LastSeen:
                 async with store.changing() as session:
                     for digest in sorted(waiting):
                         await user_queries.touch_session(session, digest, waiting[digest])
-            except (Unavailable, Refusal) as error:
+            except (ServiceUnavailable, Refusal) as error:
                 log.warning("could not store when sessions were last used: %s", error)
                 return
             except Exception:

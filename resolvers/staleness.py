@@ -21,7 +21,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound, PreconditionFailed
 from spacekey.models.queries.settings import hold_staleness, read_setting, write_setting
 from spacekey.models.tables.audit import SYSTEM_CHAIN
@@ -143,7 +143,7 @@ async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
 
     Its NotFound, Conflict and PreconditionFailed wait for T, as its success does.
 
-    :raises Unavailable: if the caller has :data:`WAITING_MAX` such changes in progress; nothing was changed.
+    :raises ServiceUnavailable: if the caller has :data:`WAITING_MAX` such changes in progress; nothing was changed.
     """
     # The operator's commands end by themselves, and the operator is trusted not to exhaust the machine.
     with place_to_wait(system, "" if isinstance(caller, Operator) else caller.id, WAITING_MAX):
@@ -171,7 +171,7 @@ def takes_access_away(
 def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
     """Count a change in progress for a caller or address, within the context. An empty key is not bounded.
 
-    :raises Unavailable: if ``most`` are already in progress.
+    :raises ServiceUnavailable: if ``most`` are already in progress.
     """
     if not key:
         yield
@@ -179,7 +179,7 @@ def place_to_wait(system: System, key: str, most: int) -> Iterator[None]:
     release = system.places.take(f"waiting {key}", most)
     if release is None:
         seconds = max(1, ceil(system.default_staleness_seconds))
-        raise Unavailable(
+        raise ServiceUnavailable(
             f"{key} has {most} changes in progress that are waiting to take effect; wait for some to finish", seconds
         )
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from spacekey.domain.bounds import MemoryPlaces, Places
 from spacekey.domain.clock import WallClock
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.product import Product
 from spacekey.domain.secret import Entropy
 from spacekey.models.engine.store import Store
@@ -53,9 +53,10 @@ class System:
     def product(self, name: str) -> Product:
         """Return the product of a stored workspace.
 
-        :raises Unavailable: if this process was started without it; its tokens can be neither verified nor edited.
+        :raises ServiceUnavailable: if this process was started without it; its tokens can be neither verified nor
+            edited.
         """
         product = self.products.get(name)
         if product is None:
-            raise Unavailable(f"the product '{name}' is not loaded here; add its file to SPACEKEY_PRODUCTS")
+            raise ServiceUnavailable(f"the product '{name}' is not loaded here; add its file to SPACEKEY_PRODUCTS")
         return product

@@ -17,7 +17,7 @@ from graphql import GraphQLError
 from strawberry.extensions import MaskErrors
 from strawberry.utils.str_converters import to_camel_case
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Fault, Forbidden, InvalidInput, NotFound, Refusal
 
 log = logging.getLogger("spacekey.graphql")
@@ -53,9 +53,9 @@ def rate_limited(seconds: int) -> GraphQLError:
     return refused(RATE_LIMITED, message, retryAfterSeconds=seconds)
 
 
-def error_of(error: Refusal | Unavailable) -> GraphQLError:
+def error_of(error: Refusal | ServiceUnavailable) -> GraphQLError:
     """Return the GraphQL error for a refusal that the field's result type does not include."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, ServiceUnavailable):
         log.warning("cannot answer: %s", error)
         doubt: dict[str, Any] = {"mayHaveChanged": True} if error.may_have_changed else {}
         if error.retry_after_seconds > 1:
@@ -90,7 +90,7 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, Unavailable) as error:
+    except (Refusal, ServiceUnavailable) as error:
         raise error_of(error) from None
 
 
@@ -133,7 +133,7 @@ class MaskUnexpected(MaskErrors):
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         """Return an error at the same place that tells nothing of the cause."""
         masked = super().anonymise_error(error)
-        if isinstance(error.original_error, Unavailable | Refusal):
+        if isinstance(error.original_error, ServiceUnavailable | Refusal):
             known = error_of(error.original_error)
             masked.message, masked.extensions = known.message, known.extensions
         else:

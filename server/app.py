@@ -16,9 +16,9 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.authentication import AuthenticationResult, Rejected
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.network import client_address
-from spacekey.domain.outcome import Outcome, Refused
 from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -65,7 +65,7 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
         middleware=_middleware(settings, parts),
         exception_handlers={
             Refusal: on_expected,
-            Unavailable: on_expected,
+            ServiceUnavailable: on_expected,
             BadBody: on_expected,
             HTTPException: on_http_exception,
         },
@@ -104,9 +104,9 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             TokenMiddleware,
             verifier=WithIntrospectors(settings.introspectors, parts.verifier),
             realm=REALM,
-            fallback=member_of_session,
+            fallback_authenticator=member_of_session,
             allowed_origins=() if settings.public_origin is None else (settings.public_origin,),
-            on_outcome=_observer(parts),
+            on_result=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),
             limits=parts.limits,
             limit=Limit(settings.api_per_minute, settings.api_burst),
@@ -135,12 +135,12 @@ def _is_api(scope: Scope) -> bool:
     return path == GRAPHQL or path.startswith(f"{API}/")
 
 
-def _observer(parts: Parts) -> Callable[[HTTPConnection, Outcome], None]:
+def _observer(parts: Parts) -> Callable[[HTTPConnection, AuthenticationResult], None]:
     """Return the observer of every outcome of credentials, which counts it and writes refusals into the audit log."""
 
-    def observe(connection: HTTPConnection, outcome: Outcome) -> None:
+    def observe(connection: HTTPConnection, outcome: AuthenticationResult) -> None:
         parts.metrics.verification(outcome)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Rejected):
             parts.refusals.note(outcome, facts_of(connection))
 
     return observe
@@ -151,7 +151,7 @@ async def _warn_of_lost_names(system: System) -> None:
     try:
         for one in await lost_names(system):
             log.warning("held, but not in the product: %s. %s", one.described(), _RENAME_IT)
-    except Unavailable as error:
+    except ServiceUnavailable as error:
         log.warning("grants were not compared with the products: %s", error)
 
 

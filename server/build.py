@@ -33,7 +33,7 @@ from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System, WorkspaceCreation
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.usage import StoreUsage
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from .context import Parts
 from .introspectors import check_products
@@ -166,7 +166,7 @@ def build_verifier(
     *,
     observer: VerifierObserver | None = None,
     check_schema: bool = False,
-) -> StoreVerifier:
+) -> LookupVerifier:
     """Return a verifier that asks the store at every call.
 
     :param staleness_seconds: T if the database holds none; the same value that revocations wait for.
@@ -177,7 +177,7 @@ def build_verifier(
     lookup = build_lookup(store, check_schema=check_schema)
     if observer is not None:
         lookup = ObservedLookup(lookup, observer, staleness_seconds)
-    return StoreVerifier(lookup, products, clock, first_use_recorder(store, clock), staleness_seconds)
+    return LookupVerifier(lookup, products, clock, first_use_recorder(store, clock), staleness_seconds)
 
 
 def build_lookup(store: Store, *, check_schema: bool = False) -> TokenLookup:
@@ -231,7 +231,7 @@ async def prepare_store(store: Store) -> None:
 
     :raises ConfigurationError: PostgreSQL's schema is older than this version's, or the schema of either database is
         newer or not one of Spacekey's; says what to do.
-    :raises Unavailable: the database does not answer.
+    :raises ServiceUnavailable: the database does not answer.
     """
     if store.dialect == SQLITE:
         make_folder(store)

@@ -17,7 +17,7 @@ from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.resolvers.access.caller import IntrospectorCaller, MemberCaller, RequestFacts, TokenCaller, caller_of
 from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.system import System
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from .introspectors import introspector_caller
 from .limits import SessionFlood
@@ -38,7 +38,7 @@ class Parts:
 
     settings: Settings
     system: System
-    verifier: StoreVerifier
+    verifier: LookupVerifier
     refusals: RefusalLog
     usage: UsageCollector
     metrics: Metrics

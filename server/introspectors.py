@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from spacekey.domain.authentication import Authenticated, Verdict
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Entropy, Secret, mint
@@ -21,7 +21,7 @@ from spacekey.domain.verifier import Verifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper
 from spacekey.resolvers.access.caller import IntrospectorCaller, RequestFacts
 
-BRAND = "spk"
+SECRET_PREFIX = "spk"  # noqa: S105 - what secrets begin with
 ID_PREFIX = "app_"
 ENTRIES_MAX = 100
 
@@ -52,7 +52,7 @@ def new_introspector(name: str, product: str, entropy: Entropy) -> tuple[Introsp
 
     :raises ConfigurationError: the name or the product cannot be written in an entry.
     """
-    secret = mint(BRAND, "live", entropy)
+    secret = mint(SECRET_PREFIX, "live", entropy)
     made = Introspector(name, product, secret.digest())
     return read_introspectors(made.setting)[0], secret
 
@@ -101,7 +101,7 @@ class WithIntrospectors(VerifierWrapper):
         if self.known_scopes is not None:
             self.known_scopes |= {INTROSPECT}
         self._known = {
-            one.digest: Valid(Principal(one.id, Kind.WORKSPACE, frozenset((INTROSPECT,)), one.name))
+            one.digest: Authenticated(Principal(one.id, Kind.WORKSPACE, frozenset((INTROSPECT,)), one.name))
             for one in introspectors
         }
 

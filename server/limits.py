@@ -8,10 +8,10 @@ from math import ceil
 
 from starlette.types import Scope
 
+from spacekey.domain.authentication import AuthenticationResult, Reason, Rejected
 from spacekey.domain.bounds import MemoryRemembered, Remembered
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import network_of
-from spacekey.domain.outcome import Outcome, Reason, Refused
 from spacekey.domain.principal import Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
@@ -104,20 +104,22 @@ class SessionFlood:
         self._flood = flood or RefusalFlood()
         self._unknown = MemoryRemembered(unknown_max) if unknown is None else unknown
 
-    async def outcome(self, scope: Scope, secret: Secret, look_up: Callable[[Secret], Awaitable[Outcome]]) -> Outcome:
+    async def outcome(
+        self, scope: Scope, secret: Secret, look_up: Callable[[Secret], Awaitable[AuthenticationResult]]
+    ) -> AuthenticationResult:
         """Return the outcome of a session's secret; ``Flooded`` if it may not be looked up now.
 
-        :raises Unavailable: the store does not answer.
+        :raises ServiceUnavailable: the store does not answer.
         """
         digest = secret.digest()
         if digest in self._unknown:
             self._unknown.add(digest)
-            return Refused(Reason.UNKNOWN)
+            return Rejected(Reason.UNKNOWN)
         rate_limited = self._flood.rate_limited(scope, secret)
         if rate_limited is not None:
             return rate_limited
         found = await look_up(secret)
         self._flood.note(scope, secret, found)
-        if isinstance(found, Refused) and found.reason is Reason.UNKNOWN:
+        if isinstance(found, Rejected) and found.reason is Reason.UNKNOWN:
             self._unknown.add(digest)
         return found

@@ -19,8 +19,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from spacekey.domain.authentication import AuthenticationResult
 from spacekey.domain.clock import MonotonicClock, boot_clock
-from spacekey.domain.outcome import Outcome
 from spacekey.middleware.observability.metrics import ANSWERS, READ_SECONDS, answer_of
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import VerifierObserver
@@ -67,7 +67,7 @@ class Metrics:
             "spacekey_requests", "HTTP requests by route template.", ["method", "route", "status"]
         )
         verifications = self._counter(
-            "spacekey_verifications", "Answers to credentials, with the reason of refusals.", ["answer", "reason"]
+            "spacekey_verifications", "Results of authentication, with the reason of rejections.", ["result", "reason"]
         )
         self._verifications = {labels: verifications.labels(*labels) for labels in ANSWERS}
         self._reads = Histogram(
@@ -88,7 +88,7 @@ class Metrics:
         """Count one answered request."""
         self._requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
 
-    def verification(self, outcome: Outcome) -> None:
+    def verification(self, outcome: AuthenticationResult) -> None:
         """Count one outcome of credentials."""
         self._verifications[answer_of(outcome)].inc()
 
@@ -106,7 +106,7 @@ class Metrics:
         if staleness_seconds is not None:
             if self._staleness is None:  # no series before it is known
                 self._staleness = self._gauge(
-                    "spacekey_staleness_seconds",
+                    "spacekey_revocation_delay_seconds",
                     "T: for how long an answer may be relied on, as the last good one said.",
                     "livemostrecent",
                 )

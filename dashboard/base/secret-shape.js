@@ -1,4 +1,4 @@
-// Tells a token's secret from other text, by its shape alone: brand_env_38 characters.
+// Tells a token's secret from other text, by its shape alone: prefix_env_38 characters.
 
 const SHAPE = /\b[a-z][a-z0-9]{0,15}_(?:live|test)_[0-9A-Za-z]{38}\b/;
 

@@ -11,7 +11,7 @@ export const WORKSPACE = `fragment Workspace on Workspace {
   plan { name title tokensMax scopes rateLimit { perMinute burst } }
   policy { lifetimeSecondsMax lifetimeSecondsDefault expiryRequired scopesAllowed }
   roles { name title description grants scopes }
-  product { name title description brand environments tokenKinds tokenRoles oneRole
+  product { name title description secretPrefix environments tokenKinds tokenRoles oneRole
     scopes { name description management } shorthands { name title description scopes }
     presets { name title description scopes } useCases { title grants preset }
     roles { name } plans { name title tokensMax selfService rateLimit { perMinute burst } } } }`;

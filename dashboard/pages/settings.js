@@ -46,7 +46,7 @@ function about({ product, createdAt, id, slug }) {
     ["Created", date(createdAt)],
     [
       "Secrets begin with",
-      product.environments.map((one) => h("code", { class: "grant" }, `${product.brand}_${one}_`)),
+      product.environments.map((one) => h("code", { class: "grant" }, `${product.secretPrefix}_${one}_`)),
     ],
   ];
   return h(

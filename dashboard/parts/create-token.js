@@ -76,7 +76,7 @@ function environmentField(product) {
   const options = product.environments.map((one) => ({
     value: one.toUpperCase(),
     label: one === "live" ? "Live" : "Test",
-    hint: `${hints[one]} Begins with ${product.brand}_${one}_`,
+    hint: `${hints[one]} Begins with ${product.secretPrefix}_${one}_`,
   }));
   return radioField({ name: "environment", label: "Environment", options, value: options[0].value });
 }

@@ -102,11 +102,11 @@ def _remote(asked: argparse.Namespace) -> Verifier:
 
 
 def _embedded(asked: argparse.Namespace) -> Verifier:
-    from spacekey.server.embed import store_verifier
+    from spacekey.server.database_verifier import DatabaseVerifier
     from spacekey.server.settings import Settings
 
     url = asked.store or os.environ.get(STORE_VARIABLE) or Settings().database_url
-    return store_verifier(url, asked.product or product_files(), environment=asked.environment)
+    return DatabaseVerifier(url, asked.product or product_files(), environment=asked.environment)
 
 
 def _variable(name: str, meaning: str) -> str:

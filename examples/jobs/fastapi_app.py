@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from spacekey.domain.principal import Principal
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, public
-from spacekey.middleware.fastapi import Scoped, declare_docs
+from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from spacekey.middleware.limits import Limiter
 
 from . import rules
@@ -56,101 +56,101 @@ class Event(BaseModel):
     text: str = Field(default="", max_length=200)
 
 
-@router.post("/jobs", status_code=201, dependencies=[Depends(Scoped(rules.CREATE))])
+@router.post("/jobs", status_code=201, dependencies=[Depends(RequireScopes(rules.CREATE))])
 async def create_job(board: OwnBoard, new: NewJob) -> Facts:
     return board.create(new.queue, new.payload).facts()
 
 
-@router.get("/jobs", dependencies=[Depends(Scoped(rules.READ))])
+@router.get("/jobs", dependencies=[Depends(RequireScopes(rules.READ))])
 async def list_jobs(board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.all()]
 
 
-@router.get("/spaces/{space_id}/jobs", dependencies=[Depends(Scoped(rules.READ, space="space_id"))])
+@router.get("/spaces/{space_id}/jobs", dependencies=[Depends(RequireScopes(rules.READ, space="space_id"))])
 async def list_jobs_of_space(space_id: str, board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.all()]
 
 
-@router.post("/jobs/poll", dependencies=[Depends(Scoped(rules.POLL))])
+@router.post("/jobs/poll", dependencies=[Depends(RequireScopes(rules.POLL))])
 async def poll(board: OwnBoard, asked: Poll | None = None) -> Any:
     job = board.poll("default" if asked is None else asked.queue)
     return Response(status_code=204) if job is None else job.facts()
 
 
-@router.get("/jobs/{job_id}", dependencies=[Depends(Scoped(rules.READ))])
+@router.get("/jobs/{job_id}", dependencies=[Depends(RequireScopes(rules.READ))])
 async def show_job(job_id: str, board: OwnBoard) -> Facts:
     return board.job(job_id).facts()
 
 
-@router.get("/jobs/{job_id}/events", dependencies=[Depends(Scoped(rules.READ))])
+@router.get("/jobs/{job_id}/events", dependencies=[Depends(RequireScopes(rules.READ))])
 async def show_events(job_id: str, board: OwnBoard) -> list[str]:
     return list(board.job(job_id).events)
 
 
-@router.post("/jobs/{job_id}/ack", dependencies=[Depends(Scoped(rules.ACK))])
+@router.post("/jobs/{job_id}/ack", dependencies=[Depends(RequireScopes(rules.ACK))])
 async def ack(job_id: str, board: OwnBoard) -> Facts:
     return board.ack(job_id).facts()
 
 
-@router.post("/jobs/{job_id}/progress", dependencies=[Depends(Scoped(rules.PROGRESS))])
+@router.post("/jobs/{job_id}/progress", dependencies=[Depends(RequireScopes(rules.PROGRESS))])
 async def progress(job_id: str, board: OwnBoard, update: Progress) -> Facts:
     return board.progress(job_id, update.percent).facts()
 
 
-@router.post("/jobs/{job_id}/events", dependencies=[Depends(Scoped(rules.EVENT))])
+@router.post("/jobs/{job_id}/events", dependencies=[Depends(RequireScopes(rules.EVENT))])
 async def event(job_id: str, board: OwnBoard, event: Event) -> Facts:
     return board.event(job_id, event.text).facts()
 
 
-@router.post("/jobs/{job_id}/complete", dependencies=[Depends(Scoped(rules.COMPLETE))])
+@router.post("/jobs/{job_id}/complete", dependencies=[Depends(RequireScopes(rules.COMPLETE))])
 async def complete(job_id: str, board: OwnBoard) -> Facts:
     return board.complete(job_id).facts()
 
 
-@router.post("/jobs/{job_id}/fail", dependencies=[Depends(Scoped(rules.FAIL))])
+@router.post("/jobs/{job_id}/fail", dependencies=[Depends(RequireScopes(rules.FAIL))])
 async def fail(job_id: str, board: OwnBoard) -> Facts:
     return board.fail(job_id).facts()
 
 
-@router.post("/jobs/{job_id}/keepalive", dependencies=[Depends(Scoped(rules.KEEPALIVE))])
+@router.post("/jobs/{job_id}/keepalive", dependencies=[Depends(RequireScopes(rules.KEEPALIVE))])
 async def keepalive(job_id: str, board: OwnBoard) -> Facts:
     return board.keepalive(job_id).facts()
 
 
-@router.get("/queues", dependencies=[Depends(Scoped(rules.QUEUES_READ))])
+@router.get("/queues", dependencies=[Depends(RequireScopes(rules.QUEUES_READ))])
 async def list_queues(board: OwnBoard) -> dict[str, bool]:
     return board.queues()
 
 
-@router.post("/queues/{queue}/pause", dependencies=[Depends(Scoped(rules.QUEUES_WRITE))])
+@router.post("/queues/{queue}/pause", dependencies=[Depends(RequireScopes(rules.QUEUES_WRITE))])
 async def pause_queue(queue: str, board: OwnBoard) -> dict[str, bool]:
     board.pause(queue, paused=True)
     return board.queues()
 
 
-@router.post("/queues/{queue}/resume", dependencies=[Depends(Scoped(rules.QUEUES_WRITE))])
+@router.post("/queues/{queue}/resume", dependencies=[Depends(RequireScopes(rules.QUEUES_WRITE))])
 async def resume_queue(queue: str, board: OwnBoard) -> dict[str, bool]:
     board.pause(queue, paused=False)
     return board.queues()
 
 
-@router.get("/dlq", dependencies=[Depends(Scoped(rules.DLQ_READ))])
+@router.get("/dlq", dependencies=[Depends(RequireScopes(rules.DLQ_READ))])
 async def list_dead(board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.dead()]
 
 
-@router.delete("/dlq", dependencies=[Depends(Scoped(rules.DLQ_WRITE))])
+@router.delete("/dlq", dependencies=[Depends(RequireScopes(rules.DLQ_WRITE))])
 async def purge_dead(board: OwnBoard) -> dict[str, int]:
     return {"purged": board.purge()}
 
 
-@router.post("/dlq/{job_id}/retry", dependencies=[Depends(Scoped(rules.DLQ_WRITE))])
+@router.post("/dlq/{job_id}/retry", dependencies=[Depends(RequireScopes(rules.DLQ_WRITE))])
 async def retry_dead(job_id: str, board: OwnBoard) -> Facts:
     return board.retry(job_id).facts()
 
 
 @router.get("/whoami")
-async def whoami(caller: Annotated[Principal, Security(Scoped())]) -> Facts:
+async def whoami(caller: Annotated[Principal, Security(RequireScopes())]) -> Facts:
     return {"id": caller.id, "name": caller.name, "scopes": sorted(caller.scopes)}
 
 

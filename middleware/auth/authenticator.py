@@ -11,8 +11,16 @@ from typing import TypeVar
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.authentication import (
+    Anonymous,
+    Authenticated,
+    AuthenticationResult,
+    Reason,
+    Rejected,
+    Unavailable,
+    Verdict,
+)
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import BEARER_SHAPE, Secret
 from spacekey.domain.verifier import Verifier
@@ -24,9 +32,9 @@ from .origin import OriginCheck
 
 log = logging.getLogger("spacekey.middleware")
 
-Fallback = Callable[[HTTPConnection], Awaitable[Outcome]]
-FOREIGN = Refused(Reason.CROSS_ORIGIN)
-"""Outcome for credentials that a browser attached to a request from a page of another origin."""
+FallbackAuthenticator = Callable[[HTTPConnection], Awaitable[AuthenticationResult]]
+FOREIGN = Rejected(Reason.CROSS_ORIGIN)
+"""Result for credentials that a browser attached to a request from a page of another origin."""
 
 NOT_SENT: Scope = {"type": "http", "headers": []}
 """The ASGI scope of no request."""
@@ -44,7 +52,7 @@ class Authenticator:
     verifier: Verifier
     environment: str | None = None
     deadline_seconds: float = 2.0
-    fallback: Fallback | None = None
+    fallback_authenticator: FallbackAuthenticator | None = None
     origins: OriginCheck | None = None
 
     def peek(self, authorization: bytes) -> Verdict | None:
@@ -57,7 +65,7 @@ class Authenticator:
         except Exception as error:  # noqa: BLE001 - verify() tries again, and returns "cannot tell"
             log.error("the verifier failed with %s", places_of(error))
             return None
-        if type(verdict) is Valid and self.environment is None:
+        if type(verdict) is Authenticated and self.environment is None:
             principal = verdict.principal
             if type(principal) is Principal and principal.is_well_formed:
                 return verdict  # as for most requests, without another call
@@ -87,40 +95,50 @@ class Authenticator:
             answer = await ask_within_deadline(
                 self.deadline_seconds, self.verifier.verify_many, secrets, "the verifier"
             )
-        if isinstance(answer, CannotTell):
+        if isinstance(answer, Unavailable):
             return [answer] * len(secrets)
         if not isinstance(answer, Sequence) or len(answer) != len(secrets):
             log.error("the verifier's verify_many did not return a verdict for each secret")
-            return [CannotTell("the verifier's answer does not fit")] * len(secrets)
+            return [Unavailable("the verifier's answer does not fit")] * len(secrets)
         return [self._checked(verdict) for verdict in answer]
 
-    async def ask_fallback(self, connection: HTTPConnection) -> Outcome:
-        """Authenticate with the app's ``fallback``; "absent" if it has none.
+    async def ask_fallback(self, connection: HTTPConnection) -> AuthenticationResult:
+        """Authenticate with the app's ``fallback_authenticator``; "absent" if it has none.
 
         Credentials that it accepts are refused if a page of another origin may have had the browser send them.
         """
-        if self.fallback is None:
-            return Absent()
+        if self.fallback_authenticator is None:
+            return Anonymous()
         outcome = await ask_within_deadline(
-            self.deadline_seconds, self.fallback, connection, "the fallback", connection.scope
+            self.deadline_seconds,
+            self.fallback_authenticator,
+            connection,
+            "the fallback authenticator",
+            connection.scope,
         )
         if outcome is None:
-            log.error("the fallback answered with None: return Absent() for a request without credentials")
-            return CannotTell("the fallback answered with None")
-        if isinstance(outcome, Absent):
+            log.error(
+                "the fallback authenticator answered with None: return Anonymous() for a request without credentials"
+            )
+            return Unavailable("the fallback authenticator answered with None")
+        if isinstance(outcome, Anonymous):
             return outcome
-        verdict = checked_verdict(outcome, "the fallback")
-        if isinstance(verdict, Valid) and self.origins is not None and not self.origins.passes(connection.scope):
+        verdict = checked_verdict(outcome, "the fallback authenticator")
+        if (
+            isinstance(verdict, Authenticated)
+            and self.origins is not None
+            and not self.origins.passes(connection.scope)
+        ):
             return FOREIGN
         return verdict
 
     def _checked(self, answer: object) -> Verdict:
-        verdict = checked_verdict(None if isinstance(answer, Absent) else answer, "the verifier")
-        if self.environment is None or not isinstance(verdict, Valid):
+        verdict = checked_verdict(None if isinstance(answer, Anonymous) else answer, "the verifier")
+        if self.environment is None or not isinstance(verdict, Authenticated):
             return verdict
         if acts_in(verdict.principal, (self.environment,)):
             return verdict
-        return Refused(Reason.ENVIRONMENT, verdict.principal.id)
+        return Rejected(Reason.ENVIRONMENT, verdict.principal.id)
 
 
 async def ask_within_deadline(
@@ -143,32 +161,32 @@ async def ask_within_deadline(
                 asking: object = ask(question)
                 if not isinstance(asking, Awaitable):
                     log.error("%s is not async, and answered with %s: write 'async def'", who, type(asking).__name__)
-                    return CannotTell(f"{who} is not async")
+                    return Unavailable(f"{who} is not async")
                 return await asking
     except TimeoutError:
-        return CannotTell(f"{who} took longer than {deadline_seconds} s")
-    except Unavailable as unavailable:
-        return CannotTell(f"{who} is unavailable: {unavailable}", unavailable.retry_after_seconds)
+        return Unavailable(f"{who} took longer than {deadline_seconds} s")
+    except ServiceUnavailable as unavailable:
+        return Unavailable(f"{who} is unavailable: {unavailable}", unavailable.retry_after_seconds)
     except asyncio.CancelledError as cancelled:
         if is_being_cancelled():
             raise
         log.error("%s failed with %s", who, places_of(cancelled))
     except Exception as error:  # noqa: BLE001 - no failure may accept or deny credentials
         log.error("%s failed with %s", who, places_of(error))
-    return CannotTell(f"{who} failed")
+    return Unavailable(f"{who} failed")
 
 
 def checked_verdict(answer: object, who: str) -> Verdict:
     """Return the answer if it is a usable verdict; else "cannot tell", after logging what is wrong with it."""
-    if isinstance(answer, Valid):
+    if isinstance(answer, Authenticated):
         flaw = flaw_in(answer.principal)
         if flaw is None:
             return answer
         log.error("%s answered with a principal that cannot be relied on: %s", who, flaw)
-        return CannotTell(f"{who}'s principal cannot be relied on")
-    if isinstance(answer, Refused):
+        return Unavailable(f"{who}'s principal cannot be relied on")
+    if isinstance(answer, Rejected):
         return answer
-    if isinstance(answer, CannotTell):
-        return answer if isinstance(answer.retry_after_seconds, int) else CannotTell(answer.why)
+    if isinstance(answer, Unavailable):
+        return answer if isinstance(answer.retry_after_seconds, int) else Unavailable(answer.why)
     log.error("%s answered with %s", who, type(answer).__name__)
-    return CannotTell(f"{who}'s answer is not a Valid, Refused or CannotTell")
+    return Unavailable(f"{who}'s answer is not a Authenticated, Rejected or Unavailable")

@@ -1,10 +1,10 @@
 """Origin check: credentials that browsers attach by themselves count only for pages of allowed origins.
 
 A browser sends cookies, Basic and Negotiate credentials with requests that any page makes (cross-site request forgery).
-So if an app's ``fallback`` accepts a request that may change something, the request must come from the app's own origin
-or an allowed one: by ``Sec-Fetch-Site`` (W3C, Fetch Metadata Request Headers §2.4), else by ``Origin`` (RFC 6454 §7;
-OWASP, Cross-Site Request Forgery Prevention). Every WebSocket may change something, and browsers let any page open one
-(RFC 6455 §10.2). A Bearer token is attached only by the page's own code and needs no check.
+So if an app's ``fallback_authenticator`` accepts a request that may change something, the request must come from the
+app's own origin or an allowed one: by ``Sec-Fetch-Site`` (W3C, Fetch Metadata Request Headers §2.4), else by ``Origin``
+(RFC 6454 §7; OWASP, Cross-Site Request Forgery Prevention). Every WebSocket may change something, and browsers let any
+page open one (RFC 6455 §10.2). A Bearer token is attached only by the page's own code and needs no check.
 """
 
 from collections.abc import Collection, Iterable
@@ -77,8 +77,8 @@ def _checked(origin: object) -> str:
     if not has_host or parts.scheme not in _DEFAULT_PORTS or text != f"{parts.scheme}://{parts.netloc}" or "@" in text:
         raise ConfigurationError(
             f"allowed_origins: {origin!r:.80} is not an origin: write scheme, host and port alone, such as "
-            "'https://app.example.com'. allowed_origins=None turns the check off, for a fallback that reads nothing "
-            "that browsers send by themselves"
+            "'https://app.example.com'. allowed_origins=None turns the check off, for an authenticator that reads "
+            "nothing that browsers send by themselves"
         )
     return _without_default_port(text)
 

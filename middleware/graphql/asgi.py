@@ -24,7 +24,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UnsetType
 
-from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Rejected, Unavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
@@ -188,9 +188,9 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             outcome = await verify_within_deadline(self._verifier, self._deadline_seconds, websocket.scope, secret)
         else:
             raise ConnectionRejectionError
-        if isinstance(outcome, CannotTell):
+        if isinstance(outcome, Unavailable):
             raise await self._reject(websocket, UNAVAILABLE.code, UNAVAILABLE.reason)
-        if not isinstance(outcome, Valid):
+        if not isinstance(outcome, Authenticated):
             raise ConnectionRejectionError
         if auth is None and self._verifier is not None:
             set_caller(websocket, outcome.principal)
@@ -201,7 +201,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         """Verify the credential again and again while the socket is open."""
         socket: WatchedWebSocket = websocket.scope[_SOCKET_KEY]
 
-        async def on_valid(valid: Valid) -> CloseReason | None:
+        async def on_valid(valid: Authenticated) -> CloseReason | None:
             before: Principal = websocket.scope["user"]
             set_caller(websocket, valid.principal)
             return _on_principal_changed(websocket.scope, before, valid.principal)
@@ -302,6 +302,6 @@ def _on_principal_changed(scope: Scope, before: Principal, after: Principal) -> 
     return None
 
 
-def _log_ending(ending: CloseReason, outcome: Outcome) -> None:
-    token_id = outcome.token_id if isinstance(outcome, Refused) else None
+def _log_ending(ending: CloseReason, outcome: AuthenticationResult) -> None:
+    token_id = outcome.token_id if isinstance(outcome, Rejected) else None
     _log.info("a socket was closed with %d %s: token %s", ending.code, ending.reason, token_id)

@@ -21,8 +21,8 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
+from spacekey.domain.authentication import Verdict
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
 from spacekey.domain.verifier import Verifier
@@ -56,7 +56,7 @@ def init_credential(payload: Mapping[str, object]) -> Secret | None:
 
 
 async def verify_within_deadline(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
-    """Return the verifier's verdict; ``CannotTell`` if it is late, raises, or returns anything else."""
+    """Return the verifier's verdict; ``Unavailable`` if it is late, raises, or returns anything else."""
     answer = await ask_within_deadline(deadline_seconds, verifier.verify, secret, "the verifier", scope)
     return checked_verdict(answer, "the verifier")
 

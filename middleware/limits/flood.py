@@ -14,10 +14,10 @@ from typing import Protocol
 
 from starlette.types import Scope
 
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.bounds import MemoryRemembered, Remembered
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.network import network_of
-from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 
@@ -73,11 +73,11 @@ class RefusalFlood:
             return None
         return Flooded("too many refused secrets from this address", max(1, ceil(decision.reset_seconds)))
 
-    def note(self, scope: Scope, secret: Secret, outcome: Outcome) -> None:
+    def note(self, scope: Scope, secret: Secret, outcome: AuthenticationResult) -> None:
         """Record the outcome of a secret that was looked up."""
-        if isinstance(outcome, Valid):
+        if isinstance(outcome, Authenticated):
             self._good.add(secret.digest())
-        elif isinstance(outcome, Refused):
+        elif isinstance(outcome, Rejected):
             self._good.discard(secret.digest())
             if outcome.reason in _COUNTED:
                 self._refused.charge_at_once(_address(scope), self._limit)
@@ -89,5 +89,5 @@ def _address(scope: Scope) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Flooded(CannotTell):
-    """Outcome for an address that sent too many made-up secrets recently. Routes that refuse it answer 429."""
+class Flooded(Unavailable):
+    """Result for an address that sent too many made-up secrets recently. Routes that refuse it answer 429."""

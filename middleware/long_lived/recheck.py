@@ -28,9 +28,9 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, SpacekeyError
-from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 
@@ -206,13 +206,13 @@ class _Schedule:
         """Begin to verify the tokens that are due."""
         self._timer = None
         now = self._stepped_at = self._rechecker.clock()
-        known: list[tuple[WatchedToken, Outcome]] = []
+        known: list[tuple[WatchedToken, AuthenticationResult]] = []
         together: dict[int, list[WatchedToken]] = {}
         for token in self._pop_due(now):
             if token.is_expired:
-                self._end(token, UNAUTHORIZED, Refused(Reason.EXPIRED, token.credential.principal.id))
+                self._end(token, UNAUTHORIZED, Rejected(Reason.EXPIRED, token.credential.principal.id))
             elif token.checking:
-                self._end(token, UNAVAILABLE, CannotTell("the verifier did not answer in time"))
+                self._end(token, UNAVAILABLE, Unavailable("the verifier did not answer in time"))
             else:
                 token.begin_check(self._rechecker.deadline_seconds)
                 self._schedule(token)
@@ -264,7 +264,7 @@ class _Schedule:
         secrets = [token.credential.secret for token in tokens]
         asked = self._rechecker.clock()
         outcomes = await group.authenticate_many([secret for secret in secrets if secret is not None])
-        refused = [token for token, one in zip(tokens, outcomes, strict=True) if isinstance(one, Refused)]
+        refused = [token for token, one in zip(tokens, outcomes, strict=True) if isinstance(one, Rejected)]
         await self._conclude_all(list(zip(tokens, outcomes, strict=True)), asked)
         self._untold += [token.credential for token in refused]
         if self._untold and self._telling is None:
@@ -281,34 +281,34 @@ class _Schedule:
         finally:
             self._telling = None
 
-    async def _conclude_all(self, known: list[tuple[WatchedToken, Outcome]], asked: float) -> None:
+    async def _conclude_all(self, known: list[tuple[WatchedToken, AuthenticationResult]], asked: float) -> None:
         for number, (token, outcome) in enumerate(known, 1):
             await self._conclude(token, outcome, asked)
             if number % AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)
 
-    async def _conclude(self, token: WatchedToken, outcome: Outcome, asked: float) -> None:
+    async def _conclude(self, token: WatchedToken, outcome: AuthenticationResult, asked: float) -> None:
         """Apply a verdict to all connections of the token."""
         joined = token.joined
-        if isinstance(outcome, Valid):
+        if isinstance(outcome, Authenticated):
             if self._rechecker.clock() >= asked + self._rechecker.recheck_seconds:
-                outcome = CannotTell("the verification took longer than its answer may be relied on")
+                outcome = Unavailable("the verification took longer than its answer may be relied on")
             elif not token.has_reviewed(outcome) and not await self._all_reviewed(token, outcome):
-                outcome = CannotTell("it is unknown whether a connection may go on")
+                outcome = Unavailable("it is unknown whether a connection may go on")
         if token.is_over:
             return
-        if isinstance(outcome, Valid):
+        if isinstance(outcome, Authenticated):
             token.renew(outcome.principal, asked)
             token.last = outcome if token.joined == joined else None  # one that joined meanwhile was not reviewed
             self._schedule(token)
-        elif not isinstance(outcome, CannotTell):
+        elif not isinstance(outcome, Unavailable):
             self._end(token, UNAUTHORIZED, outcome)
         elif token.postpone():
             self._schedule(token)
         else:
             self._end(token, UNAVAILABLE, outcome)
 
-    async def _all_reviewed(self, token: WatchedToken, valid: Valid) -> bool:
+    async def _all_reviewed(self, token: WatchedToken, valid: Authenticated) -> bool:
         """End the connections that the verdict no longer satisfies; False if that cannot be told for one of them."""
         told = True
         for number, connection in enumerate(list(token.connections), 1):
@@ -323,7 +323,7 @@ class _Schedule:
                 await asyncio.sleep(0)
         return told
 
-    def _end(self, token: WatchedToken, ending: CloseReason, outcome: Outcome) -> None:
+    def _end(self, token: WatchedToken, ending: CloseReason, outcome: AuthenticationResult) -> None:
         connections = list(token.connections)
         self.drop(token)
         for connection in connections:
@@ -373,7 +373,7 @@ class Group(Protocol):
         """How many that may be; 1 if it cannot."""
         ...
 
-    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[Outcome]:
+    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[AuthenticationResult]:
         """Return the outcome for each secret, within its deadline. Never raises."""
         ...
 
@@ -392,8 +392,8 @@ class Credential:
     """
 
     key: Hashable
-    ask: Callable[[], Awaitable[Outcome]]
-    peek: Callable[[], Outcome | None]
+    ask: Callable[[], Awaitable[AuthenticationResult]]
+    peek: Callable[[], AuthenticationResult | None]
     principal: Principal
     secret: Secret | None = None
     group: Group | None = None
@@ -407,11 +407,11 @@ class Credential:
 class Connection(Protocol):
     """One open connection, as the rechecker sees it."""
 
-    async def review(self, valid: Valid) -> CloseReason | None:
+    async def review(self, valid: Authenticated) -> CloseReason | None:
         """Return why it may not go on under this verdict; UNAVAILABLE if that cannot be told. Never raises."""
         ...
 
-    def end(self, ending: CloseReason, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: AuthenticationResult) -> None:
         """End it. Returns at once and never raises."""
         ...
 
@@ -430,7 +430,7 @@ class WatchedToken:
         """Each with its credential, the oldest first."""
         self.is_over = False
         self.checking = False
-        self.last: Valid | None = None
+        self.last: Authenticated | None = None
         """The last valid verdict, under which every connection was found to go on; None if there is none yet."""
         self.joined = 0
         """How many connections have joined the first one."""
@@ -468,7 +468,7 @@ class WatchedToken:
         self.checking = True
         self.due = max(self.relied_until, self._clock()) + deadline_seconds
 
-    def has_reviewed(self, valid: Valid) -> bool:
+    def has_reviewed(self, valid: Authenticated) -> bool:
         """Return whether all connections were found to go on under this very verdict, and nothing else matters."""
         last = self.last
         if last is None or self.review_always or self.credential.secret is None:

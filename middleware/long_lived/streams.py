@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Message, Receive, Send
 
-from spacekey.domain.outcome import Outcome, Valid
+from spacekey.domain.authentication import Authenticated, AuthenticationResult
 from spacekey.domain.principal import Principal
 
 from .recheck import CloseReason, ConnectionEnded, Credential, Rechecker, WatchedToken
 
-Review = Callable[[Valid], Awaitable[CloseReason | None]]
-Ended = Callable[[CloseReason, Outcome], None]
+Review = Callable[[Authenticated], Awaitable[CloseReason | None]]
+Ended = Callable[[CloseReason, AuthenticationResult], None]
 
 ON_PRINCIPAL_CHANGED = "spacekey.on_principal_changed"
 """The key of a :data:`PrincipalChanged` in the ASGI scope."""
@@ -74,11 +74,11 @@ class WatchedStream(ABC):
         """Clean up: the app's call is over."""
         self.stop_watching()
 
-    async def review(self, valid: Valid) -> CloseReason | None:
+    async def review(self, valid: Authenticated) -> CloseReason | None:
         """See :class:`~.recheck.Connection`."""
         return None if self._review is None else await self._review(valid)
 
-    def end(self, ending: CloseReason, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: AuthenticationResult) -> None:
         """See :class:`~.recheck.Connection`. An app that receives or sends learns of it."""
         if self.ending is not None:
             return

@@ -4,7 +4,7 @@ metrics = AppMetrics()
 verifier = RemoteVerifier(url, token, observer=metrics)
 metrics.follow(verifier.usage)
 Route("/metrics", public(metrics_endpoint(metrics)))
-Middleware(TokenMiddleware, verifier=verifier, on_outcome=metrics.outcome)
+Middleware(TokenMiddleware, verifier=verifier, on_result=metrics.result)
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from typing import Literal, NamedTuple
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected
 from spacekey.middleware.limits.flood import Flooded
 from spacekey.middleware.usage.collector import UsageCollector
 
 ANSWERS = [
-    ("absent", ""),
-    ("cannot_tell", ""),
+    ("anonymous", ""),
+    ("unavailable", ""),
     ("rate_limited", ""),
-    *(("refused", reason.value) for reason in Reason),
-    ("valid", ""),
+    *(("rejected", reason.value) for reason in Reason),
+    ("authenticated", ""),
 ]
 """Every possible series. They begin at 0, so that a rate includes the first of each."""
 
 
-def answer_of(outcome: Outcome) -> tuple[str, str]:
-    """Return the labels of an outcome: the answer, and the reason of a refusal or an empty string."""
+def answer_of(outcome: AuthenticationResult) -> tuple[str, str]:
+    """Return the labels of a result: its name, and the reason of a rejection or an empty string."""
     match outcome:
-        case Refused():
-            return "refused", outcome.reason.value
+        case Rejected():
+            return "rejected", outcome.reason.value
         case Flooded():
             return "rate_limited", ""
-        case Absent():
-            return "absent", ""
-        case Valid():
-            return "valid", ""
+        case Anonymous():
+            return "anonymous", ""
+        case Authenticated():
+            return "authenticated", ""
         case _:  # also for an object that is not an outcome: no caller may count as valid by mistake
-            return "cannot_tell", ""
+            return "unavailable", ""
 
 
 class AppMetrics:
-    """Metrics of one process, which observe verifiers, limiters and ``TokenMiddleware(on_outcome=…)``.
+    """Metrics of one process, which observe verifiers, limiters and ``TokenMiddleware(on_result=…)``.
 
     :param caching: whether there is a cache to observe.
     """
@@ -62,13 +62,13 @@ class AppMetrics:
         self._limits_fallback = False
         self._usage: UsageCollector | None = None
 
-    def outcome(self, _connection: HTTPConnection, outcome: Outcome) -> None:
-        """Count one outcome of credentials. This is ``TokenMiddleware``'s ``on_outcome``."""
-        self.verification(outcome)
+    def result(self, _connection: HTTPConnection, result: AuthenticationResult) -> None:
+        """Count the result of one authentication. This is ``TokenMiddleware``'s ``on_result``."""
+        self.verification(result)
 
-    def verification(self, outcome: Outcome) -> None:
-        """Count one outcome of credentials."""
-        self._verifications[answer_of(outcome)] += 1
+    def verification(self, result: AuthenticationResult) -> None:
+        """Count the result of one authentication."""
+        self._verifications[answer_of(result)] += 1
 
     def hit(self) -> None:
         """Count a verdict from the cache."""
@@ -109,8 +109,8 @@ class AppMetrics:
 
     def _of_verifications(self) -> list[Family]:
         answers = [
-            Sample(count, {"answer": answer, "reason": reason})
-            for (answer, reason), count in sorted(self._verifications.items())
+            Sample(count, {"reason": reason, "result": result})
+            for (result, reason), count in sorted(self._verifications.items())
         ]
         lookups = [Sample(count, {"result": result}) for result, count in (self._lookups or {}).items()]
         staleness = [] if self._staleness_seconds is None else [Sample(self._staleness_seconds)]
@@ -118,7 +118,7 @@ class AppMetrics:
             Family(
                 "spacekey_verifications_total",
                 "counter",
-                "Answers to credentials, with the reason of refusals.",
+                "Results of authentication, with the reason of rejections.",
                 answers,
             ),
             Family("spacekey_cache_lookups_total", "counter", "Answers from memory, and those to be read.", lookups),
@@ -130,7 +130,7 @@ class AppMetrics:
                 [Sample(self._unanswered)],
             ),
             Family(
-                "spacekey_staleness_seconds",
+                "spacekey_revocation_delay_seconds",
                 "gauge",
                 "T: for how long an answer may be relied on, as the last good one said.",
                 staleness,

@@ -2,7 +2,7 @@
 
     telemetry = Telemetry()
     verifier = telemetry.verifier(RemoteVerifier(url, token, observer=telemetry))
-    Middleware(TokenMiddleware, verifier=verifier, on_outcome=telemetry.outcome)
+    Middleware(TokenMiddleware, verifier=verifier, on_result=telemetry.result)
 
 The app's SDK decides where they go; without an SDK nothing is recorded. Token ids are in spans, never in metrics;
 secrets are in neither.
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from starlette.requests import HTTPConnection
 
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Rejected, Unavailable, Verdict
 from spacekey.domain.extras import extra
-from spacekey.domain.outcome import CannotTell, Outcome, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import VerifiesSecrets
 
@@ -35,7 +35,7 @@ SPAN = "spacekey.verify"
 
 
 class Telemetry:
-    """Observes verifiers, limiters and ``TokenMiddleware(on_outcome=…)``, as ``AppMetrics`` does.
+    """Observes verifiers, limiters and ``TokenMiddleware(on_result=…)``, as ``AppMetrics`` does.
 
     :param tracer_provider: None for the global one, even if that is set later.
     :param meter_provider: the same.
@@ -57,7 +57,7 @@ class Telemetry:
             "Reads of the store or server",
             explicit_bucket_boundaries_advisory=READ_SECONDS,
         )
-        self._staleness = meter.create_gauge("spacekey.staleness", "s", "T, as the last good answer said")
+        self._staleness = meter.create_gauge("spacekey.revocation_delay", "s", "T, as the last good answer said")
         self._decisions = meter.create_counter("spacekey.limit.decisions", "{charge}", "Charges against limits")
         self._fallback = meter.create_gauge("spacekey.limit.fallback", "1", "1 while Redis cannot be asked")
 
@@ -65,11 +65,11 @@ class Telemetry:
         """Return a verifier that adds a span to each verification of ``inner`` that has to be waited for."""
         return TracedVerifier(inner, self._tracer)
 
-    def outcome(self, _connection: HTTPConnection, outcome: Outcome) -> None:
-        """Count one outcome and record it on the current span. This is ``TokenMiddleware``'s ``on_outcome``."""
-        answer, reason = answer_of(outcome)
-        self._verifications.add(1, {"answer": answer, "reason": reason})
-        _describe(trace.get_current_span(), outcome)
+    def result(self, _connection: HTTPConnection, result: AuthenticationResult) -> None:
+        """Count one result and record it on the current span. This is ``TokenMiddleware``'s ``on_result``."""
+        name, reason = answer_of(result)
+        self._verifications.add(1, {"result": name, "reason": reason})
+        _describe(trace.get_current_span(), result)
 
     def hit(self) -> None:
         """Count a verdict from the cache."""
@@ -122,11 +122,11 @@ class TracedVerifier(VerifierWrapper):
             try:
                 verdict = await self.inner.verify(secret) if known is None else known
             except BaseException:
-                _describe(span, CannotTell(""))
+                _describe(span, Unavailable(""))
                 span.set_status(Status(StatusCode.ERROR))
                 raise
             _describe(span, verdict)
-            if isinstance(verdict, CannotTell):
+            if isinstance(verdict, Unavailable):
                 span.set_status(Status(StatusCode.ERROR))
             return verdict
 
@@ -139,7 +139,7 @@ class TracedVerifier(VerifierWrapper):
             except BaseException:
                 span.set_status(Status(StatusCode.ERROR))
                 raise
-            if any(isinstance(verdict, CannotTell) for verdict in verdicts):
+            if any(isinstance(verdict, Unavailable) for verdict in verdicts):
                 span.set_status(Status(StatusCode.ERROR))
             return verdicts
 
@@ -150,13 +150,13 @@ class TracedVerifier(VerifierWrapper):
             return None
 
 
-def _describe(span: Span, outcome: Outcome) -> None:
-    answer, reason = answer_of(outcome)
-    span.set_attribute("spacekey.answer", answer)
+def _describe(span: Span, result: AuthenticationResult) -> None:
+    name, reason = answer_of(result)
+    span.set_attribute("spacekey.result", name)
     if reason:
         span.set_attribute("spacekey.reason", reason)
-    token_id = outcome.token_id if isinstance(outcome, Refused) else None
-    token_id = outcome.principal.id if isinstance(outcome, Valid) else token_id
+    token_id = result.token_id if isinstance(result, Rejected) else None
+    token_id = result.principal.id if isinstance(result, Authenticated) else token_id
     if token_id is not None:
         span.set_attribute("spacekey.token.id", token_id)
 

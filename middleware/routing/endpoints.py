@@ -194,7 +194,7 @@ def _sync(endpoint: Callable[..., object], requirement: Requirement) -> Callable
         connection = _connection(args, kwargs, handed_on)
         auth = auth_of(connection.scope)
         # Starlette runs sync endpoints in a worker thread; anything to be awaited is awaited in the event loop.
-        known = auth.outcome is not None and auth.authorize_cached(requirement, connection.scope)
+        known = auth.result is not None and auth.authorize_cached(requirement, connection.scope)
         refusal = None if known else _refusal_from_thread(auth, requirement, connection.scope)
         if refusal is None:
             return endpoint(*args, **kwargs)

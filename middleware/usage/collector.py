@@ -19,7 +19,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
 from .counts import ENTRIES_MAX, UsageCounts
@@ -103,7 +103,7 @@ class UsageCollector(UsageCounts):
                     return
                 try:
                     left_out = await self._sink.send(batch)
-                except Unavailable as error:
+                except ServiceUnavailable as error:
                     log.warning("usage waits, %d rows: %s", self.waiting, error)
                     return
                 except Exception as error:  # noqa: BLE001 - the batch would fail forever, and block all that follow

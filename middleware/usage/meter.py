@@ -9,7 +9,7 @@ from enum import Enum
 
 from starlette.types import Scope
 
-from spacekey.domain.outcome import Outcome, Refused, Valid
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Rejected
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import UsageCounter
 from spacekey.middleware.limits import Decision, Limiter
@@ -143,7 +143,7 @@ class RequestMeter:
         uncounted = unavailable or self._metering.usage is None
         self.pending = None if uncounted else Counted.DENIED
 
-    def record_operation(self, scopes: frozenset[str] | None, outcome: Outcome | None) -> None:
+    def record_operation(self, scopes: frozenset[str] | None, outcome: AuthenticationResult | None) -> None:
         """Record a GraphQL operation that was admitted by these scopes, or refused (None).
 
         On a WebSocket, or after the response has begun, it counts as a request of its own; else it is what the request
@@ -156,7 +156,7 @@ class RequestMeter:
             self.pending = counted
             self._scopes |= scopes or NO_SCOPES
 
-    def count(self, outcome: Outcome | None, admitted: Access | None) -> None:
+    def count(self, outcome: AuthenticationResult | None, admitted: Access | None) -> None:
         """Count the connection, once: when its response begins, or when it ended without one.
 
         :param admitted: the declaration that the connection satisfied last.
@@ -169,7 +169,7 @@ class RequestMeter:
         if decision is not None and not decision.allowed:
             counted = Counted.LIMITED
         client, scopes = self._scope.get("client"), self._scopes
-        if counted is not ALLOWED or not isinstance(outcome, Valid):
+        if counted is not ALLOWED or not isinstance(outcome, Authenticated):
             _count(usage, outcome, client, counted, scopes)
             return
         principal = outcome.principal
@@ -179,7 +179,9 @@ class RequestMeter:
         if principal.kind is not MEMBER:
             usage.allowed(principal.id, client, scopes)
 
-    def count_another(self, outcome: Outcome | None, counted: Counted, scopes: frozenset[str] = NO_SCOPES) -> None:
+    def count_another(
+        self, outcome: AuthenticationResult | None, counted: Counted, scopes: frozenset[str] = NO_SCOPES
+    ) -> None:
         """Count one more request on the same connection."""
         if self._metering.usage is not None:
             _count(self._metering.usage, outcome, self._scope.get("client"), counted, scopes)
@@ -208,10 +210,10 @@ def scopes_used(access: Access, principal: Principal) -> frozenset[str]:
 
 
 def _count(
-    usage: UsageCounter, outcome: Outcome | None, client: Client, counted: Counted, scopes: frozenset[str]
+    usage: UsageCounter, outcome: AuthenticationResult | None, client: Client, counted: Counted, scopes: frozenset[str]
 ) -> None:
     """Count one request. Members and callers without a known token are not counted."""
-    if isinstance(outcome, Valid):
+    if isinstance(outcome, Authenticated):
         principal = outcome.principal
         if principal.kind is MEMBER:
             return
@@ -221,5 +223,5 @@ def _count(
             usage.denied(principal.id, client)
         else:
             usage.limited(principal.id, client)
-    elif isinstance(outcome, Refused) and outcome.token_id is not None:
+    elif isinstance(outcome, Rejected) and outcome.token_id is not None:
         usage.refused(outcome.token_id)

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.digest import new_sha256, sha256_of
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.argument_checks import is_being_cancelled
@@ -35,7 +35,7 @@ class Reading:
 
 
 Read = Callable[[Secret], Awaitable[Reading]]
-"""Reads a verdict from the store. Raises ``Unavailable`` if the store cannot be reached."""
+"""Reads a verdict from the store. Raises ``ServiceUnavailable`` if the store cannot be reached."""
 
 
 ReadMany = Callable[[Sequence[Secret]], Awaitable[Sequence[Reading]]]
@@ -94,7 +94,7 @@ class CachedVerifier(Verifier):
         if entry is None:
             return None
         verdict = entry.verdict
-        if isinstance(verdict, Valid) and verdict.principal.expires_at is None:
+        if isinstance(verdict, Authenticated) and verdict.principal.expires_at is None:
             return verdict  # as for most tokens, without another call
         return self._unless_expired(verdict)
 
@@ -104,10 +104,10 @@ class CachedVerifier(Verifier):
         entry = self._remembered(key)
         if entry is None:
             if parse(secret) is None:
-                return Refused(Reason.MALFORMED)
+                return Rejected(Reason.MALFORMED)
             entry = await self._read_or_join(secret, key)
             if entry.max_age_seconds > 0 and self._clock() >= entry.until:
-                return CannotTell("the read took longer than its answer may be relied on")
+                return Unavailable("the read took longer than its answer may be relied on")
         return self._unless_expired(entry.verdict)
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
@@ -122,7 +122,7 @@ class CachedVerifier(Verifier):
             if entry is not None:
                 verdicts.append(self._unless_expired(entry.verdict))
                 continue
-            verdicts.append(Refused(Reason.MALFORMED))
+            verdicts.append(Rejected(Reason.MALFORMED))
             if parse(secret) is not None:
                 missing.append((place, secret, key))
                 self._missed()
@@ -144,16 +144,16 @@ class CachedVerifier(Verifier):
         """
         until = started + reading.max_age_seconds
         if reading.max_age_seconds > 0 and now >= until:
-            return CannotTell("the read took longer than its answer may be relied on")
-        if isinstance(reading.verdict, Valid):
+            return Unavailable("the read took longer than its answer may be relied on")
+        if isinstance(reading.verdict, Authenticated):
             self._keep(key, _Entry(reading.verdict, reading.max_age_seconds, until), now)
         return self._unless_expired(reading.verdict)
 
     def _keep(self, key: bytes, entry: _Entry, now: float) -> None:
         if now < entry.until:
-            if isinstance(entry.verdict, Valid):
+            if isinstance(entry.verdict, Authenticated):
                 self._valid.keep(key, entry)
-            elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:
+            elif isinstance(entry.verdict, Rejected) and entry.verdict.reason is Reason.UNKNOWN:
                 self._unknown.keep(key, entry)
 
     async def aclose(self) -> None:
@@ -182,9 +182,9 @@ class CachedVerifier(Verifier):
                 entry = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.cancelled() and not is_being_cancelled():
-                    return _Entry(CannotTell("the verifier was closed"), 0.0, 0.0)
+                    return _Entry(Unavailable("the verifier was closed"), 0.0, 0.0)
                 raise
-            if isinstance(entry.verdict, CannotTell):
+            if isinstance(entry.verdict, Unavailable):
                 return entry  # accepts no caller, so it may be shared; another read would wait as long again
             if entry.max_age_seconds > 0 or asked_since:
                 return entry
@@ -200,8 +200,8 @@ class CachedVerifier(Verifier):
         started = self._clock()
         try:
             reading = await self._read(secret)
-        except Unavailable as error:
-            return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started)
+        except ServiceUnavailable as error:
+            return _Entry(Unavailable(str(error), error.retry_after_seconds), 0.0, started)
         age = reading.max_age_seconds
         entry = _Entry(reading.verdict, age, started + age)
         self._keep(key, entry, self._clock())
@@ -214,10 +214,10 @@ class CachedVerifier(Verifier):
             done.exception()  # retrieved, so that asyncio does not warn if no caller waits any more
 
     def _unless_expired(self, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, Valid):
+        if isinstance(verdict, Authenticated):
             expires_at = verdict.principal.expires_at
             if expires_at is not None and expires_at <= self._now():
-                return Refused(Reason.EXPIRED, verdict.principal.id)
+                return Rejected(Reason.EXPIRED, verdict.principal.id)
         return verdict
 
 
@@ -336,7 +336,7 @@ def observed_read(read: Read, observer: VerifierObserver, *, clock: MonotonicClo
             found = await read(secret)
             return found
         finally:
-            known = found is not None and isinstance(found.verdict, Valid)
+            known = found is not None and isinstance(found.verdict, Authenticated)
             staleness = found.max_age_seconds if found is not None and known else None
             observer.read(clock() - began, answered=found is not None, staleness_seconds=staleness)
 
@@ -353,8 +353,8 @@ def observed_read_many(
         answered, staleness = False, None
         try:
             found = await read_many(secrets)
-            answered = any(not isinstance(each.verdict, CannotTell) for each in found)
-            staleness = next((each.max_age_seconds for each in found if isinstance(each.verdict, Valid)), None)
+            answered = any(not isinstance(each.verdict, Unavailable) for each in found)
+            staleness = next((each.max_age_seconds for each in found if isinstance(each.verdict, Authenticated)), None)
             return found
         finally:
             observer.read(clock() - began, answered=answered, staleness_seconds=staleness)

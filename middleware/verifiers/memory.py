@@ -4,8 +4,8 @@ import secrets
 from dataclasses import replace
 from datetime import datetime
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import WallClock, utc_now
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Entropy, Secret, mint, parse
 from spacekey.domain.verifier import Verifier
@@ -14,13 +14,19 @@ from spacekey.domain.verifier import Verifier
 class MemoryVerifier(Verifier):
     """Knows the tokens that were issued to it, by their digests, as the real verifiers do.
 
-    :param brand: the prefix of the secrets it makes.
+    :param secret_prefix: the prefix of the secrets it makes.
     :param now: wall time, for expiry.
     :param entropy: random bytes for secrets.
     """
 
-    def __init__(self, brand: str = "sk", *, now: WallClock = utc_now, entropy: Entropy = secrets.token_bytes) -> None:
-        self._brand = brand
+    def __init__(
+        self,
+        secret_prefix: str = "sk",  # noqa: S107 - what secrets begin with
+        *,
+        now: WallClock = utc_now,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> None:
+        self._secret_prefix = secret_prefix
         self._now = now
         self._entropy = entropy
         self._verdicts: dict[bytes, Verdict] = {}
@@ -56,33 +62,33 @@ class MemoryVerifier(Verifier):
 
     def issue_to(self, principal: Principal) -> Secret:
         """Issue a secret for a given principal."""
-        secret = mint(self._brand, principal.environment or "live", self._entropy)
-        self._verdicts[secret.digest()] = Valid(principal)
+        secret = mint(self._secret_prefix, principal.environment or "live", self._entropy)
+        self._verdicts[secret.digest()] = Authenticated(principal)
         return secret
 
     def refuse(self, secret: Secret, reason: Reason = Reason.REVOKED) -> None:
         """Refuse the token from now on, for this reason."""
         known = self._verdicts.get(secret.digest())
-        token_id = known.principal.id if isinstance(known, Valid) else None
-        self._verdicts[secret.digest()] = Refused(reason, token_id)
+        token_id = known.principal.id if isinstance(known, Authenticated) else None
+        self._verdicts[secret.digest()] = Rejected(reason, token_id)
 
     def grant(self, secret: Secret, *scopes: str) -> None:
         """Give a valid token these scopes, and no others, from now on."""
         known = self._verdicts.get(secret.digest())
-        if isinstance(known, Valid):
-            self._verdicts[secret.digest()] = Valid(replace(known.principal, scopes=frozenset(scopes)))
+        if isinstance(known, Authenticated):
+            self._verdicts[secret.digest()] = Authenticated(replace(known.principal, scopes=frozenset(scopes)))
 
     async def verify(self, secret: Secret) -> Verdict:
         """Return the verdict on ``secret``."""
         if parse(secret) is None:
-            return Refused(Reason.MALFORMED)
+            return Rejected(Reason.MALFORMED)
         if self.outage is not None:
-            return CannotTell(self.outage)
-        verdict = self._verdicts.get(secret.digest(), Refused(Reason.UNKNOWN))
-        if isinstance(verdict, Valid):
+            return Unavailable(self.outage)
+        verdict = self._verdicts.get(secret.digest(), Rejected(Reason.UNKNOWN))
+        if isinstance(verdict, Authenticated):
             expires_at = verdict.principal.expires_at
             if expires_at is not None and expires_at <= self._now():
-                return Refused(Reason.EXPIRED, verdict.principal.id)
+                return Rejected(Reason.EXPIRED, verdict.principal.id)
         return verdict
 
     async def aclose(self) -> None:

@@ -18,10 +18,10 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
-from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.extras import extra
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
@@ -135,7 +135,7 @@ class RemoteVerifier(Verifier):
             async with asyncio.timeout(self._deadline_seconds):
                 return await self._cache.verify(secret)
         except TimeoutError:
-            return CannotTell("introspection took too long")
+            return Unavailable("introspection took too long")
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
         """Return the remote Spacekey's verdicts, from one request for those that are not cached."""
@@ -143,7 +143,7 @@ class RemoteVerifier(Verifier):
             async with asyncio.timeout(self._deadline_seconds):
                 return await self._cache.verify_many(secrets)
         except TimeoutError:
-            return [CannotTell("introspection took too long")] * len(secrets)
+            return [Unavailable("introspection took too long")] * len(secrets)
 
     async def aclose(self) -> None:
         """Report the remaining usage, and close the connections."""
@@ -163,7 +163,7 @@ class RemoteVerifier(Verifier):
         The request tells who sent the token, for its owner. If several callers wait for one answer, it is the first of
         them.
 
-        :raises Unavailable: if there is no usable answer.
+        :raises ServiceUnavailable: if there is no usable answer.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # nothing that was under way in another one can be waited for here
@@ -204,7 +204,9 @@ class RemoteVerifier(Verifier):
         """Ask, and give each question its answer. Nothing is left without one."""
         try:
             if len(questions) == 1:
-                readings: list[Reading | Unavailable] = [await self._ask_one(questions[0].secret, questions[0].facts)]
+                readings: list[Reading | ServiceUnavailable] = [
+                    await self._ask_one(questions[0].secret, questions[0].facts)
+                ]
             else:
                 readings = await self._ask_many(questions)
             for question, reading in zip(questions, readings, strict=True):
@@ -226,17 +228,17 @@ class RemoteVerifier(Verifier):
             readings += [each if isinstance(each, Reading) else _cannot_tell(each) for each in found]
         return readings
 
-    async def _ask_one(self, secret: Secret, facts: dict[str, str]) -> Reading | Unavailable:
+    async def _ask_one(self, secret: Secret, facts: dict[str, str]) -> Reading | ServiceUnavailable:
         form = {"token": secret.reveal(), "token_type_hint": "access_token", **facts}
         if self._environment is not None:
             form["environment"] = self._environment
         try:
             status, headers, body = await self._posted(self._url, ANSWER_BYTES_MAX, data=form)
             return self._usable(status, headers, body)
-        except Unavailable as error:
+        except ServiceUnavailable as error:
             return error
 
-    async def _ask_many(self, questions: Sequence[_Question]) -> list[Reading | Unavailable]:
+    async def _ask_many(self, questions: Sequence[_Question]) -> list[Reading | ServiceUnavailable]:
         """Ask about many tokens by one request; one by one if the remote Spacekey is of a version without batches."""
         if self._clock() < self._no_batches_until:
             return await self._ask_each(questions)
@@ -261,37 +263,37 @@ class RemoteVerifier(Verifier):
                     self._no_batches_until = self._clock() + BATCH_FORGOTTEN_SECONDS
                 return await self._ask_each(questions)
             results = self._usable_batch(status, headers, answer, len(questions))
-        except Unavailable as error:
+        except ServiceUnavailable as error:
             return [error] * len(questions)
-        readings: list[Reading | Unavailable] = []
+        readings: list[Reading | ServiceUnavailable] = []
         for question, has, result in zip(questions, held, results, strict=True):
             readings.append(self._of_result(question.secret, has, result))
         return readings
 
-    async def _ask_each(self, questions: Sequence[_Question]) -> list[Reading | Unavailable]:
-        readings: list[Reading | Unavailable] = []
+    async def _ask_each(self, questions: Sequence[_Question]) -> list[Reading | ServiceUnavailable]:
+        readings: list[Reading | ServiceUnavailable] = []
         for first in range(0, len(questions), CONCURRENT_MAX):
             some = questions[first : first + CONCURRENT_MAX]
             readings += await asyncio.gather(*(self._ask_one(each.secret, each.facts) for each in some))
         return readings
 
-    def _of_result(self, secret: Secret, has: _Held | None, result: object) -> Reading | Unavailable:
+    def _of_result(self, secret: Secret, has: _Held | None, result: object) -> Reading | ServiceUnavailable:
         """Return the reading of one result of a batch."""
         if result == UNCHANGED:
-            return Unavailable("introspection answered with garbage") if has is None else has.reading
+            return ServiceUnavailable("introspection answered with garbage") if has is None else has.reading
         if not isinstance(result, dict):
-            return Unavailable("introspection answered with garbage")
+            return ServiceUnavailable("introspection answered with garbage")
         if "error" in result:
             wait = result.get("retry_after")
             seconds = min(max(wait, 1), _RETRY_AFTER_SECONDS_MAX) if type(wait) is int else 1
-            return Unavailable("introspection cannot tell about this token", seconds)
+            return ServiceUnavailable("introspection cannot tell about this token", seconds)
         try:
             reading = reading_of(result)
         except ValueError:
             log.error("introspection answered with garbage about a token")
-            return Unavailable("introspection answered with garbage")
+            return ServiceUnavailable("introspection answered with garbage")
         version = result.get("version")
-        if isinstance(reading.verdict, Valid) and isinstance(version, str):
+        if isinstance(reading.verdict, Authenticated) and isinstance(version, str):
             self._held.keep(secret, _Held(version, reading))
         else:
             self._held.drop(secret)
@@ -311,23 +313,23 @@ class RemoteVerifier(Verifier):
         if isinstance(results, list) and len(results) == count:
             return results
         log.error("batch introspection answered with garbage")
-        raise Unavailable("introspection answered with garbage")
+        raise ServiceUnavailable("introspection answered with garbage")
 
     def _check_status(self, status: int, headers: httpx.Headers) -> None:
         """Refuse every answer that is not 200.
 
-        :raises Unavailable: for all others.
+        :raises ServiceUnavailable: for all others.
         """
         if status == httpx.codes.OK:
             return
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             log.error("introspection refused this app's own token (%d); it needs the scope tokens:introspect", status)
-        raise Unavailable(f"introspection answered {status}", _retry_after_seconds(headers))
+        raise ServiceUnavailable(f"introspection answered {status}", _retry_after_seconds(headers))
 
     async def _posted(self, url: str, bytes_max: int, **body: Any) -> tuple[int, httpx.Headers, bytes]:
         """Post within the deadline. This changes nothing, so after a broken connection it is tried once more.
 
-        :raises Unavailable: if there is no answer.
+        :raises ServiceUnavailable: if there is no answer.
         """
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -336,9 +338,9 @@ class RemoteVerifier(Verifier):
                 except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
                     return await self._post(url, bytes_max, **body)
         except TimeoutError:
-            raise Unavailable("introspection took too long") from None
+            raise ServiceUnavailable("introspection took too long") from None
         except httpx.HTTPError as error:
-            raise Unavailable(f"introspection failed with {type(error).__name__}") from None
+            raise ServiceUnavailable(f"introspection failed with {type(error).__name__}") from None
 
     async def _post(self, url: str, bytes_max: int, **content: Any) -> tuple[int, httpx.Headers, bytes]:
         async with self._client.stream("POST", url, **content) as response:
@@ -346,7 +348,7 @@ class RemoteVerifier(Verifier):
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > bytes_max:
-                    raise Unavailable("introspection answered with too much")
+                    raise ServiceUnavailable("introspection answered with too much")
             return response.status_code, response.headers, bytes(body)
 
 
@@ -378,11 +380,11 @@ class _Question:
             row["presented"] = False
         return row
 
-    def give(self, reading: Reading | Unavailable) -> None:
+    def give(self, reading: Reading | ServiceUnavailable) -> None:
         """Answer, unless the caller does not wait any more."""
         if self.answer.done():
             return
-        if isinstance(reading, Unavailable):
+        if isinstance(reading, ServiceUnavailable):
             self.answer.set_exception(reading)
         else:
             self.answer.set_result(reading)
@@ -419,8 +421,8 @@ class _HeldAnswers:
         self._answers.pop(secret.digest(), None)
 
 
-def _cannot_tell(error: Unavailable) -> Reading:
-    return Reading(CannotTell(str(error), error.retry_after_seconds))
+def _cannot_tell(error: ServiceUnavailable) -> Reading:
+    return Reading(Unavailable(str(error), error.retry_after_seconds))
 
 
 def _parsed(body: bytes) -> Reading:
@@ -428,7 +430,7 @@ def _parsed(body: bytes) -> Reading:
         return reading_of(json.loads(body))
     except (ValueError, RecursionError):
         log.exception("introspection answered with garbage")
-        raise Unavailable("introspection answered with garbage") from None
+        raise ServiceUnavailable("introspection answered with garbage") from None
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> int:
@@ -469,9 +471,9 @@ def reading_of(answer: object) -> Reading:
     if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
         raise ValueError("no boolean 'active'")
     if not answer["active"]:
-        return Reading(Refused(Reason.UNKNOWN))
+        return Reading(Rejected(Reason.UNKNOWN))
     max_age = _number(answer, "max_age", 0.0)
-    return Reading(Valid(_principal(answer)), min(max_age, MAX_AGE_SECONDS_MAX))
+    return Reading(Authenticated(_principal(answer)), min(max_age, MAX_AGE_SECONDS_MAX))
 
 
 def _principal(answer: dict[str, Any]) -> Principal:
@@ -565,7 +567,7 @@ class RemoteUsage:
         """Report a batch. Reporter and number make it safe to send again after a lost answer.
 
         :returns: how many requests the server left out because they are too old.
-        :raises Unavailable: for no answer, or one that may change later.
+        :raises ServiceUnavailable: for no answer, or one that may change later.
         :raises UsageRejected: if the server does not accept it.
         """
         report = {
@@ -576,13 +578,13 @@ class RemoteUsage:
         try:
             answer = await self._client.post(self._url, json=report, timeout=REPORT_SECONDS)
         except httpx.HTTPError as error:
-            raise Unavailable(f"the report failed with {type(error).__name__}") from None
+            raise ServiceUnavailable(f"the report failed with {type(error).__name__}") from None
         if answer.status_code == httpx.codes.OK:
             return _left_out(answer)
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             usage_log.error("usage refused this app's own token (%d); it needs tokens:introspect", answer.status_code)
         if answer.status_code >= 500 or answer.status_code in _AGAIN:
-            raise Unavailable(f"the report was answered {answer.status_code}")
+            raise ServiceUnavailable(f"the report was answered {answer.status_code}")
         raise UsageRejected(f"the report was answered {answer.status_code}: {_detail(answer)}")
 
     async def aclose(self) -> None:

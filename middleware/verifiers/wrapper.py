@@ -3,8 +3,8 @@
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from spacekey.domain.authentication import Verdict
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.argument_checks import check_verifier

@@ -22,7 +22,7 @@ import asyncpg
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
 from .outage import outage_text
@@ -133,7 +133,7 @@ class PostgresTarget:
 
         :param seconds: how long it may take; by default as the URL says.
         :param more: further arguments of :func:`asyncpg.connect`.
-        :raises Unavailable: if the TLS handshake fails or one of the TLS files is gone.
+        :raises ServiceUnavailable: if the TLS handshake fails or one of the TLS files is gone.
         :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: if it cannot be
             opened.
         """
@@ -145,7 +145,7 @@ class PostgresTarget:
             told = None if isinstance(error, TimeoutError) else explain(error, self.tls)
             if told is None:
                 raise
-            raise Unavailable(outage_text(told, error)) from None
+            raise ServiceUnavailable(outage_text(told, error)) from None
         self._set_socket_options(connection)
         return connection
 

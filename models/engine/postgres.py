@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy import URL, Connection, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 
 from .database_url import PostgresTarget, postgres_target
 
@@ -104,7 +104,7 @@ _BY_TRANSACTION = {"prepared_statement_cache_size": 0, "prepared_statement_name_
 def refuse_standby(in_recovery: bool) -> None:
     """Raise if the server is a standby.
 
-    :raises Unavailable: if it is.
+    :raises ServiceUnavailable: if it is.
     """
     if in_recovery:
-        raise Unavailable(STANDBY)
+        raise ServiceUnavailable(STANDBY)

@@ -62,7 +62,7 @@ class PostgresReads:
 
         :raises asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: if the database
             does not answer, or refuses a value.
-        :raises Unavailable: if the server is a standby.
+        :raises ServiceUnavailable: if the server is a standby.
         """
         async with asyncio.timeout(self._wait_seconds):
             await self._places.acquire()

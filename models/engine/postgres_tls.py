@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import asyncpg
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 VERSIONS = ("TLSv1.2", "TLSv1.3")
@@ -93,13 +93,13 @@ def check_tls(given: Mapping[str, str]) -> None:
 def explain(error: Exception, given: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the problem and the remedy for a failed connection, or None if TLS is not the cause.
 
-    :raises Unavailable: if a file that the URL names is gone or can no longer be used.
+    :raises ServiceUnavailable: if a file that the URL names is gone or can no longer be used.
     """
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError | OSError):
         try:
             check_tls(given)
         except ConfigurationError as wrong:
-            raise Unavailable(f"{wrong}; correct it, or restore the file") from None
+            raise ServiceUnavailable(f"{wrong}; correct it, or restore the file") from None
     if isinstance(error, ssl.SSLCertVerificationError):
         return _VERDICTS.get(error.verify_code, _ISSUER)
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):

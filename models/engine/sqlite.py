@@ -20,7 +20,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 
 from .outage import is_busy
 
@@ -89,8 +89,8 @@ class SqliteFile:
     def before_opening(self) -> None:
         """Create the file if it never existed, readable by its owner only.
 
-        :raises Unavailable: if the opened file has been replaced or is gone: opening the path would begin a second
-            database.
+        :raises ServiceUnavailable: if the opened file has been replaced or is gone: opening the path would begin a
+            second database.
         """
         if self._opened is not None:
             self.check()
@@ -109,10 +109,10 @@ class SqliteFile:
     def check(self) -> None:
         """Check that the path still leads to the file that was opened.
 
-        :raises Unavailable: if it does not.
+        :raises ServiceUnavailable: if it does not.
         """
         if self._opened is None or self._identity() != self._opened:
-            raise Unavailable(
+            raise ServiceUnavailable(
                 "the SQLite file was moved, deleted or replaced while it was in use; put it back, or restart Spacekey"
             )
 

@@ -64,7 +64,7 @@ class SqliteReads:
         """Run a function of queries in one hop.
 
         :raises sqlite3.Error: if the database does not answer.
-        :raises Unavailable: if the file was moved, deleted or replaced.
+        :raises ServiceUnavailable: if the file was moved, deleted or replaced.
         """
         async with asyncio.timeout(self._wait_seconds):
             await self._places.acquire()

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
@@ -69,7 +69,7 @@ class Store:
     async def read(self, function: Reading[T]) -> T:
         """Run a function of queries on the raw driver, in one hop.
 
-        :raises Unavailable: if the database does not answer.
+        :raises ServiceUnavailable: if the database does not answer.
         """
         async with answering():
             return await self._reads.run(function)
@@ -78,7 +78,7 @@ class Store:
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session for reading.
 
-        :raises Unavailable: if the database does not answer.
+        :raises ServiceUnavailable: if the database does not answer.
         """
         with_session = AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
         async with answering(), with_session as session:
@@ -90,7 +90,7 @@ class Store:
     async def changing(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose changes are committed at the end of the block, or rolled back if it raises.
 
-        :raises Unavailable: if the database does not answer; the error says whether a change may have been made.
+        :raises ServiceUnavailable: if the database does not answer; the error says whether a change may have been made.
         :raises Conflict: if a concurrent change broke a constraint.
         """
         if self._writer is None:
@@ -136,7 +136,7 @@ class Store:
     async def ping(self) -> None:
         """Check that the database answers and can be written to.
 
-        :raises Unavailable: if it does not or cannot.
+        :raises ServiceUnavailable: if it does not or cannot.
         """
         async with answering(), asyncio.timeout(READ_WAIT_SECONDS):
             if self.dialect == SQLITE:
@@ -146,7 +146,7 @@ class Store:
                 row = (await (await session.connection()).execute(text(_WRITABLE))).one()
         refuse_standby(row[0])
         if row[1]:
-            raise Unavailable(
+            raise ServiceUnavailable(
                 "PostgreSQL is read-only; set default_transaction_read_only=off for this user and database"
             )
 
@@ -166,7 +166,7 @@ class Store:
 
         :returns: ``"synchronous"`` if commits wait for a standby, ``"asynchronous"`` if they do not and a standby is
             connected, None if there is none, and for SQLite.
-        :raises Unavailable: if the database does not answer.
+        :raises ServiceUnavailable: if the database does not answer.
         """
         if self.dialect == SQLITE:
             return None
@@ -221,7 +221,7 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     """Turn every kind of outage into one exception, without the error's text, which may name hosts.
 
     :param committing: whether the block sends a commit.
-    :raises Unavailable: if the database did not answer, or refused for reasons of its own.
+    :raises ServiceUnavailable: if the database did not answer, or refused for reasons of its own.
     :raises InvalidInput: if it refused a value.
     :raises Conflict: if it refused a change because of a concurrent one.
     """
@@ -241,8 +241,8 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
                     "input", "A value is too long, too large or of the wrong type.", InputCode.INVALID_FORMAT
                 ) from None
             raise
-        raise Unavailable(outage, may_have_changed=committing or change_begun()) from None
-    except Unavailable as error:
+        raise ServiceUnavailable(outage, may_have_changed=committing or change_begun()) from None
+    except ServiceUnavailable as error:
         error.may_have_changed = error.may_have_changed or committing or change_begun()
         raise
 

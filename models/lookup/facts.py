@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.migrations.schema_version import Schema, SchemaState, schema_from
 from spacekey.models.tables.setting import MAX_STALENESS
 
@@ -75,7 +75,7 @@ class TokenLookup(Protocol):
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
         """Return the facts of the token whose secret has this SHA-256, in any state, or None if there is no such token.
 
-        :raises Unavailable: if the database does not answer in time.
+        :raises ServiceUnavailable: if the database does not answer in time.
         """
         ...
 
@@ -83,7 +83,7 @@ class TokenLookup(Protocol):
         """Return the facts of the tokens whose secrets have these SHA-256 digests, by digest, from one statement.
 
         :param digests: at most :data:`BATCH_MAX`. Those without a token are left out of the answer.
-        :raises Unavailable: if the database does not answer in time.
+        :raises ServiceUnavailable: if the database does not answer in time.
         """
         ...
 
@@ -143,11 +143,11 @@ def refuse_schema(revisions: Sequence[str] | None) -> None:
     """Raise if the database's schema is not this version's.
 
     :param revisions: the version table's rows; None if there is no such table.
-    :raises Unavailable: if the revision differs, with the remedy.
+    :raises ServiceUnavailable: if the revision differs, with the remedy.
     """
     schema = Schema(SchemaState.EMPTY) if revisions is None else schema_from(revisions)
     if schema.problem is not None:
-        raise Unavailable(f"the database {schema.problem}; {schema.remedy}")
+        raise ServiceUnavailable(f"the database {schema.problem}; {schema.remedy}")
 
 
 def facts_of(row: Sequence[Any]) -> TokenFacts:

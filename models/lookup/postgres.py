@@ -11,7 +11,7 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 from sqlalchemy import URL
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.database_url import database_url, postgres_target
 from spacekey.models.engine.outage import BARE, lost
 from spacekey.models.engine.postgres import refuse_standby
@@ -39,7 +39,7 @@ class _Line:
     async def ask(self, digest: bytes) -> Any:
         """Return the row, from the primary.
 
-        :raises Unavailable: if the server is a standby.
+        :raises ServiceUnavailable: if the server is a standby.
         """
         if self.statement is not None:
             row = await self.statement.fetchrow(digest)
@@ -52,7 +52,7 @@ class _Line:
     async def ask_many(self, digests: Sequence[bytes]) -> list[Any]:
         """Return the rows, at least one, from the primary.
 
-        :raises Unavailable: if the server is a standby.
+        :raises ServiceUnavailable: if the server is a standby.
         """
         if self.statement is not None:
             rows = await self.connection.fetch(_BATCH_SQL, digests)  # the driver keeps it prepared
@@ -115,7 +115,7 @@ class PostgresLookup:
                 return await self._ask(ask)
         except (*BARE, OSError) as error:
             # TimeoutError is an OSError. The text may name hosts and users, so it is not kept.
-            raise Unavailable(lost(error)) from None
+            raise ServiceUnavailable(lost(error)) from None
 
     async def _ask(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
         while self._idle:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.outage import lost
 from spacekey.models.engine.sqlite import SqliteFile
 from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE
@@ -73,7 +73,7 @@ class SqliteLookup:
                 self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
         except sqlite3.Error as error:
             self._close()
-            raise Unavailable(lost(error)) from None
+            raise ServiceUnavailable(lost(error)) from None
         return _facts(rows[0]) if rows else None
 
     async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
@@ -83,13 +83,13 @@ class SqliteLookup:
                 async with asyncio.timeout(BATCH_SECONDS_MAX):
                     return await asyncio.to_thread(self._read_in_thread, digests)
             except (sqlite3.Error, TimeoutError) as error:
-                raise Unavailable(lost(error)) from None
+                raise ServiceUnavailable(lost(error)) from None
         try:
             found = _read_batch(self._connection or self._open(), digests)
             self._file.check()
         except sqlite3.Error as error:
             self._close()
-            raise Unavailable(lost(error)) from None
+            raise ServiceUnavailable(lost(error)) from None
         return found
 
     async def aclose(self) -> None:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.actor import UNKNOWN_PERSON_ID, Actor, ActorKind
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.ids import SESSION, USER, id_prefix, new_id
 from spacekey.domain.network import network_of
-from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, SignInFailed
 from spacekey.domain.secret import Secret, opaque_secret, parse
@@ -70,7 +70,7 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     """Open a session for a member. A session that came with the request ends.
 
     :param email: the account's sign-in name, by default the address it was created for, or its id.
-    :raises Unavailable: if too many passwords are waiting to be checked.
+    :raises ServiceUnavailable: if too many passwords are waiting to be checked.
     :raises TooManyAttempts: if there were too many failures for this account or address.
     :raises SignInFailed: if the name is unknown or the password wrong; both look the same and take the same time.
     :raises InvalidInput: if the password is an API token.
@@ -118,25 +118,27 @@ async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None
         )
 
 
-async def session_outcome(system: System, secret: Secret) -> Valid | Refused:
+async def session_outcome(system: System, secret: Secret) -> Authenticated | Rejected:
     """Return the member principal of a session cookie, with the union of scopes over all of the person's workspaces.
 
-    :raises Unavailable: if the database is unreachable.
+    :raises ServiceUnavailable: if the database is unreachable.
     """
     now = system.clock()
     async with system.store.reading() as session:
         found = await user_queries.session_by_digest(session, secret.digest())
         if found is None:
-            return Refused(Reason.UNKNOWN)
+            return Rejected(Reason.UNKNOWN)
         opened, user = found
         last_seen = system.last_seen.of(opened)
         if now >= opened.expires_at or now >= last_seen + IDLE:
-            return Refused(Reason.EXPIRED)
+            return Rejected(Reason.EXPIRED)
         scopes = await _union_of_scopes(session, system, user.id)
     if now >= last_seen + TOUCH_EVERY:
         system.last_seen.note(opened, now)
     name = shown_account(user)
-    return Valid(Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=name, expires_at=opened.expires_at))
+    return Authenticated(
+        Principal(id=user.id, kind=Kind.MEMBER, scopes=scopes, name=name, expires_at=opened.expires_at)
+    )
 
 
 async def change_password(system: System, caller: MemberCaller, *, current: str, new: str) -> SignedIn:
@@ -244,7 +246,7 @@ def _not_counted_when_turned_away(system: System, counted: Mapping[str, float]) 
     """Take back an attempt that was counted if the block fails before the password is checked."""
     try:
         yield
-    except Unavailable:
+    except ServiceUnavailable:
         system.attempts.take_back(system.clock(), counted)
         raise
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spacekey.domain.actor import Actor, ActorKind
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Reason, Refused
+from spacekey.domain.authentication import Reason, Rejected
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Refusal
 from spacekey.models.queries import tokens as token_queries
 from spacekey.resolvers.access.caller import RequestFacts
@@ -75,7 +75,7 @@ class RefusalLog:
         """Number of refusals waiting to be written."""
         return len(self._waiting)
 
-    def note(self, refused: Refused, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
+    def note(self, refused: Rejected, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
         """Queue a refusal to be written. Returns at once and never raises.
 
         :param reported_by: the service that received the token, if address and user agent were reported by it and not
@@ -115,7 +115,7 @@ class RefusalLog:
             noted = self._waiting.popleft()
             try:
                 await self._write(noted)
-            except (Unavailable, Refusal) as error:
+            except (ServiceUnavailable, Refusal) as error:
                 # Forgotten, so that the next refusal is tried again.
                 self._noted.pop(noted.key, None)
                 self.lost += 1

@@ -114,7 +114,7 @@ async def accept_invitation(
     :param caller: the signed-in member; None creates an account and signs in.
     :param password: for the new account; a signed-in member gives none.
     :param name: for the new account; by default the part of the address before the @.
-    :raises Unavailable: if too many passwords are waiting to be hashed.
+    :raises ServiceUnavailable: if too many passwords are waiting to be hashed.
     :raises TooManyAttempts: for too many acceptances from this network; each is counted before anything is hashed.
     :raises NotFound: if the code is unknown, used or expired, its workspace or role is gone, or its inviter may no
         longer invite to the role. Nothing was hashed.
@@ -182,7 +182,7 @@ async def is_in_force(session: AsyncSession, system: System, invitation: Invitat
 
     The workspace and the role must exist, and the inviter must still hold ``members:write`` and everything in the role.
 
-    :raises Unavailable: if the workspace's product is not loaded in this process.
+    :raises ServiceUnavailable: if the workspace's product is not loaded in this process.
     """
     try:
         authority = await authority_in(session, system, _caller_of(invitation), invitation.workspace_id)

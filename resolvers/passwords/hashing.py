@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from spacekey.domain.bounds import MemoryPlaces, MemoryRemembered, Places, Release, Remembered
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import InputCode, InvalidInput
 
 from .strength import left_over
@@ -111,7 +111,7 @@ class Passwords:
     async def hash(self, password: str, turn: Turn) -> str:
         """Return the Argon2id string to store.
 
-        :raises Unavailable: if too many hashes are waiting.
+        :raises ServiceUnavailable: if too many hashes are waiting.
         """
         async with self._in_turn(turn):
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
@@ -119,7 +119,7 @@ class Passwords:
     async def matches(self, stored: str | None, password: str, turn: Turn) -> bool:
         """Return whether the password is the stored one. Without a stored hash, take as long and return False.
 
-        :raises Unavailable: if too many hashes are waiting.
+        :raises ServiceUnavailable: if too many hashes are waiting.
         """
         async with self._in_turn(turn):
             good = await asyncio.to_thread(self._verify, stored, _bytes(password))
@@ -151,7 +151,7 @@ class Passwords:
             release = self._places.take(what, most)
             if release is None:
                 _release(taken)
-                raise Unavailable("too many passwords are waiting to be hashed", RETRY_AFTER_SECONDS)
+                raise ServiceUnavailable("too many passwords are waiting to be hashed", RETRY_AFTER_SECONDS)
             taken.append(release)
         place = line.join(turn.network, taken)
         if self._places.shared and self._looking is None:

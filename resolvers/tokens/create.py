@@ -161,7 +161,7 @@ def prepare_token(
     expires_at: datetime | None,
 ) -> tuple[Token, Secret]:
     """Return a row ready to be stored, and the secret whose digest it holds."""
-    secret = mint(authority.product.brand, environment, system.entropy)
+    secret = mint(authority.product.secret_prefix, environment, system.entropy)
     now = system.clock()
     token = Token(
         id=new_id(KEY, now, system.entropy),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.product import Product
 from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound
@@ -20,20 +20,20 @@ from spacekey.resolvers.access.caller import Caller, IntrospectorCaller, TokenCa
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import unknown
 
-from .verify import AT_ONCE_MAX, StoreReading, StoreVerifier
+from .verify import AT_ONCE_MAX, LookupVerifier, StoreReading
 
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
     """Verdict that the caller may see, and T in seconds: how long it may be relied on, from before the request."""
 
-    verdict: Valid | Refused
+    verdict: Authenticated | Rejected
     max_age_seconds: float
 
 
 async def introspect(
     system: System,
-    verifier: StoreVerifier,
+    verifier: LookupVerifier,
     caller: Caller,
     principal: Principal,
     secret: Secret,
@@ -53,7 +53,7 @@ async def introspect(
         as used.
     :raises Forbidden: if the caller does not hold ``tokens:introspect`` in the token's workspace.
     :raises InvalidInput: if the token's product has no such environment, so that all of its tokens would be refused.
-    :raises Unavailable: if the database is unreachable.
+    :raises ServiceUnavailable: if the database is unreachable.
     """
     reach = _Reach(system, caller, principal)
     answer = await _answer(verifier, reach, await verifier.read(secret), environment, used_in)
@@ -73,12 +73,12 @@ class Asked:
 
 async def introspect_many(
     system: System,
-    verifier: StoreVerifier,
+    verifier: LookupVerifier,
     caller: Caller,
     principal: Principal,
     own: Secret | None,
     asked: Sequence[Asked],
-) -> list[Introspection | InvalidInput | Unavailable]:
+) -> list[Introspection | InvalidInput | ServiceUnavailable]:
     """Return or raise for each token, in order, what :func:`introspect` would, from one statement.
 
     Between the caller's verification and this call the request's body was read, which a client can draw out. So the
@@ -87,23 +87,23 @@ async def introspect_many(
     :param own: the secret of the caller's token; None for other callers.
     :param asked: at most 1,000.
     :raises Forbidden: if the caller no longer holds ``tokens:introspect``.
-    :raises Unavailable: if the database is unreachable.
+    :raises ServiceUnavailable: if the database is unreachable.
     """
     secrets = [each.secret for each in asked]
     if own is not None and isinstance(caller, TokenCaller):
         *readings, reading = await verifier.read_many([*secrets, own])
-        if isinstance(reading.verdict, CannotTell):
-            raise Unavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
-        if not isinstance(reading.verdict, Valid):
+        if isinstance(reading.verdict, Unavailable):
+            raise ServiceUnavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
+        if not isinstance(reading.verdict, Authenticated):
             raise Forbidden(frozenset({INTROSPECT}))
         principal = reading.verdict.principal
     else:
         readings = await verifier.read_many(secrets)
     reach = _Reach(system, caller, principal)
-    answers: list[Introspection | InvalidInput | Unavailable] = []
+    answers: list[Introspection | InvalidInput | ServiceUnavailable] = []
     for number, (each, reading) in enumerate(zip(asked, readings, strict=True), 1):
-        if reading.facts is None and isinstance(reading.verdict, CannotTell):
-            raise Unavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
+        if reading.facts is None and isinstance(reading.verdict, Unavailable):
+            raise ServiceUnavailable(reading.verdict.why, reading.verdict.retry_after_seconds)
         answers.append(await _answer(verifier, reach, reading, each.environment, each.used_in))
         if number % AT_ONCE_MAX == 0:
             await asyncio.sleep(0)
@@ -111,30 +111,30 @@ async def introspect_many(
 
 
 async def _answer(
-    verifier: StoreVerifier, reach: _Reach, reading: StoreReading, environment: str | None, used_in: str | None
-) -> Introspection | InvalidInput | Unavailable:
+    verifier: LookupVerifier, reach: _Reach, reading: StoreReading, environment: str | None, used_in: str | None
+) -> Introspection | InvalidInput | ServiceUnavailable:
     """Return what the caller may see of a reading, and record the token's first use if one is due.
 
     :raises Forbidden: if the caller does not hold ``tokens:introspect`` in the token's workspace.
     """
     verdict, facts, max_age = reading.verdict, reading.facts, reading.max_age_seconds
     if facts is not None and not await reach.covers(facts):
-        return Introspection(Refused(Reason.UNKNOWN), max_age)
-    if isinstance(verdict, CannotTell):
-        return Unavailable(verdict.why, verdict.retry_after_seconds)
+        return Introspection(Rejected(Reason.UNKNOWN), max_age)
+    if isinstance(verdict, Unavailable):
+        return ServiceUnavailable(verdict.why, verdict.retry_after_seconds)
     if facts is None:
-        return Introspection(Refused(Reason.UNKNOWN), max_age)
+        return Introspection(Rejected(Reason.UNKNOWN), max_age)
     held = verdict
     if environment is not None or used_in is not None:
         try:
             _check_environments(reach.system.product(facts.product), environment, used_in)
-        except (InvalidInput, Unavailable) as error:
+        except (InvalidInput, ServiceUnavailable) as error:
             return error
         held = in_environment(verdict, environment)
-    if reading.first_use_due and isinstance(held, Valid) and in_environment(held, used_in) is held:
+    if reading.first_use_due and isinstance(held, Authenticated) and in_environment(held, used_in) is held:
         recorded = (await verifier.accept(reading)).verdict
-        if isinstance(recorded, CannotTell):
-            return Unavailable(recorded.why, recorded.retry_after_seconds)
+        if isinstance(recorded, Unavailable):
+            return ServiceUnavailable(recorded.why, recorded.retry_after_seconds)
     return Introspection(held, max_age)
 
 
@@ -193,8 +193,8 @@ def _check_environments(product: Product, environment: str | None, used_in: str 
             raise InvalidInput(field, unknown("environment", name, product.environments), InputCode.UNKNOWN_VALUE)
 
 
-def in_environment(verdict: Valid | Refused, environment: str | None) -> Valid | Refused:
+def in_environment(verdict: Authenticated | Rejected, environment: str | None) -> Authenticated | Rejected:
     """Return the verdict for an app in this environment; None if the app gave none."""
-    if environment is None or isinstance(verdict, Refused) or verdict.principal.environment == environment:
+    if environment is None or isinstance(verdict, Rejected) or verdict.principal.environment == environment:
         return verdict
-    return Refused(Reason.ENVIRONMENT, verdict.principal.id)
+    return Rejected(Reason.ENVIRONMENT, verdict.principal.id)

@@ -137,7 +137,8 @@ async def revoke_own(system: System, request: RequestFacts, secret: Secret) -> N
     be enabled again. An unknown secret waits as long and gets the same answer (§2.2).
 
     :param request: the origin of the request; the number of changes in progress for one address is bounded.
-    :raises Unavailable: if the address has :data:`~spacekey.resolvers.staleness.WAITING_BY_ADDRESS_MAX` in progress.
+    :raises ServiceUnavailable: if the address has :data:`~spacekey.resolvers.staleness.WAITING_BY_ADDRESS_MAX` in
+        progress.
     """
     with place_to_wait(system, f"address {request.ip}", WAITING_BY_ADDRESS_MAX):
         async with system.store.changing() as session:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.clock import WallClock, utc_now
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Conflict, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
@@ -126,7 +126,7 @@ class StoreUsage:
                 if await is_new(session, batch.reporter, batch.number, now):
                     await add(session, batch.uses, now)
         except Conflict as error:
-            raise Unavailable(str(error)) from None
+            raise ServiceUnavailable(str(error)) from None
 
     async def _now(self, session: AsyncSession) -> datetime:
         """Return the database's time of day, so that all machines count alike, unless this sink was given a clock."""

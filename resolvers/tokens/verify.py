@@ -1,4 +1,4 @@
-"""The embedded verifier: from a secret to a verdict by one indexed read."""
+"""The database verifier: from a secret to a verdict by one indexed read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import WallClock
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.product import Policy, Product, effective_scopes
-from spacekey.domain.secret import Secret, brand_of, parse
+from spacekey.domain.secret import Secret, parse, secret_prefix_of
 from spacekey.domain.token_state import refusal_reason
 from spacekey.domain.verifier import Verifier
 from spacekey.models.lookup.facts import BATCH_MAX, FIRST_MOMENT, NO_MOMENTS, WORKSPACE_FACTS, TokenFacts, TokenLookup
@@ -33,7 +33,7 @@ class StoreReading(NamedTuple):
 
     :param max_age_seconds: how long the verdict may be relied on, from before the read; 0 means only now.
     :param first_use_due: whether the token is valid and its first use, which ends its predecessor, is still to be
-        recorded once every check has accepted it (:meth:`StoreVerifier.accept`).
+        recorded once every check has accepted it (:meth:`LookupVerifier.accept`).
     :param facts: the row that the verdict was made from; None if the secret belongs to no token.
     """
 
@@ -43,7 +43,7 @@ class StoreReading(NamedTuple):
     facts: TokenFacts | None = None
 
 
-class StoreVerifier(Verifier):
+class LookupVerifier(Verifier):
     """Verifier that reads the store at every verification.
 
     :param default_staleness_seconds: T if the database holds none.
@@ -64,7 +64,7 @@ class StoreVerifier(Verifier):
         self._first_use = first_use
         self._default_staleness = default_staleness_seconds
         self.batch_max = BATCH_MAX - 1
-        self._brands = frozenset(product.brand for product in products.values())
+        self._secret_prefixes = frozenset(product.secret_prefix for product in products.values())
         self.known_scopes = frozenset[str]().union(*(product.known_scopes for product in products.values()))
         # Keyed by the stored values themselves, so that an entry can never be stale.
         self._powers = lru_cache(POWERS_MAX)(self._computed)
@@ -83,7 +83,7 @@ class StoreVerifier(Verifier):
         :param environments: the token must be of each of these; None stands for any.
         """
         reading = await self.read(secret)
-        if reading.first_use_due and isinstance(reading.verdict, Valid):
+        if reading.first_use_due and isinstance(reading.verdict, Authenticated):
             environment = reading.verdict.principal.environment
             if all(one is None or one == environment for one in environments):
                 return await self.accept(reading)
@@ -93,7 +93,7 @@ class StoreVerifier(Verifier):
         """Read many verdicts at once, and record first uses, as :meth:`use` does."""
         readings = await self.read_many(secrets)
         for place, reading in enumerate(readings):
-            if reading.first_use_due and isinstance(reading.verdict, Valid):
+            if reading.first_use_due and isinstance(reading.verdict, Authenticated):
                 environment = reading.verdict.principal.environment
                 if all(one is None or one == environment for one in environments):
                     readings[place] = await self.accept(reading)
@@ -105,11 +105,11 @@ class StoreVerifier(Verifier):
         Both come from one statement, so that T cannot be newer than the verdict. Nothing is written.
         """
         if not self._may_be_known(secret):
-            return StoreReading(Refused(Reason.MALFORMED))
+            return StoreReading(Rejected(Reason.MALFORMED))
         try:
             facts = await self._lookup.by_digest(secret.digest())
-        except Unavailable as error:
-            return StoreReading(CannotTell(str(error), error.retry_after_seconds))
+        except ServiceUnavailable as error:
+            return StoreReading(Unavailable(str(error), error.retry_after_seconds))
         return self._reading_of(secret, facts)
 
     async def read_many(self, secrets: Sequence[Secret]) -> list[StoreReading]:
@@ -125,14 +125,14 @@ class StoreVerifier(Verifier):
         known = list(dict.fromkeys(digest for digest in digests if digest is not None))
         try:
             found = await self._lookup.by_digests(known) if known else {}
-        except Unavailable as error:
-            cannot_tell = StoreReading(CannotTell(str(error), error.retry_after_seconds))
-            malformed = StoreReading(Refused(Reason.MALFORMED))
+        except ServiceUnavailable as error:
+            cannot_tell = StoreReading(Unavailable(str(error), error.retry_after_seconds))
+            malformed = StoreReading(Rejected(Reason.MALFORMED))
             return [malformed if digest is None else cannot_tell for digest in digests]
         readings = []
         for number, (secret, digest) in enumerate(zip(secrets, digests, strict=True), 1):
             if digest is None:
-                readings.append(StoreReading(Refused(Reason.MALFORMED)))
+                readings.append(StoreReading(Rejected(Reason.MALFORMED)))
             else:
                 readings.append(self._reading_of(secret, found.get(digest)))
             if number % AT_ONCE_MAX == 0:
@@ -142,18 +142,18 @@ class StoreVerifier(Verifier):
     def _may_be_known(self, secret: Secret) -> bool:
         """Return whether the store has to be asked.
 
-        It has to be for a brand that no loaded product has, too: the store may know the token, and only its product be
-        missing.
+        It has to be for a secret prefix that no loaded product has, too: the store may know the token, and only its
+        product be missing.
         """
-        return brand_of(secret) in self._brands or parse(secret) is not None
+        return secret_prefix_of(secret) in self._secret_prefixes or parse(secret) is not None
 
     def _reading_of(self, secret: Secret, facts: TokenFacts | None) -> StoreReading:
         if facts is None:
             if parse(secret) is None:
-                return StoreReading(Refused(Reason.MALFORMED))
-            return StoreReading(Refused(Reason.UNKNOWN), self._default_staleness)
+                return StoreReading(Rejected(Reason.MALFORMED))
+            return StoreReading(Rejected(Reason.UNKNOWN), self._default_staleness)
         verdict = self.judge(facts)
-        due = facts.first_use_retires and not facts.first_used and isinstance(verdict, Valid)
+        due = facts.first_use_retires and not facts.first_used and isinstance(verdict, Authenticated)
         staleness = facts.max_staleness_seconds
         return StoreReading(verdict, self._default_staleness if staleness is None else staleness, due, facts)
 
@@ -162,11 +162,11 @@ class StoreVerifier(Verifier):
 
         :returns: the reading, or "cannot tell" if the use could not be recorded.
         """
-        if reading.first_use_due and isinstance(reading.verdict, Valid):
+        if reading.first_use_due and isinstance(reading.verdict, Authenticated):
             try:
                 await self._first_use(reading.verdict.principal.id)
-            except Unavailable as error:
-                return StoreReading(CannotTell(str(error), error.retry_after_seconds))
+            except ServiceUnavailable as error:
+                return StoreReading(Unavailable(str(error), error.retry_after_seconds))
         return reading
 
     def judge(self, facts: TokenFacts) -> Verdict:
@@ -175,13 +175,13 @@ class StoreVerifier(Verifier):
         if facts[FIRST_MOMENT:] != NO_MOMENTS:
             reason = self._refusal_reason(facts)
             if reason is not None:
-                return Refused(reason, facts.id)
+                return Rejected(reason, facts.id)
             # A rotation's end counts as an expiry: a cache of the principal must see it coming.
             ends_at = _earlier(facts.expires_at, facts.retires_at)
         powers = self._powers(facts.kind, facts.grants_json, facts[WORKSPACE_FACTS])
         if powers is None:
-            return CannotTell(f"the product '{facts.product}' is not loaded here")
-        return Valid(
+            return Unavailable(f"the product '{facts.product}' is not loaded here")
+        return Authenticated(
             Principal(  # positional, which costs half as much as keywords
                 facts.id,
                 powers.kind,
@@ -199,7 +199,7 @@ class StoreVerifier(Verifier):
     async def ping(self) -> None:
         """Look up a digest that no secret has, over the connection that verifications use.
 
-        :raises Unavailable: if the database is unreachable.
+        :raises ServiceUnavailable: if the database is unreachable.
         """
         await self._lookup.by_digest(NO_DIGEST)
 

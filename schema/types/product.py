@@ -156,7 +156,7 @@ class Product:
     name: str = strawberry.field(description="The name of the product.")
     title: str = strawberry.field(description="The name of the product as shown to people.")
     description: str = strawberry.field(description="What the product is, in a sentence.")
-    brand: str = strawberry.field(
+    secret_prefix: str = strawberry.field(
         description="The first part of each of the product's secrets, such as `sp` in `sp_live_…`."
     )
     one_role: bool = strawberry.field(description="Whether a token is granted exactly one role, instead of scopes.")
@@ -166,7 +166,7 @@ class Product:
     )
     def secret_pattern(self) -> str:
         """Return the regular expression."""
-        return scanner_regex(self.product.brand)
+        return scanner_regex(self.product.secret_prefix)
 
     @strawberry.field(
         description="The environments that tokens can be created for, the default first.",
@@ -246,7 +246,7 @@ def product_type(product: domain.Product) -> Product:
         name=product.name,
         title=product.title,
         description=product.description,
-        brand=product.brand,
+        secret_prefix=product.secret_prefix,
         one_role=product.one_role,
     )
 

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import strawberry
 
 from spacekey.domain import refusal as domain
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.resolvers.tokens.idempotency import Replayed
 from spacekey.schema.context import Context
 from spacekey.schema.errors import PATH_MAX, error_of, faults_of, message_of
@@ -170,7 +170,7 @@ async def answered(
     context.loaders.forget()
     try:
         return await doing()
-    except Unavailable as error:
+    except ServiceUnavailable as error:
         raise error_of(error) from None
     except domain.Refusal as error:
         if isinstance(error, Replayed) and replayed is not None:

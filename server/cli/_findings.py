@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from spacekey.domain.errors import ConfigurationError, ProductError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ProductError, ServiceUnavailable
 from spacekey.domain.page import PageRequest
 from spacekey.domain.product_file import load_product, load_products
 from spacekey.models.migrations.run import current
@@ -149,7 +149,7 @@ async def database_findings(system: System) -> list[Finding]:
             await _names(system),
             await _clock(system),
         ]
-    except Unavailable as error:
+    except ServiceUnavailable as error:
         what, _, remedy = str(error).partition("; ")
         return [wrong("database", what, sentence(remedy))]
 

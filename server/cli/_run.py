@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from spacekey.domain.clock import EXAMPLE_MOMENT
-from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 
@@ -200,7 +200,7 @@ async def check_ready(store: Store) -> None:
     """Check that the database exists and has this version's schema.
 
     :raises Failure: otherwise; says what to run.
-    :raises Unavailable: the database does not answer.
+    :raises ServiceUnavailable: the database does not answer.
     """
     from spacekey.models.migrations.run import current
 
@@ -236,7 +236,7 @@ def code_of(error: SpacekeyError) -> int:
     match error:
         case Failure():
             return error.code
-        case Unavailable():
+        case ServiceUnavailable():
             return UNAVAILABLE
         case ConfigurationError() | InvalidInput():
             return USAGE
@@ -248,7 +248,7 @@ def message_of(error: SpacekeyError) -> str:
     match error:
         case NotFound():
             return f"There is no such {error.what}. {_FINDERS.get(error.what, '')}".strip()
-        case Unavailable():
+        case ServiceUnavailable():
             return f"Unavailable: {error}. {error.advice}" if error.may_have_changed else f"Unavailable: {error}."
     return str(error)
 

@@ -135,7 +135,7 @@ def product_facts(product: Product) -> Facts:
     return {
         "name": product.name,
         "title": product.title,
-        "brand": product.brand,
+        "secret_prefix": product.secret_prefix,
         "environments": list(product.environments),
         "token_kinds": sorted(product.token_kinds),
         "token_roles": list(product.token_roles),

@@ -21,7 +21,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.tokens.revoke import revoke_own
@@ -95,7 +95,7 @@ async def _revoked(request: Request, secret: Secret) -> Response:
     """Return the answer to a refused token that revokes itself: 200 in any state (RFC 7009 §2.2), after T."""
     try:
         await revoke_own(parts_of(request).system, facts_of(request), secret)
-    except Unavailable as error:
+    except ServiceUnavailable as error:
         return response_to(error)
     return Response(status_code=200, headers=NO_STORE)
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import (
     Conflict,
@@ -38,7 +38,7 @@ _FIELDS = {"grants": "permissions", "first": "limit", "idempotency_key": "Idempo
 """A resolver's name of a field → the name in REST."""
 
 
-def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False) -> Response:
+def response_to(error: Refusal | ServiceUnavailable | BadBody, *, member: bool = False) -> Response:
     """Return the problem document for an expected refusal, an outage or an unreadable body.
 
     :param member: whether the caller is a signed-in member, and not a token.
@@ -69,16 +69,16 @@ def response_to(error: Refusal | Unavailable | BadBody, *, member: bool = False)
         case BadBody():
             title = error.code.replace("_", " ").capitalize()
             return problem(error.status, error.code, title, error.reason, headers=NO_STORE)
-        case Unavailable():
+        case ServiceUnavailable():
             return _unavailable(error)
     return problem(400, error.code.lower(), "Refused", str(error), headers=NO_STORE)
 
 
 async def on_expected(request: Request, error: Exception) -> Response:
     """Handle the exceptions of :func:`response_to`, as Starlette's exception handler."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, ServiceUnavailable):
         log.warning("cannot answer: %s", error)
-    if isinstance(error, Refusal | Unavailable | BadBody):
+    if isinstance(error, Refusal | ServiceUnavailable | BadBody):
         asking = request.scope.get("user")
         return response_to(error, member=isinstance(asking, Principal) and asking.kind is Kind.MEMBER)
     raise error
@@ -134,7 +134,7 @@ def _escaped(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
 
 
-def _unavailable(error: Unavailable) -> Response:
+def _unavailable(error: ServiceUnavailable) -> Response:
     headers = {**NO_STORE, "Retry-After": str(max(1, error.retry_after_seconds))}
     detail = f"The server cannot answer right now. {error.advice}"
     return problem(503, "unavailable", "Unavailable", detail, headers=headers)

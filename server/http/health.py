@@ -23,7 +23,7 @@ async def readyz(request: Request) -> JSONResponse:
     ``failover`` is included if PostgreSQL has a standby: ``asynchronous`` means that promoting it could bring back
     tokens whose revocation was answered (docs/explanation/revocation.md).
 
-    :raises Unavailable: otherwise, which is answered with 503.
+    :raises ServiceUnavailable: otherwise, which is answered with 503.
     """
     parts = parts_of(request)
     await parts.system.store.ping()

@@ -14,8 +14,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Refused, Valid
+from spacekey.domain.authentication import Authenticated, Rejected
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
@@ -69,17 +69,17 @@ async def introspect_token(request: Request) -> JSONResponse:
     except InvalidInput as error:
         raise BadBody(400, "invalid_request", str(error)) from None
     note(request, caller, answer.verdict, fields)
-    return JSONResponse(INACTIVE if isinstance(answer.verdict, Refused) else active(answer))
+    return JSONResponse(INACTIVE if isinstance(answer.verdict, Rejected) else active(answer))
 
 
-def note(request: Request, caller: Caller, verdict: Valid | Refused, fields: Mapping[str, str]) -> None:
+def note(request: Request, caller: Caller, verdict: Authenticated | Rejected, fields: Mapping[str, str]) -> None:
     """Note an introspection in metrics, usage and the owner's audit log.
 
     :param fields: the caller's claims about the client that sent it the token.
     """
     parts = parts_of(request)
     parts.metrics.verification(verdict)
-    if isinstance(verdict, Valid):
+    if isinstance(verdict, Authenticated):
         parts.usage.seen(verdict.principal.id)  # the calling app counts the request itself, if it reports usage
     elif verdict.token_id is not None:
         by = sender_from_fields(fields)
@@ -90,7 +90,7 @@ def note(request: Request, caller: Caller, verdict: Valid | Refused, fields: Map
 
 def active(answer: Introspection) -> dict[str, Any]:
     """Return the answer about a valid token."""
-    if isinstance(answer.verdict, Refused):
+    if isinstance(answer.verdict, Rejected):
         raise TypeError("a refused token has no principal")
     return described(answer.verdict.principal) | {"active": True, "max_age": answer.max_age_seconds}
 
@@ -192,9 +192,9 @@ def _sender_of(row: AskedToken) -> dict[str, str]:
     return {CLIENT_IP: row.client_ip or "", CLIENT_USER_AGENT: row.client_user_agent or ""}
 
 
-def _result(answer: Introspection | InvalidInput | Unavailable, version: str | None) -> bytes:
+def _result(answer: Introspection | InvalidInput | ServiceUnavailable, version: str | None) -> bytes:
     if isinstance(answer, Introspection):
-        if isinstance(answer.verdict, Refused):
+        if isinstance(answer.verdict, Rejected):
             return _INACTIVE
         described = _encode(active(answer)).encode()
         current = version_of(described)

@@ -12,7 +12,7 @@ from functools import partial
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.accounts.sessions import SignedIn, session_outcome
 from spacekey.server.context import parts_of
@@ -41,25 +41,25 @@ def _values(connection: HTTPConnection) -> list[str]:
     return [text.strip() for name, _, text in pairs if name.strip() == COOKIE]
 
 
-async def member_of_session(connection: HTTPConnection) -> Outcome:
-    """Authenticate by the session cookie, as TokenMiddleware's fallback.
+async def member_of_session(connection: HTTPConnection) -> AuthenticationResult:
+    """Authenticate by the session cookie, as TokenMiddleware's fallback authenticator.
 
     A session that has ended counts as no credentials: browsers send cookies by themselves, and a stale one must not
     keep its user from signing in again. A page that acts as another account than the cookie's is refused. An address
     that sends too many unknown cookies has to wait.
 
-    :raises Unavailable: the store does not answer.
+    :raises ServiceUnavailable: the store does not answer.
     """
     secret = cookie_secret(connection)
     if secret is None:
-        return Absent()
+        return Anonymous()
     parts = parts_of(connection)
     outcome = await parts.sessions.outcome(connection.scope, secret, partial(session_outcome, parts.system))
-    if isinstance(outcome, CannotTell):
+    if isinstance(outcome, Unavailable):
         return outcome
-    if not isinstance(outcome, Valid):
-        return Absent()
-    return outcome if acts_as(connection, outcome.principal.id) else Refused(Reason.UNKNOWN)
+    if not isinstance(outcome, Authenticated):
+        return Anonymous()
+    return outcome if acts_as(connection, outcome.principal.id) else Rejected(Reason.UNKNOWN)
 
 
 def acts_as(connection: HTTPConnection, person_id: str) -> bool:

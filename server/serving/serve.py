@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.loops.auto import auto_loop_factory
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, current_staleness
 from spacekey.resolvers.system import System
 from spacekey.server.app import build_app
@@ -76,7 +76,7 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] | None = None) 
     :param on_start: called with the address, such as ``http://127.0.0.1:8000``, once requests are accepted.
     :raises ConfigurationError: a setting, a product, the port or the database is not as required, or too few files
         may be open; says what to do.
-    :raises Unavailable: the database does not answer.
+    :raises ServiceUnavailable: the database does not answer.
     """
     configure_logging(settings.log_level)
     limits = connection_limits(settings)
@@ -132,7 +132,7 @@ async def grace_seconds(system: System) -> float:
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             return GRACEFUL_SECONDS + await current_staleness(system)
-    except (Unavailable, TimeoutError):
+    except (ServiceUnavailable, TimeoutError):
         return GRACEFUL_SECONDS + STALENESS_SECONDS_MAX
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from uvicorn.loops.auto import auto_loop_factory
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.server.build import Among
 from spacekey.server.logs import configure_logging
 from spacekey.server.metrics import share_metrics
@@ -45,8 +45,8 @@ def main(descriptor: int) -> None:
         try:
             with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
                 runner.run(_serve(settings, listening, parent, among))
-        except (ConfigurationError, Unavailable) as error:
-            reason = {"unavailable": isinstance(error, Unavailable), "why": str(error)}
+        except (ConfigurationError, ServiceUnavailable) as error:
+            reason = {"unavailable": isinstance(error, ServiceUnavailable), "why": str(error)}
             with suppress(OSError):
                 parent.sendall(json.dumps(reason).encode() + b"\n")
             sys.exit(1)

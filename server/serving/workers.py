@@ -28,7 +28,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.models.engine.store import SQLITE, database_url
 from spacekey.server.build import build_system, prepare_store
 from spacekey.server.introspectors import check_products
@@ -58,7 +58,7 @@ def supervise(settings: Settings, listening: socket.socket, on_start: Callable[[
 
     :param on_start: called once the first worker accepts requests.
     :raises ConfigurationError: on SQLite or Windows, which have one process; or if no worker can start; says why.
-    :raises Unavailable: the database does not answer.
+    :raises ServiceUnavailable: the database does not answer.
     :raises KeyboardInterrupt: after SIGINT, when all workers have ended.
     """
     _check_workers(settings)
@@ -372,4 +372,4 @@ class Worker:
 
 def _failure(line: bytes) -> SpacekeyError:
     told = json.loads(line)
-    return (Unavailable if told["unavailable"] else ConfigurationError)(str(told["why"]))
+    return (ServiceUnavailable if told["unavailable"] else ConfigurationError)(str(told["why"]))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Conflict, NotFound
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.access.caller import Operator, RequestFacts, TokenCaller
@@ -71,7 +71,7 @@ class ResolverClient:
             if takeaway.way is Way.ROTATE:
                 return datetime.now(UTC)
             raise TryAgain from error
-        except Unavailable as error:
+        except ServiceUnavailable as error:
             raise TryAgain from error
 
     async def _take(self, takeaway: Takeaway, victims: list[Victim]) -> datetime:

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Verdict
 from spacekey.domain.clock import utc_now
-from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.models.tables.audit import AuditEvent
 from spacekey.models.tables.token import Token
@@ -133,7 +133,7 @@ async def _wrong_verdicts(system: System, tokens: dict[str, Token], known: list[
         token = tokens.get(entry["id"])
         verdict: Verdict = await verifier.verify(Secret(entry["secret"]))
         revoked = token is not None and token.revoked_at is not None
-        good = verdict == Refused(Reason.REVOKED, entry["id"]) if revoked else isinstance(verdict, Valid)
+        good = verdict == Rejected(Reason.REVOKED, entry["id"]) if revoked else isinstance(verdict, Authenticated)
         wrong += [] if good else [entry["id"]]
     await verifier.aclose()
     return tuple(wrong)

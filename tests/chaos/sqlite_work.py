@@ -14,16 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable
 from spacekey.domain.clock import boot_clock
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.server.build import build_system
-from spacekey.server.embed import EmbeddedVerifier, store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import Settings, packaged_products
 
 from .event_log import EventLog, entries
@@ -47,19 +47,19 @@ class Worker:
         self._read_up_to = 0
         self.counted: Counter[str] = Counter()
 
-    async def round(self, verifier: EmbeddedVerifier) -> None:
+    async def round(self, verifier: DatabaseVerifier) -> None:
         """One token's life, and a look at what the neighbour was told meanwhile."""
         issued = await self._told("issued", self._issue)
-        await self._see(verifier, issued, Valid)
+        await self._see(verifier, issued, Authenticated)
         if self._random.random() < 0.5:
             old, issued = issued, await self._told("rotated", lambda: self._rotate(issued))
-            await self._see(verifier, old, Valid)
-            await self._see(verifier, issued, Valid)
+            await self._see(verifier, old, Authenticated)
+            await self._see(verifier, issued, Authenticated)
         if self._random.random() < 0.7:
             token = issued
             await self._told("revoked", lambda: revoke_token(self._system, OPERATOR, token.view.token.id))
             self._event_log.note("revoked", token.view.token.id, token.secret.reveal())
-            await self._see(verifier, token, Refused)
+            await self._see(verifier, token, Rejected)
         await self._look_next_door(verifier)
 
     async def _issue(self) -> Issued:
@@ -78,34 +78,36 @@ class Worker:
         while True:
             try:
                 done = await change()
-            except Unavailable:
+            except ServiceUnavailable:
                 self.counted["busy"] += 1
             else:
                 self.counted[what] += 1
                 return done
 
-    async def _see(self, verifier: EmbeddedVerifier, token: Issued, expected: type[Valid] | type[Refused]) -> None:
+    async def _see(
+        self, verifier: DatabaseVerifier, token: Issued, expected: type[Authenticated] | type[Rejected]
+    ) -> None:
         self.counted["verified"] += 1
         verdict = await verifier.verify(token.secret)
-        if isinstance(verdict, CannotTell):
+        if isinstance(verdict, Unavailable):
             self.counted["cannot tell"] += 1
         elif not isinstance(verdict, expected):
             raise RuntimeError(f"{token.view.token.id}: {verdict}, and it was to be {expected}")
 
-    async def _look_next_door(self, verifier: EmbeddedVerifier) -> None:
+    async def _look_next_door(self, verifier: DatabaseVerifier) -> None:
         """What was answered to another process before this look holds here, too."""
         told, self._read_up_to = entries(self._neighbour, self._read_up_to)
         for entry in told:
             if entry["what"] == "revoked":
                 self.counted["verified next client"] += 1
                 verdict = await verifier.verify(Secret(entry["secret"]))
-                if not (isinstance(verdict, CannotTell) or verdict == Refused(Reason.REVOKED, entry["id"])):
+                if not (isinstance(verdict, Unavailable) or verdict == Rejected(Reason.REVOKED, entry["id"])):
                     raise RuntimeError(f"{entry['id']}: {verdict}, and its revocation was answered")
 
 
 async def _main(database_url: str, workspace_id: str, folder: Path, number: int, workers: int, seconds: float) -> None:
     system = build_system(Settings(database_url=database_url))
-    verifier = store_verifier(database_url, packaged_products())
+    verifier = DatabaseVerifier(database_url, packaged_products())
     worker = Worker(folder, number, workers, workspace_id, system)
     until = boot_clock() + seconds
     while boot_clock() < until:

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import make_url
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import CannotTell, Valid
+from spacekey.domain.authentication import Authenticated, Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.staleness import set_staleness
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from spacekey.server.embed import EmbeddedVerifier, store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.databases import postgres_database
 from support.postgres import PostgresServer
@@ -54,10 +54,10 @@ async def database_outage(how: str, postgres: PostgresServer, url: str) -> Async
             yield
 
 
-async def seconds_until_valid(verifier: EmbeddedVerifier, secret: str) -> float:
+async def seconds_until_valid(verifier: DatabaseVerifier, secret: str) -> float:
     """How long it took until the verifier accepted again."""
     began = time.monotonic()
-    while not isinstance(await verifier.verify(Secret(secret)), Valid):
+    while not isinstance(await verifier.verify(Secret(secret)), Authenticated):
         assert time.monotonic() < began + BACK_SECONDS_MAX, "it did not recover"
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
     return time.monotonic() - began
@@ -72,8 +72,8 @@ async def test_an_unavailable_database_cannot_tell_and_recovers(
         await set_staleness(system, OPERATOR, 0.0)  # every verification reads
         workspace = await server.world.workspace("spooled", plan="enterprise")
         _, secret = await server.token(workspace.id, "jobs:read")
-        verifier = store_verifier(url, packaged_products(), clock=server.world.clock)
-        assert isinstance(await verifier.verify(Secret(secret)), Valid)
+        verifier = DatabaseVerifier(url, packaged_products(), clock=server.world.clock)
+        assert isinstance(await verifier.verify(Secret(secret)), Authenticated)
         assert (await server.client.get("/api/v1/self", headers=bearer(secret))).status_code == 200
 
         # All of these answers come while the trouble lasts: nothing waits for its end.
@@ -81,7 +81,7 @@ async def test_an_unavailable_database_cannot_tell_and_recovers(
             began = time.monotonic()
             verdicts = await asyncio.gather(*(verifier.verify(Secret(secret)) for _ in range(AT_ONCE)))
             told_seconds = time.monotonic() - began
-            assert all(isinstance(one, CannotTell) for one in verdicts), verdicts
+            assert all(isinstance(one, Unavailable) for one in verdicts), verdicts
             began = time.monotonic()
             answer = await server.client.get("/api/v1/self", headers=bearer(secret))
             answered_seconds = time.monotonic() - began
@@ -90,7 +90,7 @@ async def test_an_unavailable_database_cannot_tell_and_recovers(
                 ready = await server.client.get("/readyz")
                 assert (ready.status_code, "Try again." in ready.json()["detail"]) == (503, True)
             began = time.monotonic()
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServiceUnavailable):
                 await create_token(system, OPERATOR, NewToken(workspace.id, "one more", ("jobs:read",)))
             refused_seconds = time.monotonic() - began
 

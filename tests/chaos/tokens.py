@@ -95,8 +95,8 @@ class Population:
         self._rows[Space].append(row.model_dump())
         return made
 
-    def _token(self, workspace: str, space: str | None, brand: str) -> int:
-        secret = mint(brand, "live", secrets.token_bytes)
+    def _token(self, workspace: str, space: str | None, secret_prefix: str) -> int:
+        secret = mint(secret_prefix, "live", secrets.token_bytes)
         row = Token(
             id=new_id(KEY, NOW, secrets.token_bytes),
             digest=secret.digest(),
@@ -106,13 +106,13 @@ class Population:
             environment="live",
             workspace_id=workspace,
             space_id=space,
-            grants=_GRANTS[brand],
+            grants=_GRANTS[secret_prefix],
             created_at=NOW,
             created_by_id="usr_x",
             created_by_name="owner",
         )
         self._rows[Token].append(row.model_dump())
-        self.victims.append(Victim(row.id, secret.reveal(), _PATHS[brand]))
+        self.victims.append(Victim(row.id, secret.reveal(), _PATHS[secret_prefix]))
         return len(self.victims) - 1
 
 

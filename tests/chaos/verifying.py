@@ -20,8 +20,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from spacekey.domain.actor import Actor
+from spacekey.domain.authentication import Rejected
 from spacekey.domain.clock import boot_clock, utc_now
-from spacekey.domain.outcome import Refused
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import TokenMiddleware, requires
@@ -31,7 +31,7 @@ from spacekey.models.engine.store import Store
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.server.build import build_system, build_verifier
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import Settings, packaged_products
 from support.asgi_calls import bearer, call
 
@@ -73,7 +73,7 @@ def make_verifier(environment: Environment, *, quiet: bool) -> Verifier:
         return _forgetful(environment)
     if environment.server_url is not None:
         return RemoteVerifier(environment.server_url, environment.app_token)
-    verifier = store_verifier(environment.database_url, packaged_products())
+    verifier = DatabaseVerifier(environment.database_url, packaged_products())
     if quiet:
         setattr(verifier, "_refusals", _Deaf())  # noqa: B010 - it is not for others to set
     return verifier
@@ -83,7 +83,7 @@ class _Deaf(RefusalLog):
     def __init__(self) -> None:
         pass
 
-    def note(self, refused: Refused, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
+    def note(self, refused: Rejected, request: RequestFacts, *, reported_by: Actor | None = None) -> None:
         pass
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricRea
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import HTTPConnection
 
-from spacekey.domain.outcome import Absent
+from spacekey.domain.authentication import Anonymous
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware.observability.metrics import AppMetrics, Family, Sample
 from spacekey.middleware.observability.opentelemetry import Telemetry
@@ -74,7 +74,7 @@ def of_telemetry() -> dict[str, Metric]:
     reader = InMemoryMetricReader()
     telemetry = Telemetry(meter_provider=MeterProvider([reader], shutdown_on_exit=False))
     telemetry.follow(UsageCollector(Nowhere()))
-    telemetry.outcome(HTTPConnection({"type": "http"}), Absent())
+    telemetry.result(HTTPConnection({"type": "http"}), Anonymous())
     telemetry.hit()
     telemetry.read(0.1, answered=True, staleness_seconds=1.0)
     telemetry.limit_decision(True)

@@ -16,7 +16,7 @@ PRODUCT = parse_product(
     """
     name = "shop"
     title = "Shop"
-    brand = "sh"
+    secret_prefix = "sh"
     environments = ["live"]
     default_plan = "all"
     [tokens]

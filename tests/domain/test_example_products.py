@@ -29,7 +29,8 @@ def role(product: Product, name: str) -> frozenset[str]:
 
 def test_the_four_systems() -> None:
     assert {
-        (one.name, one.brand, one.environments, frozenset(map(str, one.token_kinds))) for one in PRODUCTS.values()
+        (one.name, one.secret_prefix, one.environments, frozenset(map(str, one.token_kinds)))
+        for one in PRODUCTS.values()
     } == {
         ("emit", "em", ("live",), frozenset({"space"})),
         ("spooled", "sp", ("live", "test"), frozenset({"workspace", "space"})),

@@ -17,7 +17,7 @@ from spacekey.domain.scope import MANAGEMENT_SCOPES
 GOOD = """\
 name = "shop"
 title = "Shop"
-brand = "sh"
+secret_prefix = "sh"
 environments = ["live", "test"]
 default_plan = "free"
 [tokens]
@@ -53,7 +53,7 @@ scopes = ["jobs:read"]
 
 def test_a_good_file() -> None:
     product = parse_product(GOOD, "shop.toml")
-    assert (product.name, product.title, product.description, product.brand) == ("shop", "Shop", "", "sh")
+    assert (product.name, product.title, product.description, product.secret_prefix) == ("shop", "Shop", "", "sh")
     assert product.environments == ("live", "test")
     assert product.token_kinds == {Kind.WORKSPACE, Kind.SPACE}
     assert product.token_roles == ("clerk",)
@@ -101,10 +101,11 @@ WRONG = [
     ('title = "Shop"', 'title = "Shop"\ndescription = ["x"]', "description", "one line of text"),
     ('title = "Shop"', 'title = "Shop"\ncolour = "red"', "colour", "unknown key"),
     ('title = "Shop"', 'title = "Shop"\ndescripton = "x"', "descripton", "Did you mean 'description'?"),
-    ('brand = "sh"\n', "", "brand", "is missing"),
-    ('brand = "sh"', 'brand = "s"', "brand", "2 to 16"),
-    ('brand = "sh"', 'brand = "sh_live"', "brand", "2 to 16"),
-    ('brand = "sh"', f'brand = "{"s" * 17}"', "brand", "2 to 16"),
+    ('secret_prefix = "sh"\n', "", "secret_prefix", "is missing"),
+    ('secret_prefix = "sh"', 'brand = "sh"', "brand", "is called secret_prefix now"),
+    ('secret_prefix = "sh"', 'secret_prefix = "s"', "secret_prefix", "2 to 16"),
+    ('secret_prefix = "sh"', 'secret_prefix = "sh_live"', "secret_prefix", "2 to 16"),
+    ('secret_prefix = "sh"', f'secret_prefix = "{"s" * 17}"', "secret_prefix", "2 to 16"),
     ('["live", "test"]', '["live", "prod"]', "environments", "unknown 'prod'; choose from live, test"),
     ('["live", "test"]', "[]", "environments", "at least one of live, test"),
     ('["live", "test"]', '"live"', "environments", "list of strings"),
@@ -275,8 +276,8 @@ def test_several_files_by_name(tmp_path: Path) -> None:
     assert load_products([]) == {}
 
 
-@pytest.mark.parametrize(("old", "new", "key"), [('"sh"', '"bk"', "name"), ('"shop"', '"bank"', "brand")])
-def test_two_files_with_one_name_or_one_brand(tmp_path: Path, old: str, new: str, key: str) -> None:
+@pytest.mark.parametrize(("old", "new", "key"), [('"sh"', '"bk"', "name"), ('"shop"', '"bank"', "secret_prefix")])
+def test_two_files_with_one_name_or_one_secret_prefix(tmp_path: Path, old: str, new: str, key: str) -> None:
     one, two = write(tmp_path, "one", GOOD), write(tmp_path, "two", GOOD.replace(old, new))
     with pytest.raises(ProductError, match="taken by another product") as caught:
         load_products([one, two])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spacekey.domain.errors import ConfigurationError, ProductError, RuleError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ProductError, RuleError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.refusal import (
     CONFLICT_CURES,
     INPUT_CURES,
@@ -75,10 +75,10 @@ def test_each_refusal_has_its_own_code() -> None:
 
 
 def test_an_outage_is_no_refusal() -> None:
-    outage = Unavailable("the store is away", retry_after_seconds=3)
+    outage = ServiceUnavailable("the store is away", retry_after_seconds=3)
     assert not isinstance(outage, Refusal)
     assert outage.retry_after_seconds == 3
-    assert Unavailable("the store is away").retry_after_seconds == 1
+    assert ServiceUnavailable("the store is away").retry_after_seconds == 1
 
 
 def test_wrong_configuration_is_one_family() -> None:

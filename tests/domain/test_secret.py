@@ -14,29 +14,29 @@ from spacekey.domain.secret import (
     SECRET_LENGTH_MAX,
     Secret,
     SecretFacts,
-    brand_of,
     checksum,
-    is_brand,
+    is_secret_prefix,
     mint,
     parse,
     scanner_regex,
+    secret_prefix_of,
 )
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-brands = st.from_regex(r"[a-z][a-z0-9]{1,15}", fullmatch=True)
+secret_prefixes = st.from_regex(r"[a-z][a-z0-9]{1,15}", fullmatch=True)
 environments = st.sampled_from(ENVIRONMENTS)
 
 
-def minted(brand: str = "sp", environment: str = "live") -> Secret:
-    return mint(brand, environment, secrets.token_bytes)
+def minted(secret_prefix: str = "sp", environment: str = "live") -> Secret:
+    return mint(secret_prefix, environment, secrets.token_bytes)
 
 
 def counting(size: int) -> bytes:
     return bytes(range(size))
 
 
-def test_shape_is_brand_environment_38_digits() -> None:
+def test_shape_is_prefix_environment_38_digits() -> None:
     assert re.fullmatch(r"sp_live_[0-9A-Za-z]{38}", minted().reveal())
     assert re.fullmatch(r"em_test_[0-9A-Za-z]{38}", minted("em", "test").reveal())
 
@@ -57,10 +57,12 @@ def test_checksum_is_the_zero_padded_base62_crc32() -> None:
     assert checksum("") == "000000"
 
 
-@given(brands, environments, st.binary(min_size=32, max_size=32))
-def test_parse_undoes_mint(brand: str, environment: str, seed: bytes) -> None:
+@given(secret_prefixes, environments, st.binary(min_size=32, max_size=32))
+def test_parse_undoes_mint(secret_prefix: str, environment: str, seed: bytes) -> None:
     usable = bytes(byte % 248 for byte in seed)
-    assert parse(mint(brand, environment, lambda size: usable[:size])) == SecretFacts(brand, environment)
+    assert parse(mint(secret_prefix, environment, lambda size: usable[:size])) == SecretFacts(
+        secret_prefix, environment
+    )
 
 
 def test_every_single_character_change_is_refused() -> None:
@@ -71,9 +73,9 @@ def test_every_single_character_change_is_refused() -> None:
                 assert parse(Secret(text[:position] + wrong + text[position + 1 :])) is None
 
 
-@given(brands, environments, st.data())
-def test_deletions_insertions_and_swaps_are_refused(brand: str, environment: str, data: st.DataObject) -> None:
-    text = minted(brand, environment).reveal()
+@given(secret_prefixes, environments, st.data())
+def test_deletions_insertions_and_swaps_are_refused(secret_prefix: str, environment: str, data: st.DataObject) -> None:
+    text = minted(secret_prefix, environment).reveal()
     at = data.draw(st.integers(0, len(text) - 2))
     swapped = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
     extra = data.draw(st.characters())
@@ -84,24 +86,24 @@ def test_deletions_insertions_and_swaps_are_refused(brand: str, environment: str
 @given(st.text(max_size=200))
 def test_any_text_is_refused_without_raising(text: str) -> None:
     assert parse(Secret(text)) is None
-    assert brand_of(Secret(text)) is None or text.isascii()
+    assert secret_prefix_of(Secret(text)) is None or text.isascii()
 
 
 @given(st.text(max_size=SECRET_LENGTH_MAX + 1) | st.from_regex(r"[a-z_0-9]{1,90}", fullmatch=True))
-def test_only_a_good_checksum_has_a_brand_and_only_the_whole_shape_parses(head: str) -> None:
+def test_only_a_good_checksum_has_a_prefix_and_only_the_whole_shape_parses(head: str) -> None:
     if not head.isascii():
         return
     secret = Secret(head + checksum(head))
-    facts, brand = parse(secret), brand_of(secret)
+    facts, secret_prefix = parse(secret), secret_prefix_of(secret)
     fits = len(secret.reveal()) <= SECRET_LENGTH_MAX
-    assert brand == (secret.reveal().partition("_")[0] if fits and not head.startswith("_") else None)
-    assert facts is None or facts.brand == brand
+    assert secret_prefix == (secret.reveal().partition("_")[0] if fits and not head.startswith("_") else None)
+    assert facts is None or facts.secret_prefix == secret_prefix
 
 
-@given(brands, environments)
-def test_whatever_parses_has_its_brand_by_the_short_way_too(brand: str, environment: str) -> None:
-    secret = minted(brand, environment)
-    assert (brand_of(secret), parse(secret)) == (brand, SecretFacts(brand, environment))
+@given(secret_prefixes, environments)
+def test_whatever_parses_has_its_prefix_by_the_short_way_too(secret_prefix: str, environment: str) -> None:
+    secret = minted(secret_prefix, environment)
+    assert (secret_prefix_of(secret), parse(secret)) == (secret_prefix, SecretFacts(secret_prefix, environment))
 
 
 @pytest.mark.parametrize(
@@ -135,10 +137,10 @@ def test_malformed_secrets_are_refused(change: object) -> None:
     text = mint("sp", "live", lambda size: bytes(range(10, 10 + size))).reveal()  # with capitals and small letters
     assert parse(Secret(text)) == SecretFacts("sp", "live")
     assert parse(Secret(change(text))) is None
-    assert brand_of(Secret(change(text))) is None
+    assert secret_prefix_of(Secret(change(text))) is None
 
 
-def test_longest_brand_still_fits_the_length_bound() -> None:
+def test_longest_prefix_still_fits_the_length_bound() -> None:
     secret = minted("p" * 16, "test")
     assert len(secret.reveal()) <= SECRET_LENGTH_MAX
     assert parse(secret) == SecretFacts("p" * 16, "test")
@@ -179,16 +181,16 @@ def test_secrets_do_not_repeat() -> None:
     assert len({minted().reveal() for _ in range(10_000)}) == 10_000
 
 
-@pytest.mark.parametrize("brand", ["", "s", "Sp", "1p", "s-p", "s_p", "p" * 17, "sp\n", "ſp", "sp ", "pé"])
-def test_wrong_brands_are_not_minted(brand: str) -> None:
-    assert not is_brand(brand)
-    with pytest.raises(ValueError, match="brand"):
-        mint(brand, "live", secrets.token_bytes)
+@pytest.mark.parametrize("secret_prefix", ["", "s", "Sp", "1p", "s-p", "s_p", "p" * 17, "sp\n", "ſp", "sp ", "pé"])
+def test_wrong_prefixes_are_not_minted(secret_prefix: str) -> None:
+    assert not is_secret_prefix(secret_prefix)
+    with pytest.raises(ValueError, match="secret prefix"):
+        mint(secret_prefix, "live", secrets.token_bytes)
 
 
-@pytest.mark.parametrize("brand", [None, 7, b"sp", ["sp"]])
-def test_what_is_no_text_is_no_brand(brand: object) -> None:
-    assert not is_brand(brand)
+@pytest.mark.parametrize("secret_prefix", [None, 7, b"sp", ["sp"]])
+def test_what_is_no_text_is_no_secret_prefix(secret_prefix: object) -> None:
+    assert not is_secret_prefix(secret_prefix)
 
 
 @pytest.mark.parametrize("environment", ["", "Live", "prod", "live ", "live\n"])
@@ -226,6 +228,6 @@ def test_scanner_passes_over_near_misses(change: object) -> None:
     assert re.search(scanner_regex("sp"), f"key = {change(minted().reveal())}.") is None
 
 
-@given(brands, environments)
-def test_scanner_of_a_brand_finds_every_secret_of_it(brand: str, environment: str) -> None:
-    assert re.fullmatch(scanner_regex(brand), minted(brand, environment).reveal())
+@given(secret_prefixes, environments)
+def test_scanner_of_a_prefix_finds_every_secret_of_it(secret_prefix: str, environment: str) -> None:
+    assert re.fullmatch(scanner_regex(secret_prefix), minted(secret_prefix, environment).reveal())

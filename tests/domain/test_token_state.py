@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.outcome import Reason
+from spacekey.domain.authentication import Reason
 from spacekey.domain.token_state import Status, ended, refusal_reason, status_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 from spacekey.domain.product import Product
 from spacekey.domain.product_file import load_product
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.every_scope_app import every_scope_app, opened_by
 from support.jobs_requests import bearer
@@ -37,7 +37,7 @@ def product() -> Product:
 @pytest.fixture(scope="module")
 def app(running: Running, product: Product) -> Iterator[httpx.Client]:
     """An app with a route for each scope, on the same database as the server."""
-    verifier = store_verifier(running.installation.database_url, packaged_products())
+    verifier = DatabaseVerifier(running.installation.database_url, packaged_products())
     with (
         running_app(every_scope_app(product, verifier)) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=120) as client,

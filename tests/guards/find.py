@@ -3,7 +3,7 @@
 A guard is one of:
 
 - ``if …: raise …``, and each operand of ``or`` in such a condition;
-- ``if …: return Refused(…)`` and other answers that refuse, and each operand of ``or`` there;
+- ``if …: return Rejected(…)`` and other answers that refuse, and each operand of ``or`` there;
 - a call that raises or does nothing, as a statement: ``….require(…)``, ``check_…(…)``, ``_keep_…(…)``;
 - each operand of ``and`` in ``return a and b`` of a function that answers ``-> bool``.
 """
@@ -20,7 +20,9 @@ FIRED = "_guard_fired"
 HELD_BACK = "_guard_held_back"
 
 _CALLS = re.compile(r"require|_?(?:check|require|keep|not|refuse|forbid)_\w+")
-_REFUSING = frozenset({"Refused", "CannotTell", "Denied", "Unavailable", "Flooded", "GraphQLError", "refusal_of"})
+_REFUSING = frozenset(
+    {"Rejected", "Unavailable", "Denied", "ServiceUnavailable", "Flooded", "GraphQLError", "refusal_of"}
+)
 
 
 @dataclass(frozen=True, slots=True)

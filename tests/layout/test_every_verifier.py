@@ -21,12 +21,12 @@ import spacekey.models
 import spacekey.resolvers
 import spacekey.schema
 import spacekey.server
+from spacekey.domain.authentication import Unavailable, Verdict
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
-from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, requires
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, requires
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
@@ -116,18 +116,18 @@ WRAPPERS: dict[type[Verifier], Callable[[Verifier], Verifier]] = {
     VerifierWrapper: VerifierWrapper,
     TracedVerifier: lambda inner: Telemetry().verifier(inner),
     WithIntrospectors: lambda inner: WithIntrospectors((), inner),
-    BrandChain: lambda inner: BrandChain({"sk": inner}),
+    VerifierChain: lambda inner: VerifierChain({"sk": inner}),
 }
 NESTED: dict[str, Callable[[Verifier], Verifier]] = {
     **{kind.__name__: made for kind, made in WRAPPERS.items()},
-    "a chain of two": lambda inner: BrandChain({"sk": inner, "em": Telemetry().verifier(inner)}),
-    "a chain's end": lambda inner: BrandChain({}, otherwise=inner),
-    "spans over a chain": lambda inner: Telemetry().verifier(BrandChain({"sk": VerifierWrapper(inner)})),
+    "a chain of two": lambda inner: VerifierChain({"sk": inner, "em": Telemetry().verifier(inner)}),
+    "a chain's end": lambda inner: VerifierChain({}, otherwise=inner),
+    "spans over a chain": lambda inner: Telemetry().verifier(VerifierChain({"sk": VerifierWrapper(inner)})),
 }
 
 
 def test_every_wrapper_is_among_them() -> None:
-    assert {one for one in every_class() if VerifierWrapper in one.__mro__} | {BrandChain} == set(WRAPPERS)
+    assert {one for one in every_class() if VerifierWrapper in one.__mro__} | {VerifierChain} == set(WRAPPERS)
 
 
 @pytest.mark.parametrize("wrapped", NESTED.values(), ids=NESTED)
@@ -185,7 +185,7 @@ async def test_a_chain_counts_each_token_with_its_own_issuer() -> None:
     two.memory = MemoryVerifier("em")
     two.secret = two.memory.issue_to(principal(id="of_two"))
     third = MemoryVerifier("gg")
-    chain = BrandChain({"sk": one, "em": two, "gg": third})
+    chain = VerifierChain({"sk": one, "em": two, "gg": third})
     assert chain.known_scopes is None, "the third may know any"
 
     async def jobs(_: Request) -> Response:
@@ -239,7 +239,7 @@ def test_an_object_with_some_capabilities_is_told_to_extend_the_protocol(name: s
 async def test_defaults_claim_nothing() -> None:
     class Least(Verifier):
         async def verify(self, secret: Secret) -> Verdict:
-            return CannotTell("never")
+            return Unavailable("never")
 
     least = Least()
     secret = Secret("x")

@@ -19,7 +19,7 @@ PARTS = {
     "spacekey.middleware.limits.redis": ("redis", "spacekey[redis]"),
     "spacekey.middleware.observability.opentelemetry": ("opentelemetry", "spacekey[otel]"),
     "spacekey.middleware.fastapi": ("fastapi", "fastapi"),
-    "spacekey.server.embed": ("sqlalchemy", "spacekey[server]"),
+    "spacekey.server.database_verifier": ("sqlalchemy", "spacekey[server]"),
 }
 
 

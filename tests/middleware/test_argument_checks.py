@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey.domain.authentication import Anonymous, AuthenticationResult
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Absent, Outcome
 from spacekey.domain.secret import Secret
-from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, optional, public, requires
-from spacekey.middleware.fastapi import Scoped, declare_docs
-from spacekey.middleware.testing import tokens, undeclared_routes
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, optional, public, requires
+from spacekey.middleware.fastapi import RequireScopes, declare_docs
+from spacekey.middleware.testing import issue_token, undeclared_routes
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from support.asgi_calls import bearer, call, http_scope
 
@@ -34,12 +34,12 @@ def _remote(url: Any = URL, token: Any = "sk_live_x", **settings: Any) -> object
 
 
 def _tokens(scopes: Any) -> object:
-    with tokens(scopes=scopes) as token:
+    with issue_token(scopes=scopes) as token:
         return token
 
 
 def _in_dependencies() -> object:
-    wrong: Any = Scoped("a:b")
+    wrong: Any = RequireScopes("a:b")
     return FastAPI().get("/x", dependencies=[wrong])(_serve)
 
 
@@ -51,13 +51,13 @@ async def _forgetful(_connection: object) -> None:
     """As somebody writes who forgot the outcome."""
 
 
-async def _generating(_connection: object) -> AsyncIterator[Outcome]:
-    yield Absent()
+async def _generating(_connection: object) -> AsyncIterator[AuthenticationResult]:
+    yield Anonymous()
 
 
 class _Calling:
-    async def __call__(self, *_: object) -> Outcome:
-        return Absent()
+    async def __call__(self, *_: object) -> AuthenticationResult:
+        return Anonymous()
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
@@ -65,13 +65,16 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "environment in capitals": (lambda: _middleware(environment="LIVE"), "write 'live' or 'test', or None"),
     "no environment": (lambda: _middleware(environment=""), "write 'live' or 'test', or None"),
     "environment of a rule": (lambda: requires("a:b", environment="prod"), "write 'live' or 'test', or None"),
-    "environment of a dependency": (lambda: Scoped("a:b", environment="prod"), "write 'live' or 'test', or None"),
+    "environment of a dependency": (
+        lambda: RequireScopes("a:b", environment="prod"),
+        "write 'live' or 'test', or None",
+    ),
     "environment of a remote": (lambda: _remote(environment="prod"), "write 'live' or 'test', or None"),
     "a class for a verifier": (lambda: _middleware(MemoryVerifier), "write MemoryVerifier(…)"),
-    "no verifier": (lambda: _middleware(None), "store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"),
-    "a URL for a verifier": (lambda: _middleware(URL), "store_verifier(…), RemoteVerifier(…) or MemoryVerifier()"),
-    "a class in a chain": (lambda: BrandChain({"sk": ANY.__class__}), "write MemoryVerifier(…)"),
-    "a class at a chain's end": (lambda: BrandChain({}, ANY.__class__), "write MemoryVerifier(…)"),
+    "no verifier": (lambda: _middleware(None), "DatabaseVerifier(…), RemoteVerifier(…) or MemoryVerifier()"),
+    "a URL for a verifier": (lambda: _middleware(URL), "DatabaseVerifier(…), RemoteVerifier(…) or MemoryVerifier()"),
+    "a class in a chain": (lambda: VerifierChain({"sk": ANY.__class__}), "write MemoryVerifier(…)"),
+    "a class at a chain's end": (lambda: VerifierChain({}, ANY.__class__), "write MemoryVerifier(…)"),
     "no deadline": (lambda: _middleware(deadline_seconds=None), "must be greater than 0"),
     "a deadline in words": (lambda: _middleware(deadline_seconds="2"), "must be greater than 0"),
     "a scope for known scopes": (lambda: _middleware(known_scopes="a:b"), "write a list of scopes, ['a:b']"),
@@ -94,19 +97,25 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "the API's URL and a slash": (lambda: _remote(url=f"{URL}/base/api/v1/"), "without '/api/v1'"),
     "a scope for a test's scopes": (lambda: _tokens("a:b"), "write a list of scopes, ['a:b']"),
     "nothing for a test's scopes": (lambda: _tokens(None), "write a list of scopes"),
-    "a dependency that is none": (_in_dependencies, "write dependencies=[Depends(Scoped(…))]"),
-    "a fallback that is not async": (lambda: _middleware(fallback=_serve), "write 'async def'"),
-    "a fallback that is no function": (lambda: _middleware(fallback="session"), "write an async function"),
-    "a fallback's class": (lambda: _middleware(fallback=dict), "write an async function"),
-    "a fallback that returns nothing": (lambda: _middleware(fallback=_forgetful), "return Valid(…), Refused(…)"),
-    "a lambda for a fallback": (lambda: _middleware(fallback=lambda _: _serve()), "write 'async def'"),
-    "a generator for a fallback": (lambda: _middleware(fallback=_generating), "write 'async def'"),
-    "a part of a fallback": (lambda: _middleware(fallback=partial(_serve)), "write 'async def'"),
-    "a workspace_of that is not async": (lambda: _middleware(workspace_of=_serve), "write 'async def'"),
-    "an async observer": (lambda: _middleware(on_outcome=_forgetful), "write a plain function"),
-    "a part of an async observer": (lambda: _middleware(on_outcome=partial(_forgetful, 1)), "write a plain function"),
-    "an async object as observer": (lambda: _middleware(on_outcome=_Calling()), "write a plain function"),
-    "an observer that is no function": (lambda: _middleware(on_outcome="log"), "write a function"),
+    "a dependency that is none": (_in_dependencies, "write dependencies=[Depends(RequireScopes(…))]"),
+    "a fallback that is not async": (lambda: _middleware(fallback_authenticator=_serve), "write 'async def'"),
+    "a fallback that is no function": (
+        lambda: _middleware(fallback_authenticator="session"),
+        "write an async function",
+    ),
+    "a fallback's class": (lambda: _middleware(fallback_authenticator=dict), "write an async function"),
+    "a fallback that returns nothing": (
+        lambda: _middleware(fallback_authenticator=_forgetful),
+        "return Authenticated(…), Rejected(…)",
+    ),
+    "a lambda for a fallback": (lambda: _middleware(fallback_authenticator=lambda _: _serve()), "write 'async def'"),
+    "a generator for a fallback": (lambda: _middleware(fallback_authenticator=_generating), "write 'async def'"),
+    "a part of a fallback": (lambda: _middleware(fallback_authenticator=partial(_serve)), "write 'async def'"),
+    "a resolve_workspace that is not async": (lambda: _middleware(resolve_workspace=_serve), "write 'async def'"),
+    "an async observer": (lambda: _middleware(on_result=_forgetful), "write a plain function"),
+    "a part of an async observer": (lambda: _middleware(on_result=partial(_forgetful, 1)), "write a plain function"),
+    "an async object as observer": (lambda: _middleware(on_result=_Calling()), "write a plain function"),
+    "an observer that is no function": (lambda: _middleware(on_result="log"), "write a function"),
     "one origin": (lambda: _middleware(allowed_origins="https://a.example"), "write a list, ['https://a.example']"),
     "any origin": (lambda: _middleware(allowed_origins=["*"]), "allowed_origins=None turns the check off"),
     "the origin of sandboxed pages": (lambda: _middleware(allowed_origins=["null"]), "is not an origin"),
@@ -137,7 +146,7 @@ def test_no_message_holds_the_apps_own_token() -> None:
 async def test_the_docs_can_be_declared_by_a_scope() -> None:
     app = FastAPI()
     declare_docs(app, "a:b")
-    app.get("/x", dependencies=[Depends(Scoped("a:b"))])(_serve)
+    app.get("/x", dependencies=[Depends(RequireScopes("a:b"))])(_serve)
     app.add_middleware(TokenMiddleware, verifier=ANY)
     assert undeclared_routes(app) == []
     assert (await call(app, "GET", "/docs")).status == 401
@@ -148,46 +157,50 @@ async def test_the_docs_can_be_declared_by_a_scope() -> None:
 async def test_of_two_middlewares_the_test_token_is_the_outermost_ones() -> None:
     inner = TokenMiddleware(Starlette(), MemoryVerifier())
     outer = TokenMiddleware(inner, MemoryVerifier())
-    with tokens(outer, scopes=["a:b"]) as token:
+    with issue_token(outer, scopes=["a:b"]) as token:
         assert outer.settings.authenticator.verifier is token.verifier
         assert inner.settings.authenticator.verifier is not token.verifier
-        with tokens(inner, scopes=["a:b"]) as second:
+        with issue_token(inner, scopes=["a:b"]) as second:
             assert inner.settings.authenticator.verifier is second.verifier
 
 
 async def test_async_functions_objects_and_parts_of_them_are_fallbacks() -> None:
-    async def two(_mine: int, _connection: object) -> Outcome:
-        return Absent()
+    async def two(_mine: int, _connection: object) -> AuthenticationResult:
+        return Anonymous()
 
-    for fallback in (_Calling(), _Calling().__call__, partial(two, 1), AsyncMock(return_value=Absent())):
-        app = TokenMiddleware(Starlette(routes=[Route("/", requires("a")(_page))]), ANY, fallback=fallback)
+    for fallback in (_Calling(), _Calling().__call__, partial(two, 1), AsyncMock(return_value=Anonymous())):
+        app = TokenMiddleware(
+            Starlette(routes=[Route("/", requires("a")(_page))]), ANY, fallback_authenticator=fallback
+        )
         assert (await call(app, "GET", "/")).status == 401
 
 
-@pytest.mark.parametrize("setting", ["fallback", "verifier"])
+@pytest.mark.parametrize("setting", ["fallback_authenticator", "verifier"])
 async def test_what_only_shows_when_it_is_used_is_503_and_says_what_to_write(
     setting: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Sync:
-        def verify(self, _: Secret) -> Outcome:
-            return Absent()
+        def verify(self, _: Secret) -> AuthenticationResult:
+            return Anonymous()
 
     async def nothing(_connection: Any) -> Any:
         return None
 
     verifier: Any = Sync() if setting == "verifier" else ANY
     page = Starlette(routes=[Route("/", requires("a")(_page))])
-    app = TokenMiddleware(page, verifier, fallback=nothing if setting == "fallback" else None)
+    app = TokenMiddleware(
+        page, verifier, fallback_authenticator=nothing if setting == "fallback_authenticator" else None
+    )
     sent = bearer(ANY.issue("a").reveal()) if setting == "verifier" else []
     assert (await call(app, "GET", "/", sent)).status == 503
-    assert {"fallback": "return Absent()", "verifier": "write 'async def'"}[setting] in caplog.text
+    assert {"fallback_authenticator": "return Anonymous()", "verifier": "write 'async def'"}[setting] in caplog.text
 
 
 async def test_an_observer_that_turns_out_to_be_async_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
     page = Starlette(routes=[Route("/", requires("a")(_page))])
-    app = TokenMiddleware(page, ANY, on_outcome=lambda *_: _forgetful(_))  # type: ignore[arg-type]
+    app = TokenMiddleware(page, ANY, on_result=lambda *_: _forgetful(_))  # type: ignore[arg-type]
     assert (await call(app, "GET", "/")).status == 401
-    assert "on_outcome is async, and never runs: write a plain function" in caplog.text
+    assert "on_result is async, and never runs: write a plain function" in caplog.text
 
 
 async def _page(_: Request) -> Response:

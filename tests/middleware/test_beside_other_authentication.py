@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import Absent, Outcome, Valid
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from support.asgi_calls import bearer, call, talk
@@ -118,13 +118,17 @@ async def test_alone_the_user_is_nobody_until_a_rule_asks() -> None:
 async def test_what_one_token_middleware_found_is_not_the_user_of_another_one_inside() -> None:
     """The inner app trusts its own verifier, whatever the outer one's scopes are called."""
 
-    async def cookie(_: HTTPConnection) -> Outcome:
-        return Valid(Principal("outer", Kind.MEMBER, frozenset({"a"})))
+    async def cookie(_: HTTPConnection) -> AuthenticationResult:
+        return Authenticated(Principal("outer", Kind.MEMBER, frozenset({"a"})))
 
-    async def absent(_: HTTPConnection) -> Outcome:
-        return Absent()
+    async def absent(_: HTTPConnection) -> AuthenticationResult:
+        return Anonymous()
 
-    inner = TokenMiddleware(Starlette(routes=[Route("/", optional(who))]), MemoryVerifier(), fallback=absent)
-    app = TokenMiddleware(Starlette(routes=[Mount("/m", app=requires("a")(inner))]), VERIFIER, fallback=cookie)
+    inner = TokenMiddleware(
+        Starlette(routes=[Route("/", optional(who))]), MemoryVerifier(), fallback_authenticator=absent
+    )
+    app = TokenMiddleware(
+        Starlette(routes=[Mount("/m", app=requires("a")(inner))]), VERIFIER, fallback_authenticator=cookie
+    )
     answer = await call(app, "GET", "/m/")
     assert (answer.status, answer.body) == (200, JSONResponse(NOBODY).body)

@@ -14,11 +14,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from spacekey.domain.outcome import Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import all_of, any_of
 from spacekey.domain.secret import Secret
-from spacekey.middleware import BrandChain, MemoryVerifier, TokenMiddleware, optional, public, requires
+from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, optional, public, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Headers, bearer, call
 
@@ -36,11 +36,11 @@ class World:
     max_age: float
     now: float = 100.0
     wall: datetime = START
-    seen: dict[bool, list[Outcome]] = field(default_factory=lambda: {True: [], False: []})
+    seen: dict[bool, list[AuthenticationResult]] = field(default_factory=lambda: {True: [], False: []})
 
     async def read(self, secret: Secret) -> Reading:
         """The truth, now."""
-        return Reading(self.tokens.get(secret, Refused(Reason.UNKNOWN)), self.max_age)
+        return Reading(self.tokens.get(secret, Rejected(Reason.UNKNOWN)), self.max_age)
 
     def app(self, rule: Any, *, warm: bool, environment: str | None, watched: bool, chained: bool) -> Starlette:
         """One route with a rule bound to a path parameter or not."""
@@ -48,15 +48,15 @@ class World:
         async def who(request: Request) -> Response:
             return JSONResponse([request.user.is_authenticated, request.user.identity, request.auth.scopes])
 
-        def watch(_: HTTPConnection, outcome: Outcome) -> None:
+        def watch(_: HTTPConnection, outcome: AuthenticationResult) -> None:
             self.seen[warm].append(outcome)
 
         cache = CachedVerifier(self.read, clock=lambda: self.now, now=lambda: self.wall, entries_max=3)
         verifier: Any = cache if warm else Exact(cache)
         if chained:
-            verifier = BrandChain({"sk": verifier})
+            verifier = VerifierChain({"sk": verifier})
         middleware = Middleware(
-            TokenMiddleware, verifier=verifier, environment=environment, on_outcome=watch if watched else None
+            TokenMiddleware, verifier=verifier, environment=environment, on_result=watch if watched else None
         )
         return Starlette(routes=[Route("/{space_id}", rule(who))], middleware=[middleware])
 
@@ -156,7 +156,7 @@ def test_the_warm_path_and_the_exact_path_answer_alike(
     drawn: list[Any], rule: Any, max_age: float, environment: str | None, watched: bool, chained: bool, asked: list[Any]
 ) -> None:
     tokens: dict[Secret, Verdict] = {
-        secret: Valid(_principal(number, *facts))
+        secret: Authenticated(_principal(number, *facts))
         for number, (secret, facts) in enumerate(zip(SECRETS, drawn, strict=True))
     }
     world = World(tokens, max_age)
@@ -170,7 +170,7 @@ def test_the_warm_path_and_the_exact_path_answer_alike(
             world.now += passes
             world.wall += timedelta(seconds=wall_passes)
             if revoked is not None:
-                world.tokens[SECRETS[revoked]] = Refused(Reason.REVOKED)
+                world.tokens[SECRETS[revoked]] = Rejected(Reason.REVOKED)
             one = await call(warm, "GET", path, sent, query)
             two = await call(exact, "GET", path, sent, query)
             assert (one.status, one.headers, one.body) == (two.status, two.headers, two.body)
@@ -181,7 +181,7 @@ def test_the_warm_path_and_the_exact_path_answer_alike(
 
 async def test_the_usual_request_takes_the_warm_path() -> None:
     """The property above could pass with a warm path that is never taken."""
-    world = World({SECRETS[0]: Valid(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
+    world = World({SECRETS[0]: Authenticated(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
     cache = Counting(world.read, clock=lambda: world.now)
     route = Route("/", requires("a")(_empty))
     app = Starlette(routes=[route], middleware=[Middleware(TokenMiddleware, verifier=cache)])
@@ -201,7 +201,7 @@ async def test_a_peek_that_fails_decides_nothing(wrong: Exception) -> None:
     app = Starlette(routes=[route], middleware=[Middleware(TokenMiddleware, verifier=Failing(world.read))])
     sent: Headers = bearer(SECRETS[0].reveal())
     assert (await call(app, "GET", "/", sent)).status == 401
-    world.tokens[SECRETS[1]] = Valid(_principal(1, Kind.SPACE, frozenset("a"), "live", None))
+    world.tokens[SECRETS[1]] = Authenticated(_principal(1, Kind.SPACE, frozenset("a"), "live", None))
     assert (await call(app, "GET", "/", bearer(SECRETS[1].reveal()))).status == 200
 
 
@@ -222,7 +222,7 @@ async def _empty(_: Request) -> Response:
 
 
 async def test_a_second_header_is_one_too_many_also_for_a_token_that_is_remembered() -> None:
-    world = World({SECRETS[0]: Valid(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
+    world = World({SECRETS[0]: Authenticated(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
     cache = CachedVerifier(world.read, clock=lambda: world.now)
     route = Route("/", requires("a")(_empty))
     app = Starlette(routes=[route], middleware=[Middleware(TokenMiddleware, verifier=cache)])
@@ -233,7 +233,7 @@ async def test_a_second_header_is_one_too_many_also_for_a_token_that_is_remember
 
 async def test_a_cache_hit_does_not_stand_for_the_scope_that_the_token_lacks() -> None:
     """As a published flaw had it: what one route had let in was remembered, and let into the next."""
-    world = World({SECRETS[0]: Valid(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
+    world = World({SECRETS[0]: Authenticated(_principal(0, Kind.SPACE, frozenset("a"), "live", None))}, 1.0)
     cache = Counting(world.read, clock=lambda: world.now)
     routes = [Route("/held", requires("a")(_empty)), Route("/lacked", requires("b")(_empty))]
     app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=cache)])

@@ -13,7 +13,7 @@ from spacekey.domain.errors import RuleError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import any_of
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
-from spacekey.middleware.fastapi import Scoped, declare_docs
+from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from support.asgi_calls import bearer, call, http_scope, start_up, talk
 
 VERIFIER = MemoryVerifier()
@@ -62,11 +62,11 @@ def included(*, router: dict[str, Any] | None = None, include: dict[str, Any] | 
     return build
 
 
-READ = [Depends(Scoped("jobs:read"))]
+READ = [Depends(RequireScopes("jobs:read"))]
 GUARDED: dict[str, Callable[[FastAPI], object]] = {
     "dependency of the route": lambda app: app.get("/x", dependencies=READ)(run),
-    "security": lambda app: app.get("/x", dependencies=[Security(Scoped("jobs:read"))])(run),
-    "security's scopes": lambda app: app.get("/x", dependencies=[Security(Scoped(), scopes=["jobs:read"])])(run),
+    "security": lambda app: app.get("/x", dependencies=[Security(RequireScopes("jobs:read"))])(run),
+    "security's scopes": lambda app: app.get("/x", dependencies=[Security(RequireScopes(), scopes=["jobs:read"])])(run),
     "decorator": lambda app: app.get("/x")(requires("jobs:read")(run)),
     "decorator on a function": lambda app: app.get("/x")(requires("jobs:read")(run_sync)),
     "stacked": lambda app: app.get("/x")(requires("jobs:read")(requires()(run))),
@@ -112,7 +112,7 @@ async def test_the_dependency_enforces_also_where_the_middleware_cannot_see_it(n
 async def test_the_dependency_answers_with_the_principal() -> None:
     def build(app: FastAPI) -> None:
         @app.get("/x")
-        async def me(caller: Annotated[Principal, Security(Scoped("jobs:read"))]) -> str:
+        async def me(caller: Annotated[Principal, Security(RequireScopes("jobs:read"))]) -> str:
             return caller.id
 
     assert (await call(app_of(build), "GET", "/x", bearer(READER))).body == b'"key_1"'
@@ -121,8 +121,8 @@ async def test_the_dependency_answers_with_the_principal() -> None:
 def jobs(app: FastAPI) -> None:
     """Routes for the OpenAPI document."""
     app.get("/x", dependencies=READ)(run)
-    app.get("/y", dependencies=[Security(Scoped("jobs:read"), scopes=["jobs:ack"])])(run)
-    app.get("/z", dependencies=[Depends(Scoped(any_of("jobs:poll", requires("a", "b").rule)))])(run)
+    app.get("/y", dependencies=[Security(RequireScopes("jobs:read"), scopes=["jobs:ack"])])(run)
+    app.get("/z", dependencies=[Depends(RequireScopes(any_of("jobs:poll", requires("a", "b").rule)))])(run)
     app.get("/open")(public(_open))
 
 
@@ -165,7 +165,7 @@ async def test_a_router_included_twice_is_guarded_each_time_by_its_own_rules() -
         router = APIRouter()
         router.get("/x")(run)
         app.include_router(router, prefix="/a", dependencies=READ)
-        app.include_router(router, prefix="/b", dependencies=[Depends(Scoped("jobs:create"))])
+        app.include_router(router, prefix="/b", dependencies=[Depends(RequireScopes("jobs:create"))])
         app.include_router(router, prefix="/c")
 
     app = app_of(build)
@@ -250,7 +250,7 @@ async def test_sockets_too() -> None:
 
 async def test_a_space_in_the_path_binds_the_token() -> None:
     def build(app: FastAPI) -> None:
-        app.get("/s/{space_id}", dependencies=[Depends(Scoped("jobs:read", space="space_id"))])(run)
+        app.get("/s/{space_id}", dependencies=[Depends(RequireScopes("jobs:read", space="space_id"))])(run)
 
     app = app_of(build)
     statuses = [(await call(app, "GET", f"/s/{space}", bearer(READER))).status for space in ("space_1", "space_2")]

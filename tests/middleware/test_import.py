@@ -50,7 +50,7 @@ sys.meta_path.insert(0, Only())
 import spacekey.middleware.testing
 from spacekey.middleware import TokenMiddleware, requires
 from starlette.applications import Starlette
-with spacekey.middleware.testing.tokens(scopes=["a"]) as token:
+with spacekey.middleware.testing.issue_token(scopes=["a"]) as token:
     TokenMiddleware(Starlette(), token.verifier)
 print("works")
 """

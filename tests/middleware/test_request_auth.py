@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spacekey.domain.outcome import Outcome, Verdict
+from spacekey.domain.authentication import AuthenticationResult, Verdict
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
@@ -54,7 +54,7 @@ async def test_a_rule_holds_for_the_space_of_every_place_of_a_path(
 ) -> None:
     """The same rule, bound to a parameter that the inner path names again: it is the inner space that is entered."""
 
-    async def workspace_of(space_id: str) -> str | None:
+    async def resolve_workspace(space_id: str) -> str | None:
         return {"a": "ws_1", "b": "ws_2"}.get(space_id)
 
     verifier = MemoryVerifier()
@@ -62,7 +62,7 @@ async def test_a_rule_holds_for_the_space_of_every_place_of_a_path(
     inner = Starlette(routes=[Route("/jobs/{space_id}", IN_SPACE(endpoint))])
     app = Starlette(
         routes=[Mount("/{space_id}", app=outer(inner))],
-        middleware=[Middleware(TokenMiddleware, verifier=verifier, workspace_of=workspace_of)],
+        middleware=[Middleware(TokenMiddleware, verifier=verifier, resolve_workspace=resolve_workspace)],
     )
     assert (await call(app, "GET", "/a/jobs/a", bearer(token))).status == 200
     assert (await call(app, "GET", "/a/jobs/b", bearer(token))).status == 403
@@ -133,9 +133,9 @@ LIMIT = Limit(per_minute=60, burst=10)
 @pytest.mark.parametrize("parts", [1, 2, 5])
 async def test_parts_that_are_authorized_at_the_same_time_are_verified_and_charged_once(parts: int) -> None:
     slow = Slow()
-    outcomes: list[Outcome] = []
+    outcomes: list[AuthenticationResult] = []
     secret = slow.memory.issue("jobs:read", limit=LIMIT)
-    auth = _auth(slow, Metering(slow), on_outcome=lambda _, outcome: outcomes.append(outcome))
+    auth = _auth(slow, Metering(slow), on_result=lambda _, outcome: outcomes.append(outcome))
     auth._sent = secret
     rules = [requires("jobs:read", cost=1 + number) for number in range(parts)]
     assert await asyncio.gather(*(auth.authorize(rule) for rule in rules)) == [None] * parts
@@ -169,12 +169,12 @@ async def test_a_decision_about_one_caller_does_not_admit_the_next() -> None:
     poor = slow.memory.issue("jobs:write", workspace_id="ws_1")
     asked, answer = asyncio.Event(), asyncio.Event()
 
-    async def workspace_of(space_id: str) -> str | None:
+    async def resolve_workspace(space_id: str) -> str | None:
         asked.set()
         await answer.wait()
         return "ws_1"
 
-    auth = _auth(slow, workspace_of=workspace_of)
+    auth = _auth(slow, resolve_workspace=resolve_workspace)
     auth._sent = rich
     deciding = asyncio.create_task(auth.authorize(IN_SPACE))
     await asked.wait()
@@ -209,5 +209,5 @@ async def test_the_latest_of_two_credentials_is_the_callers() -> None:
     slow.turns = {one.reveal(): 100}
     auth = _auth(slow)
     await asyncio.gather(auth.authenticate(), auth.authenticate_with(one), auth.authenticate_with(two))
-    assert auth.outcome == await slow.memory.verify(two)
+    assert auth.result == await slow.memory.verify(two)
     assert auth._credentials() == two

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spacekey.domain.outcome import CannotTell, Verdict
+from spacekey.domain.authentication import Unavailable, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
@@ -23,7 +23,7 @@ class Down(Verifier):
 
     async def verify(self, _: Secret) -> Verdict:
         """Cannot tell."""
-        return CannotTell("down", self._retry_after_seconds)
+        return Unavailable("down", self._retry_after_seconds)
 
 
 @requires("jobs:read")

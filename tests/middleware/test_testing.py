@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.usage import UsageBatch
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.testing import TestToken, tokens, undeclared_routes
+from spacekey.middleware.testing import TestToken, issue_token, undeclared_routes
 from spacekey.middleware.usage.collector import UsageCollector
 from support.asgi_calls import call, talk
 
@@ -42,7 +42,7 @@ def sent(token: TestToken) -> list[tuple[bytes, bytes]]:
 
 async def test_inside_the_block_the_app_accepts_the_token_and_afterwards_no_more() -> None:
     tested = app()
-    with tokens(tested, scopes=["jobs:read"]) as token:
+    with issue_token(tested, scopes=["jobs:read"]) as token:
         assert (await call(tested, "GET", "/jobs", sent(token))).body == b"workspace"
         assert (await talk(tested, "/feed", subprotocols=token.subprotocols)).accepted
     assert (await call(tested, "GET", "/jobs", sent(token))).status == 401
@@ -50,34 +50,34 @@ async def test_inside_the_block_the_app_accepts_the_token_and_afterwards_no_more
 
 async def test_scopes_space_and_state_are_what_the_test_says() -> None:
     tested = app()
-    with tokens(tested, scopes=["jobs:create"]) as token:
+    with issue_token(tested, scopes=["jobs:create"]) as token:
         assert (await call(tested, "GET", "/jobs", sent(token))).status == 403
-    with tokens(tested, scopes=["jobs:read"], space_id="space_1") as token:
+    with issue_token(tested, scopes=["jobs:read"], space_id="space_1") as token:
         assert (await call(tested, "GET", "/jobs", sent(token))).body == b"space"
         token.disable()
         assert (await call(tested, "GET", "/jobs", sent(token))).status == 401
         token.verifier.outage = "the store is gone"
         assert (await call(tested, "GET", "/jobs", sent(token))).status == 503
-    with tokens(tested, scopes=["jobs:read"]) as token:
+    with issue_token(tested, scopes=["jobs:read"]) as token:
         token.revoke()
         assert (await call(tested, "GET", "/jobs", sent(token))).status == 401
 
 
 async def test_an_app_can_be_built_around_the_helpers_verifier() -> None:
-    with tokens(scopes=["jobs:read"]) as token:
+    with issue_token(scopes=["jobs:read"]) as token:
         wrapped = TokenMiddleware(Starlette(routes=[Route("/jobs", jobs)]), token.verifier)
         assert (await call(wrapped, "GET", "/jobs", sent(token))).status == 200
-        with tokens(wrapped) as other:
+        with issue_token(wrapped) as other:
             assert (await call(wrapped, "GET", "/jobs", sent(other))).status == 403
 
 
 def test_an_app_without_the_middleware_cannot_be_tested_so() -> None:
-    with pytest.raises(ConfigurationError), tokens(Starlette()):
+    with pytest.raises(ConfigurationError), issue_token(Starlette()):
         pass
 
 
 def test_the_secret_stays_out_of_the_representation() -> None:
-    with tokens(scopes=["jobs:read"]) as token:
+    with issue_token(scopes=["jobs:read"]) as token:
         assert token.secret.reveal() not in repr(token)
 
 
@@ -113,6 +113,6 @@ async def test_requests_of_tests_are_not_reported_as_usage() -> None:
     collector = UsageCollector(Sink())
     middleware = Middleware(TokenMiddleware, verifier=MemoryVerifier(), usage=collector)
     whole = Starlette(routes=[Route("/jobs", jobs)], middleware=[middleware])
-    with tokens(whole, scopes=["jobs:read"]) as token:
+    with issue_token(whole, scopes=["jobs:read"]) as token:
         assert (await call(whole, "GET", "/jobs", sent(token))).status == 200
     assert collector.waiting == 0

@@ -16,8 +16,16 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.authentication import (
+    Anonymous,
+    Authenticated,
+    AuthenticationResult,
+    Reason,
+    Rejected,
+    Unavailable,
+    Verdict,
+)
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
@@ -95,14 +103,14 @@ def app_of(verifier: Any, **settings: Any) -> Starlette:
 
 
 async def test_a_valid_token_becomes_the_user_and_its_scopes_the_auth() -> None:
-    answer = await call(app_of(answering(Valid(PRINCIPAL))), "GET", "/reads", bearer("x"))
+    answer = await call(app_of(answering(Authenticated(PRINCIPAL))), "GET", "/reads", bearer("x"))
     assert answer.status == 200
     assert answer.body == b'[true,"key_1","Worker",["authenticated","jobs:ack","jobs:read"]]'
     assert answer.headers["vary"] == "Authorization"
 
 
 async def test_a_missing_scope_is_403_and_names_the_smallest_set_to_add() -> None:
-    answer = await call(app_of(answering(Valid(PRINCIPAL))), "GET", "/creates", bearer("x"))
+    answer = await call(app_of(answering(Authenticated(PRINCIPAL))), "GET", "/creates", bearer("x"))
     assert answer.status == 403
     assert answer.headers["www-authenticate"] == (
         'Bearer realm="api", error="insufficient_scope", error_description="The token lacks a scope.", '
@@ -113,7 +121,7 @@ async def test_a_missing_scope_is_403_and_names_the_smallest_set_to_add() -> Non
 
 
 async def test_no_credentials_are_401_without_an_error_code() -> None:
-    verifier = answering(Valid(PRINCIPAL))
+    verifier = answering(Authenticated(PRINCIPAL))
     answer = await call(app_of(verifier), "GET", "/reads")
     assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="api"')
     assert answer.problem["code"] == "unauthenticated"
@@ -122,9 +130,11 @@ async def test_no_credentials_are_401_without_an_error_code() -> None:
 
 async def test_a_refusal_is_byte_identical_whatever_the_reason() -> None:
     answers = [
-        await call(app_of(answering(Refused(reason, "key_7"))), "GET", "/reads", bearer("x")) for reason in Reason
+        await call(app_of(answering(Rejected(reason, "key_7"))), "GET", "/reads", bearer("x")) for reason in Reason
     ]
-    answers.append(await call(app_of(answering(Valid(PRINCIPAL)), environment="test"), "GET", "/reads", bearer("x")))
+    answers.append(
+        await call(app_of(answering(Authenticated(PRINCIPAL)), environment="test"), "GET", "/reads", bearer("x"))
+    )
     assert len({(one.status, str(one.headers), one.body) for one in answers}) == 1
     assert answers[0].status == 401
     assert 'error="invalid_token"' in answers[0].headers["www-authenticate"]
@@ -140,14 +150,14 @@ async def _raises(_: Secret) -> object:
 
 
 async def _unavailable(_: Secret) -> object:
-    raise Unavailable("pool exhausted", 7)
+    raise ServiceUnavailable("pool exhausted", 7)
 
 
 async def _times_out_by_itself(_: Secret) -> object:
     raise TimeoutError
 
 
-GARBAGE: list[object] = [None, True, PRINCIPAL, Absent(), "valid", {}, Valid("key_1"), Valid]  # type: ignore[arg-type]
+GARBAGE: list[object] = [None, True, PRINCIPAL, Anonymous(), "valid", {}, Authenticated("key_1"), Authenticated]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("verify", [_hangs, _raises, _unavailable, _times_out_by_itself])
@@ -206,12 +216,12 @@ async def test_a_public_route_never_asks_the_verifier() -> None:
 
 # what the verifier says, headers → status on an optional route
 OPTIONAL: list[tuple[object, list[tuple[bytes, bytes]], int]] = [
-    (Valid(PRINCIPAL), [], 200),
-    (Valid(PRINCIPAL), bearer("x"), 200),
-    (Refused(Reason.REVOKED), bearer("x"), 401),
-    (CannotTell("down"), bearer("x"), 503),
-    (Valid(PRINCIPAL), bearer("a b"), 400),
-    (Valid(PRINCIPAL), [(b"authorization", b"Basic x")], 200),
+    (Authenticated(PRINCIPAL), [], 200),
+    (Authenticated(PRINCIPAL), bearer("x"), 200),
+    (Rejected(Reason.REVOKED), bearer("x"), 401),
+    (Unavailable("down"), bearer("x"), 503),
+    (Authenticated(PRINCIPAL), bearer("a b"), 400),
+    (Authenticated(PRINCIPAL), [(b"authorization", b"Basic x")], 200),
 ]
 
 
@@ -227,7 +237,7 @@ async def test_an_optional_route_lets_nobody_in_but_no_bad_token(
 
 
 async def test_starlettes_own_requires_keeps_working() -> None:
-    app = app_of(answering(Valid(PRINCIPAL)))
+    app = app_of(answering(Authenticated(PRINCIPAL)))
     assert (await call(app, "GET", "/theirs", bearer("x"))).status == 200
     assert (await call(app, "GET", "/theirs")).status == 403
 
@@ -240,14 +250,15 @@ async def test_auth_scopes_cannot_be_passed_on_to_the_next_caller() -> None:
         return JSONResponse(before)
 
     app = Starlette(
-        routes=[Route("/", greedy)], middleware=[Middleware(TokenMiddleware, verifier=answering(Valid(PRINCIPAL)))]
+        routes=[Route("/", greedy)],
+        middleware=[Middleware(TokenMiddleware, verifier=answering(Authenticated(PRINCIPAL)))],
     )
     for headers, scopes in (([], b"[]"), (bearer("x"), b'["authenticated","jobs:ack","jobs:read"]')) * 2:
         assert (await call(app, "GET", "/", headers)).body == scopes
 
 
 async def test_a_token_is_verified_once_a_request() -> None:
-    verifier = answering(Valid(PRINCIPAL))
+    verifier = answering(Authenticated(PRINCIPAL))
     app = app_of(verifier)
     for times in (1, 2, 3):
         await call(app, "GET", "/reads", bearer("x"))
@@ -271,7 +282,7 @@ async def test_a_token_of_another_environment_is_refused(
     environment: str | None, kind: Kind, of_caller: str | None, status: int
 ) -> None:
     caller = Principal("key_1", kind, frozenset({"jobs:read"}), environment=of_caller)
-    app = app_of(answering(Valid(caller)), environment=environment)
+    app = app_of(answering(Authenticated(caller)), environment=environment)
     assert (await call(app, "GET", "/reads", bearer("x"))).status == status
 
 
@@ -281,22 +292,22 @@ async def test_a_rule_bound_to_an_environment_refuses_the_others_in_the_same_wor
 ) -> None:
     caller = Principal("key_1", kind, frozenset({"jobs:read"}), environment=of_caller)
     route = Route("/", requires("jobs:read", environment=environment)(who))
-    app = Starlette(routes=[route], middleware=[Middleware(TokenMiddleware, verifier=answering(Valid(caller)))])
+    app = Starlette(routes=[route], middleware=[Middleware(TokenMiddleware, verifier=answering(Authenticated(caller)))])
     answer = await call(app, "GET", "/", bearer("x"))
-    unknown = await call(app_of(answering(Refused(Reason.UNKNOWN))), "GET", "/reads", bearer("x"))
+    unknown = await call(app_of(answering(Rejected(Reason.UNKNOWN))), "GET", "/reads", bearer("x"))
     assert answer.status == status
     assert status == 200 or (answer.body, answer.headers) == (unknown.body, unknown.headers)
 
 
 # what the fallback says, headers → status
 FALLBACKS: list[tuple[object, list[tuple[bytes, bytes]], int]] = [
-    (Valid(PRINCIPAL), [], 200),
-    (Valid(PRINCIPAL), [(b"authorization", b"Basic x")], 200),
-    (Valid(PRINCIPAL), bearer("x"), 401),
-    (Valid(PRINCIPAL), bearer("a b"), 400),
-    (Absent(), [], 401),
-    (Refused(Reason.EXPIRED), [], 401),
-    (CannotTell("down"), [], 503),
+    (Authenticated(PRINCIPAL), [], 200),
+    (Authenticated(PRINCIPAL), [(b"authorization", b"Basic x")], 200),
+    (Authenticated(PRINCIPAL), bearer("x"), 401),
+    (Authenticated(PRINCIPAL), bearer("a b"), 400),
+    (Anonymous(), [], 401),
+    (Rejected(Reason.EXPIRED), [], 401),
+    (Unavailable("down"), [], 503),
     (None, [], 503),
     (RuntimeError("boom"), [], 503),
 ]
@@ -306,13 +317,13 @@ FALLBACKS: list[tuple[object, list[tuple[bytes, bytes]], int]] = [
 async def test_the_fallback_is_asked_only_when_no_token_was_sent(
     says: object, headers: list[tuple[bytes, bytes]], status: int
 ) -> None:
-    async def fallback(connection: HTTPConnection) -> Outcome:
+    async def fallback(connection: HTTPConnection) -> AuthenticationResult:
         assert connection.url.path == "/reads"
         if isinstance(says, Exception):
             raise says
         return says  # type: ignore[return-value]  # garbage is one of the cases
 
-    app = app_of(answering(Refused(Reason.UNKNOWN)), fallback=fallback)
+    app = app_of(answering(Rejected(Reason.UNKNOWN)), fallback_authenticator=fallback)
     assert (await call(app, "GET", "/reads", headers)).status == status
 
 
@@ -322,19 +333,19 @@ async def test_the_reason_reaches_the_log_and_the_observer_but_no_secret_does(
     verifier = MemoryVerifier()
     secret = verifier.issue("jobs:read")
     verifier.refuse(secret, Reason.DISABLED)
-    seen: list[Outcome] = []
+    seen: list[AuthenticationResult] = []
 
-    def on_outcome(connection: HTTPConnection, outcome: Outcome) -> None:
+    def on_result(connection: HTTPConnection, outcome: AuthenticationResult) -> None:
         assert connection.url.path == "/reads"
         seen.append(outcome)
         raise RuntimeError("an observer that fails")
 
-    app = app_of(verifier, on_outcome=on_outcome)
+    app = app_of(verifier, on_result=on_result)
     with caplog.at_level(logging.DEBUG, "spacekey.middleware"):
         answer = await call(app, "GET", "/reads", bearer(secret.reveal()))
         await call(app_of(Scripted(_raises)), "GET", "/reads", bearer(secret.reveal()))
     assert answer.status == 401
-    assert seen == [Refused(Reason.DISABLED, "key_1")]
+    assert seen == [Rejected(Reason.DISABLED, "key_1")]
     assert "disabled" in caplog.text
     assert "disabled" not in answer.body.decode() + str(answer.headers)
     assert "RuntimeError" in caplog.text
@@ -558,7 +569,7 @@ async def test_credentials_that_come_later_replace_those_before() -> None:
 
     app = Starlette(routes=[WebSocketRoute("/", late)], middleware=[Middleware(TokenMiddleware, verifier=verifier)])
     await talk(app, "/")
-    assert seen == [Absent(), Valid, "key_1", True, Refused(Reason.REVOKED, "key_1"), False, False]
+    assert seen == [Anonymous(), Authenticated, "key_1", True, Rejected(Reason.REVOKED, "key_1"), False, False]
 
 
 async def test_messages_of_a_denied_socket_reach_no_endpoint() -> None:

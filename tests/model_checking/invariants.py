@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable
 from spacekey.domain.refusal import Conflict
 
 from .scenario import DEFAULT_STALENESS, SCOPE, Read, Scenario, Use, Verifying
@@ -59,21 +59,21 @@ def _in_force(versions: list[Version], since: int, until: int) -> Iterator[Versi
 
 def _is_justified(use: Use) -> bool:
     """Whether a request that did not go through was told so by a read that may be relied on."""
-    if isinstance(use.verdict, Refused) and use.verdict.reason is Reason.EXPIRED:
+    if isinstance(use.verdict, Rejected) and use.verdict.reason is Reason.EXPIRED:
         return True  # by date, which is looked at on every hit
     return any(_says(read, use) for read in use.where.reads if read.token == use.token and read.began < use.ended)
 
 
 def _says(read: Read, use: Use) -> bool:
     fresh = read.ended is not None and read.ended > use.began
-    if isinstance(use.verdict, CannotTell):
+    if isinstance(use.verdict, Unavailable):
         late = read.max_age > 0 and use.ended_tick >= read.tick + read.max_age
-        return fresh and (isinstance(read.verdict, CannotTell) or late)
-    if isinstance(use.verdict, Refused):
-        same = isinstance(read.verdict, Refused) and read.verdict.reason is use.verdict.reason
+        return fresh and (isinstance(read.verdict, Unavailable) or late)
+    if isinstance(use.verdict, Rejected):
+        same = isinstance(read.verdict, Rejected) and read.verdict.reason is use.verdict.reason
         kept = use.verdict.reason is Reason.UNKNOWN and use.tick < read.tick + DEFAULT_STALENESS
         return same and (fresh or kept)
-    lacking = isinstance(read.verdict, Valid) and SCOPE not in read.verdict.principal.scopes
+    lacking = isinstance(read.verdict, Authenticated) and SCOPE not in read.verdict.principal.scopes
     return lacking and (fresh or use.tick < read.tick + read.max_age)
 
 

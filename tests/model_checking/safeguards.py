@@ -30,8 +30,8 @@ _FRESH = """        if now >= entry.until:
             return None
         self.move_to_end(key)
         return entry"""
-_LOST = "            return _Entry(CannotTell(str(error), error.retry_after_seconds), 0.0, started)"
-_ONLY_UNKNOWN = "elif isinstance(entry.verdict, Refused) and entry.verdict.reason is Reason.UNKNOWN:"
+_LOST = "            return _Entry(Unavailable(str(error), error.retry_after_seconds), 0.0, started)"
+_ONLY_UNKNOWN = "elif isinstance(entry.verdict, Rejected) and entry.verdict.reason is Reason.UNKNOWN:"
 _JOINS = "if task is None or task.done():"
 
 CACHE = (
@@ -101,11 +101,11 @@ CACHE = (
             ),
         ),
     ),
-    _cached("of the refusals only unknown is kept", _ONLY_UNKNOWN, "elif isinstance(entry.verdict, Refused):"),
+    _cached("of the refusals only unknown is kept", _ONLY_UNKNOWN, "elif isinstance(entry.verdict, Rejected):"),
     _cached(
         "what cannot be told is not kept",
         _LOST,
-        "            self._unknown.keep(key, _Entry(CannotTell('kept'), 3.0, started + 3.0))\n" + _LOST,
+        "            self._unknown.keep(key, _Entry(Unavailable('kept'), 3.0, started + 3.0))\n" + _LOST,
     ),
     _cached("memory is bounded", "        while len(self) > self._most:", "        while False:"),
     _cached("misses share a read", _JOINS, "if True:"),

@@ -11,8 +11,8 @@ from functools import cache
 from random import Random
 from typing import Any, cast
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
+from spacekey.domain.authentication import Authenticated, Rejected, Unavailable, Verdict
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.product import Product
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.verifiers.remote import reading_of
@@ -52,7 +52,7 @@ Ask = Callable[[Secret], Coroutine[Any, Any, tuple[Verdict, float]]]
 
 def outage() -> Exception:
     """What a broken connection becomes."""
-    return Unavailable("the connection broke")
+    return ServiceUnavailable("the connection broke")
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Use:
     @property
     def accepted(self) -> bool:
         """Whether the request went through."""
-        return isinstance(self.verdict, Valid) and SCOPE in self.verdict.principal.scopes
+        return isinstance(self.verdict, Authenticated) and SCOPE in self.verdict.principal.scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,9 @@ def reader(scenario: Scenario, process: Process) -> Ask:
     async def first_use(_token_id: str) -> None:
         """No token here is a successor."""
 
-    verifier = scenario.under_test.verify.StoreVerifier(lookup, _products(), process.wall, first_use, DEFAULT_STALENESS)
+    verifier = scenario.under_test.verify.LookupVerifier(
+        lookup, _products(), process.wall, first_use, DEFAULT_STALENESS
+    )
 
     async def ask(secret: Secret) -> tuple[Verdict, float]:
         reading = await verifier.use(secret)
@@ -204,8 +206,8 @@ class Verifying:
         self.reads.append(read)
         try:
             read.verdict, read.max_age = await self._ask(secret)
-        except Unavailable:
-            read.verdict = CannotTell("broken")
+        except ServiceUnavailable:
+            read.verdict = Unavailable("broken")
             raise
         finally:
             read.ended, read.ended_tick = machines.moment(), machines.now
@@ -217,9 +219,9 @@ def _remotely(client: Process, server: Process, answer: Ask) -> Ask:
 
     async def introspect(secret: Secret) -> object:
         verdict, max_age = await answer(secret)
-        if isinstance(verdict, CannotTell):
-            return Unavailable(verdict.why)
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, Unavailable):
+            return ServiceUnavailable(verdict.why)
+        if isinstance(verdict, Rejected):
             return {"active": False}
         return described(verdict.principal) | {"active": True, "max_age": max_age}
 

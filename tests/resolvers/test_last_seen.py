@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.queries import users as user_queries
@@ -40,20 +40,20 @@ async def test_a_use_while_somebody_else_writes_is_admitted_and_written_when_tha
     other.execute("BEGIN IMMEDIATE")
     world.clock.now += LATER
     used_at = world.clock()
-    assert isinstance(await session_outcome(world.system, secret), Valid)
+    assert isinstance(await session_outcome(world.system, secret), Authenticated)
     await world.system.last_seen.flush(world.system.store)
     other.execute("ROLLBACK")
     other.close()
     assert (await row_of(store, secret)).last_seen_at == used_at - LATER
     # It counts before it is written, and it is written with the moment of the use.
     world.clock.now += IDLE - LATER
-    assert isinstance(await session_outcome(world.system, secret), Valid)
+    assert isinstance(await session_outcome(world.system, secret), Authenticated)
     used_at = world.clock()
     world.clock.now += timedelta(seconds=30)
     await world.system.last_seen.flush(world.system.store)
     assert (await row_of(store, secret)).last_seen_at == used_at
     world.clock.now = used_at + IDLE
-    assert await session_outcome(world.system, secret) == Refused(Reason.EXPIRED)
+    assert await session_outcome(world.system, secret) == Rejected(Reason.EXPIRED)
     await world.system.store.aclose()
 
 
@@ -62,17 +62,17 @@ async def test_a_use_that_is_written_late_does_not_bring_an_ended_session_back(s
     caller = await world.user("ada@example.com")
     secret = (await sign_in(world.system, FACTS, email=caller.name, password=PASSWORD)).secret
     world.clock.now += LATER
-    assert isinstance(await session_outcome(world.system, secret), Valid)
+    assert isinstance(await session_outcome(world.system, secret), Authenticated)
     await sign_out(world.system, caller, secret)
     await world.system.last_seen.flush(store)
-    assert await session_outcome(world.system, secret) == Refused(Reason.UNKNOWN)
+    assert await session_outcome(world.system, secret) == Rejected(Reason.UNKNOWN)
 
 
 async def test_a_use_within_a_minute_is_not_written(store: Store) -> None:
     world = make_world(store)
     secret = await signed_in(world)
     world.clock.now += timedelta(seconds=59)
-    assert isinstance(await session_outcome(world.system, secret), Valid)
+    assert isinstance(await session_outcome(world.system, secret), Authenticated)
     await world.system.last_seen.flush(store)
     assert (await row_of(store, secret)).last_seen_at < world.clock()
 
@@ -83,6 +83,6 @@ async def test_what_waits_is_bounded(store: Store) -> None:
     first, second = await signed_in(world), await signed_in(world, "bob@example.com")
     world.clock.now += LATER
     for secret in (first, second):
-        assert isinstance(await session_outcome(world.system, secret), Valid)
+        assert isinstance(await session_outcome(world.system, secret), Authenticated)
     await world.system.last_seen.flush(store)
     assert [(await row_of(store, one)).last_seen_at == world.clock() for one in (first, second)] == [True, False]

@@ -17,7 +17,7 @@ from graphql import GraphQLObjectType, GraphQLSchema, GraphQLUnionType, get_name
 
 from spacekey import resolvers
 from spacekey.domain.clock import utc_now
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.ids import INVITATION, KEY, SPACE, USER, WORKSPACE, new_id
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import Conflict, NotFound
@@ -155,7 +155,7 @@ async def test_one_caller_has_a_bound_and_nothing_is_changed_beyond_it(world: Wo
     token_id, _ = await a_token(world, workspace.id)
     places = world.system.places
     taken = [places.take(f"waiting {caller.id}", WAITING_MAX) for _ in range(WAITING_MAX)]
-    with pytest.raises(Unavailable) as refused:
+    with pytest.raises(ServiceUnavailable) as refused:
         await revoke_token(world.system, caller, token_id)
     assert not refused.value.may_have_changed
     assert (await revoke_token(world.system, other, token_id)).view.token.revoked_at is not None
@@ -173,7 +173,7 @@ async def test_one_address_has_a_bound_for_tokens_that_revoke_themselves(world: 
     secret = mint("sp", "live", world.system.entropy)
     for _ in range(WAITING_BY_ADDRESS_MAX):
         assert world.system.places.take(f"waiting address {FACTS.ip}", WAITING_BY_ADDRESS_MAX) is not None
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await revoke_own(world.system, FACTS, secret)
 
 

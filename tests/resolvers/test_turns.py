@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from spacekey import resolvers
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.network import network_of
 from spacekey.resolvers.accounts.users import create_user, reset_password
 from spacekey.resolvers.passwords.hashing import AT_ONCE, COMMAND_LINE, NETWORK_WAITING_MAX, Passwords, Turn
@@ -75,4 +75,4 @@ async def test_those_whose_network_is_not_known_share_one_bound_and_the_command_
         answers = await asyncio.gather(
             *(passwords.hash("a password", turn) for _ in range(together)), return_exceptions=True
         )
-        assert sum(isinstance(one, Unavailable) for one in answers) == refused, turn
+        assert sum(isinstance(one, ServiceUnavailable) for one in answers) == refused, turn

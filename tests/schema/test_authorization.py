@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.ids import INVITATION, KEY, SPACE, USER, WORKSPACE, new_id
-from spacekey.domain.outcome import Valid
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.product import Product, expand
@@ -25,7 +25,7 @@ from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.roles import set_role
 from support.authorization_table import (
@@ -84,7 +84,7 @@ class Stage:
     product: Product
     own: Workspace
     foreign: Workspace
-    verifier: StoreVerifier
+    verifier: LookupVerifier
     spaces: dict[str, str]
     targets: dict[tuple[On, str, str | None], dict[str, str]] = field(default_factory=dict)
 
@@ -150,7 +150,7 @@ class Stage:
 
     async def verified(self, secret: Secret) -> Principal:
         verdict = await self.verifier.verify(secret)
-        assert isinstance(verdict, Valid)
+        assert isinstance(verdict, Authenticated)
         return verdict.principal
 
     async def holding(self, scopes: frozenset[str], space_id: str | None) -> Asker:
@@ -166,14 +166,14 @@ class Stage:
 
 
 @pytest_asyncio.fixture
-async def verifying(store: Store) -> AsyncIterator[StoreVerifier]:
-    """The embedded verifier, with the real lookup."""
-    verifier = StoreVerifier(lookup_on(store), example_products(), StoppedClock(), _first_use)
+async def verifying(store: Store) -> AsyncIterator[LookupVerifier]:
+    """The database verifier, with the real lookup."""
+    verifier = LookupVerifier(lookup_on(store), example_products(), StoppedClock(), _first_use)
     yield verifier
     await verifier.aclose()
 
 
-async def stage(store: Store, verifying: StoreVerifier, name: str) -> Stage:
+async def stage(store: Store, verifying: LookupVerifier, name: str) -> Stage:
     world = make_world(store)
     await world.user("a@b.c")
     product = world.system.products[name]
@@ -205,7 +205,7 @@ async def member(here: Stage, role: str, elsewhere: str | None = None) -> Asker:
         everywhere |= expand(here.product, [elsewhere], here.product.roles)
     opened = await sign_in(system, FACTS, email=caller.name, password=PASSWORD)
     verdict = await session_outcome(system, opened.secret)
-    assert isinstance(verdict, Valid)
+    assert isinstance(verdict, Authenticated)
     return Asker(role, verdict.principal, scopes, everywhere)
 
 
@@ -335,21 +335,21 @@ def test_the_fields_own_rules_are_what_the_table_says() -> None:
 
 @pytest.mark.parametrize(("name", "role"), roles_of_products())
 async def test_each_role_may_do_what_the_table_says_and_nothing_else(
-    store: Store, verifying: StoreVerifier, name: str, role: str
+    store: Store, verifying: LookupVerifier, name: str, role: str
 ) -> None:
     here = await stage(store, verifying, name)
     await check_cells(here, await member(here, role))
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-async def test_power_in_one_workspace_is_none_in_another(store: Store, verifying: StoreVerifier, name: str) -> None:
+async def test_power_in_one_workspace_is_none_in_another(store: Store, verifying: LookupVerifier, name: str) -> None:
     """The field rules let an owner of anything through: here the resolvers alone refuse."""
     here = await stage(store, verifying, name)
     await check_cells(here, await member(here, LOWEST[name], elsewhere="owner"))
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-async def test_nobody_may_do_what_takes_a_caller(store: Store, verifying: StoreVerifier, name: str) -> None:
+async def test_nobody_may_do_what_takes_a_caller(store: Store, verifying: LookupVerifier, name: str) -> None:
     here = await stage(store, verifying, name)
     await check_cells(here, Asker("nobody", None))
 
@@ -363,7 +363,7 @@ def token_kinds() -> list[tuple[str, Kind]]:
 @pytest.mark.parametrize("has_scopes", [True, False], ids=["with", "without"])
 @pytest.mark.parametrize(("name", "kind"), token_kinds())
 async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
-    store: Store, verifying: StoreVerifier, name: str, kind: Kind, has_scopes: bool
+    store: Store, verifying: LookupVerifier, name: str, kind: Kind, has_scopes: bool
 ) -> None:
     """With exactly the scopes of the operation, and with all scopes but those."""
     here = await stage(store, verifying, name)
@@ -383,7 +383,7 @@ async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
         await check_cells(here, await here.holding(scopes, space), {coordinate: operation})
 
 
-async def test_a_space_token_is_a_stranger_to_the_next_space(store: Store, verifying: StoreVerifier) -> None:
+async def test_a_space_token_is_a_stranger_to_the_next_space(store: Store, verifying: LookupVerifier) -> None:
     here = await stage(store, verifying, "spooled")
     mine = await here.holding(here.product.known_scopes, here.spaces[here.own.id])
     other = (await here.world.space(here.own, "other")).id

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.reading import Reading
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.tokens.create import NewToken, create_token
@@ -58,7 +58,7 @@ async def ask_broken(store: Store, document: str, error: Exception) -> list[dict
 
 @pytest.mark.parametrize("document", EVERYWHERE)
 async def test_an_outage_is_unavailable_and_no_denial(store: Store, document: str) -> None:
-    (error,) = await ask_broken(store, document, Unavailable("db-host-17 is down"))
+    (error,) = await ask_broken(store, document, ServiceUnavailable("db-host-17 is down"))
     assert error["extensions"] == {"code": "UNAVAILABLE"}
     assert error["message"] == "The server cannot answer right now. Try again."
 
@@ -98,7 +98,7 @@ async def test_an_outage_below_a_list_is_unavailable_too(store: Store) -> None:
         def _spend(self) -> None:
             self.left -= 1
             if self.left < 0:
-                raise Unavailable("gone")
+                raise ServiceUnavailable("gone")
 
     for field in ("rotatedTo { id }", "usage { day }", "unusedScopes"):
         failing = World(replace(world.system, store=FailsLater()), world.clock)  # type: ignore[arg-type]

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.models.engine import store as stores
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.token import Token
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from support.databases import lookup_on
 from support.schema import spacekey_schema
 from support.volume import volume
@@ -79,7 +79,7 @@ def a_database_that_goes_away_after(store: Store, changes: int | None) -> Iterat
 
     def check() -> None:
         if done >= changes:
-            raise Unavailable("the database went away")
+            raise ServiceUnavailable("the database went away")
 
     def gone(work: Callable[..., Any]) -> Callable[..., Any]:
         def begin(*given: Any, **named: Any) -> Any:
@@ -114,7 +114,7 @@ class Scene:
         owner = await self.world.member(workspace, "owner")
         opened = await sign_in(self.world.system, FACTS, email=owner.name, password=PASSWORD)
         verdict = await session_outcome(self.world.system, opened.secret)
-        assert isinstance(verdict, Valid)
+        assert isinstance(verdict, Authenticated)
         self.principal = verdict.principal
 
     async def mutation(self, kind: str) -> str:
@@ -155,14 +155,14 @@ def test_a_committed_token_has_its_secret_in_the_first_answer(database_url: str,
                     return False
                 assert answer["data"], answer
                 assert answer["data"]["it"], answer
-                verifier = StoreVerifier(
+                verifier = LookupVerifier(
                     lookup_on(store), scene.world.system.products, scene.world.clock, _no_first_use
                 )
                 try:
                     verdict = await verifier.verify(Secret(answer["data"]["it"]["secret"]))
                 finally:
                     await verifier.aclose()
-                assert isinstance(verdict, Valid)
+                assert isinstance(verdict, Authenticated)
                 return True
 
             nonlocal committed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
@@ -25,7 +25,7 @@ async def signed_in(world: World) -> Secret:
 async def ask(world: World, secret: Secret, document: str, **variables: Any) -> tuple[dict[str, Any], Jar]:
     """An answer to the browser with this session, and what became of its cookie."""
     verdict = await session_outcome(world.system, secret)
-    assert isinstance(verdict, Valid)
+    assert isinstance(verdict, Authenticated)
     jar = Jar(secret)
     answer = await world.ask(SCHEMA, document, principal=verdict.principal, variables=variables, jar=jar)
     assert "errors" not in answer, answer
@@ -52,10 +52,10 @@ async def test_ending_another_session_keeps_the_cookie_and_ending_this_one_takes
     data, jar = await ask(world, present, END, id=ids[False])
     assert (data["endSession"]["ended"], jar.closed) == (1, False)
     assert data["endSession"]["endedSessionIds"] == [ids[False]]
-    assert not isinstance(await session_outcome(world.system, other), Valid)
+    assert not isinstance(await session_outcome(world.system, other), Authenticated)
     data, jar = await ask(world, present, END, id=ids[True])
     assert (data["endSession"]["ended"], jar.closed) == (1, True)
-    assert not isinstance(await session_outcome(world.system, present), Valid)
+    assert not isinstance(await session_outcome(world.system, present), Authenticated)
 
 
 async def test_ending_all_others_says_how_many_and_keeps_the_cookie(store: Store) -> None:
@@ -66,4 +66,4 @@ async def test_ending_all_others_says_how_many_and_keeps_the_cookie(store: Store
     data, jar = await ask(world, present, END_OTHERS)
     assert (data["endOtherSessions"]["ended"], jar.closed) == (2, False)
     assert set(data["endOtherSessions"]["endedSessionIds"]) == others
-    assert isinstance(await session_outcome(world.system, present), Valid)
+    assert isinstance(await session_outcome(world.system, present), Authenticated)

@@ -38,8 +38,8 @@ from sqlmodel import select
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.clock import utc_now
-from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import Secret
@@ -204,7 +204,7 @@ class Orders(RuleBasedStateMachine):
             jar = Jar(self.session(caller))
             assert jar.secret is not None
             outcome = self.runner.run(session_outcome(self.world.system, jar.secret))
-            assert isinstance(outcome, Valid)
+            assert isinstance(outcome, Authenticated)
             principal = outcome.principal
         elif caller is not None:
             scopes = frozenset(MANAGEMENT_SCOPES)

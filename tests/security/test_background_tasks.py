@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spacekey.domain.outcome import Verdict
+from spacekey.domain.authentication import Verdict
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.fastapi import Scoped
+from spacekey.middleware.fastapi import RequireScopes
 from support.asgi_calls import bearer, call
 
 
@@ -48,7 +48,7 @@ def fastapi_app(verifier: Counting, secret: Secret, ran: list[str]) -> FastAPI:
         middleware=[Middleware(TokenMiddleware, verifier=verifier)], openapi_url=None, docs_url=None, redoc_url=None
     )
 
-    @app.get("/", dependencies=[Depends(Scoped("jobs:read"))])
+    @app.get("/", dependencies=[Depends(RequireScopes("jobs:read"))])
     async def start(request: Request, tasks: BackgroundTasks) -> str:
         async def task() -> None:
             verifier.refuse(secret)

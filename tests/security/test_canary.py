@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.queries import tokens as token_queries
 from spacekey.resolvers.access.caller import RequestFacts, caller_of
 from spacekey.resolvers.accounts.sessions import session_outcome
 from spacekey.resolvers.audit.log import export_chain
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.schema.context import context_of
 from support.databases import lookup_on
 from support.schema import spacekey_schema
@@ -46,7 +46,7 @@ class Run:
         principal, jar = None, Jar(self.session)
         if self.session is not None:
             verdict = await session_outcome(system, self.session)
-            assert isinstance(verdict, Valid)
+            assert isinstance(verdict, Authenticated)
             principal = verdict.principal
         facts = RequestFacts(ip="192.0.2.7", user_agent="canary", request_id="r")
         caller = None if principal is None else caller_of(principal, facts)
@@ -63,7 +63,7 @@ class Run:
     async def everything(self) -> None:
         """Sign in, invite, accept, create, rotate, verify, end, fail at each, change the password, sign out."""
         world = self.world
-        verifier = StoreVerifier(lookup_on(world.system.store), world.system.products, world.clock, self.first_use)
+        verifier = LookupVerifier(lookup_on(world.system.store), world.system.products, world.clock, self.first_use)
         await world.user("ada@example.com")
         await self.sign_in("ada@example.com", WRONG)
         await self.sign_in(WRONG, WRONG)

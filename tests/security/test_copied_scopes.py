@@ -23,14 +23,14 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Valid, Verdict
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware import (
-    BrandChain,
     MemoryVerifier,
     TokenMiddleware,
+    VerifierChain,
     auth_of,
     optional,
     protect,
@@ -99,7 +99,7 @@ async def data(request: Request) -> Response:
 async def test_parts_of_a_batch_are_each_decided_at_their_own_path(declared: str, kind: str) -> None:
     verifier, owner_known = Gated(), asyncio.Event()
 
-    async def workspace_of(space_id: str) -> str | None:
+    async def resolve_workspace(space_id: str) -> str | None:
         await owner_known.wait()
         return {"mine": "w1", "theirs": "w2"}.get(space_id)
 
@@ -112,7 +112,7 @@ async def test_parts_of_a_batch_are_each_decided_at_their_own_path(declared: str
     app = Starlette(
         routes=[Route("/spaces/{space_id}", data if declared == "table" else RULE(data))],
         middleware=[
-            Middleware(TokenMiddleware, verifier=verifier, workspace_of=workspace_of, rules=in_table),
+            Middleware(TokenMiddleware, verifier=verifier, resolve_workspace=resolve_workspace, rules=in_table),
             Middleware(Batch, release=release),
         ],
     )
@@ -233,12 +233,14 @@ async def test_middleware_around_sees_the_caller(copied: bool) -> None:
 @pytest.mark.parametrize("declare", [public, optional])
 @pytest.mark.parametrize("sent", ["token", "cookie"])
 async def test_the_user_of_one_middleware_is_not_kept_by_the_next(declare: Any, sent: str) -> None:
-    async def by_cookie(connection: Any) -> Outcome:
+    async def by_cookie(connection: Any) -> AuthenticationResult:
         found = connection.headers.get("cookie")
-        return Valid(Principal("usr_1", Kind.MEMBER, frozenset({"x:read"}))) if found else Absent()
+        return Authenticated(Principal("usr_1", Kind.MEMBER, frozenset({"x:read"}))) if found else Anonymous()
 
     one, other = MemoryVerifier("aa"), MemoryVerifier("bb")
-    first = TokenMiddleware(Starlette(routes=[Route("/p", requires("x:read")(gone))]), one, fallback=by_cookie)
+    first = TokenMiddleware(
+        Starlette(routes=[Route("/p", requires("x:read")(gone))]), one, fallback_authenticator=by_cookie
+    )
     second = TokenMiddleware(Starlette(routes=[Route("/p", declare(who))]), other)
     headers = bearer(one.issue("x:read").reveal()) if sent == "token" else [(b"cookie", b"s=1")]
     if sent == "token" and declare is optional:
@@ -260,7 +262,7 @@ def in_time(app: TokenMiddleware, loop: VirtualLoop) -> None:
 def test_a_recheck_of_the_outer_middleware_leaves_the_inner_ones_caller() -> None:
     class Inner(Verifier):
         async def verify(self, secret: Secret) -> Verdict:
-            return Valid(Principal("key_inner", Kind.WORKSPACE, frozenset({"x:read"})))
+            return Authenticated(Principal("key_inner", Kind.WORKSPACE, frozenset({"x:read"})))
 
     async def run(loop: VirtualLoop) -> None:
         outer, seen = MemoryVerifier(), list[object]()
@@ -362,16 +364,16 @@ class Noting(Verifier):
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "Bearer  {}", "bearer {}"])
-@pytest.mark.parametrize("which", ["branded", "legacy", "bad checksum"])
+@pytest.mark.parametrize("which", ["ours", "legacy", "bad checksum"])
 async def test_a_chain_shows_a_secret_to_one_verifier_only(form: str, which: str) -> None:
-    memory, branded, legacy = MemoryVerifier("sk"), list[str](), list[str]()
+    memory, ours, legacy = MemoryVerifier("sk"), list[str](), list[str]()
     good = memory.issue("x:read").reveal()
-    text = {"branded": good, "legacy": "sk_legacy_1", "bad checksum": good[:-1] + ("0" if good[-1] != "0" else "1")}
-    chain = BrandChain({"sk": Noting(memory, branded)}, otherwise=Noting(MemoryVerifier("old"), legacy))
+    text = {"ours": good, "legacy": "sk_legacy_1", "bad checksum": good[:-1] + ("0" if good[-1] != "0" else "1")}
+    chain = VerifierChain({"sk": Noting(memory, ours)}, otherwise=Noting(MemoryVerifier("old"), legacy))
     app = TokenMiddleware(Starlette(routes=[Route("/p", requires("x:read")(who))]), chain)
     headers = [(b"authorization", form.format(text[which]).encode())]
-    assert (await call(app, "GET", "/p", headers)).status == (200 if which == "branded" else 401)
-    asked, spared = (branded, legacy) if which == "branded" else (legacy, branded)
+    assert (await call(app, "GET", "/p", headers)).status == (200 if which == "ours" else 401)
+    asked, spared = (ours, legacy) if which == "ours" else (legacy, ours)
     assert (bool(asked), spared) == (True, [])
 
 
@@ -393,6 +395,11 @@ class Odd(Verifier):
 async def test_a_malformed_header_is_malformed_whatever_a_verifier_says_of_it(value: bytes, answer: str) -> None:
     principal = Principal("key_1", Kind.WORKSPACE, frozenset({"x:read"}))
     flawed = Principal("key_1", "workspace", frozenset({"x:read"}))  # type: ignore[arg-type]
-    said = {"valid": Valid(principal), "flawed": Valid(flawed), "cannot tell": CannotTell("down"), "true": True}
+    said = {
+        "valid": Authenticated(principal),
+        "flawed": Authenticated(flawed),
+        "cannot tell": Unavailable("down"),
+        "true": True,
+    }
     app = TokenMiddleware(Starlette(routes=[Route("/p", requires("x:read")(who))]), Odd(said[answer]))
     assert (await call(app, "GET", "/p", [(b"authorization", value)])).status == 400

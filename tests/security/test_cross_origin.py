@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
@@ -74,11 +74,11 @@ UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "LINK", "TRACE")
 RAN: list[str] = []
 
 
-async def session(connection: HTTPConnection) -> Outcome:
+async def session(connection: HTTPConnection) -> AuthenticationResult:
     """An app's own credentials: a cookie, Basic or Negotiate."""
     sent = connection.headers.get("authorization", "")
     good = connection.cookies.get("session") == "ada" or sent in ("Basic YWRhOnNlY3JldA==", "Negotiate YWRh")
-    return Valid(ADA) if good else Absent()
+    return Authenticated(ADA) if good else Anonymous()
 
 
 @strawberry.type
@@ -133,7 +133,7 @@ def app_of(**settings: Any) -> Starlette:
         WebSocketRoute("/graphql", optional(graphql)),
         Mount("/inner", routes=[Route("/act", requires("jobs:write")(act), methods=methods)]),
     ]
-    settings = {"verifier": VERIFIER, "fallback": session, **settings}
+    settings = {"verifier": VERIFIER, "fallback_authenticator": session, **settings}
     return Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, **settings)])
 
 
@@ -252,16 +252,16 @@ async def test_without_credentials_a_foreign_page_is_anonymous(page: str) -> Non
 
 async def test_an_app_that_asks_by_itself_gets_the_refusal() -> None:
     answer = await send(app_of(), "POST", "/public", [*COOKIE, *FOREIGN["another site"]])
-    assert json.loads(answer.body) == "Refused"
+    assert json.loads(answer.body) == "Rejected"
     answer = await send(app_of(), "POST", "/public", [*COOKIE, *OWN["our origin"]])
-    assert json.loads(answer.body) == "Valid"
+    assert json.loads(answer.body) == "Authenticated"
 
 
 async def test_an_observer_hears_why() -> None:
-    heard: list[Outcome] = []
-    app = app_of(on_outcome=lambda _, outcome: heard.append(outcome))
+    heard: list[AuthenticationResult] = []
+    app = app_of(on_result=lambda _, outcome: heard.append(outcome))
     await send(app, "POST", "/act", [*COOKIE, *FOREIGN["another site"]])
-    assert heard == [Refused(Reason.CROSS_ORIGIN)]
+    assert heard == [Rejected(Reason.CROSS_ORIGIN)]
 
 
 async def test_over_tls_a_page_without_it_is_foreign() -> None:
@@ -311,9 +311,9 @@ async def test_the_check_can_be_turned_off() -> None:
 
 
 async def test_what_a_fallback_refuses_stays_refused() -> None:
-    async def stale(_: HTTPConnection) -> Outcome:
-        return Refused(Reason.EXPIRED)
+    async def stale(_: HTTPConnection) -> AuthenticationResult:
+        return Rejected(Reason.EXPIRED)
 
     for page in (FOREIGN["another site"], OWN["our origin"]):
-        answer = await send(app_of(fallback=stale), "POST", "/act", [*COOKIE, *page])
+        answer = await send(app_of(fallback_authenticator=stale), "POST", "/act", [*COOKIE, *page])
         assert (answer.status, vary(answer)) == (401, {"Authorization", "Cookie"})

@@ -10,13 +10,13 @@ from starlette.types import Receive, Scope, Send
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, public
-from spacekey.middleware.fastapi import Scoped, declare_docs
+from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from support.asgi_calls import bearer, call, start_up
 
 VERIFIER = MemoryVerifier()
 READER = VERIFIER.issue("jobs:read").reveal()
 CREATOR = VERIFIER.issue("jobs:create").reveal()
-RULE = Scoped("jobs:read")
+RULE = RequireScopes("jobs:read")
 
 
 async def somebody() -> Principal:
@@ -85,7 +85,7 @@ async def test_an_override_cannot_declare_a_route_either() -> None:
 
 async def test_an_override_with_another_rule_adds_to_the_routes_own() -> None:
     app = guarded()
-    app.dependency_overrides[RULE] = Scoped("jobs:create")
+    app.dependency_overrides[RULE] = RequireScopes("jobs:create")
     both = VERIFIER.issue("jobs:read", "jobs:create").reveal()
     for path in PATHS:
         statuses = [(await call(app, "GET", path, bearer(token))).status for token in (READER, CREATOR, both)]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.schema_version import SchemaState
@@ -67,7 +67,7 @@ async def test_an_outage_is_503_and_never_a_denial_or_an_acceptance(
         body = {"name": "k", "permissions": ["jobs:read"]}
 
         def gone(*_: object) -> None:
-            raise Unavailable("db.internal is gone", 3)
+            raise ServiceUnavailable("db.internal is gone", 3)
 
         with monkeypatch.context() as patched:
             patched.setattr(server.world.system.store, "changing", gone)
@@ -92,7 +92,7 @@ async def test_a_verifier_that_cannot_tell_is_503(database_url: str, monkeypatch
         _, secret = await server.token(workspace.id, "jobs:read")
 
         async def gone(_digest: bytes) -> None:
-            raise Unavailable("gone")
+            raise ServiceUnavailable("gone")
 
         monkeypatch.setattr(type(server.parts.verifier._lookup), "by_digest", lambda _self, digest: gone(digest))
         answer = await server.client.get("/api/v1/self", headers=bearer(secret))
@@ -118,9 +118,9 @@ async def test_requests_and_verifications_are_counted_by_closed_labels(database_
             'spacekey_requests_total{method="GET",route="/api/v1/self",status="401"} 2',
             'spacekey_requests_total{method="GET",route="(none)",status="404"} 1',
             'spacekey_requests_total{method="other",route="/healthz",status="405"} 1',
-            'spacekey_verifications_total{answer="valid",reason=""} 1',
-            'spacekey_verifications_total{answer="absent",reason=""} 1',
-            'spacekey_verifications_total{answer="refused",reason="malformed"} 1',
+            'spacekey_verifications_total{reason="",result="authenticated"} 1',
+            'spacekey_verifications_total{reason="",result="anonymous"} 1',
+            'spacekey_verifications_total{reason="malformed",result="rejected"} 1',
         ):
             assert f"{line}.0" in lines, line
         assert "made/up" not in answer.text

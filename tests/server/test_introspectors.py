@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Reason, Refused, Valid
 from spacekey.domain.secret import Secret
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
@@ -43,11 +43,11 @@ async def test_it_checks_the_tokens_of_every_workspace_of_its_product_and_of_no_
             space = await server.world.space(workspace)
             token_id, secret = await server.token(workspace.id, "jobs:read", space_id=space.id)
             verdict = await verifier.verify(Secret(secret))
-            assert isinstance(verdict, Valid)
+            assert isinstance(verdict, Authenticated)
             assert (verdict.principal.id, verdict.principal.space_id) == (token_id, space.id)
         other = await server.world.workspace("spooled")
         _, foreign = await server.token(other.id, "jobs:read")
-        assert await verifier.verify(Secret(foreign)) == Refused(Reason.UNKNOWN)
+        assert await verifier.verify(Secret(foreign)) == Rejected(Reason.UNKNOWN)
         await verifier.aclose()
 
 

@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.middleware.observability.metrics import AppMetrics
 from spacekey.models.engine.store import SQLITE
 from spacekey.models.tables.setting import MAX_STALENESS, Setting
 from spacekey.resolvers.tokens.revoke import revoke_token
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from support.server import Served, bearer, served
 from support.world import EXAMPLES, OPERATOR
 
@@ -35,7 +35,7 @@ async def shown(server: Served) -> dict[str, float]:
 
 async def test_reads_t_limits_and_usage_are_shown(database_url: str, database_kind: str) -> None:
     async with served(database_url) as server:
-        assert "spacekey_staleness_seconds" not in await shown(server)
+        assert "spacekey_revocation_delay_seconds" not in await shown(server)
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read")
         for sent in (secret, secret, "sp_live_" + "0" * 38):
@@ -45,7 +45,7 @@ async def test_reads_t_limits_and_usage_are_shown(database_url: str, database_ki
         assert found['spacekey_read_seconds_bucket{le="+Inf"}'] == 2
         assert found["spacekey_read_seconds_sum"] > 0
         assert found["spacekey_reads_unanswered_total"] == 0
-        assert found["spacekey_staleness_seconds"] == (0 if database_kind == SQLITE else 1)
+        assert found["spacekey_revocation_delay_seconds"] == (0 if database_kind == SQLITE else 1)
         assert found['spacekey_limit_decisions_total{decision="allowed"}'] == 2
         assert found['spacekey_limit_decisions_total{decision="limited"}'] == 0
         assert found["spacekey_limits_fallback"] == 0
@@ -79,7 +79,7 @@ async def test_refusals_that_could_not_be_written_are_shown(database_url: str, m
         await revoke_token(server.world.system, OPERATOR, token_id, reason="test")
 
         def gone() -> None:
-            raise Unavailable("gone")
+            raise ServiceUnavailable("gone")
 
         with monkeypatch.context() as patched:
             patched.setattr(server.world.system.store, "changing", gone)
@@ -88,7 +88,7 @@ async def test_refusals_that_could_not_be_written_are_shown(database_url: str, m
         found = await shown(server)
         assert found["spacekey_refusals_lost_total"] == 1
         assert found["spacekey_refusals_waiting"] == 0
-        assert found['spacekey_verifications_total{answer="refused",reason="revoked"}'] == 1
+        assert found['spacekey_verifications_total{reason="revoked",result="rejected"}'] == 1
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
@@ -98,14 +98,14 @@ async def test_a_read_that_fails_is_unanswered(database_url: str, monkeypatch: p
         _, secret = await server.token(workspace.id, "jobs:read")
 
         async def gone(_self: object, _digest: bytes) -> None:
-            raise Unavailable("gone")
+            raise ServiceUnavailable("gone")
 
         monkeypatch.setattr("spacekey.models.lookup.sqlite.SqliteLookup.by_digest", gone)
         assert (await server.client.get(SELF, headers=bearer(secret))).status_code == 503
         found = await shown(server)
         assert found["spacekey_reads_unanswered_total"] == found["spacekey_read_seconds_count"] == 1
-        assert found['spacekey_verifications_total{answer="cannot_tell",reason=""}'] == 1
-        assert "spacekey_staleness_seconds" not in found
+        assert found['spacekey_verifications_total{reason="",result="unavailable"}'] == 1
+        assert "spacekey_revocation_delay_seconds" not in found
 
 
 async def test_an_embedded_verifier_tells_its_observer(database_url: str, database_kind: str) -> None:
@@ -116,14 +116,16 @@ async def test_an_embedded_verifier_tells_its_observer(database_url: str, databa
         workspace = await server.world.workspace("spooled")
         _, secret = await server.token(workspace.id, "jobs:read")
         metrics = AppMetrics()
-        verifier = store_verifier(database_url, [EXAMPLES / "spooled.toml"], observer=metrics, clock=server.world.clock)
+        verifier = DatabaseVerifier(
+            database_url, [EXAMPLES / "spooled.toml"], observer=metrics, clock=server.world.clock
+        )
         try:
             for _ in range(2):
-                assert isinstance(await verifier.verify(Secret(secret)), Valid)
+                assert isinstance(await verifier.verify(Secret(secret)), Authenticated)
         finally:
             await verifier.aclose()
         lines = metrics.text().splitlines()
-        assert "spacekey_staleness_seconds 30" in lines
+        assert "spacekey_revocation_delay_seconds 30" in lines
         reads, hits, misses = (2, 0, 0) if database_kind == SQLITE else (1, 1, 1)
         assert f"spacekey_read_seconds_count {reads}" in lines
         assert f'spacekey_cache_lookups_total{{result="hit"}} {hits}' in lines

@@ -171,7 +171,7 @@ async def test_the_log_says_why_and_the_caller_is_not_told(
         said = [one.getMessage() for one in caplog.records]
         cause = "the database does not answer (ConnectionResetError); start it, or correct SPACEKEY_DATABASE_URL"
         assert f"cannot answer: {cause}" in said
-        assert f"credentials cannot be checked: the fallback is unavailable: {cause}" in said
+        assert f"credentials cannot be checked: the fallback authenticator is unavailable: {cause}" in said
         assert not any("Connection" in one.text for one in answers)
         assert "db.internal" not in caplog.text
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused
+from spacekey.domain.authentication import Anonymous, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.secret import Secret
 from spacekey.middleware.limits.flood import Flooded
 from spacekey.resolvers.accounts import sessions
@@ -102,11 +102,11 @@ async def test_cookies_and_tokens_of_an_address_are_counted_apart(database_url: 
         assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("outcome", [Refused(Reason.EXPIRED), Absent(), CannotTell("the store is down")])
-async def test_only_what_can_never_be_a_session_is_remembered(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [Rejected(Reason.EXPIRED), Anonymous(), Unavailable("the store is down")])
+async def test_only_what_can_never_be_a_session_is_remembered(outcome: AuthenticationResult) -> None:
     asked: list[Secret] = []
 
-    async def look_up(secret: Secret) -> Outcome:
+    async def look_up(secret: Secret) -> AuthenticationResult:
         asked.append(secret)
         return outcome
 
@@ -119,13 +119,13 @@ async def test_only_what_can_never_be_a_session_is_remembered(outcome: Outcome) 
 async def test_what_is_remembered_of_unknown_cookies_has_a_bound() -> None:
     asked: list[str] = []
 
-    async def look_up(secret: Secret) -> Outcome:
+    async def look_up(secret: Secret) -> AuthenticationResult:
         asked.append(secret.reveal())
-        return Refused(Reason.UNKNOWN)
+        return Rejected(Reason.UNKNOWN)
 
     flood = SessionFlood(unknown_max=2)
     for name in ("a", "b", "a", "c", "a", "b"):
-        assert await flood.outcome(SCOPE, Secret(name), look_up) == Refused(Reason.UNKNOWN)
+        assert await flood.outcome(SCOPE, Secret(name), look_up) == Rejected(Reason.UNKNOWN)
     assert asked == ["a", "b", "c", "b"], "the one that was sent last stays longest"
     for number in range(2 * BURST):
         last = await flood.outcome(SCOPE, Secret(f"made up {number}"), look_up)

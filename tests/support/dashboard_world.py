@@ -8,7 +8,7 @@ from datetime import timedelta
 from argon2 import PasswordHasher
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.outcome import Reason, Refused
+from spacekey.domain.authentication import Reason, Rejected
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import usage as usage_queries
 from spacekey.models.tables.token import Token
@@ -139,8 +139,8 @@ async def _set(system: System, token_id: str, **facts: object) -> None:
 async def _still_sent(system: System, made: DashboardWorld) -> None:
     """Uses that were refused: of a live token in a test app, and of a revoked one."""
     log = RefusalLog(system)
-    log.note(Refused(Reason.ENVIRONMENT, made.tokens["spooled Production server"]), SENDER)
-    log.note(Refused(Reason.REVOKED, made.tokens["guard Unused experiment"]), SENDER)
+    log.note(Rejected(Reason.ENVIRONMENT, made.tokens["spooled Production server"]), SENDER)
+    log.note(Rejected(Reason.REVOKED, made.tokens["guard Unused experiment"]), SENDER)
     await log.flush()
 
 

@@ -64,7 +64,7 @@ def _import_all() -> None:
     import spacekey.server.cli._findings
     import spacekey.server.cli._lookup
     import spacekey.server.cli.app
-    import spacekey.server.embed
+    import spacekey.server.database_verifier
     import spacekey.server.serving.serve  # noqa: F401
 
 

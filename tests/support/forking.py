@@ -11,14 +11,14 @@ import sys
 import traceback
 
 from spacekey.middleware.verifiers.remote import RemoteVerifier
-from spacekey.server.embed import EmbeddedVerifier, store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 
 CLIENT = ("192.0.2.7", 1)
 WORKERS = 3
 EACH = 100
 BEFORE = 7
-Made = EmbeddedVerifier | RemoteVerifier
+Made = DatabaseVerifier | RemoteVerifier
 
 
 def main(token_id: str, kind: str, url: str, own: str = "") -> int:
@@ -26,7 +26,7 @@ def main(token_id: str, kind: str, url: str, own: str = "") -> int:
     verifier: Made = (
         RemoteVerifier(url, own, deadline_seconds=30.0)
         if kind == "remote"
-        else store_verifier(url, packaged_products())
+        else DatabaseVerifier(url, packaged_products())
     )
     with asyncio.Runner() as runner:
         runner.run(_count(verifier, token_id, BEFORE))

@@ -60,8 +60,8 @@ OPEN_FIELDS: dict[str, Open] = {
     ),
     # what products and a caller's own account say: any caller
     "Product": _open(
-        "name title description brand environments tokenKinds tokenRoles oneRole scopes shorthands presets roles plans"
-        " useCases secretPattern",
+        "name title description secretPrefix environments tokenKinds tokenRoles oneRole scopes shorthands presets roles"
+        " plans useCases secretPattern",
         CALLER,
     ),
     "Plan": _open("name title rateLimit scopes selfService tokensMax", CALLER),

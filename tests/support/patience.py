@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine import postgres as postgres_engine
 from spacekey.models.engine import store
 
@@ -24,7 +24,7 @@ async def patiently(change: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await change()
-        except Unavailable as error:
+        except ServiceUnavailable as error:
             if error.may_have_changed or time.monotonic() > until:
                 raise
 

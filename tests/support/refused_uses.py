@@ -28,7 +28,7 @@ from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.server import bearer
 from support.world import OPERATOR, StoppedClock, World, make_world
@@ -86,7 +86,7 @@ class Place:
         """A new verifier of an app."""
         if self.way == "remote":
             return RemoteVerifier(self.url, self.own, environment=environment, deadline_seconds=ANSWER_SECONDS_MAX)
-        return store_verifier(self.database_url, packaged_products(), environment=environment)
+        return DatabaseVerifier(self.database_url, packaged_products(), environment=environment)
 
     def app(self, environment: str | None = None) -> Starlette:
         """An app behind a TokenMiddleware: REST, a WebSocket, GraphQL."""

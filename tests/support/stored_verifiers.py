@@ -12,9 +12,9 @@ from typing import ClassVar
 import httpx
 from sqlalchemy import text
 
+from spacekey.domain.authentication import Reason
 from spacekey.domain.clock import utc_now
 from spacekey.domain.ids import KEY, new_id
-from spacekey.domain.outcome import Reason
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret, mint
@@ -25,21 +25,21 @@ from spacekey.models.lookup.facts import TokenFacts, TokenLookup
 from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_WAIT, Setting
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Space, Workspace
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.server.build import build_verifier
-from spacekey.server.embed import EmbeddedVerifier, store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
 
 from .server import on_a_socket
-from .verifier_contract import BRAND, SPACE_ID, WORKSPACE_ID, Workbench
+from .verifier_contract import SECRET_PREFIX, SPACE_ID, WORKSPACE_ID, Workbench
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 PRODUCT = f"""
 name = "contract"
 title = "Contract"
 description = "For the verifiers' contract."
-brand = "{BRAND}"
+secret_prefix = "{SECRET_PREFIX}"
 environments = ["live", "test"]
 default_plan = "limited"
 
@@ -116,7 +116,7 @@ class OverStore(Workbench):
             session.add(Space(id=SPACE_ID, workspace_id=WORKSPACE_ID, name="s", slug="s", created_at=LONG_AGO))
 
     async def issue(self, principal: Principal) -> Secret:
-        secret = mint(BRAND, principal.environment or "live", secrets.token_bytes)
+        secret = mint(SECRET_PREFIX, principal.environment or "live", secrets.token_bytes)
         plan = "unlimited" if principal.limit is None else "limited"
         async with self.store.changing() as session:
             await (await session.connection()).execute(
@@ -160,7 +160,7 @@ class OverStore(Workbench):
 class Stored(OverStore):
     """What Spacekey's server itself asks."""
 
-    of: ClassVar[type[Verifier]] = StoreVerifier
+    of: ClassVar[type[Verifier]] = LookupVerifier
 
     async def prepare(self) -> None:
         await super().prepare()
@@ -168,7 +168,7 @@ class Stored(OverStore):
         self.count(verifier)
         self.verifier = verifier
 
-    def count(self, verifier: StoreVerifier) -> None:
+    def count(self, verifier: LookupVerifier) -> None:
         """Count what it reads."""
         self.lookup = verifier._lookup = Counting(verifier._lookup)
 
@@ -179,12 +179,12 @@ class Stored(OverStore):
 class Embedded(Stored):
     """What an app over the same database asks."""
 
-    of: ClassVar[type[Verifier]] = EmbeddedVerifier
+    of: ClassVar[type[Verifier]] = DatabaseVerifier
 
     async def prepare(self) -> None:
         await OverStore.prepare(self)
         url = self.store.url.render_as_string(hide_password=False)
-        verifier = store_verifier(url, [self.product], collect_usage=False)
+        verifier = DatabaseVerifier(url, [self.product], collect_usage=False)
         self.count(verifier._asking)
         self.verifier = verifier
 

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import pytest
 
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
 
-BRAND = "sk"
+SECRET_PREFIX = "sk"
 WORKSPACE_ID = "ws_" + "0" * 26
 SPACE_ID = "space_" + "0" * 26
 
@@ -68,7 +68,7 @@ def principal(**changes: object) -> Principal:
 
 def malformed() -> list[Secret]:
     """Strings that cannot be secrets."""
-    good = mint(BRAND, "live", secrets.token_bytes).reveal()
+    good = mint(SECRET_PREFIX, "live", secrets.token_bytes).reveal()
     texts = ["", "x", good[:-1], good + "a", good.upper(), good[:-1] + ("0" if good[-1] != "0" else "1")]
     texts += ["sk_prod_" + good[8:], good.replace("_", "-"), good + "\n", "a" * 10_000, "ü" * 50, "\x00", "\ud800"]
     return [Secret(text) for text in texts]
@@ -85,7 +85,7 @@ class VerifierContract:
             principal(limit=None, expires_at=None, scopes=frozenset(), name="Größe 1"),
         ):
             verdict = await bench.verifier.verify(await bench.issue(wanted))
-            assert isinstance(verdict, Valid)
+            assert isinstance(verdict, Authenticated)
             assert verdict.principal.limit_key == verdict.principal.id
             assert replace(verdict.principal, id="", limit_key="") == replace(wanted, id="", limit_key="")
 
@@ -98,7 +98,7 @@ class VerifierContract:
         two = await bench.issue(principal(scopes=frozenset({"jobs:create"})))
         for secret, scope in ((one, "jobs:read"), (two, "jobs:create"), (one, "jobs:read")):
             verdict = await bench.verifier.verify(secret)
-            assert isinstance(verdict, Valid)
+            assert isinstance(verdict, Authenticated)
             assert verdict.principal.scopes == {scope}
 
     @pytest.mark.parametrize("text", malformed(), ids=range(len(malformed())))
@@ -106,34 +106,34 @@ class VerifierContract:
         self, bench: Workbench, text: Secret
     ) -> None:
         before = bench.reads()
-        assert await bench.verifier.verify(text) == Refused(Reason.MALFORMED)
+        assert await bench.verifier.verify(text) == Rejected(Reason.MALFORMED)
         assert bench.reads() == before
 
     async def test_an_unknown_secret_is_refused(self, bench: Workbench) -> None:
-        assert await bench.verifier.verify(mint(BRAND, "live", secrets.token_bytes)) == Refused(Reason.UNKNOWN)
+        assert await bench.verifier.verify(mint(SECRET_PREFIX, "live", secrets.token_bytes)) == Rejected(Reason.UNKNOWN)
 
     @pytest.mark.parametrize("reason", [Reason.REVOKED, Reason.DISABLED, Reason.DELETED, Reason.SUSPENDED])
     async def test_a_token_that_was_taken_away_is_refused(self, bench: Workbench, reason: Reason) -> None:
         secret = await bench.issue(principal())
-        assert isinstance(await bench.verifier.verify(secret), Valid)
+        assert isinstance(await bench.verifier.verify(secret), Authenticated)
         await bench.refuse(secret, reason)
         verdict = await bench.verifier.verify(secret)
-        assert isinstance(verdict, Refused)
+        assert isinstance(verdict, Rejected)
         assert verdict.reason is reason or not bench.tells_reasons
 
     async def test_an_expired_token_is_refused(self, bench: Workbench) -> None:
         secret = await bench.issue(principal(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
         verdict = await bench.verifier.verify(secret)
-        assert isinstance(verdict, Refused)
+        assert isinstance(verdict, Rejected)
         assert verdict.reason is Reason.EXPIRED or not bench.tells_reasons
 
     async def test_an_outage_is_neither_a_denial_nor_an_acceptance(self, bench: Workbench) -> None:
         known = await bench.issue(principal())
-        unknown = mint(BRAND, "live", secrets.token_bytes)
+        unknown = mint(SECRET_PREFIX, "live", secrets.token_bytes)
         await bench.outage()
         for secret in (known, unknown):
-            assert isinstance(await bench.verifier.verify(secret), CannotTell)
-        assert await bench.verifier.verify(Secret("x")) == Refused(Reason.MALFORMED)
+            assert isinstance(await bench.verifier.verify(secret), Unavailable)
+        assert await bench.verifier.verify(Secret("x")) == Rejected(Reason.MALFORMED)
 
     async def test_every_capability_is_answered(self, bench: Workbench) -> None:
         verifier = bench.verifier
@@ -144,7 +144,7 @@ class VerifierContract:
 
     async def test_memory_says_what_a_verification_says_or_nothing(self, bench: Workbench) -> None:
         verifier = bench.verifier
-        good, unknown = await bench.issue(principal()), mint(BRAND, "live", secrets.token_bytes)
+        good, unknown = await bench.issue(principal()), mint(SECRET_PREFIX, "live", secrets.token_bytes)
         for secret in (good, unknown, Secret("x")):
             for _ in range(2):  # before and after it could be remembered
                 before = bench.reads()
@@ -153,7 +153,7 @@ class VerifierContract:
                 verdict = await verifier.verify(secret)
                 assert peeked in (None, verdict)
         await bench.refuse(good, Reason.REVOKED)
-        assert not isinstance(verifier.peek(good.bearer()), Valid)
+        assert not isinstance(verifier.peek(good.bearer()), Authenticated)
 
     async def test_only_a_header_in_its_one_form_is_known_without_waiting(self, bench: Workbench) -> None:
         secret = await bench.issue(principal())
@@ -186,24 +186,32 @@ class VerifierContract:
         good = [await bench.issue(principal(scopes=frozenset({scope}))) for scope in ("jobs:read", "jobs:create")]
         gone = await bench.issue(principal())
         await bench.refuse(gone, Reason.REVOKED)
-        asked = [good[1], Secret("x"), gone, good[0], mint(BRAND, "live", secrets.token_bytes), good[1], malformed()[3]]
+        asked = [
+            good[1],
+            Secret("x"),
+            gone,
+            good[0],
+            mint(SECRET_PREFIX, "live", secrets.token_bytes),
+            good[1],
+            malformed()[3],
+        ]
         assert list(await verifier.verify_many([])) == []
         for _ in range(2):  # before and after they could be remembered
             verdicts = await verifier.verify_many(asked)
             assert list(verdicts) == [await verifier.verify(secret) for secret in asked]
-            assert isinstance(verdicts[0], Valid)
+            assert isinstance(verdicts[0], Authenticated)
         await bench.refuse(good[0], Reason.REVOKED)
-        assert [isinstance(each, Valid) for each in await verifier.verify_many(good)] == [False, True]
+        assert [isinstance(each, Authenticated) for each in await verifier.verify_many(good)] == [False, True]
 
     async def test_many_cost_few_reads_where_it_is_said_so(self, bench: Workbench) -> None:
         asked = [await bench.issue(principal()) for _ in range(30)]
         before = bench.reads()
         verdicts = await bench.verifier.verify_many(asked)
-        assert all(isinstance(verdict, Valid) for verdict in verdicts)
+        assert all(isinstance(verdict, Authenticated) for verdict in verdicts)
         assert bench.verifier.batch_max == 1 or bench.reads() - before <= 1
 
     async def test_an_outage_is_told_of_each_of_many(self, bench: Workbench) -> None:
-        known, unknown = await bench.issue(principal()), mint(BRAND, "live", secrets.token_bytes)
+        known, unknown = await bench.issue(principal()), mint(SECRET_PREFIX, "live", secrets.token_bytes)
         await bench.outage()
         verdicts = await bench.verifier.verify_many([known, Secret("x"), unknown])
-        assert [type(verdict) for verdict in verdicts] == [CannotTell, Refused, CannotTell]
+        assert [type(verdict) for verdict in verdicts] == [Unavailable, Rejected, Unavailable]

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from spacekey.domain.authentication import Authenticated, Reason, Verdict
 from spacekey.domain.clock import utc_now
-from spacekey.domain.outcome import Reason, Valid, Verdict
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import BrandChain, MemoryVerifier
+from spacekey.middleware import MemoryVerifier, VerifierChain
 from spacekey.middleware.observability.metrics import AppMetrics
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
@@ -62,11 +62,11 @@ class InMemory(Workbench):
 class Chained(InMemory):
     """The same behind a chain."""
 
-    of: ClassVar[type[Verifier]] = BrandChain
+    of: ClassVar[type[Verifier]] = VerifierChain
 
     def __init__(self) -> None:
         super().__init__()
-        self.verifier = BrandChain({"sk": self.memory, "em": MemoryVerifier("em")})
+        self.verifier = VerifierChain({"sk": self.memory, "em": MemoryVerifier("em")})
 
 
 class Cached(InMemory):
@@ -207,7 +207,7 @@ def _rows_of(request: httpx.Request) -> list[dict[str, str]]:
 
 def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
     """What Spacekey's endpoint answers."""
-    if not isinstance(verdict, Valid):
+    if not isinstance(verdict, Authenticated):
         return {"active": False}
     who = verdict.principal
     return {

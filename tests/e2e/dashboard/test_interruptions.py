@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, Response, Route, expect
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import Store
 from support.browser import settled
 from support.dashboard_world import DashboardWorld
@@ -24,14 +24,14 @@ class Gone:
     """What a session of a database that does not answer is."""
 
     async def __aenter__(self) -> AsyncSession:
-        raise Unavailable("the database does not answer")
+        raise ServiceUnavailable("the database does not answer")
 
     async def __aexit__(self, *_error: object) -> None:
         pass
 
 
 async def unread(_store: Store, _function: object) -> None:
-    raise Unavailable("the database does not answer")
+    raise ServiceUnavailable("the database does not answer")
 
 
 @contextmanager

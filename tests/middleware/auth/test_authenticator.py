@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Valid, Verdict
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
@@ -99,7 +99,7 @@ async def ask(app: Starlette, path: str) -> Answer:
 @pytest.mark.parametrize("verifier", [Saying, Peeking, _cached])
 async def test_a_principal_of_another_shape_is_503_on_every_route(verifier: Any, wrong: dict[str, Any]) -> None:
     RAN.clear()
-    app = app_of(verifier(Valid(replace(GOOD, **wrong))))
+    app = app_of(verifier(Authenticated(replace(GOOD, **wrong))))
     for path in ("/ruled", "/bound/space_1", "/optional", "/ruled"):
         answer = await ask(app, path)
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
@@ -108,11 +108,11 @@ async def test_a_principal_of_another_shape_is_503_on_every_route(verifier: Any,
 
 @pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
 async def test_so_is_a_fallbacks(wrong: dict[str, Any]) -> None:
-    async def fallback(_: HTTPConnection) -> Outcome:
-        return Valid(replace(GOOD, **wrong))
+    async def fallback(_: HTTPConnection) -> AuthenticationResult:
+        return Authenticated(replace(GOOD, **wrong))
 
     RAN.clear()
-    app = app_of(Saying(Absent()), fallback=fallback)
+    app = app_of(Saying(Anonymous()), fallback_authenticator=fallback)
     for path in ("/ruled", "/bound/space_1", "/optional"):
         assert (await call(app, "GET", path)).status == 503
     assert RAN == []
@@ -120,7 +120,7 @@ async def test_so_is_a_fallbacks(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("verifier", [Saying, Peeking, _cached])
 async def test_a_principal_of_the_right_shape_is_let_in(verifier: Any) -> None:
-    app = app_of(verifier(Valid(GOOD)))
+    app = app_of(verifier(Authenticated(GOOD)))
     for _ in range(2):
         answer = await ask(app, "/ruled")
         assert (answer.status, answer.body) == (200, b'["authenticated","a:b"]')
@@ -128,7 +128,7 @@ async def test_a_principal_of_the_right_shape_is_let_in(verifier: Any) -> None:
 
 @pytest.mark.parametrize("seen", [True, False])
 async def test_a_token_of_no_space_is_in_none(seen: bool) -> None:
-    nowhere = Valid(replace(GOOD, kind=Kind.SPACE))
+    nowhere = Authenticated(replace(GOOD, kind=Kind.SPACE))
     assert (await ask(app_of(Saying(nowhere)), "/bound/space_1")).status == 403
     endpoint = requires("a:b", space="space")(serve)  # of a parameter that its path lacks, where nobody looked
 
@@ -142,21 +142,21 @@ async def test_a_token_of_no_space_is_in_none(seen: bool) -> None:
 
 
 async def test_the_log_says_what_to_write_instead(caplog: pytest.LogCaptureFixture) -> None:
-    await ask(app_of(Saying(Valid(replace(GOOD, scopes=["a:b"])))), "/ruled")  # type: ignore[arg-type]
+    await ask(app_of(Saying(Authenticated(replace(GOOD, scopes=["a:b"])))), "/ruled")  # type: ignore[arg-type]
     assert "scopes is a list: write frozenset(" in caplog.text
 
 
 async def test_cannot_tell_without_a_number_of_seconds_is_still_503() -> None:
-    answer = await ask(app_of(Saying(CannotTell("down", None))), "/ruled")  # type: ignore[arg-type]
+    answer = await ask(app_of(Saying(Unavailable("down", None))), "/ruled")  # type: ignore[arg-type]
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("as_fallback", [False, True])
 async def test_a_cancellation_that_nobody_asked_for_is_503(as_fallback: bool) -> None:
-    async def fallback(_: HTTPConnection) -> Outcome:
+    async def fallback(_: HTTPConnection) -> AuthenticationResult:
         raise asyncio.CancelledError
 
-    app = app_of(Saying(asyncio.CancelledError()), fallback=fallback)
+    app = app_of(Saying(asyncio.CancelledError()), fallback_authenticator=fallback)
     for path in ("/ruled", "/optional"):
         answer = await call(app, "GET", path) if as_fallback else await ask(app, path)
         assert answer.status == 503
@@ -171,7 +171,7 @@ async def test_a_caller_that_is_cancelled_is_cancelled() -> None:
             await asyncio.Event().wait()
             return await super().verify(secret)
 
-    request = asyncio.create_task(ask(app_of(Waiting(Valid(GOOD))), "/ruled"))
+    request = asyncio.create_task(ask(app_of(Waiting(Authenticated(GOOD))), "/ruled"))
     await entered.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):

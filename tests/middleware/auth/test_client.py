@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
@@ -221,7 +221,7 @@ async def ask(app: Starlette, *headers: tuple[bytes, bytes]) -> tuple[int, bytes
 
 
 async def test_requests_at_the_same_time_are_told_apart() -> None:
-    verifier = Recording(Refused(Reason.REVOKED, "key_1"))
+    verifier = Recording(Rejected(Reason.REVOKED, "key_1"))
     verifier.may_answer.clear()
     app = app_over(verifier)
     asking = [asyncio.create_task(ask(app, agent(f"client/{number}"))) for number in range(20)]
@@ -232,19 +232,19 @@ async def test_requests_at_the_same_time_are_told_apart() -> None:
 
 
 async def test_the_endpoint_and_what_it_starts_are_no_part_of_a_verification() -> None:
-    verifier = Recording(Valid(PRINCIPAL))
+    verifier = Recording(Authenticated(PRINCIPAL))
     assert await ask(app_over(verifier), agent("curl/8")) == (200, b"")
     assert verifier.told == [Sender("127.0.0.1", "curl/8")]
 
 
 async def test_a_fallback_with_a_verifier_of_its_own_tells_it_who_asks() -> None:
-    verifier = Recording(Refused(Reason.REVOKED, "key_1"))
+    verifier = Recording(Rejected(Reason.REVOKED, "key_1"))
 
-    async def older_header(connection: HTTPConnection) -> Outcome:
+    async def older_header(connection: HTTPConnection) -> AuthenticationResult:
         return await verifier.verify(Secret(connection.headers["x-api-key"]))
 
     headers: Headers = [(b"x-api-key", SECRET.reveal().encode()), agent("old/1")]
-    answer = await call(app_over(verifier, fallback=older_header), "GET", "/", headers)
+    answer = await call(app_over(verifier, fallback_authenticator=older_header), "GET", "/", headers)
     assert answer.status == 401
     assert verifier.told == [Sender("127.0.0.1", "old/1")]
 
@@ -256,7 +256,7 @@ async def test_of_those_who_wait_for_one_read_the_read_knows_the_first() -> None
     async def read(_secret: Secret) -> Reading:
         told.append(sender())
         await may_answer.wait()
-        return Reading(Valid(PRINCIPAL), 1.0)
+        return Reading(Authenticated(PRINCIPAL), 1.0)
 
     cache = CachedVerifier(read)
 
@@ -276,7 +276,7 @@ async def test_of_those_who_wait_for_one_read_the_read_knows_the_first() -> None
 
 async def test_the_warm_path_says_nobody_asks_and_pays_nothing_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def read(_secret: Secret) -> Reading:
-        return Reading(Valid(PRINCIPAL), 1_000.0)
+        return Reading(Authenticated(PRINCIPAL), 1_000.0)
 
     app, entered = app_over(CachedVerifier(read)), list[Scope]()
 
@@ -293,7 +293,7 @@ async def test_the_warm_path_says_nobody_asks_and_pays_nothing_for_it(monkeypatc
 
 def test_open_connections_are_asked_about_as_the_one_that_has_been_here_longest() -> None:
     async def run(loop: VirtualLoop) -> None:
-        verifier = Recording(Valid(PRINCIPAL))
+        verifier = Recording(Authenticated(PRINCIPAL))
 
         @requires("a")
         async def stays(websocket: WebSocket) -> None:
@@ -308,7 +308,7 @@ def test_open_connections_are_asked_about_as_the_one_that_has_been_here_longest(
         sockets[0].say({"type": "websocket.disconnect", "code": 1000})
         await sockets[0].result()
         verifier.told.clear()
-        verifier.verdict = Refused(Reason.REVOKED, "key_1")
+        verifier.verdict = Rejected(Reason.REVOKED, "key_1")
         for socket in sockets[1:]:
             await socket.result()
         assert [one.ip for one in verifier.told] == ["192.0.2.1"]

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
@@ -49,7 +49,7 @@ class Answers:
         self.asked += 1
         self._asking.set()
         if secret.reveal() != GOOD:
-            return Refused(Reason.UNKNOWN)
+            return Rejected(Reason.UNKNOWN)
         if isinstance(self.answer, Exception):
             raise self.answer
         if self.answer is None:
@@ -115,7 +115,7 @@ def is_denial(message: dict[str, Any], code: str) -> bool:
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 async def test_connection_init_may_carry_the_credential(name: str, scheme: str) -> None:
-    async with graphql_socket(app(Valid(principal("jobs:read:progress")))) as socket:
+    async with graphql_socket(app(Authenticated(principal("jobs:read:progress")))) as socket:
         await socket.init(**{name: f"{scheme} {GOOD}"})
         await socket.subscribe("1", "subscription { progress }")
         messages = [await socket.receive() for _ in range(3)]
@@ -127,7 +127,7 @@ async def test_connection_init_may_carry_the_credential(name: str, scheme: str) 
     "query", ["subscription { progress }", "{ jobs }", "{ open jobs }", "query A { open } query B { jobs }"]
 )
 async def test_a_denial_is_an_error_of_its_operation_and_the_socket_stays_open(query: str) -> None:
-    async with graphql_socket(app(Valid(principal("other")))) as socket:
+    async with graphql_socket(app(Authenticated(principal("other")))) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", query, operationName="B" if "query B" in query else None)
         message = await socket.receive()
@@ -138,7 +138,7 @@ async def test_a_denial_is_an_error_of_its_operation_and_the_socket_stays_open(q
 
 
 async def test_without_a_credential_the_caller_is_anonymous() -> None:
-    async with graphql_socket(app(Valid(principal("jobs:read")))) as socket:
+    async with graphql_socket(app(Authenticated(principal("jobs:read")))) as socket:
         await socket.init()
         await socket.subscribe("1", "{ jobs }")
         assert is_denial(await socket.receive(), "UNAUTHENTICATED")
@@ -176,7 +176,7 @@ MALFORMED = ["", "Bearer", "Bearer ", "Bearer  x", f"Basic {GOOD}", f"{GOOD}", "
 
 @pytest.mark.parametrize("value", [*MALFORMED, "Bearer " + "x" * 65_536, ["Bearer x"], "Bearer a\tb", "Bearer a\x00"])
 async def test_a_malformed_credential_closes_with_4400(value: Any) -> None:
-    answers = Answers(Valid(principal("jobs:read")))
+    answers = Answers(Authenticated(principal("jobs:read")))
     async with graphql_socket(app(answers)) as socket:
         with pytest.raises(Closed) as closed:
             await socket.init(Authorization=value)
@@ -184,11 +184,11 @@ async def test_a_malformed_credential_closes_with_4400(value: Any) -> None:
 
 
 async def test_two_credentials_close_with_4400() -> None:
-    async with graphql_socket(app(Valid(principal("jobs:read")))) as socket:
+    async with graphql_socket(app(Authenticated(principal("jobs:read")))) as socket:
         with pytest.raises(Closed) as closed:
             await socket.init(Authorization=f"Bearer {GOOD}", authorization=f"Bearer {GOOD}")
     assert closed.value.code == 4400
-    async with graphql_socket(app(Valid(principal("jobs:read"))), user=principal("other")) as socket:
+    async with graphql_socket(app(Authenticated(principal("jobs:read"))), user=principal("other")) as socket:
         with pytest.raises(Closed) as closed:
             await socket.init(Authorization=f"Bearer {GOOD}")
     assert closed.value.code == 4400
@@ -196,7 +196,7 @@ async def test_two_credentials_close_with_4400() -> None:
 
 @pytest.mark.parametrize("reason", list(Reason))
 async def test_a_refused_credential_closes_alike_whatever_the_reason(reason: Reason) -> None:
-    async with graphql_socket(app(Refused(reason))) as socket:
+    async with graphql_socket(app(Rejected(reason))) as socket:
         with pytest.raises(Closed) as closed:
             await socket.init(Authorization=f"Bearer {GOOD}")
     assert (closed.value.code, closed.value.reason) == (4403, "Forbidden")
@@ -214,7 +214,7 @@ async def test_a_credential_without_a_verifier_is_refused() -> None:
     [
         RuntimeError(f"while asking about {GOOD}"),
         "valid",
-        Valid(Principal("key_1", Kind.WORKSPACE, ["jobs:read"])),  # type: ignore[arg-type]  # what people write
+        Authenticated(Principal("key_1", Kind.WORKSPACE, ["jobs:read"])),  # type: ignore[arg-type]  # what people write
     ],
     ids=["raises", "no verdict", "a list of scopes"],
 )
@@ -236,7 +236,7 @@ class Hangs(Answers):
 
 
 @pytest.mark.parametrize(
-    "verifier", [Answers(CannotTell("down")), Answers(RuntimeError("bug")), Answers("yes"), Answers(True), Hangs(0)]
+    "verifier", [Answers(Unavailable("down")), Answers(RuntimeError("bug")), Answers("yes"), Answers(True), Hangs(0)]
 )
 async def test_a_verifier_that_cannot_tell_neither_lets_in_nor_forbids(verifier: Answers) -> None:
     async with graphql_socket(app(verifier, deadline_seconds=0.05)) as socket:
@@ -248,13 +248,13 @@ async def test_a_verifier_that_cannot_tell_neither_lets_in_nor_forbids(verifier:
 @pytest.mark.parametrize(
     ("later", "code"),
     [
-        (Refused(Reason.REVOKED), 4401),
-        (CannotTell("down"), 1013),
+        (Rejected(Reason.REVOKED), 4401),
+        (Unavailable("down"), 1013),
         (RuntimeError("bug"), 1013),
     ],
 )
 async def test_an_open_socket_is_closed_when_its_credential_is_no_longer_good(later: Any, code: int) -> None:
-    verifier = Answers(Valid(principal("jobs:read")))
+    verifier = Answers(Authenticated(principal("jobs:read")))
     async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", "subscription { forever }")
@@ -266,13 +266,13 @@ async def test_an_open_socket_is_closed_when_its_credential_is_no_longer_good(la
 
 
 async def test_a_subscription_whose_scope_has_gone_ends_with_an_error_and_the_socket_stays_open() -> None:
-    verifier = Answers(Valid(principal("jobs:read", "jobs:read:progress")))
+    verifier = Answers(Authenticated(principal("jobs:read", "jobs:read:progress")))
     async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("lost", "subscription { forever }")
         await socket.subscribe("kept", "subscription { waits }")
         assert {(await socket.receive())["id"] for _ in range(2)} == {"lost", "kept"}
-        verifier.answer = Valid(principal("jobs:read:progress"))
+        verifier.answer = Authenticated(principal("jobs:read:progress"))
         message = await socket.receive()
         assert is_denial(message, "INSUFFICIENT_SCOPE")
         assert message["id"] == "lost"
@@ -285,12 +285,12 @@ async def test_a_subscription_whose_scope_has_gone_ends_with_an_error_and_the_so
 
 
 async def test_a_lost_scope_that_no_running_subscription_needs_ends_nothing() -> None:
-    verifier = Answers(Valid(principal("jobs:read", "other")))
+    verifier = Answers(Authenticated(principal("jobs:read", "other")))
     async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", "subscription { forever }")
         await socket.receive()
-        verifier.answer = Valid(principal("jobs:read"))
+        verifier.answer = Authenticated(principal("jobs:read"))
         await verifier.to_be_asked(5)
         await socket.subscribe("2", "{ open }")
         assert (await socket.receive())["id"] == "2"
@@ -298,23 +298,23 @@ async def test_a_lost_scope_that_no_running_subscription_needs_ends_nothing() ->
 
 async def test_a_mutation_that_runs_is_not_torn_in_two() -> None:
     MAY_END.clear()
-    verifier = Answers(Valid(principal("jobs:read")))
+    verifier = Answers(Authenticated(principal("jobs:read")))
     async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", "mutation { slow }")
-        verifier.answer = Valid(principal("other"))
+        verifier.answer = Authenticated(principal("other"))
         await verifier.to_be_asked(3)
         MAY_END.set()
         assert (await socket.receive())["payload"] == {"data": {"slow": "done"}}
 
 
 async def test_new_scopes_count_from_the_next_operation_on() -> None:
-    verifier = Answers(Valid(principal("other")))
+    verifier = Answers(Authenticated(principal("other")))
     async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", "{ jobs }")
         assert is_denial(await socket.receive(), "INSUFFICIENT_SCOPE")
-        verifier.answer = Valid(principal("other", "jobs:read"))
+        verifier.answer = Authenticated(principal("other", "jobs:read"))
         for key in range(2, 1_000):
             await socket.subscribe(str(key), "{ jobs }")
             message = await socket.receive()
@@ -326,7 +326,7 @@ async def test_new_scopes_count_from_the_next_operation_on() -> None:
 
 async def test_rechecking_ends_with_the_socket() -> None:
     before = asyncio.all_tasks()
-    async with graphql_socket(app(Valid(principal("jobs:read")))) as socket:
+    async with graphql_socket(app(Authenticated(principal("jobs:read")))) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         assert asyncio.all_tasks() != before
     assert asyncio.all_tasks() == before
@@ -342,7 +342,7 @@ async def test_a_context_that_is_an_object_works_as_well() -> None:
             return SimpleNamespace(request=request, response=response, connection_params=None)
 
     assert issubclass(WithObject, GraphQL)
-    served = WithObject(SCHEMA, verifier=Answers(Valid(principal("jobs:read"))))
+    served = WithObject(SCHEMA, verifier=Answers(Authenticated(principal("jobs:read"))))
     async with graphql_socket(served) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", "{ jobs }")

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spacekey.domain.outcome import Verdict
+from spacekey.domain.authentication import Verdict
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires

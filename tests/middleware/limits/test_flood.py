@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
@@ -19,7 +19,7 @@ from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from support.asgi_calls import Answer, bearer, call
 
 LIMIT = Limit(per_minute=60, burst=5)
-MEMBER = Valid(Principal("key_1", Kind.WORKSPACE, frozenset()))
+MEMBER = Authenticated(Principal("key_1", Kind.WORKSPACE, frozenset()))
 
 
 class Clock:
@@ -167,9 +167,9 @@ def test_what_is_remembered_is_bounded() -> None:
     flood = RefusalFlood(LIMIT, addresses_max=10, good_max=10)
     for number in range(1_000):
         secret = Secret(f"secret {number}")
-        flood.note({"client": (f"10.0.{number // 250}.{number % 250}", 1)}, secret, Refused(Reason.UNKNOWN))
+        flood.note({"client": (f"10.0.{number // 250}.{number % 250}", 1)}, secret, Rejected(Reason.UNKNOWN))
         flood.note({"client": ("10.1.1.1", 1)}, secret, MEMBER)
-        flood.note({"client": ("10.1.1.1", 1)}, secret, CannotTell("nobody knows"))
+        flood.note({"client": ("10.1.1.1", 1)}, secret, Unavailable("nobody knows"))
     assert isinstance(flood._refused, MemoryLimiter)
     assert len(flood._refused) <= 10
     assert sum(Secret(f"secret {number}").digest() in flood._good for number in range(1_000)) == 10
@@ -178,5 +178,5 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_a_server_that_knows_no_address_counts_all_as_one() -> None:
     flood = RefusalFlood(LIMIT)
     for number in range(LIMIT.burst):
-        flood.note({}, Secret(f"secret {number}"), Refused(Reason.UNKNOWN))
+        flood.note({}, Secret(f"secret {number}"), Rejected(Reason.UNKNOWN))
     assert flood.rate_limited({"client": None}, Secret("another")) is not None

@@ -19,8 +19,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.errors import ConfigurationError, RuleError
-from spacekey.domain.outcome import Valid
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
@@ -285,7 +285,7 @@ async def test_a_warm_request_with_a_limit_waits_for_nothing(memory: MemoryVerif
     """The guard hands over to the app without a coroutine of its own: nothing of ours is awaited."""
     secret = memory.issue("jobs:read", limit=LIMIT)
     verdict = await memory.verify(secret)
-    assert isinstance(verdict, Valid)
+    assert isinstance(verdict, Authenticated)
 
     async def read(_: Secret) -> Reading:
         return Reading(verdict, 3_600.0)
@@ -341,7 +341,7 @@ async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
             "limit": {"per_minute": 60, "burst": 3},
         }
     )
-    assert isinstance(answered.verdict, Valid)
+    assert isinstance(answered.verdict, Authenticated)
     assert answered.verdict.principal.limit == LIMIT
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.long_lived.recheck import (
@@ -44,17 +44,17 @@ class Open:
     def __init__(self, world: World) -> None:
         self.world = world
         self.standing: WatchedToken | None = None
-        self.ended: tuple[float, CloseReason, Outcome] | None = None
+        self.ended: tuple[float, CloseReason, AuthenticationResult] | None = None
         self.unsure = False
         self.reviews = 0
 
-    async def review(self, valid: Valid) -> CloseReason | None:
+    async def review(self, valid: Authenticated) -> CloseReason | None:
         self.reviews += 1
         if self.unsure:
             return UNAVAILABLE
         return None if "a" in valid.principal.scopes else FORBIDDEN
 
-    def end(self, ending: CloseReason, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: AuthenticationResult) -> None:
         assert self.ended is None, "ended twice"
         self.ended = (self.world.now, ending, outcome)
         self.leave()
@@ -74,7 +74,7 @@ class World:
 
     loop: VirtualLoop
     checks_max: int = 32
-    answer: Outcome = field(default_factory=lambda: Valid(principal()))
+    answer: AuthenticationResult = field(default_factory=lambda: Authenticated(principal()))
     answers_after: float = 0.0
     asked_at: list[float] = field(default_factory=list)
     asking: int = 0
@@ -100,24 +100,24 @@ class World:
         """The time of day at a reading of the clock."""
         return START + timedelta(seconds=seconds)
 
-    async def ask(self) -> Outcome:
+    async def ask(self) -> AuthenticationResult:
         self.asked_at.append(self.now)
         answer = self.answer
         if self.failures:
             self.failures -= 1
-            answer = CannotTell("a hiccup")
+            answer = Unavailable("a hiccup")
         self.asking += 1
         self.asking_most = max(self.asking, self.asking_most)
         try:
             async with asyncio.timeout(DEADLINE):
                 await asyncio.sleep(self.answers_after)
         except TimeoutError:
-            return CannotTell("late")
+            return Unavailable("late")
         finally:
             self.asking -= 1
         return answer
 
-    def peek(self) -> Outcome | None:
+    def peek(self) -> AuthenticationResult | None:
         if self.peeking:
             self.asked_at.append(self.now)
         return self.answer if self.peeking else None
@@ -162,10 +162,10 @@ async def test_a_good_credential_stays_open_and_is_asked_about_within_every_t(wo
     assert max(gaps) <= 0.75 * T + STEP + SLACK
 
 
-ENDS: list[tuple[Outcome, CloseReason]] = [
-    (Refused(Reason.REVOKED), UNAUTHORIZED),
-    (Valid(principal("b")), FORBIDDEN),
-    (CannotTell("down"), UNAVAILABLE),
+ENDS: list[tuple[AuthenticationResult, CloseReason]] = [
+    (Rejected(Reason.REVOKED), UNAUTHORIZED),
+    (Authenticated(principal("b")), FORBIDDEN),
+    (Unavailable("down"), UNAVAILABLE),
 ]
 
 
@@ -173,7 +173,7 @@ ENDS: list[tuple[Outcome, CloseReason]] = [
 @pytest.mark.parametrize("after", [0.0, 0.3, 0.51, 0.99, 7.77])
 @pytest.mark.parametrize("peeking", [False, True])
 def test_nothing_passes_t_after_access_was_taken_away_and_the_connection_is_ended(
-    answer: Outcome, ending: CloseReason, after: float, peeking: bool
+    answer: AuthenticationResult, ending: CloseReason, after: float, peeking: bool
 ) -> None:
     async def test(loop: VirtualLoop) -> None:
         world = World(loop, peeking=peeking)
@@ -207,7 +207,7 @@ async def test_an_outage_ends_the_connection_exactly_when_the_last_good_answer_i
     connection = world.open()
     await asyncio.sleep(3.0)
     last_good = world.asked_at[-1]
-    world.answer = CannotTell("down")
+    world.answer = Unavailable("down")
     await asyncio.sleep(2 * T)
     assert connection.ended is not None
     assert last_good + T <= connection.ended[0] <= last_good + T + STEP + SLACK
@@ -253,19 +253,19 @@ async def test_a_slow_verifier_holds_messages_and_lets_them_pass_when_it_has_ans
 async def test_an_expiry_date_ends_the_connection_at_its_moment_without_asking(world: World) -> None:
     moment = world.now + 100.3
     connection = world.open(who=principal(expires_at=world.wall(moment)))
-    world.answer = Valid(principal(expires_at=world.wall(moment)))
+    world.answer = Authenticated(principal(expires_at=world.wall(moment)))
     while connection.ended is None:
         assert connection.passes() == (world.now < moment)
         await asyncio.sleep(0.01)
     assert moment <= connection.ended[0] <= moment + STEP + SLACK
-    assert connection.ended[1:] == (UNAUTHORIZED, Refused(Reason.EXPIRED, "key_1"))
+    assert connection.ended[1:] == (UNAUTHORIZED, Rejected(Reason.EXPIRED, "key_1"))
     assert max(world.asked_at) < moment
 
 
 @virtually
 async def test_an_expiry_date_that_is_moved_counts_from_the_next_answer(world: World) -> None:
     connection = world.open(who=principal(expires_at=world.wall(world.now + 5)))
-    world.answer = Valid(principal())
+    world.answer = Authenticated(principal())
     await asyncio.sleep(10.0)
     assert connection.passes()
 
@@ -275,7 +275,7 @@ async def test_connections_of_one_credential_are_asked_about_once(world: World) 
     connections = [world.open() for _ in range(1_000)]
     await asyncio.sleep(10.0)
     assert len(world.asked_at) <= 10.0 / (T / 2)
-    world.answer = Refused(Reason.REVOKED)
+    world.answer = Rejected(Reason.REVOKED)
     await asyncio.sleep(T)
     assert all(how(each) is UNAUTHORIZED for each in connections)
     assert world.watch.watched == 0
@@ -336,7 +336,7 @@ async def test_the_timer_and_the_tasks_live_only_while_somebody_is_watched(world
 async def test_a_connection_that_has_left_is_not_ended(world: World) -> None:
     staying, leaving = world.open(), world.open()
     leaving.leave()
-    world.answer = Refused(Reason.REVOKED)
+    world.answer = Rejected(Reason.REVOKED)
     await asyncio.sleep(T)
     assert how(staying) is UNAUTHORIZED
     assert leaving.ended is None
@@ -381,7 +381,7 @@ async def test_a_clock_ahead_of_the_timers_holds_only_until_somebody_asks(world:
 @virtually
 async def test_who_is_held_when_the_connection_ends_is_let_go(world: World) -> None:
     connection = world.open()
-    world.answer = Refused(Reason.REVOKED)
+    world.answer = Rejected(Reason.REVOKED)
     world.loop.stall(60.0)
     assert connection.standing is not None
     await world.watch.wait_until_valid(connection.standing)
@@ -396,10 +396,10 @@ class Plain:
         self.standing = watch.follow(self, credential)
         self.ending: CloseReason | None = None
 
-    async def review(self, valid: Valid) -> CloseReason | None:
+    async def review(self, valid: Authenticated) -> CloseReason | None:
         raise NotImplementedError
 
-    def end(self, ending: CloseReason, outcome: Outcome) -> None:
+    def end(self, ending: CloseReason, outcome: AuthenticationResult) -> None:
         self.ending = ending
         self.watch.leave(self, self.standing)
 
@@ -410,12 +410,12 @@ class Many:
     def __init__(self, world: World, batch_max: int = 1_000) -> None:
         self.world = world
         self.batch_max = batch_max
-        self.answers: dict[Secret, Outcome] = {}
+        self.answers: dict[Secret, AuthenticationResult] = {}
         self.batches: list[int] = []
         self.last_asked: dict[Secret, float] = {}
         self.answered_valid_at: dict[Secret, float] = {}
 
-    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[Outcome]:
+    async def authenticate_many(self, secrets: Sequence[Secret]) -> Sequence[AuthenticationResult]:
         """See :class:`~spacekey.middleware.long_lived.recheck.Group`."""
         self.batches.append(len(secrets))
         asked = self.world.now
@@ -424,9 +424,9 @@ class Many:
             async with asyncio.timeout(DEADLINE):
                 await asyncio.sleep(self.world.answers_after)
         except TimeoutError:
-            return [CannotTell("late")] * len(secrets)
+            return [Unavailable("late")] * len(secrets)
         for secret, outcome in zip(secrets, outcomes, strict=True):
-            if isinstance(outcome, Valid):
+            if isinstance(outcome, Authenticated):
                 self.answered_valid_at[secret] = asked
         return outcomes
 
@@ -455,9 +455,9 @@ async def test_ten_thousand_idle_credentials_are_verified_in_full_batches_and_by
 async def test_one_of_a_batch_that_is_refused_or_cannot_be_told_ends_alone(world: World) -> None:
     many = Many(world)
     opened = [many.open(number) for number in range(100)]
-    many.answers[opened[7][1]] = Refused(Reason.REVOKED)
-    many.answers[opened[8][1]] = Valid(principal("b"))
-    many.answers[opened[9][1]] = CannotTell("locked")
+    many.answers[opened[7][1]] = Rejected(Reason.REVOKED)
+    many.answers[opened[8][1]] = Authenticated(principal("b"))
+    many.answers[opened[9][1]] = Unavailable("locked")
     await asyncio.sleep(T + 2 * STEP)
     assert [how(opened[number][0]) for number in (6, 7, 8, 9, 10)] == [None, UNAUTHORIZED, FORBIDDEN, UNAVAILABLE, None]
     assert world.watch.watched == 97
@@ -470,9 +470,9 @@ async def test_a_connection_that_joins_under_another_verdict_is_reviewed_though_
     await asyncio.sleep(3 * T)
     late = Open(world)
     stale = Credential(secret.digest(), world.ask, world.peek, principal("a", "more"), secret, many)
-    reviewed: list[Valid] = []
+    reviewed: list[Authenticated] = []
 
-    async def review(valid: Valid) -> CloseReason | None:
+    async def review(valid: Authenticated) -> CloseReason | None:
         reviewed.append(valid)
         return FORBIDDEN
 
@@ -480,7 +480,7 @@ async def test_a_connection_that_joins_under_another_verdict_is_reviewed_though_
     late.standing = world.watch.follow(late, stale)
     await asyncio.sleep(T)
     assert (how(first), how(late)) == (None, FORBIDDEN)
-    assert reviewed == [Valid(principal())]
+    assert reviewed == [Authenticated(principal())]
 
 
 @virtually
@@ -537,12 +537,12 @@ def test_a_revoked_stream_of_a_batch_is_held_after_t_and_closed_in_time_whatever
                     opened.pop(number % len(opened))[1].leave()
                 case "revoke" if opened:
                     secret = opened[number % len(opened)][2]
-                    many.answers[secret] = Refused(Reason.REVOKED)
+                    many.answers[secret] = Rejected(Reason.REVOKED)
                     revoked.setdefault(secret, world.now)
                 case "slow" | "quick":
                     world.answers_after = 0.6 if what == "slow" else 0.0
                 case "down" | "up":
-                    world.answer = CannotTell("down") if what == "down" else Valid(principal())
+                    world.answer = Unavailable("down") if what == "down" else Authenticated(principal())
                 case "stall":
                     loop.stall(seconds)
                     stalled = world.now
@@ -553,7 +553,7 @@ def test_a_revoked_stream_of_a_batch_is_held_after_t_and_closed_in_time_whatever
                 for _, connection, secret in opened:
                     if connection.ended is None and secret in revoked:
                         assert world.now <= max(revoked[secret], stalled) + T + DEADLINE + 2 * STEP
-        world.answer, world.answers_after = Refused(Reason.REVOKED), 0.0
+        world.answer, world.answers_after = Rejected(Reason.REVOKED), 0.0
         await asyncio.sleep(T + DEADLINE)
         assert all(connection.ended is not None for _, connection, _ in opened)
         assert world.watch.watched == 0
@@ -564,8 +564,8 @@ def test_a_revoked_stream_of_a_batch_is_held_after_t_and_closed_in_time_whatever
 def test_each_event_loop_has_its_own_timer() -> None:
     watch = Rechecker(T)
 
-    async def refused() -> Outcome:
-        return Refused(Reason.REVOKED)
+    async def refused() -> AuthenticationResult:
+        return Rejected(Reason.REVOKED)
 
     async def test(loop: VirtualLoop) -> CloseReason | None:
         watch.clock = loop.time
@@ -595,7 +595,7 @@ STORIES = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(STORIES, st.sampled_from([each for each, _ in ENDS]))
 def test_whatever_happens_nothing_passes_on_an_answer_older_than_t(
-    story: list[tuple[str, float]], last: Outcome
+    story: list[tuple[str, float]], last: AuthenticationResult
 ) -> None:
     async def test(loop: VirtualLoop) -> None:
         world = World(loop)
@@ -612,7 +612,7 @@ def test_whatever_happens_nothing_passes_on_an_answer_older_than_t(
             until = world.now + seconds
             while world.now < until:
                 before = len(world.asked_at)
-                was_good = isinstance(world.answer, Valid)
+                was_good = isinstance(world.answer, Authenticated)
                 await asyncio.sleep(min(0.02, until - world.now))
                 good.extend(world.asked_at[before:] if was_good else ())
                 look()
@@ -620,7 +620,7 @@ def test_whatever_happens_nothing_passes_on_an_answer_older_than_t(
         for what, seconds in story:
             match what:
                 case "good" | "down" | "slow" | "hang":
-                    world.answer = CannotTell("down") if what == "down" else Valid(principal())
+                    world.answer = Unavailable("down") if what == "down" else Authenticated(principal())
                     world.answers_after = {"slow": 0.8, "hang": 100.0}.get(what, 0.0)
                 case "open":
                     connections.append((world.now, world.open(len(connections) % 3)))

@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from spacekey.domain.outcome import Absent, Outcome, Reason, Refused, Valid, Verdict
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
@@ -55,7 +55,7 @@ class Slow(MemoryVerifier):
     def change(self, secret: Secret, **facts: Any) -> None:
         """What is known of a token from now on."""
         about: dict[str, Any] = {"id": "key_1", "kind": Kind.SPACE, "scopes": frozenset({"a"}), "space_id": "s1"}
-        self._verdicts[secret.digest()] = Valid(Principal(**{"environment": "live", **about, **facts}))
+        self._verdicts[secret.digest()] = Authenticated(Principal(**{"environment": "live", **about, **facts}))
 
 
 class World:
@@ -88,7 +88,7 @@ class World:
             WebSocketRoute("/anybody", public(self.anybody)),
         ]
 
-        async def workspace_of(space: str) -> str | None:
+        async def resolve_workspace(space: str) -> str | None:
             return self.owners.get(space)
 
         self.app = TokenMiddleware(
@@ -96,7 +96,7 @@ class World:
             self.verifier,
             recheck_seconds=T,
             deadline_seconds=DEADLINE,
-            workspace_of=workspace_of,
+            resolve_workspace=resolve_workspace,
             **settings,
         )
         self.watch = self.app.settings.rechecker
@@ -593,7 +593,7 @@ def test_credentials_that_come_later_are_watched_from_then_on() -> None:
         revoke(world)
         assert await socket.result() is None
         assert socket.last["code"] == 4401
-        assert world.log == [Valid, "websocket.disconnect"]
+        assert world.log == [Authenticated, "websocket.disconnect"]
 
     virtually(test)
 
@@ -639,9 +639,9 @@ def test_many_connections_of_one_token_cost_one_verification_each_time() -> None
 
 
 def test_a_session_of_the_apps_own_is_asked_about_again_too() -> None:
-    signed_in: list[Outcome] = [Valid(Principal("usr_1", Kind.MEMBER, frozenset({"a"})))]
+    signed_in: list[AuthenticationResult] = [Authenticated(Principal("usr_1", Kind.MEMBER, frozenset({"a"})))]
 
-    async def session(connection: HTTPConnection) -> Outcome:
+    async def session(connection: HTTPConnection) -> AuthenticationResult:
         return signed_in[0]
 
     async def test(world: World) -> None:
@@ -649,25 +649,25 @@ def test_a_session_of_the_apps_own_is_asked_about_again_too() -> None:
         socket = OpenConnection(world.app, "/class", None, "websocket", headers=page)
         await asyncio.sleep(5.0)
         assert not socket.task.done()
-        signed_in[0] = Absent()
+        signed_in[0] = Anonymous()
         assert await socket.result() is None
         assert socket.last["code"] == 4401
 
-    virtually(test, fallback=session)
+    virtually(test, fallback_authenticator=session)
 
 
 def test_the_observer_is_told_once_why_a_connection_ended_and_not_of_every_verification() -> None:
-    told: list[Outcome] = []
+    told: list[AuthenticationResult] = []
 
     async def test(world: World) -> None:
         socket = world.open("/class", "websocket")
         await asyncio.sleep(5.0)
-        assert [type(each) for each in told] == [Valid]
+        assert [type(each) for each in told] == [Authenticated]
         revoke(world)
         await socket.result()
-        assert told[1:] == [Refused(Reason.REVOKED, "key_1")]
+        assert told[1:] == [Rejected(Reason.REVOKED, "key_1")]
 
-    virtually(test, on_outcome=lambda _, outcome: told.append(outcome))
+    virtually(test, on_result=lambda _, outcome: told.append(outcome))
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

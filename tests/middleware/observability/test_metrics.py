@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.clock import boot_clock, utc_now
-from spacekey.domain.outcome import Absent, CannotTell, Outcome, Reason, Refused, Valid
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
@@ -68,7 +68,7 @@ async def test_an_app_shows_what_its_requests_did() -> None:
             Middleware(
                 TokenMiddleware,
                 verifier=cache_over(read, metrics, clock=boot_clock, now=utc_now, entries_max=10),
-                on_outcome=metrics.outcome,
+                on_result=metrics.result,
                 limits=ObservedLimiter(MemoryLimiter(), metrics),
                 usage=usage,
             )
@@ -84,15 +84,15 @@ async def test_an_app_shows_what_its_requests_did() -> None:
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.body.decode().splitlines()
     for line in (
-        'spacekey_verifications_total{answer="valid",reason=""} 3',
-        'spacekey_verifications_total{answer="absent",reason=""} 1',
-        'spacekey_verifications_total{answer="refused",reason="malformed"} 1',
-        'spacekey_verifications_total{answer="cannot_tell",reason=""} 1',
-        'spacekey_verifications_total{answer="refused",reason="revoked"} 0',
+        'spacekey_verifications_total{reason="",result="authenticated"} 3',
+        'spacekey_verifications_total{reason="",result="anonymous"} 1',
+        'spacekey_verifications_total{reason="malformed",result="rejected"} 1',
+        'spacekey_verifications_total{reason="",result="unavailable"} 1',
+        'spacekey_verifications_total{reason="revoked",result="rejected"} 0',
         'spacekey_cache_lookups_total{result="hit"} 2',
         'spacekey_cache_lookups_total{result="miss"} 2',
         "spacekey_read_seconds_count 2",
-        "spacekey_staleness_seconds 60",
+        "spacekey_revocation_delay_seconds 60",
         'spacekey_limit_decisions_total{decision="allowed"} 2',
         'spacekey_limit_decisions_total{decision="limited"} 1',
         "spacekey_limits_fallback 0",
@@ -117,12 +117,12 @@ def test_a_fallback_and_its_end_are_seen() -> None:
 
 def test_reads_without_an_answer_are_counted_apart_and_leave_t_as_it_was() -> None:
     metrics = AppMetrics()
-    assert "spacekey_staleness_seconds" not in metrics.text()
+    assert "spacekey_revocation_delay_seconds" not in metrics.text()
     metrics.read(0.01, answered=True, staleness_seconds=0.5)
     metrics.read(2.0, answered=False, staleness_seconds=None)
     lines = metrics.text().splitlines()
     for line in (
-        "spacekey_staleness_seconds 0.5",
+        "spacekey_revocation_delay_seconds 0.5",
         "spacekey_reads_unanswered_total 1",
         "spacekey_read_seconds_count 2",
         "spacekey_read_seconds_sum 2.01",
@@ -139,12 +139,12 @@ def test_without_a_cache_none_is_shown() -> None:
 
 
 def test_each_answer_has_its_own_word_and_every_series_is_there_from_the_start() -> None:
-    outcomes: dict[Outcome, str] = {
-        Absent(): "absent",
-        Valid(principal()): "valid",
-        CannotTell("x"): "cannot_tell",
+    outcomes: dict[AuthenticationResult, str] = {
+        Anonymous(): "anonymous",
+        Authenticated(principal()): "authenticated",
+        Unavailable("x"): "unavailable",
         Flooded("x"): "rate_limited",
-        **{Refused(reason, "key_1"): "refused" for reason in Reason},
+        **{Rejected(reason, "key_1"): "rejected" for reason in Reason},
     }
     metrics = AppMetrics()
     series = len(metrics.families()[0].samples)
@@ -157,7 +157,7 @@ def test_each_answer_has_its_own_word_and_every_series_is_there_from_the_start()
 
 
 def test_what_is_no_outcome_is_never_counted_as_valid() -> None:
-    assert answer_of(None) == ("cannot_tell", "")  # type: ignore[arg-type]
+    assert answer_of(None) == ("unavailable", "")  # type: ignore[arg-type]
 
 
 def _value(lines: list[str], name: str) -> str:

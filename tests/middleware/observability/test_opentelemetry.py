@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import boot_clock, utc_now
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
@@ -104,10 +104,10 @@ VALID = MINT._verdicts[SECRET.digest()]
 @pytest.mark.parametrize(
     ("verdict", "attributes", "failed"),
     [
-        (VALID, {"answer": "valid", "token.id": "key_1"}, False),
-        (Refused(Reason.UNKNOWN), {"answer": "refused", "reason": "unknown"}, False),
-        (Refused(Reason.REVOKED, "key_7"), {"answer": "refused", "reason": "revoked", "token.id": "key_7"}, False),
-        (CannotTell("why"), {"answer": "cannot_tell"}, True),
+        (VALID, {"result": "authenticated", "token.id": "key_1"}, False),
+        (Rejected(Reason.UNKNOWN), {"result": "rejected", "reason": "unknown"}, False),
+        (Rejected(Reason.REVOKED, "key_7"), {"result": "rejected", "reason": "revoked", "token.id": "key_7"}, False),
+        (Unavailable("why"), {"result": "unavailable"}, True),
     ],
 )
 async def test_a_verification_is_a_span_that_says_what_it_came_to(
@@ -129,7 +129,7 @@ async def test_a_failure_is_a_failed_span_that_does_not_hold_what_was_said(sdk: 
     with pytest.raises(kind):
         await sdk.telemetry.verifier(Answering(fail)).verify(SECRET)
     (span,) = sdk.spans()
-    assert described(span) == {"answer": "cannot_tell", "cached": False}
+    assert described(span) == {"result": "unavailable", "cached": False}
     assert span.status.status_code is StatusCode.ERROR
     assert SECRET.reveal() not in span.to_json()
 
@@ -222,7 +222,7 @@ async def test_an_apps_requests_are_measured(sdk: Sdk) -> None:
             Middleware(
                 TokenMiddleware,
                 verifier=telemetry.verifier(_cached(sdk, memory)),
-                on_outcome=telemetry.outcome,
+                on_result=telemetry.result,
                 limits=ObservedLimiter(MemoryLimiter(), telemetry),
                 usage=usage,
             )
@@ -234,14 +234,14 @@ async def test_an_apps_requests_are_measured(sdk: Sdk) -> None:
     await call(app, "GET", "/", bearer("nonsense"))
     telemetry.limits_fall_back(True)
     request = next(span for span in sdk.spans() if span.name == "GET /")
-    assert described(request) == {"answer": "valid", "token.id": "key_1"}
+    assert described(request) == {"result": "authenticated", "token.id": "key_1"}
     assert sdk.points("spacekey.verifications") == {
-        (("answer", "valid"), ("reason", "")): 2,
-        (("answer", "refused"), ("reason", "malformed")): 1,
+        (("reason", ""), ("result", "authenticated")): 2,
+        (("reason", "malformed"), ("result", "rejected")): 1,
     }
     assert sdk.points("spacekey.cache.lookups") == {(("result", "miss"),): 1, (("result", "hit"),): 1}
     assert sdk.points("spacekey.read.duration") == {(("answered", True),): 1}
-    assert sdk.points("spacekey.staleness") == {(): 60}
+    assert sdk.points("spacekey.revocation_delay") == {(): 60}
     assert sdk.points("spacekey.limit.decisions") == {(("decision", "allowed"),): 1, (("decision", "limited"),): 1}
     assert sdk.points("spacekey.limit.fallback") == {(): 1}
     assert sdk.points("spacekey.usage.waiting") == {(): 1}
@@ -253,7 +253,7 @@ async def test_an_apps_requests_are_measured(sdk: Sdk) -> None:
 async def test_without_an_sdk_nothing_happens() -> None:
     telemetry = Telemetry()
     verifier = telemetry.verifier(MINT)
-    assert isinstance(await verifier.verify(SECRET), Valid)
+    assert isinstance(await verifier.verify(SECRET), Authenticated)
     telemetry.read(0.1, answered=True, staleness_seconds=1.0)
     telemetry.follow(UsageCollector(Nowhere()))
 

@@ -23,7 +23,7 @@ from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import any_of
 from spacekey.middleware import Declaration, MemoryVerifier, TokenMiddleware, optional, protect, public, requires
-from spacekey.middleware.fastapi import Scoped
+from spacekey.middleware.fastapi import RequireScopes
 from spacekey.middleware.testing import undeclared_routes
 from support.asgi_calls import Answer, Talk, bearer, call, start_up, talk
 from support.running_app import running
@@ -450,12 +450,12 @@ def fastapi_app(**settings: Any) -> FastAPI:
     """Every way of FastAPI to declare a rule."""
     app = FastAPI(**settings)
 
-    @app.get("/dependency", dependencies=[Depends(Scoped("a"))])
+    @app.get("/dependency", dependencies=[Depends(RequireScopes("a"))])
     async def dependency() -> str:
         return "ran"
 
     @app.get("/security")
-    async def security(caller: Annotated[Principal, Security(Scoped(), scopes=["a"])]) -> str:
+    async def security(caller: Annotated[Principal, Security(RequireScopes(), scopes=["a"])]) -> str:
         return caller.id
 
     @app.get("/async")
@@ -468,13 +468,13 @@ def fastapi_app(**settings: Any) -> FastAPI:
     def sync_endpoint() -> str:
         return "ran"
 
-    router = APIRouter(dependencies=[Depends(Scoped("a"))])
+    router = APIRouter(dependencies=[Depends(RequireScopes("a"))])
 
     @router.get("/routed")
     async def routed() -> str:
         return "ran"
 
-    @app.websocket("/socket", dependencies=[Depends(Scoped("a"))])
+    @app.websocket("/socket", dependencies=[Depends(RequireScopes("a"))])
     async def socket(websocket: FastAPIWebSocket) -> None:
         await websocket.accept()
         RAN.append("socket")

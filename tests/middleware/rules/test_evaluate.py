@@ -59,7 +59,7 @@ async def test_a_rule_without_alternatives_lets_nobody_in() -> None:
     assert "scope=" not in answer.headers["www-authenticate"]
 
 
-# who, whose space the path names, what workspace_of says → status
+# who, whose space the path names, what resolve_workspace says → status
 SPACES: list[tuple[Kind, str, object, int]] = [
     (Kind.SPACE, "space_1", None, 200),
     (Kind.SPACE, "space_2", None, 403),
@@ -82,14 +82,14 @@ async def test_a_rule_bound_to_a_space_wants_that_spaces_token(
     )
     secret = verifier.issue_to(caller)
 
-    async def workspace_of(asked: str) -> str | None:
+    async def resolve_workspace(asked: str) -> str | None:
         assert asked == space_id
         if isinstance(owner, Exception):
             raise owner
         return str(owner)
 
     rule = requires("jobs:read", space="space_id")
-    settings = {} if owner is None else {"workspace_of": workspace_of}
+    settings = {} if owner is None else {"resolve_workspace": resolve_workspace}
     for endpoint in (rule(plain), rule(plain_sync)):
         app = app_of(Mount("/s/{space_id}", routes=[Route("/x", endpoint)]), verifier=verifier, **settings)
         assert (await call(app, "GET", f"/s/{space_id}/x", bearer(secret.reveal()))).status == status

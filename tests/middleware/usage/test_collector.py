@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacekey.domain.errors import ConfigurationError, SpacekeyError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
 from spacekey.middleware.usage.counts import ROW_SCOPES_MAX, SCOPES_TAKEN_MAX
@@ -47,13 +47,13 @@ class Memory:
         await asyncio.sleep(0)
         answer = self.answers.pop(0) if self.answers else Answer.KEEP
         if answer is Answer.FAIL:
-            raise Unavailable("no")
+            raise ServiceUnavailable("no")
         if self.numbers.get(batch.reporter, 0) < batch.number:
             self.numbers[batch.reporter] = batch.number
             self.rows += batch.uses
             self.sizes.append(len(batch.uses))
         if answer is Answer.LOSE_ANSWER:
-            raise Unavailable("who knows")
+            raise ServiceUnavailable("who knows")
 
     async def aclose(self) -> None:
         self.closed = True
@@ -344,7 +344,7 @@ class Sink:
     async def send(self, _batch: UsageBatch) -> None:
         self.meanwhile()
         if self.down:
-            raise Unavailable("no")
+            raise ServiceUnavailable("no")
 
     async def aclose(self) -> None:
         """Nothing to close."""

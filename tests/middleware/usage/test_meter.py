@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from spacekey.domain.outcome import Reason, Refused
+from spacekey.domain.authentication import Reason, Rejected
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware import (
@@ -125,7 +125,7 @@ def graphql(mode: Mode) -> ASGIApp:
 
 
 def make_app(usage: UsageCollector, **options: Any) -> ASGIApp:
-    async def workspace_of(space_id: str) -> str | None:
+    async def resolve_workspace(space_id: str) -> str | None:
         return "ws_1" if space_id == "space_1" else None
 
     return Starlette(
@@ -143,7 +143,9 @@ def make_app(usage: UsageCollector, **options: Any) -> ASGIApp:
             Route("/reject", graphql(Mode.REJECT), methods=["POST", "GET"]),
             Route("/filter", graphql(Mode.FILTER), methods=["POST", "GET"]),
         ],
-        middleware=[Middleware(TokenMiddleware, verifier=VERIFIER, usage=usage, workspace_of=workspace_of, **options)],
+        middleware=[
+            Middleware(TokenMiddleware, verifier=VERIFIER, usage=usage, resolve_workspace=resolve_workspace, **options)
+        ],
     )
 
 
@@ -302,7 +304,7 @@ async def test_a_credential_that_comes_later_counts_when_it_is_not_good(usage: U
     app = TokenMiddleware(Starlette(routes=[WebSocketRoute("/socket", endpoint)]), VERIFIER, usage=usage)
     await talk(app, "/socket")
     await usage.flush()
-    assert isinstance(outcomes[0], Refused)
+    assert isinstance(outcomes[0], Rejected)
     assert [(row.allowed, row.denied, row.used) for row in kept.rows] == [(0, 1, False)]
 
 

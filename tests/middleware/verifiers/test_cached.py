@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Scope
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import boot_clock, utc_now
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid, Verdict
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import BrandChain, MemoryVerifier
+from spacekey.middleware import MemoryVerifier, VerifierChain
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from support.asgi_calls import request_of
@@ -37,7 +37,7 @@ class Store:
     def __init__(self, max_age: float = T) -> None:
         self.now = 100.0
         self.wall = datetime(2026, 1, 1, tzinfo=UTC)
-        self.verdict: Verdict = Valid(PRINCIPAL)
+        self.verdict: Verdict = Authenticated(PRINCIPAL)
         self.max_age = max_age
         self.reads = 0
         self.takes = 0.0
@@ -73,9 +73,9 @@ async def test_an_entry_is_served_only_while_younger_than_max_age(age: float, as
     cache = store.cache()
     await cache.verify(SECRET)
     store.now += age
-    store.verdict = Refused(Reason.REVOKED)
+    store.verdict = Rejected(Reason.REVOKED)
     assert (cache.peek(SECRET.bearer()) is None) == asked
-    assert await cache.verify(SECRET) == (Refused(Reason.REVOKED) if asked else Valid(PRINCIPAL))
+    assert await cache.verify(SECRET) == (Rejected(Reason.REVOKED) if asked else Authenticated(PRINCIPAL))
 
 
 @pytest.mark.parametrize(("age", "asked"), AGES)
@@ -108,8 +108,8 @@ async def test_use_never_renews_an_entry() -> None:
         cache.peek(SECRET.bearer())
         store.now += 0.099
     store.now += 0.02
-    store.verdict = Refused(Reason.REVOKED)
-    assert await cache.verify(SECRET) == Refused(Reason.REVOKED)
+    store.verdict = Rejected(Reason.REVOKED)
+    assert await cache.verify(SECRET) == Rejected(Reason.REVOKED)
     assert store.reads == 2
 
 
@@ -117,7 +117,7 @@ async def test_age_counts_from_before_the_read_began() -> None:
     store = Store()
     store.takes = 0.75
     cache = store.cache()
-    assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+    assert await cache.verify(SECRET) == Authenticated(PRINCIPAL)
     store.now += 0.25
     assert cache.peek(SECRET.bearer()) is None
 
@@ -127,7 +127,7 @@ async def test_a_read_slower_than_max_age_is_cannot_tell_and_is_not_kept(takes: 
     store = Store()
     store.takes = takes
     cache = store.cache()
-    assert isinstance(await cache.verify(SECRET), CannotTell)
+    assert isinstance(await cache.verify(SECRET), Unavailable)
     assert cache.peek(SECRET.bearer()) is None
 
 
@@ -136,35 +136,35 @@ async def test_an_error_is_never_covered_by_an_old_answer() -> None:
 
     async def read(secret: Secret) -> Reading:
         if store.reads:
-            raise Unavailable("gone", 5)
+            raise ServiceUnavailable("gone", 5)
         return await store.read(secret)
 
     cache = CachedVerifier(read, clock=lambda: store.now)
-    assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+    assert await cache.verify(SECRET) == Authenticated(PRINCIPAL)
     store.now += T
-    assert await cache.verify(SECRET) == CannotTell("gone", 5)
+    assert await cache.verify(SECRET) == Unavailable("gone", 5)
 
 
 async def test_expiry_is_looked_at_on_every_hit() -> None:
     store = Store(max_age=3600.0)
-    store.verdict = Valid(
+    store.verdict = Authenticated(
         Principal("key_1", Kind.SPACE, frozenset(), space_id="s", expires_at=store.wall + timedelta(seconds=10))
     )
     cache = store.cache()
-    assert isinstance(await cache.verify(SECRET), Valid)
+    assert isinstance(await cache.verify(SECRET), Authenticated)
     store.wall += timedelta(seconds=10)
-    assert await cache.verify(SECRET) == Refused(Reason.EXPIRED, "key_1")
-    assert cache.peek(SECRET.bearer()) == Refused(Reason.EXPIRED, "key_1")
+    assert await cache.verify(SECRET) == Rejected(Reason.EXPIRED, "key_1")
+    assert cache.peek(SECRET.bearer()) == Rejected(Reason.EXPIRED, "key_1")
     assert store.reads == 1
 
 
 @pytest.mark.parametrize("reason", list(Reason))
 async def test_of_the_refusals_only_unknown_is_kept(reason: Reason) -> None:
     store = Store()
-    store.verdict = Refused(reason)
+    store.verdict = Rejected(reason)
     cache = store.cache()
     for _ in range(2):
-        assert await cache.verify(SECRET) == Refused(reason)
+        assert await cache.verify(SECRET) == Rejected(reason)
     assert store.reads == (1 if reason is Reason.UNKNOWN else 2)
 
 
@@ -183,11 +183,11 @@ async def test_a_flood_of_unknown_secrets_pushes_out_no_good_one() -> None:
     store = Store()
     cache = store.cache(entries_max=2, unknown_entries_max=2)
     await cache.verify(SECRET)
-    store.verdict = Refused(Reason.UNKNOWN)
+    store.verdict = Rejected(Reason.UNKNOWN)
     flood = [MINT.issue("a") for _ in range(20)]
     for secret in flood:
         await cache.verify(secret)
-    assert cache.peek(SECRET.bearer()) == Valid(PRINCIPAL)
+    assert cache.peek(SECRET.bearer()) == Authenticated(PRINCIPAL)
     assert sum(cache.peek(secret.bearer()) is not None for secret in flood) == 2
 
 
@@ -199,7 +199,7 @@ async def test_concurrent_misses_for_one_secret_share_a_read() -> None:
     others = [asyncio.create_task(cache.verify(OTHER)) for _ in range(50)]
     await _settled()
     store.held.set()
-    assert set(map(type, await asyncio.gather(*tasks, *others))) == {Valid}
+    assert set(map(type, await asyncio.gather(*tasks, *others))) == {Authenticated}
     assert store.reads == 2
 
 
@@ -215,7 +215,7 @@ async def test_one_cancelled_caller_takes_nothing_from_the_others() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     store.held.set()
-    assert await second == Valid(PRINCIPAL)
+    assert await second == Authenticated(PRINCIPAL)
     assert store.reads == 1
 
 
@@ -227,12 +227,12 @@ async def test_a_read_that_raises_raises_for_all_and_the_next_one_reads_anew() -
         await asyncio.sleep(0)
         if len(calls) == 1:
             raise RuntimeError("a bug")
-        return Reading(Valid(PRINCIPAL), T)
+        return Reading(Authenticated(PRINCIPAL), T)
 
     cache = CachedVerifier(read)
     results = await asyncio.gather(*(cache.verify(SECRET) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in results] == [RuntimeError] * 3
-    assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+    assert await cache.verify(SECRET) == Authenticated(PRINCIPAL)
 
 
 async def test_with_max_age_0_nobody_relies_on_a_read_that_began_before_they_came() -> None:
@@ -241,13 +241,13 @@ async def test_with_max_age_0_nobody_relies_on_a_read_that_began_before_they_cam
     cache = store.cache()
     early = asyncio.create_task(cache.verify(SECRET))
     await _settled()
-    store.verdict = Refused(Reason.REVOKED)
+    store.verdict = Rejected(Reason.REVOKED)
     store.now += 0.01
     late = [asyncio.create_task(cache.verify(SECRET)) for _ in range(20)]
     await _settled()
     store.held.set()
-    assert await early == Valid(PRINCIPAL)
-    assert set(await asyncio.gather(*late)) == {Refused(Reason.REVOKED)}
+    assert await early == Authenticated(PRINCIPAL)
+    assert set(await asyncio.gather(*late)) == {Rejected(Reason.REVOKED)}
     assert store.reads == 2
 
 
@@ -258,7 +258,7 @@ async def test_those_who_join_a_read_that_fails_share_its_failure_and_do_not_wai
 
     async def read(secret: Secret) -> Reading:
         await store.read(secret)
-        raise Unavailable("gone", 5)
+        raise ServiceUnavailable("gone", 5)
 
     cache = CachedVerifier(read, clock=lambda: store.now)
     early = asyncio.create_task(cache.verify(SECRET))
@@ -266,14 +266,14 @@ async def test_those_who_join_a_read_that_fails_share_its_failure_and_do_not_wai
     late = [asyncio.create_task(cache.verify(SECRET)) for _ in range(20)]
     await _settled()
     store.held.set()
-    assert set(await asyncio.gather(early, *late)) == {CannotTell("gone", 5)}
+    assert set(await asyncio.gather(early, *late)) == {Unavailable("gone", 5)}
     assert store.reads == 1
     # It is not kept: whoever comes later asks again.
-    assert await cache.verify(SECRET) == CannotTell("gone", 5)
+    assert await cache.verify(SECRET) == Unavailable("gone", 5)
     assert store.reads == 2
 
 
-@pytest.mark.parametrize("verdict", [Refused(Reason.REVOKED), Valid(PRINCIPAL)])
+@pytest.mark.parametrize("verdict", [Rejected(Reason.REVOKED), Authenticated(PRINCIPAL)])
 async def test_a_call_that_comes_just_as_a_read_ends_neither_joins_it_nor_spins(verdict: Verdict) -> None:
     """Between a read's end and its being forgotten others may run; one of them must not wait for what is over."""
     store = Store(max_age=0.0)
@@ -297,18 +297,18 @@ async def test_whether_a_read_began_before_a_call_is_told_apart_also_where_the_c
     cache = store.cache()
     early = asyncio.create_task(cache.verify(SECRET))
     await _settled()
-    store.verdict = Refused(Reason.REVOKED)
+    store.verdict = Rejected(Reason.REVOKED)
     late = asyncio.create_task(cache.verify(SECRET))
     await _settled()
     store.held.set()
-    assert [await early, await late] == [Valid(PRINCIPAL), Refused(Reason.REVOKED)]
+    assert [await early, await late] == [Authenticated(PRINCIPAL), Rejected(Reason.REVOKED)]
 
 
 async def test_with_max_age_0_nothing_is_kept() -> None:
     store = Store(max_age=0.0)
     cache = store.cache()
     for reads in (1, 2, 3):
-        assert await cache.verify(SECRET) == Valid(PRINCIPAL)
+        assert await cache.verify(SECRET) == Authenticated(PRINCIPAL)
         assert store.reads == reads
 
 
@@ -319,7 +319,7 @@ async def test_closing_ends_reads_under_way_as_cannot_tell() -> None:
     waiting = asyncio.create_task(cache.verify(SECRET))
     await _settled()
     await cache.aclose()
-    assert isinstance(await waiting, CannotTell)
+    assert isinstance(await waiting, Unavailable)
 
 
 @pytest.mark.parametrize("bounds", [{"entries_max": -1}, {"unknown_entries_max": -1}])
@@ -366,7 +366,7 @@ async def _interleave(steps: list[Step], max_age: float) -> None:
         if what == "verify":
             arrivals.append((store.now, asyncio.create_task(ask())))
         elif what == "revoke" and revoked_at is None:
-            store.verdict, revoked_at = Refused(Reason.REVOKED), store.now
+            store.verdict, revoked_at = Rejected(Reason.REVOKED), store.now
         elif what == "wait":
             store.now += seconds
         elif what == "slow":
@@ -382,7 +382,7 @@ async def _interleave(steps: list[Step], max_age: float) -> None:
     store.held = None
     for arrived, task in arrivals:
         verdict, answered = await task
-        if isinstance(verdict, Valid) and revoked_at is not None:
+        if isinstance(verdict, Authenticated) and revoked_at is not None:
             # With max_age 0 an answer belongs to a read that began after the caller came.
             assert answered < revoked_at + max_age or arrived <= revoked_at
             assert max_age == 0 or answered < revoked_at + max_age
@@ -423,7 +423,7 @@ class ObservedStore:
     def __init__(self) -> None:
         self.now = 100.0
         self.secret = MINT.issue("a")
-        self.answer: Verdict | Exception = Valid(principal(expires_at=None))
+        self.answer: Verdict | Exception = Authenticated(principal(expires_at=None))
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = asyncio.Event()
@@ -475,7 +475,7 @@ async def test_an_entry_that_is_too_old_is_a_miss() -> None:
 
 async def test_an_unknown_secret_in_memory_is_a_hit_and_brings_no_t() -> None:
     store = ObservedStore()
-    store.answer = Refused(Reason.UNKNOWN)
+    store.answer = Rejected(Reason.UNKNOWN)
     await store.cache.verify(store.secret)
     await store.cache.verify(store.secret)
     assert (store.told.lookups, store.told.reads) == (["miss", "hit"], [(0.25, True, None)])
@@ -493,14 +493,14 @@ async def test_callers_that_share_a_read_are_a_miss_each_and_one_read() -> None:
 
 async def test_what_has_the_wrong_shape_is_neither_looked_up_nor_read() -> None:
     store = ObservedStore()
-    assert await store.cache.verify(Secret("nonsense")) == Refused(Reason.MALFORMED)
+    assert await store.cache.verify(Secret("nonsense")) == Rejected(Reason.MALFORMED)
     assert store.told == Notebook()
 
 
 async def test_an_outage_is_a_read_without_an_answer() -> None:
     store = ObservedStore()
-    store.answer = Unavailable("gone")
-    assert isinstance(await store.cache.verify(store.secret), CannotTell)
+    store.answer = ServiceUnavailable("gone")
+    assert isinstance(await store.cache.verify(store.secret), Unavailable)
     assert store.told.reads == [(0.25, False, None)]
 
 
@@ -510,7 +510,7 @@ async def test_a_read_that_closing_ends_is_one_without_an_answer() -> None:
     waiting = asyncio.create_task(store.cache.verify(store.secret))
     await store.asked.wait()
     await store.cache.aclose()
-    assert isinstance(await waiting, CannotTell)
+    assert isinstance(await waiting, Unavailable)
     assert store.told.reads == [(0.0, False, None)]
 
 
@@ -520,7 +520,7 @@ async def test_a_remote_verifier_tells_of_all_of_it(chained: bool) -> None:
     facts = {"active": True, "sub": "key_1", "kind": "workspace", "max_age": 0.5}
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=facts))
     remote = RemoteVerifier("https://keys.test", "own", observer=told, transport=transport, clock=lambda: 7.0)
-    verifier = BrandChain({"sk": remote}) if chained else remote
+    verifier = VerifierChain({"sk": remote}) if chained else remote
     secret = MINT.issue()
     await verifier.verify(secret)
     assert verifier.peek(secret.bearer()) is not None
@@ -537,7 +537,7 @@ async def test_a_remote_spacekey_that_is_gone_is_a_read_without_an_answer() -> N
     verifier = RemoteVerifier(
         "https://keys.test", "own", observer=told, transport=httpx.MockTransport(gone), clock=lambda: 7.0
     )
-    assert isinstance(await verifier.verify(MINT.issue()), CannotTell)
+    assert isinstance(await verifier.verify(MINT.issue()), Unavailable)
     assert told.reads == [(0.0, False, None)]
     await verifier.aclose()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.middleware import MemoryVerifier
 from support.verifier_contract import VerifierContract, Workbench
 from support.verifiers import BENCHES
@@ -29,6 +29,6 @@ async def test_expiry_in_memory_is_exact() -> None:
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
     verifier = MemoryVerifier(now=lambda: now[0])
     secret = verifier.issue("a", expires_at=datetime(2026, 1, 2, tzinfo=UTC))
-    assert isinstance(await verifier.verify(secret), Valid)
+    assert isinstance(await verifier.verify(secret), Authenticated)
     now[0] = datetime(2026, 1, 2, tzinfo=UTC)
-    assert await verifier.verify(secret) == Refused(Reason.EXPIRED, "key_1")
+    assert await verifier.verify(secret) == Rejected(Reason.EXPIRED, "key_1")

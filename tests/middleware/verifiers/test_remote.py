@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import CannotTell, Valid
+from spacekey.domain.authentication import Authenticated, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware import MemoryVerifier
@@ -33,7 +33,7 @@ def remote(answer: Callable[[httpx.Request], Any], **settings: Any) -> RemoteVer
     return RemoteVerifier("https://keys.test", OWN, transport=httpx.MockTransport(handle), **settings)
 
 
-GOOD = introspection_of(Valid(principal()))
+GOOD = introspection_of(Authenticated(principal()))
 SECRET = MemoryVerifier().issue("jobs:read")
 
 GARBAGE: list[Any] = [
@@ -82,7 +82,7 @@ GARBAGE: list[Any] = [
 async def test_garbage_is_no_answer(garbage: Any) -> None:
     content = garbage if isinstance(garbage, bytes) else json.dumps(garbage).encode()
     verifier = remote(lambda _: httpx.Response(200, content=content))
-    assert isinstance(await verifier.verify(SECRET), CannotTell)
+    assert isinstance(await verifier.verify(SECRET), Unavailable)
     await verifier.aclose()
 
 
@@ -105,7 +105,7 @@ async def test_garbage_is_no_answer(garbage: Any) -> None:
 async def test_the_end_is_the_exact_one_where_it_is_told(answer: dict[str, Any], ends_at: datetime | None) -> None:
     verifier = remote(lambda _: httpx.Response(200, json={**GOOD, "exp": None, "expires_at": None, **answer}))
     verdict = await verifier.verify(SECRET)
-    assert isinstance(verdict, Valid)
+    assert isinstance(verdict, Authenticated)
     assert verdict.principal.expires_at == ends_at
     await verifier.aclose()
 
@@ -121,7 +121,7 @@ async def test_any_status_but_200_is_no_answer(status: int, caplog: pytest.LogCa
 
     verifier = remote(answer)
     verdict = await verifier.verify(SECRET)
-    assert isinstance(verdict, CannotTell)
+    assert isinstance(verdict, Unavailable)
     assert verdict.retry_after_seconds == 7
     assert asked == ["keys.test"]
     assert ("own token" in caplog.text) == (status in (401, 403))
@@ -134,7 +134,7 @@ async def test_any_status_but_200_is_no_answer(status: int, caplog: pytest.LogCa
 async def test_retry_after_is_read_with_distrust(text: str, seconds: int) -> None:
     verifier = remote(lambda _: httpx.Response(503, headers=[(b"retry-after", text.encode())]))
     verdict = await verifier.verify(SECRET)
-    assert isinstance(verdict, CannotTell)
+    assert isinstance(verdict, Unavailable)
     assert verdict.retry_after_seconds == seconds
     await verifier.aclose()
 
@@ -158,7 +158,7 @@ async def test_a_broken_connection_is_tried_once_more_and_a_slow_one_is_not(erro
         raise error
 
     verifier = remote(answer)
-    assert isinstance(await verifier.verify(SECRET), CannotTell)
+    assert isinstance(await verifier.verify(SECRET), Unavailable)
     assert len(asked) == attempts
     await verifier.aclose()
 
@@ -173,7 +173,7 @@ async def test_a_connection_that_broke_once_is_no_outage() -> None:
         return httpx.Response(200, json=GOOD)
 
     verifier = remote(answer)
-    assert await verifier.verify(SECRET) == Valid(principal())
+    assert await verifier.verify(SECRET) == Authenticated(principal())
     await verifier.aclose()
 
 
@@ -183,7 +183,7 @@ async def test_a_server_that_hangs_is_cannot_tell_within_the_deadline() -> None:
         raise AssertionError
 
     verifier = remote(answer, deadline_seconds=0.05)
-    assert isinstance(await verifier.verify(SECRET), CannotTell)
+    assert isinstance(await verifier.verify(SECRET), Unavailable)
     await verifier.aclose()
 
 
@@ -197,7 +197,7 @@ async def test_without_max_age_every_verification_asks(max_age: float | None) ->
 
     verifier = remote(answer)
     for times in (1, 2, 3):
-        assert isinstance(await verifier.verify(SECRET), Valid)
+        assert isinstance(await verifier.verify(SECRET), Authenticated)
         assert len(asked) == times
     await verifier.aclose()
 
@@ -247,7 +247,7 @@ async def test_one_question_is_sent_at_once_and_those_that_come_meanwhile_go_tog
     assert await server.arrived.get() == 1
     assert server.asked == [[secrets[0].reveal()]]
     server.go.set()
-    assert all(isinstance(verdict, Valid) for verdict in await asyncio.gather(*waiting))
+    assert all(isinstance(verdict, Authenticated) for verdict in await asyncio.gather(*waiting))
     assert [len(tokens) for tokens in server.asked] == [1, 19]
     await verifier.aclose()
 
@@ -279,9 +279,9 @@ async def test_one_result_that_is_no_answer_fails_that_token_alone(spoiled: dict
     server.spoil = lambda token: spoiled if token == bad.reveal() else None
     verifier = over(server)
     verdicts = await verifier.verify_many([good, bad, other])
-    assert [type(verdict) for verdict in verdicts] == [Valid, CannotTell, Valid]
+    assert [type(verdict) for verdict in verdicts] == [Authenticated, Unavailable, Authenticated]
     if "error" in spoiled:
-        assert verdicts[1] == CannotTell("introspection cannot tell about this token", 7)
+        assert verdicts[1] == Unavailable("introspection cannot tell about this token", 7)
     await verifier.aclose()
 
 
@@ -292,7 +292,7 @@ async def test_an_older_server_is_asked_one_by_one_and_not_for_a_batch_again() -
     verifier = over(server, clock=lambda: now[0])
     for batches in (1, 1, 2):
         verdicts = await verifier.verify_many(secrets)
-        assert all(isinstance(verdict, Valid) for verdict in verdicts)
+        assert all(isinstance(verdict, Authenticated) for verdict in verdicts)
         assert len([tokens for tokens in server.asked if len(tokens) > 1]) == batches
         now[0] += 40.0
     await verifier.aclose()
@@ -309,7 +309,7 @@ async def test_a_batch_that_is_refused_is_no_answer_about_any_of_them(status: in
     verifier = remote(answer)
     secrets = [MemoryVerifier().issue("a") for _ in range(3)]
     verdicts = await verifier.verify_many(secrets)
-    assert verdicts == [CannotTell(f"introspection answered {status}", 7)] * 3
+    assert verdicts == [Unavailable(f"introspection answered {status}", 7)] * 3
     assert asked == ["/api/v1/introspect/batch"]
     await verifier.aclose()
 
@@ -321,7 +321,7 @@ async def test_closing_answers_what_waits() -> None:
     waiting = [asyncio.create_task(verifier.verify(server.memory.issue("a", name="n"))) for _ in range(3)]
     await server.arrived.get()
     await verifier.aclose()
-    assert [type(verdict) for verdict in await asyncio.gather(*waiting)] == [CannotTell] * 3
+    assert [type(verdict) for verdict in await asyncio.gather(*waiting)] == [Unavailable] * 3
 
 
 URLS: list[tuple[str, bool]] = [
@@ -413,7 +413,7 @@ async def test_a_batch_is_one_report(sink: RemoteUsage, server: Server) -> None:
 )
 async def test_what_may_pass_is_to_be_sent_again(sink: RemoteUsage, server: Server, answer: int | Exception) -> None:
     server.answers = [answer]
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await sink.send(BATCH)
     await sink.send(BATCH)
     assert server.sent[0] == server.sent[1]

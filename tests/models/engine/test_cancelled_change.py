@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.queries.workspaces import lock_workspace
 from spacekey.models.tables.workspace import Workspace
@@ -236,7 +236,7 @@ async def test_a_change_cancelled_while_it_waits_for_a_lock_lets_go_of_its_own(h
         for step in itertools.count(1):
             try:
                 await Cancelled(change(), step, "early").outcome()
-            except Unavailable:
+            except ServiceUnavailable:
                 # This step lies behind the wait: nobody cancelled it, so the one before was the wait itself.
                 break
             await look()

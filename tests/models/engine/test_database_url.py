@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import CannotTell
+from spacekey.domain.authentication import Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.secret import mint
 from spacekey.models.engine.database_url import LIBPQ_PARAMETERS, database_url, postgres_target
 from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.models.lookup.postgres import PostgresLookup
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.cli import Cli
 
@@ -192,7 +192,7 @@ def test_every_parameter_is_translated_or_refused_by_name() -> None:
 @pytest.mark.parametrize(("name", "value"), REFUSED.items())
 def test_what_is_refused_is_said_by_everything_before_anything_connects(name: str, value: str) -> None:
     url = f"postgresql://user:hidden-word@127.0.0.1:1/name?{name}={value}"
-    for refusing in (Store, PostgresLookup, lambda url: store_verifier(url, packaged_products())):
+    for refusing in (Store, PostgresLookup, lambda url: DatabaseVerifier(url, packaged_products())):
         with pytest.raises(ConfigurationError, match=f"'{name}': ") as refused:
             refusing(url)
         assert "hidden-word" not in str(refused.value)
@@ -216,11 +216,11 @@ async def test_what_is_translated_works_for_engine_and_lookup(database_url: str,
 async def test_a_server_without_tls_is_an_outage_and_no_traceback() -> None:
     url = "postgresql://user:hidden-word@127.0.0.1:1/name?sslmode=require"
     store = Store(url)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.ping()
     await store.aclose()
-    verifier = store_verifier(url, packaged_products(), collect_usage=False)
-    assert isinstance(await verifier.verify(mint("em", "live", lambda count: bytes(range(count)))), CannotTell)
+    verifier = DatabaseVerifier(url, packaged_products(), collect_usage=False)
+    assert isinstance(await verifier.verify(mint("em", "live", lambda count: bytes(range(count)))), Unavailable)
     await verifier.aclose()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import select
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Conflict, InvalidInput
 from spacekey.models.engine.outage import outage_of
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store, answering, watched_changes
@@ -29,7 +29,7 @@ async def said(url: str) -> str:
     store = Store(url)
     told = set()
     for asking in (store.ping(), add(store, a_user()), upgrade(store), current(store)):
-        with pytest.raises(Unavailable) as gone:
+        with pytest.raises(ServiceUnavailable) as gone:
             await asking
         told.add(str(gone.value))
         assert not gone.value.may_have_changed
@@ -45,7 +45,7 @@ async def test_a_database_that_does_not_exist(postgres: PostgresServer) -> None:
         "PostgreSQL has no database of this name (3D000); create it, or correct SPACEKEY_DATABASE_URL"
     )
     lookup = PostgresLookup(url)
-    with pytest.raises(Unavailable, match="no database of this name"):
+    with pytest.raises(ServiceUnavailable, match="no database of this name"):
         await lookup.by_digest(b"d" * 32)
 
 
@@ -101,7 +101,7 @@ async def test_a_change_is_in_doubt_only_after_a_commit_was_sent(store: Store) -
 
     async def locked_out() -> bool:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable) as refused:
+        with pytest.raises(ServiceUnavailable) as refused:
             await add(hurried, a_user())
         other.execute("ROLLBACK")
         return refused.value.may_have_changed
@@ -126,7 +126,7 @@ async def test_a_commit_whose_answer_is_lost_is_in_doubt(store: Store, postgres:
             await session.flush()
             postgres.execute(f"SELECT pg_terminate_backend({found.scalar_one()}, 10000)")
 
-    with pytest.raises(Unavailable) as lost:
+    with pytest.raises(ServiceUnavailable) as lost:
         await killed()
     assert lost.value.may_have_changed
 
@@ -162,7 +162,7 @@ async def test_every_sqlstate_has_its_answer(sqlstate: str) -> None:
     wanted = WITHIN_ANOTHER_CLASS.get(sqlstate) or by_class.get(sqlstate[:2], "bug")
     error = every_sqlstate()[sqlstate](HIDDEN)
     kind = IntegrityError if wanted == "conflict" else DBAPIError
-    kinds = {"outage": Unavailable, "bad input": InvalidInput, "conflict": Conflict, "bug": DBAPIError}
+    kinds = {"outage": ServiceUnavailable, "bad input": InvalidInput, "conflict": Conflict, "bug": DBAPIError}
     with pytest.raises(kinds[wanted]) as told:
         async with answering():
             raise kind("SELECT 1", {}, error)

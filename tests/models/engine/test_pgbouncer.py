@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.migrations.run import current, upgrade
@@ -81,7 +81,7 @@ async def test_a_lock_is_waited_for_no_longer_than_without_a_pooler(pooled: str,
     await upgrade(store)
     async with store.changing() as session:
         await (await session.connection()).exec_driver_sql("LOCK TABLE spacekey_users IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(Unavailable, match="55P03"):
+        with pytest.raises(ServiceUnavailable, match="55P03"):
             async with hurried.changing() as other:
                 await (await other.connection()).exec_driver_sql("LOCK TABLE spacekey_users IN ACCESS EXCLUSIVE MODE")
     await hurried.aclose()

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 import pytest
 from sqlalchemy import Table
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.models.engine.reading import Reader
 from spacekey.models.engine.sqlite_reads import READ_THREADS
@@ -127,7 +127,7 @@ async def test_reading_writes_nothing(store: Store) -> None:
 
     workspace = a_workspace()
     await add(store, workspace)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.read(write)
     async with store.reading() as session:
         assert await session.get(Workspace, workspace.id) is not None
@@ -201,7 +201,7 @@ async def test_a_function_may_wait_for_its_reader_only(store: Store) -> None:
 async def test_a_file_that_was_replaced_is_not_read(store: Store) -> None:
     assert await store.read(one) == 1
     file = Path(store.url.database or "")
-    with _replaced(file), pytest.raises(Unavailable, match="moved, deleted or replaced"):
+    with _replaced(file), pytest.raises(ServiceUnavailable, match="moved, deleted or replaced"):
         await store.read(one)
     assert await store.read(one) == 1
 

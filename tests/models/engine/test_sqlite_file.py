@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations.run import upgrade
@@ -50,7 +50,7 @@ async def test_a_file_that_is_no_longer_there_takes_no_change_and_is_no_ready_da
     away(file_of(store))
     there = file_of(store).exists()
     for asking in (store.ping(), add(store, a_user())):
-        with pytest.raises(Unavailable, match="moved, deleted or replaced") as refused:
+        with pytest.raises(ServiceUnavailable, match="moved, deleted or replaced") as refused:
             await asking
         assert not refused.value.may_have_changed
     # Nothing took its place by itself.
@@ -63,7 +63,7 @@ async def test_a_change_during_which_the_file_goes_away_is_not_acknowledged(stor
             session.add(a_user())
             move(file_of(store))
 
-    with pytest.raises(Unavailable, match="moved, deleted or replaced") as refused:
+    with pytest.raises(ServiceUnavailable, match="moved, deleted or replaced") as refused:
         await change()
     assert refused.value.may_have_changed
 
@@ -71,7 +71,7 @@ async def test_a_change_during_which_the_file_goes_away_is_not_acknowledged(stor
 async def test_a_file_that_was_put_back_serves_again(store: Store) -> None:
     await store.ping()
     move(file_of(store))
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.ping()
     file_of(store).with_suffix(".moved").rename(file_of(store))
     await add(store, a_user())
@@ -85,7 +85,7 @@ async def test_verification_notices_too(
     lookup = SqliteLookup(file_of(store))
     assert await lookup.by_digest(b"d" * 32) is None
     away(file_of(store))
-    with pytest.raises(Unavailable, match="moved, deleted or replaced"):
+    with pytest.raises(ServiceUnavailable, match="moved, deleted or replaced"):
         await lookup.by_digest(b"d" * 32)
     await lookup.aclose()
 

@@ -9,8 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import CannotTell, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Rejected, Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.postgres import PostgresLookup
@@ -19,7 +19,7 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.app import build_app
 from spacekey.server.build import prepare_store
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import Settings, packaged_products
 from support.postgres import START_SECONDS_MAX, PostgresServer
 from support.server import bearer, served
@@ -89,17 +89,17 @@ async def test_a_standby_is_refused_by_lookup_start_and_verifier(pair: Pair, wor
     await caught_up(pair)
     store, lookup = Store(pair.standby_url), PostgresLookup(pair.standby_url, deadline_seconds=20)
     for asked in (store.ping(), prepare_store(store), lookup.by_digest(secret.digest()), lookup.by_digest(bytes(32))):
-        with pytest.raises(Unavailable, match="standby"):
+        with pytest.raises(ServiceUnavailable, match="standby"):
             await asked
     await store.aclose()
     await lookup.aclose()
-    verifier = store_verifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
+    verifier = DatabaseVerifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
     verdict = await verifier.verify(secret)
-    assert isinstance(verdict, CannotTell)
+    assert isinstance(verdict, Unavailable)
     assert "standby" in verdict.why
     await verifier.aclose()
     app = build_app(Settings(database_url=pair.standby_url))
-    with pytest.raises(Unavailable, match="standby"):
+    with pytest.raises(ServiceUnavailable, match="standby"):
         async with app.router.lifespan_context(app):
             pytest.fail("it started")
 
@@ -136,9 +136,9 @@ async def test_a_synchronous_standby_that_is_promoted_keeps_every_answered_revoc
         kept.append(secret)
     pair.primary.stop()  # fenced: it must not come back while another is the primary
     pair.standby.execute("SELECT pg_promote()")
-    verifier = store_verifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
+    verifier = DatabaseVerifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
     for secret in kept:
-        assert isinstance(await verifier.verify(secret), Refused)
+        assert isinstance(await verifier.verify(secret), Rejected)
     await verifier.aclose()
 
 
@@ -158,8 +158,8 @@ async def test_without_a_synchronous_standby_an_answered_revocation_can_come_bac
     await revoke_token(world.system, OPERATOR, token_id)
     pair.primary.stop()
     pair.standby.execute("SELECT pg_promote()")
-    verifier = store_verifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
-    assert isinstance(await verifier.verify(secret), Valid)
+    verifier = DatabaseVerifier(pair.standby_url, packaged_products(), clock=world.clock, collect_usage=False)
+    assert isinstance(await verifier.verify(secret), Authenticated)
     await verifier.aclose()
 
 

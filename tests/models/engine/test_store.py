@@ -15,7 +15,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.models.engine.sqlite import OneHopConnection, begin_immediate
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store, database_url
 from spacekey.models.migrations.run import current, upgrade
@@ -99,7 +99,7 @@ class TestLockedSqlite:
         hurried = Store(str(store.url), busy_seconds=0.01)
         other = sqlite3.connect(str(store.url.database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await add(hurried, a_user(), a_user())
         # Readers go on meanwhile.
         assert await users(hurried) == 0
@@ -113,7 +113,7 @@ class TestLockedSqlite:
     async def test_a_writer_that_waits_for_another_gives_up(self, store: Store) -> None:
         hurried = Store(str(store.url), busy_seconds=0.01)
         async with hurried.changing():
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServiceUnavailable):
                 await add(hurried, a_user())
         await add(hurried, a_user())
         await hurried.aclose()
@@ -181,7 +181,7 @@ class TestLockedPostgres:
 
         async with store.changing() as session:
             assert await lock_workspace(session, workspace.id) is not None
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServiceUnavailable):
                 await change()
         assert await users(store) == 0
         await change()
@@ -200,7 +200,7 @@ class TestLockedPostgres:
                 await lock_workspace(session, other.id)
 
         ends = await asyncio.gather(change(first, second), change(second, first), return_exceptions=True)
-        assert sorted(type(end).__name__ for end in ends) == ["NoneType", "Unavailable"]
+        assert sorted(type(end).__name__ for end in ends) == ["NoneType", "ServiceUnavailable"]
 
 
 async def test_locking_a_workspace_reads_it_anew(store: Store) -> None:
@@ -220,14 +220,14 @@ class TestGone:
     async def test_a_server_that_is_not_there_is_unavailable(self, tmp_path: Path) -> None:
         store = Store(f"postgresql://somebody:hunter2@/x?host={tmp_path}")
         for asking in (store.ping(), add(store, a_user()), upgrade(store), current(store)):
-            with pytest.raises(Unavailable) as gone:
+            with pytest.raises(ServiceUnavailable) as gone:
                 await asking
             assert "hunter2" not in f"{gone.value!r} {gone.value.__cause__!r}"
         await store.aclose()
 
     async def test_a_database_that_is_not_there_is_no_acceptance(self, postgres: PostgresServer) -> None:
         store = Store(postgres.url("not_there"))
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await store.ping()
         await store.aclose()
 
@@ -240,7 +240,7 @@ class TestGone:
                 postgres.execute(f"SELECT pg_terminate_backend({pid}, 10000)")
                 await (await session.connection()).execute(text("SELECT 1"))
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await killed()
         await store.ping()
         await store.aclose()
@@ -248,14 +248,14 @@ class TestGone:
     async def test_a_file_that_is_no_database_is_unavailable(self, tmp_path: Path) -> None:
         (tmp_path / "odd.db").write_bytes(b"not a database" * 100)
         store = Store(f"sqlite:///{tmp_path}/odd.db")
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await store.ping()
         await store.aclose()
 
     async def test_a_sqlite_folder_that_is_not_there_is_unavailable(self, tmp_path: Path) -> None:
         store = Store(f"sqlite:///{tmp_path}/none/spacekey.db")
         before = set(threading.enumerate())
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await store.ping()
         await store.aclose()
         # After a connection that failed the driver's thread says goodbye to the loop, unasked: it must still be there.
@@ -301,9 +301,9 @@ async def test_a_connection_that_breaks_while_it_is_prepared_is_no_answer(store:
         raise broken
 
     event.listen(store.engine.sync_engine, "connect", breaks)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.ping()
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await add(store, a_user())
     event.remove(store.engine.sync_engine, "connect", breaks)
     await store.ping()

@@ -16,15 +16,15 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from spacekey.domain.errors import ConfigurationError, Unavailable
-from spacekey.domain.outcome import CannotTell, Refused, Valid, Verdict
+from spacekey.domain.authentication import Authenticated, Rejected, Unavailable, Verdict
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.engine.database_url import database_url, postgres_target
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import revoke_token
-from spacekey.server.embed import EmbeddedVerifier, store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.databases import TEMPLATE, migrate, postgres_database
 from support.pgbouncer import PgBouncer
@@ -209,12 +209,12 @@ async def test_engine_and_lookup_are_let_in_over_tls(tls: TlsServer, files: File
     await lookup.aclose()
 
 
-async def asked_in_time(verifier: EmbeddedVerifier, secret: Secret) -> Verdict:
+async def asked_in_time(verifier: DatabaseVerifier, secret: Secret) -> Verdict:
     """The verdict, asked for again while it is only that a busy machine was too slow."""
     async with asyncio.timeout(120):
         while True:
             verdict = await verifier.verify(secret)
-            if not isinstance(verdict, CannotTell) or "in time" not in verdict.why:
+            if not isinstance(verdict, Unavailable) or "in time" not in verdict.why:
                 return verdict
 
 
@@ -228,14 +228,14 @@ async def test_who_is_kept_out_is_told_what_to_do(
     query, who, words = KEPT_OUT[name]
     url = f"{tls.url(DATABASE, **who)}?{written(query, files)}"
     store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
-    verifier = store_verifier(url, packaged_products(), collect_usage=False)
+    verifier = DatabaseVerifier(url, packaged_products(), collect_usage=False)
     said = []
     for asked in (store.ping(), lookup.by_digest(bytes(32))):
-        with pytest.raises(Unavailable, match=words) as refused:
+        with pytest.raises(ServiceUnavailable, match=words) as refused:
             await asked
         said.append(str(refused.value))
     verdict = await asked_in_time(verifier, mint("em", "live", lambda count: bytes(range(count))))
-    assert isinstance(verdict, CannotTell)
+    assert isinstance(verdict, Unavailable)
     said.append(verdict.why)
     assert len(set(said)) == 1
     assert "; " in said[0]
@@ -250,7 +250,7 @@ def test_what_is_wrong_with_the_files_is_said_by_name_before_anything_connects(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     url = f"{tls.url(DATABASE)}?{written(query, files)}"
-    for refusing in (Store, PostgresLookup, lambda one: store_verifier(one, packaged_products())):
+    for refusing in (Store, PostgresLookup, lambda one: DatabaseVerifier(one, packaged_products())):
         with pytest.raises(ConfigurationError, match=WRONG[query]) as refused:
             refusing(url)
         assert not any(word in str(refused.value) for word in HIDDEN)
@@ -267,7 +267,7 @@ async def test_a_certificate_that_has_expired_is_named(tls: TlsServer, files: Fi
             while True:
                 try:
                     await store.ping()
-                except Unavailable as error:
+                except ServiceUnavailable as error:
                     said = str(error)
                     break
                 await store.engine.dispose()
@@ -285,7 +285,7 @@ async def test_files_that_vanish_while_it_runs_are_named(tls: TlsServer, files: 
     store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
     authority.unlink()
     for asked in (store.ping(), lookup.by_digest(bytes(32))):
-        with pytest.raises(Unavailable, match=r"'sslrootcert': .*no file"):
+        with pytest.raises(ServiceUnavailable, match=r"'sslrootcert': .*no file"):
             await asked
     shutil.copy(files.ours, authority)
     await store.ping()
@@ -314,12 +314,12 @@ async def test_a_token_lives_and_dies_over_tls(tls: TlsServer, files: Files) -> 
     world = make_world(store)
     workspace = await world.workspace("spooled")
     issued = await create_token(world.system, OPERATOR, NewToken(workspace.id, "a token", ("jobs:read",)))
-    verifier = store_verifier(url, packaged_products(), clock=world.clock, collect_usage=False)
-    assert isinstance(await asked_in_time(verifier, issued.secret), Valid)
+    verifier = DatabaseVerifier(url, packaged_products(), clock=world.clock, collect_usage=False)
+    assert isinstance(await asked_in_time(verifier, issued.secret), Authenticated)
     await verifier.aclose()
     await revoke_token(world.system, OPERATOR, issued.view.token.id)
-    verifier = store_verifier(url, packaged_products(), clock=world.clock, collect_usage=False)  # without a cache
-    assert isinstance(await asked_in_time(verifier, issued.secret), Refused)
+    verifier = DatabaseVerifier(url, packaged_products(), clock=world.clock, collect_usage=False)  # without a cache
+    assert isinstance(await asked_in_time(verifier, issued.secret), Rejected)
     await verifier.aclose()
     await store.aclose()
 
@@ -356,14 +356,14 @@ async def test_a_server_without_tls_is_named(tmp_path: Path) -> None:
         for mode in ("require", "verify-ca", "verify-full"):
             root = Authority(tmp_path, "any").file
             store = Store(f"{url}?sslmode={mode}&sslrootcert={root}")
-            with pytest.raises(Unavailable, match=r"has TLS turned off.*; turn it on"):
+            with pytest.raises(ServiceUnavailable, match=r"has TLS turned off.*; turn it on"):
                 await store.ping()
             await store.aclose()
         store = Store(f"{url}?sslmode=prefer")
         await store.ping()
         await store.aclose()
         store = Store(f"{url}?sslmode=require&sslnegotiation=direct")
-        with pytest.raises(Unavailable, match="PostgreSQL"):
+        with pytest.raises(ServiceUnavailable, match="PostgreSQL"):
             await store.ping()
         await store.aclose()
     finally:
@@ -376,7 +376,7 @@ async def test_variables_that_do_not_fit_are_told_and_no_traceback(
     store, lookup = Store(tls.url(DATABASE)), PostgresLookup(tls.url(DATABASE), deadline_seconds=20)
     monkeypatch.setenv("PGSSLNEGOTIATION", "direct")
     for asked in (store.ping(), lookup.by_digest(bytes(32))):
-        with pytest.raises(Unavailable, match="PG… variables"):
+        with pytest.raises(ServiceUnavailable, match="PG… variables"):
             await asked
     await store.aclose()
     await lookup.aclose()
@@ -445,7 +445,7 @@ async def test_who_is_kept_out_by_a_pooler_is_told_what_to_do(
     url = pooled.url(DATABASE, **{key: written(one, files) for key, one in given.items()}, **_mode(request))
     store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
     for asked in (store.ping, partial(lookup.by_digest, bytes(32))):
-        with pytest.raises(Unavailable, match=words) as refused:
+        with pytest.raises(ServiceUnavailable, match=words) as refused:
             await asked()
         assert not any(word in str(refused.value) for word in HIDDEN)
     await store.aclose()
@@ -461,7 +461,7 @@ async def test_a_pooler_may_ask_for_a_client_certificate(tls: TlsServer, files: 
         await store.aclose()
         for more in ({}, {"sslcert": str(files.foreign_certificate[0]), "sslkey": str(files.foreign_certificate[1])}):
             store = Store(bouncer.url(DATABASE, **checked, **more))
-            with pytest.raises(Unavailable, match=r"client certificate.*sslcert"):
+            with pytest.raises(ServiceUnavailable, match=r"client certificate.*sslcert"):
                 await store.ping()
             await store.aclose()
 
@@ -526,7 +526,7 @@ async def test_a_server_that_takes_tls_from_the_first_byte_only_is_named(
     url = f"{proxy.url(database)}?{written(DIRECT.partition('&sslnegotiation')[0], files)}"
     store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
     for asked in (store.ping, partial(lookup.by_digest, bytes(32))):
-        with pytest.raises(Unavailable, match="sslnegotiation=direct"):
+        with pytest.raises(ServiceUnavailable, match="sslnegotiation=direct"):
             await asked()
     await store.aclose()
     await lookup.aclose()
@@ -541,7 +541,7 @@ async def test_who_is_kept_out_of_direct_tls_is_told_what_to_do(
     url = f"{proxy.url(database, **who)}?{written(query, files)}"
     store, lookup = Store(url), PostgresLookup(url, deadline_seconds=20)
     for asked in (store.ping, partial(lookup.by_digest, bytes(32))):
-        with pytest.raises(Unavailable, match=words):
+        with pytest.raises(ServiceUnavailable, match=words):
             await asked()
     await store.aclose()
     await lookup.aclose()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine import store as stores
 from spacekey.models.engine.store import Store
 
@@ -22,7 +22,7 @@ async def one(store: Store, kind: str) -> str:
     try:
         async with getattr(store, kind)() as session:
             await (await session.connection()).execute(text("SELECT 1"))
-    except Unavailable:
+    except ServiceUnavailable:
         return "unavailable"
     return "done"
 

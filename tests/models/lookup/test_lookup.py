@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.lookup.facts import BATCH_MAX, TokenFacts, TokenLookup
 from spacekey.models.lookup.postgres import PostgresLookup
@@ -192,14 +192,14 @@ async def test_many_lookups_at_once(store: Store, lookup: TokenLookup) -> None:
 class TestSqliteOutages:
     async def test_no_file_is_cannot_tell_and_makes_none(self, tmp_path: Path) -> None:
         lookup = SqliteLookup(tmp_path / "none.db")
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await lookup.by_digest(bytes(32))
         assert not (tmp_path / "none.db").exists()
 
     async def test_no_table_is_cannot_tell(self, tmp_path: Path) -> None:
         sqlite3.connect(tmp_path / "empty.db").close()
         lookup = SqliteLookup(tmp_path / "empty.db")
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await lookup.by_digest(bytes(32))
 
     async def test_a_file_that_is_no_database_is_cannot_tell_until_it_is_one(
@@ -208,7 +208,7 @@ class TestSqliteOutages:
         file = tmp_path / "odd ?#%.db"
         file.write_bytes(b"not a database" * 100)
         lookup = SqliteLookup(file)
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await lookup.by_digest(bytes(32))
         shutil.copy(sqlite_template, file)
         assert await lookup.by_digest(bytes(32)) is None
@@ -220,7 +220,7 @@ class TestSqliteOutages:
         other.execute("PRAGMA journal_mode=DELETE")
         other.execute("BEGIN EXCLUSIVE")
         lookup = SqliteLookup(str(store.url.database), busy_seconds=0.01)
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await lookup.by_digest(bytes(32))
         other.execute("ROLLBACK")
         other.close()
@@ -240,7 +240,7 @@ class TestSqliteOutages:
 class TestPostgresOutages:
     async def test_a_server_that_is_not_there_is_cannot_tell(self, tmp_path: Path) -> None:
         lookup = PostgresLookup(f"postgresql://nobody:hunter2@/x?host={tmp_path}")
-        with pytest.raises(Unavailable) as gone:
+        with pytest.raises(ServiceUnavailable) as gone:
             await lookup.by_digest(bytes(32))
         assert "hunter2" not in str(gone.value)
         assert "hunter2" not in repr(vars(gone.value))
@@ -248,7 +248,7 @@ class TestPostgresOutages:
     async def test_a_database_without_tables_is_cannot_tell(self, postgres: PostgresServer) -> None:
         with postgres_database(postgres, "template0") as url:
             lookup = PostgresLookup(url, deadline_seconds=20)
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServiceUnavailable):
                 await lookup.by_digest(bytes(32))
             await lookup.aclose()
 
@@ -283,7 +283,7 @@ class TestPostgresOutages:
             async with store.engine.begin() as connection:
                 await connection.exec_driver_sql("LOCK TABLE spacekey_tokens IN ACCESS EXCLUSIVE MODE")
                 late = await asyncio.gather(*(lookup.by_digest(bytes(32)) for _ in range(5)), return_exceptions=True)
-            assert [type(one) for one in late] == [Unavailable] * 5
+            assert [type(one) for one in late] == [ServiceUnavailable] * 5
             assert await lookup.by_digest(bytes(32)) is None
             await store.aclose()
             await lookup.aclose()
@@ -297,7 +297,7 @@ class TestPostgresOutages:
             os.kill(process, signal.SIGSTOP)
             try:
                 async with asyncio.timeout(120):
-                    with pytest.raises(Unavailable):
+                    with pytest.raises(ServiceUnavailable):
                         await lookup.by_digest(bytes(32))
             finally:
                 os.kill(process, signal.SIGCONT)
@@ -314,9 +314,9 @@ class TestPostgresOutages:
             await store.ping()
             assert await lookup.by_digest(bytes(32)) is None
             server.stop()
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServiceUnavailable):
                 await lookup.by_digest(bytes(32))
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServiceUnavailable):
                 await store.ping()
             server.start()
             await store.ping()
@@ -336,5 +336,5 @@ async def test_a_driver_that_lost_its_way_is_no_answer(broken: Exception, monkey
 
     monkeypatch.setattr(asyncpg, "connect", connect)
     lookup = PostgresLookup("postgresql+asyncpg://postgres@/nowhere?host=/nowhere")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await lookup.by_digest(bytes(32))

@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, MetaData, Table, inspect, text
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.old_names import PREFIX, tables_of
@@ -185,10 +185,10 @@ async def test_a_move_that_fails_leaves_the_installation_as_it_was(
     before = await contents(installed), await names(installed)
 
     def fails(*_: object) -> None:
-        raise Unavailable("cut off")
+        raise ServiceUnavailable("cut off")
 
     monkeypatch.setattr("spacekey.models.migrations.run.remove_old_version", fails)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await upgrade(installed)
     assert (await contents(installed), await names(installed)) == before
 

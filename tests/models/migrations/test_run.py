@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.run import current, downgrade, upgrade
@@ -178,7 +178,7 @@ async def test_a_migration_does_not_wait_for_ever(bare: Store, monkeypatch: pyte
     monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.1)
     hurried = Store(bare.url.render_as_string(hide_password=False), busy_seconds=0.1)
     async with migrate._locked(bare):
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await upgrade(hurried)
     await hurried.aclose()
     assert (await current(bare)).state is SchemaState.EMPTY

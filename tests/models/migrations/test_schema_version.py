@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
+from spacekey.domain.authentication import Unavailable
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell
 from spacekey.domain.secret import mint
 from spacekey.models.engine.store import Store
 from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.run import current, upgrade
 from spacekey.models.migrations.schema_version import VERSION_TABLE, Schema, SchemaState, head, schema_from
 from spacekey.server.build import prepare_store
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.cli import Cli
 
@@ -83,26 +83,26 @@ async def test_start_and_migration_refuse_it_and_change_nothing(another: tuple[S
 async def test_store_verifier_cannot_tell_and_says_why(another: tuple[Store, str]) -> None:
     store, words = another
     url = store.url.render_as_string(hide_password=False)
-    verifier = store_verifier(url, packaged_products(), collect_usage=False)
+    verifier = DatabaseVerifier(url, packaged_products(), collect_usage=False)
     secret = mint("em", "live", lambda count: bytes(range(count)))
     for _ in range(2):
         verdict = await verifier.verify(secret)
-        assert isinstance(verdict, CannotTell)
+        assert isinstance(verdict, Unavailable)
         assert words in verdict.why
     async with store.engine.begin() as connection:
         await connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{head()}'")
-    assert not isinstance(await verifier.verify(secret), CannotTell)
+    assert not isinstance(await verifier.verify(secret), Unavailable)
     await verifier.aclose()
 
 
 async def test_a_verifier_that_runs_goes_on_while_another_version_migrates(store: Store) -> None:
     url = store.url.render_as_string(hide_password=False)
-    verifier = store_verifier(url, packaged_products(), collect_usage=False)
-    assert not isinstance(await verifier.verify(mint("em", "live", lambda count: bytes(range(count)))), CannotTell)
+    verifier = DatabaseVerifier(url, packaged_products(), collect_usage=False)
+    assert not isinstance(await verifier.verify(mint("em", "live", lambda count: bytes(range(count)))), Unavailable)
     async with store.engine.begin() as connection:
         await connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     other = mint("em", "live", lambda count: bytes(range(1, count + 1)))
-    assert not isinstance(await verifier.verify(other), CannotTell)
+    assert not isinstance(await verifier.verify(other), Unavailable)
     await verifier.aclose()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.refusal import Conflict
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import workspaces as workspace_queries
@@ -83,6 +83,6 @@ async def test_signing_in_once_more_ends_the_session_seen_longest_ago(
     for _ in range(5):
         world.clock.forward(minutes=10)
         opened.append(await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD))
-    good = [isinstance(await session_outcome(world.system, one.secret), Valid) for one in opened]
+    good = [isinstance(await session_outcome(world.system, one.secret), Authenticated) for one in opened]
     assert good == [False, False, True, True, True]
-    assert isinstance(await session_outcome(world.system, bobs.secret), Valid)
+    assert isinstance(await session_outcome(world.system, bobs.secret), Authenticated)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.ids import SESSION, id_prefix
-from spacekey.domain.outcome import Valid
 from spacekey.domain.refusal import NotFound
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
@@ -30,7 +30,7 @@ async def opened(world: World, email: str = "ada@example.com", agent: str = "tes
 
 
 async def good(world: World, secret: Secret) -> bool:
-    return isinstance(await session_outcome(world.system, secret), Valid)
+    return isinstance(await session_outcome(world.system, secret), Authenticated)
 
 
 async def test_sessions_are_listed_with_where_they_came_from_and_which_is_this_one(store: Store) -> None:

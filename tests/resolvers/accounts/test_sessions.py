@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.domain.refusal import InvalidInput, NotFound, SignInFailed, TooManyAttempts
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.engine.store import Store
@@ -24,7 +24,7 @@ ANOTHER = "eleven copper kettles in a row"
 
 
 async def good(world: World, secret: Secret) -> bool:
-    return isinstance(await session_outcome(world.system, secret), Valid)
+    return isinstance(await session_outcome(world.system, secret), Authenticated)
 
 
 class Counted(Passwords):
@@ -121,14 +121,14 @@ async def test_a_session_ends_when_idle_and_in_any_case_after_two_weeks(store: S
     await world.user("ada@example.com")
     idle = await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
     world.clock.now += IDLE
-    assert await session_outcome(world.system, idle.secret) == Refused(Reason.EXPIRED)
+    assert await session_outcome(world.system, idle.secret) == Rejected(Reason.EXPIRED)
     busy = await sign_in(world.system, FACTS, email="ada@example.com", password=PASSWORD)
     end = world.clock() + ABSOLUTE
     while world.clock() + IDLE / 2 < end:
         world.clock.now += IDLE / 2
         assert await good(world, busy.secret)
     world.clock.now = end
-    assert await session_outcome(world.system, busy.secret) == Refused(Reason.EXPIRED)
+    assert await session_outcome(world.system, busy.secret) == Rejected(Reason.EXPIRED)
 
 
 async def test_signing_out_ends_one_session_and_changing_the_password_all(store: Store) -> None:

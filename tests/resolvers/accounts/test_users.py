@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.refusal import Conflict, InvalidInput, NotFound, SignInFailed, TooManyAttempts
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import users as user_queries
@@ -49,7 +49,7 @@ async def test_proving_takes_address_and_name_from_a_claimant_who_keeps_all_else
     assert found.password_hash == squatter.password_hash
     async with store.reading() as session:
         assert await workspace_queries.member(session, home, squatter.id) is not None
-    assert isinstance(await session_outcome(world.system, opened.secret), Valid)
+    assert isinstance(await session_outcome(world.system, opened.secret), Authenticated)
     assert (await sign_in(world.system, FACTS, email=CTO, password=PASSWORD)).user.id == cto.id
     with pytest.raises(SignInFailed):
         await sign_in(world.system, FACTS, email=CTO, password=FIRST)

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Reason, Refused
+from spacekey.domain.authentication import Reason, Rejected
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.tables.audit import AuditEvent
@@ -23,7 +23,7 @@ async def test_each_reason_is_written_with_its_outcome(store: Store) -> None:
     token_id, chain = await _token(world)
     log = RefusalLog(world.system)
     for reason in Reason:
-        log.note(Refused(reason, token_id), FACTS)
+        log.note(Rejected(reason, token_id), FACTS)
     await log.flush()
     events = await _refusals(world, chain)
     assert {event.after["reason"]: event.outcome for event in events if event.after} == {
@@ -43,7 +43,7 @@ async def test_the_same_refusal_is_written_once_an_hour(store: Store) -> None:
     log = RefusalLog(world.system)
     for minutes, expected in ((0, 1), (59, 1), (1, 2)):
         world.clock.forward(minutes=minutes)
-        log.note(Refused(Reason.EXPIRED, token_id), FACTS)
+        log.note(Rejected(Reason.EXPIRED, token_id), FACTS)
         await log.flush()
         assert len(await _refusals(world, chain)) == expected
 
@@ -52,8 +52,8 @@ async def test_refusals_of_no_token_are_nobodys_to_read(store: Store) -> None:
     world = make_world(store)
     _, chain = await _token(world)
     log = RefusalLog(world.system)
-    log.note(Refused(Reason.REVOKED, None), FACTS)
-    log.note(Refused(Reason.REVOKED, "key_unknown"), FACTS)
+    log.note(Rejected(Reason.REVOKED, None), FACTS)
+    log.note(Rejected(Reason.REVOKED, "key_unknown"), FACTS)
     await log.flush()
     assert await _refusals(world, chain) == []
 
@@ -63,7 +63,7 @@ async def test_the_memory_of_refusals_is_bounded(store: Store) -> None:
     world = make_world(store)
     log = RefusalLog(world.system, remembered_max=10, waiting_max=20)
     for number in range(1_000):
-        log.note(Refused(Reason.REVOKED, f"key_{number}"), FACTS)
+        log.note(Rejected(Reason.REVOKED, f"key_{number}"), FACTS)
     assert (len(log._noted), len(log._waiting)) == (10, 20)
     assert (log.waiting, log.lost) == (20, 980)
 
@@ -78,13 +78,13 @@ async def test_what_an_outage_lost_is_written_with_the_next_refusal(
     with monkeypatch.context() as patched:
 
         def gone() -> None:
-            raise Unavailable("gone")
+            raise ServiceUnavailable("gone")
 
         patched.setattr(store, "changing", gone)
-        log.note(Refused(Reason.REVOKED, token_id), FACTS)
+        log.note(Rejected(Reason.REVOKED, token_id), FACTS)
         await log.flush()
         assert (log.waiting, log.lost) == (0, 1)
-    log.note(Refused(Reason.REVOKED, token_id), FACTS)
+    log.note(Rejected(Reason.REVOKED, token_id), FACTS)
     await log.flush()
     assert len(await _refusals(world, chain)) == 1
     assert log.lost == 1
@@ -103,7 +103,7 @@ async def test_the_task_writes_by_itself(store: Store) -> None:
 
     log = Telling(world.system)
     task = asyncio.create_task(log.run())
-    log.note(Refused(Reason.REVOKED, token_id), FACTS)
+    log.note(Rejected(Reason.REVOKED, token_id), FACTS)
     async with asyncio.timeout(120):
         await written.wait()
     assert len(await _refusals(world, chain)) == 1

@@ -7,7 +7,7 @@ import threading
 
 from argon2 import PasswordHasher
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.resolvers.passwords.hashing import AT_ONCE, NETWORK_WAITING_MAX, STRANGERS_WAITING_MAX, Passwords, Turn
 from support.server import served
 from support.world import PASSWORD
@@ -74,8 +74,8 @@ async def test_a_crowd_of_strangers_is_turned_away_and_makes_no_one_wait_for_lon
     crowd = [start(passwords, f"stranger {number}", Turn(f"203.0.113.{number}")) for number in range(200)]
     await settled()
     refused = [task.exception() for task in crowd if task.done()]
-    assert [type(error) for error in refused] == [Unavailable] * (200 - AT_ONCE - STRANGERS_WAITING_MAX)
-    assert all(isinstance(error, Unavailable) and error.retry_after_seconds > 1 for error in refused)
+    assert [type(error) for error in refused] == [ServiceUnavailable] * (200 - AT_ONCE - STRANGERS_WAITING_MAX)
+    assert all(isinstance(error, ServiceUnavailable) and error.retry_after_seconds > 1 for error in refused)
     honest = [
         start(passwords, "a network that signed in before", Turn("192.0.2.0/24")),
         start(passwords, "a session", Turn("198.51.100.0/24", signed_in=True)),
@@ -118,7 +118,7 @@ async def test_all_together_are_bounded_and_a_place_that_is_given_up_is_free_aga
     await settled()
     late = start(passwords, "late", Turn("late", signed_in=True))
     await settled()
-    assert isinstance(late.exception(), Unavailable)
+    assert isinstance(late.exception(), ServiceUnavailable)
     tasks.pop().cancel()
     await settled()
     tasks.append(start(passwords, "in time", Turn("in time", signed_in=True)))

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from spacekey.domain.outcome import Refused, Valid
+from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.product import Plan
 from spacekey.domain.refusal import Refusal
@@ -39,7 +39,7 @@ from spacekey.resolvers.tokens.list import TokenSearch, token_list
 from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
@@ -77,13 +77,13 @@ class TokenLife(RuleBasedStateMachine):
         self.secrets: dict[str, Secret] = {}
         self.run(self.begin())
 
-    def made(self, store: Store) -> tuple[World, StoreVerifier]:
+    def made(self, store: Store) -> tuple[World, LookupVerifier]:
         world = make_world(store)
         spooled = world.system.products["spooled"]
         plans = {name: Plan(name, name, one.tokens_max, one.scopes, None, True) for name, one in PLANS.items()}
         product = replace(spooled, plans=plans, default_plan="open", token_roles=("member",))
         world.system = replace(world.system, products={"spooled": product})
-        return world, StoreVerifier(lookup_on(store), world.system.products, world.clock, self.first_use)
+        return world, LookupVerifier(lookup_on(store), world.system.products, world.clock, self.first_use)
 
     async def first_use(self, token_id: str) -> None:
         async with self.world.system.store.changing() as session:
@@ -307,10 +307,10 @@ class TokenLife(RuleBasedStateMachine):
         verdict = self.run(self.verifier.verify(self.secrets[token.id]))
         reason = self.model.refusal(token, self.now)
         if reason is not None:
-            assert isinstance(verdict, Refused), (verdict, reason)
+            assert isinstance(verdict, Rejected), (verdict, reason)
             assert (verdict.reason.value, verdict.token_id) == (reason, token.id)
             return
-        assert isinstance(verdict, Valid), (verdict, token)
+        assert isinstance(verdict, Authenticated), (verdict, token)
         assert verdict.principal.scopes == self.model.token_scopes(token)
         self.model.use(token, self.now)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
@@ -18,7 +18,7 @@ from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_secret, revoke_tokens
 from spacekey.resolvers.tokens.rotate import rotate_token
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.databases import lookup_on
 from support.world import FACTS, OPERATOR, World, make_world
@@ -27,15 +27,15 @@ from support.world import FACTS, OPERATOR, World, make_world
 class Bench:
     """A workspace with one token, and the real verification."""
 
-    def __init__(self, world: World, verifier: StoreVerifier, workspace_id: str, token: Issued) -> None:
+    def __init__(self, world: World, verifier: LookupVerifier, workspace_id: str, token: Issued) -> None:
         self.world, self.verifier, self.workspace_id, self.token = world, verifier, workspace_id, token
         self.id = token.view.token.id
 
     async def verdict(self, secret: Secret) -> Reason | None:
         """Why it is refused, None when it is good."""
         verdict = await self.verifier.verify(secret)
-        assert isinstance(verdict, Valid | Refused)
-        return verdict.reason if isinstance(verdict, Refused) else None
+        assert isinstance(verdict, Authenticated | Rejected)
+        return verdict.reason if isinstance(verdict, Rejected) else None
 
 
 @pytest_asyncio.fixture
@@ -46,7 +46,7 @@ async def bench(store: Store) -> AsyncIterator[Bench]:
         async with store.changing() as session:
             await token_queries.record_first_use(session, token_id, world.clock())
 
-    verifier = StoreVerifier(lookup_on(store), world.system.products, world.clock, first_use)
+    verifier = LookupVerifier(lookup_on(store), world.system.products, world.clock, first_use)
     workspace = await world.workspace("spooled")
     token = await create_token(world.system, OPERATOR, NewToken(workspace.id, "CI", ("jobs:read",)))
     yield Bench(world, verifier, workspace.id, token)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware.usage.collector import BATCH_ENTRIES_MAX, UsageCollector
 from spacekey.models.engine.store import POSTGRESQL, Store
@@ -132,7 +132,7 @@ async def test_a_batch_that_fails_in_the_middle_leaves_nothing_and_may_be_sent_a
     wrong = UsageBatch("r", 1, (TokenUse(token_id, world.clock.now, allowed=1, scopes=("jobs:read",)),))
     async with world.system.store.changing() as session:
         await (await session.connection()).execute(text("ALTER TABLE spacekey_scope_uses RENAME TO elsewhere"))
-    with pytest.raises(Unavailable, match="a table is missing") as raised:
+    with pytest.raises(ServiceUnavailable, match="a table is missing") as raised:
         await sink.send(wrong)
     assert "spacekey_scope_uses" in str(raised.value.__context__)
     async with world.system.store.changing() as session:
@@ -258,7 +258,7 @@ async def _patiently(sink: StoreUsage, batch: UsageBatch) -> None:
     for _ in range(50):
         try:
             await sink.send(batch)
-        except Unavailable:
+        except ServiceUnavailable:
             continue
         return
     raise AssertionError("no answer")

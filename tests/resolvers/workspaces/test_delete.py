@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from spacekey.domain.outcome import Reason, Refused, Valid
+from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.domain.page import PageRequest
 from spacekey.domain.refusal import Conflict, Forbidden, NotFound
 from spacekey.models.engine.store import Store
@@ -22,7 +22,7 @@ from spacekey.resolvers.members.invitations import accept_invitation
 from spacekey.resolvers.members.members import Invited, add_member
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.spaces import create_space
 from support.databases import lookup_on
@@ -36,9 +36,9 @@ async def _no_rotation(token_id: str) -> None:
 
 
 @pytest_asyncio.fixture
-async def verifier(store: Store) -> AsyncIterator[StoreVerifier]:
-    """The embedded verifier with the real lookup."""
-    made = StoreVerifier(lookup_on(store), example_products(), StoppedClock(), _no_rotation)
+async def verifier(store: Store) -> AsyncIterator[LookupVerifier]:
+    """The database verifier with the real lookup."""
+    made = LookupVerifier(lookup_on(store), example_products(), StoppedClock(), _no_rotation)
     yield made
     await made.aclose()
 
@@ -47,7 +47,9 @@ async def issued(world: World, workspace: Workspace, space_id: str | None = None
     return await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("jobs:read",), space_id=space_id))
 
 
-async def test_all_of_its_tokens_are_refused_and_those_of_others_are_not(store: Store, verifier: StoreVerifier) -> None:
+async def test_all_of_its_tokens_are_refused_and_those_of_others_are_not(
+    store: Store, verifier: LookupVerifier
+) -> None:
     world = make_world(store)
     gone, kept = await world.workspace("spooled"), await world.workspace("spooled")
     space = await world.space(gone)
@@ -55,10 +57,10 @@ async def test_all_of_its_tokens_are_refused_and_those_of_others_are_not(store: 
     mine, of_space, other = await issued(world, gone), await issued(world, gone, space.id), await issued(world, kept)
     await delete_workspace(world.system, owner, gone.id)
     for one in (mine, of_space):
-        assert await verifier.verify(one.secret) == Refused(Reason.DELETED, one.view.token.id)
+        assert await verifier.verify(one.secret) == Rejected(Reason.DELETED, one.view.token.id)
         with pytest.raises(NotFound):
             await token_view(world.system, TokenCaller(one.view.token.id, "t", gone.id, FACTS), one.view.token.id)
-    assert isinstance(await verifier.verify(other.secret), Valid)
+    assert isinstance(await verifier.verify(other.secret), Authenticated)
 
 
 async def test_the_answer_waits_until_no_process_can_still_accept_a_token(store: Store) -> None:
@@ -81,7 +83,7 @@ async def test_its_members_sign_in_as_before_and_belong_to_nothing(store: Store)
     after = await sign_in(world.system, FACTS, email=other.name, password=PASSWORD)
     for one in (before, after):
         verdict = await session_outcome(world.system, one.secret)
-        assert isinstance(verdict, Valid)
+        assert isinstance(verdict, Authenticated)
         assert verdict.principal.scopes == frozenset()
     assert (await workspace_list(world.system, other, PageRequest(10))).rows == []
 
@@ -140,7 +142,7 @@ async def test_its_log_is_kept_and_ends_with_who_deleted_it(store: Store) -> Non
     assert [one for one in await verify_chains(world.system) if one.broken_at is not None] == []
 
 
-async def test_nobody_joins_and_nothing_is_made_while_it_is_deleted(store: Store, verifier: StoreVerifier) -> None:
+async def test_nobody_joins_and_nothing_is_made_while_it_is_deleted(store: Store, verifier: LookupVerifier) -> None:
     """Whoever comes second finds nothing; nobody waits for somebody who waits for them."""
     world = make_world(store)
     for number in range(5):
@@ -162,6 +164,6 @@ async def test_nobody_joins_and_nothing_is_made_while_it_is_deleted(store: Store
         ]
         assert strange == []
         made = answers[3]
-        assert isinstance(made, NotFound) or not isinstance(await verifier.verify(made.secret), Valid)
+        assert isinstance(made, NotFound) or not isinstance(await verifier.verify(made.secret), Authenticated)
         with pytest.raises(NotFound):
             await create_space(world.system, owner, workspace.id, name="S", slug="s")

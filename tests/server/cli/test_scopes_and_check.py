@@ -100,10 +100,10 @@ def test_a_wrong_product_is_found_with_key_and_remedy(missing: Cli, tmp_path: Pa
     assert "1 of 2" in result.stderr
 
 
-def test_two_products_of_one_brand_are_found(missing: Cli, tmp_path: Path) -> None:
+def test_two_products_one_secret_prefix_are_found(missing: Cli, tmp_path: Path) -> None:
     twin = tmp_path / "twin.toml"
     twin.write_text((EXAMPLES / "emit.toml").read_text().replace('name = "emit"', 'name = "other"'))
-    assert "brand" in missing("check", str(EXAMPLES / "emit.toml"), str(twin), code=1).stdout
+    assert "secret_prefix" in missing("check", str(EXAMPLES / "emit.toml"), str(twin), code=1).stdout
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 
 from spacekey.domain import refusal
-from spacekey.domain.errors import Unavailable
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import (
     Conflict,
     ConflictCode,
@@ -26,7 +26,7 @@ from spacekey.domain.refusal import (
 from spacekey.server.http.errors import response_to
 from spacekey.server.http.requests import BadBody
 
-TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]] = [
+TABLE: list[tuple[Refusal | ServiceUnavailable | BadBody, int, str, dict[str, object]]] = [
     (NotFound("token"), 404, "not_found", {"what": "token"}),
     (Forbidden(["b", "a"]), 403, "insufficient_scope", {"missing_scopes": ["a", "b"]}),
     (
@@ -60,7 +60,7 @@ TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]]
     (Conflict("Twice.", ConflictCode.ALREADY_ROTATED, "key_2"), 409, "already_rotated", {"successor_id": "key_2"}),
     (SignInFailed(), 401, "sign_in_failed", {}),
     (TooManyAttempts(30), 429, "too_many_attempts", {}),
-    (Unavailable("the database at db.internal is gone", 5), 503, "unavailable", {}),
+    (ServiceUnavailable("the database at db.internal is gone", 5), 503, "unavailable", {}),
     (BadBody(413, "too_large", "Too large."), 413, "too_large", {"detail": "Too large."}),
     (BadBody(415, "unsupported_media_type", "JSON."), 415, "unsupported_media_type", {"detail": "JSON."}),
     (BadBody(400, "malformed_json", "Not JSON."), 400, "malformed_json", {"detail": "Not JSON."}),
@@ -69,7 +69,7 @@ TABLE: list[tuple[Refusal | Unavailable | BadBody, int, str, dict[str, object]]]
 
 @pytest.mark.parametrize(("error", "status", "code", "members"), TABLE)
 def test_each_refusal_is_a_problem_with_its_status(
-    error: Refusal | Unavailable | BadBody, status: int, code: str, members: dict[str, object]
+    error: Refusal | ServiceUnavailable | BadBody, status: int, code: str, members: dict[str, object]
 ) -> None:
     response = response_to(error)
     document = _document(response)
@@ -89,7 +89,7 @@ def test_the_table_names_every_refusal_there_is() -> None:
 
 
 def test_an_outage_says_nothing_of_hosts_and_when_to_try_again() -> None:
-    response = response_to(Unavailable("the database at db.internal is gone", 5))
+    response = response_to(ServiceUnavailable("the database at db.internal is gone", 5))
     assert response.headers["retry-after"] == "5"
     assert b"db.internal" not in bytes(response.body)
 

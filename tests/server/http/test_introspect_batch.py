@@ -13,8 +13,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from spacekey.domain.errors import Unavailable
-from spacekey.domain.outcome import Refused
+from spacekey.domain.authentication import Rejected
+from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import mint
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.tokens.revoke import revoke_token
@@ -246,7 +246,7 @@ async def test_a_token_that_cannot_be_answered_about_does_not_fail_the_others(da
         issued = await rotate_token(server.world.system, OPERATOR, old_id, retire_on_first_use=True)
 
         async def locked(_token_id: str) -> None:
-            raise Unavailable("another program has locked the file", 7)
+            raise ServiceUnavailable("another program has locked the file", 7)
 
         server.parts.verifier._first_use = locked
         answers = await results(server, own, [good, issued.secret.reveal(), old])
@@ -267,7 +267,7 @@ async def test_what_is_refused_is_told_of_the_client_that_sent_each(
             rows.append({"token": secret, "client_ip": f"192.0.2.{number}", "client_user_agent": f"agent/{number}"})
         noted: list[tuple[str, str]] = []
 
-        def note(_refused: Refused, facts: RequestFacts, **_by: Any) -> None:
+        def note(_refused: Rejected, facts: RequestFacts, **_by: Any) -> None:
             noted.append((facts.ip, facts.user_agent))
 
         monkeypatch.setattr(server.parts.refusals, "note", note)

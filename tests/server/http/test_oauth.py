@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from spacekey.domain.outcome import Refused, Valid
+from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.verifiers.remote import RemoteVerifier
@@ -61,12 +61,12 @@ async def test_the_remote_verifier_and_this_server_understand_each_other(databas
             deadline_seconds=ANSWER_SECONDS_MAX,
         )
         verdict = await verifier.verify(Secret(secret))
-        assert isinstance(verdict, Valid)
+        assert isinstance(verdict, Authenticated)
         assert verdict.principal.id == token_id
         assert (verdict.principal.kind, verdict.principal.limit) == (Kind.WORKSPACE, Limit(100, 20))
         await revoke_token(server.world.system, OPERATOR, token_id)
         seconds += sum(server.world.naps)  # what the answer to the revocation waited for
-        assert isinstance(await verifier.verify(Secret(secret)), Refused)
+        assert isinstance(await verifier.verify(Secret(secret)), Rejected)
         await verifier.aclose()
 
 

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from spacekey.domain.outcome import Valid
+from spacekey.domain.authentication import Authenticated
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import BrandChain, TokenMiddleware, requires
+from spacekey.middleware import TokenMiddleware, VerifierChain, requires
 from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.queries import usage as usage_queries
@@ -30,7 +30,7 @@ from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.lists import audit_list
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings, packaged_products
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
@@ -182,10 +182,12 @@ def verifier_of(kind: str, server: Served, database_url: str, own: str, environm
     knows = environment if kind.endswith("knows") else None
     if kind.startswith("embedded"):
         products = packaged_products()
-        return store_verifier(database_url, products, environment=knows, clock=server.world.clock, collect_usage=False)
+        return DatabaseVerifier(
+            database_url, products, environment=knows, clock=server.world.clock, collect_usage=False
+        )
     if kind.startswith("remote"):
         return remote(server, own, knows)
-    return BrandChain({"sp": remote(server, own)})
+    return VerifierChain({"sp": remote(server, own)})
 
 
 @pytest.mark.parametrize("kind", VERIFIERS)
@@ -223,7 +225,7 @@ async def test_a_token_that_lacks_a_scope_is_used_all_the_same(database_url: str
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token = await rotated(server, workspace.id)
-        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock, collect_usage=False)
+        verifier = DatabaseVerifier(database_url, packaged_products(), clock=server.world.clock, collect_usage=False)
         routes = [Route("/jobs", requires("jobs:write")(jobs))]
         app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
@@ -237,14 +239,14 @@ async def test_two_apps_of_one_verifier_are_told_apart(database_url: str) -> Non
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token = await rotated(server, workspace.id)
-        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock, collect_usage=False)
+        verifier = DatabaseVerifier(database_url, packaged_products(), clock=server.world.clock, collect_usage=False)
         statuses = []
         for environment in ("test", "live"):
             middleware = [Middleware(TokenMiddleware, verifier=verifier, environment=environment)]
             app = Starlette(routes=[Route("/jobs", jobs)], middleware=middleware)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
                 statuses.append((await client.get("/jobs", headers=bearer(token.new.reveal()))).status_code)
-        assert isinstance(await verifier.verify(token.new), Valid)
+        assert isinstance(await verifier.verify(token.new), Authenticated)
         await verifier.aclose()
         assert statuses == [401, 200]
 
@@ -264,7 +266,7 @@ async def test_a_chain_of_rotations_has_one_limit(database_url: str, kind: str) 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             for _ in range(4):
                 verdict = await verifier.verify(Secret(secret))
-                assert isinstance(verdict, Valid)
+                assert isinstance(verdict, Authenticated)
                 assert (verdict.principal.id, verdict.principal.limit_key) == (token_id, first_id)
                 statuses += [(await client.get("/jobs", headers=bearer(secret))).status_code for _ in range(10)]
                 itself = TokenCaller(token_id, "bot", workspace.id, FACTS)

@@ -1,4 +1,4 @@
-"""The four outcomes of a request's credentials: four types, which are never turned into one another."""
+"""The four results of authenticating a request: four types, which are never turned into one another."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from .principal import Principal
 
 
 class Reason(StrEnum):
-    """Reason why credentials were refused: for logs, metrics and the owner's audit log, never for the caller."""
+    """Reason why credentials were rejected: for logs, metrics and the owner's audit log, never for the caller."""
 
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
@@ -23,35 +23,35 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
-    """Outcome without credentials."""
+class Anonymous:
+    """No credentials were sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Outcome of invalid credentials. ``token_id`` is known if the secret belongs to a token."""
+class Rejected:
+    """Invalid credentials. ``token_id`` is known if the secret belongs to a token."""
 
     reason: Reason
     token_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Valid:
-    """Outcome of valid credentials, with their principal."""
+class Authenticated:
+    """Valid credentials, with their principal."""
 
     principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
-class CannotTell:
-    """Outcome if the store could not be asked in time: 503, never a denial and never an acceptance."""
+class Unavailable:
+    """The credentials could not be checked in time: 503, never a denial and never an acceptance."""
 
     why: str
     retry_after_seconds: int = 1
 
 
-Verdict: TypeAlias = Refused | Valid | CannotTell
+Verdict: TypeAlias = Rejected | Authenticated | Unavailable
 """A verifier's answer for credentials that were sent."""
 
-Outcome: TypeAlias = Absent | Refused | Valid | CannotTell
+AuthenticationResult: TypeAlias = Anonymous | Rejected | Authenticated | Unavailable
 """Result of authenticating a request."""

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import CannotTell, Reason, Refused, Valid
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware import TokenMiddleware, requires
@@ -23,7 +23,7 @@ from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.workspaces.lists import audit_list
-from spacekey.server.embed import store_verifier
+from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.asgi_calls import http_scope
 from support.server import bearer, served
@@ -40,7 +40,7 @@ async def test_tokens_the_server_made_open_an_app_over_the_same_database(databas
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read")
         _, poor = await server.token(workspace.id, "jobs:write")
-        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock)
+        verifier = DatabaseVerifier(database_url, packaged_products(), clock=server.world.clock)
         app = Starlette(routes=[Route("/jobs", jobs)], middleware=[Middleware(TokenMiddleware, verifier=verifier)])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             assert (await client.get("/jobs", headers=bearer(secret))).json() == {"token": token_id}
@@ -52,28 +52,28 @@ async def test_tokens_the_server_made_open_an_app_over_the_same_database(databas
 
 
 async def test_a_database_that_is_not_there_cannot_tell(tmp_path: Path) -> None:
-    verifier = store_verifier(f"sqlite:///{tmp_path}/missing.db", packaged_products())
-    assert isinstance(await verifier.verify(mint("sp", "live", lambda count: bytes(range(count)))), CannotTell)
+    verifier = DatabaseVerifier(f"sqlite:///{tmp_path}/missing.db", packaged_products())
+    assert isinstance(await verifier.verify(mint("sp", "live", lambda count: bytes(range(count)))), Unavailable)
     assert not (tmp_path / "missing.db").exists()
     await verifier.aclose()
 
 
 def test_a_wrong_url_or_product_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
-        store_verifier("nonsense", packaged_products())
+        DatabaseVerifier("nonsense", packaged_products())
     with pytest.raises(ConfigurationError, match=r"missing\.toml"):
-        store_verifier("sqlite:///x.db", [tmp_path / "missing.toml"])
+        DatabaseVerifier("sqlite:///x.db", [tmp_path / "missing.toml"])
     with pytest.raises(ConfigurationError, match=r"\['one\.toml'\]"):
-        store_verifier("sqlite:///x.db", "one.toml")
+        DatabaseVerifier("sqlite:///x.db", "one.toml")
     with pytest.raises(ConfigurationError, match="write 'live' or 'test'"):
-        store_verifier("sqlite:///x.db", packaged_products(), environment="prod")
+        DatabaseVerifier("sqlite:///x.db", packaged_products(), environment="prod")
 
 
 @pytest.mark.parametrize(("scope", "starts"), [("jobs:reed", False), ("jobs:read", True), ("tokens:read", True)])
 async def test_a_rule_with_a_scope_that_no_product_has_stops_the_start(
     database_url: str, scope: str, starts: bool
 ) -> None:
-    verifier = store_verifier(database_url, packaged_products())
+    verifier = DatabaseVerifier(database_url, packaged_products())
     routes = [Route("/jobs", requires(scope)(jobs))]
     app = Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
     with nullcontext() if starts else pytest.raises(ConfigurationError, match=r"Did you mean 'jobs:read'"):
@@ -86,11 +86,11 @@ async def test_the_owner_is_told_of_a_token_in_the_wrong_environment(database_ur
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read")
         here, there = (
-            store_verifier(database_url, packaged_products(), environment=one, clock=server.world.clock)
+            DatabaseVerifier(database_url, packaged_products(), environment=one, clock=server.world.clock)
             for one in ("live", "test")
         )
-        assert isinstance(await here.verify(Secret(secret)), Valid)
-        assert await there.verify(Secret(secret)) == Refused(Reason.ENVIRONMENT, token_id)
+        assert isinstance(await here.verify(Secret(secret)), Authenticated)
+        assert await there.verify(Secret(secret)) == Rejected(Reason.ENVIRONMENT, token_id)
         await here.aclose()
         await there.aclose()
         page = await audit_list(
@@ -108,12 +108,12 @@ async def test_a_token_that_expires_while_a_cache_knows_it_is_told_with_who_sent
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read", expires_in=timedelta(hours=1))
-        verifier = store_verifier(database_url, packaged_products(), clock=server.world.clock)
-        assert isinstance(await verifier.verify(Secret(secret)), Valid)
+        verifier = DatabaseVerifier(database_url, packaged_products(), clock=server.world.clock)
+        assert isinstance(await verifier.verify(Secret(secret)), Authenticated)
         server.world.clock.forward(hours=2)
         with SentBy(http_scope("GET", "/", [(b"user-agent", b"curl/8")])):
             assert verifier.peek(Secret(secret).bearer()) is None
-            assert await verifier.verify(Secret(secret)) == Refused(Reason.EXPIRED, token_id)
+            assert await verifier.verify(Secret(secret)) == Rejected(Reason.EXPIRED, token_id)
         await verifier.aclose()
         page = await audit_list(
             server.world.system,

@@ -1,12 +1,12 @@
-"""Several issuers behind one app, selected by the brand that a secret starts with."""
+"""Several issuers behind one app, selected by the secret prefix that a secret starts with."""
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Verdict
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.outcome import Reason, Refused, Valid, Verdict
-from spacekey.domain.secret import Secret, SecretFacts, is_brand, parse
+from spacekey.domain.secret import Secret, SecretFacts, is_secret_prefix, parse
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 
@@ -16,8 +16,8 @@ COUNTED_TOKENS_MAX = 100_000
 """Tokens whose issuer a chain remembers, the most recently verified. A request is counted right after that."""
 
 
-class BrandChain(Verifier):
-    """Passes each secret to the verifier of its brand, and those of no known brand or shape to ``otherwise``.
+class VerifierChain(Verifier):
+    """Passes each secret to the verifier of its prefix, and those of no known prefix or shape to ``otherwise``.
 
     A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is for an app's older
     tokens, in whatever format; without it such secrets are refused.
@@ -25,18 +25,20 @@ class BrandChain(Verifier):
     The chain knows the scopes of all of its verifiers, unless one of them does not know its own. Requests are counted
     by the verifier of their token, and not at all if that one counts none.
 
-    :param verifiers: brand → verifier.
+    :param verifiers: secret prefix → verifier.
     :param otherwise: the verifier for all other secrets, or None.
-    :raises ConfigurationError: for an invalid brand, or an object that is not a verifier.
+    :raises ConfigurationError: for an invalid secret prefix, or an object that is not a verifier.
     """
 
     def __init__(self, verifiers: Mapping[str, VerifiesSecrets], otherwise: VerifiesSecrets | None = None) -> None:
-        for brand in verifiers:
-            if not is_brand(brand):
-                raise ConfigurationError(f"{brand!r} is not a brand: write a letter, then 1 to 15 of [a-z0-9]")
+        for secret_prefix in verifiers:
+            if not is_secret_prefix(secret_prefix):
+                raise ConfigurationError(
+                    f"{secret_prefix!r} is not a secret prefix: write a letter, then 1 to 15 of [a-z0-9]"
+                )
         given = (*verifiers.values(), *(() if otherwise is None else (otherwise,)))
         adapted = {id(verifier): as_verifier(verifier) for verifier in given}  # an object given twice is one verifier
-        self._verifiers = {brand: adapted[id(verifier)] for brand, verifier in verifiers.items()}
+        self._verifiers = {secret_prefix: adapted[id(verifier)] for secret_prefix, verifier in verifiers.items()}
         self._otherwise = None if otherwise is None else adapted[id(otherwise)]
         self._everyone = list(adapted.values())
         scopes = [verifier.known_scopes for verifier in self._everyone]
@@ -52,12 +54,12 @@ class BrandChain(Verifier):
         facts = parse(secret)
         verifier = self._responsible(facts)
         if verifier is None:
-            return Refused(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
+            return Rejected(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
         return self._noted(verifier, await verifier.verify(secret))
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
         """Return the verdicts of the verifiers that are responsible, each of which is given its own secrets alone."""
-        verdicts: list[Verdict] = [Refused(Reason.UNKNOWN)] * len(secrets)
+        verdicts: list[Verdict] = [Rejected(Reason.UNKNOWN)] * len(secrets)
         shares: dict[int, tuple[Verifier, list[int]]] = {}
         for place, secret in enumerate(secrets):
             facts = parse(secret)
@@ -65,7 +67,7 @@ class BrandChain(Verifier):
             if verifier is not None:
                 shares.setdefault(id(verifier), (verifier, []))[1].append(place)
             elif facts is None:
-                verdicts[place] = Refused(Reason.MALFORMED)
+                verdicts[place] = Rejected(Reason.MALFORMED)
 
         async def ask(verifier: Verifier, places: list[int]) -> None:
             found = await verifier.verify_many([secrets[place] for place in places])
@@ -89,14 +91,14 @@ class BrandChain(Verifier):
     def _noted(self, verifier: Verifier, verdict: Verdict) -> Verdict:
         """Remember which verifier counts the token's requests, and return the verdict."""
         if self._counts:
-            token_id = verdict.principal.id if isinstance(verdict, Valid) else None
-            token_id = verdict.token_id if isinstance(verdict, Refused) else token_id
+            token_id = verdict.principal.id if isinstance(verdict, Authenticated) else None
+            token_id = verdict.token_id if isinstance(verdict, Rejected) else token_id
             if token_id is not None:
                 self._usage.note(token_id, verifier.usage)
         return verdict
 
     def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
-        return self._otherwise if facts is None else self._verifiers.get(facts.brand, self._otherwise)
+        return self._otherwise if facts is None else self._verifiers.get(facts.secret_prefix, self._otherwise)
 
     async def aclose(self) -> None:
         """Close every verifier, even if one of them fails to close.

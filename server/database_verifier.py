@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from spacekey.domain.authentication import Authenticated, Unavailable, Verdict
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
-from spacekey.domain.outcome import CannotTell, Valid, Verdict
 from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
@@ -31,7 +31,7 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.introspect import in_environment
 from spacekey.resolvers.tokens.usage import StoreUsage
-from spacekey.resolvers.tokens.verify import StoreVerifier
+from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from .build import build_verifier, default_staleness
 
@@ -44,27 +44,76 @@ LAST_WRITES_SECONDS = 5.0
 log = logging.getLogger("spacekey.refusals")
 
 
-class EmbeddedVerifier(Verifier):
-    """Verifier with a store of its own, in which it also writes usage and refusals, in the background."""
+class DatabaseVerifier(Verifier):
+    """Verifier over the database that a Spacekey server or the command line manages.
+
+    Create it once, together with the app, inside or outside the event loop; it connects with the first verification.
+    On SQLite every verification reads the database. On PostgreSQL an answer is cached for T at most, and a revocation
+    waits for T before it is answered. So on both, a revoked token is refused from the moment its revocation was
+    answered (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this
+    program gives "cannot tell" (503), never an acceptance. Close the verifier with the app::
+
+        verifier = DatabaseVerifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
+
+        @asynccontextmanager
+        async def lifespan(app):
+            yield
+            await verifier.aclose()
+
+        app = Starlette(routes=…, lifespan=lifespan, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
+
+    :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
+    :param products: the product files of the workspaces whose tokens are to be accepted.
+    :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
+        owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
+    :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
+        (``usage``). Closing the verifier writes the last one.
+    :param observer: notified of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
+    :param clock: wall time, for expiry; another one in tests.
+    :raises ConfigurationError: the URL, a product file or the environment is invalid.
+    """
 
     def __init__(
         self,
-        asking: StoreVerifier,
-        cache: CachedVerifier | None,
-        system: System,
-        environment: str | None,
-        usage: UsageCollector | None,
+        database_url: str,
+        products: Iterable[Path | str],
+        *,
+        environment: str | None = None,
+        collect_usage: bool = True,
+        observer: VerifierObserver | None = None,
+        clock: WallClock = utc_now,
     ) -> None:
-        self._asking = asking
-        self._cache = cache
-        self._system = system
-        self._environment = environment
-        self._refusals = RefusalLog(system)
-        self._writing: asyncio.Task[None] | None = None
-        self.usage: UsageCollector | None = usage
+        check_environment(environment)
+        if isinstance(products, str | Path):
+            raise ConfigurationError(f"products={str(products)!r}: write a list of files, ['{products}']")
+        loaded = load_products([Path(path) for path in products])
+        store = Store(database_url)
+        self._system = System(
+            store=store,
+            products=loaded,
+            clock=clock,
+            entropy=secrets.token_bytes,
+            passwords=Passwords(),
+            attempts=Attempts(),
+            sleep=asyncio.sleep,
+            default_staleness_seconds=default_staleness(store),
+        )
+        self._asking = build_verifier(
+            store, loaded, clock, self._system.default_staleness_seconds, observer=observer, check_schema=True
+        )
+        kept = StoreUsage(store, clock)
+        self.usage: UsageCollector | None = (
+            UsageCollector(kept, now=None if clock is utc_now else clock) if collect_usage else None
+        )
         """Collector with which ``TokenMiddleware`` counts requests."""
+        self._cache = (
+            None if store.dialect == SQLITE else cached(self._asking, clock, observer, environment=environment)
+        )
+        self._environment = environment
+        self._refusals = RefusalLog(self._system)
+        self._writing: asyncio.Task[None] | None = None
         self.batch_max = TOKENS_MAX
-        self.known_scopes = asking.known_scopes
+        self.known_scopes = self._asking.known_scopes
         """All scopes that a token can hold. ``TokenMiddleware`` does not start with a rule that names another one."""
 
     peek_checks_form = True  # as its cache does
@@ -75,10 +124,10 @@ class EmbeddedVerifier(Verifier):
         A refusal that belongs in the audit log is left to :meth:`verify`, which knows the client.
         """
         verdict = None if self._cache is None else self._cache.peek(authorization)
-        if verdict is None or isinstance(verdict, CannotTell):
+        if verdict is None or isinstance(verdict, Unavailable):
             return verdict
         held = in_environment(verdict, self._environment)
-        return held if isinstance(held, Valid) or held.token_id is None else None
+        return held if isinstance(held, Authenticated) or held.token_id is None else None
 
     async def verify(self, secret: Secret) -> Verdict:
         """Ask the store. See :class:`spacekey.domain.verifier.Verifier`."""
@@ -99,7 +148,7 @@ class EmbeddedVerifier(Verifier):
         else:
             readings = await self._asking.use_many(secrets, self._environment, required_environment())
             verdicts = [reading.verdict for reading in readings]
-        return [one if isinstance(one, CannotTell) else in_environment(one, self._environment) for one in verdicts]
+        return [one if isinstance(one, Unavailable) else in_environment(one, self._environment) for one in verdicts]
 
     def _begin_writing(self) -> None:
         if self._writing is None:
@@ -126,80 +175,20 @@ class EmbeddedVerifier(Verifier):
             log.error("refusals of %d tokens are not written: the store is held up", self._refusals.waiting)
 
     def _noted(self, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, CannotTell):
+        if isinstance(verdict, Unavailable):
             return verdict
         held = in_environment(verdict, self._environment)
-        if not isinstance(held, Valid) and held.token_id is not None:
+        if not isinstance(held, Authenticated) and held.token_id is not None:
             by = sender()
             self._refusals.note(held, RequestFacts(by.ip, by.user_agent, by.request_id))
         return held
-
-
-def store_verifier(
-    database_url: str,
-    products: Iterable[Path | str],
-    *,
-    environment: str | None = None,
-    collect_usage: bool = True,
-    observer: VerifierObserver | None = None,
-    clock: WallClock = utc_now,
-) -> EmbeddedVerifier:
-    """Return a verifier over the database that a Spacekey server or the command line manages.
-
-    Create it once, together with the app, inside or outside the event loop; it connects with the first verification.
-    On SQLite every verification reads the database. On PostgreSQL an answer is cached for T at most, and a revocation
-    waits for T before it is answered. So on both, a revoked token is refused from the moment its revocation was
-    answered (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this
-    program gives "cannot tell" (503), never an acceptance. Close the verifier with the app::
-
-        verifier = store_verifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
-
-        @asynccontextmanager
-        async def lifespan(app):
-            yield
-            await verifier.aclose()
-
-        app = Starlette(routes=…, lifespan=lifespan, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
-
-    :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
-    :param products: the product files of the workspaces whose tokens are to be accepted.
-    :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
-        owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
-    :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
-        (``usage``). Closing the verifier writes the last one.
-    :param observer: notified of hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
-    :param clock: wall time, for expiry; another one in tests.
-    :raises ConfigurationError: the URL, a product file or the environment is invalid.
-    """
-    check_environment(environment)
-    if isinstance(products, str | Path):
-        raise ConfigurationError(f"products={str(products)!r}: write a list of files, ['{products}']")
-    loaded = load_products([Path(path) for path in products])
-    store = Store(database_url)
-    system = System(
-        store=store,
-        products=loaded,
-        clock=clock,
-        entropy=secrets.token_bytes,
-        passwords=Passwords(),
-        attempts=Attempts(),
-        sleep=asyncio.sleep,
-        default_staleness_seconds=default_staleness(store),
-    )
-    asking = build_verifier(
-        store, loaded, clock, system.default_staleness_seconds, observer=observer, check_schema=True
-    )
-    kept = StoreUsage(store, clock)
-    usage = UsageCollector(kept, now=None if clock is utc_now else clock) if collect_usage else None
-    cache = None if store.dialect == SQLITE else cached(asking, clock, observer, environment=environment)
-    return EmbeddedVerifier(asking, cache, system, environment, usage)
 
 
 def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
     """Return a sink over such a database, for a ``UsageCollector`` used with another verifier than the store's own::
 
         usage = UsageCollector(store_usage("sqlite:///data/spacekey.db"))
-        TokenMiddleware(app, verifier=BrandChain({"sp": …, "other": …}), usage=usage)
+        TokenMiddleware(app, verifier=VerifierChain({"sp": …, "other": …}), usage=usage)
 
     Closing the collector closes the sink. Usage of tokens that are not in the database is discarded.
 
@@ -211,7 +200,7 @@ def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
 
 
 def cached(
-    verifier: StoreVerifier,
+    verifier: LookupVerifier,
     clock: WallClock,
     observer: VerifierObserver | None = None,
     *,
