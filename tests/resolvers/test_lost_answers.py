@@ -218,12 +218,19 @@ async def test_every_route_that_takes_access_away_waits_before_it_says_not_found
         workspace = await server.world.workspace("spooled")
         _, own = await server.token(workspace.id, "tokens:revoke", "tokens:update", "tokens:create", "jobs:read")
         key = f"/api/v1/api-keys/{unknown(server.world, KEY)}"
+        known = f"/api/v1/api-keys/{(await server.token(workspace.id, 'jobs:read'))[0]}"
+        stale = bearer(own) | {"If-Match": '"nope"'}
         other = mint("sp", "live", server.world.system.entropy).reveal()
         requests: dict[str, tuple[int, Any]] = {
             "delete": (404, lambda: server.client.delete(key, headers=bearer(own))),
             "delete, no wait": (404, lambda: server.client.delete(f"{key}?wait=false", headers=bearer(own))),
             "change": (404, lambda: server.client.patch(key, json={"permissions": []}, headers=bearer(own))),
             "rotate": (404, lambda: server.client.post(f"{key}/rotate", json={}, headers=bearer(own))),
+            "delete, if": (412, lambda: server.client.delete(known, headers=stale)),
+            "delete, if, no wait": (412, lambda: server.client.delete(f"{known}?wait=false", headers=stale)),
+            "change, if": (412, lambda: server.client.patch(known, json={"permissions": []}, headers=stale)),
+            "rotate, if": (412, lambda: server.client.post(f"{known}/rotate", json={}, headers=stale)),
+            "revoke, if": (412, lambda: server.client.post(f"{known}/revoke", headers=stale)),
             "revoke": (200, lambda: server.client.post("/api/v1/revoke", data={"token": other}, headers=bearer(own))),
         }
         for name, (status, ask) in requests.items():
