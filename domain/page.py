@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -73,11 +74,17 @@ class AuditFilter:
     :param actor_id: done by this person, token, service or operator.
     :param target_id: done to this object.
     :param action: of this kind, such as ``token.revoke``.
+    :param outcome: ended like this: ``success``, ``denied`` or ``alert``.
+    :param created_after: happened at this time or later.
+    :param created_before: happened earlier than this time.
     """
 
     actor_id: str | None = None
     target_id: str | None = None
     action: str | None = None
+    outcome: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 EVERYTHING = AuditFilter()

@@ -152,6 +152,14 @@ def expand(product: Product, grants: Iterable[str], roles: RoleTable) -> frozens
     return frozenset(scopes)
 
 
+def grants_reaching(product: Product, scope: str, roles: RoleTable) -> frozenset[str]:
+    """Return every name whose :func:`expand` contains the scope: the scope, and the shorthands and roles with it."""
+    names = {scope} & product.known_scopes
+    names.update(one.name for one in product.shorthands.values() if scope in one.scopes)
+    names.update(name for name, role in roles.items() if scope in expand(product, role.grants, {}))
+    return frozenset(name for name in names if scope in expand(product, [name], roles))
+
+
 def unresolved(product: Product, grants: Iterable[str], roles: RoleTable) -> frozenset[str]:
     """Return the names among the grants that mean nothing now, those inside roles included.
 

@@ -74,13 +74,18 @@ def clean_slug(field: str, text: str) -> str:
 
     :raises InvalidInput: for any other text.
     """
-    if not _SLUG.fullmatch(text):
+    if not is_slug(text):
         raise InvalidInput(
             field,
             "Use 1 to 63 lower-case letters, digits and inner hyphens, like 'my-project'.",
             InputCode.INVALID_FORMAT,
         )
     return text
+
+
+def is_slug(text: str) -> bool:
+    """Return whether a workspace or space can have this slug."""
+    return _SLUG.fullmatch(text) is not None
 
 
 def clean_actor_id(field: str, text: str) -> str:

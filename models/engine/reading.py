@@ -58,9 +58,10 @@ class Values:
     Text from outside only ever becomes a value; a statement's own text is written here.
     """
 
-    __slots__ = ("_mark", "_texts", "given")
+    __slots__ = ("_mark", "_texts", "dialect", "given")
 
     def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
         self._texts = dialect == SQLITE
         self._mark = "?" if self._texts else "$"
         self.given: list[Any] = []

@@ -97,9 +97,14 @@ def _events(values: Values, *, chain: str, where: AuditFilter) -> list[str]:
         ("e.actor_id", where.actor_id),
         ("e.target_id", where.target_id),
         ("e.action", where.action),
+        ("e.outcome", where.outcome),
     ):
         if value is not None:
             found.append(f"{column} = {values.bind(value)}")
+    if where.created_after is not None:
+        found.append(f"e.at >= {values.bind(where.created_after)}")
+    if where.created_before is not None:
+        found.append(f"e.at < {values.bind(where.created_before)}")
     return found
 
 

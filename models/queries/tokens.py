@@ -18,16 +18,18 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.domain.secret import PREFIX_LENGTH
 from spacekey.domain.token_state import Status
 from spacekey.models.engine.reading import Reader, Values
 from spacekey.models.engine.statements import contains, insert
+from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.expressions import FAR_FUTURE, FAR_PAST
 from spacekey.models.tables.records import TokenRecord, WorkspaceRecord, columns, decoder, width
 from spacekey.models.tables.token import Token, TokenFirstUse
 from spacekey.models.tables.user import Invitation
 from spacekey.models.tables.workspace import Member, Workspace
 
-from .pagination import Listing, Ordering, fetch_pages
+from .pagination import Listing, Ordering, fetch_merged_page, fetch_pages
 
 _COLUMNS = ", ".join("u.at" if name == "successor_used_at" else f"t.{name}" for name in TokenRecord._fields)
 _TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id = t.rotated_to_id"
@@ -45,6 +47,10 @@ class TokenFilter:
     :param text: part of the name, the description or the prefix, in either case.
     :param unused_since: last used before it, or never used and created before it.
     :param created_by_id: created by this person, token, service or operator.
+    :param created_after: created at this time or later.
+    :param created_before: created earlier than this time.
+    :param prefix: the first characters of the secret, at most 12 of them.
+    :param holding: granted at least one of these names; no token has one of none.
     :param expires_before: not ended yet, but ending before it, by expiry or by a rotation's grace.
     """
 
@@ -57,6 +63,10 @@ class TokenFilter:
     unused_since: datetime | None = None
     expires_before: datetime | None = None
     created_by_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    prefix: str | None = None
+    holding: frozenset[str] | None = None
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
@@ -132,6 +142,41 @@ async def token_pages(
     return await fetch_pages(reader, listing, asked, _ordering(order, descending, reader.dialect), request)
 
 
+async def merged_token_page(
+    reader: Reader,
+    wheres: Sequence[TokenFilter],
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+    now: datetime,
+) -> Page[TokenRecord]:
+    """Return one page of the tokens that match any of these filters, in one statement.
+
+    :param wheres: filters of which no token matches two, such as one for each workspace.
+    :raises InvalidInput: as :func:`token_page`.
+    """
+    listing = Listing(_COLUMNS, _TABLES, decoder(TokenRecord, reader.dialect), width(TokenRecord))
+    asked = [partial(conditions, where=where, now=now) for where in wheres]
+    return await fetch_merged_page(reader, listing, asked, _ordering(order, descending, reader.dialect), request)
+
+
+async def token_counts(reader: Reader, wheres: Sequence[TokenFilter], most: int, now: datetime) -> list[int]:
+    """Return how many tokens match each of these filters, counting up to ``most``, in one statement.
+
+    :raises InvalidInput: as :func:`token_page`.
+    """
+    if not wheres:
+        return []
+    values = reader.values()
+    parts = [
+        f"SELECT {number} AS place, count(*) FROM (SELECT 1 FROM spacekey_tokens t "
+        f"WHERE {' AND '.join(conditions(values, where=where, now=now))} LIMIT {most}) AS matching_{number}"
+        for number, where in enumerate(wheres)
+    ]
+    found = {row[0]: int(row[1]) for row in await reader.rows(" UNION ALL ".join(parts), values)}
+    return [found[number] for number in range(len(wheres))]
+
+
 def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str]:
     """Return the conditions in SQL, about a table called ``t``; a token is valid strictly before its end.
 
@@ -155,6 +200,17 @@ def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str
         found.append(f"({' OR '.join(held) or 'FALSE'})")
     if where.text:
         found.append(contains(values, "text", where.text, "t.search_text"))
+    if where.created_after is not None:
+        found.append(f"t.created_at >= {values.bind(where.created_after)}")
+    if where.created_before is not None:
+        found.append(f"t.created_at < {values.bind(where.created_before)}")
+    if where.prefix is not None:
+        # A whole prefix is found in the index; a shorter one would not narrow a list much.
+        whole = len(where.prefix) == PREFIX_LENGTH
+        column = "t.prefix" if whole else f"substr(t.prefix, 1, {len(where.prefix)})"
+        found.append(f"{column} = {values.bind(where.prefix)}")
+    if where.holding is not None:
+        found.append(_holds(values, where.holding))
     if where.unused_since is not None:
         found.append(f"COALESCE(t.last_used_at, t.created_at) < {values.bind(where.unused_since)}")
     if where.expires_before is not None:
@@ -192,20 +248,28 @@ async def live_token_count(session: AsyncSession, workspace_id: str, now: dateti
     Disabled tokens count. A chain of rotations takes one place, even while a token and its predecessor are both valid;
     each further valid token of the chain takes another.
     """
+    return (await live_token_counts(session, [workspace_id], now))[workspace_id]
+
+
+async def live_token_counts(session: AsyncSession, workspace_ids: Iterable[str], now: datetime) -> dict[str, int]:
+    """Return :func:`live_token_count` of each workspace, in one statement."""
+    wanted = set(workspace_ids)
     chain = func.coalesce(col(Token.chain_id), Token.id)
     tokens = (
-        select(func.count().label("good"))
+        select(col(Token.workspace_id), func.count().label("good"))
         .where(
-            Token.workspace_id == workspace_id,
+            col(Token.workspace_id).in_(wanted),
             col(Token.deleted_at).is_(None),
             col(Token.revoked_at).is_(None),
             not_(is_over(now)),
         )
-        .group_by(chain)
+        .group_by(col(Token.workspace_id), chain)
         .subquery()
     )
     places = case((tokens.c.good > 2, tokens.c.good - 1), else_=1)
-    return int((await session.exec(select(func.coalesce(func.sum(places), 0)))).one())
+    statement = select(tokens.c.workspace_id, func.sum(places)).group_by(tokens.c.workspace_id)
+    found = {workspace_id: int(count) for workspace_id, count in (await session.exec(statement)).all()}
+    return {one: found.get(one, 0) for one in wanted}
 
 
 async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, grant: str, now: datetime) -> int:
@@ -367,6 +431,17 @@ def _ordering(order: TokenOrder, descending: bool, dialect: str) -> Ordering:
     key, kind = keys[order]
     name = f"tokens.{order}.{'desc' if descending else 'asc'}"
     return Ordering(name=name, key=key, kind=kind, identity="t.id", descending=descending)
+
+
+def _holds(values: Values, names: frozenset[str]) -> str:
+    if not names:
+        return "FALSE"
+    each = (
+        "json_each(t.grants) AS held"
+        if values.dialect == SQLITE
+        else "json_array_elements_text(t.grants) AS held(value)"
+    )
+    return f"EXISTS (SELECT 1 FROM {each} WHERE {values.among('held.value', names)})"
 
 
 def _has(status: Status, over: str) -> str:

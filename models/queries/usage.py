@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -12,11 +12,12 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.models.engine.reading import Reader, Values
 from spacekey.models.engine.statements import insert, result_of
-from spacekey.models.tables.base import POSTGRESQL
+from spacekey.models.tables.base import POSTGRESQL, SQLITE
 from spacekey.models.tables.expressions import UtcDay
 from spacekey.models.tables.token import Token
-from spacekey.models.tables.usage import ScopeUse, UsageDay, UsageHour, UsageReporter
+from spacekey.models.tables.usage import ScopeUse, TokenUsage, UsageDay, UsageHour, UsageReporter
 
 GIVE_WAY_SECONDS = 0.5
 """How long a flush waits for a locked row: less than PostgreSQL's ``deadlock_timeout`` of 1 s."""
@@ -79,6 +80,76 @@ async def usage_by_day(session: AsyncSession, token_ids: Iterable[str], since: d
     for token_id, one, allowed, denied, limited in (await result_of(session, statement)).all():
         days[token_id].append(UsageDay(one, int(allowed), int(denied), int(limited)))
     return dict(days)
+
+
+async def usage_of_places(
+    reader: Reader, places: Sequence[tuple[str, str | None]], since: datetime
+) -> list[list[UsageDay]]:
+    """Return the requests by UTC day of each workspace, or of one of its spaces, in one statement.
+
+    Requests of deleted tokens count too. Days are sorted, oldest first; days without requests are left out.
+
+    :param places: workspace id, and a space id or None.
+    """
+    if not places:
+        return []
+    values = reader.values()
+    day = "date(h.hour)" if reader.dialect == SQLITE else "CAST(h.hour AT TIME ZONE 'UTC' AS date)"
+    parts = [
+        f"SELECT {number} AS place, {day} AS day, {_SUMS} FROM spacekey_usage_hours h "
+        f"WHERE h.token_id IN ({_tokens_of(values, place, deleted_too=True)}) "
+        f"AND h.hour >= {values.bind(since)} GROUP BY day"
+        for number, place in enumerate(places)
+    ]
+    found: list[list[UsageDay]] = [[] for _ in places]
+    for number, one, *counts in await reader.rows(" UNION ALL ".join(parts), values):
+        found[number].append(UsageDay(_day(one), *(int(count) for count in counts)))
+    return [sorted(days) for days in found]
+
+
+async def busiest_tokens(
+    reader: Reader, places: Sequence[tuple[str, str | None]], since: datetime, most: int
+) -> list[list[TokenUsage]]:
+    """Return the tokens of each workspace, or of one of its spaces, with the most requests, in one statement.
+
+    Deleted tokens are left out. Tokens with equally many requests are in the order of their ids.
+
+    :param places: workspace id, and a space id or None.
+    """
+    if not places:
+        return []
+    values = reader.values()
+    parts = [
+        f"SELECT * FROM (SELECT {number} AS place, h.token_id, {_SUMS} FROM spacekey_usage_hours h "
+        f"WHERE h.token_id IN ({_tokens_of(values, place, deleted_too=False)}) AND h.hour >= {values.bind(since)} "
+        f"GROUP BY h.token_id ORDER BY sum(h.allowed + h.denied + h.limited) DESC, h.token_id LIMIT {most}) "
+        f"AS busiest_{number}"
+        for number, place in enumerate(places)
+    ]
+    found: list[list[TokenUsage]] = [[] for _ in places]
+    for number, token_id, *counts in await reader.rows(" UNION ALL ".join(parts), values):
+        found[number].append(TokenUsage(token_id, *(int(count) for count in counts)))
+    return [sorted(tokens, key=lambda one: (-one.requests, one.token_id)) for tokens in found]
+
+
+_SUMS = "sum(h.allowed) AS allowed, sum(h.denied) AS denied, sum(h.limited) AS limited"
+
+
+def _tokens_of(values: Values, place: tuple[str, str | None], *, deleted_too: bool) -> str:
+    """Return the query of the ids of a workspace's tokens, or of one of its spaces."""
+    workspace_id, space_id = place
+    where = [f"t.workspace_id = {values.bind(workspace_id)}"]
+    if space_id is not None:
+        where.append(f"t.space_id = {values.bind(space_id)}")
+    # Deleted tokens are in an index of their own, so each half has one.
+    states = ["t.deleted_at IS NULL", *(["t.deleted_at IS NOT NULL"] if deleted_too else [])]
+    return " UNION ALL ".join(
+        f"SELECT t.id FROM spacekey_tokens t WHERE {' AND '.join([*where, state])}" for state in states
+    )
+
+
+def _day(value: date | str) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
 
 
 async def touch_scopes(session: AsyncSession, uses: Mapping[tuple[str, str], datetime]) -> None:

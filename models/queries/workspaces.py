@@ -127,16 +127,31 @@ async def workspace_records(reader: Reader, ids: Iterable[str]) -> list[Workspac
     )
 
 
-async def memberships(reader: Reader, user_id: str, ids: Iterable[str]) -> list[tuple[WorkspaceRecord, str]]:
-    """Return those of the workspaces that the user is a member of, with the role, without deleted ones or order."""
+async def memberships(
+    reader: Reader, user_id: str, ids: Iterable[str] | None = None
+) -> list[tuple[WorkspaceRecord, str]]:
+    """Return the workspaces that the user is a member of, with the role, without deleted ones or order.
+
+    :param ids: only those of these workspaces; None for all.
+    """
     values = reader.values()
     take = decoder(WorkspaceRecord, reader.dialect)
     rows = await reader.rows(
         f"SELECT {columns(WorkspaceRecord, 'w')}, m.role FROM {_MEMBERSHIPS} "
-        f"WHERE m.user_id = {values.bind(user_id)} AND {values.among('w.id', ids)} AND w.deleted_at IS NULL",
+        f"WHERE m.user_id = {values.bind(user_id)} AND {'TRUE' if ids is None else values.among('w.id', ids)} "
+        "AND w.deleted_at IS NULL",
         values,
     )
     return [(take(row), row[-1]) for row in rows]
+
+
+async def workspace_id_by_slug(reader: Reader, slug: str) -> str | None:
+    """Return the id of the workspace with this slug that is not deleted, or None."""
+    values = reader.values()
+    rows = await reader.rows(
+        f"SELECT w.id FROM spacekey_workspaces w WHERE w.slug = {values.bind(slug)} AND w.deleted_at IS NULL", values
+    )
+    return str(rows[0][0]) if rows else None
 
 
 async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:

@@ -25,6 +25,9 @@ from spacekey.domain.actor import Actor, actor_from
 
 from .base import Row, moment, words
 
+OUTCOMES = ("success", "denied", "alert")
+"""All outcomes that an event can have."""
+
 SYSTEM_CHAIN = "system"
 """Chain for events that belong to no workspace, such as sign-ins."""
 
@@ -61,6 +64,8 @@ class AuditEvent(Row, table=True):
         Index("ix_spacekey_audit_events_target", "chain", "target_id", "sequence"),
         Index("ix_spacekey_audit_events_action", "chain", "action", "sequence"),
         Index("ix_spacekey_audit_events_actor", "chain", "actor_id", "sequence"),
+        Index("ix_spacekey_audit_events_outcome", "chain", "outcome", "sequence"),
+        Index("ix_spacekey_audit_events_at", "chain", "at"),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))

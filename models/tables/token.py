@@ -29,6 +29,7 @@ from .expressions import FarFuture, FarPast
 from .search import fields_of
 
 _LISTED = text("deleted_at IS NULL")
+_DELETED = text("deleted_at IS NOT NULL")
 
 
 class Token(Row, table=True):
@@ -92,6 +93,19 @@ class Token(Row, table=True):
             "id",
             sqlite_where=_LISTED,
             postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_prefix",
+            "prefix",
+            "workspace_id",
+            sqlite_where=_LISTED,
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_deleted",
+            "workspace_id",
+            sqlite_where=_DELETED,
+            postgresql_where=_DELETED,
         ),
         Index(
             "ix_spacekey_tokens_space_created",

@@ -54,3 +54,17 @@ class UsageDay(NamedTuple):
     allowed: int
     denied: int
     limited: int
+
+
+class TokenUsage(NamedTuple):
+    """Requests of one token in a period."""
+
+    token_id: str
+    allowed: int
+    denied: int
+    limited: int
+
+    @property
+    def requests(self) -> int:
+        """All requests, whatever came of them."""
+        return self.allowed + self.denied + self.limited

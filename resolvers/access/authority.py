@@ -148,6 +148,22 @@ async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable
     return await system.store.read(lambda reader: authorities(reader, system, caller, workspace_ids))
 
 
+async def own_authorities(
+    reader: Reader, system: System, caller: MemberCaller | TokenCaller | IntrospectorCaller
+) -> list[Authority]:
+    """Return the caller's authority in each workspace that it belongs to, at most 500 of them.
+
+    Workspaces whose product is not loaded in this process are left out.
+    """
+    if isinstance(caller, MemberCaller):
+        return [
+            member_authority(system, caller, workspace, role)
+            for workspace, role in await workspace_queries.memberships(reader, caller.id)
+            if workspace.product in system.products
+        ]
+    return list((await authorities(reader, system, caller, [getattr(caller, "workspace_id", "")])).values())
+
+
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
     """Return a page of the workspaces that the caller belongs to and may read, by name. A token belongs to one.
 

@@ -13,8 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.page import Page, PageRequest, TokenOrder
+from spacekey.domain.principal import Kind
+from spacekey.domain.product import grants_reaching
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, PreconditionFailed
-from spacekey.domain.secret import ENVIRONMENTS
+from spacekey.domain.secret import ENVIRONMENTS, PREFIX_LENGTH
 from spacekey.domain.token_state import Status
 from spacekey.models.engine.reading import Reader
 from spacekey.models.queries import tokens as token_queries
@@ -27,14 +29,18 @@ from spacekey.resolvers.access.authority import (
     authorities,
     authority_in,
     authority_to_read,
+    own_authorities,
 )
-from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.caller import Caller, Operator
+from spacekey.resolvers.access.entitlements import scopes_of
 from spacekey.resolvers.system import System
-from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id
+from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id, clean_moment, unknown
 
 from .view import Precondition, TokenView, effective, view_of
 
 DAYS_MAX = 3_660
+_ELLIPSES = " …•"
+"""What follows a prefix where it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,12 @@ class TokenSearch:
     """Conditions of a list of tokens; None leaves one out.
 
     Days count from now, into the future or the past; ``created_by`` is an id.
+
+    :param created_after: created at this time or later.
+    :param created_before: created earlier than this time.
+    :param scope: having this effective scope now, by the scope, a shorthand or a role. Tokens that are disabled,
+        expired or revoked have the scopes that they would have if they were active, as lists show them.
+    :param prefix: the first characters of the secret, as lists show them, with or without an ellipsis or dots.
     """
 
     statuses: frozenset[Status] | None = None
@@ -51,6 +63,10 @@ class TokenSearch:
     unused_days: int | None = None
     expiring_days: int | None = None
     created_by: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    scope: str | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +116,55 @@ async def token_list(
             raise NotFound("space")
         authority.require("tokens:read")
         now = system.clock()
-        where = search_filter(search, workspace_id, authority.space_id or space_id, now)
+        where = search_filter(system, search, authority, authority.space_id or space_id, now)
         page = await token_queries.token_page(reader, where, order, descending, request, now)
         views = views_of([(authority, token) for token in page.rows], now)
         return Page(views, page.cursors, page.has_next, page.has_previous)
 
+    return await system.store.read(read)
+
+
+async def tokens_everywhere(
+    system: System,
+    caller: Caller,
+    *,
+    search: TokenSearch,
+    order: TokenOrder,
+    descending: bool,
+    request: PageRequest,
+) -> Page[TokenView]:
+    """Return a page of the tokens of all workspaces in which the caller has ``tokens:read``, in one order.
+
+    A token belongs to one workspace and sees its own tokens, a space token those of its space. The operator sees all
+    workspaces, but cannot search all of them by scope, which stands for different grants in each.
+
+    :raises InvalidInput: for an invalid filter or cursor.
+    """
+    now = system.clock()
+
+    async def read(reader: Reader) -> Page[TokenView]:
+        if isinstance(caller, Operator):
+            if search.scope is not None:
+                raise InvalidInput("scope", "Name a workspace to search by scope.", InputCode.NOT_ALLOWED)
+            held: dict[str, Authority] = {}
+            wheres = [search_filter(system, search, None, None, now)]
+        else:
+            held = {one.workspace.id: one for one in await own_authorities(reader, system, caller)}
+            held = {key: one for key, one in held.items() if "tokens:read" in one.scopes}
+            wheres = [search_filter(system, search, one, one.space_id, now) for one in held.values()]
+        page = await token_queries.merged_token_page(reader, wheres, order, descending, request, now)
+        if isinstance(caller, Operator):
+            held = await authorities(reader, system, caller, {token.workspace_id for token in page.rows})
+        # Tokens of a workspace that is deleted are left out, and make the operator's page shorter.
+        shown = [
+            (held[token.workspace_id], token, cursor)
+            for token, cursor in zip(page.rows, page.cursors, strict=True)
+            if token.workspace_id in held
+        ]
+        views = views_of([(authority, token) for authority, token, _ in shown], now)
+        return Page(views, [cursor for *_, cursor in shown], page.has_next, page.has_previous)
+
+    check_search(system, search)
     return await system.store.read(read)
 
 
@@ -180,16 +240,29 @@ async def token_to_read(reader: Reader, system: System, caller: Caller, token_id
     raise NotFound("token")
 
 
-def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, now: datetime) -> TokenFilter:
+def check_search(system: System, search: TokenSearch) -> None:
+    """Check what can be wrong with a search wherever it is made.
+
+    :raises InvalidInput: for an invalid condition.
+    """
+    search_filter(system, search, None, None, system.clock())
+
+
+def search_filter(
+    system: System, search: TokenSearch, authority: Authority | None, space_id: str | None, now: datetime
+) -> TokenFilter:
     """Return the conditions of a search in one workspace or space.
 
+    :param authority: the caller's, in the workspace; None for all workspaces, which leaves out the condition on scopes.
     :raises InvalidInput: for an invalid condition.
     """
     unused, expiring = search.unused_days, search.expiring_days
     if search.environment not in {None, *ENVIRONMENTS}:
         raise InvalidInput("environment", f"Write {' or '.join(ENVIRONMENTS)}.", InputCode.UNKNOWN_VALUE)
+    if search.scope is not None:
+        _check_scope(system, search.scope)
     return TokenFilter(
-        workspace_id=workspace_id,
+        workspace_id=None if authority is None else authority.workspace.id,
         space_id=space_id,
         statuses=search.statuses,
         environment=search.environment,
@@ -198,6 +271,10 @@ def search_filter(search: TokenSearch, workspace_id: str, space_id: str | None, 
         created_by_id=None if search.created_by is None else clean_actor_id("created_by", search.created_by),
         unused_since=None if unused is None else now - _days("unused_days", unused),
         expires_before=None if expiring is None else now + _days("expiring_days", expiring),
+        created_after=None if search.created_after is None else clean_moment("created_after", search.created_after),
+        created_before=None if search.created_before is None else clean_moment("created_before", search.created_before),
+        prefix=None if search.prefix is None else _prefix(search.prefix),
+        holding=None if search.scope is None or authority is None else _holding(authority, search.scope),
     )
 
 
@@ -217,7 +294,38 @@ def views_of(tokens: Iterable[tuple[Authority, TokenRecord]], now: datetime) -> 
 def _text(text: str | None) -> str | None:
     if text is not None and len(text) > NAME_LENGTH_MAX:
         raise InvalidInput("text", f"Search for at most {NAME_LENGTH_MAX} characters.", InputCode.TOO_LONG)
-    return (text or "").strip() or None
+    return (text or "").strip().rstrip(_ELLIPSES) or None
+
+
+def _prefix(text: str) -> str:
+    """Return the characters of a prefix as it is shown: followed by an ellipsis, or by dots."""
+    prefix = text.strip().rstrip(f"{_ELLIPSES}.")
+    if not prefix:
+        raise InvalidInput("prefix", "Give at least one character.", InputCode.REQUIRED)
+    if len(prefix) > PREFIX_LENGTH:
+        message = f"Give at most the first {PREFIX_LENGTH} characters, never a whole secret."
+        raise InvalidInput("prefix", message, InputCode.TOO_LONG)
+    if not (prefix.isascii() and prefix.isprintable()):
+        raise InvalidInput("prefix", "No secret begins like this.", InputCode.INVALID_CHARACTERS)
+    return prefix
+
+
+def _check_scope(system: System, scope: str) -> None:
+    """Refuse a scope that no product of this server has; where only others have it, no token has it."""
+    known = frozenset[str]().union(*(product.known_scopes for product in system.products.values()))
+    if scope not in known:
+        raise InvalidInput("scope", unknown("scope", scope, known), InputCode.UNKNOWN_VALUE)
+
+
+def _holding(authority: Authority, scope: str) -> frozenset[str]:
+    """Return the grants with which a token of the workspace has the scope now; none if nothing can give it.
+
+    What reduces the scopes of grants, the plan and the policy, is the same for each token of a workspace.
+    """
+    product, workspace = authority.product, authority.workspace
+    if scope not in scopes_of(product, workspace, [scope], Kind.WORKSPACE):
+        return frozenset()
+    return grants_reaching(product, scope, authority.roles)
 
 
 def _days(field: str, days: int) -> timedelta:

@@ -170,9 +170,14 @@ async def add(session: AsyncSession, uses: Sequence[TokenUse], now: datetime) ->
 
 async def usage_by_day(system: System, token_ids: Iterable[str], days: int) -> dict[str, list[UsageDay]]:
     """Return the days with requests by token id, oldest first. The caller's access to the tokens was checked before."""
-    since = _midnight(system.clock()) - timedelta(days=days - 1)
+    since = first_day(system, days)
     async with system.store.reading() as session:
         return await usage_queries.usage_by_day(session, list(token_ids), since)
+
+
+def first_day(system: System, days: int) -> datetime:
+    """Return the beginning of the first of the last ``days``, in UTC. Today is one of them."""
+    return _midnight(system.clock()) - timedelta(days=days - 1)
 
 
 async def unused_scopes(system: System, views: Iterable[TokenView], days: int) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.queries.pagination import page_of_one
+from spacekey.models.tables.audit import OUTCOMES
 from spacekey.models.tables.records import (
     AuditRecord,
     InvitationRecord,
@@ -30,20 +31,23 @@ from spacekey.models.tables.records import (
 from spacekey.resolvers.access.authority import Authority, authorities, authorities_in, authority_to_read
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.system import System
-from spacekey.resolvers.tokens.list import TokenSearch, search_filter, token_to_read, views_of
+from spacekey.resolvers.tokens.list import TokenSearch, check_search, search_filter, token_to_read, views_of
 from spacekey.resolvers.tokens.view import TokenView
-from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id
+from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id, clean_moment, is_slug, unknown
 
 T = TypeVar("T")
 Listed: TypeAlias = Page[T] | Refusal
 Held: TypeAlias = Mapping[str, Authority | None]
+Place: TypeAlias = tuple[str, str | None]
+"""Workspace id, and the id of one of its spaces or None."""
+
 CONDITION_LENGTH_MAX = 100
 
 
 async def token_lists(
     system: System,
     caller: Caller,
-    places: Sequence[tuple[str, str | None]],
+    places: Sequence[Place],
     *,
     search: TokenSearch,
     order: TokenOrder,
@@ -56,21 +60,12 @@ async def token_lists(
     :param held: the caller's authority by workspace id, if it was read already; also in the functions below.
     :raises InvalidInput: for an invalid filter or cursor.
     """
-    held = await _known(system, caller, [workspace_id for workspace_id, _ in places], held)
-    allowed: dict[int, tuple[Authority, str | None]] = {}
-    answers: list[Listed[TokenView]] = [NotFound("workspace") for _ in places]
-    for number, (workspace_id, space_id) in enumerate(places):
-        authority = held.get(workspace_id)
-        if authority is None:
-            continue
-        if authority.space_id is not None and space_id not in {None, authority.space_id}:
-            answers[number] = NotFound("space")
-        elif "tokens:read" not in authority.scopes:
-            answers[number] = Forbidden(["tokens:read"])
-        else:
-            allowed[number] = (authority, authority.space_id or space_id)
+    check_search(system, search)
+    held = await known_authorities(system, caller, places, held)
+    refusals, allowed = readable_places(held, places, "tokens:read")
+    answers: list[Listed[TokenView]] = [refusals.get(number, NotFound("workspace")) for number in range(len(places))]
     now = system.clock()
-    wheres = [search_filter(search, one.workspace.id, space_id, now) for one, space_id in allowed.values()]
+    wheres = [search_filter(system, search, one, space_id, now) for one, space_id in allowed.values()]
 
     async def read(reader: Reader) -> list[Page[TokenRecord]]:
         return await token_queries.token_pages(reader, wheres, order, descending, request, now)
@@ -126,6 +121,30 @@ async def space_lists(
 
     held = await _known(system, caller, workspace_ids, held)
     return await _lists(system, held, workspace_ids, "spaces:read", read, of_space_token)
+
+
+async def one_workspace(system: System, caller: Caller, workspace_id: str | None, slug: str | None) -> Authority:
+    """Return the caller's authority in a workspace, named by its id or its slug.
+
+    :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``workspace:read``.
+    :raises InvalidInput: unless exactly one of the two is given.
+    """
+    if workspace_id is not None and slug is not None:
+        raise InvalidInput("slug", "Give either id or slug, not both.", InputCode.EXCLUSIVE)
+    if workspace_id is None and slug is None:
+        raise InvalidInput("id", "Give the id or the slug of a workspace.", InputCode.REQUIRED)
+
+    async def read(reader: Reader) -> Authority:
+        found = workspace_id
+        if slug is not None:
+            found = await workspace_queries.workspace_id_by_slug(reader, slug) if is_slug(slug) else None
+        if found is None:
+            raise NotFound("workspace")
+        authority = await authority_to_read(reader, system, caller, found)
+        authority.require("workspace:read")
+        return authority
+
+    return await system.store.read(read)
 
 
 async def one_space(system: System, caller: Caller, space_id: str) -> tuple[SpaceRecord, Authority]:
@@ -236,7 +255,7 @@ async def audit_list(
     request: PageRequest,
     where: AuditFilter = EVERYTHING,
 ) -> Page[AuditRecord]:
-    """Return a page of a workspace's audit log, newest first, optionally of one actor, target or action.
+    """Return a page of a workspace's audit log, newest first, optionally of those that meet conditions.
 
     :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``audit:read``.
     :raises InvalidInput: for an invalid condition or cursor.
@@ -293,9 +312,44 @@ def check_audit_conditions(where: AuditFilter) -> None:
     """
     if where.actor_id is not None:
         clean_actor_id("actor_id", where.actor_id)
+    if where.outcome is not None and where.outcome not in OUTCOMES:
+        raise InvalidInput("outcome", unknown("outcome", where.outcome, OUTCOMES), InputCode.UNKNOWN_VALUE)
+    for field, moment in (("created_after", where.created_after), ("created_before", where.created_before)):
+        if moment is not None:
+            clean_moment(field, moment)
     for field, text in (("target_id", where.target_id), ("action", where.action)):
         if text is not None and not (text.isprintable() and len(text) <= CONDITION_LENGTH_MAX):
             raise InvalidInput(field, "No event can have this value.", InputCode.INVALID_FORMAT)
+
+
+async def known_authorities(system: System, caller: Caller, places: Iterable[Place], held: Held | None) -> Held:
+    """Return the caller's authority by workspace id, read now unless it is known already."""
+    return await _known(system, caller, [workspace_id for workspace_id, _ in places], held)
+
+
+def readable_places(
+    held: Held, places: Sequence[Place], *scopes: str, whole: bool = False
+) -> tuple[dict[int, Refusal], dict[int, tuple[Authority, str | None]]]:
+    """Decide which of these places the caller may read.
+
+    :param whole: whether it takes the whole workspace, which a space token does not see.
+    :return: the refusals by number, and the caller's authority by number with the space that it sees, or None.
+    """
+    refusals: dict[int, Refusal] = {}
+    allowed: dict[int, tuple[Authority, str | None]] = {}
+    for number, (workspace_id, space_id) in enumerate(places):
+        authority = held.get(workspace_id)
+        if authority is None:
+            refusals[number] = NotFound("workspace")
+        elif authority.space_id is not None and space_id not in {None, authority.space_id}:
+            refusals[number] = NotFound("space")
+        elif missing := frozenset(scopes) - authority.scopes:
+            refusals[number] = Forbidden(missing)
+        elif whole and authority.space_id is not None:
+            refusals[number] = NotFound("workspace")
+        else:
+            allowed[number] = (authority, authority.space_id or space_id)
+    return refusals, allowed
 
 
 async def _known(system: System, caller: Caller, workspace_ids: Iterable[str], held: Held | None) -> Held:
