@@ -43,10 +43,14 @@ async def issue(world: World, workspace: Workspace, name: str, *grants: str, spa
     return (await create_token(world.system, OPERATOR, asked)).view.token.id
 
 
-async def use(world: World, token_id: str, *, days_ago: int = 0, **counts: int) -> None:
+async def use(
+    world: World, token_id: str, *, days_ago: int = 0, allowed: int = 0, denied: int = 0, limited: int = 0
+) -> None:
     at = world.clock() - timedelta(days=days_ago)
     async with world.system.store.changing() as session:
-        await keep_usage.add(session, [TokenUse(token_id, at, **counts)], world.clock())
+        await keep_usage.add(
+            session, [TokenUse(token_id, at, allowed=allowed, denied=denied, limited=limited)], world.clock()
+        )
 
 
 async def test_a_count_is_exact_up_to_its_limit_and_then_says_so(world: World) -> None:

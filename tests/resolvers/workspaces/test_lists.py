@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ async def test_events_are_found_by_every_condition_and_by_all_together(world: Wo
         for number in range(1, 25)
     ]
     await add(world.system.store, workspace, *events)
-    conditions = [
+    conditions: list[dict[str, Any]] = [
         {"outcome": "denied"},
         {"actor_id": "usr_b"},
         {"action": "token.refused"},
