@@ -118,8 +118,10 @@ def measure(sockets: int = SOCKETS, seconds: float = SECONDS) -> list[dict[str, 
         installation = Installation(f"sqlite:///{file}", folder)
         with installation.serving() as url:
             installation.command("workspace", "create", "idle", "--product", "spooled")
-            token = installation.command("token", "create", "idle", "t", "--scope", "jobs:read")
-            own = installation.command("token", "create", "idle", "asker", "--scope", "tokens:introspect")["secret"]
+            token = installation.command("token", "create", "t", "-w", "idle", "--grant", "jobs:read")
+            own = installation.command("token", "create", "asker", "-w", "idle", "--grant", "tokens:introspect")[
+                "secret"
+            ]
             tokens = fill(file, token["id"], sockets)
             embedded = DatabaseVerifier(f"sqlite:///{file}", [ROOT / "examples" / "spooled.toml"], collect_usage=False)
             remote = RemoteVerifier(url, own, deadline_seconds=20.0, collect_usage=False)

@@ -46,7 +46,7 @@ from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
 """How long stopping waits for refusals and uses of sessions that are not written yet. The rest is lost."""
-_RENAME_IT = "Put the name back, or move its holders: spacekey scopes rename PRODUCT OLD NEW"
+_RENAME_IT = "Put the name back, or move its holders: spacekey scope rename OLD --to NEW --product PRODUCT"
 _ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKEY_PRODUCTS"
 
 log = logging.getLogger("spacekey.server")

@@ -43,6 +43,8 @@ _SERVICE_URL = re.compile(r"SPACEKEY_(?:[A-Z0-9_]+_)?PORT(?:_[0-9]+_(?:TCP|UDP|S
 _LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://", re.ASCII)
 RENAMED = {"SPACEKEY_CATALOGS": "SPACEKEY_PRODUCTS", "SPACEKEY_WORKSPACE_CATALOGS": "SPACEKEY_WORKSPACE_PRODUCTS"}
 """Settings under their earlier names, which are refused, and their names now."""
+COMMAND_LINE = ("SPACEKEY_WORKSPACE",)
+"""Variables that stand for options of the command line, and are no settings of a server."""
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
 
@@ -151,7 +153,11 @@ class Settings:
         given: dict[str, Any] = {}
         for variable in sorted(environ):
             _check_mark(variable)
-            if not variable.startswith(PREFIX) or is_service_link(variable, environ[variable]):
+            if (
+                not variable.startswith(PREFIX)
+                or variable in COMMAND_LINE
+                or is_service_link(variable, environ[variable])
+            ):
                 continue
             setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
             name = known.get(setting)
@@ -159,7 +165,7 @@ class Settings:
                 raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
             if name is None:
                 raise ConfigurationError(
-                    f"{variable}: there is no such setting.{did_you_mean_setting(variable, known)}"
+                    f"{variable}: there is no such setting.{did_you_mean_setting(variable, (*known, *COMMAND_LINE))}"
                 )
             text = one_line(environ[variable], variable)
             if not text.strip():
@@ -199,7 +205,7 @@ def _check_mark(variable: str) -> None:
 
 
 def variable_names() -> tuple[str, ...]:
-    """Return the names of all environment variables that are read."""
+    """Return the names of all environment variables that a server reads."""
     return tuple(PREFIX + one.name.upper() for one in fields(Settings))
 
 

@@ -183,7 +183,7 @@ async def _workspaces(system: System) -> Finding:
         return wrong(
             "workspaces",
             f"these have a plan their product no longer has: {', '.join(planless[:10])}",
-            "Choose another: spacekey workspace plan WORKSPACE PLAN",
+            "Choose another: spacekey workspace edit WORKSPACE --plan PLAN",
         )
     return ok("workspaces", f"{len(workspaces)}, each with a loaded product and a plan it has")
 
@@ -198,7 +198,7 @@ async def _names(system: System) -> Finding:
     return wrong(
         "grants",
         f"held, but not in the product: {shown}{more}",
-        "Put the name back into the product, or move its holders: spacekey scopes rename PRODUCT OLD NEW",
+        "Put the name back into the product, or move its holders: spacekey scope rename OLD --to NEW --product PRODUCT",
     )
 
 

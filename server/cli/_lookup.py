@@ -13,7 +13,6 @@ from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.product import OWNER_ROLE, Product
 from spacekey.domain.product_file import load_product
 from spacekey.domain.refusal import InputCode, InvalidInput
-from spacekey.domain.secret import Secret, parse
 from spacekey.domain.suggest import did_you_mean
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -79,36 +78,36 @@ async def workspace_to_change(system: System, name: str) -> Workspace:
     return found
 
 
-async def space_to_change(system: System, name: str) -> Space:
-    """Return the space with this id, or these slugs (``workspace/space``), and print its name and its workspace.
+async def space_to_change(system: System, name: str, workspace: str | None) -> Space:
+    """Return the space with this id, or with this slug in the workspace, and print its name and its workspace.
 
     :raises Failure: it was not found.
     """
-    found = await space_called(system, name)
-    await workspace_to_change(system, found.workspace_id)
+    home = None if workspace is None else await workspace_to_change(system, workspace)
+    found = await space_called(system, name, home)
+    if home is None:
+        await workspace_to_change(system, found.workspace_id)
     say(f"Space {found.id} '{found.name}' (slug {found.slug}).")
     return found
 
 
 async def space_called(system: System, name: str, workspace: Workspace | None = None) -> Space:
-    """Return the space with this id, these slugs (``workspace/space``), or this slug in the given workspace.
+    """Return the space with this id, or with this slug in the workspace.
 
-    :raises Failure: it was not found.
+    :raises Failure: it was not found, or is a slug and no workspace was given.
     """
-    outer, slash, inner = name.rpartition("/")
-    home = await workspace_called(system, outer) if slash else workspace
     async with system.store.reading() as session:
         found = None
-        if id_prefix(inner) == SPACE:
-            found = await workspace_queries.space_by_id(session, inner)
-        elif home is not None:
-            found = await workspace_queries.space_by_slug(session, home.id, inner)
+        if id_prefix(name) == SPACE:
+            found = await workspace_queries.space_by_id(session, name)
+        elif workspace is not None:
+            found = await workspace_queries.space_by_slug(session, workspace.id, name)
         else:
-            raise Failure(f"SPACE: '{name}' is no id; write WORKSPACE/SPACE by their slugs.", USAGE)
-    if found is None or found.deleted_at is not None or (home is not None and found.workspace_id != home.id):
-        where = f" in the workspace '{home.slug}'" if home is not None else ""
-        slug = home.slug if home is not None else "WORKSPACE"
-        raise Failure(f"There is no space '{inner}'{where}. 'spacekey space list {slug}' shows them.")
+            raise Failure(f"SPACE: '{name}' is no id (space_…); name its workspace by -w to use its slug.", USAGE)
+    if found is None or found.deleted_at is not None or (workspace is not None and found.workspace_id != workspace.id):
+        where = "" if workspace is None else f" in the workspace '{workspace.slug}'"
+        shows = "" if workspace is None else f" -w {workspace.slug}"
+        raise Failure(f"There is no space '{name}'{where}. 'spacekey space list{shows}' shows them.")
     return found
 
 
@@ -164,16 +163,10 @@ def _unproven(address: str, claiming: list[User]) -> str:
 def token_id(text: str) -> str:
     """Return the text if it has the format of a token's id.
 
-    :raises Failure: otherwise; recognizes a secret, and does not repeat it.
+    :raises Failure: otherwise.
     """
-    if parse(Secret(text.strip())) is not None:
-        raise Failure(
-            "That is a token's secret, and now it stands in your shell's history. Pass the token's id (key_…) instead, "
-            "and consider rotating the token.",
-            USAGE,
-        )
     if id_prefix(text) != KEY:
-        raise Failure("TOKEN: write a token's id (key_…). 'spacekey token list WORKSPACE' shows them.", USAGE)
+        raise Failure("TOKEN: write a token's id (key_…). 'spacekey token list' shows them.", USAGE)
     return text
 
 

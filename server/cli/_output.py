@@ -436,6 +436,6 @@ def _password(facts: Facts) -> str:
 def _another(facts: Facts) -> str:
     token = facts["token"]
     space = [] if token["space_id"] is None else ["--space", token["space_id"]]
-    scopes = [word for one in token["grants"] for word in ("-s", one)]
-    words = shlex.join(["token", "create", token["workspace"], "Trying", *space, *scopes])
+    scopes = [word for one in token["grants"] for word in ("-g", one)]
+    words = shlex.join(["token", "create", "Trying", "-w", token["workspace"], *space, *scopes])
     return f"export TOKEN=$({program_now()} {words})"

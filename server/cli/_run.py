@@ -27,6 +27,7 @@ from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 
 from . import _complete
+from ._removed import command_now, option_now
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
@@ -37,15 +38,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MIGRATE = "Run: spacekey migrate"
+WORKSPACE_VARIABLE = "SPACEKEY_WORKSPACE"
 GOOD = 0
 REFUSED = 1
 USAGE = 2
 UNAVAILABLE = 3
 MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable."
 _FINDERS = {
-    "token": "'spacekey token list WORKSPACE' shows the ids.",
-    "member": "'spacekey member list WORKSPACE' shows who is one.",
-    "space": "'spacekey space list WORKSPACE' shows them.",
+    "token": "'spacekey token list' shows the ids.",
+    "member": "'spacekey member list' shows who is one.",
+    "space": "'spacekey space list' shows them.",
     "workspace": "'spacekey workspace list' shows them.",
 }
 _PARAMETERS = {
@@ -53,10 +55,10 @@ _PARAMETERS = {
     "expires_at": "expires",
     "expiring_days": "expiring",
     "grace_seconds": "grace",
-    "grants": "scope",
+    "grants": "grant",
     "lifetime_seconds_default": "lifetime_default",
     "lifetime_seconds_max": "lifetime_max",
-    "scopes_allowed": "scope",
+    "scopes_allowed": "allow",
     "space_id": "space",
     "unused_days": "days",
 }
@@ -80,9 +82,43 @@ NoWait: TypeAlias = Annotated[
 WorkspaceName: TypeAlias = Annotated[
     str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.", autocompletion=_complete.workspaces)
 ]
-SpaceName: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A space's id, or WORKSPACE/SPACE by their slugs.")
+Workspace: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="WORKSPACE",
+        envvar=WORKSPACE_VARIABLE,
+        autocompletion=_complete.workspaces,
+        help="The workspace: its slug or id.",
+    ),
 ]
+AnyWorkspace: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="WORKSPACE",
+        envvar=WORKSPACE_VARIABLE,
+        autocompletion=_complete.workspaces,
+        help="Only this workspace: its slug or id; without it all.",
+    ),
+]
+SpaceHome: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="WORKSPACE",
+        envvar=WORKSPACE_VARIABLE,
+        autocompletion=_complete.workspaces,
+        help="The space's workspace: its slug or id; an id of a space needs none.",
+    ),
+]
+SpaceName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SPACE", help="A space's slug in the workspace, or its id (space_…).")
+]
+GRANT_HELP = "A scope, shorthand or role; several by commas, or repeated."
 Email: TypeAlias = Annotated[
     str, typer.Argument(metavar="EMAIL", help="The e-mail address that the invitation was made for.")
 ]
@@ -265,6 +301,24 @@ def confirmed(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
+_GIVEN_AWAY = (
+    "That is a token's secret, and now it stands in your shell's history. Pass the token's id (key_…) instead, and "
+    "consider rotating the token. 'spacekey token verify' reads a secret from standard input."
+)
+
+
+def check_no_secret(words: Sequence[str]) -> None:
+    """Check that no argument or option is a token's secret: it would stand in the shell's history.
+
+    :raises Failure: one is; does not repeat it.
+    """
+    from spacekey.domain.secret import Secret, parse
+
+    for word in words:
+        if any(parse(Secret(one.strip())) is not None for one in (word, word.partition("=")[2], word[2:])):
+            raise Failure(_GIVEN_AWAY, USAGE)
+
+
 class Leaf(TyperCommand):
     """Command without subcommands. Its help shows ``examples`` first."""
 
@@ -277,8 +331,7 @@ class Leaf(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments and options. Values of a line that is being completed are not checked."""
         if not ctx.resilient_parsing:
-            parsed: list[str] = super().parse_args(ctx, args)
-            return parsed
+            return self._parsed(ctx, args)
         given, rest, _ = self.make_parser(ctx).parse_args(args=args)
         for one in self.get_params(ctx):
             value, source = one.consume_value(ctx, given)
@@ -286,6 +339,25 @@ class Leaf(TyperCommand):
             ctx.set_parameter_source(one.name, source)
         ctx.args = list(rest)
         return list(rest)
+
+    def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments and options.
+
+        :raises Failure: a secret, an option under its earlier name, or too many arguments were given.
+        """
+        check_no_secret(args)
+        known = {option for one in self.params for option in (*one.opts, *one.secondary_opts)}
+        renamed = option_now(args, known)
+        if renamed is not None:
+            raise Failure(f"{renamed[0]} is called {renamed[1]} now.", USAGE)
+        ctx.allow_extra_args = True
+        rest: list[str] = super().parse_args(ctx, args)
+        if rest:
+            takes = [str(one.metavar or one.name) for one in self.params if one.param_type_name == "argument"]
+            most = f"only {' '.join(takes)}" if takes else "no argument"
+            names = " Name the workspace by -w or SPACEKEY_WORKSPACE." if "--workspace" in known else ""
+            raise Failure(f"{', '.join(rest)}: the command takes {most} without an option.{names}", USAGE)
+        return rest
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the examples, then the description."""
@@ -425,6 +497,17 @@ class Branch(TyperGroup):
         finally:
             ctx.meta[self._without_options] = False
         return parsed
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the words name.
+
+        :raises Failure: it was removed; says how it is called now.
+        """
+        words = args if isinstance(self, Root) else [str(self.name), *args]
+        removed = None if ctx.resilient_parsing else command_now(words)
+        if removed is not None:
+            raise Failure(f"'{removed[0]}' is called 'spacekey {removed[1]}' now.", USAGE)
+        return super().resolve_command(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options; none while a line without them is read."""

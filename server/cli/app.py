@@ -62,15 +62,13 @@ SINGLES: dict[str, Single] = {
 
 GROUPS: dict[str, Group] = {
     "workspace": Group(
-        "Workspaces: plans, limits, suspension.",
+        "Workspaces: plans, limits, policies, suspension.",
         "workspace",
         {
             "list": "list_",
             "create": "create",
             "show": "show",
-            "plan": "plan",
-            "limit": "limit",
-            "policy": "policy",
+            "edit": "edit",
             "suspend": "suspend",
             "resume": "resume",
             "delete": "delete",
@@ -83,16 +81,19 @@ GROUPS: dict[str, Group] = {
         {
             "list": "list_",
             "add": "add",
-            "role": "role",
+            "set-role": "set_role",
             "remove": "remove",
-            "invitations": "invitations",
-            "withdraw": "withdraw",
         },
+    ),
+    "invitation": Group(
+        "Invitations to a workspace that were not accepted yet.",
+        "invitation",
+        {"list": "list_", "withdraw": "withdraw"},
     ),
     "user": Group(
         "Accounts: people who can sign in.",
         "user",
-        {"list": "list_", "create": "create", "prove": "prove", "password": "password", "erase": "erase"},
+        {"list": "list_", "create": "create", "prove": "prove", "reset-password": "reset_password", "erase": "erase"},
     ),
     "token": Group(
         "Tokens: issue, find, rotate, end.",
@@ -110,20 +111,21 @@ GROUPS: dict[str, Group] = {
             "delete": "delete",
         },
     ),
-    "staleness": Group(
-        "T: how long a revoked token could still be served from a cache, and so how long revoking takes.",
-        "staleness",
-        {"show": "show", "set": "change"},
+    "config": Group(
+        "What all processes on a database share: the revocation delay.", "config", {"get": "get", "set": "set_"}
     ),
     "audit": Group(
         "The audit log: read, check, export.",
         "audit",
         {"list": "list_", "verify": "verify", "heads": "heads", "checkpoint": "checkpoint", "export": "export"},
     ),
-    "scopes": Group(
-        "A product's scopes, and the least an operation needs.",
-        "scopes",
-        {"list": "list_", "for": "for_", "rename": "rename"},
+    "product": Group(
+        "The products that are loaded: scopes, roles, plans.", "product", {"list": "list_", "show": "show"}
+    ),
+    "scope": Group(
+        "Scopes: the least an operation needs, and new names for held ones.",
+        "scope",
+        {"needed": "needed", "rename": "rename"},
     ),
 }
 
@@ -188,18 +190,30 @@ def _module(name: str) -> ModuleType:
             from . import check
 
             return check
+        case "config":
+            from . import config
+
+            return config
         case "introspector":
             from . import introspector
 
             return introspector
+        case "invitation":
+            from . import invitation
+
+            return invitation
         case "member":
             from . import member
 
             return member
-        case "scopes":
-            from . import scopes
+        case "product":
+            from . import product
 
-            return scopes
+            return product
+        case "scope":
+            from . import scope
+
+            return scope
         case "serving":
             from . import serving
 
@@ -208,10 +222,6 @@ def _module(name: str) -> ModuleType:
             from . import space
 
             return space
-        case "staleness":
-            from . import staleness
-
-            return staleness
         case "token":
             from . import token
 

@@ -12,7 +12,7 @@ import typer
 
 from . import _complete
 from ._output import Facts, Format, Listing, json_text, say, show_one
-from ._run import USAGE, AsArray, AsJson, AsLines, Failure, Limit, Wide, run
+from ._run import USAGE, WORKSPACE_VARIABLE, AsArray, AsJson, AsLines, Failure, Limit, Wide, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.audit.chains import Head
@@ -21,13 +21,25 @@ if TYPE_CHECKING:
 HASH_BYTES = 32
 DROP = ("credential", "ip", "sequence", "outcome", "actor", "at", "action")
 
-Chain: TypeAlias = Annotated[
-    str, typer.Argument(metavar="CHAIN", help="A workspace's slug or id, or 'system' for sign-ins and users.")
+ChainHome: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="WORKSPACE",
+        envvar=WORKSPACE_VARIABLE,
+        autocompletion=_complete.workspaces,
+        help="The workspace whose events these are: its slug or id.",
+    ),
+]
+OfSystem: TypeAlias = Annotated[
+    bool, typer.Option("--system", help="Events of no workspace, such as sign-ins and accounts.")
 ]
 
 
 def list_(
-    chain: Chain,
+    workspace: ChainHome = None,
+    of_system: OfSystem = False,
     actor: Annotated[
         str | None, typer.Option("--actor", metavar="ID", help="Only what this person or token did (usr_…, key_…).")
     ] = None,
@@ -54,7 +66,7 @@ def list_(
 
         from ._lookup import action_called, actor_id, every, target_id
 
-        name = await _chain_called(system, chain)
+        name = await _chain_of(system, workspace, of_system)
         where = AuditFilter(
             actor_id=None if actor is None else actor_id("actor", actor),
             target_id=None if target is None else target_id(target),
@@ -194,19 +206,31 @@ def _entries(text: str) -> Iterator[tuple[str, Any]]:
                 yield f"line {number}", None
 
 
-def export(chain: Chain) -> None:
+def export(workspace: ChainHome = None, of_system: OfSystem = False) -> None:
     """Print a whole chain as NDJSON, oldest first, one event a line."""
 
     async def work(system: System) -> int:
         from spacekey.resolvers.audit.log import export_chain
 
         count = 0
-        async for line in export_chain(system, await _chain_called(system, chain)):
+        async for line in export_chain(system, await _chain_of(system, workspace, of_system)):
             sys.stdout.write((line if line.isascii() else json_text(json.loads(line))) + "\n")
             count += 1
         return count
 
     say(f"{run(work)} events.")
+
+
+async def _chain_of(system: System, workspace: str | None, of_system: bool) -> str:
+    from spacekey.models.tables.audit import SYSTEM_CHAIN
+
+    from ._lookup import workspace_called
+
+    if of_system:
+        return SYSTEM_CHAIN
+    if workspace is None:
+        raise Failure("Say whose events: -w WORKSPACE, or --system for those of no workspace.", USAGE)
+    return (await workspace_called(system, workspace)).id
 
 
 async def _chain_called(system: System, name: str) -> str:

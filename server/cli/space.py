@@ -9,14 +9,28 @@ import typer
 from ._consent import DryRun as Hits
 from ._consent import ask_first, show_change
 from ._output import Facts, Format, Listing, show_one
-from ._run import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, SpaceName, Wide, WorkspaceName, Yes, operator, run
+from ._run import (
+    AsArray,
+    AsJson,
+    AsLines,
+    DryRun,
+    Limit,
+    NoWait,
+    SpaceHome,
+    SpaceName,
+    Wide,
+    Workspace,
+    Yes,
+    operator,
+    run,
+)
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
 
 
 def list_(
-    workspace: WorkspaceName,
+    workspace: Workspace,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
@@ -41,8 +55,8 @@ def list_(
 
 
 def create(
-    workspace: WorkspaceName,
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in addresses, like 'production'.")],
+    workspace: Workspace,
     name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +75,12 @@ def create(
 
 
 def delete(
-    space: SpaceName, yes: Yes = False, dry_run: DryRun = False, no_wait: NoWait = False, as_json: AsJson = False
+    space: SpaceName,
+    workspace: SpaceHome = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a space; its tokens are refused from then on."""
 
@@ -72,7 +91,7 @@ def delete(
         from ._lookup import space_to_change
         from ._output import space_facts
 
-        found = await space_to_change(system, space)
+        found = await space_to_change(system, space, workspace)
         hits = await ask_first(
             system,
             found.workspace_id,

@@ -19,7 +19,9 @@ from ._consent import ask_first, show_change
 from ._output import Facts, Format, Listing, say, show_once, show_one, shown
 from ._run import (
     EXPIRES_HELP,
+    GRANT_HELP,
     USAGE,
+    AnyWorkspace,
     AsArray,
     AsJson,
     AsLines,
@@ -29,7 +31,7 @@ from ._run import (
     NoWait,
     TokenId,
     Wide,
-    WorkspaceName,
+    Workspace,
     Yes,
     operator,
     read_expiry,
@@ -38,22 +40,23 @@ from ._run import (
 )
 
 if TYPE_CHECKING:
-    from spacekey.models.tables.records import AnyWorkspace
+    from spacekey.models.tables.records import AnyWorkspace as AnyWorkspaceRow
     from spacekey.resolvers.system import System
     from spacekey.resolvers.tokens.create import Issued
     from spacekey.resolvers.tokens.update import Changed
     from spacekey.resolvers.tokens.usage import Activity
+    from spacekey.resolvers.tokens.view import TokenView
 
 ONCE = "The secret, shown this once and never again:"
 GRACE_ASKED_BELOW = 60
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
-DROP = ("last_used_at", "expires_at", "grants", "status", "prefix", "name")
+DROP = ("workspace", "last_used_at", "expires_at", "grants", "status", "prefix", "name")
 INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
 INACTIVE_DROP = ("age_days", "last_used_at", "unused_scopes", "workspace", "finding", "prefix", "name")
 
 
 def list_(
-    workspace: WorkspaceName,
+    workspace: AnyWorkspace = None,
     space: Annotated[str | None, typer.Option("--space", help="Only this space's: its slug or id.")] = None,
     status: Annotated[
         list[Status] | None, typer.Option("--status", case_sensitive=False, help="Only these; may be repeated.")
@@ -71,7 +74,7 @@ def list_(
     as_lines: AsLines = False,
     wide: Wide = False,
 ) -> None:
-    """List a workspace's tokens, newest first."""
+    """List the tokens of a workspace, newest first, or of all workspaces, one after the other."""
     form = Format(as_json, as_lines, wide, limit)
 
     async def work(system: System) -> None:
@@ -81,8 +84,9 @@ def list_(
         from ._lookup import actor_id, every, space_called, workspace_called
         from ._output import token_facts
 
-        home = await workspace_called(system, workspace)
-        space_id = None if space is None else (await space_called(system, space, home)).id
+        chosen = None if workspace is None else await workspace_called(system, workspace)
+        place = None if space is None else await space_called(system, space, chosen)
+        homes = _workspaces(system, workspace if place is None else place.workspace_id)
         search = TokenSearch(
             statuses=frozenset(status) if status else None,
             environment=environment and environment.lower(),
@@ -90,8 +94,9 @@ def list_(
             expiring_days=expiring,
             created_by=None if created_by is None else actor_id("created_by", created_by),
         )
-        with Listing(form, *COLUMNS, drop=DROP) as listing:
-            async for view in every(
+
+        def tokens_of(home: AnyWorkspaceRow) -> AsyncIterator[TokenView]:
+            return every(
                 lambda page: token_list(
                     system,
                     operator(),
@@ -100,30 +105,30 @@ def list_(
                     order=TokenOrder.CREATED_AT,
                     descending=True,
                     request=page,
-                    space_id=space_id,
+                    space_id=None if place is None else place.id,
                 )
-            ):
-                if not listing.add(token_facts(view)):
-                    return
+            )
+
+        columns = COLUMNS if workspace is not None else ("workspace", *COLUMNS)
+        with Listing(form, *columns, drop=DROP) as listing:
+            async for home in homes:
+                async for view in tokens_of(home):
+                    if not listing.add({**token_facts(view), "workspace": home.slug}):
+                        return
 
     run(work)
 
 
 def create(
-    workspace: WorkspaceName,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for, like 'Production server'.")],
-    scope: Annotated[
+    workspace: Workspace,
+    grant: Annotated[
         list[str] | None,
-        typer.Option(
-            "--scope",
-            "-s",
-            autocompletion=_complete.scopes,
-            help="A scope, shorthand or role; several by commas, or repeated.",
-        ),
+        typer.Option("--grant", "-g", autocompletion=_complete.scopes, help=GRANT_HELP),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", autocompletion=_complete.presets, help="Adds the scopes of a preset, one by one."),
+        typer.Option("--preset", autocompletion=_complete.presets, help="Grants the scopes of a preset, one by one."),
     ] = None,
     space: Annotated[str | None, typer.Option("--space", help="Makes it a token of this space: slug or id.")] = None,
     environment: Annotated[
@@ -145,7 +150,7 @@ def create(
         new = NewToken(
             workspace_id=home.id,
             name=name,
-            grants=scope_names(scope),
+            grants=scope_names(grant),
             space_id=None if space is None else (await space_called(system, space, home)).id,
             preset=preset,
             description=description,
@@ -177,10 +182,13 @@ def edit(
     token: TokenId,
     name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
     description: Annotated[str | None, typer.Option("--description", help="Another note; '' clears it.")] = None,
-    scope: Annotated[
+    grant: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope", "-s", help="Scopes, shorthands or a role, instead of all it has; several by commas, or repeated."
+            "--grant",
+            "-g",
+            autocompletion=_complete.scopes,
+            help=f"{GRANT_HELP} Takes the place of all it was granted.",
         ),
     ] = None,
     expires: Annotated[
@@ -191,9 +199,9 @@ def edit(
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Edit a token's name, description, scopes or expiry; its secret stays the same."""
-    if name is None and description is None and not scope and expires is None:
-        raise Failure("Say what to change: --name, --description, --scope or --expires.", USAGE)
+    """Edit a token's name, description, grants or expiry; its secret stays the same."""
+    if name is None and description is None and not grant and expires is None:
+        raise Failure("Say what to change: --name, --description, --grant or --expires.", USAGE)
 
     async def work(system: System) -> Facts | Hits:
         from spacekey.resolvers.tokens.list import token_view
@@ -205,7 +213,7 @@ def edit(
         changes = TokenChanges(
             name=UNSET if name is None else name,
             description=UNSET if description is None else description,
-            grants=scope_names(scope) if scope else UNSET,
+            grants=scope_names(grant) if grant else UNSET,
             expires_at=read_expiry(expires, system.clock()),
         )
 
@@ -215,7 +223,7 @@ def edit(
                 return None
             return f"It ends {shown(written(then))} instead of {'never' if now is None else shown(written(now))}."
 
-        if dry_run or scope or expires is not None:
+        if dry_run or grant or expires is not None:
             hits = await ask_first(
                 system,
                 id_,
@@ -407,14 +415,7 @@ def _changed(changed: Changed) -> Facts:
 
 
 def inactive(
-    workspace: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="WORKSPACE",
-            autocompletion=_complete.workspaces,
-            help="A workspace's slug or id; all of them when left out.",
-        ),
-    ] = None,
+    workspace: AnyWorkspace = None,
     days: Annotated[int, typer.Option("--days", help="Unused for at least so many days.")] = 90,
     limit: Limit = None,
     as_json: AsArray = False,
@@ -443,7 +444,7 @@ def inactive(
     run(work)
 
 
-async def _workspaces(system: System, name: str | None) -> AsyncIterator[AnyWorkspace]:
+async def _workspaces(system: System, name: str | None) -> AsyncIterator[AnyWorkspaceRow]:
     from ._lookup import every_workspace, workspace_called
 
     if name is not None:
@@ -473,7 +474,7 @@ async def _active(system: System, workspace_id: str, span: timedelta) -> AsyncIt
         after = page.cursors[-1]
 
 
-def _facts(home: AnyWorkspace, activity: Activity) -> Facts:
+def _facts(home: AnyWorkspaceRow, activity: Activity) -> Facts:
     from ._output import token_facts
 
     return {

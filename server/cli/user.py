@@ -115,7 +115,7 @@ def prove(
     show_one(run(work), as_json)
 
 
-def password(
+def reset_password(
     account: Account,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password's one line from standard input.")

@@ -132,39 +132,77 @@ def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     show_one(run(work), as_json)
 
 
-def plan(
+_LIFETIME = "90d, 2w, 1y, 12h or 30min, or none"
+
+
+def edit(
     workspace: WorkspaceName,
+    name: Annotated[str | None, typer.Option("--name", help="Another name for people.")] = None,
+    slug: Annotated[
+        str | None, typer.Option("--slug", help="Another name in addresses; the old one rests for 90 days.")
+    ] = None,
     plan: Annotated[
-        str, typer.Argument(metavar="PLAN", autocompletion=_complete.plans, help="A plan of the workspace's product.")
-    ],
+        str | None, typer.Option("--plan", autocompletion=_complete.plans, help="A plan of the workspace's product.")
+    ] = None,
+    per_minute: Annotated[
+        int | None, typer.Option("--per-minute", help="Requests a minute for each token, instead of the plan's.")
+    ] = None,
+    burst: Annotated[int | None, typer.Option("--burst", help="How many of them at once.")] = None,
+    plan_limit: Annotated[bool, typer.Option("--plan-limit", help="Go back to the plan's rate limit.")] = False,
+    lifetime_max: Annotated[
+        str | None, typer.Option("--lifetime-max", help=f"The longest a new token may live: {_LIFETIME}.")
+    ] = None,
+    lifetime_default: Annotated[
+        str | None,
+        typer.Option("--lifetime-default", help=f"Lifetime of tokens that are created without one: {_LIFETIME}."),
+    ] = None,
+    expiry_required: Annotated[
+        bool | None, typer.Option("--expiry-required/--expiry-optional", help="Whether every new token must end.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            autocompletion=_complete.scopes,
+            help="The only scopes tokens may have; several by commas, or repeated.",
+        ),
+    ] = None,
+    allow_all: Annotated[bool, typer.Option("--allow-all", help="Tokens may have any scope again.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put a workspace on another plan, with effect on its existing tokens."""
+    """Edit a workspace's names, plan, rate limit or policy; what is left out stays as it is.
+
+    The plan, the limit and allowed scopes change existing tokens at once, lifetimes those that are made or edited
+    from then on.
+    """
     from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
-    changes = WorkspaceChanges(plan=plan)
-    change_workspace(workspace, changes, "Change the plan?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json)
-
-
-def limit(
-    workspace: WorkspaceName,
-    per_minute: Annotated[int | None, typer.Option("--per-minute", help="Requests a minute, for each token.")] = None,
-    burst: Annotated[int | None, typer.Option("--burst", help="How many of them at once.")] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Go back to the plan's numbers.")] = False,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Give a workspace its own rate limit, or take it away with --plan."""
-    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
-
-    if plan == (per_minute is not None or burst is not None) or (per_minute is None) != (burst is None):
-        raise Failure("Give --per-minute and --burst, or --plan alone.", USAGE)
-    changes = WorkspaceChanges(per_minute=per_minute, burst=burst)
-    change_workspace(workspace, changes, "Change the limit?", yes=yes, dry_run=dry_run, as_json=as_json)
+    if allow and allow_all:
+        raise Failure("Give --allow or --allow-all, not both.", USAGE)
+    own = (per_minute is not None, burst is not None)
+    if own[0] != own[1] or (plan_limit and any(own)):
+        raise Failure("Give --per-minute and --burst, or --plan-limit alone.", USAGE)
+    numbers = plan_limit or all(own)
+    changes = WorkspaceChanges(
+        name=UNSET if name is None else name,
+        slug=UNSET if slug is None else slug,
+        plan=UNSET if plan is None else plan,
+        per_minute=per_minute if numbers else UNSET,
+        burst=burst if numbers else UNSET,
+        lifetime_seconds_max=read_lifetime("lifetime_seconds_max", lifetime_max),
+        lifetime_seconds_default=read_lifetime("lifetime_seconds_default", lifetime_default),
+        expiry_required=UNSET if expiry_required is None else expiry_required,
+        scopes_allowed=None if allow_all else scope_names(allow) if allow else UNSET,
+    )
+    if changes == WorkspaceChanges():
+        options = "--name, --slug, --plan, --per-minute and --burst, --plan-limit, --lifetime-max, --lifetime-default"
+        raise Failure(
+            f"Say what to change: {options}, --expiry-required, --expiry-optional, --allow or --allow-all.", USAGE
+        )
+    change_workspace(workspace, changes, "Edit it?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json)
 
 
 def suspend(
@@ -271,55 +309,3 @@ def change_workspace(
         return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
 
     show_change(run(work, takes_away=True), as_json)
-
-
-_LIFETIME = "90d, 2w, 1y, 12h or 30min, or none"
-
-
-def policy(
-    workspace: WorkspaceName,
-    lifetime_max: Annotated[
-        str | None, typer.Option("--lifetime-max", help=f"The longest a new token may live: {_LIFETIME}.")
-    ] = None,
-    lifetime_default: Annotated[
-        str | None,
-        typer.Option("--lifetime-default", help=f"Lifetime of tokens that are created without one: {_LIFETIME}."),
-    ] = None,
-    expiry_required: Annotated[
-        bool | None, typer.Option("--expiry-required/--expiry-optional", help="Whether every new token must end.")
-    ] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope",
-            "-s",
-            autocompletion=_complete.scopes,
-            help="The only scopes tokens may have; several by commas, or repeated.",
-        ),
-    ] = None,
-    all_scopes: Annotated[bool, typer.Option("--all-scopes", help="Tokens may have any scope again.")] = False,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    no_wait: NoWait = False,
-    as_json: AsJson = False,
-) -> None:
-    """Set how long tokens may live and which scopes they may have; what is left out stays as it is.
-
-    Scopes change for existing tokens at once, lifetimes for those that are made or edited from then on.
-    """
-    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
-
-    if scope and all_scopes:
-        raise Failure("Give --scope or --all-scopes, not both.", USAGE)
-    if lifetime_max is None and lifetime_default is None and expiry_required is None and not scope and not all_scopes:
-        options = "--lifetime-max, --lifetime-default, --expiry-required, --expiry-optional, --scope or --all-scopes"
-        raise Failure(f"Say what to change: {options}.", USAGE)
-    changes = WorkspaceChanges(
-        lifetime_seconds_max=read_lifetime("lifetime_seconds_max", lifetime_max),
-        lifetime_seconds_default=read_lifetime("lifetime_seconds_default", lifetime_default),
-        expiry_required=UNSET if expiry_required is None else expiry_required,
-        scopes_allowed=None if all_scopes else scope_names(scope) if scope else UNSET,
-    )
-    change_workspace(
-        workspace, changes, "Change the policy?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json
-    )

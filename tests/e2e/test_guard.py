@@ -71,13 +71,13 @@ def test_the_free_plan_has_no_keys_and_the_paid_plan_has(
     by_owner = owner.change("updateWorkspace", "UpdateWorkspaceInput", "WorkspaceSuccess { effectiveAt }", **chosen)
     assert by_owner["__typename"] != "WorkspaceSuccess"
 
-    installation.command("workspace", "plan", "unpaid", "paid")
+    installation.command("workspace", "edit", "unpaid", "--plan", "paid")
     made = owner.create_token(**wanted)
     assert opened_by(app, product, made["secret"]) == PRODUCT
 
-    installation.command("workspace", "plan", "unpaid", "free", "--yes")
+    installation.command("workspace", "edit", "unpaid", "--plan", "free", "--yes")
     assert opened_by(app, product, made["secret"]) == set()
-    installation.command("workspace", "plan", "unpaid", "paid")
+    installation.command("workspace", "edit", "unpaid", "--plan", "paid")
     assert opened_by(app, product, made["secret"]) == PRODUCT
 
 
@@ -145,6 +145,6 @@ def test_inactive_keys_can_be_spotted_from_the_command_line(
     installation: Installation, running: Running, owner: Person, workspace_id: str
 ) -> None:
     made = owner.create_token(name="Idle", grants=["sessions:read"], workspaceId=workspace_id)
-    listed = installation.run("token", "inactive", running.workspace("guard")["slug"], "--days", "0", "--json")
+    listed = installation.run("token", "inactive", "-w", running.workspace("guard")["slug"], "--days", "0", "--json")
     assert listed.returncode == 0, listed.stderr
     assert made["token"]["id"] in listed.stdout

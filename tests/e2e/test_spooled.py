@@ -224,15 +224,15 @@ def test_limits_follow_the_plan_of_keys_that_exist(
     slug = running.workspace("spooled")["slug"]
     try:
         assert limit() == {"per_minute": 100, "burst": 20}
-        installation.command("workspace", "plan", slug, "pro")
+        installation.command("workspace", "edit", slug, "--plan", "pro")
         assert limit() == {"per_minute": 1000, "burst": 100}
-        installation.command("workspace", "plan", slug, "enterprise", "--yes")
+        installation.command("workspace", "edit", slug, "--plan", "enterprise", "--yes")
         assert limit() is None
-        installation.command("workspace", "limit", slug, "--per-minute", "7000", "--burst", "300", "--yes")
+        installation.command("workspace", "edit", slug, "--per-minute", "7000", "--burst", "300", "--yes")
         assert limit() == {"per_minute": 7000, "burst": 300}
     finally:
-        installation.command("workspace", "limit", slug, "--plan", "--yes")
-        installation.command("workspace", "plan", slug, "free", "--yes")
+        installation.command("workspace", "edit", slug, "--plan-limit", "--yes")
+        installation.command("workspace", "edit", slug, "--plan", "free", "--yes")
 
 
 def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
@@ -243,7 +243,7 @@ def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
         assert "secret" in owner.create_token(name=f"Key {number}", grants=["jobs:read"], workspaceId=made["id"])
     refused = owner.create_token(name="One more", grants=["jobs:read"], workspaceId=made["id"])
     assert (refused["__typename"], refused["plan"]) == ("PlanLimit", "free")
-    installation.command("workspace", "plan", "small", "pro")
+    installation.command("workspace", "edit", "small", "--plan", "pro")
     assert "secret" in owner.create_token(name="One more", grants=["jobs:read"], workspaceId=made["id"])
 
 

@@ -291,7 +291,7 @@ class Orders(RuleBasedStateMachine):
     @rule(address=st.sampled_from(ADDRESSES))
     def operator_resets_by_address(self, address: str) -> None:
         prover, password = self.expected.prover(clean_email("email", address)), self.password()
-        done = self.command("user", "password", address, "--password-stdin", password=password)
+        done = self.command("user", "reset-password", address, "--password-stdin", password=password)
         assert (done is None) == (prover is None)
         if prover is not None:
             assert done["id"] == prover.id
@@ -302,7 +302,7 @@ class Orders(RuleBasedStateMachine):
     def operator_adds(self, data: st.DataObject, address: str, role: str) -> None:
         workspace = data.draw(st.sampled_from(self.workspaces))
         prover = self.expected.prover(clean_email("email", address))
-        done = self.command("member", "add", workspace, address, "--role", role)
+        done = self.command("member", "add", address, "-w", workspace, "--role", role)
         if prover is None:
             self.handed_out(done["invitation"], workspace, address, role, "operator")
         elif (workspace, prover.id) in self.expected.members:
@@ -317,7 +317,7 @@ class Orders(RuleBasedStateMachine):
         workspace, account = data.draw(st.sampled_from(self.workspaces)), self.pick(data, self.accounts())
         if account is None or (workspace, account.id) in self.expected.members:
             return
-        assert self.command("member", "add", workspace, account.id, "--role", role)["user_id"] == account.id
+        assert self.command("member", "add", account.id, "-w", workspace, "--role", role)["user_id"] == account.id
         self.joined(workspace, account.id, role)
         if account.proven and account.email:
             self.replaced(workspace, account.email)
@@ -373,7 +373,7 @@ class Orders(RuleBasedStateMachine):
     def operator_withdraws(self, data: st.DataObject) -> None:
         code = self.pick(data, (one for one in self.expected.codes if one.alive))
         if code is not None:
-            assert self.command("member", "withdraw", code.workspace, code.email, "--yes") is not None
+            assert self.command("invitation", "withdraw", code.email, "-w", code.workspace, "--yes") is not None
             code.alive = False
 
     @rule(data=st.data())

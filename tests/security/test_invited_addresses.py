@@ -55,7 +55,7 @@ def invite(person: Person, slug: str, email: str, role: str = "viewer") -> str:
 
 OPERATORS_COMMANDS = {
     "workspace create": ["workspace", "create", "acme", "--product", "emit", "--owner", CTO],
-    "member add": ["member", "add", "acme", CTO, "--role", "owner"],
+    "member add": ["member", "add", CTO, "-w", "acme", "--role", "owner"],
 }
 
 
@@ -74,4 +74,4 @@ def test_who_was_invited_by_an_address_gets_nothing_that_the_operator_gives_it(
         with squatter:
             assert workspaces(squatter) == ["rival"]
         assert workspaces(bob) == ["rival"]
-    assert cli.lines("member", "list", "acme") == []
+    assert cli.lines("member", "list", "-w", "acme") == []

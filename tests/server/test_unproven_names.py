@@ -114,7 +114,7 @@ async def test_the_mark_of_an_unproven_address_is_part_of_no_name_and_no_id(data
             assert {one for one in actors(lines) if one[0] == EMAIL} <= {(EMAIL, True)}
         assert marked(await asyncio.to_thread(cli.one, "token", "show", token["id"])) == set()
 
-        exported = await asyncio.to_thread(cli, "audit", "export", workspace.id)
+        exported = await asyncio.to_thread(cli, "audit", "export", "-w", workspace.id)
         records = [json.loads(line) for line in exported.stdout.splitlines()]
         assert marked(records) == {("actor", "name")}, "the record itself is told as it was hashed"
 

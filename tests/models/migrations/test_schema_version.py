@@ -33,12 +33,12 @@ COMMANDS = {
     "serve": ("serve", "--port", "0"),
     "workspace list": ("workspace", "list"),
     "workspace create": ("workspace", "create", "acme", "--product", "emit"),
-    "token list": ("token", "list", "acme"),
+    "token list": ("token", "list", "-w", "acme"),
     "token revoke": ("token", "revoke", "key_1", "--yes"),
-    "member list": ("member", "list", "acme"),
-    "space list": ("space", "list", "acme"),
+    "member list": ("member", "list", "-w", "acme"),
+    "space list": ("space", "list", "-w", "acme"),
     "audit verify": ("audit", "verify"),
-    "staleness show": ("staleness", "show"),
+    "config get": ("config", "get"),
 }
 
 

@@ -14,20 +14,20 @@ from support.cli import Cli
 
 
 def test_events_are_listed_newest_first_and_by_target_and_action(filled: Cli) -> None:
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")["id"]
     filled("token", "revoke", token, "--yes")
-    listed = filled.lines("audit", "list", "guard-demo")
+    listed = filled.lines("audit", "list", "-w", "guard-demo")
     assert [one["action"] for one in listed] == ["token.revoke", "token.create", "workspace.create"]
     assert [one["actor"] for one in listed] == [{"kind": "operator", "id": "operator", "name": "operator"}] * 3
-    assert len(filled.lines("audit", "list", "guard-demo", "--target", token)) == 2
-    assert len(filled.lines("audit", "list", "guard-demo", "--action", "token.create")) == 1
-    assert [one["action"] for one in filled.lines("audit", "list", "system", "--action", "user.create")] == [
+    assert len(filled.lines("audit", "list", "-w", "guard-demo", "--target", token)) == 2
+    assert len(filled.lines("audit", "list", "-w", "guard-demo", "--action", "token.create")) == 1
+    assert [one["action"] for one in filled.lines("audit", "list", "--system", "--action", "user.create")] == [
         "user.create"
     ]
 
 
 def test_export_is_the_whole_chain_oldest_first(filled: Cli) -> None:
-    result = filled("audit", "export", "emit-demo")
+    result = filled("audit", "export", "-w", "emit-demo")
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert [one["sequence"] for one in events] == [1, 2, 3]
     assert "3 events" in result.stderr
@@ -54,11 +54,11 @@ def test_a_changed_event_is_found_and_ends_with_1(filled: Cli) -> None:
 
 
 def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "full_access", "--expires", "90d")["id"]
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access", "--expires", "90d")["id"]
     filled("token", "disable", token, "--yes")
     filled("workspace", "suspend", "guard-demo", "--yes")
-    listed = filled.lines("audit", "list", "guard-demo")
-    exported = [json.loads(line) for line in filled("audit", "export", "guard-demo").stdout.splitlines()]
+    listed = filled.lines("audit", "list", "-w", "guard-demo")
+    exported = [json.loads(line) for line in filled("audit", "export", "-w", "guard-demo").stdout.splitlines()]
     facts = [one for event in (*listed, *exported) for one in (event, event["before"] or {}, event["after"] or {})]
     moments = [value for one in facts for key, value in one.items() if key.endswith("at") and value is not None]
     assert len(moments) > len(facts) / 2
@@ -66,26 +66,28 @@ def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
 
 
 def test_what_an_actor_did_and_made_is_listed(filled: Cli) -> None:
-    made = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")
+    made = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     assert made["created_by"] == {"kind": "operator", "id": "operator", "name": "operator", "unproven": False}
-    assert [one["id"] for one in filled.lines("token", "list", "guard-demo", "--created-by", "operator")] == [
+    assert [one["id"] for one in filled.lines("token", "list", "-w", "guard-demo", "--created-by", "operator")] == [
         made["id"]
     ]
     stranger = "usr_" + "0" * 26
-    assert filled.lines("token", "list", "guard-demo", "--created-by", stranger) == []
-    assert len(filled.lines("audit", "list", "guard-demo", "--actor", "operator")) == 2
-    assert filled.lines("audit", "list", "guard-demo", "--actor", stranger) == []
+    assert filled.lines("token", "list", "-w", "guard-demo", "--created-by", stranger) == []
+    assert len(filled.lines("audit", "list", "-w", "guard-demo", "--actor", "operator")) == 2
+    assert filled.lines("audit", "list", "-w", "guard-demo", "--actor", stranger) == []
     assert "--created-by: Write an id" in filled.error(
-        "token", "list", "guard-demo", "--created-by", "ada@example.com", code=2
+        "token", "list", "-w", "guard-demo", "--created-by", "ada@example.com", code=2
     )
-    assert "--actor: Write an id" in filled.error("audit", "list", "guard-demo", "--actor", "ada@example.com", code=2)
+    assert "--actor: Write an id" in filled.error(
+        "audit", "list", "-w", "guard-demo", "--actor", "ada@example.com", code=2
+    )
 
 
 def test_kept_heads_and_exports_hold_what_comes_later(filled: Cli, tmp_path: Path) -> None:
     kept, exported = tmp_path / "heads.ndjson", tmp_path / "export.ndjson"
     kept.write_text(filled("audit", "heads", "--json").stdout)
-    exported.write_text(filled("audit", "export", "emit-demo").stdout)
-    filled.one("token", "create", "guard-demo", "One", "-s", "full_access")
+    exported.write_text(filled("audit", "export", "-w", "emit-demo").stdout)
+    filled.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     assert filled.one("audit", "checkpoint")["chains"] > 0
     for file in (kept, exported):
         assert {one["result"] for one in filled.lines("audit", "verify", "--expect", str(file))} == {"ok"}

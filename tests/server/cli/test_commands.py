@@ -73,31 +73,29 @@ JSON_CALLS: dict[str, list[str]] = {
     "workspace list": [],
     "workspace create": ["acme", "--product", "emit"],
     "workspace show": ["emit-demo"],
-    "workspace plan": ["emit-demo", "team"],
-    "workspace limit": ["emit-demo", "--per-minute", "5", "--burst", "2", "--yes"],
-    "workspace policy": ["emit-demo", "--lifetime-max", "90d"],
+    "workspace edit": ["emit-demo", "--plan", "team", "--per-minute", "5", "--burst", "2", "--yes"],
     "workspace suspend": ["emit-demo", "--yes"],
     "workspace resume": ["emit-demo"],
     "workspace delete": ["emit-demo", "--yes"],
-    "space list": ["emit-demo"],
-    "space create": ["emit-demo", "third"],
-    "space delete": ["emit-demo/staging", "--yes"],
-    "member list": ["emit-demo"],
-    "member add": ["emit-demo", "new@example.com", "--role", "viewer"],
-    "member role": ["emit-demo", "bob@example.com", "developer"],
-    "member remove": ["emit-demo", "bob@example.com", "--yes"],
-    "member invitations": ["emit-demo"],
-    "member withdraw": ["emit-demo", "invited@example.com", "--yes"],
+    "space list": ["-w", "emit-demo"],
+    "space create": ["third", "-w", "emit-demo"],
+    "space delete": ["staging", "-w", "emit-demo", "--yes"],
+    "member list": ["-w", "emit-demo"],
+    "member add": ["new@example.com", "-w", "emit-demo", "--role", "viewer"],
+    "member set-role": ["bob@example.com", "-w", "emit-demo", "--role", "developer"],
+    "member remove": ["bob@example.com", "-w", "emit-demo", "--yes"],
+    "invitation list": ["-w", "emit-demo"],
+    "invitation withdraw": ["invited@example.com", "-w", "emit-demo", "--yes"],
     "user list": [],
     "user prove": ["USER"],
     "user erase": ["USER", "--yes"],
     "user create": ["ada@example.com", "--password-stdin"],
-    "user password": ["bob@example.com", "--password-stdin"],
-    "staleness show": [],
-    "staleness set": ["0.5", "--yes"],
-    "token list": ["spooled-demo"],
+    "user reset-password": ["bob@example.com", "--password-stdin"],
+    "config get": [],
+    "config set": ["--revocation-delay", "0.5", "--yes"],
+    "token list": ["-w", "spooled-demo"],
     "token inactive": ["--days", "0"],
-    "token create": ["emit-demo", "one", "--space", "staging", "-s", "jobs:read"],
+    "token create": ["one", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read"],
     "token show": ["TOKEN"],
     "token edit": ["TOKEN", "--name", "Two"],
     "token rotate": ["TOKEN", "--grace", "0", "--yes"],
@@ -105,13 +103,14 @@ JSON_CALLS: dict[str, list[str]] = {
     "token enable": ["TOKEN"],
     "token revoke": ["TOKEN", "--yes"],
     "token delete": ["TOKEN", "--yes"],
-    "audit list": ["emit-demo"],
+    "audit list": ["-w", "emit-demo"],
     "audit verify": [],
     "audit heads": [],
     "audit checkpoint": [],
-    "scopes list": ["emit"],
-    "scopes rename": ["emit", "jobs:gone", "jobs:read", "--yes"],
-    "scopes for": ["-"],
+    "product list": [],
+    "product show": ["emit"],
+    "scope rename": ["jobs:gone", "--to", "jobs:read", "--product", "emit", "--yes"],
+    "scope needed": ["-"],
 }
 
 
@@ -133,9 +132,9 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copyfile(demo_template, file)
     cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
     cli("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
-    cli("member", "add", "emit-demo", "bob@example.com", "--role", "viewer")
-    cli("member", "add", "emit-demo", "invited@example.com", "--role", "viewer")
-    token = cli.one("token", "create", "guard-demo", "One", "-s", "full_access")["id"]
+    cli("member", "add", "bob@example.com", "-w", "emit-demo", "--role", "viewer")
+    cli("member", "add", "invited@example.com", "-w", "emit-demo", "--role", "viewer")
+    token = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")["id"]
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
     return Populated(file, {"TOKEN": token, "USER": user})
 
@@ -144,7 +143,7 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path: Path, words: str) -> None:
     filled = Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, populated.file)})
     args = [populated.names.get(one, one) for one in JSON_CALLS[words]]
-    stdin = "{ workspaces { edges { node { id } } } }" if words == "scopes for" else "seven wooden boats at noon\n"
+    stdin = "{ workspaces { edges { node { id } } } }" if words == "scope needed" else "seven wooden boats at noon\n"
     printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
     documents = json.loads(printed)
     options = [name for one in COMMANDS[words].params for name in one.opts]
@@ -170,7 +169,7 @@ QUICK: dict[str, tuple[list[str], dict[str, str], str]] = {
     "version": (["--version"], {}, "spacekey 0"),
     "completion of a group": ([], {"COMP_WORDS": "spacekey tok", "COMP_CWORD": "1"}, "token"),
     "completion of a command": ([], {"COMP_WORDS": "spacekey token rot", "COMP_CWORD": "2"}, "rotate"),
-    "completion of an option": ([], {"COMP_WORDS": "spacekey token list acme --st", "COMP_CWORD": "4"}, "--status"),
+    "completion of an option": ([], {"COMP_WORDS": "spacekey token list --st", "COMP_CWORD": "3"}, "--status"),
     "completion of the root's options": ([], {"COMP_WORDS": "spacekey --ver", "COMP_CWORD": "1"}, "--version"),
 }
 

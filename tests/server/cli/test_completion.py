@@ -21,18 +21,18 @@ def completed(cli: Cli, line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("root token list emit", ["emit-demo"]),
+        ("root token list -w emit", ["emit-demo"]),
         ("root workspace show g", ["guard-demo"]),
-        ("root token inactive t", ["teamspace-demo"]),
+        ("root token inactive -w t", ["teamspace-demo"]),
         ("root workspace create acme --product sp", ["spooled"]),
-        ("root scopes list em", ["emit"]),
+        ("root product show em", ["emit"]),
         ("root introspector x --product gu", ["guard"]),
-        ("root workspace plan emit-demo te", ["team"]),
-        ("root member add emit-demo a@example.com --role dev", ["developer"]),
-        ("root member role emit-demo a@example.com vie", ["viewer"]),
-        ("root token create emit-demo x --preset wor", ["worker"]),
-        ("root token create emit-demo x -s jobs:cr", ["jobs:create"]),
-        ("root audit list emit-demo --action token.rev", ["token.revoke"]),
+        ("root workspace edit emit-demo --plan te", ["team"]),
+        ("root member add a@example.com -w emit-demo --role dev", ["developer"]),
+        ("root member set-role a@example.com --role vie", ["viewer"]),
+        ("root token create x --preset wor", ["worker"]),
+        ("root token create x -g jobs:cr", ["jobs:create"]),
+        ("root audit list -w emit-demo --action token.rev", ["token.revoke"]),
     ],
 )
 def test_values_are_completed(filled: Cli, line: str, offered: list[str]) -> None:
@@ -52,7 +52,7 @@ def test_values_are_completed(filled: Cli, line: str, offered: list[str]) -> Non
 )
 def test_what_cannot_be_found_is_not_completed_and_no_error_is_shown(tmp_path: Path, settings: dict[str, str]) -> None:
     cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/none.db", **settings})
-    assert completed(cli, "root token list emit") == []
+    assert completed(cli, "root token list -w emit") == []
     assert list(tmp_path.iterdir()) == []
     if "SPACEKEY_DATABASE_URL" not in settings:
-        assert completed(cli, "root scopes list em") == []
+        assert completed(cli, "root product show em") == []

@@ -10,14 +10,14 @@ def test_from_nothing_to_a_verified_audit_log(bare_database_url: str) -> None:
     assert cli.one("migrate")["before"] is None
     assert cli.one("demo")["changed"]
     assert not cli.one("demo")["changed"]
-    token = cli.one("token", "create", "emit-demo", "Worker", "--space", "production", "-s", "jobs:worker")["id"]
+    token = cli.one("token", "create", "Worker", "-w", "emit-demo", "--space", "production", "-g", "jobs:worker")["id"]
     assert cli.one("token", "rotate", token)["rotated_from"] == token
     assert cli.one("token", "revoke", token, "--yes", "--no-wait")["status"] == "revoked"
-    assert [one["status"] for one in cli.lines("token", "list", "emit-demo")] == ["active", "revoked"]
+    assert [one["status"] for one in cli.lines("token", "list", "-w", "emit-demo")] == ["active", "revoked"]
     assert len(cli.lines("token", "inactive", "--days", "0")) == 2
     assert {one["result"] for one in cli.lines("audit", "verify")} == {"ok"}
     assert {one["result"] for one in cli.lines("check")} == {"ok"}
-    assert len(cli("audit", "export", "emit-demo").stdout.splitlines()) == 7
+    assert len(cli("audit", "export", "-w", "emit-demo").stdout.splitlines()) == 7
 
 
 def test_commands_refuse_a_database_without_tables(bare_database_url: str) -> None:

@@ -68,7 +68,9 @@ def test_the_second_run_prints_how_to_make_a_token_with_the_scopes_of_the_first(
     assert command is not None, printed
     assert len(shell(tmp_path, f"{settings} {command[1]}\nprintf %s $TOKEN", path)) > 40
     home = "emit-demo" if products else "spooled-demo"
-    again, first = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/data/spacekey.db"}).lines("token", "list", home)
+    again, first = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/data/spacekey.db"}).lines(
+        "token", "list", "-w", home
+    )
     assert first["name"] == "Demo management"
     assert (again["grants"], again["space_id"]) == (first["grants"], first["space_id"])
 

@@ -12,7 +12,7 @@ POLICY = ("expiry_required", "lifetime_seconds_max", "lifetime_seconds_default",
 
 
 def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
-    made = filled.one("token", "create", "guard-demo", "One", "-s", "sessions:read", "--description", "Old")
+    made = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "--description", "Old")
     token, left_out = made["id"], {"secret", "effective_at"}
 
     def edited(*args: str) -> dict[str, object]:
@@ -28,7 +28,7 @@ def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
     assert edited("--name", "Two") == {"name": "Two"}
     assert edited("--description", "New") == {"description": "New"}
     assert edited("--description", "") == {"description": ""}
-    assert edited("-s", "resources:read", "-s", "sessions:write") == {
+    assert edited("-g", "resources:read", "-g", "sessions:write") == {
         "grants": ["resources:read", "sessions:write"],
         "scopes": ["resources:read", "sessions:write"],
     }
@@ -39,30 +39,30 @@ def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
 
 
 def test_a_tokens_role_is_edited_as_its_scope(filled: Cli) -> None:
-    token = filled.one("token", "create", "teamspace-demo", "CI", "-s", "viewer")["id"]
-    assert filled.one("token", "edit", token, "-s", "member", "--yes")["role"] == "member"
+    token = filled.one("token", "create", "CI", "-w", "teamspace-demo", "-g", "viewer")["id"]
+    assert filled.one("token", "edit", token, "-g", "member", "--yes")["role"] == "member"
 
 
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ([], 2, "--name, --description, --scope or --expires"),
+        ([], 2, "--name, --description, --grant or --expires"),
         (["--name", ""], 2, "spacekey: --name: Must not be empty."),
-        (["-s", "sessions:raed"], 2, "spacekey: --scope: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
+        (["-g", "sessions:raed"], 2, "spacekey: --grant: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
         (["--expires", "soon"], 2, "spacekey: --expires: Write 90d"),
         (["--expires", "2020-01-01T00:00:00Z"], 2, "spacekey: --expires: Must be in the future."),
-        (["--name", "Two", "-s", "nothing"], 2, "spacekey: --scope: "),
+        (["--name", "Two", "-g", "nothing"], 2, "spacekey: --grant: "),
     ],
 )
 def test_a_refused_edit_changes_nothing(filled: Cli, args: list[str], code: int, said: str) -> None:
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "sessions:read")["id"]
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read")["id"]
     before = filled.one("token", "show", token)
     assert said in filled.error("token", "edit", token, *args, code=code)
     assert filled.one("token", "show", token) == before
 
 
 def test_a_revoked_token_cannot_be_edited(filled: Cli) -> None:
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "sessions:read")["id"]
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read")["id"]
     filled("token", "revoke", token, "--yes")
     assert "revoked" in filled.error("token", "edit", token, "--name", "Two")
 
@@ -70,29 +70,37 @@ def test_a_revoked_token_cannot_be_edited(filled: Cli) -> None:
 def test_a_workspaces_policy_is_edited_one_by_one(filled: Cli) -> None:
     def policy(*args: str) -> dict[str, object]:
         before = filled.one("workspace", "show", "guard-demo")
-        after = filled.one("workspace", "policy", "guard-demo", *args, "--yes")
+        after = filled.one("workspace", "edit", "guard-demo", *args, "--yes")
         assert {key: after[key] for key in before} == filled.one("workspace", "show", "guard-demo")
         return {key: after[key] for key in POLICY if after[key] != before[key]}
 
     assert policy("--lifetime-max", "90d") == {"lifetime_seconds_max": 90 * 86_400}
     assert policy("--lifetime-default", "12h") == {"lifetime_seconds_default": 43_200}
     assert policy("--expiry-required") == {"expiry_required": True}
-    assert policy("-s", "sessions:read") == {"scopes_allowed": ["sessions:read"]}
+    assert policy("--allow", "sessions:read") == {"scopes_allowed": ["sessions:read"]}
     assert policy("--lifetime-max", "none", "--lifetime-default", "none") == {
         "lifetime_seconds_max": None,
         "lifetime_seconds_default": None,
     }
-    assert policy("--expiry-optional", "--all-scopes") == {"expiry_required": False, "scopes_allowed": None}
+    assert policy("--expiry-optional", "--allow-all") == {"expiry_required": False, "scopes_allowed": None}
 
 
 def test_a_policy_holds_for_the_next_token(filled: Cli) -> None:
     filled(
-        "workspace", "policy", "guard-demo", "--expiry-required", "--lifetime-max", "1d", "-s", "sessions:read", "--yes"
+        "workspace",
+        "edit",
+        "guard-demo",
+        "--expiry-required",
+        "--lifetime-max",
+        "1d",
+        "--allow",
+        "sessions:read",
+        "--yes",
     )
-    said = filled.error("token", "create", "guard-demo", "One", "-s", "sessions:read", "--expires", "2d", code=2)
+    said = filled.error("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "--expires", "2d", code=2)
     assert "--expires: Must be within" in said
     assert "policy does not allow" in filled.error(
-        "token", "create", "guard-demo", "One", "-s", "resources:read", code=2
+        "token", "create", "One", "-w", "guard-demo", "-g", "resources:read", code=2
     )
 
 
@@ -100,15 +108,19 @@ def test_a_policy_holds_for_the_next_token(filled: Cli) -> None:
     ("args", "code", "said"),
     [
         ([], 2, "--lifetime-max, --lifetime-default, --expiry-required"),
-        (["-s", "sessions:read", "--all-scopes"], 2, "--scope or --all-scopes"),
+        (["--allow", "sessions:read", "--allow-all"], 2, "--allow or --allow-all"),
         (["--lifetime-max", "0d"], 2, "spacekey: --lifetime-max: Write 90d, 2w, 1y, 12h, 30min or none."),
         (["--lifetime-default", "soon"], 2, "spacekey: --lifetime-default: Write 90d"),
         (["--lifetime-max", "99999d"], 2, "spacekey: --lifetime-max: "),
         (["--lifetime-max", "1h", "--lifetime-default", "2h"], 2, "spacekey: --lifetime-default: Must not be longer"),
-        (["-s", "sessions:raed"], 2, "spacekey: --scope: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
+        (
+            ["--allow", "sessions:raed"],
+            2,
+            "spacekey: --allow: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'",
+        ),
     ],
 )
 def test_a_refused_policy_changes_nothing(filled: Cli, args: list[str], code: int, said: str) -> None:
     before = filled.lines("workspace", "list")
-    assert said in filled.error("workspace", "policy", "guard-demo", *args, code=code)
+    assert said in filled.error("workspace", "edit", "guard-demo", *args, code=code)
     assert filled.lines("workspace", "list") == before

@@ -23,15 +23,15 @@ LOCALES = {
     "utf-8": {"LC_ALL": "C.UTF-8"},
 }
 
-EXPORT = ("audit", "export", "emit-demo")
-LISTING = ("token", "list", "emit-demo", "--json")
+EXPORT = ("audit", "export", "-w", "emit-demo")
+LISTING = ("token", "list", "-w", "emit-demo", "--json")
 SHOWING: list[tuple[str, ...]] = [
-    ("token", "list", "emit-demo"),
+    ("token", "list", "-w", "emit-demo"),
     LISTING,
     ("workspace", "list"),
-    ("space", "list", "emit-demo"),
-    ("audit", "list", "emit-demo"),
-    ("scopes", "list", "emit"),
+    ("space", "list", "-w", "emit-demo"),
+    ("audit", "list", "-w", "emit-demo"),
+    ("product", "show", "emit"),
     ("check",),
     ("token", "show", NAME),
     ("--help",),
@@ -47,8 +47,8 @@ def database(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     file = tmp_path_factory.mktemp("encoding") / "names.db"
     shutil.copyfile(demo_template, file)
     cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
-    cli("space", "create", "emit-demo", "buero", "--name", NAME)
-    cli("token", "create", "emit-demo", NAME, "--space", "buero", "-s", "jobs:read")
+    cli("space", "create", "buero", "-w", "emit-demo", "--name", NAME)
+    cli("token", "create", NAME, "-w", "emit-demo", "--space", "buero", "-g", "jobs:read")
     return file
 
 
@@ -99,7 +99,7 @@ Ran: TypeAlias = dict[str, dict[tuple[str, ...], Done]]
 
 
 def creating(locale: str) -> tuple[str, ...]:
-    return ("space", "create", "emit-demo", f"made-in-{locale}", "--name", NAME, "--json")
+    return ("space", "create", f"made-in-{locale}", "-w", "emit-demo", "--name", NAME, "--json")
 
 
 @pytest.fixture(scope="module")

@@ -13,27 +13,27 @@ from support.cli import Cli
 
 
 def last_actor(cli: Cli) -> dict[str, str]:
-    found: dict[str, str] = cli.lines("audit", "list", "guard-demo", "--limit", "1")[0]["actor"]
+    found: dict[str, str] = cli.lines("audit", "list", "-w", "guard-demo", "--limit", "1")[0]["actor"]
     return found
 
 
 def test_the_operators_name_is_in_the_audit_log_and_the_id_stays(filled: Cli) -> None:
     ada = Cli({**filled.settings, "SPACEKEY_OPERATOR": "ada@example.com"})
-    made = ada.one("token", "create", "guard-demo", "One", "-s", "full_access")
+    made = ada.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     expected = {"kind": "operator", "id": "operator", "name": "ada@example.com"}
     assert last_actor(filled) == expected
     assert made["created_by"] == {**expected, "unproven": False}
     ada("token", "disable", made["id"], "--yes")
     assert last_actor(filled) == expected
     assert {one["result"] for one in filled.lines("audit", "verify")} == {"ok"}
-    assert "ada@example.com (operator)" in filled("audit", "list", "guard-demo").stdout
-    assert "ada@exa" in Cli({**filled.settings, "COLUMNS": "80"})("audit", "list", "guard-demo").stdout
+    assert "ada@example.com (operator)" in filled("audit", "list", "-w", "guard-demo").stdout
+    assert "ada@exa" in Cli({**filled.settings, "COLUMNS": "80"})("audit", "list", "-w", "guard-demo").stdout
 
 
 def test_the_name_may_stand_in_a_file(filled: Cli, tmp_path: Path) -> None:
     (tmp_path / "name").write_text("Ada\n")
     named = Cli({**filled.settings, "SPACEKEY_OPERATOR": "", "SPACEKEY_OPERATOR_FILE": str(tmp_path / "name")})
-    named("token", "create", "guard-demo", "One", "-s", "full_access")
+    named("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     assert last_actor(filled)["name"] == "Ada"
 
 

@@ -44,18 +44,18 @@ def app_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_product_is_shown_by_name_and_by_file(missing: Cli) -> None:
-    by_name = missing.one("scopes", "list", "emit")
-    assert by_name == missing.one("scopes", "list", str(EXAMPLES / "emit.toml"))
+    by_name = missing.one("product", "show", "emit")
+    assert by_name == missing.one("product", "show", str(EXAMPLES / "emit.toml"))
     assert [one["name"] for one in by_name["shorthands"]] == ["jobs:worker", "jobs:write"]
     assert len(by_name["scopes"]) == 10
     for word in ("jobs:read:progress", "Worker", "developer", "team"):
-        assert word in missing("scopes", "list", "emit").stdout
-    assert "Did you mean 'emit'" in missing.error("scopes", "list", "emitt")
+        assert word in missing("product", "show", "emit").stdout
+    assert "Did you mean 'emit'" in missing.error("product", "show", "emitt")
 
 
 @pytest.mark.parametrize("name", ["schema", "made"])
 def test_the_least_scopes_of_an_operation_on_any_schema(missing: Cli, app_folder: str, name: str) -> None:
-    args = ["scopes", "for", "jobs.graphql", "--schema", f"{app_folder}:{name}", "--operation"]
+    args = ["scope", "needed", "jobs.graphql", "--schema", f"{app_folder}:{name}", "--operation"]
     assert missing(*args, "A").stdout == "jobs:read\n"
     assert missing.one(*args, "A") == {"operation": "A", "scopes": ["jobs:read"], "alternatives": [["jobs:read"]]}
     assert missing.one(*args, "B")["scopes"] == []
@@ -64,7 +64,7 @@ def test_the_least_scopes_of_an_operation_on_any_schema(missing: Cli, app_folder
 
 def test_the_least_scopes_on_spacekeys_own_schema(missing: Cli) -> None:
     document = "{ workspaces { edges { node { tokens { edges { node { name } } } } } } }"
-    assert "tokens:read" in missing.one("scopes", "for", "-", stdin=document)["scopes"]
+    assert "tokens:read" in missing.one("scope", "needed", "-", stdin=document)["scopes"]
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_the_least_scopes_on_spacekeys_own_schema(missing: Cli) -> None:
     ],
 )
 def test_a_schema_that_is_not_there_is_wrong_usage(missing: Cli, app_folder: str, place: str, said: str) -> None:
-    assert said in missing.error("scopes", "for", "jobs.graphql", "--schema", place, code=2)
+    assert said in missing.error("scope", "needed", "jobs.graphql", "--schema", place, code=2)
 
 
 def test_a_document_that_cannot_be_used_says_where(missing: Cli, app_folder: str) -> None:
     args = ["--schema", f"{app_folder}:schema"]
-    assert "line 1, column 3" in missing.error("scopes", "for", "-", *args, code=2, stdin="{ jbos }")
-    assert "cannot be used" in missing.error("scopes", "for", "jobs.graphql", *args, code=2)
-    assert "cannot be read" in missing.error("scopes", "for", "none.graphql", *args, code=2)
+    assert "line 1, column 3" in missing.error("scope", "needed", "-", *args, code=2, stdin="{ jbos }")
+    assert "cannot be used" in missing.error("scope", "needed", "jobs.graphql", *args, code=2)
+    assert "cannot be read" in missing.error("scope", "needed", "none.graphql", *args, code=2)
 
 
 def test_all_is_well_with_the_demo(filled: Cli) -> None:
@@ -130,17 +130,17 @@ def test_a_renamed_scope_is_found_by_check_and_moved_by_rename(filled: Cli, tmp_
     edited.write_text(text.replace('"jobs:poll"', '"jobs:claim"'), encoding="utf-8")
     others = [str(EXAMPLES / f"{name}.toml") for name in ("spooled", "teamspace", "guard")]
     cli = Cli({**filled.settings, "SPACEKEY_PRODUCTS": ",".join([str(edited), *others])})
-    cli("token", "create", "emit-demo", "Claims", "--space", "production", "-s", "jobs:claim")
-    filled("token", "create", "emit-demo", "Polls", "--space", "production", "-s", "jobs:poll")
+    cli("token", "create", "Claims", "-w", "emit-demo", "--space", "production", "-g", "jobs:claim")
+    filled("token", "create", "Polls", "-w", "emit-demo", "--space", "production", "-g", "jobs:poll")
 
     found = {one["what"]: one for one in json.loads(cli("check", "--json", code=1).stdout)}["grants"]
     assert found["result"] == "wrong"
     assert "'jobs:poll' of emit: 1 token" in found["detail"]
-    assert "spacekey scopes rename" in found["remedy"]
+    assert "spacekey scope rename" in found["remedy"]
 
-    rename = ("scopes", "rename", "emit", "jobs:poll", "jobs:claim")
+    rename = ("scope", "rename", "jobs:poll", "--to", "jobs:claim", "--product", "emit")
     assert "--yes" in cli.error(*rename, code=2)
     assert (cli.one(*rename, "--dry-run")["tokens"], cli.one(*rename, "--yes")["tokens"]) == (1, 1)
     assert {one["result"] for one in cli.lines("check")} == {"ok"}
-    held = {one["name"]: one["grants"] for one in cli.lines("token", "list", "emit-demo")}
+    held = {one["name"]: one["grants"] for one in cli.lines("token", "list", "-w", "emit-demo")}
     assert held["Polls"] == ["jobs:claim"]

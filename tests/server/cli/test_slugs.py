@@ -30,32 +30,30 @@ from support.cli import Cli
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, World, make_world
 
-PLACES = {"WORKSPACE", "SPACE", "CHAIN", "CHAIN…"}
-"""What arguments are called that hold a workspace's slug."""
+PLACES = {"WORKSPACE", "CHAIN…"}
+"""What arguments and options are called that hold a workspace's slug."""
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "workspace show": ("acme",),
-    "workspace plan": ("acme", "pro"),
-    "workspace limit": ("acme", "--per-minute", "9", "--burst", "9"),
-    "workspace policy": ("acme", "--expiry-required"),
+    "workspace edit": ("acme", "--expiry-required"),
     "workspace suspend": ("acme", "--yes"),
     "workspace resume": ("acme",),
     "workspace delete": ("acme", "--yes"),
-    "space list": ("acme",),
-    "space create": ("acme", "fresh"),
-    "space delete": ("acme/main", "--yes"),
-    "member list": ("acme",),
-    "member add": ("acme", "eve@example.com", "--role", "viewer"),
-    "member role": ("acme", "bob@example.com", "viewer"),
-    "member remove": ("acme", "bob@example.com", "--yes"),
-    "member invitations": ("acme",),
-    "member withdraw": ("acme", "eve@example.com", "--yes"),
-    "token list": ("acme",),
-    "token inactive": ("acme",),
-    "token create": ("acme", "Bot", "-s", "full_access"),
-    "audit list": ("acme",),
+    "space list": ("-w", "acme"),
+    "space create": ("fresh", "-w", "acme"),
+    "space delete": ("main", "-w", "acme", "--yes"),
+    "member list": ("-w", "acme"),
+    "member add": ("eve@example.com", "-w", "acme", "--role", "viewer"),
+    "member set-role": ("bob@example.com", "-w", "acme", "--role", "viewer"),
+    "member remove": ("bob@example.com", "-w", "acme", "--yes"),
+    "invitation list": ("-w", "acme"),
+    "invitation withdraw": ("eve@example.com", "-w", "acme", "--yes"),
+    "token list": ("-w", "acme"),
+    "token inactive": ("-w", "acme"),
+    "token create": ("Bot", "-w", "acme", "-g", "full_access"),
+    "audit list": ("-w", "acme"),
     "audit verify": ("acme",),
-    "audit export": ("acme",),
+    "audit export": ("-w", "acme"),
 }
 """Every command that takes a workspace → arguments that name it by its old slug."""
 
@@ -63,7 +61,7 @@ READS = {
     "workspace show",
     "space list",
     "member list",
-    "member invitations",
+    "invitation list",
     "token list",
     "token inactive",
     "audit list",
@@ -87,7 +85,7 @@ def test_every_command_that_takes_a_workspace_is_tried_here() -> None:
         path
         for path, command in leaves(typer.main.get_command(build_app()))
         for one in command.params
-        if one.param_type_name == "argument" and str(getattr(one, "metavar", "")) in PLACES
+        if str(getattr(one, "metavar", "")) in PLACES
     }
     assert taking == set(COMMANDS)
 
@@ -153,8 +151,8 @@ def test_what_changes_a_workspace_says_first_which_one_and_whose_and_takes_an_id
     made = cli.one(
         "workspace", "create", "acme", "--product", "spooled", "--name", "Acme Ltd", "--owner", "ada@example.com"
     )
-    cli("member", "add", "acme", "bob@example.com", "--role", "member")
-    cli("space", "create", "acme", "main")
+    cli("member", "add", "bob@example.com", "-w", "acme", "--role", "member")
+    cli("space", "create", "main", "-w", "acme")
     file = Path(cli.settings["SPACEKEY_DATABASE_URL"].partition("///")[2])
     before = state(cli)
     for number, command in enumerate(sorted(set(COMMANDS) - READS)):

@@ -28,14 +28,15 @@ PASSWORD = "seven wooden boats at noon\n"
 
 LISTS: dict[str, list[str]] = {
     "audit heads": [],
-    "audit list": ["emit-demo"],
+    "audit list": ["-w", "emit-demo"],
     "audit verify": [],
-    "member invitations": ["emit-demo"],
-    "member list": ["emit-demo"],
-    "scopes list": ["emit"],
-    "space list": ["emit-demo"],
+    "invitation list": ["-w", "emit-demo"],
+    "member list": ["-w", "emit-demo"],
+    "product list": [],
+    "product show": ["emit"],
+    "space list": ["-w", "emit-demo"],
     "token inactive": ["--days", "0"],
-    "token list": ["emit-demo"],
+    "token list": ["-w", "emit-demo"],
     "user list": [],
     "workspace list": [],
 }
@@ -52,12 +53,12 @@ def long_names(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     for number, name in enumerate((WIDE_NAME[:100], LONG_NAME)):
         slug = f"a-long-slug-of-a-workspace-{number}"
         cli("workspace", "create", slug, "--product", "emit", "--name", name)
-        cli("space", "create", "emit-demo", slug, "--name", name)
-        scopes = [word for one in ("jobs:read", "jobs:create", "jobs:worker") for word in ("-s", one)]
-        cli("token", "create", "emit-demo", name, "--space", slug, *scopes, "--expires", "90d")
+        cli("space", "create", slug, "-w", "emit-demo", "--name", name)
+        scopes = [word for one in ("jobs:read", "jobs:create", "jobs:worker") for word in ("-g", one)]
+        cli("token", "create", name, "-w", "emit-demo", "--space", slug, *scopes, "--expires", "90d")
         cli("user", "create", f"{number}.{EMAIL}", "--name", name, "--password-stdin", stdin=PASSWORD)
-        cli("member", "add", "emit-demo", f"{number}.{EMAIL}", "--role", "viewer")
-        cli("member", "add", "emit-demo", f"invited.{number}.{EMAIL}", "--role", "viewer", "--name", name)
+        cli("member", "add", f"{number}.{EMAIL}", "-w", "emit-demo", "--role", "viewer")
+        cli("member", "add", f"invited.{number}.{EMAIL}", "-w", "emit-demo", "--role", "viewer", "--name", name)
     return file
 
 
@@ -107,7 +108,7 @@ def test_the_ids_of_all_rows_stand_in_a_narrow_table(named: dict[str, str], word
 
 
 @pytest.mark.parametrize("flags", [[], ["--wide"]])
-@pytest.mark.parametrize("words", sorted(set(LISTS) - {"scopes list"}))
+@pytest.mark.parametrize("words", sorted(set(LISTS) - {"product show"}))
 def test_without_a_terminal_and_with_wide_nothing_is_cut(named: dict[str, str], words: str, flags: list[str]) -> None:
     settings = {**named, "COLUMNS": "80"} if flags else named
     result = Cli(settings)(*words.split(), *LISTS[words], *flags)
@@ -120,12 +121,12 @@ def test_without_a_terminal_and_with_wide_nothing_is_cut(named: dict[str, str], 
 
 
 def test_what_is_left_out_is_said(named: dict[str, str]) -> None:
-    result = Cli({**named, "COLUMNS": "80"})("token", "list", "emit-demo")
+    result = Cli({**named, "COLUMNS": "80"})("token", "list", "-w", "emit-demo")
     assert "Left out at this width: grants, last used, expires. --wide shows everything." in result.stderr
 
 
 def test_an_id_stays_whole_where_one_token_is_shown(named: dict[str, str]) -> None:
-    token = Cli(named).lines("token", "list", "emit-demo")[0]
+    token = Cli(named).lines("token", "list", "-w", "emit-demo")[0]
     printed = Cli({**named, "COLUMNS": "60"})("token", "show", token["id"]).stdout
     for value in (token["id"], token["token_id"], token["prefix"], token["workspace_id"], token["space_id"]):
         assert any(line.endswith(value) for line in printed.splitlines())
@@ -142,13 +143,13 @@ def test_findings_are_whole_at_any_width(named: dict[str, str]) -> None:
 def test_lists_are_one_json_array_and_json_lines_one_object_a_line(named: dict[str, str]) -> None:
     cli = Cli(named)
     for words, args in LISTS.items():
-        if words == "scopes list":
+        if words == "product show":
             continue
         array = json.loads(cli(*words.split(), *args, "--json").stdout)
         assert array == [json.loads(line) for line in cli(*words.split(), *args, "--jsonl").stdout.splitlines()]
         assert "not both" in cli.error(*words.split(), *args, "--json", "--jsonl", code=2)
-    assert cli("token", "list", "guard-demo", "--json").stdout == "[]\n"
-    assert cli("token", "list", "guard-demo", "--jsonl").stdout == ""
+    assert cli("token", "list", "-w", "guard-demo", "--json").stdout == "[]\n"
+    assert cli("token", "list", "-w", "guard-demo", "--jsonl").stdout == ""
 
 
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=60)

@@ -20,7 +20,7 @@ def secret_of(text: str) -> Secret:
 
 
 def test_without_json_the_secret_stands_alone_on_standard_output(filled: Cli) -> None:
-    result = filled("token", "create", "emit-demo", "Worker", "--space", "production", "--preset", "worker")
+    result = filled("token", "create", "Worker", "-w", "emit-demo", "--space", "production", "--preset", "worker")
     assert result.stdout.count("\n") == 1
     secret = secret_of(result.stdout)
     assert secret.reveal() not in result.stderr
@@ -28,11 +28,15 @@ def test_without_json_the_secret_stands_alone_on_standard_output(filled: Cli) ->
 
 
 def test_the_secret_is_shown_by_create_and_rotate_alone(filled: Cli) -> None:
-    made = filled.one("token", "create", "guard-demo", "One", "-s", "full_access")
+    made = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     secret = secret_of(made["secret"]).reveal()
     rotated = filled.one("token", "rotate", made["id"])
     assert secret_of(rotated["secret"]).reveal() != secret
-    for words in (["token", "show", made["id"]], ["token", "list", "guard-demo"], ["audit", "export", "guard-demo"]):
+    for words in (
+        ["token", "show", made["id"]],
+        ["token", "list", "-w", "guard-demo"],
+        ["audit", "export", "-w", "guard-demo"],
+    ):
         for flags in ([], ["--json"]) if words[0] == "token" else ([],):
             assert secret not in filled(*words, *flags).output
             assert rotated["secret"] not in filled(*words, *flags).output
@@ -42,9 +46,9 @@ def test_a_token_is_created_as_asked(filled: Cli) -> None:
     made = filled.one(
         "token",
         "create",
-        "emit-demo",
         "Worker",
-        *("--space", "staging", "-s", "jobs:worker", "-s", "jobs:create", "--expires", "90d", "--description", "Runs"),
+        *("-w", "emit-demo"),
+        *("--space", "staging", "-g", "jobs:worker", "-g", "jobs:create", "--expires", "90d", "--description", "Runs"),
     )
     assert made["grants"] == ["jobs:worker", "jobs:create"]
     assert "jobs:poll" in made["scopes"]
@@ -60,7 +64,7 @@ def test_a_token_is_created_as_asked(filled: Cli) -> None:
 
 
 def test_a_token_lives_and_ends(filled: Cli) -> None:
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "sessions:read")["id"]
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read")["id"]
     assert filled.one("token", "disable", token, "--yes")["status"] == "disabled"
     assert filled.one("token", "enable", token)["status"] == "active"
     successor = filled.one("token", "rotate", token, "--grace", "0", "--expires", "never", "--yes")
@@ -72,19 +76,21 @@ def test_a_token_lives_and_ends(filled: Cli) -> None:
     assert "revoked" in filled.error("token", "enable", successor["id"])
     filled("token", "delete", successor["id"], "--yes")
     assert "There is no such token" in filled.error("token", "show", successor["id"])
-    assert [one["id"] for one in filled.lines("token", "list", "guard-demo")] == [token]
+    assert [one["id"] for one in filled.lines("token", "list", "-w", "guard-demo")] == [token]
 
 
 def test_lists_are_filtered(filled: Cli) -> None:
     def name(*args: str) -> list[str]:
-        return [one["name"] for one in filled.lines("token", "list", "spooled-demo", *args)]
+        return [one["name"] for one in filled.lines("token", "list", "-w", "spooled-demo", *args)]
 
-    filled("token", "create", "spooled-demo", "Test key", "-s", "jobs:read", "--environment", "test")
-    filled("token", "create", "spooled-demo", "Short", "-s", "jobs:read", "--expires", "1h", "--space", "production")
+    filled("token", "create", "Test key", "-w", "spooled-demo", "-g", "jobs:read", "--environment", "test")
+    filled(
+        "token", "create", "Short", "-w", "spooled-demo", "-g", "jobs:read", "--expires", "1h", "--space", "production"
+    )
     assert name() == ["Short", "Test key", "Demo management"]
     assert name("--environment", "test") == ["Test key"]
     assert "--environment: Write live or test." in filled.error(
-        "token", "list", "spooled-demo", "--environment", "staging", code=2
+        "token", "list", "-w", "spooled-demo", "--environment", "staging", code=2
     )
     assert name("--expiring", "1") == ["Short"]
     assert name("--space", "production") == ["Short"]
@@ -94,19 +100,19 @@ def test_lists_are_filtered(filled: Cli) -> None:
 
 
 def test_a_long_list_comes_whole_as_json_and_cut_as_a_table(filled: Cli) -> None:
-    filled("workspace", "plan", "emit-demo", "team")
+    filled("workspace", "edit", "emit-demo", "--plan", "team")
     for number in range(101):
-        filled("token", "create", "emit-demo", f"T{number:03}", "-s", "jobs:read", "--space", "staging")
-    assert len(filled.lines("token", "list", "emit-demo")) == 101
-    table = Cli({**filled.settings, "COLUMNS": "200"})("token", "list", "emit-demo")
+        filled("token", "create", f"T{number:03}", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging")
+    assert len(filled.lines("token", "list", "-w", "emit-demo")) == 101
+    table = Cli({**filled.settings, "COLUMNS": "200"})("token", "list", "-w", "emit-demo")
     assert ("T100" in table.stdout, "T000" in table.stdout) == (True, False)
     assert "--limit" in table.stderr
 
 
 def test_inactive_tokens_are_found_in_one_workspace_and_in_all(filled: Cli) -> None:
-    filled("token", "create", "guard-demo", "Idle", "-s", "sessions:read")
+    filled("token", "create", "Idle", "-w", "guard-demo", "-g", "sessions:read")
     assert {one["name"] for one in filled.lines("token", "inactive", "--days", "0")} == {"Demo management", "Idle"}
-    assert [one["workspace"] for one in filled.lines("token", "inactive", "guard-demo", "--days", "0")] == [
+    assert [one["workspace"] for one in filled.lines("token", "inactive", "-w", "guard-demo", "--days", "0")] == [
         "guard-demo"
     ]
     assert filled.lines("token", "inactive") == []
@@ -114,57 +120,69 @@ def test_inactive_tokens_are_found_in_one_workspace_and_in_all(filled: Cli) -> N
 
 def test_names_are_shown_as_they_are_and_never_as_markup(filled: Cli) -> None:
     filled = Cli({**filled.settings, "COLUMNS": "200"})
-    filled("token", "create", "guard-demo", "[red]bold[/red]", "-s", "sessions:read")
-    assert "[red]bold[/red]" in filled("token", "list", "guard-demo").stdout
+    filled("token", "create", "[red]bold[/red]", "-w", "guard-demo", "-g", "sessions:read")
+    assert "[red]bold[/red]" in filled("token", "list", "-w", "guard-demo").stdout
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (
-            ["emit-demo", "x", "-s", "jobs:raed", "--space", "staging"],
-            "--scope: Unknown scope 'jobs:raed'. Did you mean",
+            ["x", "-w", "emit-demo", "-g", "jobs:raed", "--space", "staging"],
+            "--grant: Unknown scope 'jobs:raed'. Did you mean",
         ),
         (
-            ["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--environment", "prod"],
+            ["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--environment", "prod"],
             "--environment: Unknown environment 'prod'. There is only 'live'.",
         ),
-        (["emit-demo", "x", "-s", "jobs:read"], "--space: "),
-        (["emit-demo", "x", "--space", "staging"], "--scope: "),
-        (["emit-demo", "", "-s", "jobs:read", "--space", "staging"], "NAME: "),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "stagging"], "There is no space 'stagging'"),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--preset", "wroker"], "--preset: "),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--environment", "test"], "--environment: "),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "soon"], "--expires: Write 90d"),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "2030-02-30"], "--expires: Write"),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "3m"], "could be minutes or months"),
-        (["emit-demo", "x", "-s", "jobs:read,jobs:raed", "--space", "staging"], "Unknown scope 'jobs:raed'"),
-        (["emit-demo", "x", "-s", "jobs:read", "--space", "staging", "--expires", "2020-01-01T00:00:00Z"], "future"),
-        (["emit-dmeo", "x", "-s", "jobs:read"], "There is no workspace 'emit-dmeo'. Did you mean 'emit-demo'"),
+        (["x", "-w", "emit-demo", "-g", "jobs:read"], "--space: "),
+        (["x", "-w", "emit-demo", "--space", "staging"], "--grant: "),
+        (["", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging"], "NAME: "),
+        (["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "stagging"], "There is no space 'stagging'"),
+        (["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--preset", "wroker"], "--preset: "),
+        (["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--environment", "test"], "--environment: "),
+        (
+            ["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--expires", "soon"],
+            "--expires: Write 90d",
+        ),
+        (
+            ["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--expires", "2030-02-30"],
+            "--expires: Write",
+        ),
+        (
+            ["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--expires", "3m"],
+            "could be minutes or months",
+        ),
+        (["x", "-w", "emit-demo", "-g", "jobs:read,jobs:raed", "--space", "staging"], "Unknown scope 'jobs:raed'"),
+        (
+            ["x", "-w", "emit-demo", "-g", "jobs:read", "--space", "staging", "--expires", "2020-01-01T00:00:00Z"],
+            "future",
+        ),
+        (["x", "-w", "emit-dmeo", "-g", "jobs:read"], "There is no workspace 'emit-dmeo'. Did you mean 'emit-demo'"),
     ],
 )
 def test_a_refused_token_says_which_option_to_change_and_makes_nothing(filled: Cli, args: list[str], said: str) -> None:
     assert said in filled.error("token", "create", *args, code=1 if said.startswith("There is no ") else 2)
-    assert filled.lines("token", "list", "emit-demo") == []
+    assert filled.lines("token", "list", "-w", "emit-demo") == []
 
 
 def test_where_tokens_may_have_roles_and_scopes_a_mistyped_role_is_a_role(filled: Cli, tmp_path: Path) -> None:
     file = tmp_path / "both.toml"
     file.write_text((EXAMPLES / "teamspace.toml").read_text().replace('grants = "role"\n', ""))
     both = Cli({**filled.settings, "SPACEKEY_PRODUCTS": str(file)})
-    create = ("token", "create", "teamspace-demo", "x", "-s")
-    assert "--scope: Unknown role 'viewr'. Did you mean 'viewer'?" in both.error(*create, "viewr", code=2)
-    assert "--scope: Unknown scope 'task:read'. Did you mean 'tasks:read'" in both.error(*create, "task:read", code=2)
-    both(*create, "tasks:read", "-s", "viewer")
+    create = ("token", "create", "x", "-w", "teamspace-demo", "-g")
+    assert "--grant: Unknown role 'viewr'. Did you mean 'viewer'?" in both.error(*create, "viewr", code=2)
+    assert "--grant: Unknown scope 'task:read'. Did you mean 'tasks:read'" in both.error(*create, "task:read", code=2)
+    both(*create, "tasks:read", "-g", "viewer")
 
 
 def test_a_plan_without_tokens_says_to_upgrade(filled: Cli) -> None:
-    filled("workspace", "plan", "guard-demo", "free", "--yes")
-    assert "upgrade" in filled.error("token", "create", "guard-demo", "x", "-s", "full_access")
+    filled("workspace", "edit", "guard-demo", "--plan", "free", "--yes")
+    assert "upgrade" in filled.error("token", "create", "x", "-w", "guard-demo", "-g", "full_access")
 
 
 def test_a_secret_in_place_of_an_id_is_told_apart_and_not_repeated(filled: Cli) -> None:
-    secret = filled("token", "create", "guard-demo", "One", "-s", "full_access").stdout.strip()
+    secret = filled("token", "create", "One", "-w", "guard-demo", "-g", "full_access").stdout.strip()
     said = filled.error("token", "revoke", secret, "--yes", code=2)
     assert "secret" in said
     assert secret not in said
@@ -172,12 +190,12 @@ def test_a_secret_in_place_of_an_id_is_told_apart_and_not_repeated(filled: Cli) 
 
 
 def test_nothing_is_taken_away_without_yes_where_nobody_can_be_asked(filled: Cli) -> None:
-    token = filled.one("token", "create", "guard-demo", "One", "-s", "sessions:read")["id"]
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read")["id"]
     assert "--yes" in filled.error("token", "revoke", token, code=2)
     assert "--yes" in filled.error("token", "delete", token, code=2)
     assert filled.one("token", "show", token)["status"] == "active"
 
 
 def test_an_id_stays_in_one_piece_in_a_narrow_terminal(filled: Cli) -> None:
-    token = filled.one("token", "create", "guard-demo", "A rather long name", "-s", "sessions:read")["id"]
-    assert token in Cli({**filled.settings, "COLUMNS": "80"})("token", "list", "guard-demo").stdout
+    token = filled.one("token", "create", "A rather long name", "-w", "guard-demo", "-g", "sessions:read")["id"]
+    assert token in Cli({**filled.settings, "COLUMNS": "80"})("token", "list", "-w", "guard-demo").stdout

@@ -19,24 +19,27 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ("args", "said"),
     [
         (
-            ("audit", "list", "emit-demo", "--action", "token.revok"),
+            ("audit", "list", "-w", "emit-demo", "--action", "token.revok"),
             "--action: Unknown action 'token.revok'. Did you mean",
         ),
-        (("audit", "list", "emit-demo", "--target", "nope"), "--target: Write an id"),
-        (("audit", "list", "emit-demo", "--actor", "operater"), "--actor: Write an id"),
-        (("audit", "list", "emit-demo", "--actor", "operater"), "Did you mean 'operator'?"),
-        (("token", "list", "emit-demo", "--created-by", "nope"), "--created-by: Write an id"),
-        (("token", "list", "emit-demo", "--environment", "staging"), "--environment: Write live or test."),
-        (("token", "list", "emit-demo", "--status", "x"), "--status"),
-        (("token", "list", "emit-demo", "--expiring", "-1"), "--expiring: Give 0 to"),
-        (("workspace", "limit", "emit-demo", "--per-minute", "10"), "Give --per-minute and --burst, or --plan alone."),
-        (("workspace", "limit", "emit-demo", "--burst", "10"), "Give --per-minute and --burst, or --plan alone."),
+        (("audit", "list", "-w", "emit-demo", "--target", "nope"), "--target: Write an id"),
+        (("audit", "list", "-w", "emit-demo", "--actor", "operater"), "--actor: Write an id"),
+        (("audit", "list", "-w", "emit-demo", "--actor", "operater"), "Did you mean 'operator'?"),
+        (("token", "list", "-w", "emit-demo", "--created-by", "nope"), "--created-by: Write an id"),
+        (("token", "list", "-w", "emit-demo", "--environment", "staging"), "--environment: Write live or test."),
+        (("token", "list", "-w", "emit-demo", "--status", "x"), "--status"),
+        (("token", "list", "-w", "emit-demo", "--expiring", "-1"), "--expiring: Give 0 to"),
+        (
+            ("workspace", "edit", "emit-demo", "--per-minute", "10"),
+            "Give --per-minute and --burst, or --plan-limit alone.",
+        ),
+        (("workspace", "edit", "emit-demo", "--burst", "10"), "Give --per-minute and --burst, or --plan-limit alone."),
         (
             ("workspace", "create", "acme", "--product", "emitt"),
             "--product: Unknown product 'emitt'. Did you mean 'emit'",
         ),
-        (("token", "create", "emit-demo", "x", "--scope", "jobs:raed", "--space", "staging"), "Did you mean"),
-        (("staleness", "set", "61"), "SECONDS: "),
+        (("token", "create", "x", "-w", "emit-demo", "--grant", "jobs:raed", "--space", "staging"), "Did you mean"),
+        (("config", "set", "--revocation-delay", "61"), "--revocation-delay: "),
     ],
 )
 def test_wrong_values_are_wrong_usage(filled: Cli, args: tuple[str, ...], said: str) -> None:
@@ -45,30 +48,44 @@ def test_wrong_values_are_wrong_usage(filled: Cli, args: tuple[str, ...], said: 
 
 def test_all_faults_of_one_input_are_told(filled: Cli) -> None:
     said = filled.error(
-        "token", "create", "emit-demo", "", "-s", "jobs:raed", "--space", "staging", "--environment", "prod", code=2
+        "token",
+        "create",
+        "",
+        "-w",
+        "emit-demo",
+        "-g",
+        "jobs:raed",
+        "--space",
+        "staging",
+        "--environment",
+        "prod",
+        code=2,
     )
-    assert {"NAME:", "--scope:", "--environment:"} <= set(said.split())
+    assert {"NAME:", "--grant:", "--environment:"} <= set(said.split())
 
 
 def test_values_are_taken_in_any_case(filled: Cli) -> None:
-    made = filled.one("token", "create", "spooled-demo", "x", "-s", "jobs:read", "--environment", "TEST")
+    made = filled.one("token", "create", "x", "-w", "spooled-demo", "-g", "jobs:read", "--environment", "TEST")
     assert made["environment"] == "test"
-    assert [one["id"] for one in filled.lines("token", "list", "spooled-demo", "--environment", "Test")] == [made["id"]]
-    assert len(filled.lines("token", "list", "spooled-demo", "--status", "ACTIVE")) == 2
-    assert len(filled.lines("audit", "list", "spooled-demo", "--action", "TOKEN.CREATE")) == 2
+    assert [one["id"] for one in filled.lines("token", "list", "-w", "spooled-demo", "--environment", "Test")] == [
+        made["id"]
+    ]
+    assert len(filled.lines("token", "list", "-w", "spooled-demo", "--status", "ACTIVE")) == 2
+    assert len(filled.lines("audit", "list", "-w", "spooled-demo", "--action", "TOKEN.CREATE")) == 2
 
 
 def test_scopes_may_be_separated_by_commas(filled: Cli) -> None:
     args = (
         "token",
         "create",
-        "emit-demo",
         "x",
+        "-w",
+        "emit-demo",
         "--space",
         "staging",
-        "-s",
+        "-g",
         "jobs:read, jobs:create",
-        "-s",
+        "-g",
         "jobs:poll,",
     )
     assert filled.one(*args)["grants"] == ["jobs:read", "jobs:create", "jobs:poll"]

@@ -1,4 +1,4 @@
-"""``spacekey scopes``: list a product, rename a held scope, and find the scopes that an operation requires."""
+"""``spacekey scope``: rename a held scope, and find the scopes that an operation requires."""
 
 from __future__ import annotations
 
@@ -13,55 +13,32 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.text_input import decode_text, read_file
 
 from . import _complete
-from ._output import Facts, json_text, print_table, say, show_one, styled
-from ._run import USAGE, AsJson, Failure, Wide, Yes, confirmed, settings_now
+from ._output import Facts, json_text, say, show_one
+from ._run import USAGE, AsJson, Failure, Yes, confirmed
 
 if TYPE_CHECKING:
     import strawberry
 
-    from spacekey.domain.product import Product
     from spacekey.domain.rule import Rule
     from spacekey.resolvers.system import System
 
 DOCUMENT_BYTES_MAX = 1_000_000
-DROP = ("self_service", "burst", "title", "tokens_max", "description")
-
-
-def list_(
-    product: Annotated[
-        str,
-        typer.Argument(
-            metavar="PRODUCT",
-            autocompletion=_complete.products,
-            help="A loaded product's name, or a product's .toml file.",
-        ),
-    ],
-    as_json: AsJson = False,
-    wide: Wide = False,
-) -> None:
-    """List a product's scopes, shorthands, presets, roles and plans."""
-    from spacekey.domain.product_file import load_products
-
-    from ._lookup import product_called
-
-    loaded = {} if product.endswith(".toml") else load_products(settings_now().products)
-    facts = product_facts(product_called(loaded, product))
-    if as_json:
-        print(json_text(facts))
-        return
-    for section in ("scopes", "shorthands", "presets", "roles", "plans"):
-        if facts[section]:
-            print(styled(section.capitalize(), "bold"))
-            print_table(facts[section], list(facts[section][0]), DROP, wide=wide)
-            print()
 
 
 def rename(
-    product: Annotated[
-        str, typer.Argument(metavar="PRODUCT", autocompletion=_complete.products, help="A loaded product's name.")
-    ],
     old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the product no longer has.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The scope, shorthand or role that takes its place.")],
+    new: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="NEW",
+            autocompletion=_complete.scopes,
+            help="The scope, shorthand or role that takes its place.",
+        ),
+    ],
+    product: Annotated[
+        str, typer.Option("--product", autocompletion=_complete.products, help="A loaded product's name.")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -95,7 +72,7 @@ def rename(
     show_one(run(work), as_json)
 
 
-def for_(
+def needed(
     query: Annotated[
         str, typer.Argument(metavar="QUERY.graphql", help="A file with a GraphQL document, or - to read it.")
     ],
@@ -128,39 +105,6 @@ def for_(
             say("No scopes: any valid token is sufficient, or none if all fields are public.")
         if len(rule.alternatives) > 1:
             say(f"Any one of these is sufficient: {rule}")
-
-
-def product_facts(product: Product) -> Facts:
-    """Return a product as JSON values."""
-    return {
-        "name": product.name,
-        "title": product.title,
-        "secret_prefix": product.secret_prefix,
-        "environments": list(product.environments),
-        "token_kinds": sorted(product.token_kinds),
-        "token_roles": list(product.token_roles),
-        "one_role": product.one_role,
-        "default_plan": product.default_plan,
-        "scopes": [{"name": name, "description": text} for name, text in product.scopes.items()],
-        "shorthands": [
-            {"name": one.name, "title": one.title, "scopes": sorted(one.scopes)} for one in product.shorthands.values()
-        ],
-        "presets": [
-            {"name": one.name, "title": one.title, "scopes": list(one.scopes)} for one in product.presets.values()
-        ],
-        "roles": [{"name": one.name, "title": one.title, "grants": list(one.grants)} for one in product.roles.values()],
-        "plans": [
-            {
-                "name": one.name,
-                "title": one.title,
-                "tokens_max": one.tokens_max,
-                "per_minute": None if one.limit is None else one.limit.per_minute,
-                "burst": None if one.limit is None else one.limit.burst,
-                "self_service": one.self_service,
-            }
-            for one in product.plans.values()
-        ],
-    }
 
 
 def _document(query: str) -> str:

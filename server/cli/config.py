@@ -1,4 +1,4 @@
-"""``spacekey staleness``: T, how long a process may serve a verification from its cache."""
+"""``spacekey config``: values that all processes on a database share."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ if TYPE_CHECKING:
     from spacekey.resolvers.system import System
 
 
-def show(as_json: AsJson = False) -> None:
-    """Show T as the database has it, in seconds."""
+def get(as_json: AsJson = False) -> None:
+    """Show the revocation delay, in seconds: how long a revoked token may work, and revoking takes."""
     show_one(run(_facts), as_json)
 
 
-def change(
-    seconds: Annotated[float, typer.Argument(metavar="SECONDS", help="0.1 to 60, or 0, which turns caching off.")],
+def set_(
+    seconds: Annotated[
+        float,
+        typer.Option("--revocation-delay", metavar="SECONDS", help="0.1 to 60, or 0, which turns caching off."),
+    ],
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set T for all processes on this database; lowering it takes as long as the old T."""
+    """Set the revocation delay for all processes on this database; lowering it takes as long as the old one."""
 
     async def work(system: System) -> Facts:
         from spacekey.resolvers.staleness import check_staleness, current_staleness, set_staleness
@@ -33,7 +36,7 @@ def change(
         before = await current_staleness(system)
         if dry_run:
             say("Nothing was changed. This is what would happen:")
-            return {"dry_run": True, "seconds_before": before, "seconds": seconds}
+            return {"dry_run": True, "revocation_delay_before": before, "revocation_delay": seconds}
         if seconds != before:
             lasts = f"A revoked token may work for up to {seconds:g} s instead of {before:g} s"
             costs = "each use of a token reads the database" if seconds == 0 else "caches keep tokens for as long"
@@ -47,4 +50,4 @@ def change(
 async def _facts(system: System) -> Facts:
     from spacekey.resolvers.staleness import current_staleness
 
-    return {"seconds": await current_staleness(system)}
+    return {"revocation_delay": await current_staleness(system)}
