@@ -71,6 +71,16 @@ class BusyToken:
     usage: TokenUsage
 
 
+def checked_limit(limit: int) -> int:
+    """Return the number at which counting stops.
+
+    :raises InvalidInput: unless it is 1 to 10,000.
+    """
+    if not 1 <= limit <= COUNT_MAX:
+        raise InvalidInput("limit", f"Must be 1 to {COUNT_MAX}.", InputCode.OUT_OF_RANGE)
+    return limit
+
+
 async def token_counts(
     system: System,
     caller: Caller,
@@ -85,8 +95,7 @@ async def token_counts(
     :param held: the caller's authority by workspace id, if it was read already; also in the functions below.
     :raises InvalidInput: for an invalid search or limit.
     """
-    if not 1 <= limit <= COUNT_MAX:
-        raise InvalidInput("limit", f"Must be 1 to {COUNT_MAX}.", InputCode.OUT_OF_RANGE)
+    limit = checked_limit(limit)
     check_search(system, search)
     now = system.clock()
     held = await known_authorities(system, caller, places, held)
@@ -157,8 +166,8 @@ async def busiest_tokens(
     :raises InvalidInput: if a number is out of range.
     """
     since = first_day(system, checked_days(days))
-    if not 1 <= most <= BUSIEST_MAX:
-        raise InvalidInput("first", f"Must be 1 to {BUSIEST_MAX}.", InputCode.OUT_OF_RANGE)
+    if not 0 <= most <= BUSIEST_MAX:
+        raise InvalidInput("first", f"Must be 0 to {BUSIEST_MAX}.", InputCode.OUT_OF_RANGE)
     places: list[Place] = [(one, None) for one in workspace_ids]
     held = await known_authorities(system, caller, places, held)
     answers: list[Figure[list[BusyToken]]]

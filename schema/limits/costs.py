@@ -30,6 +30,7 @@ from graphql import (
     NullValueNode,
     SelectionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     get_nullable_type,
@@ -39,10 +40,13 @@ from graphql import (
 from strawberry.schema_directive import Location
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, page_request
 from spacekey.domain.product import Product
+from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.resolvers.tokens.usage import checked_days
 from spacekey.resolvers.validation import GRANTS_MAX
+from spacekey.resolvers.workspaces.figures import checked_limit
 from spacekey.resolvers.workspaces.roles import ROLES_MAX
 
 PARTS_PER_COST = 10
@@ -162,6 +166,7 @@ class Measure:
     than its text. Selections under ``@skip`` count too.
 
     :param loaded: see :meth:`CostModel.loaded`; None to use the declared bounds.
+    :ivar fault: the first field whose numbers its resolver would refuse, with the refusal; None if there is none.
     """
 
     def __init__(
@@ -176,6 +181,7 @@ class Measure:
         self._variables = variables
         self._loaded = loaded or {}
         self._known: dict[tuple[str, str, _Page], Size] = {}
+        self.fault: tuple[FieldNode, InvalidInput] | None = None
 
     def of(self, selections: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Size:
         """Return the size of the selections on a value of the type ``parent``."""
@@ -205,6 +211,8 @@ class Measure:
         if parent is None or field is None:  # __typename, and fields that validation has refused
             return Size(1, aliased, 1)
         coordinate = f"{parent.name}.{name}"
+        if node.arguments and self.fault is None:
+            self._check_numbers(node, field)
         items = self._items(node, field, coordinate, page)
         own = 1 + PARTS_PER_COST * WORK.get(coordinate, MUTATION_COST if self._is_mutation(parent) else 0)
         read = items.rows if coordinate in self._model.bounds else 0
@@ -254,6 +262,30 @@ class Measure:
             elif isinstance(node, InlineFragmentNode):
                 selections, parent = node.selection_set, self._narrowed(node, parent)
         return dearest
+
+    def _check_numbers(self, node: FieldNode, field: GraphQLField) -> None:
+        """Check the numbers of an output field as its resolver will.
+
+        It would refuse them after the mutation that they stand below.
+        """
+        numbers = {
+            one.name.value: self._number(one.value) for one in node.arguments or () if one.name.value in field.args
+        }
+        try:
+            page_request(numbers.get("first"), None, numbers.get("last"), None)
+            if numbers.get("days") is not None:
+                checked_days(numbers["days"] or 0)
+            if numbers.get("limit") is not None:
+                checked_limit(numbers["limit"] or 0)
+        except InvalidInput as error:
+            self.fault = (node, error)
+
+    def _number(self, value: ValueNode) -> int | None:
+        """Return a whole number in the document or a variable; None for anything else."""
+        if isinstance(value, IntValueNode):
+            return int(value.value)
+        found = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
+        return found if isinstance(found, int) else None
 
     def _is_mutation(self, parent: GraphQLNamedType) -> bool:
         return parent is self._model.schema.mutation_type

@@ -5,14 +5,14 @@ Introspection has a limit of its own, because the query that every tool sends is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
+from graphql import DefinitionNode, FragmentDefinitionNode, GraphQLError, IntValueNode, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
 from spacekey.schema.context import Context
-from spacekey.schema.errors import OPERATION_TOO_LARGE, rate_limited, refused
+from spacekey.schema.errors import OPERATION_TOO_LARGE, error_of, rate_limited, refused
 
 from .costs import CostModel, Measure, Size
 
@@ -46,7 +46,8 @@ class OperationLimits(SchemaExtension):
         if document is not None:
             products = request.system.products if isinstance(request, Context) else None
             fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
-            measure = Measure(self._model, fragments, context.variables or {}, self._model.loaded(products))
+            variables = {**_defaults(document.definitions), **(context.variables or {})}
+            measure = Measure(self._model, fragments, variables, self._model.loaded(products))
             schema = self._model.schema
             for operation in document.definitions:
                 if isinstance(operation, OperationDefinitionNode):
@@ -58,6 +59,10 @@ class OperationLimits(SchemaExtension):
                     _check(size)
                     if size.cost > COST_MAX:
                         raise _too_costly(size.cost, measure.dearest(operation.selection_set, root))
+            if measure.fault is not None:
+                node, error = measure.fault
+                known = error_of(error)
+                raise GraphQLError(known.message, [node], extensions=known.extensions)
         yield
 
     def get_results(self) -> dict[str, Any]:
@@ -89,6 +94,17 @@ class ChargeCost(SchemaExtension):
             if seconds is not None:
                 raise rate_limited(seconds)
         yield
+
+
+def _defaults(definitions: Iterable[DefinitionNode]) -> dict[str, int]:
+    """Return the whole numbers that variables have if they are not given."""
+    return {
+        one.variable.name.value: int(one.default_value.value)
+        for operation in definitions
+        if isinstance(operation, OperationDefinitionNode)
+        for one in operation.variable_definitions or ()
+        if isinstance(one.default_value, IntValueNode)
+    }
 
 
 def _check(size: Size) -> None:

@@ -175,5 +175,45 @@ def test_a_committed_token_has_its_secret_in_the_first_answer(database_url: str,
         assert committed, "no operation was carried out"
 
 
+GIVEN = {"many": 1, "days": 7}
+REFUSED_NUMBERS: tuple[tuple[str, dict[str, int]], ...] = (
+    ("usage(days: 1000) { day }", GIVEN),
+    ("usage(days: 0) { day }", GIVEN),
+    ("usage(days: -1) { day }", GIVEN),
+    ("unusedScopes(days: 367)", GIVEN),
+    ("workspace { tokens(first: 5000) { nodes { id } } }", GIVEN),
+    ("workspace { tokens(first: -1) { nodes { id } } }", GIVEN),
+    ("workspace { members(last: 101) { nodes { id } } }", GIVEN),
+    ("workspace { spaces(first: 1, last: 1) { nodes { id } } }", GIVEN),
+    ("workspace { spaces(first: 2) { nodes { tokens(last: 101) { nodes { usage(days: 7) { day } } } } } }", GIVEN),
+    ("workspace { auditLog(first: $many) { nodes { id } } }", {"many": 5_000, "days": 7}),
+    ("usage(days: $days) { day }", {"many": 1}),  # the variable's default is out of range
+    ("... on Token { rotatedFrom { ...deep } }", GIVEN),
+)
+
+
+async def test_numbers_out_of_range_are_refused_before_anything_runs(store: Store) -> None:
+    """Wherever they stand, literally, in a variable or as its default, and by the code that a query would have."""
+    scene = Scene(store)
+    await scene.set_up()
+    mutation = await scene.mutation("create")
+    for selected, variables in REFUSED_NUMBERS:
+        document = (
+            f"mutation($many: Int, $days: Int! = 400) {{ first: {mutation} {{ __typename }} "
+            f"it: {mutation} {{ ... on CreateTokenSuccess {{ secret token {{ {selected} ...small }} }} }} }} "
+            "fragment small on Token { u: usage(days: $days) { day } "
+            "w: workspace { spaces(first: $many) { nodes { id } } } }"
+            + (" fragment deep on Token { usage(days: 367) { day } }" if "deep" in selected else "")
+        )
+        earlier = await number_of_tokens(store)
+        answer = await scene.world.ask(spacekey_schema(), document, principal=scene.principal, variables=variables)
+        assert await number_of_tokens(store) == earlier, selected
+        assert answer["data"] is None
+        [error] = answer["errors"]
+        assert error["extensions"]["code"] == "INVALID_INPUT"
+        assert error["extensions"]["errors"][0]["path"][0] in {"first", "last", "days"}
+        assert error["locations"]
+
+
 async def _no_first_use(token_id: str) -> None:
     raise AssertionError(f"{token_id}: nothing here is retired by a first use")

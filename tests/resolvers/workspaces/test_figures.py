@@ -136,7 +136,8 @@ async def test_the_busiest_tokens_come_first_and_deleted_ones_are_left_out(world
     assert await shown(2) == [("t3", 5), ("t1", 3)]
     both = await busiest_tokens(world.system, OPERATOR, [other.id, workspace.id], 366, 1)
     assert [one.view.token.name for answer in both for one in answer if isinstance(one, BusyToken)] == ["foreign", "t0"]  # type: ignore[union-attr]
-    for most in (0, 101):
+    assert await shown(0) == []
+    for most in (-1, 101):
         with pytest.raises(InvalidInput) as refused:
             await shown(most)
         assert refused.value.field == "first"
