@@ -21,7 +21,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.permission import BasePermission
 
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql import OnDenied, ScopedSchema, ScopeEnforcement, requires_scopes
 
 from ._turns import ratios, show
 
@@ -87,15 +87,15 @@ def schemas(count: int) -> dict[str, tuple[strawberry.Schema, frozenset[str]]]:
     def plain(rule: Callable[[str], dict[str, Any]]) -> strawberry.Schema:
         return strawberry.Schema(query_type(item_type(rule), count), extensions=extensions)
 
-    def scoped(mode: Mode) -> strawberry.Schema:
-        scopes = ScopeEnforcement(mode=mode, principal=lambda context: context["caller"], public=["Query.items"])
+    def scoped(mode: OnDenied) -> strawberry.Schema:
+        scopes = ScopeEnforcement(on_denied=mode, principal=lambda context: context["caller"], public=["Query.items"])
         return ScopedSchema(query_type(item_type(directive), count), scopes=scopes, extensions=extensions)
 
     return {
         "no rules": (plain(no_rule), SCOPES),
         "no rules, again (the noise)": (plain(no_rule), SCOPES),
-        "Spacekey, all scopes held": (scoped(Mode.REJECT), SCOPES),
-        "Spacekey, filter, one field of five denied": (scoped(Mode.FILTER), SCOPES - {"five:read"}),
+        "Spacekey, all scopes held": (scoped("reject"), SCOPES),
+        "Spacekey, null, one field of five denied": (scoped("null"), SCOPES - {"five:read"}),
         "permission_classes, sync": (plain(lambda name: permission(name, asynchronous=False)), SCOPES),
         "permission_classes, async": (plain(lambda name: permission(name, asynchronous=True)), SCOPES),
     }

@@ -44,7 +44,7 @@ async def cost(verifier: Verifier, tokens: list[Secret], seconds: float) -> floa
     """Return the share of a core that this process uses while so many sockets are open and idle."""
     app = Starlette(
         routes=[WebSocketRoute("/", idle)],
-        middleware=[Middleware(TokenMiddleware, verifier=verifier, deadline_seconds=20)],
+        middleware=[Middleware(TokenMiddleware, verifier=verifier, timeout=20)],
     )
     opened: list[asyncio.Task[None]] = []
     closed: list[Any] = []
@@ -124,7 +124,7 @@ def measure(sockets: int = SOCKETS, seconds: float = SECONDS) -> list[dict[str, 
             ]
             tokens = fill(file, token["id"], sockets)
             embedded = DatabaseVerifier(f"sqlite:///{file}", [ROOT / "examples" / "spooled.toml"], collect_usage=False)
-            remote = RemoteVerifier(url, own, deadline_seconds=20.0, collect_usage=False)
+            remote = RemoteVerifier(url, own, timeout=20.0, collect_usage=False)
             for where, verifier in (("embedded, SQLite", embedded), ("remote", remote)):
                 used = asyncio.run(cost(verifier, tokens, seconds))
                 facts: dict[str, object] = {"ratio": round(used, 3), "budget": BUDGET, "tokens": sockets}

@@ -312,7 +312,7 @@ async def remote(world: World, ours: Contestant, twin: Contestant, durations: Du
     took: dict[str, list[list[float]]] = {"ours": [], "bare": []}
     secrets = cycle(world.managers)
     own, bare = world.managers[0], f"http://{twin.address[0]}:{twin.address[1]}/api/v1/introspect"
-    verifier = RemoteVerifier(f"http://{ours.address[0]}:{ours.address[1]}", own, deadline_seconds=REMOTE_SECONDS_MAX)
+    verifier = RemoteVerifier(f"http://{ours.address[0]}:{ours.address[1]}", own, timeout=REMOTE_SECONDS_MAX)
     async with httpx.AsyncClient(trust_env=False, timeout=REMOTE_SECONDS_MAX) as client:
 
         async def verify() -> None:

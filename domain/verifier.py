@@ -9,6 +9,9 @@ from .authentication import Verdict
 from .secret import Secret
 from .usage import UsageCounter
 
+TIMEOUT_SECONDS = 2.0
+"""How long one verification may take, unless an app says otherwise. After that it is ``Unavailable``."""
+
 CONCURRENT_MAX = 32
 """How many verifications a verifier without batches runs at the same time for one call of ``verify_many``."""
 

@@ -49,13 +49,13 @@ class RequireScopes:
     first alternative, which always suffice.
 
     :param parts: scopes and rules, as for ``requires``.
-    :param space: the name of a path parameter; the token must belong to the space that it identifies.
+    :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :raises RuleError: for a string that is not a scope name.
     """
 
-    def __init__(self, *parts: str | Rule, space: str | None = None, environment: str | None = None) -> None:
-        self.requirement = requires(*parts, space=space, environment=environment)
+    def __init__(self, *parts: str | Rule, space_param: str | None = None, environment: str | None = None) -> None:
+        self.requirement = requires(*parts, space_param=space_param, environment=environment)
         shown = sorted(next(iter(self.requirement.rule.alternatives), ()))
         scheme = Security(_Bearer(), scopes=shown)
         self.__signature__ = inspect.Signature(

@@ -98,7 +98,7 @@ class Settings:
         if self.resolve_workspace is None:
             return None
         answer = await ask_within_deadline(
-            self.authenticator.deadline_seconds, self.resolve_workspace, space_id, "resolve_workspace"
+            self.authenticator.timeout, self.resolve_workspace, space_id, "resolve_workspace"
         )
         return answer if isinstance(answer, str | Unavailable) else None
 

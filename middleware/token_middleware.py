@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
-from spacekey.domain.verifier import VerifiesSecrets
+from spacekey.domain.verifier import TIMEOUT_SECONDS, VerifiesSecrets
 from spacekey.middleware.auth.authenticator import Authenticator, FallbackAuthenticator
 from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
 from spacekey.middleware.auth.origin import OriginCheck
@@ -39,7 +39,7 @@ class TokenMiddleware:
         async ``verify``.
     :param realm: named in every challenge (RFC 9110 §11.5); printable ASCII.
     :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
-    :param deadline_seconds: how long a verification may take before the answer is 503.
+    :param timeout: seconds that a verification may take; after that the answer is 503.
     :param fallback_authenticator: authenticates requests without Bearer credentials, such as by session cookies or an
         older scheme. Browsers attach cookies, Basic and Negotiate by themselves, so for requests that may change
         something (every method but GET, HEAD and OPTIONS, and every WebSocket) such credentials count only if the
@@ -79,7 +79,7 @@ class TokenMiddleware:
         *,
         realm: str = "api",
         environment: str | None = None,
-        deadline_seconds: float = 2.0,
+        timeout: float = TIMEOUT_SECONDS,
         fallback_authenticator: FallbackAuthenticator | None = None,
         allowed_origins: Collection[str] | None = (),
         on_result: Observer | None = None,
@@ -97,7 +97,7 @@ class TokenMiddleware:
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
         asked = as_verifier(verifier)
         check_environment(environment)
-        check_seconds("deadline_seconds", deadline_seconds)
+        check_seconds("timeout", timeout)
         check_async("fallback_authenticator", fallback_authenticator, "Authenticated(…), Rejected(…) or Anonymous()")
         check_async("resolve_workspace", resolve_workspace, "the id of the space's workspace, or None")
         check_not_async("on_result", on_result)
@@ -112,7 +112,7 @@ class TokenMiddleware:
             Authenticator(
                 asked,
                 environment,
-                deadline_seconds,
+                timeout,
                 fallback_authenticator,
                 None if allowed_origins is None else OriginCheck(allowed_origins),
             ),
@@ -121,7 +121,7 @@ class TokenMiddleware:
             resolve_workspace,
             flood,
             metering,
-            Rechecker(recheck_seconds, deadline_seconds=deadline_seconds),
+            Rechecker(recheck_seconds, timeout=timeout),
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
         self.policy = RoutePolicy(self, {} if rules is None else rules, deny_by_default, known)

@@ -20,7 +20,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import INPUT_CURES
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware import RequestAuth
-from spacekey.middleware.graphql import Mode, RequiresScopes, ScopedSchema, ScopeEnforcement
+from spacekey.middleware.graphql import RequiresScopes, ScopedSchema, ScopeEnforcement
 from spacekey.schema.limits.costs import CostModel
 from spacekey.schema.limits.documents import Documents, DocumentSteps
 from spacekey.schema.limits.operations import ChargeCost, OperationLimits
@@ -122,7 +122,7 @@ def build_schema() -> ScopedSchema:
             lambda: OperationLimits(model()),
         ],
         scopes=ScopeEnforcement(
-            mode=Mode.REJECT,
+            on_denied="reject",
             principal=_principal,
             auth=_auth,
             public=PUBLIC,

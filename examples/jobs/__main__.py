@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
 from spacekey.middleware.limits import Limiter, MemoryLimiter
 
 from .rules import product_files
@@ -39,11 +39,11 @@ def main() -> None:
     if asked.fastapi:
         from .fastapi_app import make_app as make_fastapi_app
 
-        app = make_fastapi_app(verifier, asked.environment, asked.deadline, limits)
+        app = make_fastapi_app(verifier, asked.environment, asked.timeout, limits)
     else:
         from .starlette_app import make_app
 
-        app = make_app(verifier, asked.environment, asked.deadline, limits)
+        app = make_app(verifier, asked.environment, asked.timeout, limits)
     uvicorn.run(app, host=asked.host, port=asked.port, timeout_graceful_shutdown=GRACEFUL_SECONDS)
 
 
@@ -53,7 +53,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--environment", choices=["live", "test"], help="accept tokens of this environment only")
-    parser.add_argument("--deadline", type=float, default=2.0, metavar="SECONDS", help="for one verification, then 503")
+    parser.add_argument(
+        "--timeout", type=float, default=TIMEOUT_SECONDS, metavar="SECONDS", help="for one verification, then 503"
+    )
     parser.add_argument("--limits", metavar="WHERE", help="hold tokens to their plans: memory, or a Redis URL")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="of this app, which share the limits")
     parser.add_argument("--fastapi", action="store_true", help="the FastAPI version")
@@ -96,7 +98,7 @@ def _remote(asked: argparse.Namespace) -> Verifier:
         asked.remote,
         Secret(_variable(TOKEN_VARIABLE, "this app's own credential; docs/how-to/remote.md says where it comes from")),
         environment=asked.environment,
-        deadline_seconds=asked.deadline,
+        timeout=asked.timeout,
         allow_plain_http=asked.allow_plain_http,
     )
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
 from spacekey.domain.principal import Principal
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
 from spacekey.middleware import TokenMiddleware, public
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from spacekey.middleware.limits import Limiter
@@ -66,7 +66,7 @@ async def list_jobs(board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.all()]
 
 
-@router.get("/spaces/{space_id}/jobs", dependencies=[Depends(RequireScopes(rules.READ, space="space_id"))])
+@router.get("/spaces/{space_id}/jobs", dependencies=[Depends(RequireScopes(rules.READ, space_param="space_id"))])
 async def list_jobs_of_space(space_id: str, board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.all()]
 
@@ -163,7 +163,7 @@ async def health() -> dict[str, str]:
 def make_app(
     verifier: Verifier,
     environment: str | None = None,
-    deadline_seconds: float = 2.0,
+    timeout: float = TIMEOUT_SECONDS,
     limits: Limiter | None = None,
 ) -> FastAPI:
     """Return the app, with the parameters of ``starlette_app.make_app``."""
@@ -183,7 +183,7 @@ def make_app(
         verifier=verifier,
         realm="jobs",
         environment=environment,
-        deadline_seconds=deadline_seconds,
+        timeout=timeout,
         limits=limits,
         known_scopes=rules.known_scopes(),
     )

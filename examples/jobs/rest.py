@@ -29,7 +29,7 @@ async def list_jobs(request: Request) -> JSONResponse:
     return JSONResponse([job.facts() for job in board_of(request).all()])
 
 
-@requires(rules.READ, space="space_id")
+@requires(rules.READ, space_param="space_id")
 async def list_jobs_of_space(request: Request) -> JSONResponse:
     """List jobs by a path that names the space. Another space's token is refused with 403 before this runs."""
     return JSONResponse([job.facts() for job in board_of(request).all()])

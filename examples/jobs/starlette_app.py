@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
 from spacekey.middleware import TokenMiddleware
 from spacekey.middleware.limits import Limiter
 
@@ -20,14 +20,14 @@ from .streams import stream_routes
 def make_app(
     verifier: Verifier,
     environment: str | None = None,
-    deadline_seconds: float = 2.0,
+    timeout: float = TIMEOUT_SECONDS,
     limits: Limiter | None = None,
 ) -> Starlette:
     """Return the app. It does not start if a route has no rule.
 
     :param verifier: the verifier: over a store, a remote Spacekey, or memory in tests. Closed with the app.
     :param environment: accept tokens of this environment only, ``live`` or ``test``.
-    :param deadline_seconds: for one verification; then the answer is 503.
+    :param timeout: for one verification; then the answer is 503.
     :param limits: the limiter of tokens; None for no limits. Closed with the app.
     """
 
@@ -46,7 +46,7 @@ def make_app(
                 verifier=verifier,
                 realm="jobs",
                 environment=environment,
-                deadline_seconds=deadline_seconds,
+                timeout=timeout,
                 limits=limits,
                 known_scopes=known_scopes(),
             )

@@ -23,7 +23,7 @@ from spacekey.domain.authentication import (
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import BEARER_SHAPE, Secret
-from spacekey.domain.verifier import Verifier
+from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
 from spacekey.middleware.argument_checks import flaw_in, is_being_cancelled, places_of
 from spacekey.middleware.rules.evaluate import acts_in
 
@@ -51,7 +51,7 @@ class Authenticator:
 
     verifier: Verifier
     environment: str | None = None
-    deadline_seconds: float = 2.0
+    timeout: float = TIMEOUT_SECONDS
     fallback_authenticator: FallbackAuthenticator | None = None
     origins: OriginCheck | None = None
 
@@ -77,7 +77,7 @@ class Authenticator:
         An exception, a timeout, or an answer that is not a verdict becomes "cannot tell".
         """
         verdict = await ask_within_deadline(
-            self.deadline_seconds, self.verifier.verify, secret, "the verifier", scope, self.environment
+            self.timeout, self.verifier.verify, secret, "the verifier", scope, self.environment
         )
         return self._checked(verdict)
 
@@ -92,9 +92,7 @@ class Authenticator:
         The verifier is told of no sender: none of these connections has just sent its secret.
         """
         with SentBy(NOT_SENT, self.environment):
-            answer = await ask_within_deadline(
-                self.deadline_seconds, self.verifier.verify_many, secrets, "the verifier"
-            )
+            answer = await ask_within_deadline(self.timeout, self.verifier.verify_many, secrets, "the verifier")
         if isinstance(answer, Unavailable):
             return [answer] * len(secrets)
         if not isinstance(answer, Sequence) or len(answer) != len(secrets):
@@ -110,7 +108,7 @@ class Authenticator:
         if self.fallback_authenticator is None:
             return Anonymous()
         outcome = await ask_within_deadline(
-            self.deadline_seconds,
+            self.timeout,
             self.fallback_authenticator,
             connection,
             "the fallback authenticator",
@@ -142,7 +140,7 @@ class Authenticator:
 
 
 async def ask_within_deadline(
-    deadline_seconds: float,
+    seconds: float,
     ask: Callable[[Question], Awaitable[object]],
     question: Question,
     who: str,
@@ -157,14 +155,14 @@ async def ask_within_deadline(
     """
     try:
         with SentBy(scope, environment):
-            async with asyncio.timeout(deadline_seconds):
+            async with asyncio.timeout(seconds):
                 asking: object = ask(question)
                 if not isinstance(asking, Awaitable):
                     log.error("%s is not async, and answered with %s: write 'async def'", who, type(asking).__name__)
                     return Unavailable(f"{who} is not async")
                 return await asking
     except TimeoutError:
-        return Unavailable(f"{who} took longer than {deadline_seconds} s")
+        return Unavailable(f"{who} took longer than {seconds} s")
     except ServiceUnavailable as unavailable:
         return Unavailable(f"{who} is unavailable: {unavailable}", unavailable.retry_after_seconds)
     except asyncio.CancelledError as cancelled:

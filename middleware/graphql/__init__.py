@@ -11,7 +11,7 @@ with extra("spacekey[graphql]"):
     from .reports import required_scopes, scope_report
     from .rules import Rulebook, compile_rules
     from .schema import ScopedFederationSchema, ScopedSchema
-    from .settings import Mode, ScopeEnforcement, caller_of, log_denials
+    from .settings import OnDenied, ScopeEnforcement, caller_of, log_denials
 
 __all__ = [
     "INSUFFICIENT_SCOPE",
@@ -19,7 +19,7 @@ __all__ = [
     "UNAUTHENTICATED",
     "Denial",
     "DenialError",
-    "Mode",
+    "OnDenied",
     "RateLimitedError",
     "RequiresScopes",
     "Rulebook",

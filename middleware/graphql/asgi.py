@@ -27,7 +27,7 @@ from strawberry.types.unset import UnsetType
 from spacekey.domain.authentication import Authenticated, AuthenticationResult, Rejected, Unavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
-from spacekey.domain.verifier import Verifier, VerifiesSecrets
+from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier, VerifiesSecrets
 from spacekey.middleware import responses
 from spacekey.middleware.long_lived.recheck import FORBIDDEN, UNAVAILABLE, CloseReason, Credential, Rechecker
 from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, WatchedWebSocket
@@ -80,7 +80,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     :param verifier: verifies credentials of ``connection_init`` if the app is not behind a TokenMiddleware; without
         either, such a credential is refused.
     :param recheck_seconds: for how long a verdict is relied on while a socket is open.
-    :param deadline_seconds: how long a verification by ``verifier`` may take.
+    :param timeout: seconds that a verification by ``verifier`` may take.
     :param options: those of ``strawberry.asgi.GraphQL`` except ``subscription_protocols``.
     :raises ConfigurationError: for a plain schema with a rule, which it would not enforce.
     """
@@ -94,14 +94,14 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         *,
         verifier: VerifiesSecrets | None = None,
         recheck_seconds: float = 1.0,
-        deadline_seconds: float = 5.0,
+        timeout: float = TIMEOUT_SECONDS,
         **options: Any,
     ) -> None:
         check_enforced(schema)
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
         self._verifier = None if verifier is None else as_verifier(verifier)
-        self._deadline_seconds = deadline_seconds
-        self._watch = Rechecker(recheck_seconds, deadline_seconds=deadline_seconds)
+        self._timeout = timeout
+        self._watch = Rechecker(recheck_seconds, timeout=timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket. Not behind a TokenMiddleware, the app itself watches a socket's credential."""
@@ -185,7 +185,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         if auth is not None:
             outcome = await auth.authenticate_with(secret)
         elif self._verifier is not None:
-            outcome = await verify_within_deadline(self._verifier, self._deadline_seconds, websocket.scope, secret)
+            outcome = await verify_within_deadline(self._verifier, self._timeout, websocket.scope, secret)
         else:
             raise ConnectionRejectionError
         if isinstance(outcome, Unavailable):
@@ -208,7 +208,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
 
         credential = Credential(
             key=secret.digest(),
-            ask=partial(verify_within_deadline, verifier, self._deadline_seconds, websocket.scope, secret),
+            ask=partial(verify_within_deadline, verifier, self._timeout, websocket.scope, secret),
             peek=lambda: None,
             principal=principal,
         )

@@ -1,4 +1,4 @@
-"""The decision about one operation: its caller, the denials, and what the mode makes of them.
+"""The decision about one operation: its caller, the denials, and what the settings make of them.
 
 The verdict is attached to a checked document, the only kind that the executor runs. It is a new object around the nodes
 of the parsed document, which Strawberry's ParserCache shares between callers and which must not be changed. It holds
@@ -21,7 +21,7 @@ from spacekey.domain.rule import Rule
 from .analysis import Denial, analyze_operation
 from .operations import Operation, pick_operation
 from .rules import Rulebook
-from .settings import Mode, ScopeEnforcement, log_denials
+from .settings import ScopeEnforcement, log_denials
 
 INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
 UNAUTHENTICATED = "UNAUTHENTICATED"
@@ -115,7 +115,7 @@ class Decider:
     def __init__(self, rulebook: Rulebook, settings: ScopeEnforcement) -> None:
         self._rulebook = rulebook
         self._settings = settings
-        self._mode = Mode(settings.mode)
+        self._on_denied = settings.on_denied
 
     def decide(
         self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None, context: object
@@ -149,17 +149,17 @@ class Decider:
         return Verdict(principal, denied_by=DenialLookup(self._rulebook, principal))
 
     def report_denials(self, denials: Sequence[Denial], principal: Principal | None) -> bool:
-        """Call the report. Return whether this is a dry run, in which denials have no other effect."""
-        report = self._settings.report or (log_denials if self._mode is Mode.DRY_RUN else None)
+        """Call the report. Return whether denials are only logged."""
+        report = self._settings.report or (log_denials if self._on_denied == "log" else None)
         if report is not None:
             report(denials, principal)
-        return self._mode is Mode.DRY_RUN
+        return self._on_denied == "log"
 
     def _decisive(self, operation: Operation, denials: Sequence[Denial]) -> Sequence[Denial]:
         """Return the denials for which the whole operation is refused; empty if it may run."""
         decisive = decisive_denials(operation, denials)
         kind = operation.definition.operation
-        if self._mode is Mode.REJECT or kind is OperationType.MUTATION:
+        if self._on_denied == "reject" or kind is OperationType.MUTATION:
             return decisive
         # A subscription whose root field is null would never send a value.
         return decisive if kind is OperationType.SUBSCRIPTION and any(len(one.path) == 1 for one in decisive) else ()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Principal
@@ -22,19 +21,13 @@ SELECTIONS_MAX = 20_000
 _log = logging.getLogger(__name__)
 
 
-class Mode(StrEnum):
-    """What happens to an operation that selects a denied field.
+OnDenied: TypeAlias = Literal["reject", "null", "log"]
+"""What happens to an operation that selects a denied field.
 
-    ``REJECT`` refuses the whole operation, ``FILTER`` returns null for the field and runs the rest, ``DRY_RUN`` runs
-    everything and only reports. Under both ``REJECT`` and ``FILTER``, a mutation is refused even if only one of the
-    types that it may return is denied, and the root field of a subscription is never filtered; and a query that
-    selects through an interface or a union, where other types are allowed, runs: values of the denied type are null.
-    """
-
-    REJECT = "reject"
-    FILTER = "filter"
-    DRY_RUN = "dry_run"
-
+``"reject"`` rejects the whole operation, ``"null"`` answers null for the field and runs the rest, ``"log"`` runs
+everything and only reports. Under both ``"reject"`` and ``"null"``, a mutation is rejected even if only one of the
+types that it may return is denied, and the root field of a subscription is never null; and a query that selects
+through an interface or a union, where other types are allowed, runs: values of the denied type are null."""
 
 Report = Callable[[Sequence[Denial], Principal | None], None]
 """Called with the denials of an operation and its caller. It must not raise."""
@@ -79,7 +72,8 @@ def _scope_of(context: object) -> Mapping[str, Any]:
 class ScopeEnforcement:
     """Settings of how a schema's rules are enforced.
 
-    :param mode: a :class:`Mode` or its value.
+    :param on_denied: what happens to an operation that selects a denied field: ``"reject"`` it, answer ``"null"`` for
+        the field, or only ``"log"`` the denial, to try rules in a live app. ``"null"`` rejects mutations too.
     :param principal: finds the caller in the context, at each operation; None is an anonymous one.
     :param auth: finds the RequestAuth in the context, which counts the operation and its scopes as usage.
     :param fail_on_undeclared: which fields must have a rule or stand in ``public``, or start-up fails: with
@@ -89,14 +83,14 @@ class ScopeEnforcement:
         fails if one of them has a rule.
     :param known_scopes: if given, start-up fails on a rule that names any other scope.
     :param ignore_policy: leave federation's ``@policy`` to the router in front instead of refusing it.
-    :param report: called with every denial; by default a dry run logs them, and the other modes do nothing more.
+    :param report: called with every denial; by default ``"log"`` logs them, and the others do nothing more.
     :param cost: returns what an operation costs of its token's limit, from the operation and its variables; see
         docs/how-to/limits.md. Charged through ``auth`` before execution, and only if that is async. It must not raise.
     :param selections_max: the most selections that the check of one operation may look at.
-    :raises ConfigurationError: for an unknown mode or check, or a bound below 1.
+    :raises ConfigurationError: for another ``on_denied`` or check, or a bound below 1.
     """
 
-    mode: Mode | str = Mode.REJECT
+    on_denied: OnDenied = "reject"
     principal: Callable[[Any], Principal | None] = caller_of
     auth: Callable[[Any], RequestAuth | None] = auth_of_context
     fail_on_undeclared: bool | Literal["roots"] = "roots"
@@ -108,10 +102,11 @@ class ScopeEnforcement:
     selections_max: int = SELECTIONS_MAX
 
     def __post_init__(self) -> None:
-        modes = [mode.value for mode in Mode]
-        if self.mode not in modes:
+        choices = get_args(OnDenied)
+        if self.on_denied not in choices:
             raise ConfigurationError(
-                f"mode {self.mode!r} is not one of {', '.join(modes)}.{did_you_mean(str(self.mode), modes)}"
+                f"on_denied {self.on_denied!r} is not one of {', '.join(choices)}."
+                f"{did_you_mean(str(self.on_denied), choices)}"
             )
         if self.fail_on_undeclared not in (True, False, "roots"):
             raise ConfigurationError(f'fail_on_undeclared {self.fail_on_undeclared!r} is not "roots", True or False')

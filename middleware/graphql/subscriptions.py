@@ -20,7 +20,7 @@ from .analysis import find_denials
 from .decision import denial_errors
 from .operations import pick_operation
 from .rules import Rulebook
-from .settings import Mode, ScopeEnforcement
+from .settings import ScopeEnforcement
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ def revoked_fields(
 ) -> Sequence[GraphQLError]:
     """Return the errors of fields that ``caller`` is denied and the request's caller was not.
 
-    Queries and mutations have none, nor has a dry run.
+    Queries and mutations have none, nor is there any where denials are only logged.
     """
-    if Mode(settings.mode) is Mode.DRY_RUN:
+    if settings.on_denied == "log":
         return ()
     variables, selections_max = request.variables or {}, settings.selections_max
     try:

@@ -55,9 +55,9 @@ def init_credential(payload: Mapping[str, object]) -> Secret | None:
     return Secret(word)
 
 
-async def verify_within_deadline(verifier: Verifier, deadline_seconds: float, scope: Scope, secret: Secret) -> Verdict:
+async def verify_within_deadline(verifier: Verifier, seconds: float, scope: Scope, secret: Secret) -> Verdict:
     """Return the verifier's verdict; ``Unavailable`` if it is late, raises, or returns anything else."""
-    answer = await ask_within_deadline(deadline_seconds, verifier.verify, secret, "the verifier", scope)
+    answer = await ask_within_deadline(seconds, verifier.verify, secret, "the verifier", scope)
     return checked_verdict(answer, "the verifier")
 
 

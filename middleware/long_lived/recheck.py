@@ -33,6 +33,7 @@ from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, SpacekeyError
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
+from spacekey.domain.verifier import TIMEOUT_SECONDS
 
 RECHECK_SECONDS = 1.0
 CHECKS_MAX = 32
@@ -49,7 +50,7 @@ class Rechecker:
     If used from several event loops (a test client makes one for each connection), it has a timer in each.
 
     :param recheck_seconds: T, see above.
-    :param deadline_seconds: how long one verification may take.
+    :param timeout: seconds that one verification may take.
     :param checks_max: how many verifications may wait for a verifier at the same time.
     :param clock: seconds, monotonic through suspension.
     :param now: wall time, for expiry.
@@ -60,15 +61,15 @@ class Rechecker:
         self,
         recheck_seconds: float = RECHECK_SECONDS,
         *,
-        deadline_seconds: float = 2.0,
+        timeout: float = TIMEOUT_SECONDS,
         checks_max: int = CHECKS_MAX,
         clock: MonotonicClock = boot_clock,
         now: WallClock = utc_now,
     ) -> None:
-        if not (recheck_seconds > 0 and deadline_seconds > 0 and checks_max > 0):
-            raise ConfigurationError("recheck_seconds, deadline_seconds and checks_max: must be greater than 0")
+        if not (recheck_seconds > 0 and timeout > 0 and checks_max > 0):
+            raise ConfigurationError("recheck_seconds, timeout and checks_max: must be greater than 0")
         self.recheck_seconds = recheck_seconds
-        self.deadline_seconds = deadline_seconds
+        self.timeout = timeout
         self.checks_max = checks_max
         self.clock = clock
         self.now = now
@@ -214,7 +215,7 @@ class _Schedule:
             elif token.checking:
                 self._end(token, UNAVAILABLE, Unavailable("the verifier did not answer in time"))
             else:
-                token.begin_check(self._rechecker.deadline_seconds)
+                token.begin_check(self._rechecker.timeout)
                 self._schedule(token)
                 credential = token.credential
                 if credential.is_batched:
@@ -462,11 +463,11 @@ class WatchedToken:
         self.due = min(asked + self._interval, self.until)
         self._signal_change()
 
-    def begin_check(self, deadline_seconds: float) -> None:
+    def begin_check(self, seconds: float) -> None:
         """Begin a verification, for the oldest connection. It may take its deadline, even if that is longer than T."""
         self.credential = next(iter(self.connections.values()), self.credential)
         self.checking = True
-        self.due = max(self.relied_until, self._clock()) + deadline_seconds
+        self.due = max(self.relied_until, self._clock()) + seconds
 
     def has_reviewed(self, valid: Authenticated) -> bool:
         """Return whether all connections were found to go on under this very verdict, and nothing else matters."""

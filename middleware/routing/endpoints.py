@@ -101,14 +101,14 @@ optional = EndpointOpenness(OPTIONAL.value)
 
 def requires(
     *parts: str | Rule,
-    space: str | None = None,
+    space_param: str | None = None,
     environment: str | None = None,
     cost: int | None = None,
 ) -> EndpointRequirement:
     """Require all of ``parts``, each a scope or a rule; without parts, any valid principal.
 
     :param parts: scopes and rules, such as ``"jobs:read"`` and ``any_of(…)``.
-    :param space: the name of a path parameter; the token must belong to the space that it identifies.
+    :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 if it is free.
     :returns: a decorator for endpoints, also accepted by ``protect`` and in rule tables.
@@ -116,7 +116,7 @@ def requires(
         cost.
     :raises ConfigurationError: for an environment that does not exist.
     """
-    made = requirement_of(*parts, space=space, environment=environment, cost=cost, of=EndpointRequirement)
+    made = requirement_of(*parts, space_param=space_param, environment=environment, cost=cost, of=EndpointRequirement)
     return cast("EndpointRequirement", made)
 
 

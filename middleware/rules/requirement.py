@@ -88,7 +88,7 @@ Declaration: TypeAlias = Access | Rule | str
 
 def requirement_of(
     *parts: str | Rule,
-    space: str | None = None,
+    space_param: str | None = None,
     environment: str | None = None,
     cost: int | None = None,
     of: type[Requirement] = Requirement,
@@ -100,11 +100,13 @@ def requirement_of(
     for part in parts:
         check_part(part)
     check_environment(environment)
+    if space_param is not None and not space_param.isidentifier():
+        raise RuleError(f"space_param={space_param!r}: write its name, such as 'space_id'")
     if cost is not None and cost < 0:
         raise RuleError(f"cost={cost}: a request costs 0 or more")
     return of(
         all_of(*parts),
-        frozenset() if space is None else frozenset((space,)),
+        frozenset() if space_param is None else frozenset((space_param,)),
         None if environment is None else frozenset((environment,)),
         cost,
     )

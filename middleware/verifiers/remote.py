@@ -25,7 +25,7 @@ from spacekey.domain.extras import extra
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.domain.verifier import CONCURRENT_MAX, Verifier
+from spacekey.domain.verifier import CONCURRENT_MAX, TIMEOUT_SECONDS, Verifier
 from spacekey.middleware.argument_checks import check_environment, check_own_token, check_seconds
 from spacekey.middleware.auth.client import required_environment, sender, sender_fields
 from spacekey.middleware.usage.collector import UsageCollector
@@ -59,7 +59,7 @@ class RemoteVerifier(Verifier):
     :param token: this app's own token, which needs the scope ``tokens:introspect``.
     :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused, and the remote
         Spacekey tells their owner, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
-    :param deadline_seconds: how long one verification may take, a retry included; after that it is "cannot tell".
+    :param timeout: seconds that one verification may take, a retry included; after that it is ``Unavailable``.
     :param entries_max: how many principals are cached.
     :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in batches
         (``usage``). Closing the verifier sends the last one.
@@ -78,7 +78,7 @@ class RemoteVerifier(Verifier):
         token: Secret | str,
         *,
         environment: str | None = None,
-        deadline_seconds: float = 1.0,
+        timeout: float = TIMEOUT_SECONDS,
         entries_max: int = ENTRIES_MAX,
         collect_usage: bool = True,
         observer: VerifierObserver | None = None,
@@ -90,10 +90,10 @@ class RemoteVerifier(Verifier):
         own = token if isinstance(token, Secret) else Secret(token)
         check_own_token(own.reveal())
         check_environment(environment)
-        check_seconds("deadline_seconds", deadline_seconds)
+        check_seconds("timeout", timeout)
         api = _api(url, allow_plain_http)
         self._url = f"{api}/introspect"
-        self._deadline_seconds = deadline_seconds
+        self._timeout = timeout
         self._environment = environment
         self._clock = clock
         self._cache = cache_over(
@@ -114,7 +114,7 @@ class RemoteVerifier(Verifier):
         self._patience: asyncio.TimerHandle | None = None
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {own.reveal()}", "Accept": "application/json"},
-            timeout=deadline_seconds,
+            timeout=timeout,
             transport=transport,
             trust_env=False,  # a .netrc or proxy variable must not redirect secrets
         )
@@ -132,7 +132,7 @@ class RemoteVerifier(Verifier):
     async def verify(self, secret: Secret) -> Verdict:
         """Return the remote Spacekey's verdict, which may be up to its ``max_age`` old."""
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self._timeout):
                 return await self._cache.verify(secret)
         except TimeoutError:
             return Unavailable("introspection took too long")
@@ -140,7 +140,7 @@ class RemoteVerifier(Verifier):
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
         """Return the remote Spacekey's verdicts, from one request for those that are not cached."""
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self._timeout):
                 return await self._cache.verify_many(secrets)
         except TimeoutError:
             return [Unavailable("introspection took too long")] * len(secrets)
@@ -332,7 +332,7 @@ class RemoteVerifier(Verifier):
         :raises ServiceUnavailable: if there is no answer.
         """
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self._timeout):
                 try:
                     return await self._post(url, bytes_max, **body)
                 except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):

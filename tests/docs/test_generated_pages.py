@@ -45,7 +45,7 @@ def test_no_row_of_a_reference_is_without_a_meaning(name: str) -> None:
 
 NOT_CALLED = {
     "Declaration",
-    "Mode",
+    "OnDenied",
     "Rulebook",
     "Requirement",
     "RequestAuth",

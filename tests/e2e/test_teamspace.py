@@ -67,9 +67,7 @@ def app(running: Running, owner: Person, workspace_id: str, product: Product) ->
     owner.change("setRole", "SetRoleInput", "WorkspaceSuccess { effectiveAt }", **role)
     own = owner.create_token(name="App", grants=["app"], workspaceId=workspace_id)["secret"]
     with (
-        running_app(
-            every_scope_app(product, RemoteVerifier(running.url, own, deadline_seconds=PATIENCE_SECONDS))
-        ) as url,
+        running_app(every_scope_app(product, RemoteVerifier(running.url, own, timeout=PATIENCE_SECONDS))) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         yield client

@@ -94,9 +94,9 @@ rules = st.sampled_from(
         requires("a", "b"),
         requires(any_of("a", all_of("b", "c"))),
         requires(any_of()),
-        requires("a", space="space_id"),
+        requires("a", space_param="space_id"),
         requires("a", environment="live"),
-        requires(space="space_id", environment="test"),
+        requires(space_param="space_id", environment="test"),
         optional,
         public,
     ]

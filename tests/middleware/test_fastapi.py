@@ -250,7 +250,7 @@ async def test_sockets_too() -> None:
 
 async def test_a_space_in_the_path_binds_the_token() -> None:
     def build(app: FastAPI) -> None:
-        app.get("/s/{space_id}", dependencies=[Depends(RequireScopes("jobs:read", space="space_id"))])(run)
+        app.get("/s/{space_id}", dependencies=[Depends(RequireScopes("jobs:read", space_param="space_id"))])(run)
 
     app = app_of(build)
     statuses = [(await call(app, "GET", f"/s/{space}", bearer(READER))).status for space in ("space_1", "space_2")]

@@ -25,7 +25,7 @@ from spacekey.middleware.request_auth import RequestAuth, Settings
 from spacekey.middleware.usage.meter import Metering
 from support.asgi_calls import bearer, call, http_scope
 
-IN_SPACE = requires("jobs:read", space="space_id")
+IN_SPACE = requires("jobs:read", space_param="space_id")
 
 
 class Copying:

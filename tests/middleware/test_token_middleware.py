@@ -162,7 +162,7 @@ GARBAGE: list[object] = [None, True, PRINCIPAL, Anonymous(), "valid", {}, Authen
 
 @pytest.mark.parametrize("verify", [_hangs, _raises, _unavailable, _times_out_by_itself])
 async def test_a_failing_verifier_is_503_and_the_endpoint_does_not_run(verify: Verify) -> None:
-    app = app_of(Scripted(verify), deadline_seconds=0.05)
+    app = app_of(Scripted(verify), timeout=0.05)
     for path in ("/reads", "/perhaps"):
         answer = await call(app, "GET", path, bearer("x"))
         assert answer.status == 503
@@ -353,7 +353,7 @@ async def test_the_reason_reaches_the_log_and_the_observer_but_no_secret_does(
     assert "sk_live_secret" not in caplog.text
 
 
-@pytest.mark.parametrize("setting", [{"realm": "a\nb"}, {"realm": "ü"}, {"deadline_seconds": 0}])
+@pytest.mark.parametrize("setting", [{"realm": "a\nb"}, {"realm": "ü"}, {"timeout": 0}])
 def test_a_setting_that_cannot_be_is_refused_when_it_is_made(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         TokenMiddleware(Starlette(), MemoryVerifier(), **setting)
@@ -417,7 +417,7 @@ def websocket_app(**settings: Any) -> Starlette:
         WebSocketRoute("/public", public(_greet_all)),
         WebSocketRoute("/optional", optional(_greet_perhaps)),
         WebSocketRoute("/table", _greet_by_table),
-        WebSocketRoute("/spaces/{space_id}", requires("jobs:read", space="space_id")(greet)),
+        WebSocketRoute("/spaces/{space_id}", requires("jobs:read", space_param="space_id")(greet)),
         Mount("/hidden", app=public(_hiding(WebSocketRoute("/function", requires("jobs:read")(greet))))),
         Mount("/also", app=public(_hiding(WebSocketRoute("/class", Feed)))),
         Route("/table", public(_http)),

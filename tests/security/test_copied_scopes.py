@@ -42,7 +42,7 @@ from support.asgi_calls import bearer, call
 from support.open_connection import OpenConnection
 from support.virtual_time import VirtualLoop, in_virtual_time
 
-RULE = requires("data:read", space="space_id")
+RULE = requires("data:read", space_param="space_id")
 TURNS = 20
 
 

@@ -239,14 +239,14 @@ SPACES = [
 
 @pytest.mark.parametrize(("template", "path", "status"), SPACES)
 async def test_a_space_in_the_path_is_compared_as_the_endpoint_gets_it(template: str, path: str, status: int) -> None:
-    app = app_of(Route(template, requires("jobs:read", space="space")(secret)))
+    app = app_of(Route(template, requires("jobs:read", space_param="space")(secret)))
     assert (await call(app, "GET", path, bearer(READER))).status == status
 
 
 async def test_a_space_by_its_uuid_is_the_same_in_capitals() -> None:
     space = "7f000000-0000-4000-8000-00000000000a"
     token = VERIFIER.issue("jobs:read", space_id=space).reveal()
-    app = app_of(Route("/s/{space:uuid}", requires("jobs:read", space="space")(secret)))
+    app = app_of(Route("/s/{space:uuid}", requires("jobs:read", space_param="space")(secret)))
     for path in (space, space.upper()):
         assert (await call(app, "GET", f"/s/{path}", bearer(token))).status == 200
 

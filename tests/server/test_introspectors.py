@@ -33,7 +33,7 @@ async def test_it_checks_the_tokens_of_every_workspace_of_its_product_and_of_no_
         verifier = RemoteVerifier(
             ORIGIN,
             APP_SECRET,
-            deadline_seconds=ANSWER_SECONDS_MAX,
+            timeout=ANSWER_SECONDS_MAX,
             allow_plain_http=True,
             transport=httpx.ASGITransport(server.app),
             clock=lambda: 0.0,

@@ -41,7 +41,7 @@ def every_scope_app(product: Product, verifier: Verifier) -> Starlette:
                 TokenMiddleware,
                 verifier=verifier,
                 known_scopes=product.known_scopes,
-                deadline_seconds=PATIENCE_SECONDS,
+                timeout=PATIENCE_SECONDS,
             )
         ],
         lifespan=lifespan,

@@ -24,9 +24,7 @@ Made = DatabaseVerifier | RemoteVerifier
 def main(token_id: str, kind: str, url: str, own: str = "") -> int:
     """The parent counts before it forks and writes that when it ends, after its workers."""
     verifier: Made = (
-        RemoteVerifier(url, own, deadline_seconds=30.0)
-        if kind == "remote"
-        else DatabaseVerifier(url, packaged_products())
+        RemoteVerifier(url, own, timeout=30.0) if kind == "remote" else DatabaseVerifier(url, packaged_products())
     )
     with asyncio.Runner() as runner:
         runner.run(_count(verifier, token_id, BEFORE))

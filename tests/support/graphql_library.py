@@ -12,7 +12,7 @@ from strawberry.types.execution import ExecutionResult
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import any_of
-from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql import OnDenied, ScopedSchema, ScopeEnforcement, requires_scopes
 
 
 def ran(info: strawberry.Info[Any, Any], what: str) -> None:
@@ -176,10 +176,10 @@ OPEN = ("Query", "Mutation", "Subscription", "Book")
 """The types with open fields, for ``public``."""
 
 
-def library(mode: Mode | str = Mode.REJECT, **options: Any) -> ScopedSchema:
+def library(mode: OnDenied = "reject", **options: Any) -> ScopedSchema:
     """The library's schema, with Strawberry's parser and validation caches on."""
     options = {"principal": lambda context: context and context["caller"], "fail_on_undeclared": False, **options}
-    settings = ScopeEnforcement(mode=mode, **options)
+    settings = ScopeEnforcement(on_denied=mode, **options)
     return ScopedSchema(
         Query, Mutation, Subscription, types=[Person], scopes=settings, extensions=[ParserCache, ValidationCache]
     )

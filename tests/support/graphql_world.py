@@ -10,7 +10,7 @@ import strawberry
 from strawberry.extensions import ParserCache, ValidationCache
 
 from spacekey.domain.principal import Principal
-from spacekey.middleware.graphql import Mode, RequiresScopes, ScopedSchema, ScopeEnforcement
+from spacekey.middleware.graphql import OnDenied, RequiresScopes, ScopedSchema, ScopeEnforcement
 
 Lists = list[list[str]]
 ROOTS = ("Query", "Mutation")
@@ -156,7 +156,7 @@ class Runs:
         self.caller: Principal | None = None
 
 
-def build_schemas(world: World, runs: Runs) -> dict[Mode, ScopedSchema]:
+def build_schemas(world: World, runs: Runs) -> dict[OnDenied, ScopedSchema]:
     """A schema for each of reject and filter over the same classes."""
     classes: dict[str, Any] = {}
     for name, spec in world.types.items():
@@ -175,10 +175,10 @@ def build_schemas(world: World, runs: Runs) -> dict[Mode, ScopedSchema]:
             classes["Query"],
             classes["Mutation"],
             types=objects,
-            scopes=ScopeEnforcement(fail_on_undeclared=False, mode=mode, principal=lambda _: runs.caller),
+            scopes=ScopeEnforcement(fail_on_undeclared=False, on_denied=mode, principal=lambda _: runs.caller),
             extensions=[ParserCache, ValidationCache],
         )
-        for mode in (Mode.REJECT, Mode.FILTER)
+        for mode in ("reject", "null")
     }
 
 

@@ -187,7 +187,7 @@ class Installation:
         source = store if remote is None else ["--remote", remote]
         chosen = [
             *source,
-            *("--deadline", "20"),  # a busy machine must not turn answers into 503
+            *("--timeout", "20"),  # a busy machine must not turn answers into 503
             *(["--environment", environment] if environment else ()),
             *(["--fastapi"] if fastapi else ()),
             *(["--host", host] if host else ()),

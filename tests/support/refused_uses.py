@@ -85,13 +85,13 @@ class Place:
     def verifier(self, environment: str | None = None) -> Verifier:
         """A new verifier of an app."""
         if self.way == "remote":
-            return RemoteVerifier(self.url, self.own, environment=environment, deadline_seconds=ANSWER_SECONDS_MAX)
+            return RemoteVerifier(self.url, self.own, environment=environment, timeout=ANSWER_SECONDS_MAX)
         return DatabaseVerifier(self.database_url, packaged_products(), environment=environment)
 
     def app(self, environment: str | None = None) -> Starlette:
         """An app behind a TokenMiddleware: REST, a WebSocket, GraphQL."""
         verifier = self.verifier(environment)
-        guard = Middleware(TokenMiddleware, verifier=verifier, deadline_seconds=ANSWER_SECONDS_MAX)
+        guard = Middleware(TokenMiddleware, verifier=verifier, timeout=ANSWER_SECONDS_MAX)
         graphql = ScopedGraphQL(
             ScopedSchema(Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False))
         )
@@ -109,7 +109,7 @@ class Place:
         graphql = ScopedGraphQL(
             ScopedSchema(Query, subscription=Subscription, scopes=ScopeEnforcement(fail_on_undeclared=False)),
             verifier=verifier,
-            deadline_seconds=ANSWER_SECONDS_MAX,
+            timeout=ANSWER_SECONDS_MAX,
         )
         return _closing(verifier, [WebSocketRoute("/graphql", graphql)])
 

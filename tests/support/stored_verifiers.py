@@ -214,7 +214,7 @@ class Remote(OverStore):
         settings = Settings(database_url=url, products=(self.product,), introspectors=(introspector,))
         address = self.servers.enter_context(on_a_socket(settings))
         self.transport = CountingTransport()
-        self.verifier = RemoteVerifier(address, own, transport=self.transport, deadline_seconds=20.0)
+        self.verifier = RemoteVerifier(address, own, transport=self.transport, timeout=20.0)
 
     def reads(self) -> int:
         return self.transport.requests

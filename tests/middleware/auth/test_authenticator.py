@@ -84,7 +84,7 @@ def app_of(verifier: Any, **settings: Any) -> Starlette:
     """A route that requires and one that does not."""
     routes = [
         Route("/ruled", requires("a:b")(serve)),
-        Route("/bound/{space}", requires("a:b", space="space")(serve)),
+        Route("/bound/{space}", requires("a:b", space_param="space")(serve)),
         Route("/optional", optional(serve)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier, **settings)])
@@ -130,7 +130,7 @@ async def test_a_principal_of_the_right_shape_is_let_in(verifier: Any) -> None:
 async def test_a_token_of_no_space_is_in_none(seen: bool) -> None:
     nowhere = Authenticated(replace(GOOD, kind=Kind.SPACE))
     assert (await ask(app_of(Saying(nowhere)), "/bound/space_1")).status == 403
-    endpoint = requires("a:b", space="space")(serve)  # of a parameter that its path lacks, where nobody looked
+    endpoint = requires("a:b", space_param="space")(serve)  # of a parameter that its path lacks, where nobody looked
 
     async def hidden(scope: Scope, receive: Receive, send: Send) -> None:
         await Route("/{space}/x" if seen else "/{other}/x", endpoint)(scope, receive, send)

@@ -14,7 +14,7 @@ from strawberry import relay
 from strawberry.extensions import DisableValidation
 
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware.graphql import Mode, ScopedSchema, ScopeEnforcement, compile_rules, requires_scopes
+from spacekey.middleware.graphql import OnDenied, ScopedSchema, ScopeEnforcement, compile_rules, requires_scopes
 from spacekey.middleware.graphql.analysis import (
     GROUPS_PER_STEP,
     STEPS_FREE,
@@ -202,7 +202,7 @@ class Shapes:
 
 
 async def test_each_null_is_an_error_also_when_the_next_one_takes_the_whole_answer_away(how: str) -> None:
-    scopes = ScopeEnforcement(fail_on_undeclared=False, mode="filter", principal=lambda context: context["caller"])
+    scopes = ScopeEnforcement(fail_on_undeclared=False, on_denied="null", principal=lambda context: context["caller"])
     schema = ScopedSchema(Shapes, types=[Circle], scopes=scopes)
     result = await ask(how, schema, "{ maybe { area } surely { area } }", holding())
     assert result.data is None
@@ -417,7 +417,7 @@ FACETS = 6
 
 
 @cache
-def wide(count: int, *, ruled: bool, mode: Mode = Mode.REJECT) -> ScopedSchema:
+def wide(count: int, *, ruled: bool, mode: OnDenied = "reject") -> ScopedSchema:
     """``count`` types behind an interface; with rules, every second type has one of its own and one on a field.
 
     Each type also implements one of two interfaces for each of its first bits, so that fragments can narrow the set of
@@ -438,7 +438,7 @@ def wide(count: int, *, ruled: bool, mode: Mode = Mode.REJECT) -> ScopedSchema:
     query = strawberry.type(
         type("Query", (), {"node": strawberry.field(resolver=lambda: None, graphql_type=node | None)})
     )
-    settings = ScopeEnforcement(fail_on_undeclared=False, principal=lambda context: context, mode=mode)
+    settings = ScopeEnforcement(fail_on_undeclared=False, principal=lambda context: context, on_denied=mode)
     return ScopedSchema(query, types=types, scopes=settings)
 
 
@@ -543,7 +543,7 @@ def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkey
 
 def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
     """More coordinates are denied than the analysis keeps; the executor decides each value by itself."""
-    schema = wide(1_000, ruled=True, mode=Mode.FILTER)
+    schema = wide(1_000, ruled=True, mode="null")
     caller = Principal("key_1", Kind.SPACE, frozenset({"t1:read"}))
     operation = pick_operation(parse("{ node { id } }"), None)
     checked = schema._decider.decide(parse("{ node { id } }"), None, {}, caller)

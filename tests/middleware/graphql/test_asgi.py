@@ -16,8 +16,9 @@ from starlette.routing import Route, WebSocketRoute
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
 from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
-from spacekey.middleware.graphql import Mode, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql import OnDenied, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from support.graphql_socket import graphql_socket
 
 MODERN = "application/graphql-response+json"
@@ -68,8 +69,8 @@ class Mutation:
         return "done"
 
 
-def app_of(realm: str = "jobs", mode: Mode = Mode.REJECT, *, behind: bool = True) -> Starlette:
-    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, scopes=ScopeEnforcement(mode=mode, public=OPEN)))
+def app_of(realm: str = "jobs", mode: OnDenied = "reject", *, behind: bool = True) -> Starlette:
+    graphql = ScopedGraphQL(ScopedSchema(Query, Mutation, scopes=ScopeEnforcement(on_denied=mode, public=OPEN)))
     middleware = [Middleware(TokenMiddleware, verifier=VERIFIER, realm=realm)] if behind else []
     return Starlette(routes=[Route("/", optional(graphql) if behind else graphql)], middleware=middleware)
 
@@ -127,14 +128,15 @@ async def test_a_refusal_has_its_status_and_challenge(
 
 @pytest.mark.parametrize("accept", ACCEPTS)
 async def test_what_is_not_refused_whole_is_answered_as_ever(accept: str) -> None:
-    for mode, query, token in (
-        (Mode.REJECT, "{ one both }", BOTH),
-        (Mode.REJECT, "{ open }", None),
-        (Mode.FILTER, "{ open }", NOTHING),
-        (Mode.DRY_RUN, "{ one }", None),
-        (Mode.REJECT, "{ unknown }", None),
-        (Mode.REJECT, "{", None),
-    ):
+    cases: list[tuple[OnDenied, str, Secret | None]] = [
+        ("reject", "{ one both }", BOTH),
+        ("reject", "{ open }", None),
+        ("null", "{ open }", NOTHING),
+        ("log", "{ one }", None),
+        ("reject", "{ unknown }", None),
+        ("reject", "{", None),
+    ]
+    for mode, query, token in cases:
         answer = await ask(app_of(mode=mode), query, accept, token)
         assert answer.status_code == 200
         assert "www-authenticate" not in answer.headers

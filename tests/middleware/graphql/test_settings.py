@@ -63,13 +63,14 @@ def test_anything_else_is_anonymous(context: object) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"mode": "fliter"}, {"mode": ""}, {"selections_max": 0}, {"public": "Query.open"}, {"known_scopes": "a"}],
+    [{"on_denied": "nul"}, {"on_denied": ""}, {"selections_max": 0}, {"public": "Query.open"}, {"known_scopes": "a"}],
 )
 def test_wrong_settings_are_refused_when_they_are_made(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         ScopeEnforcement(**settings)
 
 
-def test_a_mistyped_mode_is_told_the_near_one() -> None:
-    with pytest.raises(ConfigurationError, match="Did you mean 'filter'"):
-        ScopeEnforcement(mode="fliter")
+def test_a_mistyped_choice_is_told_the_near_one() -> None:
+    nearly: Any = "nul"
+    with pytest.raises(ConfigurationError, match="Did you mean 'null'"):
+        ScopeEnforcement(on_denied=nearly)

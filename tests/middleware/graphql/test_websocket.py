@@ -239,7 +239,7 @@ class Hangs(Answers):
     "verifier", [Answers(Unavailable("down")), Answers(RuntimeError("bug")), Answers("yes"), Answers(True), Hangs(0)]
 )
 async def test_a_verifier_that_cannot_tell_neither_lets_in_nor_forbids(verifier: Answers) -> None:
-    async with graphql_socket(app(verifier, deadline_seconds=0.05)) as socket:
+    async with graphql_socket(app(verifier, timeout=0.05)) as socket:
         with pytest.raises(Closed) as closed:
             await socket.init(Authorization=f"Bearer {GOOD}")
     assert closed.value.code == 1013
@@ -349,7 +349,7 @@ async def test_a_context_that_is_an_object_works_as_well() -> None:
         assert (await socket.receive())["payload"] == {"data": {"jobs": "jobs"}}
 
 
-@pytest.mark.parametrize("settings", [{"recheck_seconds": 0}, {"deadline_seconds": 0}, {"recheck_seconds": -1}])
+@pytest.mark.parametrize("settings", [{"recheck_seconds": 0}, {"timeout": 0}, {"recheck_seconds": -1}])
 def test_times_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError):
         app(**settings)

@@ -86,7 +86,7 @@ class World:
     def __post_init__(self) -> None:
         self.watch = Rechecker(
             T,
-            deadline_seconds=DEADLINE,
+            timeout=DEADLINE,
             checks_max=self.checks_max,
             clock=lambda: self.now,
             now=lambda: START + timedelta(seconds=self.now),
@@ -577,7 +577,7 @@ def test_each_event_loop_has_its_own_timer() -> None:
     assert watch.watched == 0
 
 
-@pytest.mark.parametrize("bad", [{"recheck_seconds": 0}, {"deadline_seconds": -1}, {"checks_max": 0}])
+@pytest.mark.parametrize("bad", [{"recheck_seconds": 0}, {"timeout": -1}, {"checks_max": 0}])
 def test_numbers_that_make_no_sense_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Rechecker(**bad)

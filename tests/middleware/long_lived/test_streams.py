@@ -79,7 +79,7 @@ class World:
             Mount("/deaf", protect(self.deaf, "a")),
             Mount("/stubborn", protect(self.stubborn, "a")),
             Mount("/both", protect(Starlette(routes=[Route("/ticks", requires("a")(self.ticks_too))]), "b")),
-            Route("/spaces/{space}", requires("a", space="space")(self.ticks_of_space)),
+            Route("/spaces/{space}", requires("a", space_param="space")(self.ticks_of_space)),
             Route("/live", requires("a", environment="live")(self.live)),
             WebSocketRoute("/echo", requires("a")(self.echo)),
             WebSocketRoute("/feed", requires("a")(self.feed)),
@@ -95,7 +95,7 @@ class World:
             Starlette(routes=routes),
             self.verifier,
             recheck_seconds=T,
-            deadline_seconds=DEADLINE,
+            timeout=DEADLINE,
             resolve_workspace=resolve_workspace,
             **settings,
         )

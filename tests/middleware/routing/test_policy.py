@@ -240,7 +240,7 @@ BROKEN: list[tuple[str, Callable[[], Starlette], str]] = [
     ),
     (
         "path parameter that is none",
-        lambda: app_of(Route("/s/{space}/x", requires("jobs:read", space="space_id")(plain))),
+        lambda: app_of(Route("/s/{space}/x", requires("jobs:read", space_param="space_id")(plain))),
         "bound to 'space_id', which the path does not have. Did you mean 'space'",
     ),
     (

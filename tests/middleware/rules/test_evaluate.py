@@ -88,7 +88,7 @@ async def test_a_rule_bound_to_a_space_wants_that_spaces_token(
             raise owner
         return str(owner)
 
-    rule = requires("jobs:read", space="space_id")
+    rule = requires("jobs:read", space_param="space_id")
     settings = {} if owner is None else {"resolve_workspace": resolve_workspace}
     for endpoint in (rule(plain), rule(plain_sync)):
         app = app_of(Mount("/s/{space_id}", routes=[Route("/x", endpoint)]), verifier=verifier, **settings)

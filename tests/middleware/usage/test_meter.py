@@ -33,7 +33,7 @@ from spacekey.middleware import (
     public,
     requires,
 )
-from spacekey.middleware.graphql import Mode, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.graphql import OnDenied, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.middleware.usage.collector import UsageCollector
 from support.asgi_calls import bearer, call, talk
@@ -91,7 +91,7 @@ async def open_to_all(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-@requires("a", space="space_id")
+@requires("a", space_param="space_id")
 async def of_a_space(request: Request) -> Response:
     return PlainTextResponse("ok")
 
@@ -120,8 +120,10 @@ class Query:
         return "3"
 
 
-def graphql(mode: Mode) -> ASGIApp:
-    return optional(ScopedGraphQL(ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, mode=mode))))
+def graphql(mode: OnDenied) -> ASGIApp:
+    return optional(
+        ScopedGraphQL(ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False, on_denied=mode)))
+    )
 
 
 def make_app(usage: UsageCollector, **options: Any) -> ASGIApp:
@@ -140,8 +142,8 @@ def make_app(usage: UsageCollector, **options: Any) -> ASGIApp:
             Route("/spaces/{space_id}", of_a_space),
             Mount("/inner", protect(Starlette(routes=[Route("/both", both)]), "c")),
             WebSocketRoute("/socket", socket),
-            Route("/reject", graphql(Mode.REJECT), methods=["POST", "GET"]),
-            Route("/filter", graphql(Mode.FILTER), methods=["POST", "GET"]),
+            Route("/reject", graphql("reject"), methods=["POST", "GET"]),
+            Route("/filter", graphql("null"), methods=["POST", "GET"]),
         ],
         middleware=[
             Middleware(TokenMiddleware, verifier=VERIFIER, usage=usage, resolve_workspace=resolve_workspace, **options)

@@ -182,7 +182,7 @@ async def test_a_server_that_hangs_is_cannot_tell_within_the_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    verifier = remote(answer, deadline_seconds=0.05)
+    verifier = remote(answer, timeout=0.05)
     assert isinstance(await verifier.verify(SECRET), Unavailable)
     await verifier.aclose()
 
@@ -242,7 +242,7 @@ async def test_one_question_is_sent_at_once_and_those_that_come_meanwhile_go_tog
     server = Batching()
     secrets = [server.memory.issue("jobs:read", name="n") for _ in range(20)]
     server.go.clear()
-    verifier = over(server, deadline_seconds=30.0)
+    verifier = over(server, timeout=30.0)
     waiting = [asyncio.create_task(verifier.verify(secret)) for secret in secrets]
     assert await server.arrived.get() == 1
     assert server.asked == [[secrets[0].reveal()]]
@@ -256,7 +256,7 @@ async def test_a_request_that_hangs_does_not_hold_up_the_questions_that_follow()
     server = Batching()
     secrets = [server.memory.issue("jobs:read", name="n") for _ in range(3)]
     server.go.clear()
-    verifier = over(server, deadline_seconds=30.0)
+    verifier = over(server, timeout=30.0)
     waiting = [asyncio.create_task(verifier.verify(secret)) for secret in secrets]
     assert [await server.arrived.get() for _ in range(2)] == [1, 2]  # the first one is still under way
     server.go.set()
@@ -317,7 +317,7 @@ async def test_a_batch_that_is_refused_is_no_answer_about_any_of_them(status: in
 async def test_closing_answers_what_waits() -> None:
     server = Batching()
     server.go.clear()
-    verifier = over(server, deadline_seconds=30.0)
+    verifier = over(server, timeout=30.0)
     waiting = [asyncio.create_task(verifier.verify(server.memory.issue("a", name="n"))) for _ in range(3)]
     await server.arrived.get()
     await verifier.aclose()

@@ -58,7 +58,7 @@ async def test_the_remote_verifier_and_this_server_understand_each_other(databas
             allow_plain_http=True,
             transport=transport,
             clock=lambda: seconds,
-            deadline_seconds=ANSWER_SECONDS_MAX,
+            timeout=ANSWER_SECONDS_MAX,
         )
         verdict = await verifier.verify(Secret(secret))
         assert isinstance(verdict, Authenticated)

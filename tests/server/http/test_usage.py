@@ -88,7 +88,7 @@ async def test_what_a_remote_app_counted_too_long_ago_is_known_to_be_lost(
         clock = StoppedClock(server.world.clock() - timedelta(days=8))
         transport = httpx.ASGITransport(server.app)
         verifier = RemoteVerifier(
-            ORIGIN, own, allow_plain_http=True, transport=transport, now=clock, deadline_seconds=ANSWER_SECONDS_MAX
+            ORIGIN, own, allow_plain_http=True, transport=transport, now=clock, timeout=ANSWER_SECONDS_MAX
         )
         usage = verifier.usage
         assert usage is not None
@@ -172,7 +172,7 @@ async def test_what_a_remote_app_counted_arrives_once_though_answers_were_lost(d
         verifier = RemoteVerifier(
             ORIGIN,
             own,
-            deadline_seconds=ANSWER_SECONDS_MAX,
+            timeout=ANSWER_SECONDS_MAX,
             allow_plain_http=True,
             transport=Losing(),
             now=server.world.clock,

@@ -167,7 +167,7 @@ def remote(server: Served, own: str, environment: str | None = None) -> RemoteVe
         ORIGIN,
         own,
         environment=environment,
-        deadline_seconds=ANSWER_SECONDS_MAX,
+        timeout=ANSWER_SECONDS_MAX,
         transport=transport,
         collect_usage=False,
         allow_plain_http=True,
