@@ -44,7 +44,6 @@ from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.models.engine.store import Store
 from spacekey.models.migrations.run import upgrade
 from spacekey.server.database_verifier import DatabaseVerifier
-from spacekey.server.introspectors import new_introspector
 
 from ._apps import jobs
 from ._served import START_SECONDS_MAX, address_of, connected, get, post, served, status_of_response
@@ -247,12 +246,10 @@ def without_credentials(folder: Path, rounds: int, requests: int) -> Iterator[di
     for number, (name, bounded) in enumerate(cases):
         url = f"sqlite+aiosqlite:///{folder / f'shipped-{number}.db'}"
         asyncio.run(fill(url))
-        one, secret = new_introspector("bench", "emit", secrets.token_bytes)
-        settings = {"SPACEKEY_INTROSPECTORS": one.setting, **({} if bounded else NO_BOUND)}
-        asking = post(
-            "/api/v1/introspect", "application/x-www-form-urlencoded", f"token={SECRET.reveal()}", secret.reveal()
-        )
-        with Installation(url, folder, extra=settings).serving() as shipped:
+        installation = Installation(url, folder, extra={} if bounded else NO_BOUND)
+        secret = installation.command("service", "create", "bench", "--product", "emit")["secret"]
+        asking = post("/api/v1/introspect", "application/x-www-form-urlencoded", f"token={SECRET.reveal()}", secret)
+        with installation.serving() as shipped:
             address = address_of(shipped)
             flood = flooding(send_documents, address, documents[name])
             # Without a bound each honest request waits for one of the flood's.

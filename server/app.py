@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import strawberry
 from starlette.applications import Starlette
@@ -26,6 +27,7 @@ from spacekey.middleware import TokenMiddleware
 from spacekey.middleware.limits.anonymous import AnonymousWork
 from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.audit.chains import keep_writing_checkpoints
+from spacekey.resolvers.services import read_service
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.workspaces import missing_products
 from spacekey.schema.build import build_schema
@@ -41,7 +43,7 @@ from spacekey.server.http.session_cookie import member_of_session
 
 from .build import build_parts, prepare_store
 from .context import Parts, facts_of
-from .introspectors import WithIntrospectors
+from .services import WithServices
 from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0
@@ -102,7 +104,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
         Middleware(AnonymousWork, budget=parts.anonymous, applies=_is_api),
         Middleware(
             TokenMiddleware,
-            verifier=WithIntrospectors(settings.introspectors, parts.verifier),
+            verifier=WithServices(partial(read_service, parts.system), parts.system.clock, parts.verifier),
             realm=REALM,
             fallback_authenticator=member_of_session,
             allowed_origins=() if settings.public_origin is None else (settings.public_origin,),

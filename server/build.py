@@ -36,7 +36,6 @@ from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from .context import Parts
-from .introspectors import check_products
 from .limits import SessionFlood, build_limiter
 from .metrics import Metrics, ObservedLookup
 from .settings import Settings
@@ -116,7 +115,6 @@ def build_parts(settings: Settings, system: System | None = None, among: Among |
     """
     memory = None if among is None else among.memory
     system = system if system is not None else build_system(settings, memory)
-    check_products(settings.introspectors, system.products)
     metrics = Metrics(None if among is None else among.metrics)
     refusals = RefusalLog(system)
     limiter = build_limiter(settings, metrics, memory)

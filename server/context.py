@@ -14,14 +14,14 @@ from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.usage.collector import UsageCollector
-from spacekey.resolvers.access.caller import IntrospectorCaller, MemberCaller, RequestFacts, TokenCaller, caller_of
+from spacekey.resolvers.access.caller import MemberCaller, RequestFacts, ServiceCaller, TokenCaller, caller_of
 from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
-from .introspectors import introspector_caller
 from .limits import SessionFlood
 from .metrics import Metrics
+from .services import service_caller
 from .settings import Settings
 
 REQUEST_ID = "spacekey.request_id"
@@ -93,11 +93,10 @@ def known_principal(connection: HTTPConnection) -> Principal:
     return principal
 
 
-def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | IntrospectorCaller:
+def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | ServiceCaller:
     """Return the caller of a route that has a rule, as the resolvers' argument."""
     principal, facts = known_principal(connection), facts_of(connection)
-    introspectors = parts_of(connection).settings.introspectors
-    return introspector_caller(introspectors, principal, facts) or caller_of(principal, facts)
+    return service_caller(principal, facts) or caller_of(principal, facts)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -18,8 +18,6 @@ from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
 from spacekey.models.engine.store import database_url
 from spacekey.resolvers.validation import clean_name
 
-from .introspectors import Introspector, read_introspectors
-
 PREFIX = "SPACEKEY_"
 PROCESSES_MAX = 1_000
 WORKERS_MAX = 256
@@ -43,6 +41,11 @@ _SERVICE_URL = re.compile(r"SPACEKEY_(?:[A-Z0-9_]+_)?PORT(?:_[0-9]+_(?:TCP|UDP|S
 _LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://", re.ASCII)
 RENAMED = {"SPACEKEY_CATALOGS": "SPACEKEY_PRODUCTS", "SPACEKEY_WORKSPACE_CATALOGS": "SPACEKEY_WORKSPACE_PRODUCTS"}
 """Settings under their earlier names, which are refused, and their names now."""
+REMOVED = {
+    "SPACEKEY_INTROSPECTORS": "services are kept in the database now; create each with "
+    "'spacekey service create NAME --product PRODUCT', and unset this variable"
+}
+"""Settings that no longer exist, and what to do instead."""
 COMMAND_LINE = ("SPACEKEY_WORKSPACE",)
 """Variables that stand for options of the command line, and are no settings of a server."""
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
@@ -80,7 +83,6 @@ class Settings:
     workspace_creation: str = "operator"
     workspaces_owned_max: int = 3
     workspace_products: tuple[str, ...] = ()
-    introspectors: tuple[Introspector, ...] = ()
     connections: int | None = None
     header_seconds: float = 10.0
     body_seconds: float = 30.0
@@ -161,6 +163,8 @@ class Settings:
                 continue
             setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
             name = known.get(setting)
+            if name is None and setting in REMOVED:
+                raise ConfigurationError(f"{variable}: {REMOVED[setting]}")
             if name is None and setting in RENAMED:
                 raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
             if name is None:
@@ -271,13 +275,6 @@ def _paths(text: str) -> tuple[Path, ...]:
     return tuple(Path(one).expanduser() for one in _list(text))
 
 
-def _introspectors(text: str) -> tuple[Introspector, ...]:
-    try:
-        return read_introspectors(text)
-    except ConfigurationError as error:
-        raise _wrong("introspectors", str(error)) from None
-
-
 _WORKERS = f"write a number from 1 to {WORKERS_MAX}; one per core is a good start"
 _CONNECTIONS = "write how many connections there may be, at least 1, or leave it out"
 _CPU_MS = f"write a number of milliseconds from 1 to {CPU_MS_MAX}"
@@ -299,7 +296,6 @@ _READ: dict[str, Callable[[str], Any]] = {
     "trusted_proxies": _list,
     "owner_password": Secret,
     "graphiql": _switch,
-    "introspectors": _introspectors,
     "operator": str.strip,
     "connections": _connections,
     **{name: _seconds(name) for name in SECONDS},

@@ -96,6 +96,16 @@ class SpaceRecord(NamedTuple):
     deleted_at: datetime | None
 
 
+class ServiceRecord(NamedTuple):
+    """Columns of :class:`spacekey.models.tables.service.Service`."""
+
+    id: str
+    name: str
+    product: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 class MemberRecord(NamedTuple):
     """Columns of :class:`spacekey.models.tables.workspace.Member`."""
 

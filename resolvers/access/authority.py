@@ -33,7 +33,7 @@ from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.system import System
 
-from .caller import Caller, IntrospectorCaller, MemberCaller, Operator, TokenCaller
+from .caller import Caller, MemberCaller, Operator, ServiceCaller, TokenCaller
 from .entitlements import roles_from, scopes_of
 
 READ = "workspace:read"
@@ -149,7 +149,7 @@ async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable
 
 
 async def own_authorities(
-    reader: Reader, system: System, caller: MemberCaller | TokenCaller | IntrospectorCaller
+    reader: Reader, system: System, caller: MemberCaller | TokenCaller | ServiceCaller
 ) -> list[Authority]:
     """Return the caller's authority in each workspace that it belongs to, at most 500 of them.
 
@@ -275,14 +275,14 @@ async def _authority_of_token(
     return {workspace.id: held} if workspace.id in wanted else {}
 
 
-def _servers_authority(system: System, caller: Operator | IntrospectorCaller, workspace: AnyWorkspace) -> Authority:
-    """Return the authority of the operator, or of an introspector over the workspaces of its product.
+def _servers_authority(system: System, caller: Operator | ServiceCaller, workspace: AnyWorkspace) -> Authority:
+    """Return the authority of the operator, or of a service over the workspaces of its product.
 
-    :raises NotFound: if the workspace belongs to another product than the introspector's.
+    :raises NotFound: if the workspace belongs to another product than the service's.
     """
     product = system.product(workspace.product)
     operator = isinstance(caller, Operator)
-    if isinstance(caller, IntrospectorCaller) and workspace.product != caller.product:
+    if isinstance(caller, ServiceCaller) and workspace.product != caller.product:
         raise NotFound("workspace")
     return Authority(
         caller=caller,

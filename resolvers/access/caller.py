@@ -1,4 +1,4 @@
-"""Callers: members, tokens, operators and introspectors, each a type of its own."""
+"""Callers: members, tokens, operators and services, each a type of its own."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
-class IntrospectorCaller:
+class ServiceCaller:
     """An app of the operator that may verify the tokens of every workspace of one product, and do nothing else."""
 
     id: str
@@ -94,7 +94,7 @@ class IntrospectorCaller:
         return Actor(ActorKind.SERVICE, self.id, self.name)
 
 
-Caller: TypeAlias = MemberCaller | TokenCaller | Operator | IntrospectorCaller
+Caller: TypeAlias = MemberCaller | TokenCaller | Operator | ServiceCaller
 
 
 def caller_of(principal: Principal, request: RequestFacts) -> MemberCaller | TokenCaller:

@@ -16,7 +16,8 @@ from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
 from spacekey.models.lookup.facts import TokenFacts
 from spacekey.resolvers.access.authority import Authority, authority_in
-from spacekey.resolvers.access.caller import Caller, IntrospectorCaller, TokenCaller
+from spacekey.resolvers.access.caller import Caller, ServiceCaller, TokenCaller
+from spacekey.resolvers.services import read_service, service_reason
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import unknown
 
@@ -82,9 +83,9 @@ async def introspect_many(
     """Return or raise for each token, in order, what :func:`introspect` would, from one statement.
 
     Between the caller's verification and this call the request's body was read, which a client can draw out. So the
-    caller's own token is read again by the same statement.
+    caller's own credential is read again: a token by the same statement, a service before it.
 
-    :param own: the secret of the caller's token; None for other callers.
+    :param own: the secret of the caller's token or service; None for other callers.
     :param asked: at most 1,000.
     :raises Forbidden: if the caller no longer holds ``tokens:introspect``.
     :raises ServiceUnavailable: if the database is unreachable.
@@ -98,6 +99,10 @@ async def introspect_many(
             raise Forbidden(frozenset({INTROSPECT}))
         principal = reading.verdict.principal
     else:
+        if own is not None and isinstance(caller, ServiceCaller):
+            service = await read_service(system, own.digest())
+            if service is None or service_reason(service, system.clock()) is not None:
+                raise Forbidden(frozenset({INTROSPECT}))
         readings = await verifier.read_many(secrets)
     reach = _Reach(system, caller, principal)
     answers: list[Introspection | InvalidInput | ServiceUnavailable] = []
@@ -141,7 +146,7 @@ async def _answer(
 class _Reach:
     """Tokens that a caller may introspect.
 
-    An introspector or a token has been read from the store for this request, with everything that its authority depends
+    A service or a token has been read from the store for this request, with everything that its authority depends
     on. A member's authority differs by workspace, so it is read here, once for each workspace.
     """
 
@@ -158,7 +163,7 @@ class _Reach:
         """
         if facts.workspace_deleted_at is not None:
             return False
-        if isinstance(self._caller, IntrospectorCaller):
+        if isinstance(self._caller, ServiceCaller):
             return facts.product == self._caller.product
         if isinstance(self._caller, TokenCaller):
             own = self._principal

@@ -10,7 +10,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "migrate": ("spacekey migrate",),
     "demo": ("spacekey demo --serve",),
     "check": ("spacekey check", "spacekey check product.toml"),
-    "introspector": ("spacekey introspector emit-api --product emit",),
+    "service list": ("spacekey service list",),
+    "service create": ("spacekey service create emit-api --product emit",),
+    "service rotate": ("spacekey service rotate emit-api", "spacekey service rotate emit-api --grace 1h"),
+    "service revoke": ("spacekey service revoke emit-api",),
     "workspace list": ("spacekey workspace list", "spacekey workspace list --json"),
     "workspace create": (
         "spacekey workspace create acme --product emit",

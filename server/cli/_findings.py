@@ -17,10 +17,10 @@ from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.resolvers.accounts.renaming import lost_names
+from spacekey.resolvers.services import services_by_product
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import NO_DIGEST
 from spacekey.server.build import build_lookup, build_system
-from spacekey.server.introspectors import check_products
 from spacekey.server.settings import Settings
 
 from ._output import Facts
@@ -64,7 +64,7 @@ def findings_of(products: list[Path] | None) -> list[Finding]:
     found = [ok("settings", "every SPACEKEY_… variable can be used"), *files]
     if any(one.is_wrong for one in files):
         return [*found, skipped("database", "a product is wrong")]
-    return found + introspector_findings(settings) + asyncio.run(_database(settings))
+    return found + asyncio.run(_database(settings))
 
 
 async def _database(settings: Settings) -> list[Finding]:
@@ -112,21 +112,6 @@ def product_findings(paths: Iterable[Path]) -> list[Finding]:
     return found
 
 
-def introspector_findings(settings: Settings) -> list[Finding]:
-    """Check that every introspector's product is loaded; return no finding if there are no introspectors.
-
-    :raises ProductError: a product is invalid, which :func:`product_findings` reports.
-    """
-    introspectors, loaded = settings.introspectors, load_products(settings.products)
-    try:
-        check_products(introspectors, loaded)
-    except ConfigurationError as error:
-        return [
-            wrong("introspectors", str(error), "Correct the entry, or add the product's file to SPACEKEY_PRODUCTS.")
-        ]
-    return [ok("introspectors", f"{len(introspectors)}, each for a loaded product")] if introspectors else []
-
-
 async def database_findings(system: System) -> list[Finding]:
     """Check that the database answers, its revision, and that its contents fit the products and the clock."""
     store = system.store
@@ -146,6 +131,7 @@ async def database_findings(system: System) -> list[Finding]:
             ok("database", f"{store.dialect} answers, can be written to and is at revision {schema.revision}"),
             *await _failover(system),
             await _workspaces(system),
+            *await _services(system),
             await _names(system),
             await _clock(system),
         ]
@@ -186,6 +172,21 @@ async def _workspaces(system: System) -> Finding:
             "Choose another: spacekey workspace edit WORKSPACE --plan PLAN",
         )
     return ok("workspaces", f"{len(workspaces)}, each with a loaded product and a plan it has")
+
+
+async def _services(system: System) -> list[Finding]:
+    """Check that the product of every service is loaded; return no finding if there are no services."""
+    found = await services_by_product(system)
+    lost = [name for name in found if name not in system.products]
+    if lost:
+        return [
+            wrong(
+                "services",
+                f"some are for products that are not loaded: {', '.join(lost)}",
+                "Add their files to SPACEKEY_PRODUCTS, or revoke the services.",
+            )
+        ]
+    return [ok("services", f"{sum(found.values())}, each for a loaded product")] if found else []
 
 
 async def _names(system: System) -> Finding:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spacekey.domain.actor import OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID
-from spacekey.domain.ids import KEY, SPACE, USER, WORKSPACE, id_prefix
+from spacekey.domain.ids import KEY, SERVICE, SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.product import OWNER_ROLE, Product
 from spacekey.domain.product_file import load_product
@@ -32,7 +32,7 @@ from ._run import USAGE, Failure
 T = TypeVar("T")
 
 SERVICE_ID = re.compile(r"app_[a-z0-9][a-z0-9-]{0,59}", re.ASCII)
-"""Id of a service, see :mod:`spacekey.server.introspectors`."""
+"""Id of a service in events from before services had ids of the usual shape."""
 
 OWNERS_SHOWN = 3
 CLAIMS_SHOWN = 5
@@ -176,7 +176,7 @@ def actor_id(parameter: str, text: str) -> str:
     :raises InvalidInput: otherwise.
     """
     known = (OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID)
-    if id_prefix(text) in (USER, KEY) or text in known or SERVICE_ID.fullmatch(text):
+    if id_prefix(text) in (USER, KEY, SERVICE) or text in known or SERVICE_ID.fullmatch(text):
         return text
     raise InvalidInput(
         parameter,

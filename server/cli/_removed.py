@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "scopes for": "scope needed QUERY.graphql",
     "scopes rename": "scope rename OLD --to NEW --product PRODUCT",
     "scopes": "scope",
+    "introspector": "service create NAME --product PRODUCT",
 }
 """Earlier command → how it is called now."""
 

@@ -45,6 +45,7 @@ USAGE = 2
 UNAVAILABLE = 3
 MEANING = "Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable."
 _FINDERS = {
+    "service": "'spacekey service list' shows them.",
     "token": "'spacekey token list' shows the ids.",
     "member": "'spacekey member list' shows who is one.",
     "space": "'spacekey space list' shows them.",

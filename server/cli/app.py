@@ -53,11 +53,6 @@ SINGLES: dict[str, Single] = {
         "check",
         "check",
     ),
-    "introspector": Single(
-        "Make a secret for an app of yours, and the entry by which the server knows it. Nothing is stored.",
-        "introspector",
-        "introspector",
-    ),
 }
 
 GROUPS: dict[str, Group] = {
@@ -110,6 +105,11 @@ GROUPS: dict[str, Group] = {
             "revoke": "revoke",
             "delete": "delete",
         },
+    ),
+    "service": Group(
+        "Services: apps that verify the tokens of every workspace of a product.",
+        "service",
+        {"list": "list_", "create": "create", "rotate": "rotate", "revoke": "revoke"},
     ),
     "config": Group(
         "What all processes on a database share: the revocation delay.", "config", {"get": "get", "set": "set_"}
@@ -194,10 +194,6 @@ def _module(name: str) -> ModuleType:
             from . import config
 
             return config
-        case "introspector":
-            from . import introspector
-
-            return introspector
         case "invitation":
             from . import invitation
 
@@ -214,6 +210,10 @@ def _module(name: str) -> ModuleType:
             from . import scope
 
             return scope
+        case "service":
+            from . import service
+
+            return service
         case "serving":
             from . import serving
 

@@ -1,51 +1,126 @@
-"""``spacekey introspector``: create a credential for an app that checks the tokens of a product's workspaces."""
+"""``spacekey service``: credentials of apps that verify the tokens of every workspace of a product."""
 
 from __future__ import annotations
 
-import os
-import secrets
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import _complete
-from ._output import say, show_one
-from ._run import AsJson
+from ._consent import DryRun as Rehearsed
+from ._consent import show_change
+from ._output import Facts, Format, Listing, show_once
+from ._run import AsArray, AsJson, AsLines, DryRun, Limit, Wide, Yes, confirmed, operator, read_lifetime, run
+
+if TYPE_CHECKING:
+    from spacekey.models.tables.records import ServiceRecord
+    from spacekey.resolvers.system import System
+
+ONCE = "The secret, shown this once and never again; give it to the app:"
+COLUMNS = ("name", "product", "status", "created_at", "id")
+DROP = ("created_at", "status")
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name or id.")]
 
 
-def introspector(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The app: letters, digits and hyphens.")],
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The app: lower case letters, digits and hyphens.")],
     product: Annotated[
-        str, typer.Option(autocompletion=_complete.products, help="The product whose tokens the app checks.")
+        str, typer.Option(autocompletion=_complete.products, help="The product whose tokens the app verifies.")
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Make a secret for an app of yours, and the entry by which the server knows it. Nothing is stored."""
-    from spacekey.server.introspectors import new_introspector
+    """Create a credential for an app of yours and print its secret, once."""
 
-    _check_loaded(product)
-    made, secret = new_introspector(name, product, secrets.token_bytes)
-    facts = {"id": made.id, "secret": secret.reveal()}
-    if as_json:
-        show_one({**facts, "SPACEKEY_INTROSPECTORS": made.setting}, True)
+    async def work(system: System) -> tuple[Facts, str]:
+        from spacekey.resolvers.services import create_service
+
+        issued = await create_service(system, operator(), name, product)
+        return _facts(issued.service), issued.secret.reveal()
+
+    facts, secret = run(work)
+    show_once(facts, secret, ONCE, as_json)
+
+
+def list_(limit: Limit = None, as_json: AsArray = False, as_lines: AsLines = False, wide: Wide = False) -> None:
+    """List the services, revoked ones too, in the order of their creation."""
+    form = Format(as_json, as_lines, wide, limit)
+
+    async def work(system: System) -> None:
+        from spacekey.resolvers.services import list_services
+
+        from ._lookup import every
+
+        with Listing(form, *COLUMNS, drop=DROP) as listing:
+            async for one in every(lambda page: list_services(system, operator(), page)):
+                if not listing.add(_facts(one)):
+                    return
+
+    run(work)
+
+
+def rotate(
+    service: ServiceName,
+    grace: Annotated[
+        str, typer.Option("--grace", help="How long the earlier secret keeps working: 1d, 12h, 30min, or none.")
+    ] = "1d",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a service another secret, shown once; the earlier one works until the grace period ends."""
+
+    async def work(system: System) -> tuple[Facts, str] | Rehearsed:
+        from spacekey.resolvers.services import named_service, rotate_service
+        from spacekey.server.timestamps import written
+
+        seconds = read_lifetime("grace", grace)
+        found = await named_service(system, operator(), service)
+        lasts = int(seconds) if isinstance(seconds, int) else 0
+        ends = f"The earlier secret of '{found.name}' ({found.id}) ends {f'after {grace}' if lasts else 'at once'}."
+        if dry_run:
+            return Rehearsed({"dry_run": True, **_facts(found)}, (ends,))
+        if lasts < GRACE_ASKED_BELOW:
+            confirmed(f"{ends} The app needs the new secret by then. Rotate it?", yes=yes)
+        issued = await rotate_service(system, operator(), service, grace_seconds=lasts)
+        ended = issued.earlier_ends_at
+        facts = {**_facts(issued.service), "earlier_ends_at": None if ended is None else written(ended)}
+        return facts, issued.secret.reveal()
+
+    done = run(work)
+    if isinstance(done, tuple):
+        show_once(*done, ONCE, as_json)
     else:
-        show_one(facts, False)
-        print(f"SPACEKEY_INTROSPECTORS={made.setting}")
-    say("Give the secret to the app; it is not shown again. Add the entry to the server's setting and restart it.")
+        show_change(done, as_json)
 
 
-def _check_loaded(product: str) -> None:
-    """Refuse a product that the server, with these settings, does not load.
+def revoke(service: ServiceName, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Revoke a service: its app can verify no token from then on."""
 
-    The existing entries are not checked, as the new one may be made to replace an invalid one.
-    """
-    from spacekey.domain.product_file import load_products
-    from spacekey.domain.refusal import InputCode, InvalidInput
-    from spacekey.resolvers.validation import unknown
-    from spacekey.server.settings import Settings
+    async def work(system: System) -> Facts | Rehearsed:
+        from spacekey.resolvers.services import named_service, revoke_service
 
-    environ = {name: value for name, value in os.environ.items() if name != "SPACEKEY_INTROSPECTORS"}
-    loaded = load_products(Settings.from_environ(environ).products)
-    if product not in loaded:
-        where = "SPACEKEY_PRODUCTS names the files that are loaded."
-        raise InvalidInput("product", f"{unknown('product', product, loaded)} {where}", InputCode.UNKNOWN_VALUE)
+        found = await named_service(system, operator(), service)
+        ends = f"The app with the credential '{found.name}' ({found.id}) can verify no token from then on."
+        if dry_run:
+            return Rehearsed({"dry_run": True, **_facts(found)}, (ends,))
+        confirmed(f"{ends} Revoke it?", yes=yes)
+        return _facts(await revoke_service(system, operator(), service))
+
+    show_change(run(work), as_json)
+
+
+GRACE_ASKED_BELOW = 60
+"""Below so many seconds a rotation asks first."""
+
+
+def _facts(service: ServiceRecord) -> Facts:
+    from spacekey.server.timestamps import written
+
+    return {
+        "id": service.id,
+        "name": service.name,
+        "product": service.product,
+        "status": "active" if service.revoked_at is None else "revoked",
+        "created_at": written(service.created_at),
+        "revoked_at": None if service.revoked_at is None else written(service.revoked_at),
+    }

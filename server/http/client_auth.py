@@ -2,7 +2,7 @@
 
 ``POST /introspect`` (RFC 7662 §2.1) and ``POST /revoke`` (RFC 7009 §2.1) take the caller's credential as a bearer
 token, by HTTP Basic, or in the form as ``client_id`` and ``client_secret`` (RFC 6749 §2.3.1). The client id is the
-introspector's name or the token's id, the client secret is the secret.
+service's name or the token's id, the client secret is the secret.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.tokens.revoke import revoke_own
 from spacekey.server.context import facts_of, parts_of
-from spacekey.server.introspectors import ID_PREFIX
+from spacekey.server.services import ServicePrincipal
 
 from .errors import NO_STORE, response_to
 from .requests import FORM_BYTES_MAX, FORM_TYPE, BadBody, form_pairs, media_type
@@ -86,7 +86,7 @@ def check_client(connection: HTTPConnection) -> None:
     client_id, principal = connection.scope.get(CLIENT_ID), connection.scope.get("user")
     if client_id is None or not isinstance(principal, Principal):
         return
-    names = {principal.id, principal.name} if principal.id.startswith(ID_PREFIX) else {principal.id}
+    names = {principal.id, principal.name} if isinstance(principal, ServicePrincipal) else {principal.id}
     if client_id not in names:
         raise BadBody(401, "invalid_client", "The client id is not the name or id of this credential.")
 

@@ -69,7 +69,7 @@ class GraphQLDoor:
 
     async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
         principal, facts = principal_of(request), replace(facts_of(request), session=session.secret)
-        # Not known_caller(): an introspector has no use for GraphQL, and, as a token of no workspace, reads nothing.
+        # Not known_caller(): a service has no use for GraphQL, and, as a token of no workspace, reads nothing.
         caller = None if principal is None else caller_of(principal, facts)
         parts = parts_of(request)
         budget = budget_of(parts.budgets, parts.settings, principal, facts.ip)

@@ -138,7 +138,7 @@ def document(operations: Sequence[Operation]) -> Json:
                 "client": {
                     "type": "http",
                     "scheme": "basic",
-                    "description": "A token's id, or an introspector's name, and its secret (RFC 6749 §2.3.1).",
+                    "description": "A token's id, or a service's name, and its secret (RFC 6749 §2.3.1).",
                 },
             },
             "responses": {

@@ -293,9 +293,7 @@ class IntrospectionBatch(RequestModel):
     environment: Annotated[Environment | None, Field(description="Where the asking app runs.")] = None
 
 
-ClientId = Annotated[
-    str, Field(description="The token's id, or the introspector's name, that authenticates the caller.")
-]
+ClientId = Annotated[str, Field(description="The token's id, or the service's name, that authenticates the caller.")]
 ClientSecret = Annotated[str, Field(description="Its secret, where it is not sent in a header.")]
 AppEnvironment = Annotated[
     str,

@@ -31,7 +31,6 @@ from typing import Any
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.models.engine.store import SQLITE, database_url
 from spacekey.server.build import build_system, prepare_store
-from spacekey.server.introspectors import check_products
 from spacekey.server.metrics import forget_gauges
 from spacekey.server.settings import Settings
 from spacekey.server.shared_memory import SharedMemory
@@ -84,7 +83,6 @@ async def _ready_to_serve(settings: Settings) -> None:
     """Check once, before any worker starts, what would keep each from serving."""
     system = build_system(settings)
     try:
-        check_products(settings.introspectors, system.products)
         await prepare_store(system.store)
     finally:
         await system.store.aclose()

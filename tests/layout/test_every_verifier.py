@@ -22,6 +22,7 @@ import spacekey.resolvers
 import spacekey.schema
 import spacekey.server
 from spacekey.domain.authentication import Unavailable, Verdict
+from spacekey.domain.clock import utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
@@ -30,11 +31,11 @@ from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, 
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
-from spacekey.server.introspectors import WithIntrospectors
+from spacekey.server.services import WithServices
 from support.asgi_calls import bearer, call, start_up
 from support.stored_verifiers import STORED_BENCHES
 from support.verifier_contract import principal
-from support.verifiers import BENCHES
+from support.verifiers import BENCHES, no_service
 
 PACKAGES = (
     spacekey.domain,
@@ -115,7 +116,7 @@ class Able(Verifier):
 WRAPPERS: dict[type[Verifier], Callable[[Verifier], Verifier]] = {
     VerifierWrapper: VerifierWrapper,
     TracedVerifier: lambda inner: Telemetry().verifier(inner),
-    WithIntrospectors: lambda inner: WithIntrospectors((), inner),
+    WithServices: lambda inner: WithServices(no_service, utc_now, inner),
     VerifierChain: lambda inner: VerifierChain({"sk": inner}),
 }
 NESTED: dict[str, Callable[[Verifier], Verifier]] = {

@@ -245,7 +245,6 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "5000",
         "SPACEKEY_WORKERS": "4",
         "SPACEKEY_OPERATOR": "Ada",
-        "SPACEKEY_INTROSPECTORS": f"jobs=spooled:{'0' * 64}",
     }
     file = tmp_path / "value"
     file.write_bytes(codecs.BOM_UTF8 + values[variable].encode() + b"\r\n")

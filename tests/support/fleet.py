@@ -80,9 +80,7 @@ class Fleet:
 def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[Fleet]:
     """Everything running."""
     installation = replace(installation, products=[_product(installation.folder), EXAMPLES / "emit.toml"])
-    made = {name: installation.command("introspector", name, "--product", name) for name in ("spooled", "emit")}
     extra = {
-        "SPACEKEY_INTROSPECTORS": ",".join(one["SPACEKEY_INTROSPECTORS"] for one in made.values()),
         "SPACEKEY_WORKSPACE_CREATION": "members",
         "SPACEKEY_WORKSPACES_OWNED_MAX": "100",
     }
@@ -90,6 +88,7 @@ def fleet_on(installation: Installation, redis: RedisServer | None) -> Iterator[
         extra |= {"SPACEKEY_REDIS_URL": redis.url, "SPACEKEY_PROCESSES": "2"}
     installation = replace(installation, extra=extra)
     demo = installation.command("demo")
+    made = {name: installation.command("service", "create", name, "--product", name) for name in ("spooled", "emit")}
     home = next(one for one in demo["workspaces"] if one["product"] == "spooled")
     credentials = {product: one["secret"] for product, one in made.items()}
     limits = None if redis is None else redis.url

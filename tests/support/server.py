@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.accounts.sessions import sign_in
+from spacekey.resolvers.services import create_service
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.app import build_app
 from spacekey.server.build import build_parts, default_staleness
@@ -52,6 +53,11 @@ class Served:
             )
         issued = await create_token(self.world.system, OPERATOR, new)
         return issued.view.token.id, issued.secret.reveal()
+
+    async def service(self, name: str = "jobs-api", product: str = "spooled") -> tuple[str, str]:
+        """A new service: id and secret."""
+        issued = await create_service(self.world.system, OPERATOR, name, product)
+        return issued.service.id, issued.secret.reveal()
 
     async def cookie(self, email: str) -> dict[str, str]:
         """The headers of a browser in which this person is signed in."""

@@ -25,11 +25,12 @@ from spacekey.models.lookup.facts import TokenFacts, TokenLookup
 from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_WAIT, Setting
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Space, Workspace
+from spacekey.resolvers.services import create_service
 from spacekey.resolvers.tokens.verify import LookupVerifier
-from spacekey.server.build import build_verifier
+from spacekey.server.build import build_system, build_verifier
 from spacekey.server.database_verifier import DatabaseVerifier
-from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
+from support.world import OPERATOR
 
 from .server import on_a_socket
 from .verifier_contract import SECRET_PREFIX, SPACE_ID, WORKSPACE_ID, Workbench
@@ -209,9 +210,11 @@ class Remote(OverStore):
     async def prepare(self) -> None:
         await super().prepare()
         url = self.store.url.render_as_string(hide_password=False)
-        # An introspector of the operator's: a token of the workspace would be suspended together with it.
-        introspector, own = new_introspector("contract", "contract", secrets.token_bytes)
-        settings = Settings(database_url=url, products=(self.product,), introspectors=(introspector,))
+        # A service: a token of the workspace would be suspended together with it.
+        system = build_system(Settings(database_url=url, products=(self.product,)))
+        own = (await create_service(system, OPERATOR, "contract", "contract")).secret
+        await system.store.aclose()
+        settings = Settings(database_url=url, products=(self.product,))
         address = self.servers.enter_context(on_a_socket(settings))
         self.transport = CountingTransport()
         self.verifier = RemoteVerifier(address, own, transport=self.transport, timeout=20.0)

@@ -19,7 +19,7 @@ from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVer
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.verifiers.remote import UNCHANGED, RemoteVerifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
-from spacekey.server.introspectors import WithIntrospectors, read_introspectors
+from spacekey.server.services import WithServices
 
 from .verifier_contract import Workbench
 
@@ -122,15 +122,18 @@ class Wrapped(Cached):
         self.verifier = VerifierWrapper(self.verifier)
 
 
-class BesideIntrospectors(Cached):
-    """The same for every secret that is no introspector's."""
+async def no_service(digest: bytes) -> None:
+    """The answer for every digest where there are no services."""
 
-    of: ClassVar[type[Verifier]] = WithIntrospectors
+
+class BesideServices(Cached):
+    """The same for every secret that is no service's."""
+
+    of: ClassVar[type[Verifier]] = WithServices
 
     def __init__(self) -> None:
         super().__init__()
-        known = read_introspectors(f"other=emit:{'0' * 64}")
-        self.verifier = WithIntrospectors(known, self.verifier)
+        self.verifier = WithServices(no_service, utc_now, self.verifier)
 
 
 class Bare:
@@ -229,6 +232,6 @@ def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
 
 
 BENCHES: list[type[InMemory]] = [
-    InMemory, Chained, Cached, Observed, Traced, Wrapped, BesideIntrospectors, Adapted, Remote
+    InMemory, Chained, Cached, Observed, Traced, Wrapped, BesideServices, Adapted, Remote
 ]  # fmt: skip
 """One for every such verifier; tests/layout/test_every_verifier.py finds those that are missing."""

@@ -17,6 +17,7 @@ from spacekey.models.tables.audit import AuditChain
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.idempotency import IdempotencyKey
 from spacekey.models.tables.registry import metadata
+from spacekey.models.tables.service import Service, ServiceSecret
 from spacekey.models.tables.setting import Setting
 from spacekey.models.tables.token import TokenFirstUse
 from spacekey.models.tables.usage import ScopeUse, UsageHour, UsageReporter
@@ -54,12 +55,22 @@ class World:
             ScopeUse(token_id="key_1", scope="jobs:read", last_used_at=NOW),
             UsageReporter(id="app/1", number=1, seen_at=NOW),
             idempotency_key(),
+            a_service(),
+            a_service_secret(),
         ]
 
 
 def idempotency_key(**given: Any) -> IdempotencyKey:
     facts = {"caller_id": "usr_1", "operation": "create", "key_digest": bytes(32), "request_digest": bytes(32)}
     return IdempotencyKey(**{**facts, "token_id": "key_1", "created_at": NOW, **given})
+
+
+def a_service(**given: Any) -> Service:
+    return Service(**{"id": "svc_1", "name": "emit-api", "product": "emit", "created_at": NOW, **given})
+
+
+def a_service_secret(**given: Any) -> ServiceSecret:
+    return ServiceSecret(**{"digest": bytes(32), "service_id": "svc_1", "created_at": NOW, **given})
 
 
 def invitation(digest: bytes, **given: Any) -> Invitation:
@@ -156,6 +167,11 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "fk_spacekey_idempotency_keys_token_id": lambda _: idempotency_key(operation="rotate", token_id="key_none"),
     "ck_spacekey_idempotency_keys_key": lambda _: idempotency_key(key_digest=b"short"),
     "ck_spacekey_idempotency_keys_request": lambda _: idempotency_key(operation="rotate", request_digest=b"short"),
+    "pk_spacekey_services": lambda _: a_service(name="other"),
+    "ix_spacekey_services_name": lambda _: a_service(id="svc_2"),
+    "pk_spacekey_service_secrets": lambda _: a_service_secret(),
+    "fk_spacekey_service_secrets_service_id": lambda _: a_service_secret(digest=b"x" * 32, service_id="svc_none"),
+    "ck_spacekey_service_secrets_digest": lambda _: a_service_secret(digest=b"short"),
     "pk_spacekey_usage_reporters": lambda _: UsageReporter(id="app/1", number=2, seen_at=NOW),
 }
 UNREACHABLE = {"uq_spacekey_spaces_id_workspace"}

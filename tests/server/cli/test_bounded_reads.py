@@ -23,6 +23,7 @@ from spacekey.models.engine.postgres_reads import PostgresReader
 from spacekey.models.engine.reading import Reader, ResultRow, Values
 from spacekey.models.engine.sqlite_reads import SqliteReader
 from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.tables.service import Service
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.server.cli.app import build_app
@@ -36,6 +37,7 @@ BOUND = PAGE_SIZE_MAX + 1
 
 LISTS: dict[str, list[str]] = {
     "workspace list": [],
+    "service list": [],
     "space list": ["-w", "WORKSPACE"],
     "member list": ["-w", "WORKSPACE"],
     "invitation list": ["-w", "WORKSPACE"],
@@ -102,6 +104,10 @@ async def filled(store: Store) -> str:
     people = [a_user() for _ in range(ROWS)]
     await add(store, home, *(a_workspace(product="spooled") for _ in range(ROWS)), *people)
     await add(store, *(a_space(home) for _ in range(ROWS)), *(a_token(home) for _ in range(ROWS)))
+    await add(
+        store,
+        *(Service(id=f"svc_{number}", name=f"s-{number}", product="emit", created_at=NOW) for number in range(ROWS)),
+    )
     await add(store, *(member(home.id, one) for one in people))
     return home.id
 

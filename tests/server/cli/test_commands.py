@@ -69,7 +69,10 @@ JSON_CALLS: dict[str, list[str]] = {
     "migrate": [],
     "demo": [],
     "check": [],
-    "introspector": ["emit-api", "--product", "emit"],
+    "service list": [],
+    "service create": ["jobs-api", "--product", "emit"],
+    "service rotate": ["emit-api"],
+    "service revoke": ["emit-api", "--yes"],
     "workspace list": [],
     "workspace create": ["acme", "--product", "emit"],
     "workspace show": ["emit-demo"],
@@ -135,6 +138,7 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     cli("member", "add", "bob@example.com", "-w", "emit-demo", "--role", "viewer")
     cli("member", "add", "invited@example.com", "-w", "emit-demo", "--role", "viewer")
     token = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")["id"]
+    cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
     return Populated(file, {"TOKEN": token, "USER": user})
 

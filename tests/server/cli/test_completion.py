@@ -26,7 +26,7 @@ def completed(cli: Cli, line: str) -> list[str]:
         ("root token inactive -w t", ["teamspace-demo"]),
         ("root workspace create acme --product sp", ["spooled"]),
         ("root product show em", ["emit"]),
-        ("root introspector x --product gu", ["guard"]),
+        ("root service create x --product gu", ["guard"]),
         ("root workspace edit emit-demo --plan te", ["team"]),
         ("root member add a@example.com -w emit-demo --role dev", ["developer"]),
         ("root member set-role a@example.com --role vie", ["viewer"]),

@@ -38,6 +38,8 @@ ENDS: dict[str, tuple[str, ...]] = {
     "user erase": ("USER",),
     "scope rename": ("jobs:gone", "--to", "jobs:read", "--product", "emit"),
     "config set": ("--revocation-delay", "5"),
+    "service rotate": ("emit-api", "--grace", "none"),
+    "service revoke": ("emit-api",),
 }
 """Commands that may end tokens or a member's access, or change how long ended ones work, with arguments that do."""
 
@@ -51,7 +53,8 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     "migrate": (),
     "demo": (),
     "check": (),
-    "introspector": ("emit-api", "--product", "emit"),
+    "service list": (),
+    "service create": ("jobs-api", "--product", "emit"),
     "workspace list": (),
     "workspace create": ("acme", "--product", "emit"),
     "workspace show": ("emit-demo",),
@@ -124,6 +127,7 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     token = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "-g", "sessions:write")["id"]
     cli("token", "create", "Two", "-w", "guard-demo", "-g", "sessions:read")
     cli("token", "create", "Staged", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read")
+    cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
     return Populated(file, {"TOKEN": token, "USER": user})
 

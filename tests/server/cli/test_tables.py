@@ -34,6 +34,7 @@ LISTS: dict[str, list[str]] = {
     "member list": ["-w", "emit-demo"],
     "product list": [],
     "product show": ["emit"],
+    "service list": [],
     "space list": ["-w", "emit-demo"],
     "token inactive": ["--days", "0"],
     "token list": ["-w", "emit-demo"],

@@ -13,7 +13,6 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from spacekey.models.engine.store import SQLITE
 from spacekey.resolvers.tokens.revoke import revoke_token
-from spacekey.server.introspectors import new_introspector
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, Served, bearer, changed, served
 from support.world import OPERATOR
@@ -66,16 +65,15 @@ async def test_authlib_introspects_and_revokes(method: str, database_url: str) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_introspector_is_known_by_its_name_and_by_its_id(way: Way, database_url: str) -> None:
-    app, own = new_introspector("jobs-api", "spooled", lambda size: b"\x07" * size)
-    settings = Settings(database_url=database_url, introspectors=(app,))
-    async with served(database_url, settings=settings) as server:
+async def test_a_service_is_known_by_its_name_and_by_its_id(way: Way, database_url: str) -> None:
+    async with served(database_url) as server:
+        service_id, own = await server.service("jobs-api")
         workspace = await server.world.workspace("spooled")
         _, secret = await server.token(workspace.id, "jobs:read")
-        for client_id in (app.name, app.id):
-            answer = await ask(server, PATHS[0], secret, way(client_id, own.reveal()))
+        for client_id in ("jobs-api", service_id):
+            answer = await ask(server, PATHS[0], secret, way(client_id, own))
             assert answer.json()["active"] is True, client_id
-        await refused(await ask(server, PATHS[0], secret, way("other-api", own.reveal())), 401, "invalid_client")
+        await refused(await ask(server, PATHS[0], secret, way("other-api", own)), 401, "invalid_client")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -121,22 +119,22 @@ async def test_a_client_is_authenticated_before_its_scopes_are_looked_at(
     path: str, way: Way, database_url: str
 ) -> None:
     """Every client id with every secret and all scopes: first who it is, then what it may do (RFC 6749 §5.2)."""
-    introspector, secret_of_service = new_introspector("jobs-api", "spooled", lambda size: b"\x07" * size)
-    settings = Settings(database_url=database_url, introspectors=(introspector,), api_burst=10_000)
+    settings = Settings(database_url=database_url, api_burst=10_000)
     async with served(database_url, settings=settings) as server:
+        service_id, service = await server.service("jobs-api")
         workspace = await server.world.workspace("spooled")
         _, asked_about = await server.token(workspace.id, "jobs:read")
         clients = {grants: await server.token(workspace.id, "jobs:read", *grants) for grants in GRANTS}
         revoked_id, revoked = await server.token(workspace.id, *GRANTS[-1])
         await revoke_token(server.world.system, OPERATOR, revoked_id)
         holders = {
-            introspector.id: ({introspector.id, introspector.name}, secret_of_service.reveal(), {PATHS[0]}),
+            service_id: ({service_id, "jobs-api"}, service, {PATHS[0]}),
             **{
                 own_id: ({own_id}, own, {one for one in PATHS if SCOPES_OF_PATHS[one] in grants})
                 for grants, (own_id, own) in clients.items()
             },
         }
-        ids = [introspector.id, introspector.name, *(own_id for own_id, _ in clients.values()), revoked_id, "a token"]
+        ids = [service_id, "jobs-api", *(own_id for own_id, _ in clients.values()), revoked_id, "a token"]
         for client_id in ids:
             await refused(await ask(server, path, asked_about, way(client_id, revoked)), 401, "invalid_client")
             for names, secret, allowed in holders.values():

@@ -17,25 +17,19 @@ from spacekey.domain.authentication import Rejected
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.secret import mint
 from spacekey.resolvers.access.caller import RequestFacts
+from spacekey.resolvers.services import revoke_service
 from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.tokens.verify import AT_ONCE_MAX
 from spacekey.server.http.oauth import BATCH_BYTES_MAX
 from spacekey.server.http.request_models import INTROSPECTED_MAX as TOKENS_MAX
-from spacekey.server.introspectors import new_introspector
-from spacekey.server.settings import Settings
 from support.server import Served, bearer, changed, fault_of, served
 from support.statements import counting
 from support.stored_verifiers import Counting
 from support.world import OPERATOR
 
-APP, APP_SECRET = new_introspector("api", "spooled", secrets.token_bytes)
 SINGLE, PATH = "/api/v1/introspect", "/api/v1/introspect/batch"
-
-
-def with_app(database_url: str) -> Settings:
-    return Settings(database_url=database_url, introspectors=(APP,), anonymous_cpu_ms_burst=60_000)
 
 
 async def ask(server: Served, asker: str, tokens: Sequence[Any], **more: Any) -> httpx.Response:
@@ -52,7 +46,8 @@ async def results(server: Served, asker: str, tokens: Sequence[Any], **more: Any
 
 
 async def test_each_token_is_answered_in_its_place_as_the_single_endpoint_answers(database_url: str) -> None:
-    async with served(database_url, settings=with_app(database_url)) as server:
+    async with served(database_url) as server:
+        _, service = await server.service()
         workspace, foreign = await server.world.workspace("spooled"), await server.world.workspace("spooled")
         guarded = await server.world.workspace("guard", plan="paid")
         space = await server.world.space(workspace)
@@ -67,7 +62,7 @@ async def test_each_token_is_answered_in_its_place_as_the_single_endpoint_answer
             in_space,
             (await server.token(foreign.id, "jobs:read"))[1],
             (await server.token(guarded.id, "sessions:read"))[1],
-            APP_SECRET.reveal(),
+            service,
             mint("sp", "live", secrets.token_bytes).reveal(),
             changed(own),
             "nonsense",
@@ -75,7 +70,7 @@ async def test_each_token_is_answered_in_its_place_as_the_single_endpoint_answer
             "x" * 100_000,
         ]
         tokens += [tokens[0], "nonsense", own]
-        for asker in (own, in_space, APP_SECRET.reveal()):
+        for asker in (own, in_space, service):
             for environment in (None, "live", "test"):
                 told = {} if environment is None else {"environment": environment}
                 batch = await results(server, asker, tokens, **told)
@@ -186,14 +181,15 @@ async def test_a_malformed_batch_is_refused_whole_and_names_the_place(database_u
 
 
 async def test_it_needs_the_scope_and_takes_a_clients_credentials(database_url: str) -> None:
-    async with served(database_url, settings=with_app(database_url)) as server:
+    async with served(database_url) as server:
+        _, service = await server.service()
         workspace = await server.world.workspace("spooled")
         _, poor = await server.token(workspace.id, "jobs:read")
         own_id, own = await server.token(workspace.id, "tokens:introspect")
         assert (await ask(server, poor, [poor])).status_code == 403
         body = {"tokens": [{"token": poor}]}
         assert (await server.client.post(PATH, json=body)).status_code == 401
-        for client in ((own_id, own), (APP.name, APP_SECRET.reveal())):
+        for client in ((own_id, own), ("jobs-api", service)):
             answer = await server.client.post(PATH, json=body, auth=client)
             assert (answer.status_code, answer.json()["results"][0]["active"]) == (200, True)
         wrong = await server.client.post(PATH, json=body, auth=("key_other", own))
@@ -214,7 +210,9 @@ async def test_a_caller_that_loses_its_token_while_it_sends_the_batch_learns_not
             await change
             yield body[10:]
 
+        service_id, service = await server.service()
         takes_away = {
+            service: revoke_service(server.world.system, OPERATOR, service_id),
             revoked: revoke_token(server.world.system, OPERATOR, revoked_id),
             lesser: update_token(server.world.system, OPERATOR, lesser_id, TokenChanges(grants=("jobs:read",))),
         }
@@ -226,13 +224,14 @@ async def test_a_caller_that_loses_its_token_while_it_sends_the_batch_learns_not
 
 
 async def test_an_outage_is_503_and_no_answer(database_url: str) -> None:
-    async with served(database_url, settings=with_app(database_url)) as server:
+    async with served(database_url) as server:
+        _, service = await server.service()
         workspace = await server.world.workspace("spooled")
         _, secret = await server.token(workspace.id, "jobs:read")
         async with server.world.system.store.changing() as session:
             await (await session.connection()).execute(text("ALTER TABLE spacekey_spaces RENAME TO gone"))
         for tokens in ([secret], [secret] * 100):
-            answer = await ask(server, APP_SECRET.reveal(), tokens)
+            answer = await ask(server, service, tokens)
             assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
             assert answer.headers["retry-after"]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -31,18 +28,9 @@ from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.database_verifier import DatabaseVerifier
-from spacekey.server.introspectors import new_introspector
-from spacekey.server.settings import Settings, packaged_products
+from spacekey.server.settings import packaged_products
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
 from support.world import FACTS, OPERATOR
-
-SERVICE, SERVICE_SECRET = new_introspector("jobs-api", "spooled", secrets.token_bytes)
-
-
-@asynccontextmanager
-async def with_service(database_url: str) -> AsyncIterator[Served]:
-    async with served(database_url, settings=Settings(database_url=database_url, introspectors=(SERVICE,))) as server:
-        yield server
 
 
 async def refusals(server: Served, workspace_id: str, token_id: str) -> list[AuditRecord]:
@@ -70,13 +58,14 @@ async def introspect(server: Served, own: str, secret: str, **told: str) -> Any:
 
 @pytest.mark.parametrize("asking", ["another tenant", "another space", "another product"])
 async def test_a_stranger_writes_nothing_into_an_owners_log_or_usage(database_url: str, asking: str) -> None:
-    async with with_service(database_url) as server:
+    async with served(database_url) as server:
+        _, service = await server.service()
         workspace = await server.world.workspace("spooled" if asking != "another product" else "emit")
         mine, other = [await server.world.space(workspace, slug) for slug in ("mine", "other")]
         token_id, secret = await server.token(workspace.id, "jobs:read", space_id=mine.id)
         await revoke_token(server.world.system, OPERATOR, token_id)
         if asking == "another product":
-            own = SERVICE_SECRET.reveal()
+            own = service
         elif asking == "another space":
             _, own = await server.token(workspace.id, "tokens:introspect", space_id=other.id)
         else:
@@ -91,7 +80,8 @@ async def test_a_stranger_writes_nothing_into_an_owners_log_or_usage(database_ur
 async def test_a_refusal_names_the_service_that_reported_it_and_what_is_its_word(
     database_url: str, asking: str
 ) -> None:
-    async with with_service(database_url) as server:
+    async with served(database_url) as server:
+        service_id, service = await server.service()
         workspace = await server.world.workspace("spooled")
         space = await server.world.space(workspace)
         token_id, secret = await server.token(workspace.id, "jobs:read", space_id=space.id)
@@ -100,7 +90,7 @@ async def test_a_refusal_names_the_service_that_reported_it_and_what_is_its_word
         own_id, own = await server.token(workspace.id, "tokens:introspect", space_id=space_id)
         by = {"kind": "token", "id": own_id, "name": "t"}
         if asking == "a service":
-            own, by = SERVICE_SECRET.reveal(), {"kind": "service", "id": SERVICE.id, "name": "jobs-api"}
+            own, by = service, {"kind": "service", "id": service_id, "name": "jobs-api"}
         for _ in range(2):  # the second within the hour is not written
             assert await introspect(server, own, secret, client_ip="192.0.2.7") == {"active": False}
         (event,) = await refusals(server, workspace.id, token_id)
@@ -112,7 +102,7 @@ async def test_a_refusal_names_the_service_that_reported_it_and_what_is_its_word
 
 
 async def test_one_services_reports_do_not_hide_anothers(database_url: str) -> None:
-    async with with_service(database_url) as server:
+    async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         token_id, secret = await server.token(workspace.id, "jobs:read")
         await revoke_token(server.world.system, OPERATOR, token_id)
@@ -124,7 +114,7 @@ async def test_one_services_reports_do_not_hide_anothers(database_url: str) -> N
 
 
 async def test_usage_of_tokens_outside_the_reporters_authority_is_left_out(database_url: str) -> None:
-    async with with_service(database_url) as server:
+    async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         mine, other = [await server.world.space(workspace, slug) for slug in ("mine", "other")]
         token_id, _ = await server.token(workspace.id, "jobs:read", space_id=mine.id)
@@ -207,7 +197,8 @@ async def test_a_successor_refused_for_its_environment_ends_nothing(database_url
 
 
 async def test_a_stranger_who_asks_about_a_successor_ends_nothing(database_url: str) -> None:
-    async with with_service(database_url) as server:
+    async with served(database_url) as server:
+        _, service = await server.service()
         workspace, foreign = [await server.world.workspace("spooled") for _ in range(2)]
         space = await server.world.space(workspace)
         token = await rotated(server, workspace.id)
@@ -216,7 +207,7 @@ async def test_a_stranger_who_asks_about_a_successor_ends_nothing(database_url: 
         for own in (stranger, neighbour):
             assert await introspect(server, own, token.new.reveal()) == {"active": False}
             assert await token.old_status() == "active"
-        assert (await introspect(server, SERVICE_SECRET.reveal(), token.new.reveal()))["active"] is True
+        assert (await introspect(server, service, token.new.reveal()))["active"] is True
         assert await token.old_status() == "expired"
 
 

@@ -1,0 +1,80 @@
+"""Queries of services and their secrets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from spacekey.domain.page import Page, PageRequest
+from spacekey.models.engine.reading import Reader
+from spacekey.models.queries.pagination import Ordering, fetch_page, listing_of
+from spacekey.models.tables.records import ServiceRecord
+from spacekey.models.tables.service import Service, ServiceSecret
+
+_BY_CREATION = Ordering("services.created", "s.created_at", datetime, "s.id")
+
+
+class ServiceFacts(NamedTuple):
+    """Service as one of its secrets shows it. ``ends_at`` is when that secret was or will be replaced."""
+
+    id: str
+    name: str
+    product: str
+    revoked_at: datetime | None
+    ends_at: datetime | None
+
+
+async def service_by_digest(reader: Reader, digest: bytes) -> ServiceFacts | None:
+    """Return the service whose secret has this SHA-256, in any state, or None if there is none."""
+    values = reader.values()
+    statement = f"""SELECT s.id, s.name, s.product, s.revoked_at, c.ends_at
+        FROM spacekey_service_secrets c JOIN spacekey_services s ON s.id = c.service_id
+        WHERE c.digest = {values.bind(digest)}"""
+    return next(iter(await reader.records(ServiceFacts, statement, values)), None)
+
+
+async def service_page(reader: Reader, request: PageRequest) -> Page[ServiceRecord]:
+    """Return a page of all services, in the order of their creation.
+
+    :raises InvalidInput: for a cursor of another list.
+    """
+    listing = listing_of(ServiceRecord, "spacekey_services s", "s", reader.dialect)
+    return await fetch_page(reader, listing, lambda _: [], _BY_CREATION, request)
+
+
+async def live_services_by_product(session: AsyncSession) -> dict[str, int]:
+    """Return the number of services that are not revoked for each product, by its name."""
+    statement = select(col(Service.product), sa.func.count()).where(col(Service.revoked_at).is_(None))
+    rows = await session.exec(statement.group_by(col(Service.product)).order_by(col(Service.product)))
+    return dict(rows.all())
+
+
+async def live_services(session: AsyncSession) -> int:
+    """Return the number of services that are not revoked."""
+    statement = select(sa.func.count()).select_from(Service).where(col(Service.revoked_at).is_(None))
+    return (await session.exec(statement)).one()
+
+
+async def live_service(session: AsyncSession, name: str) -> Service | None:
+    """Return the service with this name or id that is not revoked, locked until the transaction ends."""
+    statement = (
+        select(Service)
+        .where(sa.or_(col(Service.name) == name, col(Service.id) == name), col(Service.revoked_at).is_(None))
+        .with_for_update()
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
+async def end_secrets(session: AsyncSession, service_id: str, ends_at: datetime) -> None:
+    """End the service's secrets at this time; those that end earlier stay as they are."""
+    ends = col(ServiceSecret.ends_at)
+    statement = (
+        sa.update(ServiceSecret)
+        .where(col(ServiceSecret.service_id) == service_id, sa.or_(ends.is_(None), ends > ends_at))
+        .values(ends_at=ends_at)
+    )
+    await session.exec(statement)
