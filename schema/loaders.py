@@ -18,7 +18,10 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.list import TokenSearch, token_views
 from spacekey.resolvers.tokens.usage import unused_scopes, usage_by_day
 from spacekey.resolvers.tokens.view import TokenView
+from spacekey.resolvers.workspaces import figures
+from spacekey.resolvers.workspaces.figures import BusyToken, TokenCount, TokenQuota
 from spacekey.resolvers.workspaces.lists import (
+    Place,
     audit_lists,
     invitation_lists,
     member_lists,
@@ -36,6 +39,14 @@ class AskedTokens:
     order: TokenOrder
     descending: bool
     request: PageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCount:
+    """Arguments of a number of tokens."""
+
+    search: TokenSearch
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +79,13 @@ class Loaders:
         self._members: dict[PageRequest, DataLoader[str, Page[tuple[MemberRecord, UserRecord]]]] = {}
         self._invitations: dict[PageRequest, DataLoader[str, Page[InvitationRecord]]] = {}
         self._events: dict[AskedEvents, DataLoader[str, Page[AuditRecord]]] = {}
+        self._counts: dict[AskedCount, DataLoader[Place, TokenCount]] = {}
+        self._workspace_usage: dict[int, DataLoader[str, list[UsageDay]]] = {}
+        self._busiest: dict[tuple[int, int], DataLoader[str, list[BusyToken]]] = {}
 
     def forget(self) -> None:
         """Forget all that was read: each mutation of an operation shows the state after it."""
-        for name in ("authority", "token", "space"):
+        for name in ("authority", "token", "space", "quota"):
             self.__dict__.pop(name, None)
         for kept in (
             self._usage,
@@ -82,6 +96,9 @@ class Loaders:
             self._members,
             self._invitations,
             self._events,
+            self._counts,
+            self._workspace_usage,
+            self._busiest,
         ):
             kept.clear()
 
@@ -131,6 +148,44 @@ class Loaders:
             )
 
         return self._tokens.setdefault(asked, DataLoader(load))
+
+    def counts(self, asked: AskedCount) -> DataLoader[Place, TokenCount]:
+        """Return the number of tokens of a workspace, or of its space."""
+
+        async def load(places: list[Place]) -> Sequence[TokenCount | Refusal]:
+            held = await self._held([workspace_id for workspace_id, _ in places])
+            return await figures.token_counts(self._system, self._known, places, asked.search, asked.limit, held)
+
+        return self._counts.setdefault(asked, DataLoader(load))
+
+    @cached_property
+    def quota(self) -> DataLoader[str, TokenQuota]:
+        """Return how many tokens of a workspace count towards its plan."""
+
+        async def load(keys: list[str]) -> Sequence[TokenQuota | Refusal]:
+            return await figures.token_quotas(self._system, self._known, keys, await self._held(keys))
+
+        return DataLoader(load)
+
+    def workspace_usage(self, days: int) -> DataLoader[str, list[UsageDay]]:
+        """Return the days with requests of a workspace, among the last ``days``."""
+
+        async def load(keys: list[str]) -> Sequence[list[UsageDay] | Refusal]:
+            return await figures.workspace_usage(self._system, self._known, keys, days, await self._held(keys))
+
+        return self._workspace_usage.setdefault(days, DataLoader(load))
+
+    def busiest(self, asked: tuple[int, int]) -> DataLoader[str, list[BusyToken]]:
+        """Return the tokens of a workspace with the most requests.
+
+        :param asked: the number of days to look back, and the number of tokens.
+        """
+        days, most = asked
+
+        async def load(keys: list[str]) -> Sequence[list[BusyToken] | Refusal]:
+            return await figures.busiest_tokens(self._system, self._known, keys, days, most, await self._held(keys))
+
+        return self._busiest.setdefault(asked, DataLoader(load))
 
     def spaces(self, asked: AskedSpaces) -> DataLoader[str, Page[SpaceRecord]]:
         """Return a page of a workspace's spaces."""

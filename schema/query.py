@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
-from spacekey.domain.page import page_request
+from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.product_file import PRODUCTS_MAX
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
@@ -15,10 +15,11 @@ from spacekey.resolvers.access.authority import workspace_list
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, own_sessions
 from spacekey.resolvers.accounts.users import own_account
-from spacekey.resolvers.tokens.list import token_view
-from spacekey.resolvers.workspaces.lists import one_member, one_space
+from spacekey.resolvers.tokens.list import TokenSearch, token_view, tokens_everywhere
+from spacekey.resolvers.workspaces.lists import one_member, one_space, one_workspace
 from spacekey.resolvers.workspaces.workspaces import creatable_products
 from spacekey.schema.limits.costs import at_most, paged
+from spacekey.schema.types.filters import Direction, FilterArgument, OrderArgument, TokenOrderBy
 from spacekey.schema.types.members import Member, Session, User, member_type, session_type, user_type
 from spacekey.schema.types.objects import Space, Token, Workspace, space_type, token_type, workspace_type
 from spacekey.schema.types.product import SCOPES_MAX, product_type
@@ -70,7 +71,10 @@ class Me:
 
 
 NodeId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the object.")]
-WorkspaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the workspace.")]
+WorkspaceId = Annotated[strawberry.ID | None, strawberry.argument(description="The ID of the workspace.")]
+WorkspaceSlug = Annotated[
+    str | None, strawberry.argument(description="The slug of the workspace: its unique name in URLs.")
+]
 SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the space.")]
 TokenId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the token.")]
 ProductName = Annotated[str, strawberry.argument(description="The name of the product.")]
@@ -140,12 +144,27 @@ class Query:
             return connection_of(page, workspace_type)
 
     @strawberry.field(
-        description=("Look up a workspace by its ID. Null if it does not exist or the caller has no access to it."),
+        description=(
+            "Look up a workspace by its ID or its slug; give one of the two. Null if it does not exist or the "
+            "caller has no access to it."
+        ),
         directives=[requires_scopes("workspace:read")],
     )
-    async def workspace(self, info: SpacekeyInfo, id: WorkspaceId) -> Workspace | None:  # noqa: A002
-        """One workspace; null when unknown or not yours."""
-        return await _workspace(info.context, id)
+    async def workspace(
+        self,
+        info: SpacekeyInfo,
+        id: WorkspaceId = None,  # noqa: A002 - the API's name
+        slug: WorkspaceSlug = None,
+    ) -> Workspace | None:
+        """Return a workspace by its id or its slug."""
+        context = info.context
+        if id is not None and slug is None:
+            return await _workspace(context, id)
+        authority = await found(one_workspace(context.system, context.known_caller, id, slug))
+        if authority is None:
+            return None
+        context.loaders.knows(authority)
+        return workspace_type(authority)
 
     @strawberry.field(
         description=("Look up a space by its ID. Null if it does not exist or the caller has no access to it."),
@@ -162,6 +181,34 @@ class Query:
     async def token(self, info: SpacekeyInfo, id: TokenId) -> Token | None:  # noqa: A002
         """One token; null when unknown or not yours."""
         return await _token(info.context, id)
+
+    @strawberry.field(
+        description="A list of the tokens of all workspaces in which the caller has `tokens:read`.",
+        directives=[requires_scopes("tokens:read"), paged()],
+    )
+    async def tokens(
+        self,
+        info: SpacekeyInfo,
+        filter: FilterArgument = None,  # noqa: A002 - the API's name
+        order_by: OrderArgument = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Token]:
+        """Return a page of the tokens of all of the caller's workspaces."""
+        context = info.context
+        order = order_by or TokenOrderBy()
+        with answering():
+            page = await tokens_everywhere(
+                context.system,
+                context.known_caller,
+                search=filter.search() if filter is not None else TokenSearch(),
+                order=TokenOrder(order.field.value),
+                descending=order.direction is Direction.DESC,
+                request=page_request(first, after, last, before),
+            )
+        return connection_of(page, token_type)
 
     @strawberry.field(
         description="Look up a product by its name. Null if it does not exist.", directives=[requires_scopes()]

@@ -20,7 +20,8 @@ from spacekey.resolvers.tokens.view import TokenView
 from spacekey.resolvers.validation import BULK_MAX
 from spacekey.schema.context import Context, SpacekeyInfo
 from spacekey.schema.limits.costs import at_most
-from spacekey.schema.types.objects import Environment, Token, token_type
+from spacekey.schema.types.filters import Environment
+from spacekey.schema.types.objects import Token, token_type
 from spacekey.schema.types.results import (
     AnyRefusal,
     Conflict,

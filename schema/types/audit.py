@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
 
 from spacekey.domain.actor import Actor as DomainActor
 from spacekey.domain.actor import ActorKind as DomainActorKind
-from spacekey.domain.page import AuditFilter as EventFilter
 from spacekey.models.tables.records import AnyEvent
 from spacekey.resolvers.addresses import plain_name
 
@@ -63,35 +61,6 @@ class AuditEvent:
     )
     actor_erased: bool = strawberry.field(description="Whether the actor's name was erased. Its kind and ID remain.")
     target_erased: bool = strawberry.field(description="Whether the person that the action was about was erased.")
-
-
-@strawberry.input(
-    description=("Conditions for the events of an audit log. An event is listed if it meets all of them.")
-)
-class AuditFilter:
-    """Input of conditions on events, all of which must hold."""
-
-    actor_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only events caused by the person, token or service with this ID."
-    )
-    target_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only events about the object with this ID."
-    )
-    action: str | None = strawberry.field(
-        default=None, description="Only events of this action, such as `token.revoke`."
-    )
-
-
-AuditFilterArgument = Annotated[
-    AuditFilter | None, strawberry.argument(description="Only events that meet these conditions.")
-]
-
-
-def audit_filter(where: AuditFilter | None) -> EventFilter:
-    """Return the filter as the queries' argument."""
-    if where is None:
-        return EventFilter()
-    return EventFilter(actor_id=where.actor_id, target_id=where.target_id, action=where.action)
 
 
 def event_type(row: AnyEvent) -> AuditEvent:

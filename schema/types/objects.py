@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from enum import Enum
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -20,60 +19,39 @@ from spacekey.resolvers.tokens.list import TokenSearch
 from spacekey.resolvers.tokens.usage import USAGE_DAYS_MAX, checked_days
 from spacekey.resolvers.tokens.view import TokenView
 from spacekey.resolvers.validation import GRANTS_MAX
+from spacekey.resolvers.workspaces.figures import BUSIEST_MAX, COUNT_MAX
+from spacekey.resolvers.workspaces.figures import BusyToken as FoundBusyToken
 from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.errors import answering
 from spacekey.schema.limits.costs import ListSize, at_most, paged
-from spacekey.schema.loaders import AskedEvents, AskedSpaces, AskedTokens
+from spacekey.schema.loaders import AskedCount, AskedEvents, AskedSpaces, AskedTokens
 
-from .audit import Actor, AuditEvent, AuditFilterArgument, actor_type, audit_filter, event_type
+from .audit import Actor, AuditEvent, actor_type, event_type
+from .figures import (
+    CountLimit,
+    TokenCount,
+    TokenQuota,
+    UsageDay,
+    UsageDays,
+    count_type,
+    quota_type,
+    usage_type,
+)
+from .filters import (
+    AuditFilterArgument,
+    Direction,
+    Environment,
+    FilterArgument,
+    OrderArgument,
+    TokenFilter,
+    TokenKind,
+    TokenOrderBy,
+    TokenStatus,
+    audit_filter,
+)
 from .members import Invitation, Member, invitation_type, member_type
 from .product import SCOPES_MAX, Plan, Product, RateLimit, Role, plan_type, product_type, role_types
-from .relay import After, Before, Connection, First, Last, Node, connection_of, enum_value
-
-
-@strawberry.enum(description="What a token belongs to.")
-class TokenKind(Enum):
-    """Enum of the kinds of tokens."""
-
-    SPACE = enum_value("space", description="The token belongs to one space.")
-    WORKSPACE = enum_value(
-        "workspace", description="The token belongs to the workspace and is valid in all of its spaces."
-    )
-
-
-@strawberry.enum(description="The environment that a token is valid in.")
-class Environment(Enum):
-    """Enum of environments."""
-
-    LIVE = enum_value("live", description="The production environment.")
-    TEST = enum_value("test", description="The test environment.")
-
-
-@strawberry.enum(description="Whether a token is accepted, or why it is not.")
-class TokenStatus(Enum):
-    """Enum of the statuses of tokens."""
-
-    ACTIVE = enum_value(Status.ACTIVE.value, description="The token is accepted.")
-    DISABLED = enum_value(Status.DISABLED.value, description="The token is rejected until it is enabled again.")
-    EXPIRED = enum_value(
-        Status.EXPIRED.value, description="The token has expired, or was rotated and its grace period has ended."
-    )
-    REVOKED = enum_value(Status.REVOKED.value, description="The token was revoked. It cannot be enabled again.")
-
-
-UsageDays = Annotated[
-    int, strawberry.argument(description=f"The number of days to look back, from 1 to {USAGE_DAYS_MAX}.")
-]
-
-
-@strawberry.type(description="The requests made with a token on one day, in UTC.")
-class UsageDay:
-    """GraphQL type of one day with requests."""
-
-    day: date = strawberry.field(description="The day, in UTC.")
-    allowed: int = strawberry.field(description="The number of requests that were allowed.")
-    denied: int = strawberry.field(description="The number of requests that were denied because of a missing scope.")
-    limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
+from .relay import After, Before, Connection, First, Last, Node, connection_of
 
 
 @strawberry.type(
@@ -144,20 +122,19 @@ class Token(Node):
         description=("The days on which the token was used, oldest first. Days without requests are left out."),
         directives=[requires_scopes("usage:read"), ListSize(assumed_size=USAGE_DAYS_MAX, slicing_arguments=["days"])],
     )
-    async def usage(self, info: SpacekeyInfo, days: UsageDays = 30) -> list[UsageDay]:
+    async def usage(self, info: SpacekeyInfo, days: UsageDays = 30) -> list[UsageDay] | None:
         """Return the requests by day."""
         context = info.context
         with answering():
             checked = checked_days(days)
             await self._require_usage(info)
-            rows = await context.loaders.usage(checked).load(self.view.token.id)
-        return [UsageDay(day=one.day, allowed=one.allowed, denied=one.denied, limited=one.limited) for one in rows]
+            return usage_type(await context.loaders.usage(checked).load(self.view.token.id))
 
     @strawberry.field(
         description=("The scopes that no request needed in the given number of days. Consider removing them."),
         directives=[requires_scopes("usage:read"), at_most(SCOPES_MAX)],
     )
-    async def unused_scopes(self, info: SpacekeyInfo, days: UsageDays = 90) -> list[str]:
+    async def unused_scopes(self, info: SpacekeyInfo, days: UsageDays = 90) -> list[str] | None:
         """Return the scopes that no request needed."""
         with answering():
             checked = checked_days(days)
@@ -233,75 +210,6 @@ _ENVIRONMENTS = {one.value: one for one in Environment}
 _STATUSES = {one: TokenStatus(one.value) for one in Status}
 
 
-@strawberry.input(description="Conditions for a list of tokens. A token is listed if it meets all of them.")
-class TokenFilter:
-    """Input of conditions on tokens, all of which must hold."""
-
-    status: list[TokenStatus] | None = strawberry.field(
-        default=None, description="Only tokens with one of these statuses."
-    )
-    environment: Environment | None = strawberry.field(default=None, description="Only tokens of this environment.")
-    kind: TokenKind | None = strawberry.field(default=None, description="Only tokens of this kind.")
-    text: str | None = strawberry.field(
-        default=None, description="Only tokens whose name, description or prefix contains this text."
-    )
-    unused_for_days: int | None = strawberry.field(
-        default=None, description=("Only tokens that were not used in this number of days, including those never used.")
-    )
-    expiring_within_days: int | None = strawberry.field(
-        default=None, description="Only tokens that expire within this number of days."
-    )
-    created_by: strawberry.ID | None = strawberry.field(
-        default=None, description="Only tokens created by the person or token with this ID."
-    )
-
-    def search(self) -> TokenSearch:
-        """Return the filter as the resolvers' argument."""
-        return TokenSearch(
-            statuses=None if self.status is None else frozenset(Status(one.value) for one in self.status),
-            environment=None if self.environment is None else self.environment.value,
-            kind=None if self.kind is None else self.kind.value,
-            text=self.text,
-            unused_days=self.unused_for_days,
-            expiring_days=self.expiring_within_days,
-            created_by=self.created_by,
-        )
-
-
-@strawberry.enum(description="The property that tokens are sorted by.")
-class TokenOrderField(Enum):
-    """Enum of sort keys."""
-
-    CREATED_AT = enum_value(TokenOrder.CREATED_AT.value, description="Sort by the time of creation.")
-    NAME = enum_value(TokenOrder.NAME.value, description="Sort by name.")
-    LAST_USED_AT = enum_value(
-        TokenOrder.LAST_USED_AT.value,
-        description=("Sort by the time of the last use. Tokens that were never used count as the oldest."),
-    )
-    EXPIRES_AT = enum_value(
-        TokenOrder.EXPIRES_AT.value,
-        description="Sort by the time of expiry. Tokens that do not expire count as the latest.",
-    )
-
-
-@strawberry.enum(description="The direction of a sort order.")
-class Direction(Enum):
-    """Enum of directions."""
-
-    ASC = enum_value("asc", description="Ascending, the smallest or oldest first.")
-    DESC = enum_value("desc", description="Descending, the largest or newest first.")
-
-
-@strawberry.input(description="The order of a list of tokens.")
-class TokenOrderBy:
-    """Input of a sort key and a direction."""
-
-    field: TokenOrderField = strawberry.field(
-        default=TokenOrderField.CREATED_AT, description="The property to sort by."
-    )
-    direction: Direction = strawberry.field(default=Direction.DESC, description="The direction to sort in.")
-
-
 @strawberry.type(description="The limits that a workspace sets for its own tokens.")
 class Policy:
     """GraphQL type of a workspace's policy."""
@@ -331,14 +239,6 @@ def policy_type(policy: DomainPolicy) -> Policy:
     )
 
 
-FilterArgument = Annotated[
-    TokenFilter | None, strawberry.argument(description="Only tokens that meet these conditions.")
-]
-OrderArgument = Annotated[
-    TokenOrderBy | None, strawberry.argument(description="The order of the list. Defaults to newest first.")
-]
-
-
 async def listed_tokens(
     info: SpacekeyInfo,
     workspace_id: str,
@@ -363,6 +263,34 @@ async def listed_tokens(
         )
         page = await context.loaders.tokens(asked).load((workspace_id, space_id))
     return connection_of(page, token_type)
+
+
+async def counted_tokens(
+    info: SpacekeyInfo, workspace_id: str, space_id: str | None, where: TokenFilter | None, limit: int
+) -> TokenCount:
+    """Return the number of tokens.
+
+    :raises GraphQLError: for a refusal, with its code.
+    """
+    with answering():
+        asked = AskedCount(where.search() if where is not None else TokenSearch(), limit)
+        return count_type(await info.context.loaders.counts(asked).load((workspace_id, space_id)))
+
+
+@strawberry.type(description="A token with the requests made with it in a number of days.")
+class BusyToken:
+    """GraphQL type of a token among the busiest."""
+
+    token: Token = strawberry.field(description="The token.")
+    allowed: int = strawberry.field(description="The number of requests that were allowed.")
+    denied: int = strawberry.field(description="The number of requests that were denied because of a missing scope.")
+    limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
+
+
+def busy_type(one: FoundBusyToken) -> BusyToken:
+    """Return a token among the busiest as its GraphQL type."""
+    usage = one.usage
+    return BusyToken(token=token_type(one.view), allowed=usage.allowed, denied=usage.denied, limited=usage.limited)
 
 
 @strawberry.type(description="A project inside a workspace.")
@@ -404,6 +332,19 @@ class Space(Node):
             info, self.row.workspace_id, self.row.id, filter, order_by, (first, after, last, before)
         )
 
+    @strawberry.field(
+        description="The number of the space's tokens. Counting is paid for only if this is selected.",
+        directives=[requires_scopes("tokens:read")],
+    )
+    async def tokens_count(
+        self,
+        info: SpacekeyInfo,
+        filter: FilterArgument = None,  # noqa: A002 - the API's name
+        limit: CountLimit = COUNT_MAX,
+    ) -> TokenCount | None:
+        """Return the number of the space's tokens."""
+        return await counted_tokens(info, self.row.workspace_id, self.row.id, filter, limit)
+
 
 def space_type(row: AnySpace) -> Space:
     """The GraphQL face of a space."""
@@ -417,6 +358,9 @@ def space_type(row: AnySpace) -> Space:
     )
 
 
+BusiestFirst = Annotated[
+    int, strawberry.argument(description=f"Return up to this number of tokens, at most {BUSIEST_MAX}.")
+]
 SpaceText = Annotated[str | None, strawberry.argument(description="Only spaces whose name or slug contains this text.")]
 
 
@@ -525,6 +469,60 @@ class Workspace(Node):
         return await listed_tokens(
             info, self.authority.workspace.id, None, filter, order_by, (first, after, last, before)
         )
+
+    @strawberry.field(
+        description=(
+            "The number of the workspace's tokens, including those of its spaces. Counting is paid for only if this is "
+            "selected."
+        ),
+        directives=[requires_scopes("tokens:read")],
+    )
+    async def tokens_count(
+        self,
+        info: SpacekeyInfo,
+        filter: FilterArgument = None,  # noqa: A002 - the API's name
+        limit: CountLimit = COUNT_MAX,
+    ) -> TokenCount | None:
+        """Return the number of the workspace's tokens."""
+        return await counted_tokens(info, self.authority.workspace.id, None, filter, limit)
+
+    @strawberry.field(
+        description="The number of tokens that count towards the plan, and its maximum. Not available to space tokens.",
+        directives=[requires_scopes("tokens:read")],
+    )
+    async def token_quota(self, info: SpacekeyInfo) -> TokenQuota | None:
+        """Return the quota of the workspace."""
+        with answering():
+            return quota_type(await info.context.loaders.quota.load(self.authority.workspace.id))
+
+    @strawberry.field(
+        description=(
+            "The days on which tokens of the workspace were used, oldest first, including tokens that were deleted. "
+            "Days without requests are left out."
+        ),
+        directives=[requires_scopes("usage:read"), ListSize(assumed_size=USAGE_DAYS_MAX, slicing_arguments=["days"])],
+    )
+    async def usage(self, info: SpacekeyInfo, days: UsageDays = 30) -> list[UsageDay] | None:
+        """Return the requests by day."""
+        with answering():
+            found = await info.context.loaders.workspace_usage(checked_days(days)).load(self.authority.workspace.id)
+            return usage_type(found)
+
+    @strawberry.field(
+        description="The tokens of the workspace with the most requests in a number of days, the busiest first.",
+        directives=[
+            requires_scopes("usage:read", "tokens:read"),
+            ListSize(assumed_size=BUSIEST_MAX, slicing_arguments=["first"]),
+        ],
+    )
+    async def busiest_tokens(
+        self, info: SpacekeyInfo, days: UsageDays = 30, first: BusiestFirst = 10
+    ) -> list[BusyToken] | None:
+        """Return the tokens with the most requests."""
+        with answering():
+            asked = (checked_days(days), first)
+            found = await info.context.loaders.busiest(asked).load(self.authority.workspace.id)
+        return [busy_type(one) for one in found]
 
     @strawberry.field(
         description="A list of the workspace's members.", directives=[requires_scopes("members:read"), paged()]

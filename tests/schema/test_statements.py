@@ -45,6 +45,11 @@ QUERIES = {
     "workspaces": "query($n: Int!) { workspaces(first: $n) { nodes { name myScopes plan { name } roles { name } } } }",
     "workspaces' spaces": "query($n: Int!) { workspaces(first: $n) { nodes { spaces { nodes { name } } } } }",
     "workspaces' tokens": "query($n: Int!) { workspaces(first: $n) { nodes { tokens { nodes { name status } } } } }",
+    "tokens of all workspaces": "query($n: Int!) { workspaces: tokens(first: $n) { nodes { name space { name } } } }",
+    "workspaces' figures": (
+        "query($n: Int!) { workspaces(first: $n) { nodes { tokensCount { count } tokenQuota { used } usage { day } "
+        "busiestTokens { token { name space { name } } } } } }"
+    ),
     "workspaces' members": "query($n: Int!) { workspaces(first: $n) { nodes { members { nodes { email } } } } }",
     "workspaces' invitations": "query($n: Int!) { workspaces(first: $n) { nodes { invitations { nodes { role } } } } }",
     "workspaces' events": "query($n: Int!) { workspaces(first: $n) { nodes { auditLog { nodes { action } } } } }",

@@ -69,6 +69,7 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Query.products": Operation("{ products { name } }"),
     "Query.workspaces": Operation("{ workspaces { nodes { id } } }", needs=_scopes("workspace:read")),
     "Query.workspace": _query("workspace(id: $id) { id }", On.WORKSPACE, "workspace:read"),
+    "Query.tokens": Operation("{ tokens { nodes { id } } }", needs=_scopes("tokens:read")),
     "Query.space": _query("space(id: $id) { id }", On.SPACE, "spaces:read"),
     "Query.token": _query("token(id: $id) { id }", On.TOKEN, "tokens:read"),
     "Query.node": _query("node(id: $id) { id }", On.TOKEN, "tokens:read"),
@@ -158,6 +159,20 @@ NESTED_FIELDS: dict[str, Operation] = {
     "Workspace.tokens": _query(
         "workspace(id: $id) { tokens { nodes { id } } }", On.WORKSPACE, "workspace:read", "tokens:read"
     ),
+    "Workspace.tokensCount": _query(
+        "workspace(id: $id) { tokensCount { count } }", On.WORKSPACE, "workspace:read", "tokens:read"
+    ),
+    "Workspace.tokenQuota": _query(
+        "workspace(id: $id) { tokenQuota { used } }", On.WORKSPACE, "workspace:read", "tokens:read", spacious=False
+    ),
+    "Workspace.usage": _query("workspace(id: $id) { usage { day } }", On.WORKSPACE, "workspace:read", "usage:read"),
+    "Workspace.busiestTokens": _query(
+        "workspace(id: $id) { busiestTokens { allowed } }",
+        On.WORKSPACE,
+        "workspace:read",
+        "usage:read",
+        "tokens:read",
+    ),
     "Workspace.members": _query(
         "workspace(id: $id) { members { nodes { userId } } }",
         On.WORKSPACE,
@@ -176,6 +191,7 @@ NESTED_FIELDS: dict[str, Operation] = {
         "workspace(id: $id) { auditLog { nodes { id } } }", On.WORKSPACE, "workspace:read", "audit:read", spacious=False
     ),
     "Space.workspace": _query("space(id: $id) { workspace { id } }", On.SPACE, "spaces:read", "workspace:read"),
+    "Space.tokensCount": _query("space(id: $id) { tokensCount { count } }", On.SPACE, "spaces:read", "tokens:read"),
     "Space.tokens": _query("space(id: $id) { tokens { nodes { id } } }", On.SPACE, "spaces:read", "tokens:read"),
     "Token.workspace": _query("token(id: $id) { workspace { id } }", On.TOKEN, "tokens:read", "workspace:read"),
     "Token.usage": _query("token(id: $id) { usage { day } }", On.TOKEN, "tokens:read", "usage:read"),

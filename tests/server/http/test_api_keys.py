@@ -12,7 +12,7 @@ import pytest
 from spacekey.domain.page import TokenOrder
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from spacekey.schema.types.objects import TokenFilter, TokenOrderField
+from spacekey.schema.types.filters import TokenFilter, TokenOrderField
 from spacekey.server.http.api_keys import CREATED
 from spacekey.server.http.request_models import ListApiKeys
 from support.server import Served, bearer, fault_of, served
