@@ -411,7 +411,7 @@ def introspected(database: Database, row: Any) -> dict[str, Any]:
         "environment": row["environment"],
         "exp": None if expires_at is None else int(expires_at.timestamp()),
         "expires_at": None if expires_at is None else expires_at.isoformat(),
-        "limit": {"per_minute": 2_000_000_000, "burst": 1_000_000},
+        "rate_limit": {"per_minute": 2_000_000_000, "burst": 1_000_000},
     }
     max_age = 0.0 if isinstance(database, OnSqlite) else 1.0
     return {name: value for name, value in facts.items() if value is not None} | {"active": True, "max_age": max_age}
@@ -431,7 +431,7 @@ async def self_(request: Request) -> JSONResponse:
             "environment": row["environment"],
             "scopes": sorted(json.loads(row["grants"])),
             "expires_at": shortly(database.moment(row["expires_at"])),
-            "limit": {"per_minute": 2_000_000_000, "burst": 1_000_000},
+            "rate_limit": {"per_minute": 2_000_000_000, "burst": 1_000_000},
         }
     )
 

@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.server.cli.app import build_app
-from spacekey.server.http.openapi import document
+from spacekey.server.http.openapi import REQUIRED_SCOPES, document
 from spacekey.server.http.routes import OPERATIONS
 
 DOCS = Path(__file__).resolve().parent
@@ -373,8 +373,18 @@ def rest_api() -> str:
 Made from the OpenAPI document, which a server answers at `/api/v1/openapi.json`.
 [Use the REST API](../how-to/rest-api.md) shows each call with its answer, and [Error codes](errors.md) what refusals
 look like. Tokens are called API keys here, and what they were granted `permissions`.
-"""
+
+Scopes that an operation needs are in its `x-required-scopes`, too: all of one of the lists. Times are in UTC with
+milliseconds, such as `2026-11-30T08:15:00.000Z`.
+
+## Headers of every answer
+
+| header | |
+|---|---|"""
     ]
+    for name in sorted(_ON_EVERY_ANSWER):
+        parts[0] += f"\n| `{name}` | {_cell(found['components']['headers'][name]['description'])} |"
+    parts[0] += "\n"
     for path, item in found["paths"].items():
         parts += [_operation(method.upper(), path, operation) for method, operation in item.items()]
     parts.append("## Objects\n")
@@ -383,39 +393,37 @@ look like. Tokens are called API keys here, and what they were granted `permissi
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    lines = [f"## `{method} {path}`\n", f"{operation['summary']}.\n"]
+    lines = [f"## `{method} {path}`\n", f"{operation['description']}\n"]
+    if scopes := [" and ".join(f"`{one}`" for one in each) for each in operation.get(REQUIRED_SCOPES, ()) if each]:
+        lines.append(f"Needs {' or '.join(scopes)}.\n")
     if operation["parameters"]:
         lines.append("| parameter | in | type | |\n|---|---|---|---|")
-        for one in operation["parameters"]:
-            said = _sentence(
-                one.get("description", "The id." if one["name"] == "id" else _PARAMETERS.get(one["name"], ""))
-            )
-            lines.append(f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} | {_cell(said)} |")
+        lines += [
+            f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} | {_cell(one['description'])} |"
+            for one in operation["parameters"]
+        ]
         lines.append("")
     if "requestBody" in operation:
         media, content = next(iter(operation["requestBody"]["content"].items()))
         needed = "" if operation["requestBody"].get("required") else ", optional"
         lines.append(f"Body: {_type(content['schema'])} as `{media}`{needed}.\n")
     for status, answer in operation["responses"].items():
-        if status.startswith("2"):
+        if status.startswith(("2", "3")):
             schemas = [media["schema"] for media in answer.get("content", {}).values()]
             shown = [_type(schema) for schema in schemas if "$ref" in schema]
-            lines.append(f"Answer: {status}{' with ' + shown[0] if shown else ''}.")
-    refused = [status for status in operation["responses"] if status.isdecimal() and not status.startswith("2")]
+            headers = [f"`{name}`" for name in answer["headers"] if name not in _ON_EVERY_ANSWER]
+            with_them = f"; headers {', '.join(headers)}" if headers else ""
+            lines.append(
+                f"Answer: {status}{' with ' + shown[0] if shown else ''}{with_them}. {answer['description']}\n"
+            )
+    refused = [status for status in operation["responses"] if status.startswith(("4", "5"))]
     if refused:
         lines.append(f"Refusals: {', '.join(refused)}.")
     return "\n".join(lines) + "\n"
 
 
-_PARAMETERS = {
-    "id": "The key's id.",
-    "workspace_id": "Only keys of this workspace; left out: the token's own.",
-    "space_id": "Only keys of this space.",
-    "status": "Only keys with one of these, separated by commas.",
-    "environment": "Only keys of this environment.",
-    "limit": "How many at most.",
-}
-"""What the document leaves to the names of parameters."""
+_ON_EVERY_ANSWER = {"X-Request-Id", "Cache-Control", "Vary", "RateLimit", "RateLimit-Policy"}
+"""Headers that the page explains once."""
 
 
 def _object(name: str, schema: dict[str, Any]) -> str:
@@ -441,10 +449,12 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema or "oneOf" in schema:
         return " or ".join(_type(one) for one in schema.get("anyOf") or schema["oneOf"])
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return " or ".join("null" if value is None else f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
     kind = schema.get("type", "any")
+    if isinstance(kind, list):
+        return " or ".join(_type({**schema, "type": one}) if one != "null" else one for one in kind)
     if kind == "array":
         return f"list of {_type(schema['items'])}{_bounds(schema, 'Items')}"
     kind = {"date-time": "time"}.get(schema.get("format", ""), kind)

@@ -489,9 +489,9 @@ def _principal(answer: dict[str, Any]) -> Principal:
         workspace_id=_optional_text(answer, "workspace_id"),
         space_id=_optional_text(answer, "space_id"),
         environment=_optional_text(answer, "environment"),
-        limit=_limit(answer.get("limit")),
+        limit=_limit(answer.get("rate_limit")),
         expires_at=_end(answer),
-        limit_key=_optional_text(answer, "limit_key") or "",
+        limit_key=_optional_text(answer, "rate_limit_key") or "",
     )
     if (principal.space_id is None) == (kind is Kind.SPACE):
         raise ValueError("'kind' and 'space_id' contradict each other")
@@ -593,7 +593,7 @@ class RemoteUsage:
 
 def _row(use: TokenUse) -> dict[str, Any]:
     row: dict[str, Any] = {"token_id": use.token_id, "at": use.at.isoformat(), "ip": use.ip}
-    counts = {"allowed": use.allowed, "denied": use.denied, "limited": use.limited}
+    counts = {"allowed": use.allowed, "denied": use.denied, "rate_limited": use.limited}
     row |= {name: count for name, count in counts.items() if count}
     if use.scopes:
         row["scopes"] = list(use.scopes)

@@ -255,7 +255,7 @@ def shown(view: TokenView) -> ApiKey:
         "disabled_at": written(token.disabled_at),
         "revoked_at": written(token.revoked_at),
         "revoked_reason": token.revoked_reason,
-        "retires_at": written(view.retires_at),
+        "grace_ends_at": written(view.retires_at),
         "rotated_from": token.rotated_from_id,
         "rotated_to": token.rotated_to_id,
     }
@@ -319,6 +319,6 @@ async def show_self(request: Request) -> Response:
             "environment": principal.environment,
             "scopes": sorted(principal.scopes),
             "expires_at": written(principal.expires_at),
-            "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
+            "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
         }
     )

@@ -52,7 +52,12 @@ def response_to(error: Refusal | ServiceUnavailable | BadBody, *, member: bool =
             return _invalid(error)
         case ScopeNotAllowed():
             return problem(
-                403, "scope_not_allowed", "Scope not allowed", str(error), headers=NO_STORE, scopes=list(error.scopes)
+                403,
+                "scope_not_allowed",
+                "Scope not allowed",
+                str(error),
+                headers=NO_STORE,
+                missing_scopes=list(error.scopes),
             )
         case PlanLimit():
             return problem(403, "plan_limit", "Plan limit", str(error), headers=NO_STORE, plan=error.plan)

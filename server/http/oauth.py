@@ -127,8 +127,8 @@ def described(principal: Principal) -> dict[str, Any]:
         "environment": principal.environment,
         "exp": None if expires_at is None else int(expires_at.timestamp()),
         "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
-        "limit_key": None if principal.limit_key == principal.id else principal.limit_key,
-        "limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
+        "rate_limit_key": None if principal.limit_key == principal.id else principal.limit_key,
+        "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
     }
     return {name: value for name, value in facts.items() if value is not None}
 

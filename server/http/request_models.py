@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TokenOrder
 from spacekey.domain.refusal import InputCode, InvalidInput
@@ -77,18 +77,21 @@ def _truth(text: Any) -> object:
     return {"true": True, "false": False}.get(text, text)
 
 
-Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH_MAX})]
+Name = Annotated[
+    str,
+    Field(description="The key's name.", json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH_MAX}),
+]
 Description = Annotated[str, Field(json_schema_extra={"maxLength": DESCRIPTION_LENGTH_MAX})]
 Grants = Annotated[
     list[str],
-    Field(max_length=GRANTS_MAX, description="Scopes, shorthands or roles."),
+    Field(max_length=GRANTS_MAX, description="The scopes, shorthands or role to grant."),
     Reason(f"Must be a list of at most {GRANTS_MAX} strings."),
 ]
 Environment = Annotated[str, BeforeValidator(refusable(_environment)), WithJsonSchema(ONE_ENVIRONMENT)]
 Lifetime = Annotated[
     int,
     WholeNumber(1, LIFETIME_SECONDS_MAX),
-    Field(description="A lifetime in seconds, counted by the server's clock; give either this or expires_at."),
+    Field(description="The key's lifetime in seconds, instead of `expires_at`."),
 ]
 Count = Annotated[int, WholeNumber(0, COUNT_MAX)]
 
@@ -98,32 +101,57 @@ class CreateApiKey(RequestModel):
 
     name: Name
     permissions: Grants = Field(default_factory=list)
-    preset: str | None = None
-    description: Description | None = None
-    environment: Environment | None = None
-    expires_at: LeftOut[Moment | None] = UNSET
+    preset: Annotated[
+        str | None, Field(description="The name of a preset, whose grants are added to the permissions.")
+    ] = None
+    description: Annotated[Description | None, Field(description="What the key is for.")] = None
+    environment: Annotated[
+        Environment | None, Field(description="The environment that the key is valid in. By default the caller's own.")
+    ] = None
+    expires_at: Annotated[
+        LeftOut[Moment | None],
+        Field(description="When the key expires. Null: never. By default what the policy of the workspace says."),
+    ] = UNSET
     expires_in: Lifetime | None = None
-    space_id: str | None = None
-    workspace_id: str | None = None
+    space_id: Annotated[
+        str | None,
+        Field(description="The ID of the space that the key is for. By default the token's own; null: the workspace."),
+    ] = None
+    workspace_id: Annotated[
+        str | None, Field(description="The ID of the workspace. By default the token's own; people must send it.")
+    ] = None
 
 
 class ChangeApiKey(RequestModel):
-    """Body of a request to edit a key. Fields left out stay, null clears. ``disabled`` is sent alone."""
+    """Body of a request to edit a key. Members left out are not changed. `disabled` is sent without any other."""
 
     name: LeftOut[Name] = UNSET
     permissions: LeftOut[Grants] = UNSET
-    description: LeftOut[Description | None] = UNSET
-    expires_at: LeftOut[Moment | None] = UNSET
+    description: Annotated[LeftOut[Description | None], Field(description="What the key is for. Null: nothing.")] = (
+        UNSET
+    )
+    expires_at: Annotated[LeftOut[Moment | None], Field(description="When the key expires. Null: never.")] = UNSET
     expires_in: Lifetime | None = None
-    disabled: LeftOut[bool] = UNSET
+    disabled: Annotated[
+        LeftOut[bool], Field(description="True disables the key, false enables it. Send it without other members.")
+    ] = UNSET
 
 
 class RotateApiKey(RequestModel):
     """Body of a request to rotate a key. It is optional."""
 
-    grace_seconds: Annotated[int, WholeNumber(0, GRACE_SECONDS_MAX)] = GRACE_SECONDS_DEFAULT
-    retire_on_first_use: bool = False
-    expires_at: LeftOut[Moment | None] = UNSET
+    grace_seconds: Annotated[
+        int,
+        WholeNumber(0, GRACE_SECONDS_MAX),
+        Field(description="For how many seconds the old key stays valid."),
+    ] = GRACE_SECONDS_DEFAULT
+    retire_on_first_use: Annotated[
+        bool, Field(description="Whether the old key ends earlier, when the new one is used for the first time.")
+    ] = False
+    expires_at: Annotated[
+        LeftOut[Moment | None],
+        Field(description="When the new key expires. Null: never. By default it has the old key's whole lifetime."),
+    ] = UNSET
     expires_in: Lifetime | None = None
 
 
@@ -132,11 +160,16 @@ class PageQuery(RequestModel):
 
     limit: Annotated[
         int,
-        Field(ge=1, le=PAGE_SIZE_MAX, description="The most rows of the page."),
+        Field(ge=1, le=PAGE_SIZE_MAX, description="The maximum number of rows on the page."),
         BeforeValidator(_number),
         Reason(f"Write a whole number from 1 to {PAGE_SIZE_MAX}."),
     ] = PAGE_SIZE_DEFAULT
-    after: Annotated[str | None, Field(description="The 'next_cursor' of the page before.")] = None
+    after: Annotated[str | None, Field(description="The `next_cursor` of the previous page.")] = None
+
+
+WorkspaceId = Annotated[
+    str, Field(description="The ID of the workspace. By default the token's own; people must send it.")
+]
 
 
 class ListWorkspaces(PageQuery):
@@ -146,9 +179,13 @@ class ListWorkspaces(PageQuery):
 class ListSpaces(PageQuery):
     """Query of a request to list spaces."""
 
-    workspace_id: Annotated[str | None, Field(description="By default the workspace of the token.")] = None
+    workspace_id: WorkspaceId | None = None
     text: Annotated[
-        str | None, Field(description="Part of the name or the slug.", json_schema_extra={"maxLength": NAME_LENGTH_MAX})
+        str | None,
+        Field(
+            description="Only spaces whose name or slug contains this text.",
+            json_schema_extra={"maxLength": NAME_LENGTH_MAX},
+        ),
     ] = None
 
 
@@ -157,22 +194,34 @@ class ListApiKeys(PageQuery):
 
     repeatable: ClassVar[frozenset[str]] = frozenset({"status"})
 
-    workspace_id: str | None = None
-    space_id: str | None = None
+    workspace_id: WorkspaceId | None = None
+    space_id: Annotated[str | None, Field(description="Only keys of the space with this ID.")] = None
     status: Annotated[
         frozenset[Status] | None,
         PlainValidator(refusable(_statuses)),
         WithJsonSchema({"type": "array", "items": {"type": "string", "enum": [status.value for status in Status]}}),
+        Field(description="Only keys with one of these statuses, separated by commas."),
     ] = None
-    environment: Environment | None = None
-    kind: Annotated[Literal["space", "workspace"] | None, Reason("Write space or workspace.")] = None
+    environment: Annotated[Environment | None, Field(description="Only keys of this environment.")] = None
+    kind: Annotated[
+        Literal["space", "workspace"] | None,
+        Reason("Write space or workspace."),
+        Field(description="Only keys of this kind."),
+    ] = None
     text: Annotated[
         str | None,
-        Field(description="Part of the name, the description or the prefix.", json_schema_extra={"maxLength": 200}),
+        Field(
+            description="Only keys whose name, description or prefix contains this text.",
+            json_schema_extra={"maxLength": NAME_LENGTH_MAX},
+        ),
     ] = None
     unused_for_days: Annotated[
         int | None,
-        Field(ge=0, le=DAYS_MAX, description="Only keys without a use in this number of days."),
+        Field(
+            ge=0,
+            le=DAYS_MAX,
+            description="Only keys that were not used in this number of days, including those never used.",
+        ),
         BeforeValidator(_number),
         Reason(f"Write a whole number from 0 to {DAYS_MAX}."),
     ] = None
@@ -190,20 +239,25 @@ class ListApiKeys(PageQuery):
     ] = TokenOrder.CREATED_AT
     direction: Annotated[
         Literal["asc", "desc"],
-        Field(description="asc begins with the smallest or oldest."),
+        Field(description="Whether the first is the smallest or oldest (`asc`), or the largest or newest (`desc`)."),
         Reason("Write asc or desc.", InputCode.UNKNOWN_VALUE),
     ] = "desc"
-    created_by: Annotated[str | None, Field(description="The id of the person or token that made them.")] = None
+    created_by: Annotated[str | None, Field(description="Only keys created by the person or token with this ID.")] = (
+        None
+    )
 
 
 class Waiting(RequestModel):
-    """Query of a change, with whether to wait until it holds in every process."""
+    """Query of a change, with whether to wait until it has taken effect."""
 
     wait: Annotated[
         bool,
         BeforeValidator(_truth),
         Reason("Write true or false."),
-        Field(description="false answers at once, with effective_at in the future where other processes may cache."),
+        Field(
+            description="Whether to answer only after the change has taken effect in every process. With `false` the "
+            "answer comes at once, and `effective_at` may be in the future."
+        ),
     ] = True
 
 
@@ -213,7 +267,7 @@ class RevokeApiKey(RequestModel):
     reason: Annotated[
         str | None,
         Field(
-            description="Why, for the key's record and the audit log.",
+            description="Why the key is revoked. It is shown with the key and written into the audit log.",
             json_schema_extra={"maxLength": REASON_LENGTH_MAX},
         ),
     ] = None
@@ -226,39 +280,58 @@ class NoQuery(RequestModel):
 class Use(RequestModel):
     """Row of a usage report: requests of one token within one hour."""
 
-    token_id: str
-    at: Annotated[Moment, Field(description="The last of them; the counts belong to its hour.")]
-    ip: Annotated[str | None, Field(json_schema_extra={"maxLength": IP_LENGTH_MAX})] = None
-    allowed: Count = 0
-    denied: Count = 0
-    limited: Count = 0
+    token_id: Annotated[str, Field(description="The ID of the token.")]
+    at: Annotated[
+        Moment, Field(description="When the last of the requests was made. All are counted in the hour of this time.")
+    ]
+    ip: Annotated[
+        str | None,
+        Field(
+            description="The IP address that the last request came from.",
+            json_schema_extra={"maxLength": IP_LENGTH_MAX},
+        ),
+    ] = None
+    allowed: Annotated[Count, Field(description="How many requests were allowed.")] = 0
+    denied: Annotated[Count, Field(description="How many requests were denied because of a missing scope.")] = 0
+    rate_limited: Annotated[Count, Field(description="How many requests exceeded the rate limit.")] = 0
     scopes: Annotated[
         list[str],
-        Field(max_length=USED_SCOPES_MAX),
+        Field(max_length=USED_SCOPES_MAX, description="The scopes that the requests needed."),
         Reason(f"Must be a list of at most {USED_SCOPES_MAX} strings."),
     ] = Field(default_factory=list)
-    used: bool = True
+    used: Annotated[
+        bool, Field(description="Whether any of the requests was accepted, so that it counts as the token's last use.")
+    ] = True
 
 
 class Usage(RequestModel):
     """Body of a usage report, of requests that another app counted.
 
-    A batch with ``reporter`` and ``number`` that is repeated because its answer was lost is counted once.
+    A report with `reporter` and `number` that is sent again because its answer was lost is counted once.
     """
 
     model_config = ConfigDict(
         json_schema_extra={"dependentRequired": {"reporter": ["number"], "number": ["reporter"]}},
     )
 
-    uses: Annotated[list[Use], FailFast(), Field(max_length=REPORT_ROWS_MAX)]
+    uses: Annotated[list[Use], Field(max_length=REPORT_ROWS_MAX, description="The rows of the report.")]
     reporter: LeftOut[
         Annotated[
             str,
-            Field(pattern=f"^[0-9A-Za-z]{{1,{REPORTER_LENGTH_MAX}}}$"),
+            Field(
+                pattern=f"^[0-9A-Za-z]{{1,{REPORTER_LENGTH_MAX}}}$",
+                description="A random name that the reporting process chose when it started. Required with `number`.",
+            ),
             Reason(f"Write 1 to {REPORTER_LENGTH_MAX} letters and digits, made at random."),
         ]
     ] = UNSET
-    number: LeftOut[Annotated[int, WholeNumber(1, NUMBER_MAX)]] = UNSET
+    number: LeftOut[
+        Annotated[
+            int,
+            WholeNumber(1, NUMBER_MAX),
+            Field(description="The number of the report, counted by the reporter. Required with `reporter`."),
+        ]
+    ] = UNSET
 
     @model_validator(mode="after")
     def _named_whole(self) -> Self:
@@ -269,19 +342,31 @@ class Usage(RequestModel):
         return self
 
 
+_SENDER = "The IP address of the client that sent the token, as the calling app saw it."
+_AGENT = "The user agent of the client that sent the token, as the calling app saw it."
+_RUNS_IN = "The environment that the calling app runs in. Tokens of another one are not active there."
+_CHECKS = "The environment of a calling app that rejects tokens of other environments by itself."
+
+
 class AskedToken(RequestModel):
     """Token of a batch introspection."""
 
-    token: Annotated[str, Field(min_length=1), Reason("Must be a string with something in it.")]
-    version: Annotated[str | None, Field(description="Of the answer that the asking app holds.")] = None
-    used_in: Environment | None = None
-    client_ip: Annotated[str | None, Field(description="Who sent the token to the asking app, by its word.")] = None
-    client_user_agent: str | None = None
+    token: Annotated[
+        str,
+        Field(min_length=1, description="The token's secret."),
+        Reason("Must be a string with something in it."),
+    ]
+    version: Annotated[
+        str | None, Field(description="The version of an earlier answer. The result says if it still holds.")
+    ] = None
+    used_in: Annotated[Environment | None, Field(description=_CHECKS)] = None
+    client_ip: Annotated[str | None, Field(description=_SENDER)] = None
+    client_user_agent: Annotated[str | None, Field(description=_AGENT)] = None
     presented: Annotated[
         bool,
         Field(
-            description="False for a token that no client has just sent, such as that of an open connection, which the "
-            "asking app verifies again: its refusal is not written into its owner's audit log."
+            description="Whether a client has just sent the token. With `false`, such as for an open connection that "
+            "the calling app verifies again, a refusal is not written into the owner's audit log."
         ),
     ] = True
 
@@ -289,12 +374,19 @@ class AskedToken(RequestModel):
 class IntrospectionBatch(RequestModel):
     """Body of a batch introspection."""
 
-    tokens: Annotated[list[AskedToken], FailFast(), Field(min_length=1, max_length=INTROSPECTED_MAX)]
-    environment: Annotated[Environment | None, Field(description="Where the asking app runs.")] = None
+    tokens: Annotated[
+        list[AskedToken],
+        Field(min_length=1, max_length=INTROSPECTED_MAX, description="The tokens to describe."),
+    ]
+    environment: Annotated[Environment | None, Field(description=_RUNS_IN)] = None
 
 
-ClientId = Annotated[str, Field(description="The token's id, or the service's name, that authenticates the caller.")]
-ClientSecret = Annotated[str, Field(description="Its secret, where it is not sent in a header.")]
+ClientId = Annotated[
+    str, Field(description="The ID of the token, or the name of the service, with which the caller authenticates.")
+]
+ClientSecret = Annotated[
+    str, Field(description="The secret with which the caller authenticates, if it is not in the Authorization header.")
+]
 AppEnvironment = Annotated[
     str,
     BeforeValidator(refusable(_app_environment)),
@@ -305,8 +397,8 @@ AppEnvironment = Annotated[
 class TokenForm(FormModel):
     """Form with a token's secret."""
 
-    token: Annotated[str, Field(min_length=1)]
-    token_type_hint: LeftOut[str] = UNSET
+    token: Annotated[str, Field(min_length=1, description="The token's secret.")]
+    token_type_hint: Annotated[LeftOut[str], Field(description="Ignored, as there is one type of tokens.")] = UNSET
     client_id: LeftOut[ClientId] = UNSET
     client_secret: LeftOut[ClientSecret] = UNSET
 
@@ -314,13 +406,10 @@ class TokenForm(FormModel):
 class IntrospectionForm(TokenForm):
     """Form with a token's secret, and where the token was presented."""
 
-    environment: Annotated[LeftOut[AppEnvironment], Field(description="Where the asking app runs.")] = UNSET
-    used_in: Annotated[
-        LeftOut[AppEnvironment],
-        Field(description="The same, of an app that refuses tokens of another environment by itself."),
-    ] = UNSET
-    client_ip: Annotated[LeftOut[str], Field(description="Who sent the token to the asking app, by its word.")] = UNSET
-    client_user_agent: LeftOut[str] = UNSET
+    environment: Annotated[LeftOut[AppEnvironment], Field(description=_RUNS_IN)] = UNSET
+    used_in: Annotated[LeftOut[AppEnvironment], Field(description=_CHECKS)] = UNSET
+    client_ip: Annotated[LeftOut[str], Field(description=_SENDER)] = UNSET
+    client_user_agent: Annotated[LeftOut[str], Field(description=_AGENT)] = UNSET
 
 
 class GraphQLRequest(RequestModel):
@@ -328,7 +417,10 @@ class GraphQLRequest(RequestModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    query: str
-    variables: dict[str, Any] | None = None
-    operation_name: Annotated[str | None, Field(alias="operationName")] = None
-    extensions: dict[str, Any] | None = None
+    query: Annotated[str, Field(description="The document, with one or more operations.")]
+    variables: Annotated[dict[str, Any] | None, Field(description="The values of the operation's variables.")] = None
+    operation_name: Annotated[
+        str | None,
+        Field(alias="operationName", description="Which operation to run. Required if the document has several."),
+    ] = None
+    extensions: Annotated[dict[str, Any] | None, Field(description="Ignored.")] = None

@@ -46,263 +46,346 @@ def _one_of(names: Iterable[str]) -> WithJsonSchema:
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """RFC 3339 in UTC with milliseconds, ending in Z."""
-Environment = Annotated[str, _one_of(ENVIRONMENTS)]
-TokenKind = Annotated[str, _one_of((Kind.SPACE, Kind.WORKSPACE))]
+Environment = Annotated[str, _one_of(ENVIRONMENTS), Field(description="The environment that the key is valid in.")]
+TokenKind = Annotated[
+    str,
+    _one_of((Kind.SPACE, Kind.WORKSPACE)),
+    Field(description="Whether the key belongs to one space or to the whole workspace."),
+]
 Count = Annotated[int, Field(ge=0)]
+HasMore = Annotated[bool, Field(description="Whether another page follows.")]
+NextCursor = Annotated[str | None, Field(description="Send it as `after` to get the next page. Null on the last page.")]
 
 
 class Actor(TypedDict):
-    """Actor of a change."""
+    """Who made a change: a person, a token, a service, the operator, or the system itself."""
 
-    kind: Annotated[str, _one_of(ActorKind)]
-    id: str
-    name: Annotated[str, Field(description="What they were called at that moment; kind and id identify.")]
+    kind: Annotated[str, _one_of(ActorKind), Field(description="What kind of actor it is.")]
+    id: Annotated[str, Field(description="The ID of the person or token, or the name of the service.")]
+    name: Annotated[str, Field(description="The actor's name at that time. Use `kind` and `id` to identify it.")]
     unproven: Annotated[
         bool,
-        Field(description="Whether the name is an e-mail address that was not known to be theirs at that moment."),
+        Field(description="Whether the name is an email address that was not verified at that time."),
     ]
 
 
 class ApiKey(TypedDict):
-    """Key without its secret."""
+    """API key, without its secret."""
 
-    id: str
-    name: str
-    description: str
+    id: Annotated[str, Field(description="The key's ID.")]
+    name: Annotated[str, Field(description="The key's name.")]
+    description: Annotated[str, Field(description="What the key is for. Empty if there is no description.")]
     kind: TokenKind
     environment: Environment
-    prefix: Annotated[str, Field(description="The first 12 characters and an ellipsis.")]
-    permissions: Annotated[list[str], Field(description="What was given.")]
-    scopes: Annotated[list[str], Field(description="What it comes to now.")]
-    role: str | None
-    status: Annotated[str, _one_of(Status)]
-    workspace_id: str
-    space_id: str | None
-    created_at: Time
-    created_by: Actor
-    expires_at: Time | None
-    last_used_at: Time | None
-    disabled_at: Time | None
-    revoked_at: Time | None
-    revoked_reason: str | None
-    retires_at: Annotated[Time | None, Field(description="When the grace after a rotation ends.")]
-    rotated_from: str | None
-    rotated_to: str | None
+    prefix: Annotated[str, Field(description="The first 12 characters of the secret, followed by an ellipsis.")]
+    permissions: Annotated[
+        list[str], Field(description="The scopes, shorthands or role that the key was granted, as they were given.")
+    ]
+    scopes: Annotated[
+        list[str],
+        Field(
+            description="The scopes that the key has now, sorted by name: what its permissions expand to, reduced to "
+            "what the plan, the policy and the roles of the workspace allow."
+        ),
+    ]
+    role: Annotated[
+        str | None, Field(description="The name of the key's role. Null if it was granted scopes instead of a role.")
+    ]
+    status: Annotated[str, _one_of(Status), Field(description="Whether the key is accepted, or why it is not.")]
+    workspace_id: Annotated[str, Field(description="The ID of the workspace that the key belongs to.")]
+    space_id: Annotated[
+        str | None, Field(description="The ID of the space that the key belongs to. Null for keys of a workspace.")
+    ]
+    created_at: Annotated[Time, Field(description="When the key was created.")]
+    created_by: Annotated[Actor, Field(description="Who created the key.")]
+    expires_at: Annotated[Time | None, Field(description="When the key expires. Null if it does not.")]
+    last_used_at: Annotated[Time | None, Field(description="When the key was last used. Null if it never was.")]
+    disabled_at: Annotated[Time | None, Field(description="When the key was disabled. Null if it is not disabled.")]
+    revoked_at: Annotated[Time | None, Field(description="When the key was revoked. Null if it was not.")]
+    revoked_reason: Annotated[str | None, Field(description="Why the key was revoked. Null if no reason was given.")]
+    grace_ends_at: Annotated[
+        Time | None,
+        Field(
+            description="When the key's grace period ends, or when its successor's first use ended it. Null if the "
+            "key was not rotated."
+        ),
+    ]
+    rotated_from: Annotated[
+        str | None, Field(description="The ID of the key that this one replaced. Null if there is none.")
+    ]
+    rotated_to: Annotated[
+        str | None, Field(description="The ID of the key that replaced this one. Null if it was not rotated.")
+    ]
 
 
 class ChangedApiKey(ApiKey):
-    """Key after a change."""
+    """API key after a change."""
 
-    effective_at: Annotated[Time, Field(description="From when the change holds in every process.")]
+    effective_at: Annotated[
+        Time,
+        Field(description="When the change has taken effect in every process. In the past unless `wait` is false."),
+    ]
 
 
 class NewApiKey(ChangedApiKey):
-    """New key with its secret, which no other answer has.
+    """New API key with its secret, which no other answer has.
 
-    The answer begins with ``id``, ``name``, ``key``, ``permissions`` and ``created_at``.
+    The answer begins with `id`, `name`, `key`, `permissions` and `created_at`.
     """
 
-    key: Annotated[str, Field(description="The secret. It is shown here only and is not stored.")]
+    key: Annotated[str, Field(description="The secret. It is shown only in this answer and is not stored.")]
 
 
 class ReplayedApiKey(ApiKey):
-    """Key that an earlier request with the same ``Idempotency-Key`` created, without its secret."""
+    """API key that an earlier request with the same `Idempotency-Key` created, without its secret."""
 
-    replayed: Literal[True]
-    detail: Annotated[str, Field(description="Which key to rotate for a new secret, for people.")]
+    replayed: Annotated[Literal[True], Field(description="Always true.")]
+    detail: Annotated[str, Field(description="What to do if the secret is lost, for people.")]
 
 
 class ApiKeyPage(TypedDict):
-    """Page of keys."""
+    """Page of API keys."""
 
-    api_keys: list[ApiKey]
-    has_more: Annotated[bool, Field(description="Whether another page follows.")]
-    next_cursor: Annotated[
-        str | None, Field(description="Send it as 'after' for the following page; null on the last.")
-    ]
+    api_keys: Annotated[list[ApiKey], Field(description="The keys of this page.")]
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class Workspace(TypedDict):
     """Workspace that the caller may read."""
 
-    id: str
-    name: str
-    slug: str
-    plan: Annotated[str, Field(description="The name of its plan.")]
-    created_at: Time
-    suspended_at: Annotated[Time | None, Field(description="When the operator suspended it; null: it is not.")]
+    id: Annotated[str, Field(description="The workspace's ID.")]
+    name: Annotated[str, Field(description="The workspace's name.")]
+    slug: Annotated[str, Field(description="The workspace's name in addresses. Unique on this server.")]
+    plan: Annotated[str, Field(description="The name of the workspace's plan.")]
+    created_at: Annotated[Time, Field(description="When the workspace was created.")]
+    suspended_at: Annotated[
+        Time | None, Field(description="When the operator suspended the workspace. Null if it is not suspended.")
+    ]
 
 
 class WorkspacePage(TypedDict):
     """Page of workspaces, by name."""
 
-    workspaces: list[Workspace]
-    has_more: Annotated[bool, Field(description="Whether another page follows.")]
-    next_cursor: Annotated[
-        str | None, Field(description="Send it as 'after' for the following page; null on the last.")
-    ]
+    workspaces: Annotated[list[Workspace], Field(description="The workspaces of this page.")]
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class Space(TypedDict):
     """Space of a workspace."""
 
-    id: str
-    name: str
-    slug: str
-    workspace_id: str
-    created_at: Time
+    id: Annotated[str, Field(description="The space's ID.")]
+    name: Annotated[str, Field(description="The space's name.")]
+    slug: Annotated[str, Field(description="The space's name in addresses. Unique in its workspace.")]
+    workspace_id: Annotated[str, Field(description="The ID of the workspace that the space belongs to.")]
+    created_at: Annotated[Time, Field(description="When the space was created.")]
 
 
 class SpacePage(TypedDict):
     """Page of spaces, by name."""
 
-    spaces: list[Space]
-    has_more: Annotated[bool, Field(description="Whether another page follows.")]
-    next_cursor: Annotated[
-        str | None, Field(description="Send it as 'after' for the following page; null on the last.")
-    ]
+    spaces: Annotated[list[Space], Field(description="The spaces of this page.")]
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class RateLimit(TypedDict):
     """Rate limit of a token."""
 
-    per_minute: Count
-    burst: Count
+    per_minute: Annotated[Count, Field(description="How many requests are allowed in a minute, over time.")]
+    burst: Annotated[Count, Field(description="How many requests are allowed at once.")]
 
 
 class Principal(TypedDict):
     """The caller, and its scopes."""
 
-    id: str
-    kind: Annotated[str, _one_of(Kind)]
-    name: str
-    workspace_id: str | None
-    space_id: str | None
-    environment: Environment | None
-    scopes: list[str]
-    expires_at: Time | None
-    limit: RateLimit | None
+    id: Annotated[str, Field(description="The ID of the token or person.")]
+    kind: Annotated[str, _one_of(Kind), Field(description="Whether the caller is a token, and of what, or a person.")]
+    name: Annotated[str, Field(description="The name of the token or person.")]
+    workspace_id: Annotated[str | None, Field(description="The ID of the token's workspace. Null for people.")]
+    space_id: Annotated[
+        str | None, Field(description="The ID of the token's space. Null for people and tokens of a workspace.")
+    ]
+    environment: Annotated[Environment | None, Field(description="The token's environment. Null for people.")]
+    scopes: Annotated[
+        list[str],
+        Field(
+            description="The caller's scopes, sorted by name. For people, those of all of their workspaces together."
+        ),
+    ]
+    expires_at: Annotated[Time | None, Field(description="When the token or session expires. Null if it does not.")]
+    rate_limit: Annotated[
+        RateLimit | None, Field(description="The rate limit of the token's plan. Null if there is none.")
+    ]
 
 
 class Introspection(TypedDict):
-    """Description of a token (RFC 7662 §2.2); for one that is not active to the caller, only ``{"active": false}``."""
+    """Description of a token (RFC 7662, section 2.2). A token that is not active to the caller has only `active`."""
 
-    active: bool
-    sub: NotRequired[str]
-    token_type: NotRequired[str]
+    active: Annotated[bool, Field(description="Whether the token is valid, and the caller may know of it.")]
+    sub: NotRequired[Annotated[str, Field(description="The token's ID.")]]
+    token_type: NotRequired[Annotated[str, Field(description="Always `Bearer`.")]]
     kind: NotRequired[TokenKind]
-    name: NotRequired[str]
-    scope: NotRequired[str]
-    workspace_id: NotRequired[str]
-    space_id: NotRequired[str]
+    name: NotRequired[Annotated[str, Field(description="The token's name.")]]
+    scope: NotRequired[Annotated[str, Field(description="The token's scopes now, separated by spaces.")]]
+    workspace_id: NotRequired[Annotated[str, Field(description="The ID of the token's workspace.")]]
+    space_id: NotRequired[
+        Annotated[str, Field(description="The ID of the token's space. Left out for tokens of a workspace.")]
+    ]
     environment: NotRequired[Environment]
-    exp: NotRequired[Annotated[int, Field(description="Seconds since 1970, rounded down.")]]
-    expires_at: NotRequired[Annotated[Time, Field(description="The same moment, exactly.")]]
-    limit: NotRequired[RateLimit]
-    limit_key: NotRequired[Annotated[str, Field(description="What the limit is charged to, where it is not sub.")]]
+    exp: NotRequired[
+        Annotated[
+            int,
+            Field(description="When the token expires, in whole seconds since 1970, rounded down. Left out if never."),
+        ]
+    ]
+    expires_at: NotRequired[Annotated[Time, Field(description="The same time as `exp`, not rounded down.")]]
+    rate_limit: NotRequired[
+        Annotated[RateLimit, Field(description="The rate limit of the token's plan. Left out if there is none.")]
+    ]
+    rate_limit_key: NotRequired[
+        Annotated[str, Field(description="What requests are counted against. Left out if it is `sub`.")]
+    ]
     max_age: NotRequired[
-        Annotated[float, Field(description="Seconds the answer may be relied on, from before asking.")]
+        Annotated[
+            float,
+            Field(
+                description="For how many seconds the answer may be relied on, counted from before it was asked for."
+            ),
+        ]
     ]
 
 
 class DescribedToken(Introspection):
-    """Result for one token of a batch: the answer to its single introspection."""
+    """Result for one token of a batch: the answer to its introspection by itself."""
 
-    version: NotRequired[Annotated[str, Field(description="Of this answer; only if it is active.")]]
+    version: NotRequired[
+        Annotated[str, Field(description="The version of this answer. Left out if the token is not active.")]
+    ]
 
 
 class UnchangedToken(TypedDict):
-    """Result for a token whose answer has the version that was sent."""
+    """Result for a token whose answer still has the version that was sent."""
 
-    active: Literal[True]
-    unchanged: Literal[True]
+    active: Annotated[Literal[True], Field(description="Always true.")]
+    unchanged: Annotated[Literal[True], Field(description="Always true. The earlier answer still holds.")]
 
 
 class UnansweredToken(TypedDict):
-    """Result for a token that cannot be verified now, with the reason."""
+    """Result for a token that cannot be verified now."""
 
-    error: Annotated[str, _one_of(("temporarily_unavailable", "invalid_request"))]
-    error_description: NotRequired[str]
-    retry_after: NotRequired[Annotated[Count, Field(description="Seconds.")]]
+    error: Annotated[
+        str,
+        _one_of(("temporarily_unavailable", "invalid_request")),
+        Field(description="Why the token could not be verified, for programs."),
+    ]
+    error_description: NotRequired[Annotated[str, Field(description="What is wrong, for people.")]]
+    retry_after: NotRequired[Annotated[Count, Field(description="How many seconds to wait before asking again.")]]
 
 
 class IntrospectionResults(TypedDict):
-    """One result for each token, in the same order."""
+    """One result for each token, in the order of the request."""
 
-    results: list[DescribedToken | UnchangedToken | UnansweredToken]
+    results: Annotated[
+        list[DescribedToken | UnchangedToken | UnansweredToken],
+        Field(description="The results. One with `error` is not an answer, and one with `unchanged` has nothing new."),
+    ]
 
 
 class Accepted(TypedDict):
-    """Answer to a usage report, with the number of rows that were kept."""
+    """Answer to a usage report."""
 
-    accepted: Count
+    accepted: Annotated[Count, Field(description="How many rows of the report were counted.")]
     requests_too_old: NotRequired[
-        Annotated[Count, Field(description="Requests in rows of more than 7 days ago, which are counted nowhere.")]
+        Annotated[Count, Field(description="How many requests were not counted, as they are more than 7 days old.")]
     ]
 
 
 class GraphQLResult(TypedDict, total=False):
-    """Result of an operation (GraphQL specification §7.1)."""
+    """Result of an operation (GraphQL specification, section 7.1)."""
 
-    data: dict[str, Any] | None
-    errors: list[dict[str, Any]]
-    extensions: dict[str, Any]
+    data: Annotated[dict[str, Any] | None, Field(description="The values of the fields. Left out if nothing ran.")]
+    errors: Annotated[list[dict[str, Any]], Field(description="What went wrong. Each has a code in `extensions.code`.")]
+    extensions: Annotated[dict[str, Any], Field(description="The cost of the operation.")]
 
 
 class Health(TypedDict):
-    """Answer of ``/healthz``."""
+    """Answer of `/healthz`."""
 
-    status: Annotated[str, _one_of(("ok",))]
+    status: Annotated[str, _one_of(("ok",)), Field(description="Always `ok`.")]
 
 
 class Readiness(Health):
-    """Answer of ``/readyz``."""
+    """Answer of `/readyz`."""
 
     failover: NotRequired[
-        Annotated[str, Field(description="Where PostgreSQL has a standby: what promoting it may bring back.")]
+        Annotated[
+            str,
+            Field(
+                description="Whether promoting PostgreSQL's standby could bring back revoked tokens. Left out if there "
+                "is no standby."
+            ),
+        ]
     ]
 
 
 class InputError(TypedDict):
-    """One fault of an input."""
+    """What is wrong with one value of an input."""
 
     pointer: Annotated[
-        str, Field(description="Where it is: a JSON pointer into the body (RFC 6901), or `/` and a parameter's name.")
+        str,
+        Field(
+            description="Where the value is: a JSON pointer into the body (RFC 6901), or `/` and a parameter's name."
+        ),
     ]
     code: Annotated[str, _one_of(code.lower() for code in InputCode), Field(description="What is wrong, for programs.")]
-    detail: Annotated[str, Field(description="What is wrong and what to do about it, for people.")]
+    detail: Annotated[str, Field(description="What is wrong and what is expected instead, for people.")]
 
 
 class Problem(TypedDict):
-    """Problem document (RFC 9457), with further members for some codes."""
+    """Problem document (RFC 9457). Some codes have members of their own."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: Annotated[str, Field(description="A stable word for programs.")]
-    errors: NotRequired[Annotated[list[InputError], Field(description="All faults of the input; code invalid_input.")]]
-    what: NotRequired[Annotated[str, Field(description="What was not found; code not_found.")]]
-    scopes: NotRequired[Annotated[list[str], Field(description="What cannot be granted; code scope_not_allowed.")]]
-    missing_scopes: NotRequired[Annotated[list[str], Field(description="The smallest set to add.")]]
-    plan: NotRequired[Annotated[str, Field(description="The workspace's plan; code plan_limit.")]]
-    successor_id: NotRequired[
-        Annotated[str, Field(description="The key that replaced this one; code already_rotated.")]
+    type: Annotated[str, Field(description="The kind of problem, as a URN.")]
+    title: Annotated[str, Field(description="The kind of problem, for people.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str, Field(description="What went wrong and what to do about it, for people.")]
+    code: Annotated[str, Field(description="The kind of problem, for programs. Expect new codes to be added.")]
+    errors: NotRequired[
+        Annotated[list[InputError], Field(description="All that is wrong with the input. With code `invalid_input`.")]
     ]
-    request_id: NotRequired[Annotated[str, Field(description="Under which the log has the rest; code internal.")]]
+    what: NotRequired[Annotated[str, Field(description="What was not found. With code `not_found`.")]]
+    missing_scopes: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="The scopes that the caller lacks: the smallest set to add with code `insufficient_scope`, "
+                "those that it cannot grant with code `scope_not_allowed`."
+            ),
+        ]
+    ]
+    plan: NotRequired[Annotated[str, Field(description="The name of the workspace's plan. With code `plan_limit`.")]]
+    successor_id: NotRequired[
+        Annotated[str, Field(description="The ID of the key that replaced this one. With code `already_rotated`.")]
+    ]
+    request_id: NotRequired[
+        Annotated[str, Field(description="The ID of the request in the server's log. With code `internal`.")]
+    ]
     violated_policies: NotRequired[
         Annotated[
             list[str],
-            Field(alias="violated-policies", description="Which limits are used up; code rate_limited."),
+            Field(
+                alias="violated-policies", description="The rate limits that were exceeded. With code `rate_limited`."
+            ),
         ]
     ]
 
 
 class OAuthError(Problem):
-    """Problem document with the members of an OAuth error (RFC 6749 §5.2)."""
+    """Problem document with the members of an OAuth error (RFC 6749, section 5.2)."""
 
-    error: str
-    error_description: str
+    error: Annotated[str, Field(description="The OAuth error code.")]
+    error_description: Annotated[str, Field(description="What went wrong, for people. The same as `detail`.")]
 
 
 API_KEY = Answer(ApiKey)

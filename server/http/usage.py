@@ -48,7 +48,7 @@ def _use(row: Use) -> TokenUse:
         ip=row.ip or "",
         allowed=row.allowed,
         denied=row.denied,
-        limited=row.limited,
+        limited=row.rate_limited,
         scopes=tuple(row.scopes),
         used=row.used,
     )

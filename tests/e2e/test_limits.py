@@ -99,7 +99,7 @@ def test_introspection_is_not_limited_by_the_plan_of_the_app_that_asks(
     with httpx.Client(base_url=running.url, headers=bearer(made), trust_env=False, timeout=120) as client:
         answers = [client.post("/api/v1/introspect", data={"token": made}) for _ in range(3 * BURST)]
     assert {(answer.status_code, answer.json()["active"]) for answer in answers} == {(200, True)}
-    assert answers[-1].json()["limit"] == {"per_minute": 100, "burst": BURST}
+    assert answers[-1].json()["rate_limit"] == {"per_minute": 100, "burst": BURST}
 
 
 def test_a_flood_of_made_up_secrets_is_cut_off_and_honest_work_goes_on(

@@ -129,7 +129,7 @@ def test_nobody_hands_out_more_than_they_hold(running: Running, api: httpx.Clien
     body = {"name": "More", "permissions": ["jobs:read", "dlq:write"]}
     answer = httpx.post(running.url + API, json=body, headers=bearer(limited), trust_env=False, timeout=120)
     assert answer.status_code == 403
-    assert (answer.json()["code"], answer.json()["scopes"]) == ("scope_not_allowed", ["dlq:write"])
+    assert (answer.json()["code"], answer.json()["missing_scopes"]) == ("scope_not_allowed", ["dlq:write"])
 
 
 def test_the_list_shows_each_key_with_its_status_and_never_the_key(api: httpx.Client) -> None:
@@ -218,7 +218,7 @@ def test_limits_follow_the_plan_of_keys_that_exist(
         form = {"token": made}
         url = f"{running.url}/api/v1/introspect"
         answer = httpx.post(url, data=form, headers=bearer(made), trust_env=False, timeout=120).json()
-        found: dict[str, int] | None = answer.get("limit")
+        found: dict[str, int] | None = answer.get("rate_limit")
         return found
 
     slug = running.workspace("spooled")["slug"]

@@ -16,6 +16,8 @@ from spacekey.domain.product import expand
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.server.http.openapi import REQUIRED_SCOPES
+from support.openapi import api_document
 from support.server import Served, bearer, served
 from support.volume import volume
 from support.world import OPERATOR, example_products
@@ -216,6 +218,19 @@ async def test_every_route_is_in_the_table(database_url: str) -> None:
         }
     api = {one for one in found if one[1].startswith(("/api", "/graphql", "/healthz", "/readyz", "/metrics"))}
     assert api == set(TABLE)
+
+
+def test_the_document_names_the_scopes_of_the_table() -> None:
+    for path, item in api_document()["paths"].items():
+        for method, operation in item.items():
+            row = TABLE[method.upper(), path]
+            if path == "/api/v1/revoke":  # a credential may revoke itself, whatever it holds
+                assert operation[REQUIRED_SCOPES] == [[]]
+            elif row.public:
+                assert REQUIRED_SCOPES not in operation
+            else:
+                alternatives = [row.needs] if row.door is None else [frozenset({one}) for one in row.door]
+                assert {frozenset(one) for one in operation[REQUIRED_SCOPES]} == set(alternatives), path
 
 
 @pytest.mark.parametrize("product", sorted(example_products()))

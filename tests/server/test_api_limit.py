@@ -53,7 +53,7 @@ async def test_introspection_and_usage_reports_are_not_counted(database_url: str
             answer = await server.client.post("/api/v1/introspect", data={"token": own}, headers=bearer(own))
             assert answer.json()["active"] is True
             # What the app's own requests are held to is the plan's limit, which it is told.
-            assert answer.json()["limit"] == {"per_minute": 100, "burst": 20}
+            assert answer.json()["rate_limit"] == {"per_minute": 100, "burst": 20}
 
 
 async def test_what_a_caller_is_told_of_its_limit_is_its_plan_s(database_url: str) -> None:
@@ -61,5 +61,5 @@ async def test_what_a_caller_is_told_of_its_limit_is_its_plan_s(database_url: st
         workspace = await server.world.workspace("spooled", plan="pro")
         _, secret = await server.token(workspace.id, "tokens:read")
         answer = await server.client.get("/api/v1/self", headers=bearer(secret))
-        assert Limit(**answer.json()["limit"]) == Limit(1_000, 100)
+        assert Limit(**answer.json()["rate_limit"]) == Limit(1_000, 100)
         assert answer.headers["ratelimit-policy"] == '"default";q=600;w=60;spacekey-burst=100'

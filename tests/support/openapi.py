@@ -20,12 +20,21 @@ from spacekey.server.http.routes import OPERATIONS
 Json = dict[str, Any]
 UNKNOWN_ADDRESS = (404, 405)
 """What an address or a method without an operation may answer, as a problem document."""
+BY_DEFAULT = (408, 431, 500)
+"""Statuses that the document does not list one by one: those of the connection, and bugs."""
+BESIDE = {
+    "content-type", "content-length", "content-encoding", "transfer-encoding", "date", "server", "connection",
+    "x-content-type-options", "referrer-policy", "x-frame-options", "cross-origin-resource-policy",
+    "content-security-policy",
+}  # fmt: skip
+"""Headers that the document leaves out: those of the transport, and those by which browsers confine a page."""
 
 
 async def check_answer(response: httpx.Response) -> None:
     """Hold one answer to the document. Pages of the dashboard and GraphiQL are not in it, and not looked at.
 
-    :raises AssertionError: the operation, its status, the media type or a member is not declared.
+    :raises AssertionError: the operation, its status, the media type, a header or a member is not declared, or a
+        header is missing.
     """
     await response.aread()
     method, path, status = response.request.method.lower(), response.request.url.path, response.status_code
@@ -37,9 +46,24 @@ async def check_answer(response: httpx.Response) -> None:
         assert status in UNKNOWN_ADDRESS or status in (401, 429, 503), (method, path, status)
         return
     where = f"{method} {path} -> {status}"
-    declared = operation["responses"].get(str(status), operation["responses"].get("default"))
+    declared = operation["responses"].get("default" if status in BY_DEFAULT else str(status))
     assert declared is not None, f"{where} is not declared"
+    check_headers(resolved(declared).get("headers", {}), response.headers, where)
     check_content(resolved(declared), response.headers.get("content-type", ""), response.content, where)
+
+
+def check_headers(declared: Json, headers: httpx.Headers, where: str) -> None:
+    """Hold headers to those of one response of the document: their names, and the values of each."""
+    known = {name.lower(): resolved(one) for name, one in declared.items()}
+    undeclared = headers.keys() - known.keys() - BESIDE
+    assert not undeclared, f"{where} has undeclared headers: {sorted(undeclared)}"
+    for name, one in known.items():
+        values_of = headers.get_list(name)
+        assert values_of or not one.get("required"), f"{where} lacks the header '{name}'"
+        for text in values_of:
+            value = int(text) if one["schema"]["type"] == "integer" and text.isdecimal() else text
+            faults = [error.message for error in validator(one["schema"]).iter_errors(value)]
+            assert not faults, f"{where}, {name}: {faults}"
 
 
 def check_content(declared: Json, media: str, body: bytes, where: str) -> None:
@@ -138,6 +162,10 @@ def values(schema: Json) -> st.SearchStrategy[Any]:
         return values(resolved(schema))
     if "anyOf" in schema:
         return st.one_of([values(one) for one in schema["anyOf"]])
+    if isinstance(schema.get("type"), list):
+        named = [one for one in schema.get("enum", ()) if one is not None]
+        given = {**schema, **({"enum": named} if named else {})}
+        return st.one_of([values({**given, "type": one}) if one != "null" else st.none() for one in schema["type"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema.get("format") == "date-time":

@@ -338,7 +338,7 @@ async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
             "workspace_id": "ws_1",
             "scope": "jobs:read",
             "exp": datetime(2100, 1, 1, tzinfo=UTC).timestamp(),
-            "limit": {"per_minute": 60, "burst": 3},
+            "rate_limit": {"per_minute": 60, "burst": 3},
         }
     )
     assert isinstance(answered.verdict, Authenticated)

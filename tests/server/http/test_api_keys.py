@@ -65,7 +65,7 @@ async def test_an_answer_to_a_create_or_a_rotation_is_the_whole_key_beginning_wi
                 body = answer.json()
                 assert tuple(body)[: len(CREATED)] == CREATED
                 shown = (await server.client.get(answer.headers["location"], headers=bearer(admin))).json()
-                changed = {"rotated_to", "retires_at"} if answer is made else set()
+                changed = {"rotated_to", "grace_ends_at"} if answer is made else set()
                 assert {name: body[name] for name in shown.keys() - changed} == {
                     name: value for name, value in shown.items() if name not in changed
                 }
@@ -400,7 +400,7 @@ async def test_nobody_hands_out_more_than_they_hold(database_url: str) -> None:
         for answer in (create, rotate):
             assert answer.status_code == 403
             assert answer.json()["code"] == "scope_not_allowed"
-            assert answer.json()["scopes"] == ["dlq:write"]
+            assert answer.json()["missing_scopes"] == ["dlq:write"]
 
 
 async def test_an_expired_key_is_refused_and_shown_as_expired(database_url: str) -> None:

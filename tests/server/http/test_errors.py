@@ -55,7 +55,7 @@ TABLE: list[tuple[Refusal | ServiceUnavailable | BadBody, int, str, dict[str, ob
             ],
         },
     ),
-    (ScopeNotAllowed(["x:y"]), 403, "scope_not_allowed", {"scopes": ["x:y"]}),
+    (ScopeNotAllowed(["x:y"]), 403, "scope_not_allowed", {"missing_scopes": ["x:y"]}),
     (PlanLimit("free", "Upgrade."), 403, "plan_limit", {"plan": "free", "detail": "Upgrade."}),
     (Conflict("Twice.", ConflictCode.SLUG_TAKEN), 409, "slug_taken", {"detail": "Twice."}),
     (Conflict("Twice.", ConflictCode.ALREADY_ROTATED, "key_2"), 409, "already_rotated", {"successor_id": "key_2"}),

@@ -40,7 +40,7 @@ async def test_a_good_token_is_described_as_remote_verifiers_read_it(database_ur
             "environment": "live",
             "exp": int((server.world.clock() + timedelta(days=1)).timestamp()),
             "expires_at": (server.world.clock() + timedelta(days=1)).isoformat(),
-            "limit": {"per_minute": 100, "burst": 20},
+            "rate_limit": {"per_minute": 100, "burst": 20},
             "max_age": 0.0 if server.world.system.store.dialect == SQLITE else 1.0,
         }
 

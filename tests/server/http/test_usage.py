@@ -50,7 +50,7 @@ async def test_a_row_that_is_too_old_costs_the_others_nothing_and_is_told(databa
         _, own = await server.token(workspace.id, "tokens:introspect")
         token_id, _ = await server.token(workspace.id, "jobs:read")
         now = server.world.clock()
-        old, oldest = {"allowed": 2, "denied": 3, "limited": 4}, now - timedelta(days=7)
+        old, oldest = {"allowed": 2, "denied": 3, "rate_limited": 4}, now - timedelta(days=7)
         rows = [
             {"token_id": token_id, "at": at.isoformat(), **counts}
             for at, counts in ((now, {"allowed": 500}), (oldest, {"denied": 1}), (oldest - timedelta(seconds=1), old))
