@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from ._backend import Consent, DryRun
 from ._output import Facts, say, show_one, shown
 from ._run import confirmed
 
@@ -19,22 +19,13 @@ T = TypeVar("T")
 SCOPES_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """What a change would take away, as JSON values and as sentences. Nothing was changed."""
-
-    facts: Facts
-    sentences: tuple[str, ...]
-
-
 async def ask_first(
     system: System,
     target_id: str,
     change: Callable[[System], Awaitable[T]],
     question: str,
+    consent: Consent,
     *,
-    yes: bool,
-    dry_run: bool,
     always: bool = False,
     note: Callable[[T], Awaitable[str | None]] | None = None,
 ) -> DryRun | None:
@@ -44,21 +35,21 @@ async def ask_first(
     :param change: makes the change and does not wait for T.
     :param always: ask although nothing works less afterwards.
     :param note: returns a sentence about what the rehearsal returned, which is asked about, too.
-    :returns: what would be hit if ``dry_run``; None if the change may be made.
-    :raises Failure: standard input is no terminal, and ``yes`` was not given.
+    :returns: what would be hit if this is a dry run; None if the change may be made.
+    :raises Failure: standard input is no terminal, and consent was not given.
     :raises SpacekeyError: any that the change raises.
     """
-    if yes and not dry_run:
+    if consent.yes and not consent.dry_run:
         return None
     from spacekey.resolvers.impact import rehearse
 
     impact, returned = await rehearse(system, target_id, change)
     noted = None if note is None else await note(returned)
     sentences = (*impact_sentences(impact), *(() if noted is None else (noted,)))
-    if dry_run:
+    if consent.dry_run:
         return DryRun({"dry_run": True, **impact_facts(impact)}, sentences)
     if always or sentences:
-        confirmed(" ".join((*sentences, question)), yes=yes)
+        confirmed(" ".join((*sentences, question)), yes=consent.yes)
     return None
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from spacekey.domain.actor import OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID
-from spacekey.domain.ids import KEY, SERVICE, SPACE, USER, WORKSPACE, id_prefix
+from spacekey.domain.actor import UNKNOWN_PERSON_ID
+from spacekey.domain.ids import SPACE, USER, WORKSPACE, id_prefix
 from spacekey.domain.page import PAGE_SIZE_MAX, Page, PageRequest
 from spacekey.domain.product import OWNER_ROLE, Product
 from spacekey.domain.product_file import load_product
@@ -30,9 +29,6 @@ from ._output import say
 from ._run import USAGE, Failure
 
 T = TypeVar("T")
-
-SERVICE_ID = re.compile(r"app_[a-z0-9][a-z0-9-]{0,59}", re.ASCII)
-"""Id of a service in events from before services had ids of the usual shape."""
 
 OWNERS_SHOWN = 3
 CLAIMS_SHOWN = 5
@@ -157,31 +153,6 @@ def _unproven(address: str, claiming: list[User]) -> str:
     return (
         f"No account has proven the address {address}; these claim it: {ids}. Name the one you mean by its id. "
         "If you know that the address is theirs: spacekey user prove ID"
-    )
-
-
-def token_id(text: str) -> str:
-    """Return the text if it has the format of a token's id.
-
-    :raises Failure: otherwise.
-    """
-    if id_prefix(text) != KEY:
-        raise Failure("TOKEN: write a token's id (key_…). 'spacekey token list' shows them.", USAGE)
-    return text
-
-
-def actor_id(parameter: str, text: str) -> str:
-    """Return the text if an actor can have this id: a person, token, service, the operator or the system.
-
-    :raises InvalidInput: otherwise.
-    """
-    known = (OPERATOR_ID, SYSTEM_ID, UNKNOWN_PERSON_ID)
-    if id_prefix(text) in (USER, KEY, SERVICE) or text in known or SERVICE_ID.fullmatch(text):
-        return text
-    raise InvalidInput(
-        parameter,
-        f"Write an id: usr_…, key_…, app_… or {', '.join(known[:-1])}.{did_you_mean(text, known)}",
-        InputCode.INVALID_FORMAT,
     )
 
 

@@ -1,4 +1,4 @@
-"""Output of the commands: JSON for programs, tables for people, and the facts of each object that they show.
+"""Output of the commands: JSON for programs, and tables for people.
 
 Data go to standard output, messages to standard error."""
 
@@ -7,22 +7,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from spacekey.domain.actor import actor_from
-from spacekey.server.timestamps import written
-
 from ._run import USAGE, Failure, program_now, writes_utf8
-
-if TYPE_CHECKING:
-    from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser, AnyWorkspace
-    from spacekey.resolvers.tokens.view import TokenView
 
 Facts = dict[str, Any]
 """JSON values by name."""
@@ -138,6 +131,12 @@ class Listing:
             self._rows.append(facts)
         return True
 
+    async def add_all(self, rows: AsyncIterator[Facts]) -> None:
+        """Show rows as they are read, up to the limit."""
+        async for row in rows:
+            if not self.add(row):
+                return
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is not None:
             return
@@ -234,130 +233,6 @@ def _style(column: str, facts: Facts) -> str:
     if column in {"status", "result"}:
         return _COLOURS.get(str(facts.get(column)), "")
     return "dim" if facts.get("status") in {"disabled", "suspended"} else ""
-
-
-def token_facts(view: TokenView) -> Facts:
-    """Return the facts of a token, without its secret."""
-    from spacekey.resolvers.audit.log import actor_facts
-
-    token = view.token
-    return {
-        "id": token.id,
-        "token_id": view.public_id,
-        "name": token.name,
-        "description": token.description,
-        "kind": token.kind,
-        "environment": token.environment,
-        "workspace_id": token.workspace_id,
-        "space_id": token.space_id,
-        "prefix": view.shown_prefix,
-        "role": view.role,
-        "grants": list(token.grants),
-        "scopes": sorted(view.scopes),
-        "status": view.status.value,
-        "created_at": written(token.created_at),
-        "created_by": actor_facts(token.created_by),
-        "expires_at": written(token.expires_at),
-        "disabled_at": written(token.disabled_at),
-        "revoked_at": written(token.revoked_at),
-        "revoked_reason": token.revoked_reason,
-        "last_used_at": written(token.last_used_at),
-        "last_used_ip": token.last_used_ip,
-        "rotated_from": token.rotated_from_id,
-        "rotated_to": token.rotated_to_id,
-        "retires_at": written(view.retires_at),
-    }
-
-
-def workspace_facts(workspace: AnyWorkspace) -> Facts:
-    """Return the facts of a workspace."""
-    return {
-        "id": workspace.id,
-        "slug": workspace.slug,
-        "name": workspace.name,
-        "product": workspace.product,
-        "plan": workspace.plan,
-        "per_minute": workspace.per_minute,
-        "burst": workspace.burst,
-        "expiry_required": workspace.expiry_required,
-        "lifetime_seconds_max": workspace.lifetime_seconds_max,
-        "lifetime_seconds_default": workspace.lifetime_seconds_default,
-        "scopes_allowed": workspace.scopes_allowed,
-        "status": _status(workspace),
-        "suspended_at": written(workspace.suspended_at),
-        "deleted_at": written(workspace.deleted_at),
-        "created_at": written(workspace.created_at),
-    }
-
-
-def _status(workspace: AnyWorkspace) -> str:
-    if workspace.deleted_at is not None:
-        return "deleted"
-    return "active" if workspace.suspended_at is None else "suspended"
-
-
-def space_facts(space: AnySpace) -> Facts:
-    """Return the facts of a space."""
-    return {
-        "id": space.id,
-        "slug": space.slug,
-        "name": space.name,
-        "workspace_id": space.workspace_id,
-        "created_at": written(space.created_at),
-    }
-
-
-def member_facts(member: AnyMember, user: AnyUser) -> Facts:
-    """Return the facts of a member and their account."""
-    from spacekey.resolvers.addresses import shown_email
-
-    return {
-        "user_id": user.id,
-        "email": None if user.email is None else shown_email(user.email),
-        "email_proven": user.email_proven_at is not None,
-        "name": user.name,
-        "role": member.role,
-        "workspace_id": member.workspace_id,
-        "can_sign_in": user.has_password,
-        "created_at": written(member.created_at),
-    }
-
-
-def invitation_facts(invitation: AnyInvitation) -> Facts:
-    """Return the facts of an invitation, with the address and name that its sender entered. Its code is not stored."""
-    from spacekey.resolvers.addresses import shown_email
-    from spacekey.resolvers.audit.log import actor_facts
-
-    return {
-        "id": invitation.id,
-        "email": shown_email(invitation.email),
-        "email_proven": False,
-        "name": invitation.name,
-        "role": invitation.role,
-        "invited_by": actor_facts(actor_from(invitation.inviter_kind, invitation.inviter_id, invitation.inviter_name)),
-        "workspace_id": invitation.workspace_id,
-        "created_at": written(invitation.created_at),
-        "expires_at": written(invitation.expires_at),
-    }
-
-
-def invited_facts(invitation: AnyInvitation) -> Facts:
-    """Return the facts of a new invitation in place of a member's, as there is no account yet."""
-    return {"user_id": None, **invitation_facts(invitation)}
-
-
-def user_facts(user: AnyUser) -> Facts:
-    """Return the facts of an account. Without a sign-in name, its id is used to sign in."""
-    from spacekey.resolvers.addresses import shown_email
-
-    return {
-        "id": user.id,
-        "sign_in_name": None if user.sign_in_name is None else shown_email(user.sign_in_name),
-        "email": None if user.email is None else shown_email(user.email),
-        "email_proven": user.email_proven_at is not None,
-        "name": user.name,
-        "created_at": written(user.created_at),
-    }
 
 
 def made_text(facts: Facts) -> str:

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SECRET_BYTES_MAX = 4_096
 MIGRATE = "Run: spacekey migrate"
 WORKSPACE_VARIABLE = "SPACEKEY_WORKSPACE"
 GOOD = 0
@@ -54,6 +55,8 @@ _FINDERS = {
 _PARAMETERS = {
     "actor_id": "actor",
     "expires_at": "expires",
+    "created_after": "since",
+    "created_before": "until",
     "expiring_days": "expiring",
     "grace_seconds": "grace",
     "grants": "grant",
@@ -64,7 +67,7 @@ _PARAMETERS = {
     "unused_days": "days",
 }
 """A resolver's name of a field → the commands' name of the parameter, if they differ."""
-_MADE_FROM = {"name": ("slug", "email"), "email": ("account", "owner"), "account": ("email", "owner")}
+_MADE_FROM = {"name": ("slug", "email", "role"), "email": ("account", "owner"), "account": ("email", "owner")}
 """A field → the parameters that its value comes from if it was left out, or the command has no such parameter."""
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 AsArray: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
@@ -409,6 +412,38 @@ def read_lifetime(field: str, text: str | None) -> int | Unset | None:
     if span is None:
         raise InvalidInput(field, "Write 90d, 2w, 1y, 12h, 30min or none.", InputCode.INVALID_FORMAT)
     return int(span.total_seconds())
+
+
+def read_moment(field: str, text: str | None) -> datetime | None:
+    """Return a time in the past or future: a span counts back from now, a date is its beginning in UTC.
+
+    :raises InvalidInput: it has another format; says what to write.
+    """
+    from spacekey.resolvers.validation import parse_moment
+
+    if text is None:
+        return None
+    span = _span(field, text)
+    if span is not None:
+        return datetime.now(UTC) - span
+    try:
+        return parse_moment(field, f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+    except InvalidInput:
+        remedy = f"Write a span back from now like 24h or 7d, a date, or a time like {EXAMPLE_MOMENT}."
+        raise InvalidInput(field, remedy, InputCode.INVALID_FORMAT) from None
+
+
+def read_secret() -> str:
+    """Return a secret from standard input: asked for without echo on a terminal, otherwise its one line.
+
+    :raises ConfigurationError: it is not one line of text.
+    """
+    from spacekey.domain.text_input import decode_text, one_line
+
+    if sys.stdin.isatty():
+        return str(typer.prompt("Secret", hide_input=True, err=True)).strip()
+    read = decode_text(sys.stdin.buffer.read(SECRET_BYTES_MAX), "standard input")
+    return one_line(read, "standard input").strip()
 
 
 def read_expiry(text: str | None, now: datetime) -> datetime | Unset | None:

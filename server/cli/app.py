@@ -69,12 +69,17 @@ GROUPS: dict[str, Group] = {
             "delete": "delete",
         },
     ),
-    "space": Group("Spaces inside a workspace.", "space", {"list": "list_", "create": "create", "delete": "delete"}),
+    "space": Group(
+        "Spaces inside a workspace.",
+        "space",
+        {"list": "list_", "show": "show", "create": "create", "edit": "edit", "delete": "delete"},
+    ),
     "member": Group(
         "Members of a workspace and their roles.",
         "member",
         {
             "list": "list_",
+            "show": "show",
             "add": "add",
             "set-role": "set_role",
             "remove": "remove",
@@ -96,6 +101,8 @@ GROUPS: dict[str, Group] = {
         {
             "list": "list_",
             "inactive": "inactive",
+            "whose": "whose",
+            "verify": "verify",
             "show": "show",
             "create": "create",
             "edit": "edit",
@@ -111,6 +118,10 @@ GROUPS: dict[str, Group] = {
         "service",
         {"list": "list_", "create": "create", "rotate": "rotate", "revoke": "revoke"},
     ),
+    "role": Group(
+        "Roles of a workspace's members and tokens.", "role", {"list": "list_", "set": "set_", "delete": "delete"}
+    ),
+    "usage": Group("How much tokens are used, by day and by token.", "usage", {"show": "show", "list": "list_"}),
     "config": Group(
         "What all processes on a database share: the revocation delay.", "config", {"get": "get", "set": "set_"}
     ),
@@ -206,6 +217,14 @@ def _module(name: str) -> ModuleType:
             from . import product
 
             return product
+        case "role":
+            from . import role
+
+            return role
+        case "usage":
+            from . import usage
+
+            return usage
         case "scope":
             from . import scope
 

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from . import _complete
+from ._backend import Backend
+from ._connection import connected
+from ._names import actor_id
 from ._output import Facts, Format, Listing, json_text, say, show_one
-from ._run import USAGE, WORKSPACE_VARIABLE, AsArray, AsJson, AsLines, Failure, Limit, Wide, run
+from ._run import USAGE, WORKSPACE_VARIABLE, AsArray, AsJson, AsLines, Failure, Limit, Wide, read_moment, run
 
 if TYPE_CHECKING:
     from spacekey.resolvers.audit.chains import Head
     from spacekey.resolvers.system import System
 
 HASH_BYTES = 32
+WHOSE = "Say whose events: -w WORKSPACE, or --system for those of no workspace."
+COLUMNS = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
 DROP = ("credential", "ip", "sequence", "outcome", "actor", "at", "action")
 
 ChainHome: TypeAlias = Annotated[
@@ -47,6 +52,13 @@ def list_(
     action: Annotated[
         str | None, typer.Option("--action", autocompletion=_complete.actions, help="Only this, like token.revoke.")
     ] = None,
+    outcome: Annotated[str | None, typer.Option("--outcome", help="Only success, denied or alert.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="From then on: 24h, 7d, a date or a time, in UTC.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="WHEN", help="Before then: 1h, a date or a time, in UTC.")
+    ] = None,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
@@ -55,35 +67,24 @@ def list_(
     """List what happened, newest first."""
     form = Format(as_json, as_lines, wide, limit)
 
-    async def work(system: System) -> None:
-        from functools import partial
+    if not of_system and workspace is None:
+        raise Failure(WHOSE, USAGE)
+    conditions: dict[str, object] = {
+        "actor_id": None if actor is None else actor_id("actor", actor),
+        "target_id": target,
+        "action": action,
+        "outcome": None if outcome is None else outcome.lower(),
+        "created_after": read_moment("since", since),
+        "created_before": read_moment("until", until),
+    }
+    asked = {name: value for name, value in conditions.items() if value is not None}
+    chain = None if of_system else workspace
 
-        from spacekey.domain.page import AuditFilter, Page, PageRequest
-        from spacekey.models.queries.audit import audit_page
-        from spacekey.models.tables.records import AuditRecord
-        from spacekey.resolvers.audit.log import event_facts
-        from spacekey.resolvers.workspaces.lists import check_audit_conditions
+    async def work(backend: Backend) -> None:
+        with Listing(form, *COLUMNS, drop=DROP) as listing:
+            await listing.add_all(backend.audit.list(chain, asked))
 
-        from ._lookup import action_called, actor_id, every, target_id
-
-        name = await _chain_of(system, workspace, of_system)
-        where = AuditFilter(
-            actor_id=None if actor is None else actor_id("actor", actor),
-            target_id=None if target is None else target_id(target),
-            action=None if action is None else action_called(action),
-        )
-        check_audit_conditions(where)
-        columns = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
-
-        async def page(request: PageRequest) -> Page[AuditRecord]:
-            return await system.store.read(partial(audit_page, chain=name, request=request, where=where))
-
-        with Listing(form, *columns, drop=DROP) as listing:
-            async for event in every(page):
-                if not listing.add(event_facts(event)):
-                    return
-
-    run(work)
+    connected(work)
 
 
 def verify(
@@ -229,7 +230,7 @@ async def _chain_of(system: System, workspace: str | None, of_system: bool) -> s
     if of_system:
         return SYSTEM_CHAIN
     if workspace is None:
-        raise Failure("Say whose events: -w WORKSPACE, or --system for those of no workspace.", USAGE)
+        raise Failure(WHOSE, USAGE)
     return (await workspace_called(system, workspace)).id
 
 

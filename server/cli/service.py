@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _complete
-from ._consent import DryRun as Rehearsed
+from ._backend import DryRun as Rehearsed
 from ._consent import show_change
 from ._output import Facts, Format, Listing, show_once
 from ._run import AsArray, AsJson, AsLines, DryRun, Limit, Wide, Yes, confirmed, operator, read_lifetime, run

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ._consent import DryRun as Hits
-from ._consent import ask_first, show_change
-from ._output import Facts, Format, Listing, show_one
+from ._backend import Backend, Consent
+from ._connection import connected
+from ._consent import show_change
+from ._output import Format, Listing, show_one
 from ._run import (
+    USAGE,
     AsArray,
     AsJson,
     AsLines,
     DryRun,
+    Failure,
     Limit,
     NoWait,
     SpaceHome,
@@ -21,12 +24,7 @@ from ._run import (
     Wide,
     Workspace,
     Yes,
-    operator,
-    run,
 )
-
-if TYPE_CHECKING:
-    from spacekey.resolvers.system import System
 
 
 def list_(
@@ -39,19 +37,16 @@ def list_(
     """List a workspace's spaces."""
     form = Format(as_json, as_lines, wide, limit)
 
-    async def work(system: System) -> None:
-        from spacekey.resolvers.workspaces.lists import space_list
-
-        from ._lookup import every, workspace_called
-        from ._output import space_facts
-
-        found = await workspace_called(system, workspace)
+    async def work(backend: Backend) -> None:
         with Listing(form, "slug", "name", "created_at", "id", drop=("created_at", "name")) as listing:
-            async for space in every(lambda page: space_list(system, operator(), found.id, page)):
-                if not listing.add(space_facts(space)):
-                    return
+            await listing.add_all(backend.spaces.list(workspace))
 
-    run(work)
+    connected(work)
+
+
+def show(space: SpaceName, workspace: SpaceHome = None, as_json: AsJson = False) -> None:
+    """Show one space."""
+    show_one(connected(lambda backend: backend.spaces.show(space, workspace)), as_json)
 
 
 def create(
@@ -61,17 +56,21 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a space in a workspace."""
+    show_one(connected(lambda backend: backend.spaces.create(slug, workspace, name or slug)), as_json)
 
-    async def work(system: System) -> Facts:
-        from spacekey.resolvers.workspaces.spaces import create_space
 
-        from ._lookup import workspace_to_change
-        from ._output import space_facts
-
-        home = await workspace_to_change(system, workspace)
-        return space_facts(await create_space(system, operator(), home.id, name=name or slug, slug=slug))
-
-    show_one(run(work), as_json)
+def edit(
+    space: SpaceName,
+    workspace: SpaceHome = None,
+    name: Annotated[str | None, typer.Option("--name", help="Another name for people.")] = None,
+    slug: Annotated[str | None, typer.Option("--slug", help="Another name in addresses.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Edit a space's names; its tokens stay as they are."""
+    changes = {key: value for key, value in (("name", name), ("slug", slug)) if value is not None}
+    if not changes:
+        raise Failure("Say what to change: --name or --slug.", USAGE)
+    show_one(connected(lambda backend: backend.spaces.edit(space, workspace, changes)), as_json)
 
 
 def delete(
@@ -83,31 +82,5 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a space; its tokens are refused from then on."""
-
-    async def work(system: System) -> Facts | Hits:
-        from spacekey.resolvers.workspaces.spaces import delete_space
-        from spacekey.server.timestamps import written
-
-        from ._lookup import space_to_change
-        from ._output import space_facts
-
-        found = await space_to_change(system, space, workspace)
-        hits = await ask_first(
-            system,
-            found.workspace_id,
-            lambda rehearsed: delete_space(rehearsed, operator(), found.id, wait=False),
-            f"All tokens of the space {found.id} '{found.name}' stop working for good. Delete it?",
-            yes=yes,
-            dry_run=dry_run,
-            always=True,
-        )
-        if hits is not None:
-            return hits
-        gone = await delete_space(system, operator(), found.id, wait=not no_wait)
-        return {
-            **space_facts(gone.space),
-            "deleted_at": written(gone.space.deleted_at),
-            "effective_at": written(gone.effective_at),
-        }
-
-    show_change(run(work, takes_away=True), as_json)
+    consent = Consent(yes, dry_run, wait=not no_wait)
+    show_change(connected(lambda backend: backend.spaces.delete(space, workspace, consent), takes_away=True), as_json)

@@ -50,8 +50,8 @@ def list_(
     async def work(system: System) -> None:
         from spacekey.resolvers.accounts.users import user_list
 
+        from ._facts import user_facts
         from ._lookup import every
-        from ._output import user_facts
 
         columns = ("id", "email", "email_proven", "sign_in_name", "name", "created_at")
         with Listing(form, *columns, drop=("created_at", "sign_in_name", "email_proven", "name", "email")) as listing:
@@ -80,7 +80,7 @@ def create(
     async def work(system: System) -> Facts:
         from spacekey.resolvers.accounts.users import create_user
 
-        from ._output import user_facts
+        from ._facts import user_facts
 
         chosen = name or email.split("@")[0]
         return user_facts(await create_user(system, operator(), email=email, name=chosen, password=chosen_password))
@@ -102,8 +102,8 @@ def prove(
         from spacekey.resolvers.accounts.users import prove_email
         from spacekey.resolvers.addresses import shown_account
 
+        from ._facts import user_facts
         from ._lookup import account_called
-        from ._output import user_facts
 
         if id_prefix(account) != USER:
             raise Failure("ID: write the account's id (usr_…). 'spacekey user list --email EMAIL' shows it.", USAGE)
@@ -128,8 +128,8 @@ def reset_password(
     async def work(system: System) -> Facts:
         from spacekey.resolvers.accounts.users import reset_password
 
+        from ._facts import user_facts
         from ._lookup import account_called
-        from ._output import user_facts
 
         found = await account_called(system, account)
         return user_facts(await reset_password(system, operator(), found.id, password=chosen))

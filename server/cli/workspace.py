@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import typer
 
 from spacekey.domain.unset import UNSET
 
 from . import _complete
-from ._consent import DryRun as Hits
-from ._consent import ask_first, show_change
+from ._backend import Backend, Consent
+from ._backend import DryRun as Hits
+from ._connection import connected
+from ._consent import show_change
 from ._output import Facts, Format, Listing, show_once, show_one
 from ._run import (
     USAGE,
@@ -24,16 +27,10 @@ from ._run import (
     Wide,
     WorkspaceName,
     Yes,
-    operator,
     read_lifetime,
-    run,
     scope_names,
 )
 from .member import INVITATION
-
-if TYPE_CHECKING:
-    from spacekey.resolvers.system import System
-    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
 
 
 def list_(
@@ -45,17 +42,12 @@ def list_(
     """List all workspaces."""
     form = Format(as_json, as_lines, wide, limit)
 
-    async def work(system: System) -> None:
-        from ._lookup import every_workspace
-        from ._output import workspace_facts
-
+    async def work(backend: Backend) -> None:
         columns = ("slug", "name", "product", "plan", "status", "created_at", "id")
         with Listing(form, *columns, drop=("created_at", "plan", "product", "status", "name")) as listing:
-            async for workspace in every_workspace(system):
-                if not listing.add(workspace_facts(workspace)):
-                    return
+            await listing.add_all(backend.workspaces.list())
 
-    run(work)
+    connected(work)
 
 
 def create(
@@ -90,30 +82,8 @@ def create(
 ) -> None:
     """Create a workspace."""
 
-    async def work(system: System) -> tuple[Facts, str | None]:
-        from spacekey.domain.ids import USER, id_prefix
-        from spacekey.resolvers.workspaces.workspaces import create_workspace, create_workspace_for
-
-        from ._lookup import account_called, proven_account
-        from ._output import invitation_facts, workspace_facts
-
-        called, chosen = name or slug, {"slug": slug, "product": product}
-        if owner is None:
-            made = await create_workspace(
-                system, operator(), name=called, plan=plan, take_resting_slug=take_resting_slug, **chosen
-            )
-            return workspace_facts(made), None
-        await (account_called if id_prefix(owner) == USER else proven_account)(system, owner)
-        new = await create_workspace_for(
-            system, operator(), name=called, plan=plan, owner=owner, take_resting_slug=take_resting_slug, **chosen
-        )
-        shown = workspace_facts(new.workspace)
-        if new.invited is None:
-            return {**shown, "owner_id": new.owner.id if new.owner else None}, None
-        invited = invitation_facts(new.invited.pending)["email"]
-        return {**shown, "owner_id": None, "invited": invited}, new.invited.invitation.reveal()
-
-    facts, code = run(work)
+    fields = {"name": name, "plan": plan, "owner": owner, "take_resting_slug": take_resting_slug}
+    facts, code = connected(lambda backend: backend.workspaces.create(slug, product, fields))
     if code is None:
         show_one(facts, as_json)
     else:
@@ -122,14 +92,7 @@ def create(
 
 def show(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     """Show one workspace: plan, limit, policy."""
-
-    async def work(system: System) -> Facts:
-        from ._lookup import workspace_called
-        from ._output import workspace_facts
-
-        return workspace_facts(await workspace_called(system, workspace))
-
-    show_one(run(work), as_json)
+    show_one(connected(lambda backend: backend.workspaces.show(workspace)), as_json)
 
 
 _LIFETIME = "90d, 2w, 1y, 12h or 30min, or none"
@@ -178,31 +141,30 @@ def edit(
     The plan, the limit and allowed scopes change existing tokens at once, lifetimes those that are made or edited
     from then on.
     """
-    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
-
     if allow and allow_all:
         raise Failure("Give --allow or --allow-all, not both.", USAGE)
     own = (per_minute is not None, burst is not None)
     if own[0] != own[1] or (plan_limit and any(own)):
         raise Failure("Give --per-minute and --burst, or --plan-limit alone.", USAGE)
-    numbers = plan_limit or all(own)
-    changes = WorkspaceChanges(
-        name=UNSET if name is None else name,
-        slug=UNSET if slug is None else slug,
-        plan=UNSET if plan is None else plan,
-        per_minute=per_minute if numbers else UNSET,
-        burst=burst if numbers else UNSET,
-        lifetime_seconds_max=read_lifetime("lifetime_seconds_max", lifetime_max),
-        lifetime_seconds_default=read_lifetime("lifetime_seconds_default", lifetime_default),
-        expiry_required=UNSET if expiry_required is None else expiry_required,
-        scopes_allowed=None if allow_all else scope_names(allow) if allow else UNSET,
-    )
-    if changes == WorkspaceChanges():
+    given: dict[str, object] = {
+        "name": UNSET if name is None else name,
+        "slug": UNSET if slug is None else slug,
+        "plan": UNSET if plan is None else plan,
+        "per_minute": per_minute if plan_limit or all(own) else UNSET,
+        "burst": burst if plan_limit or all(own) else UNSET,
+        "lifetime_seconds_max": read_lifetime("lifetime_seconds_max", lifetime_max),
+        "lifetime_seconds_default": read_lifetime("lifetime_seconds_default", lifetime_default),
+        "expiry_required": UNSET if expiry_required is None else expiry_required,
+        "scopes_allowed": None if allow_all else scope_names(allow) if allow else UNSET,
+    }
+    changes = {key: value for key, value in given.items() if value is not UNSET}
+    if not changes:
         options = "--name, --slug, --plan, --per-minute and --burst, --plan-limit, --lifetime-max, --lifetime-default"
         raise Failure(
             f"Say what to change: {options}, --expiry-required, --expiry-optional, --allow or --allow-all.", USAGE
         )
-    change_workspace(workspace, changes, "Edit it?", yes=yes, dry_run=dry_run, no_wait=no_wait, as_json=as_json)
+    consent = Consent(yes, dry_run, wait=not no_wait)
+    _show_edited(lambda backend: backend.workspaces.edit(workspace, changes, "Edit it?", consent), as_json)
 
 
 def suspend(
@@ -213,25 +175,16 @@ def suspend(
     as_json: AsJson = False,
 ) -> None:
     """Refuse all of a workspace's tokens until it is resumed."""
-    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
-
-    change_workspace(
-        workspace,
-        WorkspaceChanges(suspended=True),
-        "All of its tokens stop working at once. Suspend it?",
-        always=True,
-        yes=yes,
-        dry_run=dry_run,
-        no_wait=no_wait,
-        as_json=as_json,
+    consent = Consent(yes, dry_run, wait=not no_wait)
+    question = "All of its tokens stop working at once. Suspend it?"
+    _show_edited(
+        lambda backend: backend.workspaces.edit(workspace, {"suspended": True}, question, consent, always=True), as_json
     )
 
 
 def resume(workspace: WorkspaceName, as_json: AsJson = False) -> None:
     """Accept a suspended workspace's tokens again."""
-    from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges
-
-    change_workspace(workspace, WorkspaceChanges(suspended=False), None, as_json=as_json)
+    _show_edited(lambda backend: backend.workspaces.edit(workspace, {"suspended": False}, None, Consent()), as_json)
 
 
 def delete(
@@ -242,70 +195,9 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a workspace; its tokens are refused and its members lose access from then on, for good."""
-
-    async def work(system: System) -> Facts | Hits:
-        from spacekey.resolvers.workspaces.delete import delete_workspace
-        from spacekey.server.timestamps import written
-
-        from ._lookup import workspace_to_change
-        from ._output import workspace_facts
-
-        found = await workspace_to_change(system, workspace)
-        hits = await ask_first(
-            system,
-            found.id,
-            lambda rehearsed: delete_workspace(rehearsed, operator(), found.id, wait=False),
-            f"The workspace '{found.name}' ends for good, with all of its tokens and members. Delete it?",
-            yes=yes,
-            dry_run=dry_run,
-            always=True,
-        )
-        if hits is not None:
-            return hits
-        gone = await delete_workspace(system, operator(), found.id, wait=not no_wait)
-        return {**workspace_facts(gone.workspace), "effective_at": written(gone.effective_at)}
-
-    show_change(run(work, takes_away=True), as_json)
+    consent = Consent(yes, dry_run, wait=not no_wait)
+    _show_edited(lambda backend: backend.workspaces.delete(workspace, consent), as_json)
 
 
-def change_workspace(
-    workspace: str,
-    changes: WorkspaceChanges,
-    question: str | None,
-    *,
-    as_json: bool,
-    always: bool = False,
-    yes: bool = False,
-    dry_run: bool = False,
-    no_wait: bool = False,
-) -> None:
-    """Make the changes and show the workspace as it is then.
-
-    :param question: what to ask first, once it was said which workspace that is; None for a change that takes nothing.
-    :param always: ask it although nothing works less afterwards.
-    """
-
-    async def work(system: System) -> Facts | Hits:
-        from spacekey.resolvers.workspaces.workspaces import update_workspace
-        from spacekey.server.timestamps import written
-
-        from ._lookup import workspace_to_change
-        from ._output import workspace_facts
-
-        found = await workspace_to_change(system, workspace)
-        if question is not None:
-            hits = await ask_first(
-                system,
-                found.id,
-                lambda rehearsed: update_workspace(rehearsed, operator(), found.id, changes, wait=False),
-                question,
-                always=always,
-                yes=yes,
-                dry_run=dry_run,
-            )
-            if hits is not None:
-                return hits
-        changed = await update_workspace(system, operator(), found.id, changes, wait=not no_wait)
-        return {**workspace_facts(changed.workspace), "effective_at": written(changed.effective_at)}
-
-    show_change(run(work, takes_away=True), as_json)
+def _show_edited(change: Callable[[Backend], Awaitable[Facts | Hits]], as_json: bool) -> None:
+    show_change(connected(change, takes_away=True), as_json)

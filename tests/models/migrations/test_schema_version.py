@@ -34,7 +34,7 @@ COMMANDS = {
     "workspace list": ("workspace", "list"),
     "workspace create": ("workspace", "create", "acme", "--product", "emit"),
     "token list": ("token", "list", "-w", "acme"),
-    "token revoke": ("token", "revoke", "key_1", "--yes"),
+    "token revoke": ("token", "revoke", "key_" + "0" * 26, "--yes"),
     "member list": ("member", "list", "-w", "acme"),
     "space list": ("space", "list", "-w", "acme"),
     "audit verify": ("audit", "verify"),

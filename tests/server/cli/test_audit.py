@@ -18,7 +18,9 @@ def test_events_are_listed_newest_first_and_by_target_and_action(filled: Cli) ->
     filled("token", "revoke", token, "--yes")
     listed = filled.lines("audit", "list", "-w", "guard-demo")
     assert [one["action"] for one in listed] == ["token.revoke", "token.create", "workspace.create"]
-    assert [one["actor"] for one in listed] == [{"kind": "operator", "id": "operator", "name": "operator"}] * 3
+    assert [one["actor"] for one in listed] == [
+        {"kind": "operator", "id": "operator", "name": "operator", "unproven": False}
+    ] * 3
     assert len(filled.lines("audit", "list", "-w", "guard-demo", "--target", token)) == 2
     assert len(filled.lines("audit", "list", "-w", "guard-demo", "--action", "token.create")) == 1
     assert [one["action"] for one in filled.lines("audit", "list", "--system", "--action", "user.create")] == [

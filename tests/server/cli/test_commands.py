@@ -81,9 +81,12 @@ JSON_CALLS: dict[str, list[str]] = {
     "workspace resume": ["emit-demo"],
     "workspace delete": ["emit-demo", "--yes"],
     "space list": ["-w", "emit-demo"],
+    "space show": ["staging", "-w", "emit-demo"],
+    "space edit": ["staging", "-w", "emit-demo", "--name", "Stage"],
     "space create": ["third", "-w", "emit-demo"],
     "space delete": ["staging", "-w", "emit-demo", "--yes"],
     "member list": ["-w", "emit-demo"],
+    "member show": ["bob@example.com", "-w", "emit-demo"],
     "member add": ["new@example.com", "-w", "emit-demo", "--role", "viewer"],
     "member set-role": ["bob@example.com", "-w", "emit-demo", "--role", "developer"],
     "member remove": ["bob@example.com", "-w", "emit-demo", "--yes"],
@@ -99,6 +102,8 @@ JSON_CALLS: dict[str, list[str]] = {
     "token list": ["-w", "spooled-demo"],
     "token inactive": ["--days", "0"],
     "token create": ["one", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read"],
+    "token whose": ["sp_live"],
+    "token verify": [],
     "token show": ["TOKEN"],
     "token edit": ["TOKEN", "--name", "Two"],
     "token rotate": ["TOKEN", "--grace", "0", "--yes"],
@@ -106,6 +111,11 @@ JSON_CALLS: dict[str, list[str]] = {
     "token enable": ["TOKEN"],
     "token revoke": ["TOKEN", "--yes"],
     "token delete": ["TOKEN", "--yes"],
+    "role list": ["-w", "emit-demo"],
+    "role set": ["reviewer", "-w", "emit-demo", "-g", "jobs:read"],
+    "role delete": ["developer", "-w", "emit-demo", "--yes"],
+    "usage show": ["-w", "spooled-demo"],
+    "usage list": ["-w", "spooled-demo"],
     "audit list": ["-w", "emit-demo"],
     "audit verify": [],
     "audit heads": [],
@@ -115,6 +125,11 @@ JSON_CALLS: dict[str, list[str]] = {
     "scope rename": ["jobs:gone", "--to", "jobs:read", "--product", "emit", "--yes"],
     "scope needed": ["-"],
 }
+
+
+STDIN = {"scope needed": "{{ workspaces {{ edges {{ node {{ id }} }} }} }}", "token verify": "{secret}\n"}
+UNUSED = {"usage show", "usage list"}
+"""Commands that have nothing to show, as no token of the demo is used."""
 
 
 def test_the_json_of_every_command_is_tried() -> None:
@@ -127,6 +142,7 @@ class Populated:
 
     file: Path
     names: Mapping[str, str]
+    secret: str
 
 
 @pytest.fixture(scope="module")
@@ -137,22 +153,22 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     cli("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     cli("member", "add", "bob@example.com", "-w", "emit-demo", "--role", "viewer")
     cli("member", "add", "invited@example.com", "-w", "emit-demo", "--role", "viewer")
-    token = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")["id"]
+    made = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
-    return Populated(file, {"TOKEN": token, "USER": user})
+    return Populated(file, {"TOKEN": made["id"], "USER": user}, made["secret"])
 
 
 @pytest.mark.parametrize("words", JSON_CALLS)
 def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path: Path, words: str) -> None:
     filled = Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, populated.file)})
     args = [populated.names.get(one, one) for one in JSON_CALLS[words]]
-    stdin = "{ workspaces { edges { node { id } } } }" if words == "scope needed" else "seven wooden boats at noon\n"
+    stdin = STDIN.get(words, "seven wooden boats at noon\n").format(secret=populated.secret)
     printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
     documents = json.loads(printed)
     options = [name for one in COMMANDS[words].params for name in one.opts]
     assert isinstance(documents, list if "--jsonl" in options else dict)
-    assert documents
+    assert documents or words in UNUSED
 
 
 LOADED = """

@@ -33,6 +33,8 @@ ENDS: dict[str, tuple[str, ...]] = {
     "workspace suspend": ("guard-demo",),
     "workspace delete": ("guard-demo",),
     "space delete": ("staging", "-w", "emit-demo"),
+    "role set": ("admin", "-w", "emit-demo", "-g", "jobs:read"),
+    "role delete": ("developer", "-w", "emit-demo"),
     "member set-role": ("bob@example.com", "-w", "emit-demo", "--role", "viewer"),
     "member remove": ("bob@example.com", "-w", "emit-demo"),
     "user erase": ("USER",),
@@ -60,8 +62,11 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     "workspace show": ("emit-demo",),
     "workspace resume": ("emit-demo",),
     "space list": ("-w", "emit-demo"),
+    "space show": ("staging", "-w", "emit-demo"),
+    "space edit": ("staging", "-w", "emit-demo", "--slug", "stage"),
     "space create": ("third", "-w", "emit-demo"),
     "member list": ("-w", "emit-demo"),
+    "member show": ("bob@example.com", "-w", "emit-demo"),
     "member add": ("new@example.com", "-w", "emit-demo", "--role", "viewer"),
     "invitation list": ("-w", "emit-demo"),
     "invitation withdraw": ("invited@example.com", "-w", "emit-demo", "--yes"),
@@ -73,8 +78,13 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     "token list": ("-w", "spooled-demo"),
     "token inactive": ("--days", "0"),
     "token create": ("one", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read"),
+    "token whose": ("sp_live",),
+    "token verify": (),
     "token show": ("TOKEN",),
     "token enable": ("TOKEN",),
+    "role list": ("-w", "emit-demo"),
+    "usage show": ("TOKEN",),
+    "usage list": ("-w", "guard-demo"),
     "audit list": ("-w", "emit-demo"),
     "audit verify": (),
     "audit heads": (),
@@ -124,12 +134,12 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     cli("user", "create", "bob@example.com", "--password-stdin", stdin=PASSWORD)
     cli("member", "add", "bob@example.com", "-w", "emit-demo", "--role", "admin")
     cli("member", "add", "invited@example.com", "-w", "emit-demo", "--role", "viewer")
-    token = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "-g", "sessions:write")["id"]
+    made = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "-g", "sessions:write")
     cli("token", "create", "Two", "-w", "guard-demo", "-g", "sessions:read")
     cli("token", "create", "Staged", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read")
     cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
-    return Populated(file, {"TOKEN": token, "USER": user})
+    return Populated(file, {"TOKEN": made["id"], "USER": user, "SECRET": made["secret"]})
 
 
 @pytest.fixture
@@ -174,7 +184,8 @@ def test_what_ends_access_is_not_done_without_consent(cli: Cli, populated: Popul
 @pytest.mark.parametrize("words", HARMLESS)
 def test_all_others_take_nothing_away(cli: Cli, populated: Populated, words: str) -> None:
     before = access(cli)
-    stdin = "{ workspaces { edges { node { id } } } }" if words == "scope needed" else PASSWORD
+    document = "{ workspaces { edges { node { id } } } }"
+    stdin = {"scope needed": document, "token verify": populated.names["SECRET"]}.get(words, PASSWORD)
     cli(*call(populated, words, HARMLESS[words]), stdin=stdin)
     after = access(cli)
     assert {one: has for one, has in before.items() if not has <= after.get(one, set())} == {}
@@ -193,6 +204,7 @@ def test_all_others_take_nothing_away(cli: Cli, populated: Populated, words: str
         ("workspace suspend", "2 tokens stop working."),
         ("workspace delete", "2 tokens stop working. 1 member loses access."),
         ("space delete", "1 token stops working."),
+        ("role set", "1 member loses "),
         ("member set-role", "1 member loses "),
         ("member remove", "1 member loses access."),
         ("config set", "for up to 5 s instead of 0 s"),

@@ -21,7 +21,7 @@ VERBS = {
     "withdraw",
 }
 
-QUESTIONS = {"audit checkpoint", "audit heads", "scope needed", "token inactive"}
+QUESTIONS = {"audit checkpoint", "audit heads", "scope needed", "token inactive", "token whose"}
 """Commands that are called by what they answer."""
 
 SEVERAL = {"check", "audit verify"}

@@ -25,8 +25,8 @@ def test_a_workspace_is_made_and_found_by_slug_and_id(cli: Cli) -> None:
 def test_plan_limit_and_suspension(filled: Cli) -> None:
     assert filled.one("workspace", "edit", "spooled-demo", "--plan", "pro")["plan"] == "pro"
     limited = filled.one("workspace", "edit", "spooled-demo", "--per-minute", "7", "--burst", "3", "--yes")
-    assert (limited["per_minute"], limited["burst"]) == (7, 3)
-    assert filled.one("workspace", "edit", "spooled-demo", "--plan-limit")["per_minute"] is None
+    assert limited["rate_limit"] == {"per_minute": 7, "burst": 3}
+    assert filled.one("workspace", "edit", "spooled-demo", "--plan-limit")["rate_limit"] != limited["rate_limit"]
     assert filled.one("workspace", "suspend", "spooled-demo", "--yes")["status"] == "suspended"
     assert filled.one("workspace", "resume", "spooled-demo")["status"] == "active"
 

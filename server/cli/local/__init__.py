@@ -1,0 +1,1 @@
+"""Commands on the database: what they ask is answered by the resolvers, for the operator."""
