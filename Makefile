@@ -7,7 +7,8 @@ FOLDERS := domain middleware models resolvers schema server examples
 # One more than there are cores: a good part of a run is waiting for servers, databases and browsers.
 JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 SUITE = -n $(JOBS) --dist loadfile --no-loadscope-reorder -ra --durations=10
-PACKAGES := $(addprefix spacekey/,$(FOLDERS))
+ROOT := __init__.py verifiers.py
+PACKAGES := $(addprefix spacekey/,$(ROOT) $(FOLDERS))
 
 # Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -27,8 +28,9 @@ $(READY): pyproject.toml constraints.txt
 
 # The folders as the package they are: type checkers and import-linter see `spacekey.*` through these links. mypy starts
 # there, since beside the folders themselves it would take each for a second package of the same name.
-house:
+house: $(READY)
 	@mkdir -p build/house/spacekey
+	@for module in $(ROOT) py.typed; do ln -sfn ../../../spacekey/$$module build/house/spacekey/$$module; done
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/house/spacekey/$$folder; done
 	@ln -sfn ../../bench build/house/bench
 
@@ -53,7 +55,7 @@ check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests $(CURDIR)/docs/generate.py bench
-	PYTHONPATH=build/house $(BIN)/lint-imports
+	cd build/house && $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.import_linter_cache
 	$(BIN)/vulture
 
 format: $(READY) ## put the sources into shape

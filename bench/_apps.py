@@ -19,13 +19,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from spacekey import MemoryLimiter, TokenMiddleware, public, requires
 from spacekey.domain.authentication import Authenticated
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware import TokenMiddleware, public, requires
 from spacekey.middleware.fastapi import declare_docs
-from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 

@@ -18,10 +18,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.clock import utc_now
 from spacekey.domain.product_file import load_products
 from spacekey.domain.secret import mint
-from spacekey.middleware import TokenMiddleware, requires
 from spacekey.models.engine.store import Store
 from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations.run import upgrade

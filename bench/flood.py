@@ -38,8 +38,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.models.engine.store import Store
 from spacekey.models.migrations.run import upgrade

@@ -19,9 +19,9 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.database_verifier import DatabaseVerifier
 

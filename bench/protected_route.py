@@ -18,8 +18,9 @@ from pathlib import Path
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message
 
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
+from spacekey import TokenMiddleware, public, requires
 from spacekey.middleware.fastapi import RequireScopes
+from spacekey.verifiers import MemoryVerifier
 
 from ._apps import (
     Contestant,

@@ -35,7 +35,7 @@ import httpx
 
 from spacekey.domain.authentication import Authenticated
 from spacekey.domain.secret import Secret
-from spacekey.middleware.remote import RemoteVerifier
+from spacekey.verifiers import RemoteVerifier
 
 from ._load import Load, Spell, answer_to, cpu_seconds, load_on
 from ._served import UVICORN, address_of, get, post

@@ -27,8 +27,7 @@ from spacekey.middleware.auth.credentials import (
     secret_without_scheme,
 )
 from spacekey.middleware.auth.origin import may_change
-from spacekey.middleware.limits.flood import Flooded
-from spacekey.middleware.limits.limiter import limit_headers, retry_after
+from spacekey.middleware.limits.limiter import Decision, Flooded, limit_headers, retry_after
 from spacekey.middleware.long_lived.recheck import (
     FORBIDDEN,
     UNAUTHORIZED,
@@ -55,7 +54,6 @@ from spacekey.middleware.rules.evaluate import (
 from spacekey.middleware.rules.requirement import PUBLIC, Access, Requirement
 from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
 
-from .limits import Decision
 from .responses import VARY, VARY_BY_COOKIE, VARY_BY_ORIGIN, Header, with_vary
 
 if TYPE_CHECKING:

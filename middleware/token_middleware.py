@@ -12,6 +12,7 @@ from spacekey.domain.verifier import TIMEOUT_SECONDS, VerifiesSecrets
 from spacekey.middleware.auth.authenticator import Authenticator, FallbackAuthenticator
 from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
 from spacekey.middleware.auth.origin import OriginCheck
+from spacekey.middleware.limits.limiter import Limiter
 from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Rechecker
 from spacekey.middleware.long_lived.streams import WatchedWebSocket
 from spacekey.middleware.routing.policy import RoutePolicy
@@ -20,7 +21,6 @@ from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
 from .argument_checks import check_async, check_environment, check_not_async, check_seconds, checked_scopes
-from .limits import Limiter
 from .request_auth import Observer, RequestAuth, ResolveWorkspace, Settings
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from strawberry.types.execution import PreExecutionError
 from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import INPUT_CURES
 from spacekey.domain.scope import MANAGEMENT_SCOPES
-from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import RequiresScopes, ScopedSchema, ScopeEnforcement
+from spacekey.middleware.request_auth import RequestAuth
 from spacekey.schema.limits.costs import CostModel
 from spacekey.schema.limits.documents import Documents, DocumentSteps
 from spacekey.schema.limits.operations import ChargeCost, OperationLimits

@@ -9,8 +9,8 @@ from strawberry.types import Info
 
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import RequestAuth
 from spacekey.middleware.graphql import UNAUTHENTICATED
+from spacekey.middleware.request_auth import RequestAuth
 from spacekey.resolvers.access.caller import Caller, MemberCaller, RequestFacts
 from spacekey.resolvers.accounts.sessions import SignedIn
 from spacekey.resolvers.system import System

@@ -23,8 +23,8 @@ from spacekey.domain.network import client_address
 from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
-from spacekey.middleware import TokenMiddleware
 from spacekey.middleware.limits.anonymous import AnonymousWork
+from spacekey.middleware.token_middleware import TokenMiddleware
 from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.audit.chains import keep_writing_checkpoints
 from spacekey.resolvers.services import read_service

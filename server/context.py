@@ -10,9 +10,9 @@ from starlette.types import Scope
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Principal
-from spacekey.middleware.limits import Limiter
 from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.limits.limiter import Limiter
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.resolvers.access.caller import MemberCaller, RequestFacts, ServiceCaller, TokenCaller, caller_of
 from spacekey.resolvers.audit.refusals import RefusalLog

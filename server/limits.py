@@ -14,8 +14,9 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import network_of
 from spacekey.domain.principal import Limit, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.limits.limiter import Decision, Limiter
+from spacekey.middleware.limits.memory import MemoryLimiter
 
 from .metrics import Metrics
 from .settings import Settings

@@ -21,9 +21,8 @@ from hashlib import blake2b
 from spacekey.domain.bounds import Release
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import Decision
 from spacekey.middleware.limits.budget import DEBT_SECONDS_MAX
-from spacekey.middleware.limits.limiter import SECOND_US, burst_of, interval_us
+from spacekey.middleware.limits.limiter import SECOND_US, Decision, burst_of, interval_us
 
 if sys.platform != "win32":  # Windows has one worker and no shared memory
     import fcntl

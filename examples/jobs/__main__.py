@@ -10,10 +10,8 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.secret import Secret
+from spacekey import ConfigurationError, Limiter, MemoryLimiter, Secret
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
-from spacekey.middleware.limits import Limiter, MemoryLimiter
 
 from .rules import product_files
 
@@ -92,7 +90,7 @@ def chosen_limits(asked: argparse.Namespace) -> Limiter | None:
 
 
 def _remote(asked: argparse.Namespace) -> Verifier:
-    from spacekey.middleware.remote import RemoteVerifier
+    from spacekey.verifiers import RemoteVerifier
 
     return RemoteVerifier(
         asked.remote,
@@ -104,8 +102,8 @@ def _remote(asked: argparse.Namespace) -> Verifier:
 
 
 def _embedded(asked: argparse.Namespace) -> Verifier:
-    from spacekey.server.database_verifier import DatabaseVerifier
     from spacekey.server.settings import Settings
+    from spacekey.verifiers import DatabaseVerifier
 
     url = asked.store or os.environ.get(STORE_VARIABLE) or Settings().database_url
     return DatabaseVerifier(url, asked.product or product_files(), environment=asked.environment)

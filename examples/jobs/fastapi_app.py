@@ -8,11 +8,9 @@ from fastapi import APIRouter, Depends, FastAPI, Response, Security
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from spacekey.domain.principal import Principal
+from spacekey import Limiter, Principal, TokenMiddleware, public
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
-from spacekey.middleware import TokenMiddleware, public
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
-from spacekey.middleware.limits import Limiter
 
 from . import rules
 from .board import Board, BoardError, Boards

@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from spacekey.middleware import optional
+from spacekey import optional
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 
 from . import rules

@@ -2,7 +2,7 @@
 
 from starlette.requests import HTTPConnection
 
-from spacekey.domain.principal import Principal
+from spacekey import Principal
 
 from .board import Board, BoardError, Boards
 

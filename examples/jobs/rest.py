@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from spacekey.domain.principal import Principal
-from spacekey.middleware import public, requires
+from spacekey import Principal, public, requires
 
 from . import rules
 from .board import BoardError, NoSuchJob

@@ -7,8 +7,8 @@ A scope is matched exactly: ``jobs:read`` opens no single-job stream, and ``jobs
 
 from pathlib import Path
 
+from spacekey import all_of, any_of
 from spacekey.domain.product_file import load_products
-from spacekey.middleware import all_of, any_of
 
 CREATE = any_of("jobs:create", "jobs:write")
 READ = all_of("jobs:read")

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from spacekey import Limiter, TokenMiddleware
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
-from spacekey.middleware import TokenMiddleware
-from spacekey.middleware.limits import Limiter
 
 from .board import BoardError, Boards
 from .graphql_api import graphql_routes

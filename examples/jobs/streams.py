@@ -11,7 +11,7 @@ from contextlib import suppress
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from spacekey.middleware import requires
+from spacekey import requires
 
 from . import rules
 from .home import board_of

@@ -19,8 +19,7 @@ from strawberry.types.execution import PreExecutionError
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.argument_checks import places_of
-from spacekey.middleware.limits import Decision
-from spacekey.middleware.limits.limiter import retry_after
+from spacekey.middleware.limits.limiter import Decision, retry_after
 
 from .decision import ERRORS_MAX, CheckedDocument, Decider, DenialError, Verdict, more_denials_error, refused_document
 from .operations import pick_operation

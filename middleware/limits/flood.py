@@ -8,20 +8,19 @@ such a secret cannot be made up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
 from starlette.types import Scope
 
-from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected
 from spacekey.domain.bounds import MemoryRemembered, Remembered
 from spacekey.domain.clock import MonotonicClock, boot_clock
 from spacekey.domain.network import network_of
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 
-from .limiter import Decision
+from .limiter import Decision, Flooded
 from .memory import MemoryLimiter
 
 ADDRESSES_MAX = 10_000
@@ -86,8 +85,3 @@ class RefusalFlood:
 def _address(scope: Scope) -> str:
     client = scope.get("client")
     return network_of(client[0]) if client else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Flooded(Unavailable):
-    """Result for an address that sent too many made-up secrets recently. Routes that refuse it answer 429."""

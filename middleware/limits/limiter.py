@@ -13,10 +13,12 @@ The fields are those of draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple, Protocol
 
+from spacekey.domain.authentication import Unavailable
 from spacekey.domain.principal import MINUTE_US, Limit
 
 SECOND_US = 1_000_000
@@ -165,3 +167,8 @@ class ObservedLimiter:
     async def aclose(self) -> None:
         """Close the inner limiter."""
         await self._inner.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Flooded(Unavailable):
+    """Result for an address that sent too many made-up secrets recently. Routes that refuse it answer 429."""

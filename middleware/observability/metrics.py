@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected
-from spacekey.middleware.limits.flood import Flooded
+from spacekey.middleware.limits.limiter import Flooded
 from spacekey.middleware.usage.collector import UsageCollector
 
 ANSWERS = [

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from spacekey.domain.authentication import Authenticated, AuthenticationResult, Rejected
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import UsageCounter
-from spacekey.middleware.limits import Decision, Limiter
+from spacekey.middleware.limits.limiter import Decision, Limiter
 from spacekey.middleware.rules.requirement import Access, Requirement
 
 from .counts import Client

@@ -15,8 +15,9 @@ from spacekey.domain.ids import KEY, SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InputCode, InvalidInput, PreconditionFailed
+from spacekey.domain.rule import any_of
 from spacekey.domain.unset import UNSET, Unset
-from spacekey.middleware import any_of, requires
+from spacekey.middleware.routing.endpoints import requires
 from spacekey.resolvers.access.caller import RequestFacts, caller_of
 from spacekey.resolvers.addresses import plain_name
 from spacekey.resolvers.audit.log import actor_facts

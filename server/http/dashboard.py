@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.middleware import public
+from spacekey.middleware.routing.endpoints import public
 
 PAGES = ("/", "/account", "/invitation", "/workspace/{rest:path}", "/space/{rest:path}", "/token/{rest:path}")
 

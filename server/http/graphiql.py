@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from spacekey.middleware import public
+from spacekey.middleware.routing.endpoints import public
 
 PATH = "/graphiql"
 _FROM = "https://unpkg.com"

@@ -19,9 +19,10 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.middleware import auth_of, optional
 from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
+from spacekey.middleware.request_auth import auth_of
+from spacekey.middleware.routing.endpoints import optional
 from spacekey.resolvers.access.caller import caller_of
 from spacekey.schema.context import context_of
 from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, UNRESOLVED, rate_limited, refused

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from spacekey.middleware import public
 from spacekey.middleware.observability.metrics import CONTENT_TYPE
+from spacekey.middleware.routing.endpoints import public
 from spacekey.server.context import parts_of
 
 

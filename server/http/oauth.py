@@ -19,9 +19,9 @@ from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.refusal import InvalidInput, NotFound
 from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
-from spacekey.middleware import requires
 from spacekey.middleware.auth.client import CLIENT_IP, CLIENT_USER_AGENT, sender_from_fields
 from spacekey.middleware.auth.credentials import credentials_of
+from spacekey.middleware.routing.endpoints import requires
 from spacekey.resolvers.access.caller import Caller, RequestFacts
 from spacekey.resolvers.tokens.introspect import Asked, Introspection, introspect, introspect_many
 from spacekey.resolvers.tokens.revoke import revoke_secret

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spacekey.domain.unset import UNSET
-from spacekey.middleware import public
+from spacekey.middleware.routing.endpoints import public
 from spacekey.middleware.rules.marks import access_of
 from spacekey.middleware.rules.requirement import Requirement
 from spacekey.server.metrics import build_version

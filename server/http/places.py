@@ -8,7 +8,7 @@ from starlette.responses import Response
 from spacekey.domain.ids import WORKSPACE
 from spacekey.domain.page import PageRequest
 from spacekey.domain.refusal import InputCode, InvalidInput
-from spacekey.middleware import requires
+from spacekey.middleware.routing.endpoints import requires
 from spacekey.models.tables.records import SpaceRecord
 from spacekey.resolvers.access.authority import Authority, workspace_list
 from spacekey.resolvers.workspaces.lists import space_list

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from spacekey.domain.unset import UNSET
 from spacekey.domain.usage import TokenUse
-from spacekey.middleware import requires
+from spacekey.middleware.routing.endpoints import requires
 from spacekey.resolvers.tokens.usage import BatchName, report_usage
 from spacekey.server.context import known_caller, parts_of
 

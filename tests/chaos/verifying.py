@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.actor import Actor
 from spacekey.domain.authentication import Rejected
 from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.engine.store import Store

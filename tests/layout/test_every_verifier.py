@@ -21,17 +21,18 @@ import spacekey.models
 import spacekey.resolvers
 import spacekey.schema
 import spacekey.server
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.authentication import Unavailable, Verdict
 from spacekey.domain.clock import utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, requires
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
 from spacekey.server.services import WithServices
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import bearer, call, start_up
 from support.stored_verifiers import STORED_BENCHES
 from support.verifier_contract import principal

@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, optional, public, requires
 from spacekey.domain.authentication import Anonymous, AuthenticationResult
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, optional, public, requires
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from spacekey.middleware.testing import issue_token, undeclared_routes
 from spacekey.middleware.verifiers.remote import RemoteVerifier
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import bearer, call, http_scope
 
 ANY: Any = MemoryVerifier()

@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, auth_of, optional, public, requires
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, talk
 
 VERIFIER = MemoryVerifier()

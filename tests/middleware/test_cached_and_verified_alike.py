@@ -14,12 +14,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, optional, public, requires
 from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import all_of, any_of
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, VerifierChain, optional, public, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import Headers, bearer, call
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from spacekey import TokenMiddleware, optional, public, requires
 from spacekey.domain.errors import RuleError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import any_of
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, http_scope, start_up, talk
 
 VERIFIER = MemoryVerifier()

@@ -1,9 +1,11 @@
-"""Importing the middleware loads Starlette and little else."""
+"""Importing from ``spacekey`` loads what is used: Starlette, the middleware's own modules, and nothing else."""
 
 import subprocess
 import sys
 
-OURS = "import spacekey.middleware"
+import pytest
+
+APP = "from spacekey import TokenMiddleware, any_of, optional, public, requires"
 STARLETTES = (
     "import asyncio, starlette.applications, starlette.authentication, starlette.endpoints, starlette.requests, "
     "starlette.responses, starlette.routing, starlette.websockets"
@@ -11,7 +13,7 @@ STARLETTES = (
 """And asyncio, which every server has loaded; Starlette itself loads it on some versions of Python only."""
 SMALL = {"_sha2", "_sha256"}
 """Of the standard library, besides what Starlette loads: Python's own SHA-256."""
-MODULES_MAX = 62
+MODULES_MAX = 50
 HEAVY = (
     "sqlmodel",
     "sqlalchemy",
@@ -24,6 +26,25 @@ HEAVY = (
     "redis",
     "opentelemetry",
 )
+UNUSED = (
+    "spacekey.middleware.fastapi",
+    "spacekey.middleware.graphql",
+    "spacekey.middleware.limits.flood",
+    "spacekey.middleware.limits.redis",
+    "spacekey.middleware.observability",
+    "spacekey.middleware.testing",
+    "spacekey.middleware.usage.collector",
+    "spacekey.middleware.verifiers.cached",
+    "spacekey.middleware.verifiers.memory",
+    "spacekey.middleware.verifiers.remote",
+    "spacekey.middleware.verifiers.verifier_chain",
+    "spacekey.models",
+    "spacekey.resolvers",
+    "spacekey.schema",
+    "spacekey.server",
+    "spacekey.verifiers",
+)
+"""Parts of ours that an app with routes and rules does not use."""
 
 
 def fresh(code: str) -> str:
@@ -32,10 +53,22 @@ def fresh(code: str) -> str:
     return run.stdout.strip()
 
 
-def test_nothing_heavy_is_loaded() -> None:
-    loaded = fresh(f"import sys; {OURS}; print(*sys.modules)").split()
-    assert "spacekey.middleware.token_middleware" in loaded
-    assert [name for name in HEAVY if name in loaded] == []
+def loaded(code: str) -> set[str]:
+    """The modules that a new process has loaded after ``code``."""
+    return set(fresh(f"import sys; {code}; print(*sys.modules)").split())
+
+
+@pytest.mark.parametrize("code", ["import spacekey", "import spacekey; dir(spacekey)", "import spacekey.verifiers"])
+def test_importing_the_package_loads_nothing(code: str) -> None:
+    ours = {name for name in loaded(code) if name.partition(".")[0] in ("spacekey", "starlette", *HEAVY)}
+    assert ours <= {"spacekey", "spacekey.verifiers"}
+
+
+def test_importing_the_middleware_loads_what_it_uses() -> None:
+    names = loaded(APP)
+    assert "spacekey.middleware.token_middleware" in names
+    assert [name for name in HEAVY if name in names] == []
+    assert [name for name in UNUSED if name in names] == []
 
 
 def test_it_works_where_only_starlette_is_installed() -> None:
@@ -47,20 +80,34 @@ class Only:
         if name.partition(".")[0] in {set(HEAVY)!r}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Only())
+import spacekey
 import spacekey.middleware.testing
-from spacekey.middleware import TokenMiddleware, requires
 from starlette.applications import Starlette
+for name in spacekey.__all__:
+    getattr(spacekey, name)
 with spacekey.middleware.testing.issue_token(scopes=["a"]) as token:
-    TokenMiddleware(Starlette(), token.verifier)
+    spacekey.TokenMiddleware(Starlette(), token.verifier)
 print("works")
 """
     assert fresh(code) == "works"
 
 
+def test_a_verifier_without_its_packages_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["httpx"] = None
+from spacekey.verifiers import MemoryVerifier
+try:
+    from spacekey.verifiers import RemoteVerifier
+except ImportError as error:
+    print(error)
+"""
+    assert "pip install 'spacekey[remote]'" in fresh(code)
+
+
 def test_it_loads_what_starlette_loads_and_nothing_but_its_own_files_besides() -> None:
     """What keeps the import cheap, without a clock; how long it takes is measured in ``bench/``."""
-    ours = set(fresh(f"import sys; {OURS}; print(*sys.modules)").split())
-    starlettes = set(fresh(f"import sys; {STARLETTES}; print(*sys.modules)").split())
+    ours, starlettes = loaded(APP), loaded(STARLETTES)
     besides = {name for name in ours - starlettes if name.partition(".")[0] != "spacekey"}
     assert besides <= SMALL
     assert len(ours - starlettes) <= MODULES_MAX

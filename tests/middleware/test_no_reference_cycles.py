@@ -9,7 +9,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
+from spacekey import TokenMiddleware, public, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Headers, bearer, http_scope
 
 

@@ -16,13 +16,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from spacekey import MemoryLimiter, TokenMiddleware, UsageCollector, requires
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.usage import UsageCollector
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 from support.trail import Trail, traced
 

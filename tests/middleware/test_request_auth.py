@@ -14,15 +14,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spacekey import MemoryLimiter, TokenMiddleware, protect, requires
 from spacekey.domain.authentication import AuthenticationResult, Verdict
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, protect, requires
 from spacekey.middleware.auth.authenticator import Authenticator
-from spacekey.middleware.limits import Decision, MemoryLimiter
+from spacekey.middleware.limits.limiter import Decision
 from spacekey.middleware.request_auth import RequestAuth, Settings
 from spacekey.middleware.usage.meter import Metering
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, http_scope
 
 IN_SPACE = requires("jobs:read", space_param="space_id")

@@ -8,10 +8,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.authentication import Unavailable, Verdict
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 
 

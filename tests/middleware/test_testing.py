@@ -9,11 +9,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.testing import TestToken, issue_token, undeclared_routes
 from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import call, talk
 
 

@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, auth_of, optional, protect, public, requires
 from spacekey.domain.authentication import (
     Anonymous,
     Authenticated,
@@ -28,7 +29,7 @@ from spacekey.domain.authentication import (
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, start_up, talk
 
 Verify = Callable[[Secret], Awaitable[Any]]

@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.authentication import Verdict
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.fastapi import RequireScopes
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 
 

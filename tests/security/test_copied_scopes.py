@@ -23,21 +23,13 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, auth_of, optional, protect, public, requires
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import (
-    MemoryVerifier,
-    TokenMiddleware,
-    VerifierChain,
-    auth_of,
-    optional,
-    protect,
-    public,
-    requires,
-)
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import bearer, call
 from support.open_connection import OpenConnection
 from support.virtual_time import VirtualLoop, in_virtual_time

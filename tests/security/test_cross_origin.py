@@ -19,10 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, auth_of, optional, public, requires
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Answer, Headers, Talk, bearer, http_scope, talk
 
 ADA = Principal("usr_ada", Kind.MEMBER, frozenset({"jobs:write"}))

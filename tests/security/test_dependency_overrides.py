@@ -8,9 +8,10 @@ from fastapi import Depends, FastAPI, Security
 from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
+from spacekey import TokenMiddleware, public
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, public
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, start_up
 
 VERIFIER = MemoryVerifier()

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, auth_of, requires
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 
 VERIFIER = MemoryVerifier()

@@ -14,9 +14,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import all_of
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Headers, bearer, call, talk
 from support.route_leaves import ENFORCING, Leaf
 from support.route_world import METHODS, Maker, Place, World

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, requires
+from spacekey import TokenMiddleware, optional, requires
+from spacekey.verifiers import MemoryVerifier
 from support.running_app import running
 
 SECONDS_MAX = 120.0

@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from spacekey import TokenMiddleware, protect, public, requires
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, protect, public, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, start_up
 
 VERIFIER = MemoryVerifier()

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.resolvers.tokens.list import token_view

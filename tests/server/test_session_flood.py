@@ -14,7 +14,7 @@ import pytest
 
 from spacekey.domain.authentication import Anonymous, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.secret import Secret
-from spacekey.middleware.limits.flood import Flooded
+from spacekey.middleware.limits.limiter import Flooded
 from spacekey.resolvers.accounts import sessions
 from spacekey.server.http import session_cookie
 from spacekey.server.http.session_cookie import COOKIE

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.product import Product
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import TokenMiddleware, requires
 
 from .jobs_requests import bearer
 

@@ -21,8 +21,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, optional, requires
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import TokenMiddleware, optional, requires
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.engine.store import Store

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from spacekey import optional, protect, public, requires
 from spacekey.domain.rule import Rule, all_of
-from spacekey.middleware import optional, protect, public, requires
 
 ANYBODY = Rule((frozenset({"nobody-looks"}),))
 """Stands for endpoints that are declared public or optional."""

@@ -15,8 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from spacekey import TokenMiddleware, protect, public
 from spacekey.domain.rule import Rule, all_of, any_of
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, protect, public
+from spacekey.verifiers import MemoryVerifier
 
 from .route_leaves import ANYBODY, BENEATH, ENFORCING, MOUNTED, OTHER, UNDECLARED, Draft, Leaf
 

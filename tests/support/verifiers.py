@@ -13,13 +13,13 @@ from spacekey.domain.clock import utc_now
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import MemoryVerifier, VerifierChain
 from spacekey.middleware.observability.metrics import AppMetrics
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.verifiers.remote import UNCHANGED, RemoteVerifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
 from spacekey.server.services import WithServices
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 
 from .verifier_contract import Workbench
 

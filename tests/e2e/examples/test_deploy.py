@@ -106,7 +106,7 @@ def test_the_image_is_built_from_the_package_and_nothing_else() -> None:
     """Every folder that is a package, what the build reads, and no .env."""
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     project = tomllib.loads((DEPLOY.parents[1] / "pyproject.toml").read_text())
-    folders = {name.split(".")[1] for name in project["tool"]["setuptools"]["packages"]}
+    folders = {name.split(".")[1] if "." in name else name for name in project["tool"]["setuptools"]["packages"]}
     assert {line[1:] for line in ignored if line[0] == "!"} == folders | {
         "constraints.txt",
         "pyproject.toml",

@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from spacekey.examples.jobs import fastapi_app, starlette_app
-from spacekey.middleware import MemoryVerifier
+from spacekey.verifiers import MemoryVerifier
 from support.jobs_requests import ALL_EMIT_SCOPES, ALL_SPOOLED_PERMISSIONS, ASKS, GOES_THROUGH, bearer
 
 MakeApp = Callable[[MemoryVerifier], Starlette]

@@ -10,7 +10,7 @@ import pytest
 from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect, WebSocketUpgradeError
 
 from spacekey.examples.jobs.starlette_app import make_app
-from spacekey.middleware import MemoryVerifier
+from spacekey.verifiers import MemoryVerifier
 from support.jobs_requests import STREAMS, bearer
 from support.running_app import running
 from support.web_socket import web_socket

@@ -12,7 +12,8 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
+from spacekey import TokenMiddleware, requires
+from spacekey.verifiers import MemoryVerifier
 from support.running_app import running
 
 HANDSHAKE = {

@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from spacekey import TokenMiddleware, optional, public, requires
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Answer, bearer, call
 
 GOOD = Principal("key_1", Kind.WORKSPACE, frozenset({"a:b"}), "", "ws_1")

@@ -18,10 +18,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware import TokenMiddleware, requires
 from spacekey.middleware.auth.client import UNKNOWN, Sender, SentBy, sender, sender_fields, sender_from_fields
 from spacekey.middleware.usage.counts import UsageCounts
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading

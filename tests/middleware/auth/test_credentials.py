@@ -8,9 +8,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, public, requires
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, talk
 
 VERIFIER = MemoryVerifier()

@@ -14,11 +14,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
+from spacekey import TokenMiddleware, optional
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
 from spacekey.middleware.graphql import OnDenied, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.verifiers import MemoryVerifier
 from support.graphql_socket import graphql_socket
 
 MODERN = "application/graphql-response+json"

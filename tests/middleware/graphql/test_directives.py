@@ -15,8 +15,8 @@ from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema_directive import Location
 
+from spacekey import any_of, requires
 from spacekey.domain.errors import ConfigurationError, RuleError
-from spacekey.middleware import any_of, requires
 from spacekey.middleware.graphql import (
     RequiresScopes,
     ScopedFederationSchema,

@@ -11,8 +11,8 @@ import pytest
 import strawberry
 from strawberry import federation
 
+from spacekey import requires
 from spacekey.domain.errors import ConfigurationError, RuleError
-from spacekey.middleware import requires
 from spacekey.middleware.graphql import (
     ScopedFederationSchema,
     ScopedGraphQL,

@@ -17,8 +17,8 @@ from strawberry.asgi import GraphQL
 from strawberry.fastapi import GraphQLRouter
 
 from spacekey.domain.principal import Kind, Principal
-from spacekey.middleware import MemoryVerifier
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.verifiers import MemoryVerifier
 from support.graphql_socket import graphql_socket
 
 PROTOCOLS = ["graphql-transport-ws", "graphql-ws"]

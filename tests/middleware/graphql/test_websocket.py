@@ -14,12 +14,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 
+from spacekey import TokenMiddleware, optional
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.verifiers import MemoryVerifier
 from support.graphql_socket import Closed, graphql_socket
 from support.running_app import running
 from support.web_socket import web_socket

@@ -16,11 +16,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from spacekey import TokenMiddleware, optional, public, requires
 from spacekey.domain.authentication import Verdict
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, public, requires
 from spacekey.middleware.limits.anonymous import AnonymousBudget, AnonymousWork
+from spacekey.verifiers import MemoryVerifier
 
 KNOWN = MemoryVerifier()
 GOOD = {"Authorization": f"Bearer {KNOWN.issue('jobs:read').reveal()}"}

@@ -9,13 +9,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Answer, bearer, call
 
 LIMIT = Limit(per_minute=60, burst=5)

@@ -16,11 +16,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 from strawberry.schema.config import StrawberryConfig
 
+from spacekey import MemoryLimiter, TokenMiddleware, optional
 from spacekey.domain.principal import Limit
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.graphql.operations import Operation
-from spacekey.middleware.limits import Decision, MemoryLimiter
+from spacekey.middleware.limits.limiter import Decision
+from spacekey.verifiers import MemoryVerifier
 from support.running_app import running
 from support.web_socket import web_socket
 

@@ -19,15 +19,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from spacekey import Limiter, MemoryLimiter, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.domain.authentication import Authenticated
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, public, requires
-from spacekey.middleware.limits import Decision, Limiter, MemoryLimiter
-from spacekey.middleware.limits.limiter import ObservedLimiter
+from spacekey.middleware.limits.limiter import Decision, ObservedLimiter
 from spacekey.middleware.limits.redis import RedisLimiter
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, talk
 from support.redis_server import RedisServer
 

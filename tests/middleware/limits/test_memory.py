@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from spacekey import MemoryLimiter
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import MemoryLimiter
 
 FREE = Limit(per_minute=100, burst=20)
 

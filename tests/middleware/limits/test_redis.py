@@ -12,9 +12,10 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from spacekey import Limiter
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import Limiter, redis
+from spacekey.middleware.limits import redis
 from spacekey.middleware.limits.redis import AWAY_SECONDS, SETTLE_SECONDS, RedisLimiter, Silence, check_redis_url
 from support.redis_server import RedisServer
 

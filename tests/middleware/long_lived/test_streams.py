@@ -22,11 +22,12 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from spacekey import TokenMiddleware, auth_of, optional, protect, public, requires
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Verdict
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, auth_of, optional, protect, public, requires
 from spacekey.middleware.long_lived.recheck import ConnectionEnded
+from spacekey.verifiers import MemoryVerifier
 from support.open_connection import OpenConnection
 from support.running_app import running
 from support.virtual_time import VirtualLoop, in_virtual_time

@@ -11,15 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey import MemoryLimiter, TokenMiddleware, public, requires
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, public, requires
-from spacekey.middleware.limits import MemoryLimiter
-from spacekey.middleware.limits.flood import Flooded
-from spacekey.middleware.limits.limiter import ObservedLimiter
+from spacekey.middleware.limits.limiter import Flooded, ObservedLimiter
 from spacekey.middleware.observability.metrics import (
     READ_SECONDS,
     AppMetrics,
@@ -32,6 +30,7 @@ from spacekey.middleware.observability.metrics import (
 )
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import Reading, cache_over
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 from support.verifier_contract import principal
 

@@ -21,18 +21,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spacekey import MemoryLimiter, TokenMiddleware, requires
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
-from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.limits.limiter import ObservedLimiter
 from spacekey.middleware.observability.opentelemetry import Telemetry
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import Reading, cache_over
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 
 ROOT = Path(__file__).resolve().parents[3]

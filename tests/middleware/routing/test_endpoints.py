@@ -19,12 +19,14 @@ from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, optional, protect, public, requires
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Principal
 from spacekey.domain.rule import any_of
-from spacekey.middleware import Declaration, MemoryVerifier, TokenMiddleware, optional, protect, public, requires
 from spacekey.middleware.fastapi import RequireScopes
+from spacekey.middleware.rules.requirement import Declaration
 from spacekey.middleware.testing import undeclared_routes
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Answer, Talk, bearer, call, start_up, talk
 from support.running_app import running
 from support.web_socket import web_socket

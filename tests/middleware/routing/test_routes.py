@@ -13,8 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from spacekey import TokenMiddleware, optional, protect, public, requires
 from spacekey.domain.errors import ConfigurationError
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, optional, protect, public, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, start_up
 
 VERIFIER = MemoryVerifier()

@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from spacekey import TokenMiddleware, requires
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.rule import any_of
-from spacekey.middleware import MemoryVerifier, TokenMiddleware, requires
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
 
 VERIFIER = MemoryVerifier()

@@ -19,23 +19,14 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from spacekey import TokenMiddleware, all_of, any_of, auth_of, optional, protect, public, requires
 from spacekey.domain.authentication import Reason, Rejected
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.middleware import (
-    MemoryVerifier,
-    TokenMiddleware,
-    all_of,
-    any_of,
-    auth_of,
-    optional,
-    protect,
-    public,
-    requires,
-)
 from spacekey.middleware.graphql import OnDenied, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.middleware.usage.collector import UsageCollector
+from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, talk
 from support.world import StoppedClock
 

@@ -18,9 +18,9 @@ from spacekey.domain.clock import boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, VerifierChain
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.verifiers.remote import RemoteVerifier
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import request_of
 from support.verifier_contract import principal
 

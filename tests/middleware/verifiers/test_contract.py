@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected
-from spacekey.middleware import MemoryVerifier
+from spacekey.verifiers import MemoryVerifier
 from support.verifier_contract import VerifierContract, Workbench
 from support.verifiers import BENCHES
 

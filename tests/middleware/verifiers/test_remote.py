@@ -15,8 +15,8 @@ from spacekey.domain.authentication import Authenticated, Unavailable
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
-from spacekey.middleware import MemoryVerifier
 from spacekey.middleware.verifiers.remote import RemoteUsage, RemoteVerifier, UsageRejected
+from spacekey.verifiers import MemoryVerifier
 from support.verifier_contract import principal
 from support.verifiers import OWN, introspection_of
 

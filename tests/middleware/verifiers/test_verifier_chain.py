@@ -8,7 +8,7 @@ from spacekey.domain.authentication import Authenticated, Reason, Rejected, Verd
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
-from spacekey.middleware import MemoryVerifier, VerifierChain
+from spacekey.verifiers import MemoryVerifier, VerifierChain
 
 
 async def test_a_chain_shows_a_secret_to_one_verifier_only() -> None:

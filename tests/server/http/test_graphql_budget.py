@@ -10,9 +10,9 @@ import httpx
 import pytest
 from graphql import get_introspection_query
 
+from spacekey import MemoryLimiter
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
-from spacekey.middleware.limits import MemoryLimiter
 from spacekey.models.engine.store import SQLITE
 from spacekey.server.limits import CallerBudget
 from spacekey.server.settings import COST_PER_MINUTE_MIN, Settings

@@ -13,12 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from spacekey import MemoryLimiter, TokenMiddleware, requires
 from spacekey.domain.authentication import Authenticated
 from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware import TokenMiddleware, VerifierChain, requires
-from spacekey.middleware.limits import MemoryLimiter
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.queries import usage as usage_queries
 from spacekey.models.tables.records import AuditRecord
@@ -29,6 +28,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
+from spacekey.verifiers import VerifierChain
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
 from support.world import FACTS, OPERATOR
 
