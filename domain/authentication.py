@@ -29,10 +29,15 @@ class Anonymous:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Invalid credentials. ``token_id`` is known if the secret belongs to a token."""
+    """Invalid credentials.
+
+    ``token_id`` is known if the secret belongs to a token, and ``issuer`` if a chain of several verifiers knows it, as
+    in :class:`~spacekey.domain.principal.Principal`.
+    """
 
     reason: Reason
     token_id: str | None = None
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

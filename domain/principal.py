@@ -30,6 +30,11 @@ class Limit:
         object.__setattr__(self, "interval_us", -(-MINUTE_US // self.per_minute))
 
 
+def issuer_within(outer: str, inner: str) -> str:
+    """Return the name of an issuer, one of a chain's, that may be a chain itself."""
+    return f"{outer}/{inner}" if inner else outer
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Principal:
     """Valid caller. Frozen: a change of scopes is a new principal.
@@ -53,6 +58,10 @@ class Principal:
 
     It is the ``id``, or for a token made by rotation that of the first token of its chain, so that rotating does not
     restart the limit."""
+    issuer: str = ""
+    """Name of the verifier that knows it, among the several of a ``VerifierChain``; empty if there is one only.
+
+    Ids of different issuers may be the same."""
     is_well_formed: bool = field(default=False, init=False, repr=False, compare=False)
     """Whether the types of all fields were checked; see :func:`spacekey.middleware.argument_checks.flaw_in`."""
 
@@ -68,6 +77,7 @@ class Principal:
         limit: Limit | None = None,
         expires_at: datetime | None = None,
         limit_key: str = "",
+        issuer: str = "",
     ) -> None:
         # One is made for every verification: setting the slots takes half as long as a frozen dataclass's own __init__.
         _put_id(self, id)
@@ -80,11 +90,35 @@ class Principal:
         _put_limit(self, limit)
         _put_expires_at(self, expires_at)
         _put_limit_key(self, limit_key or id)
+        _put_issuer(self, issuer)
         _put_is_well_formed(self, False)
 
     def mark_well_formed(self) -> None:
         """Note that the types of all fields were checked, which need not be done again: nothing can change them."""
         _put_is_well_formed(self, True)
+
+    def with_issuer(self, issuer: str) -> Principal:
+        """Return the same principal with this issuer, before that of a chain inside it."""
+        named = Principal(
+            self.id,
+            self.kind,
+            self.scopes,
+            self.name,
+            self.workspace_id,
+            self.space_id,
+            self.environment,
+            self.limit,
+            self.expires_at,
+            self.limit_key,
+            issuer_within(issuer, self.issuer),
+        )
+        _put_is_well_formed(named, self.is_well_formed)
+        return named
+
+    @property
+    def account(self) -> str:
+        """Account that its limit is charged to: ``limit_key``, which another issuer may have given too."""
+        return f"{self.issuer}:{self.limit_key}" if self.issuer else self.limit_key
 
     @property
     def is_authenticated(self) -> bool:
@@ -113,5 +147,6 @@ class Principal:
     _put_limit,
     _put_expires_at,
     _put_limit_key,
+    _put_issuer,
     _put_is_well_formed,
 ) = (vars(Principal)[each.name].__set__ for each in fields(Principal))

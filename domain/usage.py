@@ -57,6 +57,14 @@ class UsageCounter(Protocol):
     ``client`` is ``scope["client"]`` as ASGI has it: address and port, or None.
     """
 
+    def of_issuer(self, issuer: str) -> UsageCounter:
+        """Return the counter for tokens of one issuer of a chain; by default the same one for all.
+
+        :param issuer: as in :class:`~spacekey.domain.principal.Principal`.
+        """
+        del issuer
+        return self
+
     def allowed(self, token_id: str, client: tuple[str, int] | None, scopes: frozenset[str] = frozenset()) -> None:
         """Count a request that was admitted by these scopes."""
         ...

@@ -155,7 +155,7 @@ def flaw_in(principal: object) -> str | None:
         _flaw_in_scopes(principal.scopes)
         or _flaw_in_kind(principal.kind)
         or _flaw_in_texts(
-            (principal.id, principal.name, principal.limit_key),
+            (principal.id, principal.name, principal.limit_key, principal.issuer),
             (principal.workspace_id, principal.space_id, principal.environment),
         )
         or _flaw_in_bounds(principal.limit, principal.expires_at)
@@ -183,7 +183,7 @@ def _flaw_in_kind(kind: object) -> str | None:
 def _flaw_in_texts(always: tuple[object, ...], perhaps: tuple[object, ...]) -> str | None:
     for text in always:
         if not isinstance(text, str):
-            return "id, name and limit_key: write strings"
+            return "id, name, limit_key and issuer: write strings"
     for text in perhaps:
         if text is not None and not isinstance(text, str):
             return "workspace_id, space_id and environment: write strings or None"

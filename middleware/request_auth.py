@@ -522,7 +522,7 @@ class RequestAuth:
             return await self._denial_in_workspace(decision, principal)
         is_member = principal.kind is Kind.MEMBER
         if decision.reason is DenialReason.ENVIRONMENT:
-            self._settings.observe(self._scope, Rejected(Reason.ENVIRONMENT, principal.id))
+            self._settings.observe(self._scope, Rejected(Reason.ENVIRONMENT, principal.id, principal.issuer))
             return responses.token_refused(self.realm)
         if decision.reason is DenialReason.SCOPES:
             return responses.scope_missing(self.realm, decision.missing, member=is_member)

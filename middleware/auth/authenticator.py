@@ -136,7 +136,7 @@ class Authenticator:
             return verdict
         if acts_in(verdict.principal, (self.environment,)):
             return verdict
-        return Rejected(Reason.ENVIRONMENT, verdict.principal.id)
+        return Rejected(Reason.ENVIRONMENT, verdict.principal.id, verdict.principal.issuer)
 
 
 async def ask_within_deadline(

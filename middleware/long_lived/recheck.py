@@ -211,7 +211,8 @@ class _Schedule:
         together: dict[int, list[WatchedToken]] = {}
         for token in self._pop_due(now):
             if token.is_expired:
-                self._end(token, UNAUTHORIZED, Rejected(Reason.EXPIRED, token.credential.principal.id))
+                principal = token.credential.principal
+                self._end(token, UNAUTHORIZED, Rejected(Reason.EXPIRED, principal.id, principal.issuer))
             elif token.checking:
                 self._end(token, UNAVAILABLE, Unavailable("the verifier did not answer in time"))
             else:

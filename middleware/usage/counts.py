@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import address_of
-from spacekey.domain.usage import TokenUse
+from spacekey.domain.usage import TokenUse, UsageCounter
 
 ENTRIES_MAX = 100_000
 ROW_SCOPES_MAX = 500
@@ -30,7 +30,7 @@ Client = tuple[str, int] | None
 """``scope["client"]`` as ASGI has it: address and port."""
 
 
-class UsageCounts:
+class UsageCounts(UsageCounter):
     """Counts of each token in each hour, until they are taken.
 
     :param now: wall time, for the hour and the last use. None reads the machine's, which costs less as plain seconds.

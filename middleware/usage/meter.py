@@ -94,7 +94,7 @@ class RequestMeter:
                 return False  # charge() is at it
             self._paid = cost
             try:
-                decision = self.decision = limits.charge_at_once(principal.limit_key, limit, cost)
+                decision = self.decision = limits.charge_at_once(principal.account, limit, cost)
             except Exception as error:  # noqa: BLE001 - charge() tries again, and admits the request if that fails too
                 log.error("the limiter failed with %s", type(error).__name__)
         return decision is not None and decision.allowed
@@ -177,6 +177,8 @@ class RequestMeter:
             used = admitted.rule.enough_of(principal.scopes) or NO_SCOPES
             scopes = used | scopes if scopes else used
         if principal.kind is not MEMBER:
+            if principal.issuer:
+                usage = usage.of_issuer(principal.issuer)
             usage.allowed(principal.id, client, scopes)
 
     def count_another(
@@ -191,7 +193,7 @@ class RequestMeter:
         if limits is None or limit is None:
             return None
         try:
-            return await limits.charge(principal.limit_key, limit, cost)
+            return await limits.charge(principal.account, limit, cost)
         except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
             log.error("the limiter failed with %s", type(error).__name__)
             return None
@@ -217,6 +219,7 @@ def _count(
         principal = outcome.principal
         if principal.kind is MEMBER:
             return
+        usage = usage.of_issuer(principal.issuer) if principal.issuer else usage
         if counted is ALLOWED:
             usage.allowed(principal.id, client, scopes)
         elif counted is Counted.DENIED:
@@ -224,4 +227,4 @@ def _count(
         else:
             usage.limited(principal.id, client)
     elif isinstance(outcome, Rejected) and outcome.token_id is not None:
-        usage.refused(outcome.token_id)
+        (usage.of_issuer(outcome.issuer) if outcome.issuer else usage).refused(outcome.token_id)

@@ -1,19 +1,20 @@
 """Several issuers behind one app, selected by the secret prefix that a secret starts with."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Verdict
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Principal, issuer_within
 from spacekey.domain.secret import Secret, SecretFacts, is_secret_prefix, parse
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 
 from .wrapper import as_verifier
 
-COUNTED_TOKENS_MAX = 100_000
-"""Tokens whose issuer a chain remembers, the most recently verified. A request is counted right after that."""
+OTHERWISE = "*"
+"""Issuer of tokens that ``otherwise`` knows. No secret prefix is called so."""
 
 
 class VerifierChain(Verifier):
@@ -22,8 +23,10 @@ class VerifierChain(Verifier):
     A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is for an app's older
     tokens, in whatever format; without it such secrets are refused.
 
-    The chain knows the scopes of all of its verifiers, unless one of them does not know its own. Requests are counted
-    by the verifier of their token, and not at all if that one counts none.
+    Verifiers may give tokens the same id, so a principal has the ``issuer`` beside it: the prefix, or ``*`` for
+    ``otherwise``. Tokens of two issuers share no limit. Requests are counted by the verifier of their token, and not at
+    all if that one counts none. The chain knows the scopes of all of its verifiers, unless one of them does not know
+    its own.
 
     :param verifiers: secret prefix → verifier.
     :param otherwise: the verifier for all other secrets, or None.
@@ -45,9 +48,10 @@ class VerifierChain(Verifier):
         known = [each for each in scopes if each is not None]
         self.known_scopes = frozenset[str]().union(*known) if len(known) == len(scopes) else None
         self.batch_max = max((verifier.batch_max for verifier in self._everyone), default=1)
-        self._counts = any(verifier.usage is not None for verifier in self._everyone)
-        self._usage = _UsageByIssuer()
-        self.usage = self._usage if self._counts else None
+        named = {**verifiers, **({} if otherwise is None else {OTHERWISE: otherwise})}
+        self._issuers = {id(adapted[id(verifier)]): name for name, verifier in reversed(named.items())}
+        counters = {self._issuers[id(verifier)]: verifier.usage for verifier in self._everyone}
+        self.usage = None if all(each is None for each in counters.values()) else _UsageByIssuer(counters)
 
     async def verify(self, secret: Secret) -> Verdict:
         """Return the verdict of the one verifier that is responsible."""
@@ -55,7 +59,7 @@ class VerifierChain(Verifier):
         verifier = self._responsible(facts)
         if verifier is None:
             return Rejected(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
-        return self._noted(verifier, await verifier.verify(secret))
+        return self._issued(verifier, await verifier.verify(secret))
 
     async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
         """Return the verdicts of the verifiers that are responsible, each of which is given its own secrets alone."""
@@ -72,7 +76,7 @@ class VerifierChain(Verifier):
         async def ask(verifier: Verifier, places: list[int]) -> None:
             found = await verifier.verify_many([secrets[place] for place in places])
             for place, verdict in zip(places, found, strict=True):
-                verdicts[place] = self._noted(verifier, verdict)
+                verdicts[place] = self._issued(verifier, verdict)
 
         await asyncio.gather(*(ask(*share) for share in shares.values()))
         return verdicts
@@ -86,15 +90,16 @@ class VerifierChain(Verifier):
         facts = None if secret is None else parse(secret)
         verifier = None if facts is None else self._responsible(facts)
         verdict = None if verifier is None else verifier.peek(authorization)
-        return verdict if verifier is None or verdict is None else self._noted(verifier, verdict)
+        return verdict if verifier is None or verdict is None else self._issued(verifier, verdict)
 
-    def _noted(self, verifier: Verifier, verdict: Verdict) -> Verdict:
-        """Remember which verifier counts the token's requests, and return the verdict."""
-        if self._counts:
-            token_id = verdict.principal.id if isinstance(verdict, Authenticated) else None
-            token_id = verdict.token_id if isinstance(verdict, Rejected) else token_id
-            if token_id is not None:
-                self._usage.note(token_id, verifier.usage)
+    def _issued(self, verifier: Verifier, verdict: Verdict) -> Verdict:
+        """Return the verdict with the verifier's name beside the token's id."""
+        issuer = self._issuers[id(verifier)]
+        if isinstance(verdict, Authenticated):
+            principal = verdict.principal
+            return Authenticated(principal.with_issuer(issuer)) if isinstance(principal, Principal) else verdict
+        if isinstance(verdict, Rejected) and verdict.token_id is not None:
+            return replace(verdict, issuer=issuer_within(issuer, verdict.issuer))
         return verdict
 
     def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
@@ -116,42 +121,30 @@ class VerifierChain(Verifier):
 
 
 class _UsageByIssuer(UsageCounter):
-    """Counts each token's requests with the counter of the verifier that knows the token.
+    """Counters of several issuers, each of which learns of its own tokens only."""
 
-    No issuer learns of another one's tokens.
-    """
+    def __init__(self, counters: Mapping[str, UsageCounter | None]) -> None:
+        self._counters = counters
 
-    def __init__(self) -> None:
-        self._counters: OrderedDict[str, UsageCounter | None] = OrderedDict()
-
-    def note(self, token_id: str, counter: UsageCounter | None) -> None:
-        """Count this token's requests with ``counter`` from now on."""
-        self._counters[token_id] = counter
-        self._counters.move_to_end(token_id)
-        if len(self._counters) > COUNTED_TOKENS_MAX:
-            self._counters.popitem(last=False)
+    def of_issuer(self, issuer: str) -> UsageCounter:
+        """See :class:`~spacekey.domain.usage.UsageCounter`."""
+        name, _, inner = issuer.partition("/")
+        counter = self._counters.get(name)
+        if counter is None:
+            return self
+        return counter.of_issuer(inner) if inner else counter
 
     def allowed(self, token_id: str, client: tuple[str, int] | None, scopes: frozenset[str] = frozenset()) -> None:
-        """See :class:`~spacekey.domain.usage.UsageCounter`."""
-        if (counter := self._counters.get(token_id)) is not None:
-            counter.allowed(token_id, client, scopes)
+        """Count nothing: no issuer that counts knows the token."""
 
     def denied(self, token_id: str, client: tuple[str, int] | None) -> None:
-        """See :class:`~spacekey.domain.usage.UsageCounter`."""
-        if (counter := self._counters.get(token_id)) is not None:
-            counter.denied(token_id, client)
+        """Count nothing."""
 
     def limited(self, token_id: str, client: tuple[str, int] | None) -> None:
-        """See :class:`~spacekey.domain.usage.UsageCounter`."""
-        if (counter := self._counters.get(token_id)) is not None:
-            counter.limited(token_id, client)
+        """Count nothing."""
 
     def refused(self, token_id: str) -> None:
-        """See :class:`~spacekey.domain.usage.UsageCounter`."""
-        if (counter := self._counters.get(token_id)) is not None:
-            counter.refused(token_id)
+        """Count nothing."""
 
     def seen(self, token_id: str) -> None:
-        """See :class:`~spacekey.domain.usage.UsageCounter`."""
-        if (counter := self._counters.get(token_id)) is not None:
-            counter.seen(token_id)
+        """Count nothing."""

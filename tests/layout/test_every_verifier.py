@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ import spacekey.models
 import spacekey.resolvers
 import spacekey.schema
 import spacekey.server
-from spacekey import TokenMiddleware, requires
-from spacekey.domain.authentication import Unavailable, Verdict
+from spacekey import Limit, MemoryLimiter, TokenMiddleware, requires
+from spacekey.domain.authentication import Authenticated, Reason, Unavailable, Verdict
 from spacekey.domain.clock import utc_now
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.secret import Secret
@@ -140,7 +142,9 @@ async def test_a_wrapper_forwards_what_the_wrapped_verifier_offers(wrapped: Call
     assert "jobs:read" in verifier.known_scopes
     assert "jobs:raed" not in verifier.known_scopes
     assert verifier.usage is not None
-    assert verifier.peek(inner.secret.bearer()) == await inner.memory.verify(inner.secret)
+    peeked = verifier.peek(inner.secret.bearer())
+    assert isinstance(peeked, Authenticated)
+    assert Authenticated(replace(peeked.principal, issuer="")) == await inner.memory.verify(inner.secret)
     assert inner.asked == ["peek"]
     await verifier.aclose()
     assert inner.asked.count("aclose") >= 1
@@ -200,6 +204,39 @@ async def test_a_chain_counts_each_token_with_its_own_issuer() -> None:
             assert (await call(app, "GET", "/jobs", bearer(secret.reveal()))).status == 200
         counts = [[(row.token_id, row.allowed) for row in each.usage.take(10)] for each in (one, two)]
         assert counts == [[("key_1", 1)], [("of_two", 2)]]
+    finally:
+        await chain.aclose()
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["in one chain", "in a chain in a chain"])
+async def test_tokens_of_two_issuers_with_one_id_share_neither_a_limit_nor_a_count(nested: bool) -> None:
+    issuers = [Able(), Able(), Able()]
+    for issuer, prefix in zip(issuers, ("sk", "em", "gg"), strict=True):
+        issuer.memory = MemoryVerifier(prefix)
+        issuer.secret = issuer.memory.issue_to(principal(id="same", limit=Limit(1, 1)))
+    one, two, three = issuers
+    chain = VerifierChain({"sk": one, "em": VerifierChain({}, two) if nested else two}, otherwise=three)
+    entered, others_served = asyncio.Event(), asyncio.Event()
+
+    async def jobs(_: Request) -> Response:
+        if not entered.is_set():
+            entered.set()
+            await others_served.wait()
+        return Response()
+
+    routes = [Route("/jobs", requires("jobs:read")(jobs))]
+    app = TokenMiddleware(Starlette(routes=routes), chain, limits=MemoryLimiter())
+    try:
+        first = asyncio.create_task(call(app, "GET", "/jobs", bearer(one.secret.reveal())))
+        await entered.wait()  # it is counted when its response begins, after the others were verified
+        statuses = [(await call(app, "GET", "/jobs", bearer(each.secret.reveal()))).status for each in (two, three)]
+        others_served.set()
+        assert [(await first).status, *statuses] == [200, 200, 200]
+        two.memory.refuse(two.secret, Reason.REVOKED)
+        assert (await call(app, "GET", "/jobs", bearer(two.secret.reveal()))).status == 401
+        assert (await call(app, "GET", "/jobs", bearer(one.secret.reveal()))).status == 429
+        counts = [[(row.allowed, row.denied, row.limited) for row in each.usage.take(10)] for each in issuers]
+        assert counts == [[(1, 0, 1)], [(1, 1, 0)], [(1, 0, 0)]]
     finally:
         await chain.aclose()
 
