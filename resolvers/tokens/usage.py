@@ -8,7 +8,7 @@ token that no request needed, and the tokens that are no longer used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.ids import KEY, id_prefix
-from spacekey.domain.refusal import Conflict, Forbidden, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, Fault, Faults, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models.engine.store import Store
@@ -82,8 +82,10 @@ async def report_usage(
     if len(uses) > REPORT_ROWS_MAX:
         raise InvalidInput("uses", f"Send at most {REPORT_ROWS_MAX} rows at once.", InputCode.TOO_MANY)
     now = system.clock()
-    for use in uses:
-        _check(use)
+    faults = Faults()
+    for number, use in enumerate(uses):
+        faults.add(*_faults(number, use))
+    faults.raise_found()
     fresh = [use for use in uses if use.at >= now - REPORTED_BEHIND_MAX]
     too_old = sum(use.requests for use in uses) - sum(use.requests for use in fresh)
     if name is not None:
@@ -254,11 +256,17 @@ def checked_span(days: int) -> timedelta:
     return timedelta(days=days)
 
 
-def _check(use: TokenUse) -> None:
-    if not all(0 <= count <= COUNT_MAX for count in (use.allowed, use.denied, use.limited)):
-        raise InvalidInput("allowed", f"Counts are whole numbers from 0 to {COUNT_MAX}.", InputCode.OUT_OF_RANGE)
+def _faults(number: int, use: TokenUse) -> Iterator[Fault]:
+    """Yield what is wrong with a row.
+
+    :param number: its position in the report.
+    """
+    for name, count in (("allowed", use.allowed), ("denied", use.denied), ("rate_limited", use.limited)):
+        if not 0 <= count <= COUNT_MAX:
+            reason = f"Must be a whole number from 0 to {COUNT_MAX}."
+            yield Fault(("uses", str(number), name), InputCode.OUT_OF_RANGE, reason)
     if len(use.ip) > 64 or not use.ip.isprintable():
-        raise InvalidInput("ip", "Write an IP address.", InputCode.INVALID_FORMAT)
+        yield Fault(("uses", str(number), "ip"), InputCode.INVALID_FORMAT, "Write an IP address.")
 
 
 def _check_name(name: BatchName) -> None:

@@ -24,11 +24,13 @@ from spacekey.resolvers.audit.log import actor_facts
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_space_token, create_token
 from spacekey.resolvers.tokens.grants import asked_expiry
 from spacekey.resolvers.tokens.idempotency import IdempotentRequest, Replayed, idempotent_request
-from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view
+from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view, tokens_everywhere
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import ROTATING, rotate_token
 from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
 from spacekey.resolvers.tokens.view import Precondition, TokenView
+from spacekey.resolvers.workspaces.figures import token_counts
+from spacekey.resolvers.workspaces.lists import Place
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
@@ -42,6 +44,7 @@ from .requests import (
     idempotency_key,
     json_body,
     json_object,
+    one_figure,
     query_of,
     validated,
 )
@@ -54,6 +57,7 @@ from .response_models import (
     REPLAYED_API_KEY,
     Actor,
     ApiKey,
+    ApiKeyPage,
     ChangedApiKey,
     NewApiKey,
     ReplayedApiKey,
@@ -276,31 +280,62 @@ def created(issued: Issued) -> NewApiKey:
 async def list_api_keys(request: Request) -> Response:
     """List keys: ``{"api_keys": […], "has_more": …, "next_cursor": …}``; ``Link`` leads to the next page (RFC 8288)."""
     query = query_of(request, ListApiKeys)
-    workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
-    if workspace_id is None:
-        raise InvalidInput("workspace_id", "Is required for members; a token knows its own.", InputCode.REQUIRED)
-    page = await token_list(
-        parts_of(request).system,
-        known_caller(request),
-        an_id(workspace_id, WORKSPACE, "workspace"),
-        search=TokenSearch(
-            statuses=query.status,
-            environment=query.environment,
-            kind=query.kind,
-            text=query.text,
-            unused_days=query.unused_for_days,
-            expiring_days=query.expiring_within_days,
-            created_by=query.created_by,
-        ),
-        order=query.order_by,
-        descending=query.direction == "desc",
-        request=PageRequest(size=query.limit, after=query.after),
-        space_id=None if query.space_id is None else an_id(query.space_id, SPACE, "space"),
-    )
+    system, caller = parts_of(request).system, known_caller(request)
+    place, search = _place(request, query), _search(query)
+    asked, descending = PageRequest(size=query.limit, after=query.after), query.direction == "desc"
+    if place is None:
+        page = await tokens_everywhere(
+            system, caller, search=search, order=query.order_by, descending=descending, request=asked
+        )
+    else:
+        workspace_id, space_id = place
+        page = await token_list(
+            system,
+            caller,
+            workspace_id,
+            search=search,
+            order=query.order_by,
+            descending=descending,
+            request=asked,
+            space_id=space_id,
+        )
     cursor, headers = following_page(request, page)
     rows = [shown(view) for view in page.rows]
-    return API_KEY_PAGE.response(
-        {"api_keys": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers
+    answer: ApiKeyPage = {"api_keys": rows, "has_more": cursor is not None, "next_cursor": cursor}
+    if query.count and place is not None:
+        counted = one_figure(await token_counts(system, caller, [place], search))
+        answer |= {"count": counted.count, "count_precision": counted.precision.value}
+    return API_KEY_PAGE.response(answer, headers=headers)
+
+
+def _place(request: Request, query: ListApiKeys) -> Place | None:
+    """Return the workspace to list, with a space or None; None for all workspaces of a person."""
+    workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
+    space_id = None if query.space_id is None else an_id(query.space_id, SPACE, "space")
+    if workspace_id is not None:
+        return an_id(workspace_id, WORKSPACE, "workspace"), space_id
+    for asked, reason in (
+        (space_id is not None, "Is required beside 'space_id'."),
+        (query.count, "Is required beside 'count': keys of one workspace are counted at a time."),
+    ):
+        if asked:
+            raise InvalidInput("workspace_id", reason, InputCode.REQUIRED)
+    return None
+
+
+def _search(query: ListApiKeys) -> TokenSearch:
+    return TokenSearch(
+        statuses=query.status,
+        environment=query.environment,
+        kind=query.kind,
+        text=query.text,
+        unused_days=query.unused_for_days,
+        expiring_days=query.expiring_within_days,
+        created_by=query.created_by,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        scope=query.scope,
+        prefix=query.prefix,
     )
 
 

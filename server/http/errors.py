@@ -34,7 +34,13 @@ log = logging.getLogger("spacekey.refusals")
 REALM = "spacekey"
 NO_STORE = {"Cache-Control": "no-store"}
 
-_FIELDS = {"grants": "permissions", "first": "limit", "idempotency_key": "Idempotency-Key"}
+_FIELDS = {
+    "grants": "permissions",
+    "first": "limit",
+    "idempotency_key": "Idempotency-Key",
+    "unused_days": "unused_for_days",
+    "expiring_days": "expiring_within_days",
+}
 """A resolver's name of a field → the name in REST."""
 
 

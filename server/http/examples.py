@@ -172,6 +172,29 @@ ANSWERS: Mapping[Any, Any] = {
         ]
     },
     answers.Accepted: {"accepted": 1},
+    answers.WorkspaceUsage: {"days": [{"day": "2026-11-30", "allowed": 12, "denied": 1, "rate_limited": 0}]},
+    answers.BusiestApiKeys: {"api_keys": [{"api_key": _KEY, "allowed": 12, "denied": 1, "rate_limited": 0}]},
+    answers.Quota: {"used": 3, "max": 20},
+    answers.AuditEventPage: {
+        "audit_events": [
+            {
+                "id": "evt_01kb8e1f3h5k7m9p1r3t5v7x9z",
+                "at": "2026-11-30T09:30:00.000Z",
+                "action": "token.revoke",
+                "outcome": "success",
+                "actor": {"kind": "person", "id": USER_ID, "name": "ada@example.com", "unproven": False},
+                "target_id": KEY_ID,
+                "target_name": "",
+                "before": {"revoked_at": None},
+                "after": {"revoked_at": "2026-11-30T09:30:00.000000+00:00"},
+                "ip": "192.0.2.7",
+                "user_agent": "curl/8.5.0",
+                "request_id": REQUEST_ID,
+            }
+        ],
+        "has_more": False,
+        "next_cursor": None,
+    },
     answers.GraphQLResult: {"data": {"token": {"name": "Nightly report", "status": "ACTIVE"}}},
     answers.Health: {"status": "ok"},
     answers.Readiness: {"status": "ok"},

@@ -327,7 +327,9 @@ _TAGS = {
     "introspect": "Verify tokens for another app (RFC 7662).",
     "revoke": "Revoke a token by its secret (RFC 7009).",
     "self": "The caller.",
-    "usage": "Report what tokens were used for in another app.",
+    "audit-events": "What was done in a workspace.",
+    "usage": "What keys are used for, here and in other apps.",
+    "quota": "How many keys a workspace may have.",
     "Operation": "For programs that watch the server. These operations need no credentials.",
 }
 """Description of each tag."""

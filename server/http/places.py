@@ -1,23 +1,34 @@
-"""Endpoints of ``/api/v1/workspaces`` and ``/api/v1/spaces``: where keys can be created, to read."""
+"""Endpoints of ``/api/v1/workspaces``, ``/spaces`` and ``/audit-events``: where keys are, and what was done there."""
 
 from __future__ import annotations
+
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from spacekey.domain.ids import WORKSPACE
-from spacekey.domain.page import PageRequest
+from spacekey.domain.page import AuditFilter, PageRequest
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.middleware.routing.endpoints import requires
-from spacekey.models.tables.records import SpaceRecord
+from spacekey.models.tables.records import AuditRecord, SpaceRecord
 from spacekey.resolvers.access.authority import Authority, workspace_list
-from spacekey.resolvers.workspaces.lists import space_list
+from spacekey.resolvers.audit.log import actor_facts
+from spacekey.resolvers.workspaces.lists import audit_list, space_list
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
-from .request_models import ListSpaces, ListWorkspaces
+from .request_models import ListAuditEvents, ListSpaces, ListWorkspaces
 from .requests import an_id, following_page, query_of
-from .response_models import SPACE_PAGE, WORKSPACE_PAGE, Space, Workspace
+from .response_models import (
+    AUDIT_EVENT_PAGE,
+    SPACE_PAGE,
+    WORKSPACE_PAGE,
+    Actor,
+    AuditEvent,
+    Space,
+    Workspace,
+)
 
 
 @requires("workspace:read")
@@ -37,20 +48,70 @@ async def list_workspaces(request: Request) -> Response:
 async def list_spaces(request: Request) -> Response:
     """List a workspace's spaces by name. A space token sees its own."""
     query = query_of(request, ListSpaces)
-    workspace_id = query.workspace_id if query.workspace_id is not None else known_principal(request).workspace_id
-    if workspace_id is None:
-        raise InvalidInput("workspace_id", "Is required for members; a token knows its own.", InputCode.REQUIRED)
     asked = PageRequest(size=query.limit, after=query.after)
     page = await space_list(
         parts_of(request).system,
         known_caller(request),
-        an_id(workspace_id, WORKSPACE, "workspace"),
+        workspace_asked_for(request, query.workspace_id),
         asked,
         query.text,
     )
     cursor, headers = following_page(request, page)
     rows = [_space(space) for space in page.rows]
     return SPACE_PAGE.response({"spaces": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers)
+
+
+@requires("audit:read")
+async def list_audit_events(request: Request) -> Response:
+    """List the events of a workspace's audit log, newest first. A space token sees those about itself."""
+    query = query_of(request, ListAuditEvents)
+    where = AuditFilter(
+        actor_id=query.actor_id,
+        target_id=query.target_id,
+        action=query.action,
+        outcome=query.outcome,
+        created_after=query.created_after,
+        created_before=query.created_before,
+    )
+    asked, workspace_id = (
+        PageRequest(size=query.limit, after=query.after),
+        workspace_asked_for(request, query.workspace_id),
+    )
+    page = await audit_list(parts_of(request).system, known_caller(request), workspace_id, asked, where)
+    cursor, headers = following_page(request, page)
+    rows = [_event(event) for event in page.rows]
+    return AUDIT_EVENT_PAGE.response(
+        {"audit_events": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers
+    )
+
+
+def workspace_asked_for(request: Request, workspace_id: str | None) -> str:
+    """Return the id of the workspace that the query names, or that of the token.
+
+    :raises InvalidInput: for a person who names none.
+    :raises NotFound: for text that is no id.
+    """
+    asked = workspace_id if workspace_id is not None else known_principal(request).workspace_id
+    if asked is None:
+        raise InvalidInput("workspace_id", "Is required for members; a token knows its own.", InputCode.REQUIRED)
+    return an_id(asked, WORKSPACE, "workspace")
+
+
+def _event(event: AuditRecord) -> AuditEvent:
+    return {
+        "id": event.id,
+        "at": written(event.at),
+        "action": event.action,
+        "outcome": event.outcome,
+        "actor": cast("Actor", actor_facts(event.actor)),
+        "target_id": event.target_id,
+        "target_name": event.target_name,
+        "before": event.before,
+        "after": event.after,
+        "ip": event.ip,
+        "user_agent": event.user_agent,
+        "request_id": event.request_id,
+    }
 
 
 def _workspace(authority: Authority) -> Workspace:

@@ -16,9 +16,16 @@ from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
+from spacekey.models.tables.audit import OUTCOMES
 from spacekey.resolvers.tokens.list import DAYS_MAX
 from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX
-from spacekey.resolvers.tokens.usage import COUNT_MAX, NUMBER_MAX, REPORT_ROWS_MAX, REPORTER_LENGTH_MAX
+from spacekey.resolvers.tokens.usage import (
+    COUNT_MAX,
+    NUMBER_MAX,
+    REPORT_ROWS_MAX,
+    REPORTER_LENGTH_MAX,
+    USAGE_DAYS_MAX,
+)
 from spacekey.resolvers.validation import (
     DESCRIPTION_LENGTH_MAX,
     GRANTS_MAX,
@@ -27,6 +34,8 @@ from spacekey.resolvers.validation import (
     REASON_LENGTH_MAX,
     unknown,
 )
+from spacekey.resolvers.workspaces.figures import BUSIEST_MAX
+from spacekey.resolvers.workspaces.figures import COUNT_MAX as COUNTED_MAX
 
 from .requests import FormModel, LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable, refused
 
@@ -71,6 +80,12 @@ def _order(text: Any) -> TokenOrder:
     if text not in set(TokenOrder):
         raise InvalidInput("order_by", unknown("order", text, TokenOrder), InputCode.UNKNOWN_VALUE)
     return TokenOrder(text)
+
+
+def _outcome(value: object) -> str:
+    if value not in OUTCOMES:
+        raise InvalidInput("outcome", unknown("outcome", str(value), OUTCOMES), InputCode.UNKNOWN_VALUE)
+    return str(value)
 
 
 def _truth(text: Any) -> object:
@@ -194,8 +209,16 @@ class ListApiKeys(PageQuery):
 
     repeatable: ClassVar[frozenset[str]] = frozenset({"status"})
 
-    workspace_id: WorkspaceId | None = None
-    space_id: Annotated[str | None, Field(description="Only keys of the space with this ID.")] = None
+    workspace_id: Annotated[
+        str | None,
+        Field(
+            description="Only keys of the workspace with this ID. By default the token's own; for people, all in which "
+            "they have `tokens:read`."
+        ),
+    ] = None
+    space_id: Annotated[
+        str | None, Field(description="Only keys of the space with this ID. People must send its `workspace_id`, too.")
+    ] = None
     status: Annotated[
         frozenset[Status] | None,
         PlainValidator(refusable(_statuses)),
@@ -243,6 +266,81 @@ class ListApiKeys(PageQuery):
         Reason("Write asc or desc.", InputCode.UNKNOWN_VALUE),
     ] = "desc"
     created_by: Annotated[str | None, Field(description="Only keys created by the person or token with this ID.")] = (
+        None
+    )
+    created_after: Annotated[Moment | None, Field(description="Only keys created at this time or later.")] = None
+    created_before: Annotated[Moment | None, Field(description="Only keys created earlier than this time.")] = None
+    scope: Annotated[
+        str | None,
+        Field(
+            description="Only keys that have this scope now, whether they were granted it, a shorthand or a role: "
+            "those with it in `scopes`."
+        ),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        Field(
+            description="Only keys whose secret begins with these characters, at most 12. They can be given as "
+            "`prefix` shows them, with the ellipsis."
+        ),
+    ] = None
+    count: Annotated[
+        bool,
+        BeforeValidator(_truth),
+        Reason("Write true or false."),
+        Field(description=f"Whether to count the keys that meet the conditions, up to {COUNTED_MAX:,}."),
+    ] = False
+
+
+Days = Annotated[
+    int,
+    Field(ge=1, le=USAGE_DAYS_MAX, description="The number of days to look back."),
+    BeforeValidator(_number),
+    Reason(f"Write a whole number from 1 to {USAGE_DAYS_MAX}."),
+]
+
+
+class OfWorkspace(RequestModel):
+    """Query about one workspace."""
+
+    workspace_id: WorkspaceId | None = None
+
+
+class UsageQuery(OfWorkspace):
+    """Query for the usage of a workspace."""
+
+    days: Days = 30
+
+
+class BusiestQuery(UsageQuery):
+    """Query for the keys of a workspace with the most requests."""
+
+    limit: Annotated[
+        int,
+        Field(ge=1, le=BUSIEST_MAX, description="The maximum number of keys."),
+        BeforeValidator(_number),
+        Reason(f"Write a whole number from 1 to {BUSIEST_MAX}."),
+    ] = 10
+
+
+class ListAuditEvents(PageQuery, OfWorkspace):
+    """Query of a request to list the events of an audit log."""
+
+    actor_id: Annotated[
+        str | None, Field(description="Only events caused by the person, token or service with this ID.")
+    ] = None
+    target_id: Annotated[str | None, Field(description="Only events about the object with this ID.")] = None
+    action: Annotated[str | None, Field(description="Only events of this action, such as `token.revoke`.")] = None
+    outcome: Annotated[
+        str | None,
+        BeforeValidator(refusable(_outcome)),
+        WithJsonSchema({"type": "string", "enum": list(OUTCOMES)}),
+        Field(description="Only events with this outcome."),
+    ] = None
+    created_after: Annotated[Moment | None, Field(description="Only events that happened at this time or later.")] = (
+        None
+    )
+    created_before: Annotated[Moment | None, Field(description="Only events that happened earlier than this time.")] = (
         None
     )
 

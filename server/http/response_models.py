@@ -19,6 +19,8 @@ from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import InputCode
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
+from spacekey.models.tables.audit import OUTCOMES
+from spacekey.resolvers.workspaces.figures import CountPrecision
 
 T = TypeVar("T")
 
@@ -149,6 +151,18 @@ class ApiKeyPage(TypedDict):
     api_keys: Annotated[list[ApiKey], Field(description="The keys of this page.")]
     has_more: HasMore
     next_cursor: NextCursor
+    count: NotRequired[
+        Annotated[
+            Count, Field(description="How many keys meet the conditions, on all pages. Only if `count` was asked for.")
+        ]
+    ]
+    count_precision: NotRequired[
+        Annotated[
+            str,
+            _one_of(CountPrecision),
+            Field(description="Whether there are exactly that many, or at least. Only if `count` was asked for."),
+        ]
+    ]
 
 
 class Workspace(TypedDict):
@@ -302,6 +316,87 @@ class Accepted(TypedDict):
     ]
 
 
+class Requests(TypedDict):
+    """Numbers of requests."""
+
+    allowed: Annotated[Count, Field(description="How many requests were allowed.")]
+    denied: Annotated[Count, Field(description="How many requests were denied because of a missing scope.")]
+    rate_limited: Annotated[Count, Field(description="How many requests exceeded the rate limit.")]
+
+
+class UsageDay(Requests):
+    """Requests of one day, in UTC."""
+
+    day: Annotated[str, WithJsonSchema({"type": "string", "format": "date"}), Field(description="The day, in UTC.")]
+
+
+class WorkspaceUsage(TypedDict):
+    """Usage of a workspace."""
+
+    days: Annotated[
+        list[UsageDay],
+        Field(description="The days with requests, oldest first. Requests of deleted keys are among them."),
+    ]
+
+
+class BusyApiKey(Requests):
+    """API key with its requests in a number of days."""
+
+    api_key: Annotated[ApiKey, Field(description="The key.")]
+
+
+class BusiestApiKeys(TypedDict):
+    """API keys with the most requests."""
+
+    api_keys: Annotated[list[BusyApiKey], Field(description="The keys, the busiest first.")]
+
+
+class Quota(TypedDict):
+    """How many keys count towards a workspace's plan."""
+
+    used: Annotated[
+        Count,
+        Field(
+            description="How many keys are neither revoked nor expired. A key and the one that replaces it count once."
+        ),
+    ]
+    max: Annotated[Count | None, Field(description="How many keys the plan includes. Null if it does not limit them.")]
+
+
+class AuditEvent(TypedDict):
+    """Event of an audit log: something that was done, or refused."""
+
+    id: Annotated[str, Field(description="The event's ID.")]
+    at: Annotated[Time, Field(description="When it happened.")]
+    action: Annotated[str, Field(description="What was done, such as `token.revoke`. Expect new actions to be added.")]
+    outcome: Annotated[str, _one_of(OUTCOMES), Field(description="How the action ended.")]
+    actor: Annotated[Actor, Field(description="Who did it.")]
+    target_id: Annotated[str, Field(description="The ID of the object that the action was about.")]
+    target_name: Annotated[
+        str,
+        Field(description="The name of the person that the action was about. Empty if it was about no person."),
+    ]
+    before: Annotated[
+        dict[str, Any] | None, Field(description="The changed values before the action. Null if the action has none.")
+    ]
+    after: Annotated[
+        dict[str, Any] | None, Field(description="The changed values after the action. Null if the action has none.")
+    ]
+    ip: Annotated[str, Field(description="The IP address that the request came from. Empty if it is unknown.")]
+    user_agent: Annotated[str, Field(description="The user agent of the request. Empty if it is unknown.")]
+    request_id: Annotated[
+        str, Field(description="The ID of the request, as in the answer's `X-Request-Id` and in the server's log.")
+    ]
+
+
+class AuditEventPage(TypedDict):
+    """Page of events, newest first."""
+
+    audit_events: Annotated[list[AuditEvent], Field(description="The events of this page.")]
+    has_more: HasMore
+    next_cursor: NextCursor
+
+
 class GraphQLResult(TypedDict, total=False):
     """Result of an operation (GraphQL specification, section 7.1)."""
 
@@ -399,6 +494,10 @@ PRINCIPAL = Answer(Principal)
 INTROSPECTION = Answer(Introspection)
 INTROSPECTION_RESULTS = Answer(IntrospectionResults)
 ACCEPTED = Answer(Accepted)
+USAGE = Answer(WorkspaceUsage)
+BUSIEST_API_KEYS = Answer(BusiestApiKeys)
+QUOTA = Answer(Quota)
+AUDIT_EVENT_PAGE = Answer(AuditEventPage)
 GRAPHQL_RESULT = Answer(GraphQLResult)
 HEALTH = Answer(Health)
 READINESS = Answer(Readiness)

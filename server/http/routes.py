@@ -22,24 +22,28 @@ from .graphql import graphql_endpoint
 from .health import healthz, metrics, readyz
 from .oauth import introspect_token, introspect_tokens, revoke_presented
 from .openapi import GRAPHQL_TYPES, Operation, openapi_endpoint
-from .places import list_spaces, list_workspaces
+from .places import list_audit_events, list_spaces, list_workspaces
 from .request_models import (
+    BusiestQuery,
     ChangeApiKey,
     CreateApiKey,
     GraphQLRequest,
     IntrospectionBatch,
     IntrospectionForm,
     ListApiKeys,
+    ListAuditEvents,
     ListSpaces,
     ListWorkspaces,
+    OfWorkspace,
     RevokeApiKey,
     RotateApiKey,
     TokenForm,
     Usage,
+    UsageQuery,
     Waiting,
 )
 from .requests import FORM_TYPE, MERGE_PATCH_TYPE
-from .usage import report_api_usage
+from .usage import get_quota, get_usage, list_busiest_api_keys, report_api_usage
 
 API = "/api/v1"
 GRAPHQL = "/graphql"
@@ -217,6 +221,58 @@ OPERATIONS: tuple[Operation, ...] = (
         query=ListSpaces,
         refusals=(404, 422),
         paged=True,
+    ),
+    Operation(
+        "GET",
+        f"{API}/audit-events",
+        "listAuditEvents",
+        "List audit events",
+        "Returns a page of the audit log of a workspace, newest first. A key of a space sees only the events about "
+        "itself, and must send its own ID as `target_id`.",
+        list_audit_events,
+        answers.AUDIT_EVENT_PAGE,
+        "A page of events.",
+        query=ListAuditEvents,
+        refusals=(404, 422),
+        paged=True,
+    ),
+    Operation(
+        "GET",
+        f"{API}/usage",
+        "getUsage",
+        "Get the usage of a workspace",
+        "Returns how many requests were made with the keys of a workspace, by day. A key of a space sees the requests "
+        "of its space.",
+        get_usage,
+        answers.USAGE,
+        "The requests by day.",
+        query=UsageQuery,
+        refusals=(404, 422),
+    ),
+    Operation(
+        "GET",
+        f"{API}/usage/api-keys",
+        "listBusiestApiKeys",
+        "List the busiest keys",
+        "Returns the keys of a workspace with the most requests in a number of days, the busiest first.",
+        list_busiest_api_keys,
+        answers.BUSIEST_API_KEYS,
+        "The busiest keys.",
+        query=BusiestQuery,
+        refusals=(404, 422),
+    ),
+    Operation(
+        "GET",
+        f"{API}/quota",
+        "getQuota",
+        "Get the quota of a workspace",
+        "Returns how many keys count towards the plan of a workspace, and how many it includes. A key of a space has "
+        "no access to it.",
+        get_quota,
+        answers.QUOTA,
+        "The quota.",
+        query=OfWorkspace,
+        refusals=(404, 422),
     ),
     Operation(
         "POST",

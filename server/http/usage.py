@@ -1,4 +1,4 @@
-"""Endpoint for usage reports of verifiers in other apps: ``POST /api/v1/usage``."""
+"""Endpoints of ``/api/v1/usage`` and ``/api/v1/quota``: reports of other apps, and figures of a workspace."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from starlette.responses import Response
 from spacekey.domain.unset import UNSET
 from spacekey.domain.usage import TokenUse
 from spacekey.middleware.routing.endpoints import requires
+from spacekey.models.tables.usage import TokenUsage, UsageDay
 from spacekey.resolvers.tokens.usage import BatchName, report_usage
+from spacekey.resolvers.workspaces.figures import busiest_tokens, token_quotas, workspace_usage
 from spacekey.server.context import known_caller, parts_of
 
-from .request_models import Usage, Use
-from .requests import json_body
-from .response_models import ACCEPTED, Accepted
+from .api_keys import shown
+from .places import workspace_asked_for
+from .request_models import BusiestQuery, OfWorkspace, Usage, UsageQuery, Use
+from .requests import json_body, one_figure, query_of
+from .response_models import ACCEPTED, BUSIEST_API_KEYS, QUOTA, USAGE, Accepted, Requests
 
 USAGE_BYTES_MAX = 1_048_576
 
@@ -33,6 +37,39 @@ async def report_api_usage(request: Request) -> Response:
     if done.requests_too_old:
         answer["requests_too_old"] = done.requests_too_old
     return ACCEPTED.response(answer)
+
+
+@requires("usage:read")
+async def get_usage(request: Request) -> Response:
+    """Return the requests of a workspace by day: ``GET /usage``."""
+    query = query_of(request, UsageQuery)
+    asked = [workspace_asked_for(request, query.workspace_id)]
+    days = one_figure(await workspace_usage(parts_of(request).system, known_caller(request), asked, query.days))
+    return USAGE.response({"days": [{"day": day.day.isoformat(), **_requests(day)} for day in days]})
+
+
+@requires("tokens:read", "usage:read")
+async def list_busiest_api_keys(request: Request) -> Response:
+    """Return the keys of a workspace with the most requests: ``GET /usage/api-keys``."""
+    query = query_of(request, BusiestQuery)
+    system, caller, asked = parts_of(request).system, known_caller(request), query.workspace_id
+    workspace_id = workspace_asked_for(request, asked)
+    busiest = one_figure(await busiest_tokens(system, caller, [workspace_id], query.days, query.limit))
+    return BUSIEST_API_KEYS.response(
+        {"api_keys": [{"api_key": shown(one.view), **_requests(one.usage)} for one in busiest]}
+    )
+
+
+@requires("tokens:read")
+async def get_quota(request: Request) -> Response:
+    """Return how many keys count towards the plan of a workspace: ``GET /quota``."""
+    asked = [workspace_asked_for(request, query_of(request, OfWorkspace).workspace_id)]
+    quota = one_figure(await token_quotas(parts_of(request).system, known_caller(request), asked))
+    return QUOTA.response({"used": quota.used, "max": quota.most})
+
+
+def _requests(counted: UsageDay | TokenUsage) -> Requests:
+    return {"allowed": counted.allowed, "denied": counted.denied, "rate_limited": counted.limited}
 
 
 def _name(body: Usage) -> BatchName | None:

@@ -32,6 +32,7 @@ class Row:
     """One route: the scopes it takes, and what it answers on success and for what is not there.
 
     :param target: what is put into the address, query or body: a workspace, a token, a secret, or nothing.
+    :param spacious: whether a token of a space is answered too, about its space.
     :param door: any of these lets one in, to be told there what is lacking; else all of ``needs`` do.
     """
 
@@ -42,6 +43,7 @@ class Row:
     public: bool = False
     door: frozenset[str] | None = None
     json: dict[str, Any] | None = None
+    spacious: bool = True
 
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -62,6 +64,10 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
     ("GET", "/api/v1/workspaces"): Row(200, frozenset({"workspace:read"})),
     ("GET", "/api/v1/spaces"): Row(200, frozenset({"spaces:read"}), "workspace"),
+    ("GET", "/api/v1/audit-events"): Row(200, frozenset({"audit:read"}), "workspace", spacious=False),
+    ("GET", "/api/v1/usage"): Row(200, frozenset({"usage:read"}), "workspace"),
+    ("GET", "/api/v1/usage/api-keys"): Row(200, frozenset({"tokens:read", "usage:read"}), "workspace"),
+    ("GET", "/api/v1/quota"): Row(200, frozenset({"tokens:read"}), "workspace", spacious=False),
     ("POST", "/api/v1/introspect"): Row(200, frozenset({"tokens:introspect"}), "secret", missing=200),
     ("POST", "/api/v1/introspect/batch"): Row(
         200, frozenset({"tokens:introspect"}), json={"tokens": [{"token": "unknown"}]}
@@ -86,6 +92,7 @@ class Asker:
     headers: dict[str, str] = field(default_factory=dict)
     here: frozenset[str] | None = None
     anywhere: frozenset[str] = frozenset()
+    of_space: bool = False
 
 
 class Grounds:
@@ -189,7 +196,7 @@ def expected(row: Row, asker: Asker, where: str) -> int:
         return 200
     if not (row.needs <= asker.anywhere if row.door is None else row.door & asker.anywhere):
         return 403
-    if where != "own":
+    if where != "own" or (asker.of_space and not row.spacious and row.needs <= asker.here):
         return row.missing
     return row.good if row.needs <= asker.here else 403
 
@@ -253,7 +260,9 @@ async def test_tokens_may_do_what_their_scopes_say(on_grounds: Running, product:
             rows = volume(short={key: row}, long=TABLE)
             for scopes in (row.needs | {given}, grounds.product.known_scopes - row.needs):
                 _, secret = await grounds.token(grounds.own, *scopes)
-                await grounds.check(Asker(f"token with {sorted(scopes)}", bearer(secret), scopes, scopes), rows)
+                of_space = grounds.space_of(grounds.own) is not None
+                asker = Asker(f"token with {sorted(scopes)}", bearer(secret), scopes, scopes, of_space)
+                await grounds.check(asker, rows)
 
     await on_grounds(product, work)
 

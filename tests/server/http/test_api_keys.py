@@ -155,9 +155,64 @@ async def test_the_list_has_the_filters_and_the_orders_of_graphql(database_url: 
         assert await names("expiring_within_days=1") == ["Ending"]
         assert await names("order_by=name&direction=asc") == ["a token", "deploy", "Ending", "in a space"]
         assert await names("order_by=name") == ["in a space", "Ending", "deploy", "a token"]
+        assert await names("scope=tokens:read") == ["a token"]
+        assert len(await names("scope=jobs:read&count=true")) == 4
+        assert await names("created_before=2026-06-01T12:00:00Z") == []
+        assert len(await names("created_after=2026-06-01T12:00:00Z")) == 4
+        shown = (await server.client.get("/api/v1/api-keys?text=deploy", headers=bearer(admin))).json()["api_keys"][0]
+        for printed in (shown["prefix"], shown["prefix"].rstrip("…"), f"{shown['prefix'].rstrip('…')}..."):
+            answer = await server.client.get("/api/v1/api-keys", params={"prefix": printed}, headers=bearer(admin))
+            assert [one["name"] for one in answer.json()["api_keys"]] == ["deploy"]
         server.world.clock.forward(days=2)
         assert set(await names("unused_for_days=1")) >= {"deploy", "Ending", "in a space"}
         assert await names("unused_for_days=3") == []
+
+
+async def test_keys_are_counted_only_when_asked_and_those_that_meet_the_conditions(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        _, admin = await server.token(workspace.id, "tokens:read")
+        _, part = await server.token(workspace.id, "tokens:read", space_id=space.id)
+        for _ in range(3):
+            await server.token(workspace.id, "jobs:read")
+
+        async def page(query: str, who: str = admin) -> Any:
+            return (await server.client.get(f"/api/v1/api-keys?limit=1{query}", headers=bearer(who))).json()
+
+        assert not {"count", "count_precision"} & (await page("")).keys()
+        assert not {"count", "count_precision"} & (await page("&count=false")).keys()
+        for query, who, count in (
+            ("", admin, 5),
+            ("&scope=jobs:read", admin, 3),
+            (f"&space_id={space.id}", admin, 1),
+            ("", part, 1),
+            ("&status=revoked", admin, 0),
+        ):
+            found = await page(f"&count=true{query}", who)
+            assert (found["count"], found["count_precision"]) == (count, "exact"), query
+
+
+async def test_a_person_sees_the_keys_of_all_workspaces_in_one_order(database_url: str) -> None:
+    async with served(database_url) as server:
+        own = [await server.world.workspace("spooled", slug=f"w{number}") for number in range(2)]
+        foreign = await server.world.workspace("spooled", slug="foreign")
+        person = await server.world.member(own[0], "owner", "ann@example.com")
+        await add_member(server.world.system, OPERATOR, own[1].id, email=person.name, role="owner")
+        made = []
+        for workspace in (own[0], own[1], foreign, own[0]):
+            server.world.clock.forward(seconds=1)
+            made.append((await server.token(workspace.id, "jobs:read"))[0])
+        browser = await server.cookie("ann@example.com")
+        path, seen = "/api/v1/api-keys?limit=2", []
+        for _ in range(2):
+            answer = await server.client.get(path, headers=browser)
+            seen += [one["id"] for one in answer.json()["api_keys"]]
+            path = urljoin(path, answer.links["next"]["url"]) if answer.json()["has_more"] else path
+        assert seen == [made[3], made[1], made[0]]
+        for query in ("count=true", f"space_id={(await server.world.space(own[0])).id}"):
+            refused = await server.client.get(f"/api/v1/api-keys?{query}", headers=browser)
+            assert (refused.status_code, fault_of(refused)) == (422, "workspace_id")
 
 
 async def test_rest_and_graphql_call_each_filter_and_order_by_the_same_name() -> None:
@@ -165,7 +220,9 @@ async def test_rest_and_graphql_call_each_filter_and_order_by_the_same_name() ->
         one.python_name
         for one in TokenFilter.__strawberry_definition__.fields  # type: ignore[attr-defined]
     }
-    in_rest = set(ListApiKeys.model_fields) - {"workspace_id", "space_id", "limit", "after", "order_by", "direction"}
+    in_rest = set(ListApiKeys.model_fields) - {
+        *("workspace_id", "space_id", "limit", "after", "order_by", "direction", "count")
+    }
     assert in_rest == in_graphql
     assert {one.lower() for one in TokenOrderField.__members__} == set(TokenOrder)
 
@@ -248,7 +305,6 @@ async def test_a_member_names_the_workspace_or_the_space(database_url: str) -> N
         for place in ({"workspace_id": workspace.id}, {"space_id": space.id}):
             made = await server.client.post("/api/v1/api-keys", json=wish | place, headers=browser)
             assert made.status_code == 201, made.text
-        assert (await server.client.get("/api/v1/api-keys", headers=browser)).status_code == 422
         listed = await server.client.get(f"/api/v1/api-keys?workspace_id={workspace.id}", headers=browser)
         assert len(listed.json()["api_keys"]) == 2
 
@@ -353,6 +409,10 @@ async def test_near_matches_are_named_for_fields_and_permissions(database_url: s
         "direction=up",
         "kind=x",
         "unused_for_days=-1",
+        "scope=jobs:raed",
+        "prefix=%20",
+        "created_after=yesterday",
+        "count=1",
     ],
 )
 async def test_bad_queries_of_the_list_are_refused(database_url: str, query: str) -> None:

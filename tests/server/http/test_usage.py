@@ -1,4 +1,7 @@
-"""``POST /api/v1/usage`` as a collector uses it: a batch that is sent again counts once, for its own caller."""
+"""``/api/v1/usage`` and ``/api/v1/quota``.
+
+A report that a collector sends again counts once, for its own caller; a workspace's figures are its own.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from spacekey.domain.usage import TokenUse
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.models.queries import usage as usage_queries
 from spacekey.models.tables.usage import UsageReporter
-from spacekey.resolvers.tokens import usage as report_usage
+from spacekey.resolvers.tokens import usage as keep_usage
 from spacekey.resolvers.tokens.list import token_view
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, fault_of, served
 from support.world import OPERATOR, StoppedClock
@@ -211,7 +215,7 @@ async def test_a_batch_of_which_nothing_is_kept_leaves_nothing_behind(database_u
 
 
 async def test_a_caller_has_a_bounded_number_of_reporters(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_usage, "REPORTERS_MAX", 3)
+    monkeypatch.setattr(keep_usage, "REPORTERS_MAX", 3)
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")
         (one_id, one), (two_id, two) = [await server.token(workspace.id, "tokens:introspect") for _ in range(2)]
@@ -229,3 +233,94 @@ async def _reporters(server: Served) -> set[str]:
     """Those of callers over HTTP; the server's own collector has no caller."""
     async with server.world.system.store.reading() as session:
         return {one.id for one in (await session.exec(select(UsageReporter))).all() if "/" in one.id}
+
+
+async def test_every_fault_of_a_report_is_told_with_its_row(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, own = await server.token(workspace.id, "tokens:introspect")
+        good = {"token_id": "key_1", "at": "2026-06-01T11:30:00Z"}
+
+        async def pointers(*rows: Any) -> list[str]:
+            answer = await server.client.post("/api/v1/usage", json={"uses": rows}, headers=bearer(own))
+            assert answer.status_code == 422, answer.text
+            return [one["pointer"] for one in answer.json()["errors"]]
+
+        assert await pointers(good, {**good, "allowed": -1, "scopes": 1}, 5, {"at": "x"}) == [
+            *("/uses/1/allowed", "/uses/1/scopes", "/uses/2", "/uses/3/token_id", "/uses/3/at")
+        ]
+        assert await pointers({**good, "ip": "x" * 65}, good, {**good, "ip": "\n"}) == ["/uses/0/ip", "/uses/2/ip"]
+        asked = {"tokens": [{"token": "a"}, {"token": ""}, {"version": 1, "used_in": "x"}]}
+        answer = await server.client.post("/api/v1/introspect/batch", json=asked, headers=bearer(own))
+        assert [one["pointer"] for one in answer.json()["errors"]] == [
+            *("/tokens/1/token", "/tokens/2/token", "/tokens/2/version", "/tokens/2/used_in")
+        ]
+
+
+async def test_an_owner_sees_the_usage_and_the_quota_of_a_workspace(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        space = await server.world.space(workspace)
+        _, own = await server.token(workspace.id, "tokens:read", "usage:read")
+        _, part = await server.token(workspace.id, "tokens:read", "usage:read", space_id=space.id)
+        busy, _ = await server.token(workspace.id, "jobs:read")
+        inside, _ = await server.token(workspace.id, "jobs:read", space_id=space.id)
+        now = server.world.clock()
+        async with server.world.system.store.changing() as session:
+            await keep_usage.add(session, [TokenUse(busy, now, allowed=5, denied=2, limited=1)], now)
+            await keep_usage.add(session, [TokenUse(inside, now - timedelta(days=1), allowed=3)], now)
+
+        async def ask(path: str, who: str = own) -> Any:
+            answer = await server.client.get(f"/api/v1/{path}", headers=bearer(who))
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        yesterday = {"day": "2026-05-31", "allowed": 3, "denied": 0, "rate_limited": 0}
+        today = {"day": "2026-06-01", "allowed": 5, "denied": 2, "rate_limited": 1}
+        assert (await ask("usage"))["days"] == [yesterday, today]
+        assert (await ask("usage?days=1"))["days"] == [today]
+        assert (await ask("usage", part))["days"] == [yesterday]
+        found = (await ask("usage/api-keys"))["api_keys"]
+        assert [one["api_key"]["id"] for one in found] == [busy, inside]
+        assert {name: found[0][name] for name in ("allowed", "denied", "rate_limited")} == {
+            name: today[name] for name in ("allowed", "denied", "rate_limited")
+        }
+        assert len((await ask("usage/api-keys?limit=1"))["api_keys"]) == 1
+        quota = await ask("quota")
+        assert quota == {"used": 4, "max": server.world.system.products["spooled"].plans[workspace.plan].tokens_max}
+        assert (await server.client.get("/api/v1/quota", headers=bearer(part))).status_code == 404
+        for path in ("usage?days=0", "usage?days=367", "usage/api-keys?limit=101"):
+            assert (await server.client.get(f"/api/v1/{path}", headers=bearer(own))).status_code == 422
+
+
+async def test_an_owner_finds_in_the_audit_log_who_did_what(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        admin_id, admin = await server.token(workspace.id, "jobs:read", "tokens:create", "tokens:revoke", "audit:read")
+        wish = {"name": "k", "permissions": ["jobs:read"]}
+        made = (await server.client.post("/api/v1/api-keys", json=wish, headers=bearer(admin))).json()["id"]
+        server.world.clock.forward(hours=1)
+        ended = await server.client.post(f"/api/v1/api-keys/{made}/revoke", json={"reason": "x"}, headers=bearer(admin))
+
+        async def events(query: str) -> list[Any]:
+            answer = await server.client.get(f"/api/v1/audit-events?{query}", headers=bearer(admin))
+            assert answer.status_code == 200, answer.text
+            found: list[Any] = answer.json()["audit_events"]
+            return found
+
+        (revoked,) = await events("action=token.revoke")
+        assert (revoked["target_id"], revoked["outcome"], revoked["at"]) == (
+            made,
+            "success",
+            "2026-06-01T13:00:00.000Z",
+        )
+        assert (revoked["actor"]["kind"], revoked["actor"]["id"]) == ("token", admin_id)
+        assert revoked["request_id"] == ended.headers["x-request-id"]
+        assert revoked["after"]["revoked_reason"] == "x"
+        assert [one["action"] for one in await events(f"target_id={made}")] == ["token.revoke", "token.create"]
+        assert [one["action"] for one in await events(f"actor_id={admin_id}&limit=1")] == ["token.revoke"]
+        assert [one["id"] for one in await events("created_after=2026-06-01T12:30:00Z")] == [revoked["id"]]
+        assert revoked["id"] not in {one["id"] for one in await events("created_before=2026-06-01T12:30:00Z")}
+        assert await events("outcome=alert") == []
+        for query in ("outcome=bad", "action=%00", "limit=101", "after=x"):
+            assert (await server.client.get(f"/api/v1/audit-events?{query}", headers=bearer(admin))).status_code == 422
