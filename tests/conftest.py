@@ -9,21 +9,22 @@ import gc
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
-from support.compiled_statements import shared_compiled_statements
 from support.databases import (
-    TEMPLATE,
+    EmptiedDatabases,
     folder_in_memory,
     migrate,
     migrate_postgres,
     postgres_database,
     sqlite_database,
 )
+from support.made_once import shared_certificates, shared_compiled_statements
 from support.patience import wait_long
 from support.postgres import PostgresServer
 from support.processes import forking
@@ -96,9 +97,9 @@ def _forked_programs() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_once() -> Iterator[None]:
-    """Compile each SQL statement once for all engines of the process."""
-    with shared_compiled_statements():
+def _made_once() -> Iterator[None]:
+    """Make once for the process what a product makes once."""
+    with shared_compiled_statements(), shared_certificates():
         yield
 
 
@@ -112,6 +113,13 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def emptied_databases(postgres: PostgresServer) -> Iterator[EmptiedDatabases]:
+    """Databases on the session's server, each emptied after a test."""
+    with closing(EmptiedDatabases(postgres)) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +142,8 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
     if database_kind == SQLITE:
         yield sqlite_database(tmp_path, request.getfixturevalue("sqlite_template"))
         return
-    with postgres_database(request.getfixturevalue("postgres"), TEMPLATE) as url:
+    emptied: EmptiedDatabases = request.getfixturevalue("emptied_databases")
+    with emptied.database() as url:
         yield url
 
 

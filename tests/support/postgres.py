@@ -142,6 +142,10 @@ class PostgresServer:
 
         in_a_thread(lambda: self._with_connection(database, work))
 
+    def using(self, database: str, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
+        """Call a function with one connection as the administrator, from code that may or may not be async."""
+        in_a_thread(lambda: self._with_connection(database, work))
+
     def _answers(self) -> bool:
         async def nothing(_connection: asyncpg.Connection) -> None:
             pass
@@ -152,10 +156,14 @@ class PostgresServer:
             return False
         return True
 
-    async def _with_connection(self, database: str, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
-        connection = await asyncpg.connect(
+    async def connect(self, database: str) -> asyncpg.Connection:
+        """Open a connection as the administrator."""
+        return await asyncpg.connect(
             user=ADMIN, host=str(self._home), port=self._port, database=database, timeout=STOP_SECONDS_MAX
         )
+
+    async def _with_connection(self, database: str, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
+        connection = await self.connect(database)
         try:
             await work(connection)
         finally:

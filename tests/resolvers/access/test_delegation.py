@@ -325,6 +325,7 @@ WRITERS = {
     "tokens.revoke.delete_token": "takes away",
     "workspaces.spaces.delete_space": "takes away",
     "workspaces.delete.delete_workspace": "takes away",
+    "services.revoke_service": "takes away",
     "members.invitations.invite": "its callers ask",
     "members.invitations._join": "gives what the inviter was allowed to give",
 }

@@ -53,7 +53,7 @@ async def fill(store: Store) -> None:
     async with store.engine.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO spacekey_workspaces (id, name, slug, product, plan, roles, expiry_required, created_at) "
+                "INSERT INTO spacekey_workspaces (id, name, slug, catalog, plan, roles, expiry_required, created_at) "
                 f"VALUES ('{WORKSPACE}', 'Old', 'old', 'guard', 'free', '{{}}', false, '2026-01-01 00:00:00')"
             )
         )
