@@ -46,7 +46,7 @@ REMOVED = {
     "'spacekey service create NAME --product PRODUCT', and unset this variable"
 }
 """Settings that no longer exist, and what to do instead."""
-COMMAND_LINE = ("SPACEKEY_WORKSPACE",)
+COMMAND_LINE_VARIABLES = ("SPACEKEY_WORKSPACE",)
 """Variables that stand for options of the command line, and are no settings of a server."""
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 
@@ -157,7 +157,7 @@ class Settings:
             _check_mark(variable)
             if (
                 not variable.startswith(PREFIX)
-                or variable in COMMAND_LINE
+                or variable in COMMAND_LINE_VARIABLES
                 or is_service_link(variable, environ[variable])
             ):
                 continue
@@ -169,7 +169,7 @@ class Settings:
                 raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
             if name is None:
                 raise ConfigurationError(
-                    f"{variable}: there is no such setting.{did_you_mean_setting(variable, (*known, *COMMAND_LINE))}"
+                    f"{variable}: there is no such setting.{did_you_mean_setting(variable, (*known, *COMMAND_LINE_VARIABLES))}"
                 )
             text = one_line(environ[variable], variable)
             if not text.strip():

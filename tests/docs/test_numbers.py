@@ -14,15 +14,19 @@ from spacekey.resolvers.passwords import hashing
 from spacekey.resolvers.tokens import rotate
 from spacekey.resolvers.workspaces import roles
 from spacekey.schema.limits.operations import COST_MAX
-from spacekey.server.settings import Settings
+from spacekey.server.settings import COMMAND_LINE_VARIABLES, Settings
 from support.pages import ROOT
 
 DOCS = ROOT / "docs"
-ROWS = re.findall(
-    r"^\| `SPACEKEY_(\w+)` \| ([^|]+) \|",
-    (DOCS / "reference" / "settings.md").read_text(encoding="utf-8"),
-    re.MULTILINE,
-)
+ROWS = [
+    (variable, said)
+    for variable, said in re.findall(
+        r"^\| `SPACEKEY_(\w+)` \| ([^|]+) \|",
+        (DOCS / "reference" / "settings.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    if f"SPACEKEY_{variable}" not in COMMAND_LINE_VARIABLES
+]
 DAY = 86_400
 WORDS = {7: "seven"}
 
