@@ -4,7 +4,7 @@ Run it with ``python -m bench.flood``. An app with an embedded store is served o
 a read) and on PostgreSQL where its binaries are installed. One honest client asks over one connection from 127.0.0.1.
 From 127.0.0.2 another process sends forged secrets, each one new, of a good shape and with the right checksum, so that
 each costs a look-up: so many a second at random moments, and at most one in flight on each of several connections.
-Calm and flooded spells take turns. Once with ``TokenMiddleware(flood=…)``, a bound on refusals by address, for which
+Calm and flooded spells take turns. Once with ``RateLimiting(flood=…)``, a bound on refusals by address, for which
 the budget is: at most doubled. And once without, for comparison.
 
 The same for work that is asked for without credentials, on ``spacekey serve`` as it is shipped: the honest client is a

@@ -1,18 +1,19 @@
 """The middleware itself, as raw ASGI for HTTP and WebSockets."""
 
+import logging
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
-from spacekey.domain.verifier import TIMEOUT_SECONDS, VerifiesSecrets
+from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier, VerifiesSecrets
 from spacekey.middleware.auth.authenticator import Authenticator, FallbackAuthenticator
 from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
 from spacekey.middleware.auth.origin import OriginCheck
 from spacekey.middleware.limits.limiter import Limiter
+from spacekey.middleware.limits.rate_limiting import RateLimiting
 from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Rechecker
 from spacekey.middleware.long_lived.streams import WatchedWebSocket
 from spacekey.middleware.routing.policy import RoutePolicy
@@ -20,11 +21,13 @@ from spacekey.middleware.rules.requirement import PUBLIC, Declaration
 from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
-from .argument_checks import check_async, check_environment, check_not_async, check_seconds, checked_scopes
+from .argument_checks import check_async, check_environment, check_not_async, check_seconds, checked_scopes, places_of
 from .request_auth import Observer, RequestAuth, ResolveWorkspace, Settings
 
-if TYPE_CHECKING:
-    from spacekey.middleware.limits.flood import RefusalFlood
+log = logging.getLogger("spacekey.middleware")
+
+_ENDINGS = frozenset({"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+"""Messages after which a server stops, without waiting for the app."""
 
 
 class TokenMiddleware:
@@ -55,18 +58,17 @@ class TokenMiddleware:
         ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
     :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
     :param known_scopes: a rule that names any other scope fails start-up. None takes the verifier's own, if it has
-        some, as the database verifier has its products', unless there is a ``fallback_authenticator``, which may bring
+        some, as ``DatabaseVerifier`` has its products', unless there is a ``fallback_authenticator``, which may bring
         others.
-    :param limits: enforces the limits of tokens' plans; each request with a valid token is charged once. See
-        docs/how-to/limits.md. It is closed by the code that made it.
-    :param limit: one limit for every caller of this app, people signed in by ``fallback_authenticator`` included,
-        instead of the limit of each token's plan; for an API that is not what plans pay for. Needs ``limits``.
-    :param flood: answers 429 to addresses that send too many made-up secrets; see
-        :class:`~spacekey.middleware.limits.flood.RefusalFlood`.
+    :param limits: a limiter, such as ``MemoryLimiter()``, which charges each request with a valid token to the limit of
+        the token's plan, once; or ``RateLimiting(…)`` for more. See docs/how-to/limits.md.
     :param usage: a ``UsageCollector``, which counts every request with a token. None takes the verifier's own, if it
-        has one, as the embedded and the remote verifier have. See docs/how-to/usage.md.
+        has one, as ``DatabaseVerifier`` and ``RemoteVerifier`` have. See docs/how-to/usage.md.
     :param recheck_seconds: how long a verdict is relied on while a WebSocket or a streaming response is open; see
         docs/how-to/long-lived.md.
+    :param close_on_shutdown: whether ``verifier`` and ``limits`` are closed with the app: at its shutdown, or if it
+        does not start. Give False if other apps go on using them. Nothing is closed where no lifespan arrives, as
+        behind a ``Mount``.
     :raises ConfigurationError: for an invalid setting.
     """
 
@@ -87,11 +89,10 @@ class TokenMiddleware:
         rules: Mapping[tuple[str, str], Declaration] | None = None,
         deny_by_default: bool = True,
         known_scopes: Collection[str] | None = None,
-        limits: Limiter | None = None,
-        limit: Limit | None = None,
-        flood: "RefusalFlood | None" = None,
+        limits: Limiter | RateLimiting | None = None,
         usage: UsageCounter | None = None,
         recheck_seconds: float = RECHECK_SECONDS,
+        close_on_shutdown: bool = True,
     ) -> None:
         if not (realm.isascii() and realm.isprintable()):
             raise ConfigurationError("realm: printable ASCII goes into a header; write a name such as 'api'")
@@ -101,13 +102,15 @@ class TokenMiddleware:
         check_async("fallback_authenticator", fallback_authenticator, "Authenticated(…), Rejected(…) or Anonymous()")
         check_async("resolve_workspace", resolve_workspace, "the id of the space's workspace, or None")
         check_not_async("on_result", on_result)
-        if limit is not None and limits is None:
-            raise ConfigurationError("limit: nothing charges it; give limits= too, such as MemoryLimiter()")
         self.app = app
+        limiting = limits if isinstance(limits, RateLimiting) else RateLimiting(limits)
+        limiter = limiting.limiter
+        given: tuple[Verifier | Limiter, ...] = (asked,) if limiter is None else (asked, limiter)
+        self._owned = given if close_on_shutdown else ()
         if known_scopes is None and fallback_authenticator is None:
             known_scopes = asked.known_scopes
         usage = asked.usage if usage is None else usage
-        metering = None if limits is None and usage is None else Metering(limits, limit, usage)
+        metering = None if limiter is None and usage is None else Metering(limiter, limiting.limit, usage)
         self.settings = Settings(
             Authenticator(
                 asked,
@@ -119,7 +122,7 @@ class TokenMiddleware:
             realm,
             on_result,
             resolve_workspace,
-            flood,
+            limiting.flood,
             metering,
             Rechecker(recheck_seconds, timeout=timeout),
         )
@@ -144,9 +147,33 @@ class TokenMiddleware:
             policy.refresh(scope)
             await self._serve_socket(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self.app(scope, receive, policy.checked_at_startup(scope, send))
+            await self.app(scope, receive, policy.checked_at_startup(scope, self._closing(send)))
         else:
             await self.app(scope, receive, send)
+
+    def _closing(self, send: Send) -> Send:
+        """Return a ``send`` for the lifespan that closes verifier and limiter before the server hears of the end."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] in _ENDINGS:
+                failures = await self._close()
+                if failures and message["type"] == "lifespan.shutdown.complete":
+                    message = {"type": "lifespan.shutdown.failed", "message": "; ".join(failures)}
+            await send(message)
+
+        return sending
+
+    async def _close(self) -> list[str]:
+        """Close what the app was given, all of it, and return what was not closed."""
+        failures: list[str] = []
+        owned, self._owned = self._owned, ()
+        for each in owned:
+            try:
+                await each.aclose()
+            except Exception as error:  # noqa: BLE001 - the others must be closed too
+                failures.append(f"{type(each).__name__} was not closed: {type(error).__name__}")
+                log.error("%s\n%s", failures[-1], places_of(error))
+        return failures
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         paired = SUBPROTOCOL in (scope.get("subprotocols") or ())

@@ -24,6 +24,7 @@ from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import Refusal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.middleware.limits.anonymous import AnonymousWork
+from spacekey.middleware.limits.rate_limiting import RateLimiting
 from spacekey.middleware.token_middleware import TokenMiddleware
 from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.audit.chains import keep_writing_checkpoints
@@ -110,10 +111,9 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             allowed_origins=() if settings.public_origin is None else (settings.public_origin,),
             on_result=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),
-            limits=parts.limits,
-            limit=Limit(settings.api_per_minute, settings.api_burst),
-            flood=parts.flood,
+            limits=RateLimiting(parts.limits, Limit(settings.api_per_minute, settings.api_burst), parts.flood),
             usage=parts.usage,
+            close_on_shutdown=False,  # the parts are closed in their order
         ),
     ]
 

@@ -51,16 +51,10 @@ class DatabaseVerifier(Verifier):
     On SQLite every verification reads the database. On PostgreSQL an answer is cached for T at most, and a revocation
     waits for T before it is answered. So on both, a revoked token is refused from the moment its revocation was
     answered (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this
-    program gives "cannot tell" (503), never an acceptance. Close the verifier with the app::
+    program gives ``Unavailable`` (503), never an acceptance. ``TokenMiddleware`` closes it with the app::
 
         verifier = DatabaseVerifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
-
-        @asynccontextmanager
-        async def lifespan(app):
-            yield
-            await verifier.aclose()
-
-        app = Starlette(routes=…, lifespan=lifespan, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
+        app = Starlette(routes=…, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
 
     :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
     :param products: the product files of the workspaces whose tokens are to be accepted.

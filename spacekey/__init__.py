@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from spacekey.middleware.limits.flood import RefusalFlood
     from spacekey.middleware.limits.limiter import Limiter
     from spacekey.middleware.limits.memory import MemoryLimiter
+    from spacekey.middleware.limits.rate_limiting import RateLimiting
     from spacekey.middleware.request_auth import RequestAuth, auth_of
     from spacekey.middleware.routing.endpoints import optional, protect, public, requires
     from spacekey.middleware.token_middleware import TokenMiddleware
@@ -51,6 +52,7 @@ __all__ = [
     "MemoryLimiter",
     "Principal",
     "ProductError",
+    "RateLimiting",
     "Reason",
     "RefusalFlood",
     "Rejected",
@@ -90,6 +92,7 @@ _MODULES = {
     "middleware.limits.flood": ("RefusalFlood",),
     "middleware.limits.limiter": ("Limiter",),
     "middleware.limits.memory": ("MemoryLimiter",),
+    "middleware.limits.rate_limiting": ("RateLimiting",),
     "middleware.request_auth": ("RequestAuth", "auth_of"),
     "middleware.routing.endpoints": ("optional", "protect", "public", "requires"),
     "middleware.token_middleware": ("TokenMiddleware",),

@@ -1,7 +1,5 @@
 """The REST API in FastAPI: rules are dependencies, and the OpenAPI document shows their scopes."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Response, Security
@@ -166,14 +164,7 @@ def make_app(
 ) -> FastAPI:
     """Return the app, with the parameters of ``starlette_app.make_app``."""
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await verifier.aclose()
-        if limits is not None:
-            await limits.aclose()
-
-    app = FastAPI(title="Jobs", lifespan=lifespan)
+    app = FastAPI(title="Jobs")
     app.include_router(router)
     app.add_exception_handler(BoardError, on_board_error)
     app.add_middleware(

@@ -1,8 +1,5 @@
 """The app in Starlette: REST, WebSockets and GraphQL behind one TokenMiddleware."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -30,13 +27,6 @@ def make_app(
     :param limits: the limiter of tokens; None for no limits. Closed with the app.
     """
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        await verifier.aclose()
-        if limits is not None:
-            await limits.aclose()
-
     app = Starlette(
         routes=[*rest_routes(), *stream_routes(), *graphql_routes()],
         middleware=[
@@ -51,7 +41,6 @@ def make_app(
             )
         ],
         exception_handlers={BoardError: on_board_error},
-        lifespan=lifespan,
     )
     app.state.boards = Boards()
     return app

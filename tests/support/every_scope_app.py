@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -28,11 +25,6 @@ def every_scope_app(product: Product, verifier: Verifier) -> Starlette:
     async def opened(_request: Request) -> JSONResponse:
         return JSONResponse({"opened": True})
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        await verifier.aclose()
-
     routes = [Route(f"/{scope}", requires(scope)(opened)) for scope in sorted(product.known_scopes)]
     return Starlette(
         routes=[Route("/", requires()(opened)), *routes],
@@ -44,7 +36,6 @@ def every_scope_app(product: Product, verifier: Verifier) -> Starlette:
                 timeout=PATIENCE_SECONDS,
             )
         ],
-        lifespan=lifespan,
     )
 
 

@@ -90,6 +90,12 @@ class VerifierContract:
             told = replace(verdict.principal, id="", limit_key="", issuer="")
             assert told == replace(wanted, id="", limit_key="")
 
+    async def test_closing_it_twice_is_harmless(self, bench: Workbench) -> None:
+        """As an app's own lifespan and the middleware may."""
+        await bench.verifier.verify(await bench.issue(principal()))
+        await bench.verifier.aclose()
+        await bench.verifier.aclose()
+
     async def test_asking_again_gives_the_same_answer(self, bench: Workbench) -> None:
         secret = await bench.issue(principal())
         assert await bench.verifier.verify(secret) == await bench.verifier.verify(secret)

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spacekey import TokenMiddleware, requires
+from spacekey import RateLimiting, TokenMiddleware, requires
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
@@ -43,7 +43,7 @@ class World:
         self.numbers = 0
         self.flood = RefusalFlood(LIMIT, clock=self.clock, good_max=good_max, addresses_max=addresses_max)
         verifier = CachedVerifier(self._read) if cached else self
-        middleware = Middleware(TokenMiddleware, verifier=verifier, flood=self.flood)
+        middleware = Middleware(TokenMiddleware, verifier=verifier, limits=RateLimiting(flood=self.flood))
         self.app = Starlette(routes=[Route("/jobs", requires("jobs:read")(_answer))], middleware=[middleware])
 
     async def verify(self, secret: Secret) -> Verdict:

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spacekey import Limiter, MemoryLimiter, TokenMiddleware, auth_of, optional, public, requires
+from spacekey import Limiter, MemoryLimiter, RateLimiting, TokenMiddleware, auth_of, optional, public, requires
 from spacekey.domain.authentication import Authenticated
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Kind, Limit, Principal
@@ -56,7 +56,7 @@ async def greet(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-def app_with(verifier: Any, limits: Limiter | None, limit: Limit | None = None) -> Starlette:
+def app_with(verifier: Any, limits: Limiter | RateLimiting | None) -> Starlette:
     """Every sort of route."""
 
     async def other(request: Request) -> Response:
@@ -88,9 +88,7 @@ def app_with(verifier: Any, limits: Limiter | None, limit: Limit | None = None) 
         Route("/twice", requires("jobs:read")(starlette_requires("jobs:read")(twice))),
         WebSocketRoute("/socket", requires("jobs:read")(greet)),
     ]
-    return Starlette(
-        routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier, limits=limits, limit=limit)]
-    )
+    return Starlette(routes=routes, middleware=[Middleware(TokenMiddleware, verifier=verifier, limits=limits)])
 
 
 class Waiting:
@@ -348,7 +346,7 @@ async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
 async def test_one_limit_for_the_app_holds_whatever_a_token_s_own_is(
     memory: MemoryVerifier, verifier: Any, limits: Limiter
 ) -> None:
-    app = app_with(verifier, limits, limit=Limit(60, 2))
+    app = app_with(verifier, RateLimiting(limits, Limit(60, 2)))
     for own in (None, Limit(1, 1), Limit(1_000, 100)):
         token = bearer(memory.issue("jobs:read", limit=own).reveal())
         answers = [await call(app, "GET", "/jobs", token) for _ in range(3)]
@@ -357,8 +355,8 @@ async def test_one_limit_for_the_app_holds_whatever_a_token_s_own_is(
 
 
 def test_a_limit_that_nothing_charges_is_refused(memory: MemoryVerifier) -> None:
-    with pytest.raises(ConfigurationError, match="limits="):
-        TokenMiddleware(Starlette(), memory, limit=Limit(60, 2))
+    with pytest.raises(ConfigurationError, match="give a limiter"):
+        RateLimiting(limit=Limit(60, 2))
 
 
 # --- what every limiter promises
