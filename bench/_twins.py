@@ -487,12 +487,12 @@ def key_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) ->
 
 
 async def create_by_graphql(request: Request) -> JSONResponse:
-    """The answer of ``createSpaceToken``, without GraphQL: the rows in one transaction, behind Starlette."""
+    """The answer of ``createToken``, without GraphQL: the rows in one transaction, behind Starlette."""
     given = (await request.json())["variables"]["input"]
     row, secret = await created(request, given["name"], given["grants"], given["spaceId"])
     token = {
         "id": row["id"],
-        "tokenId": f"{row['created_by_name']}_{row['id']}",
+        "displayId": f"{row['created_by_name']}_{row['id']}",
         "name": row["name"],
         "kind": "SPACE",
         "environment": "LIVE",
@@ -510,7 +510,7 @@ async def create_by_graphql(request: Request) -> JSONResponse:
         "secret": secret,
         "effectiveAt": exactly(datetime.now(UTC)),
     }
-    return JSONResponse({"data": {"createSpaceToken": answer}})
+    return JSONResponse({"data": {"createToken": answer}})
 
 
 async def create_by_rest(request: Request) -> JSONResponse:

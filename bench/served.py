@@ -50,15 +50,15 @@ PAGE_SIZE, BATCH = 50, 100
 PAGE = f"""query ($id: ID!) {{ workspace(id: $id) {{ tokens(first: {PAGE_SIZE}) {{
   nodes {{ ...TokenRow }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }} }}
 fragment TokenRow on Token {{
-  id tokenId name description kind environment prefix maskedToken role grants scopes status
-  createdAt createdBy {{ kind actorId name unproven }} expiresAt retiresAt disabledAt lastUsedAt lastUsedIp
+  id displayId name description kind environment prefix maskedToken role grants scopes status
+  createdAt createdBy {{ kind actorId name unproven }} expiresAt graceEndsAt disabledAt lastUsedAt lastUsedIp
   space {{ id name }} }}"""
-CREATE = """mutation ($input: CreateSpaceTokenInput!) { createSpaceToken(input: $input) {
+CREATE = """mutation ($input: CreateTokenInput!) { createToken(input: $input) {
   __typename ... on CreateTokenSuccess { token {
-    id tokenId name kind environment prefix maskedToken grants scopes status createdAt expiresAt }
+    id displayId name kind environment prefix maskedToken grants scopes status createdAt expiresAt }
   secret effectiveAt } ... on UserError { message } } }"""
 MADE = {
-    *("id", "tokenId", "prefix", "maskedToken", "createdAt", "secret", "effectiveAt", "created_at", "key"),
+    *("id", "displayId", "prefix", "maskedToken", "createdAt", "secret", "effectiveAt", "created_at", "key"),
     *("created_by", "effective_at"),
 }
 """What differs from one new token to the next."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 WallClock = Callable[[], datetime]
@@ -25,6 +25,16 @@ EXAMPLE_MOMENT = "2030-01-31T12:00:00Z"
 def written_exactly(moment: datetime) -> str:
     """Return a moment as ``2026-11-22T03:05:41.123456Z``: to the microsecond, in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def written_to_milliseconds(moment: datetime) -> str:
+    """Return a moment as ``2026-11-22T03:05:41.123Z``: in UTC, without later digits, as interfaces show it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def whole_milliseconds_later(moment: datetime) -> datetime:
+    """Return the first moment with whole milliseconds that is not before this one."""
+    return moment + timedelta(microseconds=-moment.microsecond % 1_000)
 
 
 def utc_now() -> datetime:

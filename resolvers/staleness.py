@@ -21,6 +21,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.clock import whole_milliseconds_later
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound, PreconditionFailed
 from spacekey.models.queries.settings import hold_staleness, read_setting, write_setting
@@ -118,10 +119,18 @@ async def settle(system: System, staleness: float, *, wait: bool) -> datetime:
     :param wait: False returns at once.
     :returns: the time from which no process accepts the token; in the future if it was not waited for.
     """
-    effective_at = system.clock() + timedelta(seconds=staleness)
+    effective_at = effective_now(system, staleness)
     if wait and staleness > 0:
         await system.sleep(staleness)
     return effective_at
+
+
+def effective_now(system: System, staleness: float = 0.0) -> datetime:
+    """Return the time at which a change that was made now is in effect, in whole milliseconds as it is shown.
+
+    It is rounded up, so that it is never before the true time.
+    """
+    return whole_milliseconds_later(system.clock() + timedelta(seconds=staleness))
 
 
 async def settle_refused(system: System) -> None:

@@ -29,8 +29,15 @@ UNRESOLVED = "OPERATION_RESOLUTION_FAILURE"
 OPERATION_TOO_LARGE = "OPERATION_TOO_LARGE"
 UNAVAILABLE = "UNAVAILABLE"
 RATE_LIMITED = "RATE_LIMITED"
-_API_NAMES = {"unused_days": "unused_for_days", "expiring_days": "expiring_within_days"}
-"""What resolvers call by another name than this API."""
+_API_PATHS = {
+    "unused_days": ("unusedForDays",),
+    "expiring_days": ("expiringWithinDays",),
+    "lifetime_seconds_max": ("policy", "maxLifetimeSeconds"),
+    "lifetime_seconds_default": ("policy", "defaultLifetimeSeconds"),
+    "expiry_required": ("policy", "expiryRequired"),
+    "scopes_allowed": ("policy", "scopesAllowed"),
+}
+"""Where this API has what resolvers call by another name or in another place."""
 T = TypeVar("T")
 # graphql-core ends such messages with ", found: {…}", "? Found: {…}", "found String '…'" or "value: …".
 _REPEATED = re.compile(r"(?:[,;]? [Ff]ound:? ?(?:String )?[{\[\"'\d-].*|(?<!invalid) value: .+)\Z", re.DOTALL)
@@ -73,13 +80,14 @@ def error_of(error: Refusal | ServiceUnavailable) -> GraphQLError:
 def faults_of(error: InvalidInput) -> list[Fault]:
     """Return the faults of an input, with the names that this API has for its fields."""
     return [
-        replace(one, path=tuple(to_camel_case(_API_NAMES.get(name, name)) for name in one.path)) for one in error.faults
+        replace(one, path=tuple(part for name in one.path for part in _API_PATHS.get(name, (to_camel_case(name),))))
+        for one in error.faults
     ]
 
 
 def message_of(faults: Iterable[Fault]) -> str:
     """Return what is wrong with an input, for people who see nothing else of it."""
-    return " ".join(f"{one.field}: {one.reason}" for one in faults)
+    return " ".join(f"{'.'.join(part for part in one.path if not part.isdigit())}: {one.reason}" for one in faults)
 
 
 @contextmanager

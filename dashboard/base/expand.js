@@ -14,13 +14,13 @@ export function expand(workspace, grants) {
 
 /** Why the reader may not grant these scopes, in words; null when they may. */
 export function whyNot(workspace, scopes) {
-  const { plan, policy, myScopes, product } = workspace;
+  const { plan, policy, viewerScopes, product } = workspace;
   const own = scopes.filter((name) => !product.scopes.find((one) => one.name === name)?.management);
   const beyondPlan = plan?.scopes ? own.filter((one) => !plan.scopes.includes(one)) : [];
   if (beyondPlan.length) return `Not part of the plan ${plan.title}`;
   const beyondPolicy = policy.scopesAllowed ? scopes.filter((one) => !policy.scopesAllowed.includes(one)) : [];
   if (beyondPolicy.length) return "Not allowed by the workspace's policy";
-  const lacking = scopes.filter((one) => !myScopes.includes(one));
+  const lacking = scopes.filter((one) => !viewerScopes.includes(one));
   if (!lacking.length) return null;
   return scopes.length === 1 ? "You do not hold it yourself" : `You do not hold ${lacking.join(", ")} yourself`;
 }

@@ -65,14 +65,14 @@ export function calledBy(someone) {
 export async function changePassword(current, wanted) {
   return opened(
     `mutation ($input: ChangePasswordInput!) { answer: changePassword(input: $input) {
-      __typename ... on SignInSuccess { user { ${FIELDS} } } ...Why } }`,
+      __typename ... on ChangePasswordSuccess { user { ${FIELDS} } } ...Why } }`,
     { current, new: wanted },
   );
 }
 
 /** Sign out and start afresh: nothing of the session's pages stays in memory. */
 export async function signOut() {
-  await ask("mutation { signOut { signedOut } }");
+  await ask("mutation { signOut { __typename } }");
   location.assign("/");
 }
 

@@ -7,14 +7,14 @@ const known = new Map();
 
 /** Everything of a workspace that pages share. */
 export const WORKSPACE = `fragment Workspace on Workspace {
-  id name slug createdAt suspendedAt myScopes myRole rateLimit { perMinute burst }
-  plan { name title tokensMax scopes rateLimit { perMinute burst } }
-  policy { lifetimeSecondsMax lifetimeSecondsDefault expiryRequired scopesAllowed }
+  id name slug createdAt suspendedAt viewerScopes viewerRole rateLimit { perMinute burst }
+  plan { name title maxTokens scopes rateLimit { perMinute burst } }
+  policy { maxLifetimeSeconds defaultLifetimeSeconds expiryRequired scopesAllowed }
   roles { name title description grants scopes }
-  product { name title description secretPrefix environments tokenKinds tokenRoles oneRole
+  product { name title description secretPrefix environments tokenKinds tokenRoles grantKind
     scopes { name description management } shorthands { name title description scopes }
     presets { name title description scopes } useCases { title grants preset }
-    roles { name } plans { name title tokensMax selfService rateLimit { perMinute burst } } } }`;
+    roles { name } plans { name title maxTokens selfService rateLimit { perMinute burst } } } }`;
 
 /** The workspace, at most half a minute old; null when it does not exist for the reader. */
 export async function loadWorkspace(id, { afresh = false } = {}) {
@@ -37,7 +37,7 @@ export function forgetWorkspaces() {
 
 /** Whether the reader holds a scope there. */
 export function may(workspace, scope) {
-  return workspace.myScopes.includes(scope);
+  return workspace.viewerScopes.includes(scope);
 }
 
 /** A role's title, or its name. */

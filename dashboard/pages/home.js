@@ -13,10 +13,11 @@ import { slugOf } from "../base/slug.js";
 
 const LIST = `query ($first: Int, $after: String, $last: Int, $before: String, $some: Boolean!) {
   workspaces(first: $first, after: $after, last: $last, before: $before) @include(if: $some) {
-    nodes { id name slug myRole myScopes suspendedAt roles { name title } plan { title } product { title tokenKinds } }
+    nodes { id name slug viewerRole viewerScopes suspendedAt roles { name title } plan { title }
+      product { title tokenKinds } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`;
 const CREATE = `mutation ($input: CreateWorkspaceInput!) { answer: createWorkspace(input: $input) {
-  __typename ... on WorkspaceSuccess { workspace { id } } ...Why } }`;
+  __typename ... on CreateWorkspaceSuccess { workspace { id } } ...Why } }`;
 
 /** The page. */
 export async function homePage(_parameters, query) {
@@ -42,8 +43,8 @@ export async function homePage(_parameters, query) {
 }
 
 function card(one) {
-  const sees = one.myScopes.includes("tokens:read");
-  const role = one.roles.find((role) => role.name === one.myRole)?.title ?? one.myRole;
+  const sees = one.viewerScopes.includes("tokens:read");
+  const role = one.roles.find((role) => role.name === one.viewerRole)?.title ?? one.viewerRole;
   const facts = [one.product.title, one.plan ? `${one.plan.title} plan` : null, role].filter(Boolean).join(" · ");
   const href = `/workspace/${one.id}/${sees ? "access-tokens" : "members"}`;
   const suspended = one.suspendedAt ? h("p", { class: "reason" }, "Suspended") : null;

@@ -27,7 +27,10 @@ const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before:
     nodes { userId name email emailProven role createdAt }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
     ${INVITATIONS} } }`;
-const result = "__typename ... on MemberSuccess { invitation member { userId email role } } ...Why";
+const ADD = `mutation ($input: AddMemberInput!) { answer: addMember(input: $input) {
+  __typename ... on AddMemberSuccess { invitationCode invitation { email } } ...Why } }`;
+const CHANGE_ROLE = `mutation ($input: ChangeMemberRoleInput!) { answer: changeMemberRole(input: $input) {
+  __typename ... on ChangeMemberRoleSuccess { member { userId role } } ...Why } }`;
 
 /** The page. */
 export async function membersPage({ id }, query) {
@@ -71,7 +74,6 @@ function actions(workspace, member) {
 }
 
 async function addMember(workspace) {
-  const document = `mutation ($input: AddMemberInput!) { answer: addMember(input: $input) { ${result} } }`;
   const content = (close) =>
     form({
       fields: [
@@ -87,7 +89,7 @@ async function addMember(workspace) {
       submit: "Invite",
       cancel: () => close(undefined),
       send: async ({ email, role }) =>
-        close(await change(document, { workspaceId: workspace.id, email, role: role ?? "" })),
+        close(await change(ADD, { workspaceId: workspace.id, email, role: role ?? "" })),
     });
   const answer = await openDialog({ title: `Invite a person to ${workspace.name}`, content }).closed;
   if (!answer) return;
@@ -95,22 +97,20 @@ async function addMember(workspace) {
   await render();
 }
 
-function showInvitation({ invitation, member }) {
+function showInvitation({ invitation, invitationCode }) {
   const page = `${location.origin}/invitation`;
   const next = h(
     "p",
     {},
-    `Send it to ${member.email} in a way you trust: anyone with the code can become the member, with an account of `,
-    "their own or a new one. It is accepted at ",
+    `Send it to ${invitation.email} in a way you trust: anyone with the code can become the member, with an account `,
+    "of their own or a new one. It is accepted at ",
     h("code", { class: "breakable" }, page),
     " within 7 days.",
   );
-  return showSecret({ title: `${member.email} is invited`, secret: invitation, what: "invitation code", next });
+  return showSecret({ title: `${invitation.email} is invited`, secret: invitationCode, what: "invitation code", next });
 }
 
 async function changeRole(workspace, member) {
-  const document = `mutation ($input: ChangeMemberRoleInput!) {
-    answer: changeMemberRole(input: $input) { ${result} } }`;
   const content = (close) => [
     h("p", {}, "The new role holds at once, in every open session."),
     form({
@@ -118,7 +118,7 @@ async function changeRole(workspace, member) {
       submit: "Change role",
       cancel: () => close(undefined),
       send: async ({ role }) =>
-        close(await change(document, { workspaceId: workspace.id, userId: member.userId, role })),
+        close(await change(CHANGE_ROLE, { workspaceId: workspace.id, userId: member.userId, role })),
     }),
   ];
   if (await openDialog({ title: `Role of ${called(member)}`, content }).closed) await changed();

@@ -16,7 +16,9 @@ import { missingPage } from "./missing.js";
 
 const OWNER = "owner";
 const SET = `mutation ($input: SetRoleInput!) { answer: setRole(input: $input) {
-  __typename ... on WorkspaceSuccess { workspace { id } } ...Why } }`;
+  __typename ... on SetRoleSuccess { workspace { id } } ...Why } }`;
+const DELETE = `mutation ($input: DeleteRoleInput!) { answer: deleteRole(input: $input) {
+  __typename ... on DeleteRoleSuccess { deletedRoleName } ...Why } }`;
 
 /** The page. */
 export async function rolesPage({ id }) {
@@ -65,7 +67,7 @@ function card(workspace, role, writes) {
           ),
         )
       : null;
-  const yours = workspace.myRole === role.name ? h("span", { class: "badge" }, "your role") : null;
+  const yours = workspace.viewerRole === role.name ? h("span", { class: "badge" }, "your role") : null;
   const note = fixed ? " It cannot be changed: an owner must always be able to set things right." : "";
   const scopes = h(
     "details",
@@ -141,7 +143,7 @@ async function removeRole(workspace, role) {
     text: "Tokens that hold it come to nothing at once. Members must have another role first.",
     button: "Remove role",
     act: async () => {
-      await change(SET, { workspaceId: workspace.id, name: role.name, grants: null });
+      await change(DELETE, { workspaceId: workspace.id, name: role.name });
       say(`${role.title} was removed.`);
     },
   });

@@ -14,7 +14,7 @@ import { nameFields } from "./home.js";
 import { missingPage } from "./missing.js";
 
 const UPDATE = `mutation ($input: UpdateWorkspaceInput!) { answer: updateWorkspace(input: $input) {
-  __typename ... on WorkspaceSuccess { workspace { id } } ...Why } }`;
+  __typename ... on UpdateWorkspaceSuccess { workspace { id } } ...Why } }`;
 
 /** The page. */
 export async function settingsPage({ id }) {
@@ -94,14 +94,14 @@ function planForm(workspace, save) {
 }
 
 function room(plan) {
-  if (plan.tokensMax === 0) return "Without tokens";
-  return plan.tokensMax === null ? "Any number of tokens" : `Up to ${plan.tokensMax.toLocaleString()} tokens`;
+  if (plan.maxTokens === 0) return "Without tokens";
+  return plan.maxTokens === null ? "Any number of tokens" : `Up to ${plan.maxTokens.toLocaleString()} tokens`;
 }
 
 /** Where other plans have a rate and this one has none, each workspace agrees on its own with the operator. */
-function rateOfPlan({ rateLimit, tokensMax }, plans) {
+function rateOfPlan({ rateLimit, maxTokens }, plans) {
   if (rateLimit) return rateText(rateLimit);
-  if (tokensMax === 0) return null;
+  if (maxTokens === 0) return null;
   return plans.some((one) => one.rateLimit) ? "Rate limit as agreed" : "No rate limit";
 }
 

@@ -21,7 +21,10 @@ const LIST = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before:
     nodes { id name slug createdAt } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`;
 const DELETE = `mutation ($input: DeleteSpaceInput!) { answer: deleteSpace(input: $input) {
   __typename ... on DeleteSpaceSuccess { deletedSpaceId } ...Why } }`;
-const result = "__typename ... on SpaceSuccess { space { id name } } ...Why";
+const CREATE = `mutation ($input: CreateSpaceInput!) { answer: createSpace(input: $input) {
+  __typename ... on CreateSpaceSuccess { space { id name } } ...Why } }`;
+const UPDATE = `mutation ($input: UpdateSpaceInput!) { answer: updateSpace(input: $input) {
+  __typename ... on UpdateSpaceSuccess { space { id name } } ...Why } }`;
 
 /** The page. */
 export async function spacesPage({ id }, query) {
@@ -61,7 +64,7 @@ function actions(space) {
 
 async function createSpace(workspace) {
   const answer = await ofDialog("New space", "Create space", {}, (values) =>
-    change(`mutation ($input: CreateSpaceInput!) { answer: createSpace(input: $input) { ${result} } }`, {
+    change(CREATE, {
       ...values,
       workspaceId: workspace.id,
     }),
@@ -71,7 +74,7 @@ async function createSpace(workspace) {
 
 async function renameSpace(space) {
   const answer = await ofDialog(`Rename ${space.name}`, "Save", space, (values) =>
-    change(`mutation ($input: UpdateSpaceInput!) { answer: updateSpace(input: $input) { ${result} } }`, {
+    change(UPDATE, {
       ...values,
       id: space.id,
     }),

@@ -24,7 +24,7 @@ const FIRST = `query ($id: ID!) { token(id: $id) { ...TokenWhole workspace { ...
   ${TOKEN_WHOLE} ${WORKSPACE}`;
 const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!, $refused: String!) {
   token(id: $id) @include(if: $usage) {
-    usage(days: ${DAYS}) { day allowed denied limited } unusedScopes(days: ${UNUSED_DAYS}) }
+    usage(days: ${DAYS}) { day allowed denied rateLimited } unusedScopes(days: ${UNUSED_DAYS}) }
   workspace(id: $workspace) @include(if: $audit) {
     auditLog(filter: { targetId: $id }, first: 20) { nodes { ...AuditRow } }
     refused: auditLog(filter: { targetId: $id, action: $refused }, first: 1) { nodes { ...AuditRow } } } }
@@ -76,7 +76,7 @@ function buttons(workspace, token) {
 }
 
 function situation(workspace, token) {
-  const { status, revokedAt, revokedReason, disabledAt, expiresAt, retiresAt } = token;
+  const { status, revokedAt, revokedReason, disabledAt, expiresAt, graceEndsAt } = token;
   if (status === "REVOKED")
     return alertBox("info", [
       "Revoked ",
@@ -87,7 +87,7 @@ function situation(workspace, token) {
   if (status === "DISABLED")
     return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
   if (status === "EXPIRED") {
-    const end = wasReplaced(token) ? ["Replaced, ended ", ago(retiresAt)] : ["Expired ", ago(expiresAt)];
+    const end = wasReplaced(token) ? ["Replaced, ended ", ago(graceEndsAt)] : ["Expired ", ago(expiresAt)];
     const too = disabledAt ? [" It was disabled as well, ", ago(disabledAt), "."] : null;
     return alertBox("warning", [end, ". Requests with it are refused.", too]);
   }
@@ -100,7 +100,7 @@ function facts(workspace, token) {
   const rows = [
     [nameWord(workspace), token.name],
     [shownWord(workspace), shownCode(workspace, token)],
-    ["Token id", h("code", { class: "breakable" }, token.tokenId)],
+    ["Token id", h("code", { class: "breakable" }, token.displayId)],
     ["Description", token.description || "None"],
     [
       "Belongs to",
@@ -110,8 +110,8 @@ function facts(workspace, token) {
     ["Created", [dateAndAgo(token.createdAt), " by ", actorName(token.createdBy)]],
     ["Activity", actorLinks(workspace, token)],
     ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
-    token.retiresAt
-      ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.retiresAt)]
+    token.graceEndsAt
+      ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.graceEndsAt)]
       : null,
     [
       "Last used",

@@ -19,15 +19,15 @@ const SPANS = [7, 30, 90];
 const BUSY = 25;
 const USAGE = `query ($id: ID!, $days: Int!) { workspace(id: $id) {
   busy: tokens(first: ${BUSY}, orderBy: { field: LAST_USED_AT, direction: DESC }) {
-    nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } } }
+    nodes { id name lastUsedAt usage(days: $days) { day allowed denied rateLimited } } }
   inactive: tokens(
     first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
     nodes { id name prefix maskedToken lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
 const USED = `query ($id: ID!, $days: Int!, $after: String) { workspace(id: $id) {
   tokens(first: ${BUSY}, after: $after, orderBy: { field: LAST_USED_AT, direction: DESC }) {
-    nodes { id name lastUsedAt usage(days: $days) { day allowed denied limited } }
+    nodes { id name lastUsedAt usage(days: $days) { day allowed denied rateLimited } }
     pageInfo { hasNextPage endCursor } } } }`;
-const HEAD = ["token_id", "name", "day_utc", "allowed", "denied", "limited"];
+const HEAD = ["token_id", "name", "day_utc", "allowed", "denied", "rate_limited"];
 
 /** The page. */
 export async function usagePage({ id }, query) {
@@ -101,7 +101,7 @@ function summed(token) {
     href: `/token/${token.id}`,
     allowed: sum("allowed"),
     denied: sum("denied"),
-    limited: sum("limited"),
+    rateLimited: sum("rateLimited"),
   };
 }
 
@@ -114,7 +114,7 @@ function exportUsage(workspace, days) {
   const read = async (after) => {
     const { nodes, pageInfo } = (await ask(USED, { id: workspace.id, days, after })).workspace.tokens;
     const rows = nodes.flatMap((one) =>
-      one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.limited]),
+      one.usage.map((day) => [one.id, one.name, day.day, day.allowed, day.denied, day.rateLimited]),
     );
     const on = pageInfo.hasNextPage && (rows.length > 0 || new Date(nodes.at(-1).lastUsedAt ?? 0) >= since);
     return { text: rows.length ? `${csv(rows)}\r\n` : "", count: rows.length, next: on ? pageInfo.endCursor : null };

@@ -9,7 +9,7 @@ import { table } from "./table.js";
 
 /** What is asked of an event. */
 export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
-  id sequence at action outcome actor { kind actorId name unproven } credential
+  id sequence createdAt action outcome actor { kind actorId name unproven } credential
   targetId targetName targetFacts before after ip userAgent requestId hash }`;
 
 const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
@@ -17,7 +17,7 @@ const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", al
 /** The table, newest first. */
 export function auditTable(workspace, events, caption) {
   const columns = [
-    { title: "When", cell: (one) => ago(one.at) },
+    { title: "When", cell: (one) => ago(one.createdAt) },
     { title: "What", cell: what },
     { title: "Outcome", cell: (one) => OUTCOMES[one.outcome] ?? one.outcome },
     { title: "Who", cell: (one) => [actorCell(one.actor), credential(one)] },
@@ -34,7 +34,7 @@ function what(one) {
 }
 
 function credential({ credential, actor }) {
-  return credential === actor.actorId ? null : h("div", { class: "quiet" }, credential);
+  return credential === null || credential === actor.actorId ? null : h("div", { class: "quiet" }, credential);
 }
 
 function target({ targetId: id, targetName: name }) {
@@ -48,7 +48,7 @@ function target({ targetId: id, targetName: name }) {
 function details(workspace, one) {
   const lines = [
     ...changes(workspace, one),
-    `At: ${exactText(one.at)}`,
+    `At: ${exactText(one.createdAt)}`,
     `Number ${one.sequence} in this workspace's log`,
     one.userAgent ? `With: ${one.userAgent}` : null,
     one.requestId ? `Request: ${one.requestId}` : null,

@@ -12,10 +12,10 @@ const FOOT = 22;
 export const SERIES = [
   { key: "allowed", title: "Allowed" },
   { key: "denied", title: "Denied" },
-  { key: "limited", title: "Limited" },
+  { key: "rateLimited", title: "Limited" },
 ];
 
-/** Stacked columns by day. days are { day, allowed, denied, limited }, oldest first, without holes. */
+/** Stacked columns by day. days are { day, allowed, denied, rateLimited }, oldest first, without holes. */
 export function dayChart(title, days) {
   if (!days.some((day) => total(day) > 0)) return h("p", {}, `${title}: none yet.`);
   const top = niceTop(Math.max(1, ...days.map(total)));
@@ -54,7 +54,7 @@ export function dayChart(title, days) {
   return figure(title, picture, dayTable(title, days));
 }
 
-/** One bar a row, longest first. rows are { label, href, allowed, denied, limited }. */
+/** One bar a row, longest first. rows are { label, href, allowed, denied, rateLimited }. */
 export function rowChart(title, rows) {
   const top = Math.max(1, ...rows.map(total));
   const bars = rows.map((row) => {
@@ -79,13 +79,13 @@ export function withQuietDays(usage, days) {
   const known = new Map(usage.map((one) => [one.day, one]));
   return Array.from({ length: days }, (_, index) => {
     const day = new Date(Date.now() - (days - 1 - index) * 86_400_000).toISOString().slice(0, 10);
-    return known.get(day) ?? { day, allowed: 0, denied: 0, limited: 0 };
+    return known.get(day) ?? { day, allowed: 0, denied: 0, rateLimited: 0 };
   });
 }
 
 /** All requests of a day or a row. */
 export function total(one) {
-  return one.allowed + one.denied + one.limited;
+  return one.allowed + one.denied + one.rateLimited;
 }
 
 function figure(title, picture, behind) {
@@ -128,7 +128,7 @@ function patterns() {
     { id: freshId("patterns") },
     one("allowed"),
     one("denied", svg("path", { d: "M0 6L6 0", class: "mark" })),
-    one("limited", svg("circle", { cx: 3, cy: 3, r: 1.4, class: "mark dot" })),
+    one("rateLimited", svg("circle", { cx: 3, cy: 3, r: 1.4, class: "mark dot" })),
   );
 }
 

@@ -13,11 +13,14 @@ import { copyable } from "./shown-part.js";
 import { spaceField } from "./space-field.js";
 import { aboutFields } from "./token-form.js";
 
+const CREATE = `mutation ($input: CreateTokenInput!) { answer: createToken(input: $input) {
+  __typename ... on CreateTokenSuccess { secret token { id name prefix maskedToken } } ...Why } }`;
+
 /** Why nobody can create a token here now, in words; null when one can. */
 export function whyNoTokens(workspace) {
   if (workspace.suspendedAt) return "This workspace is suspended: none of its tokens are accepted.";
   if (workspace.plan === null) return "This workspace's plan is no longer offered, so nothing can be granted.";
-  if (workspace.plan.tokensMax === 0) return `Tokens are not part of the ${workspace.plan.title} plan.`;
+  if (workspace.plan.maxTokens === 0) return `Tokens are not part of the ${workspace.plan.title} plan.`;
   return null;
 }
 
@@ -64,9 +67,9 @@ function createForm(workspace, space, spaces, close) {
         grants: picker.grants(),
         environment: values.environment,
         ...expiry.asked(),
-        ...(where ? { spaceId: where } : { workspaceId: workspace.id }),
+        ownerId: where || workspace.id,
       };
-      close(await change(where ? mutation("Space") : mutation("Workspace"), input));
+      close(await change(CREATE, input));
     },
   });
 }
@@ -84,9 +87,4 @@ function environmentField(product) {
 function usageHint(workspace, token) {
   const line = `Authorization: Bearer ${copyable(workspace, token)}…`;
   return h("p", {}, "Programs send it in a header: ", h("code", {}, line));
-}
-
-function mutation(kind) {
-  return `mutation ($input: Create${kind}TokenInput!) { answer: create${kind}Token(input: $input) {
-    __typename ... on CreateTokenSuccess { secret token { id name prefix maskedToken } } ...Why } }`;
 }

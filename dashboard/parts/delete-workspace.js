@@ -13,7 +13,7 @@ const DELETE = `mutation ($input: DeleteWorkspaceInput!) { answer: deleteWorkspa
 
 /** The section of the settings page; null for everybody but owners. */
 export function deleteSection(workspace) {
-  if (workspace.myRole !== OWNER) return null;
+  if (workspace.viewerRole !== OWNER) return null;
   const button = h(
     "button",
     { type: "button", class: "danger", onclick: () => deleteWorkspace(workspace) },

@@ -10,7 +10,7 @@ import { scopePicker } from "./scope-picker.js";
 import { aboutFields } from "./token-form.js";
 
 export const UPDATE = `mutation ($input: UpdateTokenInput!) { answer: updateToken(input: $input) {
-  __typename ... on ChangeTokenSuccess { effectiveAt } ...Why } }`;
+  __typename ... on UpdateTokenSuccess { effectiveAt } ...Why } }`;
 
 /** Open the dialog. Resolves to true when something was changed. */
 export async function editToken(workspace, token) {
@@ -18,8 +18,8 @@ export async function editToken(workspace, token) {
     title: `Edit ${token.name}`,
     wide: true,
     content: (close) => {
-      const { oneRole, tokenRoles } = workspace.product;
-      const holdsRole = oneRole || (tokenRoles.length && token.role);
+      const { grantKind, tokenRoles } = workspace.product;
+      const holdsRole = grantKind === "ROLE" || (tokenRoles.length && token.role);
       const picker = holdsRole ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
       const expiry = expiryField(workspace.policy, token.expiresAt);
       return form({
@@ -41,7 +41,7 @@ export async function editToken(workspace, token) {
 function changes(token, values, grants, expiry) {
   const found = { ...expiry };
   if (values.name !== token.name) found.name = values.name;
-  if (values.description !== token.description) found.description = values.description;
+  if (values.description !== (token.description ?? "")) found.description = values.description;
   if ([...grants].sort().join() !== [...token.grants].sort().join()) found.grants = grants;
   return found;
 }

@@ -13,8 +13,8 @@ const RECOMMENDED_DAYS = 90;
  * present: a token's present expiry, to edit; undefined for a new token.
  */
 export function expiryField(policy, present) {
-  const longest = policy.lifetimeSecondsMax ?? Infinity;
-  const mayBeNever = !policy.expiryRequired && policy.lifetimeSecondsMax === null;
+  const longest = policy.maxLifetimeSeconds ?? Infinity;
+  const mayBeNever = !policy.expiryRequired && policy.maxLifetimeSeconds === null;
   const lengths = LENGTHS.filter((days) => days * DAY <= longest);
   const options = [
     ...(present === undefined ? [] : [["keep", "As it is"]]),
@@ -59,7 +59,7 @@ function endText({ expiresIn, expiresAt }) {
 }
 
 function startValue(policy, lengths, longest) {
-  if (policy.lifetimeSecondsDefault) return String(policy.lifetimeSecondsDefault);
+  if (policy.defaultLifetimeSeconds) return String(policy.defaultLifetimeSeconds);
   const days = lengths.includes(RECOMMENDED_DAYS) ? RECOMMENDED_DAYS : lengths.at(-1);
   return days === undefined ? String(longest) : String(days * DAY);
 }

@@ -56,7 +56,9 @@ export function values(element) {
 function byField(error) {
   const faults = new Map();
   for (const { path, message } of error.facts?.errors ?? []) {
-    faults.set(path[0], faults.has(path[0]) ? `${faults.get(path[0])} ${message}` : message);
+    // What stands in an input inside the input is a field of the same form; what stands in a list belongs to it.
+    const name = path.length > 1 && Number.isNaN(Number(path[1])) ? path[1] : path[0];
+    faults.set(name, faults.has(name) ? `${faults.get(name)} ${message}` : message);
   }
   return faults;
 }

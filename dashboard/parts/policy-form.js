@@ -37,22 +37,22 @@ export function policyForm(workspace, writes, save) {
   return form({
     fields: [
       textField({
-        name: "lifetimeSecondsMax",
+        name: "maxLifetimeSeconds",
         label: "Longest lifetime in days",
-        value: days(policy.lifetimeSecondsMax),
+        value: days(policy.maxLifetimeSeconds),
         ...number,
       }),
       textField({
-        name: "lifetimeSecondsDefault",
+        name: "defaultLifetimeSeconds",
         label: "Default lifetime in days",
-        value: days(policy.lifetimeSecondsDefault),
+        value: days(policy.defaultLifetimeSeconds),
         ...number,
       }),
       checkField({ name: "expiryRequired", label: "Every token must expire", checked: policy.expiryRequired }),
       list,
     ],
     submit: "Save policy",
-    send: (values) => save(changes(product, values), "The policy was saved."),
+    send: (values) => save({ policy: changes(product, values) }, "The policy was saved."),
   });
 }
 
@@ -60,17 +60,17 @@ function changes(product, values) {
   const seconds = (text) => (text === "" ? null : Math.round(Number(text) * DAY));
   const ticked = product.scopes.map((one) => one.name).filter((name) => values[`scope ${name}`]);
   return {
-    lifetimeSecondsMax: seconds(values.lifetimeSecondsMax),
-    lifetimeSecondsDefault: seconds(values.lifetimeSecondsDefault),
+    maxLifetimeSeconds: seconds(values.maxLifetimeSeconds),
+    defaultLifetimeSeconds: seconds(values.defaultLifetimeSeconds),
     expiryRequired: values.expiryRequired,
     scopesAllowed: ticked.length === product.scopes.length ? null : ticked,
   };
 }
 
-function words({ lifetimeSecondsMax, lifetimeSecondsDefault, expiryRequired, scopesAllowed }) {
+function words({ maxLifetimeSeconds, defaultLifetimeSeconds, expiryRequired, scopesAllowed }) {
   return [
-    lifetimeSecondsMax ? `Tokens live at most ${lifetimeSecondsMax / DAY} days.` : "Tokens may live for any time.",
-    lifetimeSecondsDefault ? `Unless said otherwise they live ${lifetimeSecondsDefault / DAY} days.` : null,
+    maxLifetimeSeconds ? `Tokens live at most ${maxLifetimeSeconds / DAY} days.` : "Tokens may live for any time.",
+    defaultLifetimeSeconds ? `Unless said otherwise they live ${defaultLifetimeSeconds / DAY} days.` : null,
     expiryRequired ? "Every token must expire." : null,
     scopesAllowed ? `They may hold only: ${scopesAllowed.join(", ")}.` : "They may hold every scope of the plan.",
   ].filter(Boolean);

@@ -34,10 +34,10 @@ export function refusalText(event) {
  * or when its cause is gone.
  */
 export function refusalNotice(event, token) {
-  if (!event || new Date(event.at) < Date.now() - SHOWN_DAYS * 86_400_000 || isOver(event, token)) return null;
+  if (!event || new Date(event.createdAt) < Date.now() - SHOWN_DAYS * 86_400_000 || isOver(event, token)) return null;
   const [what, advice] = known(event);
   const from = [event.ip ? ` from ${event.ip}` : null, event.userAgent ? ` by ${event.userAgent}` : null];
-  const line = [`${what}, `, ago(event.at), from, ". The request was refused. "];
+  const line = [`${what}, `, ago(event.createdAt), from, ". The request was refused. "];
   return alertBox("warning", [line, h("span", { class: "breakable" }, advice)]);
 }
 

@@ -30,7 +30,7 @@ export function rotationPair(workspace, token) {
 
 function side(title, one, present, text) {
   const name = one.id === present.id ? h("span", {}, text, " (this page)") : h("a", { href: `/token/${one.id}` }, text);
-  const end = one.retiresAt ?? one.expiresAt;
+  const end = one.graceEndsAt ?? one.expiresAt;
   return h(
     "div",
     { class: "card" },

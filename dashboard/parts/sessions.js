@@ -11,14 +11,14 @@ import { table } from "./table.js";
 
 const LIST = "{ sessions { id createdAt lastSeenAt endsAt ip userAgent isCurrent } }";
 const END = `mutation ($input: EndSessionInput!) { answer: endSession(input: $input) {
-  __typename ... on EndSessionsSuccess { ended } ...Why } }`;
-const END_OTHERS = "mutation { answer: endOtherSessions { __typename ... on EndSessionsSuccess { ended } } }";
+  __typename ... on EndSessionSuccess { endedSessionId } ...Why } }`;
+const END_OTHERS = "mutation { answer: endOtherSessions { __typename ... on EndOtherSessionsSuccess { endedCount } } }";
 
 /** The section of the account page. */
 export async function sessionsSection() {
   const { sessions } = await ask(LIST);
   const columns = [
-    { title: "Browser", cell: (one) => h("span", { title: one.userAgent }, browserName(one.userAgent)) },
+    { title: "Browser", cell: (one) => h("span", { title: one.userAgent }, browserName(one.userAgent ?? "")) },
     { title: "From", cell: (one) => one.ip || "–" },
     { title: "Signed in", cell: (one) => ago(one.createdAt) },
     { title: "Last seen", cell: (one) => ago(one.lastSeenAt) },
@@ -42,13 +42,13 @@ export async function sessionsSection() {
 
 function action(one) {
   if (one.isCurrent) return h("span", { class: "badge" }, "this session");
-  const name = browserName(one.userAgent);
+  const name = browserName(one.userAgent ?? "");
   return h(
     "button",
     {
       type: "button",
       class: "small",
-      "aria-label": `End the session of ${name} from ${one.ip}`,
+      "aria-label": `End the session of ${name} from ${one.ip ?? "an unknown address"}`,
       onclick: () => end(one, name),
     },
     "End",
@@ -75,7 +75,7 @@ async function endOthers() {
     button: "End them all",
     act: async () => {
       const { answer } = await ask(END_OTHERS);
-      say(answer.ended === 1 ? "1 session has ended." : `${answer.ended} sessions have ended.`);
+      say(answer.endedCount === 1 ? "1 session has ended." : `${answer.endedCount} sessions have ended.`);
     },
   });
   if (done) await render();

@@ -24,18 +24,18 @@ export function rowClass(status) {
 /** What else is to know about a state: a rotation's grace or its end, an expiry that comes soon, what comes on top. */
 export function statusNote(token) {
   if (token.status === "EXPIRED") {
-    const replaced = wasReplaced(token) ? `Replaced, ended ${agoText(token.retiresAt)}` : null;
+    const replaced = wasReplaced(token) ? `Replaced, ended ${agoText(token.graceEndsAt)}` : null;
     return [replaced, token.disabledAt ? "Disabled as well" : null].filter(Boolean).join(". ");
   }
-  if (token.status === "ACTIVE" && token.retiresAt) return `Replaced, ends ${agoText(token.retiresAt)}`;
+  if (token.status === "ACTIVE" && token.graceEndsAt) return `Replaced, ends ${agoText(token.graceEndsAt)}`;
   const soon = token.expiresAt && new Date(token.expiresAt) - Date.now() < 7 * 86_400_000;
   return token.status === "ACTIVE" && soon ? `Expires ${agoText(token.expiresAt)}` : null;
 }
 
 /** Whether it was a rotation that ended this token, and not its own expiry. */
-export function wasReplaced({ status, retiresAt, expiresAt }) {
-  const first = !expiresAt || new Date(retiresAt) <= new Date(expiresAt);
-  return status === "EXPIRED" && retiresAt !== null && first;
+export function wasReplaced({ status, graceEndsAt, expiresAt }) {
+  const first = !expiresAt || new Date(graceEndsAt) <= new Date(expiresAt);
+  return status === "EXPIRED" && graceEndsAt !== null && first;
 }
 
 /** "LIVE" → a badge that says where a token is for. */

@@ -128,8 +128,6 @@ function reasonField() {
 }
 
 function mutation(input, name, fields) {
-  const success =
-    { revokeTokens: "RevokeTokensSuccess", deleteToken: "DeleteTokenSuccess" }[name] ?? "ChangeTokenSuccess";
   return `mutation ($input: ${input}Input!) { answer: ${name}(input: $input) {
-    __typename ... on ${success} { ${fields} } ...Why } }`;
+    __typename ... on ${input}Success { ${fields} } ...Why } }`;
 }

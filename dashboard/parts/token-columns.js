@@ -18,7 +18,7 @@ export function tokenColumns(workspace, space, done) {
   const columns = [
     { key: "name", title: nameWord(workspace), sort: "NAME", cell: nameCell },
     { key: "token", title: shownWord(workspace), cell: (one) => shownCode(workspace, one) },
-    { key: "tokenId", title: "Token id", hidden: true, cell: (one) => h("code", {}, one.tokenId) },
+    { key: "displayId", title: "Token id", hidden: true, cell: (one) => h("code", {}, one.displayId) },
     product.environments.length > 1 && {
       key: "environment",
       title: "Environment",

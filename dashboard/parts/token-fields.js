@@ -2,8 +2,8 @@
 
 /** A row of the table. */
 export const TOKEN_ROW = `fragment TokenRow on Token {
-  id tokenId name description kind environment prefix maskedToken role grants scopes status
-  createdAt createdBy { kind actorId name unproven } expiresAt retiresAt disabledAt lastUsedAt lastUsedIp
+  id displayId name description kind environment prefix maskedToken role grants scopes status
+  createdAt createdBy { kind actorId name unproven } expiresAt graceEndsAt disabledAt lastUsedAt lastUsedIp
   space { id name } }`;
 
 /** The page of one token. */

@@ -19,7 +19,7 @@ export function aboutFields(workspace, expiry, { name = "", description = "", hi
     textField({
       name: "description",
       label: "Description",
-      value: description,
+      value: description ?? "",
       rows: 2,
       required: false,
       maxlength: DESCRIPTION_LENGTH_MAX,

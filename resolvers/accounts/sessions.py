@@ -107,15 +107,18 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
         return await open_session(session, system, user, request, "session.sign_in")
 
 
-async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> None:
-    """End the session of a cookie. Succeeds if the session has already ended or the person was erased."""
+async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> str | None:
+    """End the session of a cookie and return its id; None if it has already ended or the person was erased."""
     async with system.store.changing() as session:
         if not await user_queries.hold_user(session, caller.id):
-            return  # erasing the person ended their sessions
+            return None  # erasing the person ended their sessions
+        found = await user_queries.session_by_digest(session, secret.digest())
+        ended = None if found is None else found[0].id
         await user_queries.delete_session(session, secret.digest())
         await record(
             session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="session.sign_out", target_id=caller.id
         )
+    return ended
 
 
 async def session_outcome(system: System, secret: Secret) -> Authenticated | Rejected:

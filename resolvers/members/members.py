@@ -22,7 +22,7 @@ from spacekey.resolvers.access.delegation import check_strengthening, check_with
 from spacekey.resolvers.access.entitlements import check_room_for_member
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
 from spacekey.resolvers.audit.log import actor_of, record
-from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import effective_now, settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name, unknown
 
@@ -79,7 +79,7 @@ async def add_member(
         if proven is not None:
             return await _add(session, system, authority, proven, role)
         made, code = await invite(session, system, authority, email=address, role=role, name=called)
-    return Invited(made, code, system.clock())
+    return Invited(made, code, effective_now(system))
 
 
 async def add_account(system: System, caller: Operator, workspace_id: str, user_id: str, *, role: str) -> Membership:
@@ -119,7 +119,7 @@ async def _add(session: AsyncSession, system: System, authority: Authority, user
         target_name=shown_account(user),
         after={"role": role},
     )
-    return Membership(member, user, system.clock())
+    return Membership(member, user, effective_now(system))
 
 
 @takes_access_away

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.clock import whole_milliseconds_later
 from spacekey.domain.ids import KEY, SPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Faults, InputCode, InvalidInput, NotFound, PlanLimit
@@ -145,7 +146,7 @@ async def _create(system: System, caller: Caller, new: NewToken, request: Idempo
             after=audit_facts(token),
         )
         view = view_of(token, authority, system.clock())
-    return Issued(view, secret, system.clock())
+    return Issued(view, secret, whole_milliseconds_later(system.clock()))
 
 
 def prepare_token(

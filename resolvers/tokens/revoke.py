@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -20,6 +20,7 @@ from spacekey.resolvers.audit.log import actor_of, record
 from spacekey.resolvers.members.invitations import end_void_invitations
 from spacekey.resolvers.staleness import (
     WAITING_BY_ADDRESS_MAX,
+    effective_now,
     place_to_wait,
     settle,
     settle_refused,
@@ -50,13 +51,8 @@ async def disable_token(
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:disable")
         found.check(system, precondition)
-        _not_revoked(found.token, "disabled")
-        before = audit_facts(found.token)
-        if found.token.disabled_at is None:
-            found.token.disabled_at = system.clock()
-            await _save(session, system, caller, found.token, "token.disable", before)
+        view = await _disable(session, system, caller, found)
         staleness = await staleness_seconds(session, system)
-        view = found.view(system)
     return Changed(view, await settle(system, staleness, wait=wait))
 
 
@@ -84,7 +80,7 @@ async def enable_token(
             check_strengthening(found.authority, power, power_of(found.token), system.clock(), "enable")
             await _save(session, system, caller, found.token, "token.enable", before)
         view = found.view(system)
-    return Changed(view, system.clock())
+    return Changed(view, effective_now(system))
 
 
 @takes_access_away
@@ -172,16 +168,65 @@ async def revoke_tokens(
     :raises NotFound, Forbidden: if the caller may not see or revoke one of them.
     :raises InvalidInput: for no ids or over 100, repeated ones counted.
     """
+    cleaned = _clean_reason(reason)
+
+    async def change(session: AsyncSession, found: FoundToken) -> TokenView:
+        return await _revoke(session, system, caller, found, cleaned)
+
+    return await _change_all(system, caller, token_ids, "tokens:revoke", change, wait=wait)
+
+
+@takes_access_away
+async def disable_tokens(
+    system: System, caller: Caller, token_ids: Sequence[str], *, wait: bool = True
+) -> tuple[list[TokenView], datetime]:
+    """Disable up to 100 tokens in one transaction: all or none of them.
+
+    :raises NotFound, Forbidden: if the caller may not see or disable one of them.
+    :raises Conflict: if one of them is revoked.
+    :raises InvalidInput: for no ids or over 100, repeated ones counted.
+    """
+
+    async def change(session: AsyncSession, found: FoundToken) -> TokenView:
+        return await _disable(session, system, caller, found)
+
+    return await _change_all(system, caller, token_ids, "tokens:disable", change, wait=wait)
+
+
+@takes_access_away
+async def delete_tokens(
+    system: System, caller: Caller, token_ids: Sequence[str], *, wait: bool = True
+) -> tuple[list[TokenView], datetime]:
+    """Delete up to 100 tokens in one transaction: all or none of them.
+
+    :raises NotFound, Forbidden: if the caller may not see or delete one of them.
+    :raises InvalidInput: for no ids or over 100, repeated ones counted.
+    """
+
+    async def change(session: AsyncSession, found: FoundToken) -> TokenView:
+        return await _delete(session, system, caller, found)
+
+    return await _change_all(system, caller, token_ids, "tokens:delete", change, wait=wait)
+
+
+async def _change_all(
+    system: System,
+    caller: Caller,
+    token_ids: Sequence[str],
+    scope: str,
+    change: Callable[[AsyncSession, FoundToken], Awaitable[TokenView]],
+    *,
+    wait: bool,
+) -> tuple[list[TokenView], datetime]:
     if not 1 <= len(token_ids) <= BULK_MAX:
         raise InvalidInput("ids", f"Give 1 to {BULK_MAX} token ids.", InputCode.OUT_OF_RANGE)
     ids = list(dict.fromkeys(token_ids))
-    cleaned = _clean_reason(reason)
     async with system.store.changing() as session:
-        # All are found before any is revoked: the caller may be one of the tokens that it revokes.
+        # All are found before any is changed: the caller may be one of the tokens that it takes away.
         found = [await find_token(session, system, caller, one, lock=True) for one in await _in_order(session, ids)]
         for one in found:
-            one.authority.require("tokens:revoke")
-        views = {one.token.id: await _revoke(session, system, caller, one, cleaned) for one in found}
+            one.authority.require(scope)
+        views = {one.token.id: await change(session, one) for one in found}
         staleness = await staleness_seconds(session, system)
     return [views[token_id] for token_id in ids], await settle(system, staleness, wait=wait)
 
@@ -195,16 +240,13 @@ async def delete_token(system: System, caller: Caller, token_id: str, *, wait: b
     async with system.store.changing() as session:
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:delete")
-        before = audit_facts(found.token)
-        found.token.deleted_at = system.clock()
-        await _save(session, system, caller, found.token, "token.delete", before)
+        view = await _delete(session, system, caller, found)
         staleness = await staleness_seconds(session, system)
-        view = found.view(system)
     return Changed(view, await settle(system, staleness, wait=wait))
 
 
 async def _in_order(session: AsyncSession, ids: list[str]) -> list[str]:
-    """Return the ids sorted by workspace, in a fixed order so that two bulk revocations cannot deadlock.
+    """Return the ids sorted by workspace, in a fixed order so that two bulk changes cannot deadlock.
 
     :raises NotFound: if one of them does not exist.
     """
@@ -223,6 +265,22 @@ async def _revoke(
         token.revoked_at = system.clock()
         token.revoked_reason = reason
         await _save(session, system, caller, token, "token.revoke", before)
+    return found.view(system)
+
+
+async def _disable(session: AsyncSession, system: System, caller: Caller, found: FoundToken) -> TokenView:
+    _not_revoked(found.token, "disabled")
+    before = audit_facts(found.token)
+    if found.token.disabled_at is None:
+        found.token.disabled_at = system.clock()
+        await _save(session, system, caller, found.token, "token.disable", before)
+    return found.view(system)
+
+
+async def _delete(session: AsyncSession, system: System, caller: Caller, found: FoundToken) -> TokenView:
+    before = audit_facts(found.token)
+    found.token.deleted_at = system.clock()
+    await _save(session, system, caller, found.token, "token.delete", before)
     return found.view(system)
 
 

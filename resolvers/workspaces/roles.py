@@ -37,18 +37,46 @@ async def set_role(
     name: str,
     title: str | None = None,
     description: str | None = None,
-    grants: Sequence[str] | None,
+    grants: Sequence[str],
     wait: bool = True,
 ) -> ChangedWorkspace:
-    """Define the grants of a role in this workspace, add a role, or (``grants`` None) remove one.
+    """Define the grants of a role in this workspace, or add a role.
 
     A title or description that is left out is kept. The change applies to members and tokens with the role at once.
 
     :raises NotFound, Forbidden: if the caller may not see or configure the workspace.
     :raises InvalidInput: for the owner role, a name that is taken, unknown grants or too many roles.
     :raises ScopeNotAllowed: if the role, before or after the change, goes beyond what the caller holds.
-    :raises Conflict: if members, tokens or pending invitations still hold the role to remove.
     """
+    return await _configure(system, caller, workspace_id, name, title, description, grants, wait=wait)
+
+
+@takes_access_away
+async def delete_role(
+    system: System, caller: Caller, workspace_id: str, *, name: str, wait: bool = True
+) -> ChangedWorkspace:
+    """Remove a role from this workspace.
+
+    :raises NotFound, Forbidden: if the caller may not see or configure the workspace, or it has no such role.
+    :raises InvalidInput: for the owner role.
+    :raises ScopeNotAllowed: if the role goes beyond what the caller holds.
+    :raises Conflict: if members, tokens or pending invitations still hold it.
+    """
+    return await _configure(system, caller, workspace_id, name, None, None, None, wait=wait)
+
+
+async def _configure(
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    name: str,
+    title: str | None,
+    description: str | None,
+    grants: Sequence[str] | None,
+    *,
+    wait: bool,
+) -> ChangedWorkspace:
+    """Store the role, or that there is none with ``grants`` None."""
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
         if authority.space_id is not None:

@@ -26,7 +26,7 @@ from spacekey.resolvers.addresses import clean_email
 from spacekey.resolvers.audit.log import Facts, actor_of, record
 from spacekey.resolvers.members.invitations import invite
 from spacekey.resolvers.members.members import Invited
-from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
+from spacekey.resolvers.staleness import effective_now, settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
 
@@ -192,7 +192,7 @@ async def create_workspace_for(
             return NewWorkspace(workspace, user)
         authority = await authority_in(session, system, caller, workspace.id)
         made, code = await invite(session, system, authority, email=email, role=OWNER_ROLE, name=None)
-    return NewWorkspace(workspace, invited=Invited(made, code, system.clock()))
+    return NewWorkspace(workspace, invited=Invited(made, code, effective_now(system)))
 
 
 def creatable_products(system: System) -> list[str]:

@@ -448,7 +448,7 @@ def product_sizes(products: Iterable[Product]) -> dict[str, int]:
         "Role.grants": longest(GRANTS_MAX, *(len(role.grants) for one in listed for role in one.roles.values())),
         "Token.scopes": scopes,
         "Token.unusedScopes": scopes,
-        "Workspace.myScopes": scopes,
+        "Workspace.viewerScopes": scopes,
         "Workspace.roles": max(roles, ROLES_MAX),
         "ScopeNotAllowed.scopes": scopes,
     }

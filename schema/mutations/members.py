@@ -13,8 +13,8 @@ from spacekey.resolvers.members import members
 from spacekey.resolvers.members.invitations import withdraw_invitation
 from spacekey.resolvers.members.members import Invited, Membership
 from spacekey.schema.context import SpacekeyInfo
-from spacekey.schema.types.members import Invitation, Member, invitation_type, invited_type, member_type
-from spacekey.schema.types.results import AnyRefusal, Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
+from spacekey.schema.types.members import Invitation, Member, invitation_type, member_type
+from spacekey.schema.types.results import Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 
 from .inputs import EFFECTIVE, WAIT
 
@@ -62,22 +62,25 @@ class WithdrawInvitationInput:
     id: strawberry.ID = strawberry.field(description="The ID of the invitation.")
 
 
-@strawberry.type(description="The member after the change, or the invitation.")
-class MemberSuccess:
-    """Result with the member after the change."""
+@strawberry.type(description="The person was invited.")
+class AddMemberSuccess:
+    """Result with the invitation and its code."""
 
-    member: Member | None = strawberry.field(
-        description=("The member after the change. For an invitation, the member that the person will be.")
-    )
-    effective_at: datetime = strawberry.field(description=EFFECTIVE)
-    invitation: str | None = strawberry.field(
+    invitation: Invitation | None = strawberry.field(description="The invitation.")
+    invitation_code: str = strawberry.field(
         description=(
             "The invitation's code, to be given to the person. It is shown only here and valid "
-            "for 7 days, and anyone who has it can accept the invitation. Null if a member was "
-            "changed."
+            "for 7 days, and anyone who has it can accept the invitation."
         )
     )
-    pending: Invitation | None = strawberry.field(description="The invitation. Null if a member was changed.")
+
+
+@strawberry.type(description="The member has the role.")
+class ChangeMemberRoleSuccess:
+    """Result with the member after the change."""
+
+    member: Member | None = strawberry.field(description="The member after the change.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
 @strawberry.type(description="The person is no longer a member.")
@@ -85,6 +88,7 @@ class RemoveMemberSuccess:
     """Result with the membership that ended."""
 
     removed_member_id: strawberry.ID = strawberry.field(description="The ID of the removed member.")
+    removed_user_id: strawberry.ID = strawberry.field(description="The ID of the account of the removed member.")
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
@@ -95,9 +99,13 @@ class WithdrawInvitationSuccess:
     withdrawn_invitation_id: strawberry.ID = strawberry.field(description="The ID of the withdrawn invitation.")
 
 
-MemberResult: TypeAlias = Annotated[
-    MemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
-    strawberry.union("MemberResult", description="The result of `addMember` and `changeMemberRole`."),
+AddMemberResult: TypeAlias = Annotated[
+    AddMemberSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("AddMemberResult", description="The result of `addMember`."),
+]
+ChangeMemberRoleResult: TypeAlias = Annotated[
+    ChangeMemberRoleSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("ChangeMemberRoleResult", description="The result of `changeMemberRole`."),
 ]
 RemoveMemberResult: TypeAlias = Annotated[
     RemoveMemberSuccess | ScopeNotAllowed | NotFound | Conflict,
@@ -114,48 +122,50 @@ class MemberMutations:
     """Mutations of members and invitations."""
 
     @strawberry.mutation(
-        graphql_type=MemberResult | None,
+        graphql_type=AddMemberResult | None,
         description="Invite a person to a workspace.",
         directives=[requires_scopes("members:write")],
     )
     async def add_member(self, info: SpacekeyInfo, input: AddMemberInput) -> object:  # noqa: A002
         """Invite a person to a workspace."""
         context = info.context
-        return _member_success(
-            await answered(
-                context,
-                lambda: members.add_member(
-                    context.system,
-                    context.known_caller,
-                    input.workspace_id,
-                    email=input.email,
-                    role=input.role,
-                    name=input.name,
-                ),
-            )
+        answer = await answered(
+            context,
+            lambda: members.add_member(
+                context.system,
+                context.known_caller,
+                input.workspace_id,
+                email=input.email,
+                role=input.role,
+                name=input.name,
+            ),
         )
+        if not isinstance(answer, Invited):
+            return answer
+        return AddMemberSuccess(invitation=invitation_type(answer.pending), invitation_code=answer.invitation.reveal())
 
     @strawberry.mutation(
-        graphql_type=MemberResult | None,
+        graphql_type=ChangeMemberRoleResult | None,
         description="Change the role of a member.",
         directives=[requires_scopes("members:write")],
     )
     async def change_member_role(self, info: SpacekeyInfo, input: ChangeMemberRoleInput) -> object:  # noqa: A002
         """Give a member another role."""
         context = info.context
-        return _member_success(
-            await answered(
-                context,
-                lambda: members.change_member_role(
-                    context.system,
-                    context.known_caller,
-                    input.workspace_id,
-                    input.user_id,
-                    role=input.role,
-                    wait=input.wait,
-                ),
-            )
+        answer = await answered(
+            context,
+            lambda: members.change_member_role(
+                context.system,
+                context.known_caller,
+                input.workspace_id,
+                input.user_id,
+                role=input.role,
+                wait=input.wait,
+            ),
         )
+        if not isinstance(answer, Membership):
+            return answer
+        return ChangeMemberRoleSuccess(member=member_type(answer.member, answer.user), effective_at=answer.effective_at)
 
     @strawberry.mutation(
         graphql_type=RemoveMemberResult | None,
@@ -174,7 +184,11 @@ class MemberMutations:
         if not isinstance(answer, Membership):
             return answer
         removed = member_id(answer.member.workspace_id, answer.member.user_id)
-        return RemoveMemberSuccess(removed_member_id=strawberry.ID(removed), effective_at=answer.effective_at)
+        return RemoveMemberSuccess(
+            removed_member_id=strawberry.ID(removed),
+            removed_user_id=strawberry.ID(answer.member.user_id),
+            effective_at=answer.effective_at,
+        )
 
     @strawberry.mutation(
         graphql_type=WithdrawInvitationResult | None,
@@ -190,23 +204,3 @@ class MemberMutations:
             return WithdrawInvitationSuccess(withdrawn_invitation_id=input.id)
 
         return await answered(context, withdraw)
-
-
-def _member_success(answer: Membership | Invited | AnyRefusal) -> MemberSuccess | AnyRefusal:
-    match answer:
-        case Membership():
-            return MemberSuccess(
-                member=member_type(answer.member, answer.user),
-                effective_at=answer.effective_at,
-                invitation=None,
-                pending=None,
-            )
-        case Invited():
-            return MemberSuccess(
-                member=invited_type(answer.pending),
-                effective_at=answer.effective_at,
-                invitation=answer.invitation.reveal(),
-                pending=invitation_type(answer.pending),
-            )
-        case _:
-            return answer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 
@@ -15,7 +15,6 @@ from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, SignedIn, 
 from spacekey.resolvers.accounts.users import update_account
 from spacekey.resolvers.members.invitations import Joined, accept_invitation
 from spacekey.schema.context import Context, SpacekeyInfo
-from spacekey.schema.errors import answering
 from spacekey.schema.limits.costs import at_most
 from spacekey.schema.types.members import User, user_type
 from spacekey.schema.types.results import (
@@ -29,6 +28,8 @@ from spacekey.schema.types.results import (
 )
 
 from .inputs import check_not_null, kept, kept_whole
+
+T = TypeVar("T")
 
 
 @strawberry.input(description="The sign-in name and password of a person.")
@@ -107,11 +108,21 @@ class UpdateAccountSuccess:
     user: User | None = strawberry.field(description="The account after the change.")
 
 
-@strawberry.type(description="The session has ended.")
+@strawberry.type(description="The password was changed. The new session is in the response's cookie.")
+class ChangePasswordSuccess:
+    """Result with the account, and when the new session ends at the latest."""
+
+    user: User | None = strawberry.field(description="The account of the person.")
+    expires_at: datetime = strawberry.field(description="When the new session ends at the latest.")
+
+
+@strawberry.type(description="The caller is signed out.")
 class SignOutSuccess:
     """Result of signing out."""
 
-    signed_out: bool = strawberry.field(description="Always true.")
+    ended_session_id: strawberry.ID | None = strawberry.field(
+        description="The ID of the session that ended. Null if it had ended already."
+    )
 
 
 @strawberry.input(description="The session to end.")
@@ -121,19 +132,35 @@ class EndSessionInput:
     id: strawberry.ID = strawberry.field(description="The ID of the session.")
 
 
+@strawberry.type(description="The session has ended. The browser has to sign in again.")
+class EndSessionSuccess:
+    """Result with the session that ended."""
+
+    ended_session_id: strawberry.ID = strawberry.field(description="The ID of the session that ended.")
+
+
 @strawberry.type(description="The sessions have ended. These browsers have to sign in again.")
-class EndSessionsSuccess:
+class EndOtherSessionsSuccess:
     """Result with the sessions that ended."""
 
-    ended: int = strawberry.field(description="The number of sessions that ended.")
+    ended_count: int = strawberry.field(description="The number of sessions that ended.")
     ended_session_ids: list[strawberry.ID] = strawberry.field(
         description="The IDs of the sessions that ended, at most 100.", directives=[at_most(SESSIONS_LISTED_MAX)]
     )
 
 
 SignInResult: TypeAlias = Annotated[
-    SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound,
-    strawberry.union("SignInResult", description="The result of `signIn` and `changePassword`."),
+    SignInSuccess | SignInFailed | TooManyAttempts | InvalidInput,
+    strawberry.union("SignInResult", description="The result of `signIn`."),
+]
+
+ChangePasswordResult: TypeAlias = Annotated[
+    ChangePasswordSuccess | SignInFailed | TooManyAttempts | InvalidInput | NotFound,
+    strawberry.union("ChangePasswordResult", description="The result of `changePassword`."),
+]
+
+SignOutResult: TypeAlias = Annotated[
+    SignOutSuccess | Conflict, strawberry.union("SignOutResult", description="The result of `signOut`.")
 ]
 
 AcceptInvitationResult: TypeAlias = Annotated[
@@ -146,9 +173,14 @@ UpdateAccountResult: TypeAlias = Annotated[
     strawberry.union("UpdateAccountResult", description="The result of `updateAccount`."),
 ]
 
-EndSessionsResult: TypeAlias = Annotated[
-    EndSessionsSuccess | NotFound | Conflict,
-    strawberry.union("EndSessionsResult", description="The result of `endSession` and `endOtherSessions`."),
+EndSessionResult: TypeAlias = Annotated[
+    EndSessionSuccess | NotFound | Conflict,
+    strawberry.union("EndSessionResult", description="The result of `endSession`."),
+]
+
+EndOtherSessionsResult: TypeAlias = Annotated[
+    EndOtherSessionsSuccess | NotFound | Conflict,
+    strawberry.union("EndOtherSessionsResult", description="The result of `endOtherSessions`."),
 ]
 
 
@@ -164,6 +196,7 @@ class SessionMutations:
         context = info.context
         return await _opened(
             context,
+            SignInSuccess,
             lambda: sessions.sign_in(context.system, context.request_facts, email=input.email, password=input.password),
         )
 
@@ -220,7 +253,7 @@ class SessionMutations:
         return await answered(context, update)
 
     @strawberry.mutation(
-        graphql_type=SignInResult | None,
+        graphql_type=ChangePasswordResult | None,
         description=(
             "Change the caller's password. All of their sessions end and a new one is opened. Not available to tokens."
         ),
@@ -231,24 +264,32 @@ class SessionMutations:
         context = info.context
         caller = context.signed_in_caller
         return await _opened(
-            context, lambda: sessions.change_password(context.system, caller, current=input.current, new=input.new)
+            context,
+            ChangePasswordSuccess,
+            lambda: sessions.change_password(context.system, caller, current=input.current, new=input.new),
         )
 
     @strawberry.mutation(
-        description="End the session of this request. Not available to tokens.", directives=[requires_scopes()]
+        graphql_type=SignOutResult | None,
+        description="End the session of this request. Not available to tokens.",
+        directives=[requires_scopes()],
     )
-    async def sign_out(self, info: SpacekeyInfo) -> SignOutSuccess:
+    async def sign_out(self, info: SpacekeyInfo) -> object:
         """Call :func:`sessions.sign_out`."""
         context = info.context
         caller, secret = context.signed_in_caller, context.session.secret
-        if secret is not None:
-            with answering():
-                await sessions.sign_out(context.system, caller, secret)
-        context.session.close()
-        return SignOutSuccess(signed_out=True)
+
+        async def end() -> SignOutSuccess:
+            ended = None if secret is None else await sessions.sign_out(context.system, caller, secret)
+            return SignOutSuccess(ended_session_id=None if ended is None else strawberry.ID(ended))
+
+        answer = await answered(context, end)
+        if isinstance(answer, SignOutSuccess):
+            context.session.close()
+        return answer
 
     @strawberry.mutation(
-        graphql_type=EndSessionsResult | None,
+        graphql_type=EndSessionResult | None,
         description="End one of the caller's sessions. Not available to tokens.",
         directives=[requires_scopes()],
     )
@@ -261,10 +302,10 @@ class SessionMutations:
             return answer
         if answer:
             context.session.close()
-        return _ended([input.id])
+        return EndSessionSuccess(ended_session_id=input.id)
 
     @strawberry.mutation(
-        graphql_type=EndSessionsResult | None,
+        graphql_type=EndOtherSessionsResult | None,
         description=("End all of the caller's sessions except the one of this request. Not available to tokens."),
         directives=[requires_scopes()],
     )
@@ -273,17 +314,17 @@ class SessionMutations:
         context = info.context
         caller = context.signed_in_caller
         answer = await answered(context, lambda: end_other_sessions(context.system, caller, context.session.secret))
-        return _ended(answer) if isinstance(answer, list) else answer
+        if not isinstance(answer, list):
+            return answer
+        shown = [strawberry.ID(one) for one in answer[:SESSIONS_LISTED_MAX]]
+        return EndOtherSessionsSuccess(ended_count=len(answer), ended_session_ids=shown)
 
 
-def _ended(ids: Sequence[str]) -> EndSessionsSuccess:
-    shown = [strawberry.ID(one) for one in ids[:SESSIONS_LISTED_MAX]]
-    return EndSessionsSuccess(ended=len(ids), ended_session_ids=shown)
-
-
-async def _opened(context: Context, doing: Callable[[], Awaitable[SignedIn]]) -> SignInSuccess | AnyRefusal:
+async def _opened(
+    context: Context, success: Callable[..., T], doing: Callable[[], Awaitable[SignedIn]]
+) -> T | AnyRefusal:
     answer = await answered(context, doing)
     if not isinstance(answer, SignedIn):
         return answer
     context.session.open(answer)
-    return SignInSuccess(user=user_type(answer.user), expires_at=answer.expires_at)
+    return success(user=user_type(answer.user), expires_at=answer.expires_at)

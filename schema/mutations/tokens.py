@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 
+from spacekey.domain import refusal as domain
+from spacekey.domain.ids import SPACE, id_prefix
 from spacekey.domain.unset import UNSET
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.tokens import revoke
@@ -16,9 +18,8 @@ from spacekey.resolvers.tokens.grants import asked_expiry
 from spacekey.resolvers.tokens.idempotency import Replayed
 from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, ROTATING, rotate_token
 from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
-from spacekey.resolvers.tokens.view import TokenView
 from spacekey.resolvers.validation import BULK_MAX
-from spacekey.schema.context import Context, SpacekeyInfo
+from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.limits.costs import at_most
 from spacekey.schema.types.filters import Environment
 from spacekey.schema.types.objects import Token, token_type
@@ -35,6 +36,8 @@ from spacekey.schema.types.results import (
 )
 
 from .inputs import EFFECTIVE, IDEMPOTENCY_KEY, LIFETIME, WAIT, check_not_null, kept, kept_whole, once
+
+T = TypeVar("T")
 
 
 @strawberry.type(description="The created token. Its secret is shown only here.")
@@ -66,21 +69,35 @@ class TokenAlreadyCreated(UserError):
     )
 
 
-@strawberry.type(description="The token after the change.")
-class ChangeTokenSuccess:
+@strawberry.type(description="The token was changed.")
+class UpdateTokenSuccess:
     """Result with the token after the change."""
 
     token: Token | None = strawberry.field(description="The token after the change.")
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-@strawberry.type(description="The revoked tokens.")
-class RevokeTokensSuccess:
-    """Result with the revoked tokens."""
+@strawberry.type(description="The token is disabled.")
+class DisableTokenSuccess:
+    """Result with the disabled token."""
 
-    tokens: list[Token | None] | None = strawberry.field(
-        description="The revoked tokens, in the order of the input.", directives=[at_most(BULK_MAX)]
-    )
+    token: Token | None = strawberry.field(description="The disabled token.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
+@strawberry.type(description="The token is enabled.")
+class EnableTokenSuccess:
+    """Result with the enabled token."""
+
+    token: Token | None = strawberry.field(description="The enabled token.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
+@strawberry.type(description="The token is revoked.")
+class RevokeTokenSuccess:
+    """Result with the revoked token."""
+
+    token: Token | None = strawberry.field(description="The revoked token.")
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
@@ -92,27 +109,75 @@ class DeleteTokenSuccess:
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
+@strawberry.type(description="The tokens are disabled.")
+class DisableTokensSuccess:
+    """Result with the disabled tokens."""
+
+    tokens: list[Token | None] | None = strawberry.field(
+        description="The disabled tokens, in the order of the input.", directives=[at_most(BULK_MAX)]
+    )
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
+@strawberry.type(description="The tokens are revoked.")
+class RevokeTokensSuccess:
+    """Result with the revoked tokens."""
+
+    tokens: list[Token | None] | None = strawberry.field(
+        description="The revoked tokens, in the order of the input.", directives=[at_most(BULK_MAX)]
+    )
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
+@strawberry.type(description="The tokens were deleted.")
+class DeleteTokensSuccess:
+    """Result with the ids of the deleted tokens."""
+
+    deleted_token_ids: list[strawberry.ID] = strawberry.field(
+        description="The IDs of the deleted tokens, in the order of the input.", directives=[at_most(BULK_MAX)]
+    )
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
 CreateTokenResult: TypeAlias = Annotated[
     CreateTokenSuccess | TokenAlreadyCreated | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
-    strawberry.union("CreateTokenResult", description="The result of `createSpaceToken` and `createWorkspaceToken`."),
+    strawberry.union("CreateTokenResult", description="The result of `createToken`."),
 ]
 RotateTokenResult: TypeAlias = Annotated[
     RotateTokenSuccess | TokenAlreadyCreated | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
     strawberry.union("RotateTokenResult", description="The result of `rotateToken`."),
 ]
-ChangeTokenResult: TypeAlias = Annotated[
-    ChangeTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
-    strawberry.union(
-        "ChangeTokenResult", description="The result of `updateToken`, `disableToken`, `enableToken` and `revokeToken`."
-    ),
+UpdateTokenResult: TypeAlias = Annotated[
+    UpdateTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("UpdateTokenResult", description="The result of `updateToken`."),
+]
+DisableTokenResult: TypeAlias = Annotated[
+    DisableTokenSuccess | NotFound | Conflict,
+    strawberry.union("DisableTokenResult", description="The result of `disableToken`."),
+]
+EnableTokenResult: TypeAlias = Annotated[
+    EnableTokenSuccess | InvalidInput | ScopeNotAllowed | PlanLimit | NotFound | Conflict,
+    strawberry.union("EnableTokenResult", description="The result of `enableToken`."),
+]
+RevokeTokenResult: TypeAlias = Annotated[
+    RevokeTokenSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("RevokeTokenResult", description="The result of `revokeToken`."),
+]
+DeleteTokenResult: TypeAlias = Annotated[
+    DeleteTokenSuccess | NotFound | Conflict,
+    strawberry.union("DeleteTokenResult", description="The result of `deleteToken`."),
+]
+DisableTokensResult: TypeAlias = Annotated[
+    DisableTokensSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("DisableTokensResult", description="The result of `disableTokens`."),
 ]
 RevokeTokensResult: TypeAlias = Annotated[
     RevokeTokensSuccess | InvalidInput | NotFound | Conflict,
     strawberry.union("RevokeTokensResult", description="The result of `revokeTokens`."),
 ]
-DeleteTokenResult: TypeAlias = Annotated[
-    DeleteTokenSuccess | NotFound | Conflict,
-    strawberry.union("DeleteTokenResult", description="The result of `deleteToken`."),
+DeleteTokensResult: TypeAlias = Annotated[
+    DeleteTokensSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("DeleteTokensResult", description="The result of `deleteTokens`."),
 ]
 
 
@@ -122,38 +187,33 @@ class TokenMutations:
 
     @strawberry.mutation(
         graphql_type=CreateTokenResult | None,
-        description=("Create a token for a space. The answer is the only place where its secret is shown."),
+        description=(
+            "Create a token for a workspace or a space. The answer is the only place where its secret is shown."
+        ),
         directives=[requires_scopes("tokens:create")],
     )
-    async def create_space_token(self, info: SpacekeyInfo, input: CreateSpaceTokenInput) -> object:  # noqa: A002
-        """Call :func:`create_space_token`."""
+    async def create_token(self, info: SpacekeyInfo, input: CreateTokenInput) -> object:  # noqa: A002
+        """Call :func:`create_token` or :func:`create_space_token`."""
         context = info.context
-        now = context.system.clock()
-        return await _issued(
-            context,
-            lambda: create_space_token(
-                context.system, context.known_caller, input.space_id, input.asked("", now), once(input)
-            ),
-        )
+        system, caller, now = context.system, context.known_caller, context.system.clock()
+
+        async def create() -> Issued:
+            try:
+                if id_prefix(input.owner_id) == SPACE:
+                    return await create_space_token(system, caller, input.owner_id, input.asked("", now), once(input))
+                return await create_token(system, caller, input.asked(input.owner_id, now), once(input))
+            except domain.NotFound:
+                raise domain.NotFound("workspace or space") from None
+
+        answer = await answered(context, create, replayed=_replayed)
+        if isinstance(answer, Issued):
+            return CreateTokenSuccess(
+                token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
+            )
+        return answer
 
     @strawberry.mutation(
-        graphql_type=CreateTokenResult | None,
-        description=("Create a token for a workspace. The answer is the only place where its secret is shown."),
-        directives=[requires_scopes("tokens:create")],
-    )
-    async def create_workspace_token(self, info: SpacekeyInfo, input: CreateWorkspaceTokenInput) -> object:  # noqa: A002
-        """Call :func:`create_token`."""
-        context = info.context
-        now = context.system.clock()
-        return await _issued(
-            context,
-            lambda: create_token(
-                context.system, context.known_caller, input.asked(input.workspace_id, now), once(input)
-            ),
-        )
-
-    @strawberry.mutation(
-        graphql_type=ChangeTokenResult | None,
+        graphql_type=UpdateTokenResult | None,
         description=("Change a token. Fields that are left out keep their value; null clears a field."),
         directives=[requires_scopes("tokens:update")],
     )
@@ -161,47 +221,93 @@ class TokenMutations:
         """Call :func:`update_token`."""
         context = info.context
         now = context.system.clock()
-        return await _changed(
-            context,
-            lambda: update_token(context.system, context.known_caller, input.id, input.changes(now), wait=input.wait),
+        return _changed(
+            UpdateTokenSuccess,
+            await answered(
+                context,
+                lambda: update_token(
+                    context.system, context.known_caller, input.id, input.changes(now), wait=input.wait
+                ),
+            ),
         )
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult | None,
+        graphql_type=DisableTokenResult | None,
         description="Disable a token. It is rejected until it is enabled again.",
         directives=[requires_scopes("tokens:disable")],
     )
     async def disable_token(self, info: SpacekeyInfo, input: DisableTokenInput) -> object:  # noqa: A002
         """Call :func:`revoke.disable_token`."""
         context = info.context
-        return await _changed(
-            context, lambda: revoke.disable_token(context.system, context.known_caller, input.id, wait=input.wait)
+        return _changed(
+            DisableTokenSuccess,
+            await answered(
+                context, lambda: revoke.disable_token(context.system, context.known_caller, input.id, wait=input.wait)
+            ),
         )
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult | None,
+        graphql_type=EnableTokenResult | None,
         description="Enable a disabled token.",
         directives=[requires_scopes("tokens:disable")],
     )
     async def enable_token(self, info: SpacekeyInfo, input: EnableTokenInput) -> object:  # noqa: A002
         """Call :func:`revoke.enable_token`."""
         context = info.context
-        return await _changed(context, lambda: revoke.enable_token(context.system, context.known_caller, input.id))
+        return _changed(
+            EnableTokenSuccess,
+            await answered(context, lambda: revoke.enable_token(context.system, context.known_caller, input.id)),
+        )
 
     @strawberry.mutation(
-        graphql_type=ChangeTokenResult | None,
+        graphql_type=RevokeTokenResult | None,
         description="Revoke a token for good. It stays in lists.",
         directives=[requires_scopes("tokens:revoke")],
     )
     async def revoke_token(self, info: SpacekeyInfo, input: RevokeTokenInput) -> object:  # noqa: A002
         """Call :func:`revoke.revoke_token`."""
         context = info.context
-        return await _changed(
-            context,
-            lambda: revoke.revoke_token(
-                context.system, context.known_caller, input.id, reason=input.reason, wait=input.wait
+        return _changed(
+            RevokeTokenSuccess,
+            await answered(
+                context,
+                lambda: revoke.revoke_token(
+                    context.system, context.known_caller, input.id, reason=input.reason, wait=input.wait
+                ),
             ),
         )
+
+    @strawberry.mutation(
+        graphql_type=DeleteTokenResult | None,
+        description="Revoke a token and remove it from lists. The audit log keeps it.",
+        directives=[requires_scopes("tokens:delete")],
+    )
+    async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
+        """Call :func:`revoke.delete_token`."""
+        context = info.context
+        answer = await answered(
+            context, lambda: revoke.delete_token(context.system, context.known_caller, input.id, wait=input.wait)
+        )
+        if isinstance(answer, Changed):
+            deleted = strawberry.ID(answer.view.token.id)
+            return DeleteTokenSuccess(deleted_token_id=deleted, effective_at=answer.effective_at)
+        return answer
+
+    @strawberry.mutation(
+        graphql_type=DisableTokensResult | None,
+        description=("Disable several tokens in one transaction. Either all of them are disabled or none."),
+        directives=[requires_scopes("tokens:disable")],
+    )
+    async def disable_tokens(self, info: SpacekeyInfo, input: DisableTokensInput) -> object:  # noqa: A002
+        """Call :func:`revoke.disable_tokens`."""
+        context = info.context
+        answer = await answered(
+            context, lambda: revoke.disable_tokens(context.system, context.known_caller, input.ids, wait=input.wait)
+        )
+        if isinstance(answer, tuple):
+            views, effective_at = answer
+            return DisableTokensSuccess(tokens=[token_type(view) for view in views], effective_at=effective_at)
+        return answer
 
     @strawberry.mutation(
         graphql_type=RevokeTokensResult | None,
@@ -223,18 +329,23 @@ class TokenMutations:
         return answer
 
     @strawberry.mutation(
-        graphql_type=DeleteTokenResult | None,
-        description="Revoke a token and remove it from lists. The audit log keeps it.",
+        graphql_type=DeleteTokensResult | None,
+        description=(
+            "Revoke several tokens and remove them from lists, in one transaction. Either all of them are "
+            "deleted or none."
+        ),
         directives=[requires_scopes("tokens:delete")],
     )
-    async def delete_token(self, info: SpacekeyInfo, input: DeleteTokenInput) -> object:  # noqa: A002
-        """Call :func:`revoke.delete_token`."""
+    async def delete_tokens(self, info: SpacekeyInfo, input: DeleteTokensInput) -> object:  # noqa: A002
+        """Call :func:`revoke.delete_tokens`."""
         context = info.context
         answer = await answered(
-            context, lambda: revoke.delete_token(context.system, context.known_caller, input.id, wait=input.wait)
+            context, lambda: revoke.delete_tokens(context.system, context.known_caller, input.ids, wait=input.wait)
         )
-        if isinstance(answer, Changed):
-            return DeleteTokenSuccess(deleted_token_id=_id(answer.view), effective_at=answer.effective_at)
+        if isinstance(answer, tuple):
+            views, effective_at = answer
+            deleted = [strawberry.ID(view.token.id) for view in views]
+            return DeleteTokensSuccess(deleted_token_ids=deleted, effective_at=effective_at)
         return answer
 
     @strawberry.mutation(
@@ -268,42 +379,30 @@ class TokenMutations:
         return answer
 
 
-async def _issued(
-    context: Context, doing: Callable[[], Awaitable[Issued]]
-) -> CreateTokenSuccess | TokenAlreadyCreated | AnyRefusal:
-    answer = await answered(context, doing, replayed=_replayed)
-    if isinstance(answer, Issued):
-        return CreateTokenSuccess(
-            token=token_type(answer.view), secret=answer.secret.reveal(), effective_at=answer.effective_at
-        )
-    return answer
-
-
 def _replayed(error: Replayed) -> TokenAlreadyCreated:
     return TokenAlreadyCreated(message=str(error), code=ErrorCode(error.code), token=token_type(error.view))
 
 
-async def _changed(context: Context, doing: Callable[[], Awaitable[Changed]]) -> ChangeTokenSuccess | AnyRefusal:
-    answer = await answered(context, doing)
+def _changed(success: Callable[..., T], answer: Changed | AnyRefusal) -> T | AnyRefusal:
+    """Return the mutation's success with the changed token, or the refusal."""
     if isinstance(answer, Changed):
-        return ChangeTokenSuccess(token=token_type(answer.view), effective_at=answer.effective_at)
+        return success(token=token_type(answer.view), effective_at=answer.effective_at)
     return answer
 
 
-def _id(view: TokenView) -> strawberry.ID:
-    return strawberry.ID(view.token.id)
+@strawberry.input(description="The token to create.")
+class CreateTokenInput:
+    """Input of ``createToken``."""
 
-
-@strawberry.input(description="What every new token needs.")
-class CreateTokenFields:
-    """Fields that the inputs of both mutations for creating tokens share."""
-
+    owner_id: strawberry.ID = strawberry.field(
+        description="The ID of the workspace or the space that the token will belong to."
+    )
     name: str = strawberry.field(description="The name of the token.")
     grants: list[str] | None = strawberry.field(default=None, description="The scopes, shorthands or role to grant.")
     preset: str | None = strawberry.field(
         default=None, description="The name of a preset whose scopes are granted too."
     )
-    description: str = strawberry.field(default="", description="What the token is for.")
+    description: str | None = strawberry.field(default=None, description="What the token is for.")
     environment: Environment | None = strawberry.field(
         default=None, description="The environment that the token is valid in. Defaults to the product's first."
     )
@@ -328,24 +427,10 @@ class CreateTokenFields:
             name=self.name,
             grants=tuple(self.grants or ()),
             preset=self.preset,
-            description=self.description,
+            description=self.description or "",
             environment=None if self.environment is None else self.environment.value,
             expires_at=expires_at,
         )
-
-
-@strawberry.input(description="The token to create for a space.")
-class CreateSpaceTokenInput(CreateTokenFields):
-    """Input of ``createSpaceToken``."""
-
-    space_id: strawberry.ID = strawberry.field(default=strawberry.UNSET, description="The ID of the space.")
-
-
-@strawberry.input(description="The token to create for a workspace.")
-class CreateWorkspaceTokenInput(CreateTokenFields):
-    """Input of ``createWorkspaceToken``."""
-
-    workspace_id: strawberry.ID = strawberry.field(default=strawberry.UNSET, description="The ID of the workspace.")
 
 
 @strawberry.input(
@@ -417,6 +502,22 @@ class RevokeTokensInput:
     reason: str | None = strawberry.field(
         default=None, description="Why the tokens are revoked, kept with each token and in the audit log."
     )
+    wait: bool = strawberry.field(default=True, description=WAIT)
+
+
+@strawberry.input(description="The tokens to disable.")
+class DisableTokensInput:
+    """Input of ``disableTokens``."""
+
+    ids: list[strawberry.ID] = strawberry.field(description="The IDs of the tokens, at most 100.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
+
+
+@strawberry.input(description="The tokens to delete.")
+class DeleteTokensInput:
+    """Input of ``deleteTokens``."""
+
+    ids: list[strawberry.ID] = strawberry.field(description="The IDs of the tokens, at most 100.")
     wait: bool = strawberry.field(default=True, description=WAIT)
 
 

@@ -13,7 +13,7 @@ from spacekey.models.tables.workspace import Space as SpaceRow
 from spacekey.models.tables.workspace import Workspace as WorkspaceRow
 from spacekey.resolvers.workspaces import spaces, workspaces
 from spacekey.resolvers.workspaces.delete import delete_workspace
-from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.spaces import ChangedSpace
 from spacekey.resolvers.workspaces.workspaces import ChangedWorkspace, WorkspaceChanges
 from spacekey.schema.context import Context, SpacekeyInfo
@@ -32,11 +32,35 @@ from spacekey.schema.types.results import (
 from .inputs import EFFECTIVE, WAIT, check_not_null, kept, kept_tuple, kept_whole
 
 
-@strawberry.type(description="The workspace after the change.")
-class WorkspaceSuccess:
+@strawberry.type(description="The workspace was created.")
+class CreateWorkspaceSuccess:
+    """Result with the new workspace."""
+
+    workspace: Workspace | None = strawberry.field(description="The new workspace.")
+
+
+@strawberry.type(description="The workspace was changed.")
+class UpdateWorkspaceSuccess:
     """Result with the workspace after the change."""
 
     workspace: Workspace | None = strawberry.field(description="The workspace after the change.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
+@strawberry.type(description="The role was configured.")
+class SetRoleSuccess:
+    """Result with the workspace after its role was configured."""
+
+    workspace: Workspace | None = strawberry.field(description="The workspace with the role.")
+    effective_at: datetime = strawberry.field(description=EFFECTIVE)
+
+
+@strawberry.type(description="The role was removed from the workspace.")
+class DeleteRoleSuccess:
+    """Result with the name of the removed role."""
+
+    deleted_role_name: str = strawberry.field(description="The name of the removed role.")
+    workspace: Workspace | None = strawberry.field(description="The workspace without the role.")
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
@@ -48,11 +72,21 @@ class DeleteWorkspaceSuccess:
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-WorkspaceResult: TypeAlias = Annotated[
-    WorkspaceSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
-    strawberry.union(
-        "WorkspaceResult", description="The result of `createWorkspace`, `updateWorkspace` and `setRole`."
-    ),
+CreateWorkspaceResult: TypeAlias = Annotated[
+    CreateWorkspaceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("CreateWorkspaceResult", description="The result of `createWorkspace`."),
+]
+UpdateWorkspaceResult: TypeAlias = Annotated[
+    UpdateWorkspaceSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("UpdateWorkspaceResult", description="The result of `updateWorkspace`."),
+]
+SetRoleResult: TypeAlias = Annotated[
+    SetRoleSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("SetRoleResult", description="The result of `setRole`."),
+]
+DeleteRoleResult: TypeAlias = Annotated[
+    DeleteRoleSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
+    strawberry.union("DeleteRoleResult", description="The result of `deleteRole`."),
 ]
 DeleteWorkspaceResult: TypeAlias = Annotated[
     DeleteWorkspaceSuccess | NotFound | Conflict,
@@ -65,7 +99,7 @@ class WorkspaceMutations:
     """Mutations of workspaces and their roles."""
 
     @strawberry.mutation(
-        graphql_type=WorkspaceResult | None,
+        graphql_type=CreateWorkspaceResult | None,
         description=(
             "Create a workspace and become its owner. Not available to tokens, nor if only the "
             "operator creates workspaces."
@@ -82,12 +116,13 @@ class WorkspaceMutations:
                 context.system, caller, name=input.name, slug=input.slug, product=input.product
             ),
         )
-        if isinstance(answer, WorkspaceRow):
-            return await _workspace_success(context, ChangedWorkspace(answer, answer.created_at))
-        return answer
+        if not isinstance(answer, WorkspaceRow):
+            return answer
+        shown = await _shown(context, answer.id)
+        return CreateWorkspaceSuccess(workspace=shown) if isinstance(shown, Workspace) else shown
 
     @strawberry.mutation(
-        graphql_type=WorkspaceResult | None,
+        graphql_type=UpdateWorkspaceResult | None,
         description="Change the name, slug, plan or policy of a workspace.",
         directives=[requires_scopes("workspace:write")],
     )
@@ -100,10 +135,15 @@ class WorkspaceMutations:
                 context.system, context.known_caller, input.id, input.changes(), wait=input.wait
             ),
         )
-        return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
+        if not isinstance(answer, ChangedWorkspace):
+            return answer
+        shown = await _shown(context, answer.workspace.id)
+        if not isinstance(shown, Workspace):
+            return shown
+        return UpdateWorkspaceSuccess(workspace=shown, effective_at=answer.effective_at)
 
     @strawberry.mutation(
-        graphql_type=WorkspaceResult | None,
+        graphql_type=SetRoleResult | None,
         description=("Configure a role of a workspace. Members and tokens that hold it change immediately."),
         directives=[requires_scopes("workspace:write")],
     )
@@ -123,7 +163,33 @@ class WorkspaceMutations:
                 wait=input.wait,
             ),
         )
-        return await _workspace_success(context, answer) if isinstance(answer, ChangedWorkspace) else answer
+        if not isinstance(answer, ChangedWorkspace):
+            return answer
+        shown = await _shown(context, answer.workspace.id)
+        if not isinstance(shown, Workspace):
+            return shown
+        return SetRoleSuccess(workspace=shown, effective_at=answer.effective_at)
+
+    @strawberry.mutation(
+        graphql_type=DeleteRoleResult | None,
+        description="Remove a role from a workspace. No member, token or pending invitation may have it.",
+        directives=[requires_scopes("workspace:write")],
+    )
+    async def delete_role(self, info: SpacekeyInfo, input: DeleteRoleInput) -> object:  # noqa: A002
+        """Call :func:`delete_role`."""
+        context = info.context
+        answer = await answered(
+            context,
+            lambda: delete_role(
+                context.system, context.known_caller, input.workspace_id, name=input.name, wait=input.wait
+            ),
+        )
+        if not isinstance(answer, ChangedWorkspace):
+            return answer
+        shown = await _shown(context, answer.workspace.id)
+        if not isinstance(shown, Workspace):
+            return shown
+        return DeleteRoleSuccess(deleted_role_name=input.name, workspace=shown, effective_at=answer.effective_at)
 
     @strawberry.mutation(
         graphql_type=DeleteWorkspaceResult | None,
@@ -142,14 +208,41 @@ class WorkspaceMutations:
         return answer
 
 
-async def _workspace_success(context: Context, changed: ChangedWorkspace) -> WorkspaceSuccess | AnyRefusal:
+async def _shown(context: Context, workspace_id: str) -> Workspace | AnyRefusal:
     """Return the workspace as the caller sees it after the change, read again."""
     with answering():
-        authority = await context.loaders.authority.load(changed.workspace.id)
+        authority = await context.loaders.authority.load(workspace_id)
     if authority is None:
         return error_value(domain.NotFound("workspace"))
     # A caller who may edit it is shown the result even without ``workspace:read``: the change is already made.
-    return WorkspaceSuccess(workspace=shown_workspace(authority), effective_at=changed.effective_at)
+    return shown_workspace(authority)
+
+
+@strawberry.input(
+    description=(
+        "The limits that a workspace sets for its own tokens. Fields that are left out keep their value; "
+        "null removes a limit."
+    )
+)
+class PolicyInput:
+    """Input with the fields of a policy."""
+
+    max_lifetime_seconds: int | None = strawberry.field(
+        default=strawberry.UNSET, description="The maximum lifetime of a token, in seconds. Null removes the limit."
+    )
+    default_lifetime_seconds: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "The lifetime of a token that is created without an expiry, in seconds. Null removes the default."
+        ),
+    )
+    expiry_required: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether each token must have an expiry."
+    )
+    scopes_allowed: list[str] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=("The scopes that tokens of this workspace can use. Null allows all scopes of the plan."),
+    )
 
 
 @strawberry.input(description="The workspace to create.")
@@ -173,21 +266,8 @@ class UpdateWorkspaceInput:
         default=strawberry.UNSET, description="The new unique name of the workspace in URLs."
     )
     plan: str | None = strawberry.field(default=strawberry.UNSET, description="The name of the new plan.")
-    lifetime_seconds_max: int | None = strawberry.field(
-        default=strawberry.UNSET, description="The maximum lifetime of a token, in seconds. Null removes the limit."
-    )
-    lifetime_seconds_default: int | None = strawberry.field(
-        default=strawberry.UNSET,
-        description=(
-            "The lifetime of a token that is created without an expiry, in seconds. Null removes the default."
-        ),
-    )
-    expiry_required: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Whether each token must have an expiry."
-    )
-    scopes_allowed: list[str] | None = strawberry.field(
-        default=strawberry.UNSET,
-        description=("The scopes that tokens of this workspace can use. Null allows all scopes of the plan."),
+    policy: PolicyInput | None = strawberry.field(
+        default=strawberry.UNSET, description="The changes to the limits that the workspace sets for its own tokens."
     )
     wait: bool = strawberry.field(default=True, description=WAIT)
 
@@ -196,29 +276,38 @@ class UpdateWorkspaceInput:
 
         :raises InvalidInput: null for a field that cannot be cleared.
         """
-        check_not_null(name=self.name, slug=self.slug, plan=self.plan, expiry_required=self.expiry_required)
+        given = {"name": self.name, "slug": self.slug, "plan": self.plan, "policy": self.policy}
+        policy = PolicyInput() if self.policy is None or self.policy is strawberry.UNSET else self.policy
+        check_not_null(**given, expiry_required=policy.expiry_required)
         return WorkspaceChanges(
             name=kept_whole("name", self.name),
             slug=kept_whole("slug", self.slug),
             plan=kept_whole("plan", self.plan),
-            lifetime_seconds_max=kept(self.lifetime_seconds_max),
-            lifetime_seconds_default=kept(self.lifetime_seconds_default),
-            expiry_required=kept_whole("expiry_required", self.expiry_required),
-            scopes_allowed=kept_tuple(self.scopes_allowed),
+            lifetime_seconds_max=kept(policy.max_lifetime_seconds),
+            lifetime_seconds_default=kept(policy.default_lifetime_seconds),
+            expiry_required=kept_whole("expiry_required", policy.expiry_required),
+            scopes_allowed=kept_tuple(policy.scopes_allowed),
         )
 
 
-@strawberry.input(description="The role of a workspace to add, change or remove.")
+@strawberry.input(description="The role of a workspace to add or change.")
 class SetRoleInput:
     """Input of ``setRole``."""
 
     workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
     name: str = strawberry.field(description="The name of the role.")
-    grants: list[str] | None = strawberry.field(
-        description="The scopes and shorthands that the role consists of. Null removes the role."
-    )
+    grants: list[str] = strawberry.field(description="The scopes and shorthands that the role consists of.")
     title: str | None = strawberry.field(default=None, description="The name of the role as shown to people.")
     description: str | None = strawberry.field(default=None, description="What the role is for, in a sentence.")
+    wait: bool = strawberry.field(default=True, description=WAIT)
+
+
+@strawberry.input(description="The role to remove from a workspace.")
+class DeleteRoleInput:
+    """Input of ``deleteRole``."""
+
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    name: str = strawberry.field(description="The name of the role.")
     wait: bool = strawberry.field(default=True, description=WAIT)
 
 
@@ -258,12 +347,18 @@ class DeleteSpaceInput:
     wait: bool = strawberry.field(default=True, description=WAIT)
 
 
-@strawberry.type(description="The space after the change.")
-class SpaceSuccess:
+@strawberry.type(description="The space was created.")
+class CreateSpaceSuccess:
+    """Result with the new space."""
+
+    space: Space | None = strawberry.field(description="The new space.")
+
+
+@strawberry.type(description="The space was changed.")
+class UpdateSpaceSuccess:
     """Result with the space after the change."""
 
     space: Space | None = strawberry.field(description="The space after the change.")
-    effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
 @strawberry.type(description="The space was deleted. Its tokens are rejected.")
@@ -274,9 +369,13 @@ class DeleteSpaceSuccess:
     effective_at: datetime = strawberry.field(description=EFFECTIVE)
 
 
-SpaceResult: TypeAlias = Annotated[
-    SpaceSuccess | InvalidInput | NotFound | Conflict,
-    strawberry.union("SpaceResult", description="The result of `createSpace` and `updateSpace`."),
+CreateSpaceResult: TypeAlias = Annotated[
+    CreateSpaceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("CreateSpaceResult", description="The result of `createSpace`."),
+]
+UpdateSpaceResult: TypeAlias = Annotated[
+    UpdateSpaceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("UpdateSpaceResult", description="The result of `updateSpace`."),
 ]
 DeleteSpaceResult: TypeAlias = Annotated[
     DeleteSpaceSuccess | NotFound | Conflict,
@@ -289,25 +388,23 @@ class SpaceMutations:
     """Mutations of spaces."""
 
     @strawberry.mutation(
-        graphql_type=SpaceResult | None,
+        graphql_type=CreateSpaceResult | None,
         description="Create a space in a workspace.",
         directives=[requires_scopes("spaces:write")],
     )
     async def create_space(self, info: SpacekeyInfo, input: CreateSpaceInput) -> object:  # noqa: A002
         """Create a space."""
         context = info.context
-        return _space_success(
-            await answered(
-                context,
-                lambda: spaces.create_space(
-                    context.system, context.known_caller, input.workspace_id, name=input.name, slug=input.slug
-                ),
-            ),
+        answer = await answered(
             context,
+            lambda: spaces.create_space(
+                context.system, context.known_caller, input.workspace_id, name=input.name, slug=input.slug
+            ),
         )
+        return CreateSpaceSuccess(space=space_type(answer)) if isinstance(answer, SpaceRow) else answer
 
     @strawberry.mutation(
-        graphql_type=SpaceResult | None,
+        graphql_type=UpdateSpaceResult | None,
         description="Change the name or slug of a space.",
         directives=[requires_scopes("spaces:write")],
     )
@@ -325,7 +422,8 @@ class SpaceMutations:
                 slug=kept_whole("slug", input.slug),
             )
 
-        return _space_success(await answered(context, update), context)
+        answer = await answered(context, update)
+        return UpdateSpaceSuccess(space=space_type(answer)) if isinstance(answer, SpaceRow) else answer
 
     @strawberry.mutation(
         graphql_type=DeleteSpaceResult | None,
@@ -342,11 +440,3 @@ class SpaceMutations:
             return answer
         deleted = strawberry.ID(answer.space.id)
         return DeleteSpaceSuccess(deleted_space_id=deleted, effective_at=answer.effective_at)
-
-
-def _space_success(answer: SpaceRow | ChangedSpace | AnyRefusal, context: Context) -> SpaceSuccess | AnyRefusal:
-    if isinstance(answer, SpaceRow):
-        return SpaceSuccess(space=space_type(answer), effective_at=context.system.clock())
-    if isinstance(answer, ChangedSpace):
-        return SpaceSuccess(space=space_type(answer.space), effective_at=answer.effective_at)
-    return answer

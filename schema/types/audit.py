@@ -26,19 +26,19 @@ class AuditEvent:
     sequence: int = strawberry.field(
         description=("The position of the event in the workspace's audit log, counted from 1 without gaps.")
     )
-    at: datetime = strawberry.field(description="When the event happened.")
+    created_at: datetime = strawberry.field(description="When the event happened.")
     action: str = strawberry.field(description="What was done, such as `token.revoke`. Expect new actions to be added.")
     outcome: str = strawberry.field(description="How the action ended, such as `success`.")
     actor: Actor = strawberry.field(description="Who did it.")
-    credential: str = strawberry.field(
+    credential: str | None = strawberry.field(
         description=(
-            "The credential that was used: `session`, `command line`, or the ID of a token. Empty if there was none."
+            "The credential that was used: `session`, `command line`, or the ID of a token. Null if there was none."
         )
     )
     target_id: str = strawberry.field(description="The ID of the object that the action was about.")
-    target_name: str = strawberry.field(
+    target_name: str | None = strawberry.field(
         description=(
-            "The name or email address of the person that the action was about. Empty if it was "
+            "The name or email address of the person that the action was about. Null if it was "
             "about no person, or once the person was erased."
         )
     )
@@ -51,8 +51,10 @@ class AuditEvent:
     after: JSON | None = strawberry.field(
         description="The changed values after the action. Null if the action has none."
     )
-    ip: str = strawberry.field(description="The IP address that the request came from. Empty if it is unknown.")
-    user_agent: str = strawberry.field(description="The `User-Agent` header of the request. Empty if it is unknown.")
+    ip: str | None = strawberry.field(description="The IP address that the request came from. Null if it is unknown.")
+    user_agent: str | None = strawberry.field(
+        description="The `User-Agent` header of the request. Null if it is unknown."
+    )
     request_id: str = strawberry.field(
         description=("The ID of the request, as in the response's `X-Request-ID` header and in the server's log.")
     )
@@ -68,18 +70,18 @@ def event_type(row: AnyEvent) -> AuditEvent:
     return AuditEvent(
         id=strawberry.ID(row.id),
         sequence=row.sequence,
-        at=row.at,
+        created_at=row.at,
         action=row.action,
         outcome=row.outcome,
         actor=actor_type(row.actor),
-        credential=row.credential,
+        credential=row.credential or None,
         target_id=row.target_id,
-        target_name=row.target_name,
+        target_name=row.target_name or None,
         target_facts=None if row.target_facts is None else JSON(row.target_facts),
         before=None if row.before is None else JSON(row.before),
         after=None if row.after is None else JSON(row.after),
-        ip=row.ip,
-        user_agent=row.user_agent,
+        ip=row.ip or None,
+        user_agent=row.user_agent or None,
         request_id=row.request_id,
         hash=row.hash.hex(),
         actor_erased=row.actor_erased,

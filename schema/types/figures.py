@@ -38,12 +38,12 @@ class UsageDay:
     day: date = strawberry.field(description="The day, in UTC.")
     allowed: int = strawberry.field(description="The number of requests that were allowed.")
     denied: int = strawberry.field(description="The number of requests that were denied because of a missing scope.")
-    limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
+    rate_limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
 
 
 def usage_type(days: list[Day]) -> list[UsageDay]:
     """Return days with requests as their GraphQL types."""
-    return [UsageDay(day=one.day, allowed=one.allowed, denied=one.denied, limited=one.limited) for one in days]
+    return [UsageDay(day=one.day, allowed=one.allowed, denied=one.denied, rate_limited=one.limited) for one in days]
 
 
 CountLimit = Annotated[

@@ -23,9 +23,7 @@ EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several script
 class Member(Node):
     """GraphQL type of a member."""
 
-    user_id: strawberry.ID = strawberry.field(
-        description=("The ID of the member's account. In the answer to `addMember`, the ID of the invitation.")
-    )
+    user_id: strawberry.ID = strawberry.field(description="The ID of the member's account.")
     name: str = strawberry.field(description="The name of the member.")
     email: str | None = strawberry.field(
         description=f"The email address of the member. Null if the account has none. {EMAIL}"
@@ -89,20 +87,6 @@ def invitation_type(row: AnyInvitation) -> Invitation:
     )
 
 
-def invited_type(row: AnyInvitation) -> Member:
-    """Return the member that the invited person would be, under the invitation's id."""
-    email = shown_email(row.email)
-    return Member(
-        id=strawberry.ID(member_id(row.workspace_id, row.id)),
-        user_id=strawberry.ID(row.id),
-        name=row.name or email,
-        email=email,
-        email_proven=False,
-        role=row.role,
-        created_at=row.created_at,
-    )
-
-
 @strawberry.type(description="The account of a person.")
 class User:
     """GraphQL type of the caller's own account."""
@@ -137,9 +121,11 @@ class Session:
             "When the session ends if it is not used before. Use extends it to at most two weeks after it began."
         )
     )
-    ip: str = strawberry.field(description="The IP address that the session was opened from. Empty if it is unknown.")
-    user_agent: str = strawberry.field(
-        description=("The browser's `User-Agent` header when the session was opened. Empty if it is unknown.")
+    ip: str | None = strawberry.field(
+        description="The IP address that the session was opened from. Null if it is unknown."
+    )
+    user_agent: str | None = strawberry.field(
+        description=("The browser's `User-Agent` header when the session was opened. Null if it is unknown.")
     )
     is_current: bool = strawberry.field(description="Whether this is the session of the current request.")
 
@@ -151,8 +137,8 @@ def session_type(one: OwnSession) -> Session:
         created_at=one.created_at,
         last_seen_at=one.last_seen_at,
         ends_at=one.ends_at,
-        ip=one.ip,
-        user_agent=one.user_agent,
+        ip=one.ip or None,
+        user_agent=one.user_agent or None,
         is_current=one.is_current,
     )
 

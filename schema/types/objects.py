@@ -61,13 +61,13 @@ class Token(Node):
     """GraphQL type of a token, without its secret."""
 
     view: strawberry.Private[TokenView]
-    token_id: str = strawberry.field(
+    display_id: str = strawberry.field(
         description=(
             "An ID for display: the creator's name when the token was created, an underscore and the token's ID."
         )
     )
     name: str = strawberry.field(description="The name of the token.")
-    description: str = strawberry.field(description="What the token is for. Empty if there is no description.")
+    description: str | None = strawberry.field(description="What the token is for. Null if there is no description.")
     kind: TokenKind = strawberry.field(description="Whether the token belongs to a space or to the whole workspace.")
     environment: Environment = strawberry.field(description="The environment that the token is valid in.")
     prefix: str = strawberry.field(description="The first 12 characters of the secret, followed by an ellipsis.")
@@ -90,7 +90,7 @@ class Token(Node):
     created_at: datetime = strawberry.field(description="When the token was created.")
     created_by: Actor = strawberry.field(description="Who created the token, with their name at that time.")
     expires_at: datetime | None = strawberry.field(description="When the token expires. Null if it does not.")
-    retires_at: datetime | None = strawberry.field(
+    grace_ends_at: datetime | None = strawberry.field(
         description=(
             "When the token's grace period ends, or when its successor's first use ended it. Null"
             " if the token was not rotated."
@@ -182,9 +182,9 @@ def token_type(view: TokenView) -> Token:
     return Token(
         id=strawberry.ID(token.id),
         view=view,
-        token_id=view.public_id,
+        display_id=view.public_id,
         name=token.name,
-        description=token.description,
+        description=token.description or None,
         kind=_KINDS[token.kind],
         environment=_ENVIRONMENTS[token.environment],
         prefix=view.shown_prefix,
@@ -196,7 +196,7 @@ def token_type(view: TokenView) -> Token:
         created_at=token.created_at,
         created_by=actor_type(token.created_by),
         expires_at=token.expires_at,
-        retires_at=view.retires_at,
+        grace_ends_at=view.retires_at,
         disabled_at=token.disabled_at,
         revoked_at=token.revoked_at,
         revoked_reason=token.revoked_reason,
@@ -214,10 +214,10 @@ _STATUSES = {one: TokenStatus(one.value) for one in Status}
 class Policy:
     """GraphQL type of a workspace's policy."""
 
-    lifetime_seconds_max: int | None = strawberry.field(
+    max_lifetime_seconds: int | None = strawberry.field(
         description="The maximum lifetime of a token, in seconds. Null if it is not limited."
     )
-    lifetime_seconds_default: int | None = strawberry.field(
+    default_lifetime_seconds: int | None = strawberry.field(
         description=(
             "The lifetime of a token that is created without an expiry, in seconds. Null if such tokens do not expire."
         )
@@ -232,8 +232,8 @@ class Policy:
 def policy_type(policy: DomainPolicy) -> Policy:
     """Return a policy as its GraphQL type."""
     return Policy(
-        lifetime_seconds_max=policy.lifetime_seconds_max,
-        lifetime_seconds_default=policy.lifetime_seconds_default,
+        max_lifetime_seconds=policy.lifetime_seconds_max,
+        default_lifetime_seconds=policy.lifetime_seconds_default,
         expiry_required=policy.expiry_required,
         scopes_allowed=None if policy.scopes_allowed is None else sorted(policy.scopes_allowed),
     )
@@ -284,13 +284,13 @@ class BusyToken:
     token: Token = strawberry.field(description="The token.")
     allowed: int = strawberry.field(description="The number of requests that were allowed.")
     denied: int = strawberry.field(description="The number of requests that were denied because of a missing scope.")
-    limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
+    rate_limited: int = strawberry.field(description="The number of requests that exceeded the rate limit.")
 
 
 def busy_type(one: FoundBusyToken) -> BusyToken:
     """Return a token among the busiest as its GraphQL type."""
     usage = one.usage
-    return BusyToken(token=token_type(one.view), allowed=usage.allowed, denied=usage.denied, limited=usage.limited)
+    return BusyToken(token=token_type(one.view), allowed=usage.allowed, denied=usage.denied, rate_limited=usage.limited)
 
 
 @strawberry.type(description="A project inside a workspace.")
@@ -421,12 +421,12 @@ class Workspace(Node):
         description="The scopes that the caller has in this workspace, sorted by name.",
         directives=[at_most(SCOPES_MAX)],
     )
-    def my_scopes(self) -> list[str]:
+    def viewer_scopes(self) -> list[str]:
         """Return the caller's effective scopes in this workspace, sorted."""
         return sorted(self.authority.scopes)
 
     @strawberry.field(description="The name of the caller's role in this workspace. Null for tokens.")
-    def my_role(self) -> str | None:
+    def viewer_role(self) -> str | None:
         """Return the caller's role."""
         grants = self.authority.grants
         return grants[0] if len(grants) == 1 and grants[0] in self.authority.roles else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import strawberry
 
 from spacekey.domain import product as domain
@@ -10,6 +12,8 @@ from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import ENVIRONMENTS, scanner_regex
 from spacekey.schema.limits.costs import at_most
+
+from .relay import enum_value
 
 SCOPES_MAX = ENTRIES_MAX + len(MANAGEMENT_SCOPES)
 """The most scopes that one product knows; its file is refused with more."""
@@ -121,7 +125,7 @@ class Plan:
     plan: strawberry.Private[domain.Plan]
     name: str = strawberry.field(description="The name of the plan, as used in `updateWorkspace`.")
     title: str = strawberry.field(description="The name of the plan as shown to people.")
-    tokens_max: int | None = strawberry.field(
+    max_tokens: int | None = strawberry.field(
         description=(
             "The number of tokens that a workspace on this plan can have. Null if it is not "
             "limited, 0 if the plan does not include tokens."
@@ -146,6 +150,14 @@ class Plan:
         return None if self.plan.scopes is None else sorted(self.plan.scopes)
 
 
+@strawberry.enum(description="What the grants of a token consist of.")
+class GrantKind(Enum):
+    """Enum of the kinds of grants."""
+
+    SCOPES = enum_value("scopes", description="Scopes and shorthands, or roles where the product allows them.")
+    ROLE = enum_value("role", description="Exactly one role, and nothing else.")
+
+
 @strawberry.type(
     description=("A product: its scopes, shorthands, presets, roles and plans, and the prefix of its secrets.")
 )
@@ -159,7 +171,7 @@ class Product:
     secret_prefix: str = strawberry.field(
         description="The first part of each of the product's secrets, such as `sp` in `sp_live_…`."
     )
-    one_role: bool = strawberry.field(description="Whether a token is granted exactly one role, instead of scopes.")
+    grant_kind: GrantKind = strawberry.field(description="What the grants of the product's tokens consist of.")
 
     @strawberry.field(
         description=("A regular expression that finds the product's secrets in text, for secret scanners.")
@@ -247,7 +259,7 @@ def product_type(product: domain.Product) -> Product:
         title=product.title,
         description=product.description,
         secret_prefix=product.secret_prefix,
-        one_role=product.one_role,
+        grant_kind=GrantKind.ROLE if product.one_role else GrantKind.SCOPES,
     )
 
 
@@ -265,7 +277,7 @@ def plan_type(plan: domain.Plan) -> Plan:
         plan=plan,
         name=plan.name,
         title=plan.title,
-        tokens_max=plan.tokens_max,
+        max_tokens=plan.tokens_max,
         rate_limit=None if plan.limit is None else RateLimit(per_minute=plan.limit.per_minute, burst=plan.limit.burst),
         self_service=plan.self_service,
     )

@@ -11,7 +11,7 @@ from graphql import GraphQLError
 from strawberry.relay import PageInfo
 from strawberry.types.scalar import ScalarDefinition
 
-from spacekey.domain.clock import EXAMPLE_MOMENT, written_exactly
+from spacekey.domain.clock import EXAMPLE_MOMENT, written_to_milliseconds
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page
 from spacekey.domain.refusal import InvalidInput
 from spacekey.resolvers.validation import parse_moment
@@ -89,9 +89,12 @@ def _parse(value: object) -> datetime:
 
 DATE_TIME: ScalarDefinition = strawberry.scalar(
     name="DateTime",
-    description=f"A time with its zone in the format of RFC 3339, such as `{EXAMPLE_MOMENT}`. Answers are in UTC.",
+    description=(
+        f"A time with its zone in the format of RFC 3339, such as `{EXAMPLE_MOMENT}`. Answers are in UTC, with "
+        "milliseconds."
+    ),
     specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
-    serialize=written_exactly,
+    serialize=written_to_milliseconds,
     parse_value=_parse,
 )
 

@@ -264,13 +264,13 @@ def requests_text(facts: Facts, address: str) -> str:
     """Return example requests for a server at ``address``; they read the token from the shell's variable."""
     token = facts["token"]
     if token["space_id"] is None:
-        mutation, place, where = "createWorkspaceToken", "workspaceId", token["workspace_id"]
+        where = token["workspace_id"]
         rest_place = ""
     else:
-        mutation, place, where = "createSpaceToken", "spaceId", token["space_id"]
+        where = token["space_id"]
         rest_place = f', "space_id": "{where}"'
     document = (
-        f'mutation {{ {mutation}(input: {{{place}: \\"{where}\\", name: \\"By GraphQL\\", '
+        f'mutation {{ createToken(input: {{ownerId: \\"{where}\\", name: \\"By GraphQL\\", '
         f'grants: [\\"{token["scope"]}\\"]}}) '
         "{ __typename ... on CreateTokenSuccess { secret token { id name status } } } }"
     )

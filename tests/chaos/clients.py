@@ -32,7 +32,7 @@ _NOT_OF_TOKENS = {
 }
 _GRAPHQL = {
     Way.BULK_REVOKE: ("revokeTokens", "RevokeTokensSuccess"),
-    Way.DISABLE: ("disableToken", "ChangeTokenSuccess"),
+    Way.DISABLE: ("disableToken", "DisableTokenSuccess"),
     Way.DELETE: ("deleteToken", "DeleteTokenSuccess"),
     Way.SPACE_DELETED: ("deleteSpace", "DeleteSpaceSuccess"),
 }

@@ -43,7 +43,7 @@ def workspace_id(running: Running) -> str:
 def space_id(owner: Person, workspace_id: str) -> str:
     """A new space, made as a user makes one."""
     document = """mutation C($input: CreateSpaceInput!) {
-        createSpace(input: $input) { ... on SpaceSuccess { space { id slug } } }
+        createSpace(input: $input) { ... on CreateSpaceSuccess { space { id slug } } }
     }"""
     values = {"workspaceId": workspace_id, "name": "Mail room", "slug": "mail-room"}
     return str(owner.ask(document, input=values)["createSpace"]["space"]["id"])
@@ -82,12 +82,12 @@ async def _opened_streams(app: httpx.Client, secret: str, job: str) -> set[str]:
 
 def test_a_key_is_shown_once_and_then_masked(owner: Person, workspace_id: str, space_id: str) -> None:
     answer = owner.post(
-        """mutation C($input: CreateSpaceTokenInput!) {
-            createSpaceToken(input: $input) { ... on CreateTokenSuccess { token { id maskedToken } secret } }
+        """mutation C($input: CreateTokenInput!) {
+            createToken(input: $input) { ... on CreateTokenSuccess { token { id maskedToken } secret } }
         }""",
-        input={"spaceId": space_id, "name": "Shown once", "grants": ["jobs:create"]},
+        input={"ownerId": space_id, "name": "Shown once", "grants": ["jobs:create"]},
     )
-    made = answer.json()["data"]["createSpaceToken"]
+    made = answer.json()["data"]["createToken"]
     assert answer.headers["cache-control"] == "no-store"
     assert made["secret"].startswith("em_live_")
     assert made["token"]["maskedToken"].startswith(made["secret"][:10])

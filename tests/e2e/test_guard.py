@@ -51,12 +51,12 @@ def member(running: Running, owner: Person, workspace_id: str) -> Iterator[Perso
     added = owner.change(
         "addMember",
         "AddMemberInput",
-        "MemberSuccess { invitation }",
+        "AddMemberSuccess { invitationCode }",
         workspaceId=workspace_id,
         email="member@example.com",
         role="member",
     )
-    with accept_invitation(running.url, added["invitation"], "seven little boats on a lake") as person:
+    with accept_invitation(running.url, added["invitationCode"], "seven little boats on a lake") as person:
         yield person
 
 
@@ -68,8 +68,10 @@ def test_the_free_plan_has_no_keys_and_the_paid_plan_has(
     refused = owner.create_token(**wanted)
     assert (refused["__typename"], refused["plan"]) == ("PlanLimit", "free")
     chosen = {"id": home["id"], "plan": "paid"}
-    by_owner = owner.change("updateWorkspace", "UpdateWorkspaceInput", "WorkspaceSuccess { effectiveAt }", **chosen)
-    assert by_owner["__typename"] != "WorkspaceSuccess"
+    by_owner = owner.change(
+        "updateWorkspace", "UpdateWorkspaceInput", "UpdateWorkspaceSuccess { effectiveAt }", **chosen
+    )
+    assert by_owner["__typename"] != "UpdateWorkspaceSuccess"
 
     installation.command("workspace", "edit", "unpaid", "--plan", "paid")
     made = owner.create_token(**wanted)
@@ -83,8 +85,8 @@ def test_the_free_plan_has_no_keys_and_the_paid_plan_has(
 
 def test_a_member_who_is_no_admin_neither_sees_nor_makes_keys(member: Person, workspace_id: str) -> None:
     look = "query L($id: ID!) { workspace(id: $id) { tokens(first: 1) { nodes { id } } } }"
-    make = """mutation C($input: CreateWorkspaceTokenInput!) { createWorkspaceToken(input: $input) { __typename } }"""
-    values = {"workspaceId": workspace_id, "name": "Mine", "grants": ["sessions:read"]}
+    make = """mutation C($input: CreateTokenInput!) { createToken(input: $input) { __typename } }"""
+    values = {"ownerId": workspace_id, "name": "Mine", "grants": ["sessions:read"]}
     for answer in (member.post(look, id=workspace_id), member.post(make, input=values)):
         assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {"INSUFFICIENT_SCOPE"}
 

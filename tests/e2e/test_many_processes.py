@@ -78,13 +78,16 @@ def test_a_workspace_that_may_less_has_tokens_that_may_less_in_every_app_at_once
 
 def test_a_member_demoted_at_one_server_makes_no_token_at_the_other(fleet: Fleet) -> None:
     user_id, admin = fleet.member("admin")
-    make = {"name": "Theirs", "grants": ["queues:read"], "workspaceId": fleet.home}
-    document = "mutation M($input: CreateWorkspaceTokenInput!) { createWorkspaceToken(input: $input) { __typename } }"
+    make = {"name": "Theirs", "grants": ["queues:read"], "ownerId": fleet.home}
+    document = "mutation M($input: CreateTokenInput!) { createToken(input: $input) { __typename } }"
     with admin:
         assert admin.create_token(**make)["__typename"] == "CreateTokenSuccess"
-        fields, role = "MemberSuccess { effectiveAt }", {"workspaceId": fleet.home, "userId": user_id, "role": "member"}
+        fields, role = (
+            "ChangeMemberRoleSuccess { effectiveAt }",
+            {"workspaceId": fleet.home, "userId": user_id, "role": "member"},
+        )
         demoted = fleet.at_b.change("changeMemberRole", "ChangeMemberRoleInput", fields, **role)
-        assert demoted["__typename"] == "MemberSuccess"
+        assert demoted["__typename"] == "ChangeMemberRoleSuccess"
         assert admin.post(document, input=make).json()["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
@@ -117,7 +120,7 @@ def _key_of_a_new_emit_workspace(fleet: Fleet, slug: str) -> tuple[str, str]:
     names = {"name": slug, "slug": slug}
     fields = "WorkspaceSuccess { workspace { id } }"
     home = fleet.at_a.change("createWorkspace", "CreateWorkspaceInput", fields, **names, product="emit")["workspace"]
-    fields = "SpaceSuccess { space { id } }"
+    fields = "CreateSpaceSuccess { space { id } }"
     space = fleet.at_a.change("createSpace", "CreateSpaceInput", fields, **names, workspaceId=home["id"])["space"]
     made = fleet.at_a.create_token(name="Producer", grants=["jobs:create", "jobs:read"], spaceId=space["id"])
     return made["token"]["id"], made["secret"]

@@ -62,7 +62,7 @@ def test_a_server_told_to_stop_answers_what_it_has_begun_and_writes_what_it_has_
             until(lambda: _refuses_connections(url))
             assert process.poll() is None
             assert not revoking.done()
-        assert revoking.result()["__typename"] == "ChangeTokenSuccess"
+        assert revoking.result()["__typename"] == "RevokeTokenSuccess"
         assert fleet.statuses(secret) == {401}
         assert process.wait(SECONDS_MAX) == 0
     shown = fleet.at_b.ask("query T($id: ID!) { token(id: $id) { lastUsedAt usage(days: 2) { allowed } } }", id=used_id)

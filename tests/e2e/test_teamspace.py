@@ -44,12 +44,12 @@ def people(running: Running, owner: Person, workspace_id: str) -> Iterator[dict[
         added = owner.change(
             "addMember",
             "AddMemberInput",
-            "MemberSuccess { invitation }",
+            "AddMemberSuccess { invitationCode }",
             workspaceId=workspace_id,
             email=f"{role}@example.com",
             role=role,
         )
-        found[role] = accept_invitation(running.url, added["invitation"], f"seven {role} boats on a lake")
+        found[role] = accept_invitation(running.url, added["invitationCode"], f"seven {role} boats on a lake")
     yield found
     for role in MAY.keys() - {"owner"}:
         found[role].client.close()
@@ -64,7 +64,7 @@ def product() -> Product:
 def app(running: Running, owner: Person, workspace_id: str, product: Product) -> Iterator[httpx.Client]:
     """An app with a route for each scope, which asks the server about each token."""
     role = {"workspaceId": workspace_id, "name": "app", "grants": ["tokens:introspect"]}
-    owner.change("setRole", "SetRoleInput", "WorkspaceSuccess { effectiveAt }", **role)
+    owner.change("setRole", "SetRoleInput", "SetRoleSuccess { effectiveAt }", **role)
     own = owner.create_token(name="App", grants=["app"], workspaceId=workspace_id)["secret"]
     with (
         running_app(every_scope_app(product, RemoteVerifier(running.url, own, timeout=PATIENCE_SECONDS))) as url,
@@ -87,10 +87,10 @@ def _attempt(person: Person, action: str, token_id: str, workspace_id: str) -> h
         )
     if action == "create":
         return person.post(
-            """mutation C($input: CreateWorkspaceTokenInput!) {
-                createWorkspaceToken(input: $input) { __typename ... on CreateTokenSuccess { token { id } } }
+            """mutation C($input: CreateTokenInput!) {
+                createToken(input: $input) { __typename ... on CreateTokenSuccess { token { id } } }
             }""",
-            input={"workspaceId": workspace_id, "name": "Made by a member", "grants": ["viewer"]},
+            input={"ownerId": workspace_id, "name": "Made by a member", "grants": ["viewer"]},
         )
     mutation, type_name = {
         "edit": ("updateToken", "UpdateTokenInput"),
@@ -123,9 +123,11 @@ def test_a_member_manages_tokens_as_far_as_their_role_goes(
         assert token_id in answer.text
         return
     if action == "create":
-        assert owner.token(result["data"]["createWorkspaceToken"]["token"]["id"]) is not None
+        assert owner.token(result["data"]["createToken"]["token"]["id"]) is not None
         return
-    assert result["data"].popitem()[1]["__typename"] in ("ChangeTokenSuccess", "DeleteTokenSuccess")
+    assert result["data"].popitem()[1]["__typename"] == {"edit": "UpdateTokenSuccess"}.get(
+        action, f"{action.capitalize()}TokenSuccess"
+    )
     after = owner.token(token_id)
     expected = {"edit": "Edited", "disable": "DISABLED", "enable": "ACTIVE", "delete": None}[action]
     shown = None if after is None else after["name" if action == "edit" else "status"]
@@ -140,7 +142,7 @@ def test_a_token_shows_its_first_ten_characters_its_role_and_who_made_it(
     assert made["secret"].startswith("ts_live_")
     assert token["maskedToken"][:10] == made["secret"][:10]
     assert made["secret"][10] not in set(token["maskedToken"][10:])
-    assert token["tokenId"] == f"administrator@example.com_{token['id']}"
+    assert token["displayId"] == f"administrator@example.com_{token['id']}"
     assert (token["createdBy"]["name"], token["createdBy"]["unproven"]) == ("administrator@example.com", True)
     assert token["role"] == "member"
     assert token["expiresAt"] is None
@@ -165,9 +167,9 @@ def test_a_changed_role_changes_tokens_that_exist_at_once(
     assert opened_by(app, product, made["secret"]) == before
 
     def configure(grants: list[str]) -> None:
-        fields = "WorkspaceSuccess { effectiveAt }"
+        fields = "SetRoleSuccess { effectiveAt }"
         values = {"workspaceId": workspace_id, "name": "member", "grants": grants}
-        assert owner.change("setRole", "SetRoleInput", fields, **values)["__typename"] == "WorkspaceSuccess"
+        assert owner.change("setRole", "SetRoleInput", fields, **values)["__typename"] == "SetRoleSuccess"
 
     try:
         configure(["documents:read"])

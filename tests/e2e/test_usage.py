@@ -20,7 +20,7 @@ from support.processes import Running, started
 
 SECONDS_MAX = 120.0
 TOKEN = """query T($id: ID!) {
-    token(id: $id) { lastUsedAt usage(days: 2) { allowed denied limited } unusedScopes(days: 2) }
+    token(id: $id) { lastUsedAt usage(days: 2) { allowed denied rateLimited } unusedScopes(days: 2) }
 }"""
 
 pytestmark = [

@@ -30,6 +30,7 @@ from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.roles import set_role
 from support.authorization_table import (
     NESTED_FIELDS,
+    OF_SPACE,
     OPERATIONS,
     ROOT_FIELDS,
     On,
@@ -52,7 +53,7 @@ NOBODY = "UNAUTHENTICATED"
 NOT_THERE = "not there"
 WRONG_KIND = "wrong kind"
 
-TOKENS_MADE = {"Mutation.createSpaceToken": Kind.SPACE, "Mutation.createWorkspaceToken": Kind.WORKSPACE}
+TOKENS_MADE = {OF_SPACE: Kind.SPACE, "Mutation.createToken": Kind.WORKSPACE}
 OF_ALL_WORKSPACES = {"Query.workspaces", "Query.tokens"}
 """Lists that leave out the workspaces in which the caller lacks the scope."""
 ANSWERED_NOT_FOUND = {"Mutation.acceptInvitation", "Mutation.endSession"}
@@ -185,8 +186,9 @@ async def stage(store: Store, verifying: LookupVerifier, name: str) -> Stage:
     own = await world.workspace(name, plan=plans[0].name)
     foreign = await world.workspace(name, plan=plans[0].name)
     spaces = {one.id: (await world.space(one)).id for one in (own, foreign)}
-    if product.one_role:
-        for one in (own, foreign):
+    for one in (own, foreign):
+        await set_role(world.system, OPERATOR, one.id, name="spare", grants=[GIVEN[name]])
+        if product.one_role:
             await set_role(world.system, OPERATOR, one.id, name=READER, grants=[GIVEN[name]])
     return Stage(world, product, own, foreign, verifying, spaces)
 

@@ -52,7 +52,7 @@ BESIDE = (
     'deleteToken(input: {id: "?"}) { __typename }',
     'updateToken(input: {id: "key_nothing", name: ""}) { __typename }',
     "revokeTokens(input: {ids: []}) { __typename }",
-    'createSpaceToken(input: {spaceId: "spc_nothing", name: "x", grants: ["jobs:read"]}) { __typename }',
+    'createToken(input: {ownerId: "spc_nothing", name: "x", grants: ["jobs:read"]}) { __typename }',
     'setRole(input: {workspaceId: "wsp_nothing", name: "x", grants: ["no:such"]}) { __typename }',
     'changeMemberRole(input: {workspaceId: "?", userId: "?", role: "?"}) { __typename }',
     "signOut { __typename }",
@@ -119,10 +119,7 @@ class Scene:
 
     async def mutation(self, kind: str) -> str:
         if kind == "create":
-            return (
-                f'createWorkspaceToken(input: {{workspaceId: "{self.workspace}", name: "t", '
-                'grants: ["sessions:read"]})'
-            )
+            return f'createToken(input: {{ownerId: "{self.workspace}", name: "t", grants: ["sessions:read"]}})'
         issued = await create_token(self.world.system, OPERATOR, NewToken(self.workspace, "old", ("sessions:read",)))
         return f'rotateToken(input: {{id: "{issued.view.token.id}", graceSeconds: 0}})'
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("patient")
 SCHEMA = spacekey_schema()
 
 TOKEN = """
-    id name status scopes workspace { name myScopes } space { name workspace { name } }
+    id name status scopes workspace { name viewerScopes } space { name workspace { name } }
     rotatedFrom { name space { name } } rotatedTo { name workspace { name } }
     usage { day allowed } week: usage(days: 7) { day } unusedScopes recent: unusedScopes(days: 7)
 """
@@ -42,7 +42,9 @@ QUERIES = {
     "members": OF_WORKSPACE.replace("%s", "members(first: $n) { nodes { name email role } }"),
     "invitations": OF_WORKSPACE.replace("%s", "invitations(first: $n) { nodes { email role invitedBy { actorId } } }"),
     "audit log": OF_WORKSPACE.replace("%s", "auditLog(first: $n) { nodes { action before after hash } }"),
-    "workspaces": "query($n: Int!) { workspaces(first: $n) { nodes { name myScopes plan { name } roles { name } } } }",
+    "workspaces": (
+        "query($n: Int!) { workspaces(first: $n) { nodes { name viewerScopes plan { name } roles { name } } } }"
+    ),
     "workspaces' spaces": "query($n: Int!) { workspaces(first: $n) { nodes { spaces { nodes { name } } } } }",
     "workspaces' tokens": "query($n: Int!) { workspaces(first: $n) { nodes { tokens { nodes { name status } } } } }",
     "tokens of all workspaces": "query($n: Int!) { workspaces: tokens(first: $n) { nodes { name space { name } } } }",

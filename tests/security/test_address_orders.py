@@ -398,16 +398,16 @@ class Orders(RuleBasedStateMachine):
         answer = self.ask(
             "addMember",
             self.expected.accounts.get(inviter, inviter),
-            "MemberSuccess { invitation }",
+            "AddMemberSuccess { invitationCode }",
             workspaceId=workspace,
             email=address,
             role=role,
         )
         allowed = rank >= ROLES.index(role) and (present is None or rank >= ROLES.index(present.role))
         member = prover is not None and (workspace, prover.id) in self.expected.members
-        assert (answer["__typename"] == "MemberSuccess") == (allowed and not member), answer
-        if answer["__typename"] == "MemberSuccess":
-            self.handed_out(answer["invitation"], workspace, address, role, inviter)
+        assert (answer["__typename"] == "AddMemberSuccess") == (allowed and not member), answer
+        if answer["__typename"] == "AddMemberSuccess":
+            self.handed_out(answer["invitationCode"], workspace, address, role, inviter)
 
     @covers("withdrawInvitation")
     @rule(data=st.data())
@@ -434,7 +434,7 @@ class Orders(RuleBasedStateMachine):
             return
         rank, before = self.expected.rank(workspace, actor), self.expected.members[workspace, other]
         mutation, more = ("changeMemberRole", {"role": role}) if role else ("removeMember", {})
-        success = "MemberSuccess" if role else "RemoveMemberSuccess"
+        success = "ChangeMemberRoleSuccess" if role else "RemoveMemberSuccess"
         answer = self.ask(
             mutation,
             self.expected.accounts[actor],

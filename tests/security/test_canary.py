@@ -27,7 +27,7 @@ SCHEMA = spacekey_schema()
 FIRST = "nine yellow umbrellas outside"
 ANOTHER = "eleven copper kettles in a row"
 WRONG = "a wrong password typed in anger"
-ENDS = "... on ChangeTokenSuccess { token { id } } ... on UserError { message }"
+ENDS = "... on %sSuccess { token { id } } ... on UserError { message }"
 
 
 class Run:
@@ -70,14 +70,14 @@ class Run:
         await self.sign_in("ada@example.com", PASSWORD)
         made = await self.ask(
             'mutation { createWorkspace(input: {name: "W", slug: "w", product: "spooled"}) '
-            "{ ... on WorkspaceSuccess { workspace { id } } } }"
+            "{ ... on CreateWorkspaceSuccess { workspace { id } } } }"
         )
         workspace = made["createWorkspace"]["workspace"]["id"]
-        tokens = [await self.issued("createWorkspaceToken", workspaceId=workspace) for _ in range(3)]
+        tokens = [await self.issued("createToken", ownerId=workspace) for _ in range(3)]
         tokens.append(await self.issued("rotateToken", id=tokens[0], retireOnFirstUse=True))
         for secret in list(self.secrets[4:]):
             self.objects.append(await verifier.verify(Secret(secret)))
-        update = "mutation($i: UpdateTokenInput!) { updateToken(input: $i) { " + ENDS + " } }"
+        update = "mutation($i: UpdateTokenInput!) { updateToken(input: $i) { " + ENDS % "UpdateToken" + " } }"
         await self.ask(update, i={"id": tokens[1], "name": "renamed"})
         await self.ask(update, i={"id": tokens[1], "nmae": self.secrets[-1]})
         await self.ask(update, i={"id": self.secrets[-1], "name": "x"})
@@ -87,7 +87,8 @@ class Run:
             f'disableToken(input: {{id: "{tokens[1]}"}})',
             f'revokeToken(input: {{id: "{tokens[2]}", reason: "leaked"}})',
         ):
-            await self.ask(f"mutation {{ {call} {{ {ENDS} }} }}")
+            name = call[0].upper() + call[1:].partition("(")[0]
+            await self.ask(f"mutation {{ {call} {{ {ENDS % name} }} }}")
         await self.invite(workspace)
         await self.ask("{ workspaces { nodes { auditLog { nodes { before after } } tokens { nodes { prefix } } } } }")
         await self.ask(
@@ -95,7 +96,7 @@ class Run:
             c=PASSWORD,
             n=ANOTHER,
         )
-        await self.ask("mutation { signOut { signedOut } }")
+        await self.ask("mutation { signOut { __typename } }")
         await verifier.aclose()
 
     async def sign_in(self, email: str, password: str) -> None:
@@ -122,10 +123,10 @@ class Run:
         """Somebody new, who accepts with a first password in a browser of their own."""
         answer = await self.ask(
             'mutation($w: ID!) { addMember(input: {workspaceId: $w, email: "new@example.com", role: "member"}) '
-            "{ ... on MemberSuccess { invitation } } }",
+            "{ ... on AddMemberSuccess { invitationCode } } }",
             w=workspace,
         )
-        code, mine = answer["addMember"]["invitation"], self.session
+        code, mine = answer["addMember"]["invitationCode"], self.session
         self.secrets.append(code)
         self.session = None
         accept = (

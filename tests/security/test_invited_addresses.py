@@ -48,9 +48,9 @@ def invite(person: Person, slug: str, email: str, role: str = "viewer") -> str:
     nodes = person.ask("{ workspaces { nodes { id slug } } }")["workspaces"]["nodes"]
     home = next(one["id"] for one in nodes if one["slug"] == slug)
     added = person.change(
-        "addMember", "AddMemberInput", "MemberSuccess { invitation }", workspaceId=home, email=email, role=role
+        "addMember", "AddMemberInput", "AddMemberSuccess { invitationCode }", workspaceId=home, email=email, role=role
     )
-    return str(added["invitation"])
+    return str(added["invitationCode"])
 
 
 OPERATORS_COMMANDS = {

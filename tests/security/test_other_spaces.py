@@ -83,7 +83,7 @@ async def test_mutations_of_the_workspace_are_not_there_for_a_space_token(databa
             f'setRole(input: {{workspaceId: "{workspace_id}", name: "viewer", grants: ["jobs:read"]}})',
             f'addMember(input: {{workspaceId: "{workspace_id}", email: "eve@example.com", role: "viewer"}})',
             f'createSpace(input: {{workspaceId: "{workspace_id}", name: "mine", slug: "mine"}})',
-            f'createSpaceToken(input: {{spaceId: "{foreign}", name: "mine", grants: ["jobs:read"]}})',
+            f'createToken(input: {{ownerId: "{foreign}", name: "mine", grants: ["jobs:read"]}})',
         ):
             document = f"mutation {{ done: {mutation} {{ __typename }} }}"
             answer = await app.client.post("/graphql", headers=headers, json={"query": document})

@@ -23,7 +23,7 @@ REST = {
     "rotate": ("POST", "/api/v1/api-keys/{id}/rotate", {}),
 }
 GRAPHQL = {
-    "create": ("createWorkspaceToken", "CreateWorkspaceTokenInput", {"name": "n", "grants": ["jobs:read"]}),
+    "create": ("createToken", "CreateTokenInput", {"name": "n", "grants": ["jobs:read"]}),
     "edit": ("updateToken", "UpdateTokenInput", {}),
     "rotate": ("rotateToken", "RotateTokenInput", {}),
 }
@@ -41,9 +41,9 @@ async def by_rest(server: Served, who: dict[str, str], what: str, ids: dict[str,
 
 async def by_graphql(server: Served, who: dict[str, str], what: str, ids: dict[str, str], asked: dict[str, Any]) -> Any:
     name, input_type, body = GRAPHQL[what]
-    target = {"workspaceId": ids["workspace"]} if what == "create" else {"id": ids["id"]}
+    target = {"ownerId": ids["workspace"]} if what == "create" else {"id": ids["id"]}
     camel = {{"expires_in": "expiresIn", "expires_at": "expiresAt"}[key]: value for key, value in asked.items()}
-    success = {"create": "CreateTokenSuccess", "edit": "ChangeTokenSuccess", "rotate": "RotateTokenSuccess"}[what]
+    success = {"create": "CreateTokenSuccess", "edit": "UpdateTokenSuccess", "rotate": "RotateTokenSuccess"}[what]
     document = f"""mutation ($input: {input_type}!) {{ answer: {name}(input: $input) {{
         ... on {success} {{ token {{ expiresAt }} }} ... on InvalidInput {{ errors {{ path }} }} }} }}"""
     sent = {"query": document, "variables": {"input": {**body, **target, **camel}}}

@@ -139,7 +139,7 @@ async def test_only_what_was_begun_may_have_been_made(database_url: str, monkeyp
         workspace = await server.world.workspace("spooled")
         _, secret = await server.token(workspace.id, "jobs:read", "tokens:create", "tokens:read", "workspace:read")
         made = """mutation($w: ID!) {
-            createWorkspaceToken(input: {workspaceId: $w, name: "k", grants: ["jobs:read"]}) {
+            createToken(input: {ownerId: $w, name: "k", grants: ["jobs:read"]}) {
                 __typename ... on CreateTokenSuccess { token { workspace { name } } }
             } }"""
         ask = {"query": made, "variables": {"w": workspace.id}}

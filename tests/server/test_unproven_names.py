@@ -32,7 +32,7 @@ MARKED = {"targetName", "target_name"}
 EVERYTHING = """query ($id: ID!) {
   me { user { id name email emailProven signInName } }
   workspace(id: $id) {
-    tokens { nodes { tokenId name createdBy { kind actorId name unproven } } }
+    tokens { nodes { displayId name createdBy { kind actorId name unproven } } }
     members { nodes { id userId name email emailProven role } }
     invitations { nodes { id email name invitedBy { kind actorId name unproven } } }
     auditLog { nodes { action actor { kind actorId name unproven } credential targetId targetName targetFacts
@@ -80,14 +80,14 @@ async def test_the_mark_of_an_unproven_address_is_part_of_no_name_and_no_id(data
         await add_member(world.system, caller, workspace.id, email="new@acme.example", role="viewer")
         headers = await server.cookie(user.sign_in_name or user.id)
 
-        create = """mutation ($input: CreateWorkspaceTokenInput!) { createWorkspaceToken(input: $input) {
-            ... on CreateTokenSuccess { secret token { id tokenId createdBy { kind actorId name unproven } } } } }"""
-        values = {"workspaceId": workspace.id, "name": "CI", "grants": ["owner"]}
+        create = """mutation ($input: CreateTokenInput!) { createToken(input: $input) {
+            ... on CreateTokenSuccess { secret token { id displayId createdBy { kind actorId name unproven } } } } }"""
+        values = {"ownerId": workspace.id, "name": "CI", "grants": ["owner"]}
         posted = await server.client.post(
             "/graphql", json={"query": create, "variables": {"input": values}}, headers=headers
         )
-        token = posted.json()["data"]["createWorkspaceToken"]["token"]
-        assert token["tokenId"] == f"{EMAIL}_{token['id']}"
+        token = posted.json()["data"]["createToken"]["token"]
+        assert token["displayId"] == f"{EMAIL}_{token['id']}"
         assert token["createdBy"] == {"kind": "PERSON", "actorId": user.id, "name": EMAIL, "unproven": True}
 
         asked = await server.client.post(

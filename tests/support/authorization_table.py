@@ -79,7 +79,7 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Mutation.acceptInvitation": Operation(
         'mutation { acceptInvitation(input: {code: "x", password: "y"}) { __typename } }', Who.ANYBODY
     ),
-    "Mutation.signOut": Operation("mutation { signOut { signedOut } }", Who.MEMBER),
+    "Mutation.signOut": Operation("mutation { signOut { __typename } }", Who.MEMBER),
     "Mutation.changePassword": Operation(
         'mutation { changePassword(input: {current: "x", new: "y"}) { __typename } }', Who.MEMBER
     ),
@@ -99,6 +99,9 @@ ROOT_FIELDS: dict[str, Operation] = {
         On.WORKSPACE,
         "workspace:write",
         spacious=False,
+    ),
+    "Mutation.deleteRole": _mutation(
+        'deleteRole(input: {workspaceId: $id, name: "spare"})', On.WORKSPACE, "workspace:write", spacious=False
     ),
     "Mutation.createSpace": _mutation(
         'createSpace(input: {workspaceId: $id, name: "N", slug: "%(slug)s"})',
@@ -133,11 +136,8 @@ ROOT_FIELDS: dict[str, Operation] = {
         spacious=False,
         owners=True,
     ),
-    "Mutation.createSpaceToken": _mutation(
-        'createSpaceToken(input: {spaceId: $id, name: "N", grants: ["%(granted)s"]})', On.SPACE, "tokens:create"
-    ),
-    "Mutation.createWorkspaceToken": _mutation(
-        'createWorkspaceToken(input: {workspaceId: $id, name: "N", grants: ["%(granted)s"]})',
+    "Mutation.createToken": _mutation(
+        'createToken(input: {ownerId: $id, name: "N", grants: ["%(granted)s"]})',
         On.WORKSPACE,
         "tokens:create",
         spacious=False,
@@ -149,6 +149,8 @@ ROOT_FIELDS: dict[str, Operation] = {
     "Mutation.revokeToken": _mutation("revokeToken(input: {id: $id})", On.TOKEN, "tokens:revoke"),
     "Mutation.revokeTokens": _mutation("revokeTokens(input: {ids: [$id]})", On.TOKEN, "tokens:revoke"),
     "Mutation.deleteToken": _mutation("deleteToken(input: {id: $id})", On.TOKEN, "tokens:delete"),
+    "Mutation.disableTokens": _mutation("disableTokens(input: {ids: [$id]})", On.TOKEN, "tokens:disable"),
+    "Mutation.deleteTokens": _mutation("deleteTokens(input: {ids: [$id]})", On.TOKEN, "tokens:delete"),
 }
 """Every root field of the schema."""
 
@@ -201,8 +203,14 @@ NESTED_FIELDS: dict[str, Operation] = {
 
 _LAST = "Mutation.deleteWorkspace"
 
+OF_SPACE = "Mutation.createToken of a space"
+"""The other owner that a token can be created for."""
+
 OPERATIONS = {
     **{name: one for name, one in {**ROOT_FIELDS, **NESTED_FIELDS}.items() if name != _LAST},
+    OF_SPACE: _mutation(
+        'createToken(input: {ownerId: $id, name: "N", grants: ["%(granted)s"]})', On.SPACE, "tokens:create"
+    ),
     _LAST: ROOT_FIELDS[_LAST],
 }
 """All of them; what takes the workspace away comes when nothing else needs it any more."""

@@ -60,15 +60,15 @@ class Fleet:
         """Return a new member with this role, invited at B and signed in at A: the user's id, and the person."""
         email = f"{role}@example.com"
         values = {"workspaceId": self.home, "email": email, "role": role}
-        added = self.at_b.change("addMember", "AddMemberInput", "MemberSuccess { invitation }", **values)
-        person = accept_invitation(self.a, added["invitation"], f"seven {role} boats on a lake")
+        added = self.at_b.change("addMember", "AddMemberInput", "AddMemberSuccess { invitationCode }", **values)
+        person = accept_invitation(self.a, added["invitationCode"], f"seven {role} boats on a lake")
         document = "query M($id: ID!) { workspace(id: $id) { members(first: 100) { nodes { userId email } } } }"
         members = self.at_b.ask(document, id=self.home)["workspace"]["members"]["nodes"]
         return next(one["userId"] for one in members if one["email"] == email), person
 
     def update_home(self, **values: Any) -> dict[str, Any]:
         """``updateWorkspace`` at B."""
-        fields = "WorkspaceSuccess { workspace { id } }"
+        fields = "UpdateWorkspaceSuccess { workspace { id } }"
         return self.at_b.change("updateWorkspace", "UpdateWorkspaceInput", fields, id=self.home, **values)
 
     def said(self, words: str) -> int:

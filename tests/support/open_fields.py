@@ -39,6 +39,7 @@ OPEN_FIELDS: dict[str, Open] = {
     "User": _open("id name email emailProven signInName"),
     "RequiredScopes": _open("alternatives scopes"),
     "SignInSuccess": _open("expiresAt user"),
+    "ChangePasswordSuccess": _open("expiresAt user", CALLER),
     "SignInFailed": _open("message code"),
     "TooManyAttempts": _open("message code retryAfterSeconds"),
     "AcceptInvitationSuccess": _open("user workspaceId expiresAt"),
@@ -50,22 +51,23 @@ OPEN_FIELDS: dict[str, Open] = {
     "Node": _open("id"),
     # the three objects; a token sees itself and its space through ``me``; nulls without scopes: rotatedFrom, rotatedTo
     "Token": _open(
-        "id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt createdBy"
-        " expiresAt retiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp rotatedFrom rotatedTo space",
+        "id displayId name description kind environment prefix maskedToken role grants scopes status createdAt"
+        " createdBy expiresAt graceEndsAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp rotatedFrom"
+        " rotatedTo space",
         CALLER,
     ),
     "Space": _open("id name slug createdAt deletedAt", CALLER),
     "Workspace": _open(
-        "id name slug createdAt suspendedAt plan rateLimit product roles policy myScopes myRole", CALLER
+        "id name slug createdAt suspendedAt plan rateLimit product roles policy viewerScopes viewerRole", CALLER
     ),
     # what products and a caller's own account say: any caller
     "Product": _open(
-        "name title description secretPrefix environments tokenKinds tokenRoles oneRole scopes shorthands presets roles"
-        " plans useCases secretPattern",
+        "name title description secretPrefix environments tokenKinds tokenRoles grantKind scopes shorthands presets"
+        " roles plans useCases secretPattern",
         CALLER,
     ),
-    "Plan": _open("name title rateLimit scopes selfService tokensMax", CALLER),
-    "Policy": _open("expiryRequired lifetimeSecondsDefault lifetimeSecondsMax scopesAllowed", CALLER),
+    "Plan": _open("name title rateLimit scopes selfService maxTokens", CALLER),
+    "Policy": _open("expiryRequired defaultLifetimeSeconds maxLifetimeSeconds scopesAllowed", CALLER),
     "Preset": _open("name title description scopes", CALLER),
     "RateLimit": _open("burst perMinute", CALLER),
     "Role": _open("name title description grants scopes", CALLER),
@@ -73,10 +75,14 @@ OPEN_FIELDS: dict[str, Open] = {
     "Shorthand": _open("name title description scopes", CALLER),
     "UseCase": _open("title preset grants", CALLER),
     "Session": _open("id createdAt endsAt lastSeenAt ip userAgent isCurrent", CALLER),
-    "SignOutSuccess": _open("signedOut", CALLER),
-    "EndSessionsSuccess": _open("ended endedSessionIds", CALLER),
+    "SignOutSuccess": _open("endedSessionId", CALLER),
+    "EndSessionSuccess": _open("endedSessionId", CALLER),
+    "EndOtherSessionsSuccess": _open("endedCount endedSessionIds", CALLER),
     "UpdateAccountSuccess": _open("user", CALLER),
-    "WorkspaceSuccess": _success("workspace", CALLER),
+    "CreateWorkspaceSuccess": _open("workspace", CALLER),
+    "UpdateWorkspaceSuccess": _success("workspace", "workspace:write"),
+    "SetRoleSuccess": _success("workspace", "workspace:write"),
+    "DeleteRoleSuccess": _success("workspace deletedRoleName", "workspace:write"),
     "ScopeNotAllowed": _open("message scopes code", CALLER),
     # what a ruled field leads to
     "WorkspaceConnection": _open(_PAGE, "workspace:read"),
@@ -91,8 +97,8 @@ OPEN_FIELDS: dict[str, Open] = {
     ),
     "TokenCount": _open("count precision", "tokens:read"),
     "TokenQuota": _open("used max", "tokens:read"),
-    "BusyToken": _open("token allowed denied limited", "usage:read"),
-    "UsageDay": _open("day allowed denied limited", "usage:read"),
+    "BusyToken": _open("token allowed denied rateLimited", "usage:read"),
+    "UsageDay": _open("day allowed denied rateLimited", "usage:read"),
     "Member": _open("id userId name email emailProven role createdAt", "members:read members:write"),
     "MemberConnection": _open(_PAGE, "members:read"),
     "MemberEdge": _open(_ROW, "members:read"),
@@ -100,8 +106,8 @@ OPEN_FIELDS: dict[str, Open] = {
     "InvitationConnection": _open(_PAGE, "members:read"),
     "InvitationEdge": _open(_ROW, "members:read"),
     "AuditEvent": _open(
-        "id sequence at action outcome actor credential targetId targetName targetFacts before after ip userAgent"
-        " requestId hash actorErased targetErased",
+        "id sequence createdAt action outcome actor credential targetId targetName targetFacts before after ip"
+        " userAgent requestId hash actorErased targetErased",
         "audit:read",
     ),
     "Actor": _open("kind actorId name unproven", CALLER),
@@ -109,17 +115,24 @@ OPEN_FIELDS: dict[str, Open] = {
     "AuditEventEdge": _open(_ROW, "audit:read"),
     # what a ruled mutation answers
     "DeleteWorkspaceSuccess": _success("deletedWorkspaceId", "workspace:write"),
-    "SpaceSuccess": _success("space", "spaces:write"),
+    "CreateSpaceSuccess": _open("space", "spaces:write"),
+    "UpdateSpaceSuccess": _open("space", "spaces:write"),
     "DeleteSpaceSuccess": _success("deletedSpaceId", "spaces:write"),
-    "MemberSuccess": _success("member invitation pending", "members:write"),
-    "RemoveMemberSuccess": _success("removedMemberId", "members:write"),
+    "AddMemberSuccess": _open("invitation invitationCode", "members:write"),
+    "ChangeMemberRoleSuccess": _success("member", "members:write"),
+    "RemoveMemberSuccess": _success("removedMemberId removedUserId", "members:write"),
     "WithdrawInvitationSuccess": _open("withdrawnInvitationId", "members:write"),
     "CreateTokenSuccess": _success("token secret", "tokens:create"),
     "RotateTokenSuccess": _success("token secret", "tokens:create"),
-    "ChangeTokenSuccess": _success("token", "tokens:update tokens:disable tokens:revoke"),
+    "UpdateTokenSuccess": _success("token", "tokens:update"),
+    "DisableTokenSuccess": _success("token", "tokens:disable"),
+    "EnableTokenSuccess": _success("token", "tokens:disable"),
+    "RevokeTokenSuccess": _success("token", "tokens:revoke"),
+    "DisableTokensSuccess": _success("tokens", "tokens:disable"),
+    "DeleteTokensSuccess": _success("deletedTokenIds", "tokens:delete"),
     "RevokeTokensSuccess": _success("tokens", "tokens:revoke"),
     "DeleteTokenSuccess": _success("deletedTokenId", "tokens:delete"),
     "TokenAlreadyCreated": _open("message code token", "tokens:create"),
-    "PlanLimit": _open("message plan code", "tokens:create tokens:update tokens:disable tokens:revoke"),
+    "PlanLimit": _open("message plan code", "tokens:create tokens:update tokens:disable"),
 }
 """Every other field of every output type, by name: a new one fails until it is written here or among the protected."""

@@ -8,7 +8,7 @@ import httpx
 
 from spacekey.server.http.session_cookie import COOKIE
 
-TOKEN = """id tokenId name description kind environment prefix maskedToken role grants scopes status createdAt
+TOKEN = """id displayId name description kind environment prefix maskedToken role grants scopes status createdAt
 createdBy { kind actorId name unproven } expiresAt disabledAt revokedAt revokedReason lastUsedAt
 rotatedFrom { id } rotatedTo { id }"""
 
@@ -52,15 +52,16 @@ class Person:
         return changed
 
     def create_token(self, **values: Any) -> dict[str, Any]:
-        """``createSpaceToken`` or ``createWorkspaceToken``, by whether a spaceId is given."""
-        kind = "Space" if "spaceId" in values else "Workspace"
+        """``createToken``, for the space or the workspace that is given."""
+        owner = values.pop("spaceId", None) or values.pop("workspaceId")
         fields = f"CreateTokenSuccess {{ token {{ {TOKEN} }} secret effectiveAt }} {CREATE_REFUSED}"
-        return self.change(f"create{kind}Token", f"Create{kind}TokenInput", fields, **values)
+        return self.change("createToken", "CreateTokenInput", fields, ownerId=owner, **values)
 
     def change_token(self, what: str, token_id: str, **values: Any) -> dict[str, Any]:
         """``update``, ``disable``, ``enable`` or ``revoke`` a token."""
-        fields = f"ChangeTokenSuccess {{ token {{ {TOKEN} }} }}"
-        return self.change(f"{what}Token", f"{what.capitalize()}TokenInput", fields, id=token_id, **values)
+        name = f"{what.capitalize()}Token"
+        fields = f"{name}Success {{ token {{ {TOKEN} }} }}"
+        return self.change(f"{what}Token", f"{name}Input", fields, id=token_id, **values)
 
     def delete_token(self, token_id: str) -> dict[str, Any]:
         """``deleteToken``."""

@@ -12,9 +12,10 @@ from spacekey.resolvers.access.authority import Authority, authority_to_read
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.lists import space_list
-from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.spaces import create_space, delete_space, update_space
 from spacekey.resolvers.workspaces.workspaces import (
+    ChangedWorkspace,
     WorkspaceChanges,
     create_workspace,
     create_workspace_for,
@@ -129,14 +130,14 @@ class LocalWorkspaces:
         hits = await ask_first(
             system,
             home.id,
-            lambda rehearsed: set_role(rehearsed, operator(), home.id, name=role, **fields, wait=False),
+            lambda rehearsed: _configured(rehearsed, home.id, role, fields, wait=False),
             f"{'Delete' if fields['grants'] is None else 'Set'} the role '{role}'?",
             consent,
             always=fields["grants"] is None,
         )
         if hits is not None:
             return hits
-        changed = await set_role(system, operator(), home.id, name=role, **fields, wait=consent.wait)
+        changed = await _configured(system, home.id, role, fields, wait=consent.wait)
         after = before if fields["grants"] is None else await self._authority(home)
         return {**_role_facts(after, role), "effective_at": written(changed.effective_at)}
 
@@ -144,6 +145,12 @@ class LocalWorkspaces:
         return await self._system.store.read(
             lambda reader: authority_to_read(reader, self._system, operator(), home.id)
         )
+
+
+async def _configured(system: System, workspace_id: str, role: str, fields: Values, *, wait: bool) -> ChangedWorkspace:
+    if fields["grants"] is None:
+        return await delete_role(system, operator(), workspace_id, name=role, wait=wait)
+    return await set_role(system, operator(), workspace_id, name=role, **fields, wait=wait)
 
 
 def _role_facts(authority: Authority, name: str) -> Facts:

@@ -8,7 +8,7 @@ import sys
 
 from spacekey_client import Client
 from spacekey_client.input_types import (
-    CreateWorkspaceTokenInput,
+    CreateTokenInput,
     DeleteTokenInput,
     RevokeTokenInput,
     RotateTokenInput,
@@ -18,7 +18,7 @@ url, secret, workspace = sys.argv[1:]
 with Client(url=url, headers={"Authorization": f"Bearer {secret}"}) as client:
     created = [
         client.create_token(
-            CreateWorkspaceTokenInput(workspace_id=workspace, name=name, grants=["jobs:read"])
+            CreateTokenInput(owner_id=workspace, name=name, grants=["jobs:read"])
         ).create_workspace_token.token
         for name in ("one", "two", "three")
     ]

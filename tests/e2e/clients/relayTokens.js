@@ -50,8 +50,8 @@ export const documents = () => [
     }
   `,
   graphql`
-    mutation relayTokensCreateMutation($input: CreateWorkspaceTokenInput!) {
-      createWorkspaceToken(input: $input) {
+    mutation relayTokensCreateMutation($input: CreateTokenInput!) {
+      createToken(input: $input) {
         ... on CreateTokenSuccess {
           token {
             id
@@ -87,7 +87,7 @@ export const documents = () => [
   graphql`
     mutation relayTokensRevokeMutation($input: RevokeTokenInput!) {
       revokeToken(input: $input) {
-        ... on ChangeTokenSuccess {
+        ... on RevokeTokenSuccess {
           token {
             id
             status

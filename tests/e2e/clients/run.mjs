@@ -23,8 +23,8 @@ export async function run(ask, afterDelete = () => ({})) {
   const pages = [];
   const created = [];
   for (const name of ["one", "two", "three"]) {
-    const { createWorkspaceToken: made } = await ask("CreateToken", {
-      input: { workspaceId: workspace, name, grants: ["jobs:read"] },
+    const { createToken: made } = await ask("CreateToken", {
+      input: { ownerId: workspace, name, grants: ["jobs:read"] },
     });
     created.push({ id: made.token.id, status: made.token.status, secret: made.secret.length > 40 });
   }

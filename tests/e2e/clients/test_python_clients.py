@@ -55,10 +55,10 @@ def test_gql_lists_pages_creates_rotates_revokes_and_deletes(target: Target) -> 
             return session.execute(query)
 
         made = [
-            ask("CreateToken", input={"workspaceId": target.workspace, "name": name, "grants": ["jobs:read"]})
+            ask("CreateToken", input={"ownerId": target.workspace, "name": name, "grants": ["jobs:read"]})
             for name in ("one", "two", "three")
         ]
-        created = [one["createWorkspaceToken"]["token"] for one in made]
+        created = [one["createToken"]["token"] for one in made]
         names, pages, after, more = [], [], None, True
         while more:
             tokens = ask("ListTokens", workspace=target.workspace, first=2, after=after)["workspace"]["tokens"]

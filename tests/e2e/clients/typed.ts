@@ -38,7 +38,7 @@ const documents = {
 
 // Unions are told apart by what they hold; a field that does not exist would not compile.
 export function secretOf(answer: CreateTokenMutation): string | null {
-  const made = answer.createWorkspaceToken;
+  const made = answer.createToken;
   return made && "secret" in made ? made.secret : null;
 }
 export function deletedOf(answer: DeleteTokenMutation): string | null {

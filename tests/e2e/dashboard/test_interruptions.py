@@ -173,7 +173,7 @@ async def test_of_two_tabs_one_deletes_the_workspace_and_the_other_finds_nothing
     owner = await visitor()
     await owner.sign_in()
     create = """mutation ($input: CreateWorkspaceInput!) {
-        createWorkspace(input: $input) { ... on WorkspaceSuccess { workspace { id } } } }"""
+        createWorkspace(input: $input) { ... on CreateWorkspaceSuccess { workspace { id } } } }"""
     made = await owner.ask(create, input={"name": "Short lived", "slug": "short-lived", "product": "spooled"})
     workspace = made["data"]["createWorkspace"]["workspace"]["id"]
     first, second = owner.page, await owner.page.context.new_page()

@@ -18,7 +18,7 @@ from .conftest import NewVisitor, Visitor
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 SIZE = 50
-USAGE = "query ($id: ID!) { token(id: $id) { usage(days: 30) { day allowed denied limited } } }"
+USAGE = "query ($id: ID!) { token(id: $id) { usage(days: 30) { day allowed denied rateLimited } } }"
 BARS = """() => [...document.querySelectorAll("svg.chart rect.part")].map((one) => ({
     key: one.classList[1], x: Number(one.getAttribute("x")), height: Number(one.getAttribute("height")) }))"""
 

@@ -11,8 +11,8 @@ from .conftest import NewVisitor, Visitor, fields
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CREATE = """mutation ($input: CreateWorkspaceTokenInput!) {
-    createWorkspaceToken(input: $input) { __typename ... on CreateTokenSuccess { secret } } }"""
+CREATE = """mutation ($input: CreateTokenInput!) {
+    createToken(input: $input) { __typename ... on CreateTokenSuccess { secret } } }"""
 SECRET = re.compile(r"[a-z]+_(?:live|test)_[0-9A-Za-z]{38}")
 
 
@@ -191,7 +191,7 @@ async def test_teamspace_viewers_and_team_members_only_look(visitor: NewVisitor,
     await expect(page.get_by_role("checkbox", name=re.compile("^Tick"))).to_have_count(0)
     await page.get_by_role("button", name="Actions for Production server").click()
     assert await page.get_by_role("menuitem").all_inner_texts() == ["Copy"]
-    answer = await reader.ask(CREATE, input={"workspaceId": workspace, "name": "No", "grants": ["viewer"]})
+    answer = await reader.ask(CREATE, input={"ownerId": workspace, "name": "No", "grants": ["viewer"]})
     assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
@@ -275,5 +275,5 @@ async def test_guard_without_the_paid_plan_there_are_no_keys(visitor: NewVisitor
     await owner.sign_in(path=f"/workspace/{workspace}/access-tokens")
     await expect(page.get_by_text("Tokens are not part of the Free plan.")).to_be_visible()
     await expect(page.get_by_role("button", name="New token")).to_be_disabled()
-    answer = await owner.ask(CREATE, input={"workspaceId": workspace, "name": "No", "grants": ["full_access"]})
-    assert answer["data"]["createWorkspaceToken"]["__typename"] == "PlanLimit"
+    answer = await owner.ask(CREATE, input={"ownerId": workspace, "name": "No", "grants": ["full_access"]})
+    assert answer["data"]["createToken"]["__typename"] == "PlanLimit"

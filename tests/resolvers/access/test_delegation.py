@@ -37,7 +37,7 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
-from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.world import FACTS, OPERATOR, World, example_products
 from support.world import make_world as plain_world
@@ -196,7 +196,7 @@ async def test_a_role_is_removed_when_nothing_holds_it_any_more(store: Store) ->
     await add_member(world.system, owner, workspace.id, email="new@example.com", role="helper")
 
     async def removed() -> object:
-        return await set_role(world.system, owner, workspace.id, name="helper", grants=None)
+        return await delete_role(world.system, owner, workspace.id, name="helper")
 
     with pytest.raises(Conflict, match="held by 1 member and 2 tokens and 1 invitation"):
         await removed()
@@ -311,7 +311,7 @@ WRITERS = {
     "tokens.revoke.enable_token": ASKS,
     "members.members._add": ASKS,
     "members.members.change_member_role": ASKS,
-    "workspaces.roles.set_role": ASKS,
+    "workspaces.roles._configure": ASKS,
     "workspaces.workspaces._apply_plan": ASKS,
     "workspaces.workspaces._apply_scopes_allowed": ASKS,
     "accounts.renaming.lost_names": "counts, and writes nothing",
@@ -320,9 +320,9 @@ WRITERS = {
     "accounts.renaming._workspace": "the operator's alone",
     "workspaces.workspaces._apply_operator": "the operator's alone",
     "workspaces.workspaces._own": "an empty workspace; its first owner is its maker, or the operator's choice",
-    "tokens.revoke.disable_token": "takes away",
+    "tokens.revoke._disable": "takes away",
     "tokens.revoke._revoke": "takes away",
-    "tokens.revoke.delete_token": "takes away",
+    "tokens.revoke._delete": "takes away",
     "workspaces.spaces.delete_space": "takes away",
     "workspaces.delete.delete_workspace": "takes away",
     "services.revoke_service": "takes away",
@@ -620,7 +620,11 @@ class Climbing(RuleBasedStateMachine):
     @rule(who=picks, name=st.sampled_from(["helper", "climber", "member"]), grants=st.none() | scopes)
     def configure_role(self, who: int, name: str, grants: list[str] | None) -> None:
         caller = self.a_caller(who)
-        self.tried(caller, lambda: set_role(self.world.system, caller, self.workspace, name=name, grants=grants))
+        system, here = self.world.system, self.workspace
+        if grants is None:
+            self.tried(caller, lambda: delete_role(system, caller, here, name=name))
+        else:
+            self.tried(caller, lambda: set_role(system, caller, here, name=name, grants=grants))
 
     @rule(name=st.sampled_from(["helper", "climber"]), back=st.booleans())
     def a_role_goes_and_comes_without_being_asked(self, name: str, back: bool) -> None:

@@ -37,7 +37,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.lists import invitation_lists
-from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.spaces import create_space, delete_space, update_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.patience import together
@@ -85,7 +85,7 @@ class Scene:
             "token.delete": lambda: delete_token(system, owner, self.token),
             "workspace.update": lambda: update_workspace(system, owner, here, WorkspaceChanges(name="Renamed")),
             "role.set": lambda: set_role(system, owner, here, name="helper", grants=["jobs:read"]),
-            "role.remove": lambda: set_role(system, owner, here, name="admin", grants=None),
+            "role.remove": lambda: delete_role(system, owner, here, name="admin"),
             "space.create": lambda: create_space(system, owner, here, name="New", slug="new"),
             "space.update": lambda: update_space(system, owner, self.space.id, name="Renamed"),
             "space.delete": lambda: delete_space(system, owner, self.space.id),

@@ -14,7 +14,7 @@ from spacekey.resolvers.members.members import Invited, add_account, add_member,
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.workspaces.lists import audit_list
-from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.roles import delete_role
 from support.snapshot import snapshot
 from support.world import OPERATOR, make_world
 
@@ -74,8 +74,8 @@ async def test_a_role_that_members_hold_is_not_removed(store: Store) -> None:
     workspace = await world.workspace("teamspace")
     await world.member(workspace, "viewer")
     with pytest.raises(Conflict, match="still held by 1 member;"):
-        await set_role(world.system, OPERATOR, workspace.id, name="viewer", grants=None)
-    await set_role(world.system, OPERATOR, workspace.id, name="manager", grants=None)
+        await delete_role(world.system, OPERATOR, workspace.id, name="viewer")
+    await delete_role(world.system, OPERATOR, workspace.id, name="manager")
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -40,7 +40,7 @@ from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.tokens.verify import LookupVerifier
-from spacekey.resolvers.workspaces.roles import set_role
+from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.databases import lookup_on
@@ -245,7 +245,7 @@ class TokenLife(RuleBasedStateMachine):
 
     @rule()
     def remove_role(self) -> None:
-        work = set_role(self.world.system, self.people["boss"], self.workspace, name="helper", grants=None)
+        work = delete_role(self.world.system, self.people["boss"], self.workspace, name="helper")
         expected = None if "helper" in self.model.roles else "NotFound"
         if expected is None and any(self.model.holds(one, "helper", self.now) for one in self.model.tokens.values()):
             expected = "Conflict"

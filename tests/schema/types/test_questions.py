@@ -49,7 +49,8 @@ async def test_an_owner_is_answered(world: World) -> None:
     found = await ask(
         'workspace(slug: "one") { tokensCount { count precision } few: tokensCount(limit: 1) { count precision } '
         'jobs: tokensCount(filter: {scope: "jobs:read"}) { count } tokenQuota { used max } '
-        "usage { day allowed limited } busiestTokens(days: 7, first: 1) { token { name } allowed denied limited } "
+        "usage { day allowed rateLimited } "
+        "busiestTokens(days: 7, first: 1) { token { name } allowed denied rateLimited } "
         "spaces { nodes { tokensCount { count precision } } } "
         'auditLog(filter: {outcome: SUCCESS, createdAfter: "2026-06-01T00:00:00Z"}, first: 1) { nodes { action } } }'
     )
@@ -58,8 +59,8 @@ async def test_an_owner_is_answered(world: World) -> None:
         "few": {"count": 1, "precision": "AT_LEAST"},
         "jobs": {"count": 1},
         "tokenQuota": {"used": 2, "max": most},
-        "usage": [{"day": "2026-06-02", "allowed": 5, "limited": 1}],
-        "busiestTokens": [{"token": {"name": "reader"}, "allowed": 5, "denied": 0, "limited": 1}],
+        "usage": [{"day": "2026-06-02", "allowed": 5, "rateLimited": 1}],
+        "busiestTokens": [{"token": {"name": "reader"}, "allowed": 5, "denied": 0, "rateLimited": 1}],
         "spaces": {"nodes": [{"tokensCount": {"count": 1, "precision": "EXACT"}}]},
         "auditLog": {"nodes": [{"action": "token.create"}]},
     }

@@ -127,7 +127,7 @@ async def test_an_operation_tells_the_least_scopes_it_needs(shelf: Shelf) -> Non
     for document, scopes in [
         ("{ me { kind } }", []),
         ('{ token(id: "x") { name usage { day } } }', ["tokens:read", "usage:read"]),
-        ("mutation { a: signOut { signedOut } }", []),
+        ("mutation { a: signOut { __typename } }", []),
         ('mutation { revokeToken(input: {id: "x"}) { __typename } }', ["tokens:revoke"]),
         ("query A { me { kind } } query B { workspaces { nodes { name } } }", ["workspace:read"]),
     ]:
@@ -143,8 +143,8 @@ async def test_mutations_of_one_operation_each_show_what_is_true_after_them(shel
     """They share a request, and must not share what the first of them read."""
     document = (
         'mutation($id: ID!) { a: updateWorkspace(input: {id: $id, name: "One"}) '
-        "{ ... on WorkspaceSuccess { workspace { name } } } "
-        'b: updateWorkspace(input: {id: $id, name: "Two"}) { ... on WorkspaceSuccess { workspace { name } } } }'
+        "{ ... on UpdateWorkspaceSuccess { workspace { name } } } "
+        'b: updateWorkspace(input: {id: $id, name: "Two"}) { ... on UpdateWorkspaceSuccess { workspace { name } } } }'
     )
     found = await shelf.ask(document, id=shelf.workspace.id)
     assert [found[key]["workspace"]["name"] for key in "ab"] == ["One", "Two"]

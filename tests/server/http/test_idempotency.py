@@ -100,7 +100,7 @@ async def test_a_request_in_progress_is_409(database_url: str) -> None:
         assert (await ask(server, bearer(admin), '"k"')).status_code == 200
 
 
-MUTATION = """mutation ($input: CreateWorkspaceTokenInput!) { answer: createWorkspaceToken(input: $input) {
+MUTATION = """mutation ($input: CreateTokenInput!) { answer: createToken(input: $input) {
     __typename ... on CreateTokenSuccess { secret token { id } }
     ... on TokenAlreadyCreated { message token { id } } ... on InvalidInput { errors { path code } } } }"""
 ROTATE = """mutation ($input: RotateTokenInput!) { answer: rotateToken(input: $input) {
@@ -118,7 +118,7 @@ async def test_graphql_answers_the_token_that_exists(database_url: str) -> None:
             answer = (await server.client.post("/graphql", json=sent, headers=bearer(admin))).json()
             return answer["data"]["answer"]
 
-        asked = {"workspaceId": workspace.id, "name": "CI", "grants": ["jobs:read"], "idempotencyKey": "k"}
+        asked = {"ownerId": workspace.id, "name": "CI", "grants": ["jobs:read"], "idempotencyKey": "k"}
         first = await mutate(MUTATION, **asked)
         again = await mutate(MUTATION, **asked)
         assert (again["__typename"], again["token"]) == ("TokenAlreadyCreated", first["token"])

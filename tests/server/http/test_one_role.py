@@ -9,10 +9,10 @@ import pytest
 from support.server import Served, bearer, served
 
 KEYS = "/api/v1/api-keys"
-CREATE = """mutation ($input: CreateWorkspaceTokenInput!) { answer: createWorkspaceToken(input: $input) {
+CREATE = """mutation ($input: CreateTokenInput!) { answer: createToken(input: $input) {
   ... on InvalidInput { errors { path message } } ... on CreateTokenSuccess { token { role grants } } } }"""
 UPDATE = """mutation ($input: UpdateTokenInput!) { answer: updateToken(input: $input) {
-  ... on InvalidInput { errors { path message } } ... on ChangeTokenSuccess { token { role grants } } } }"""
+  ... on InvalidInput { errors { path message } } ... on UpdateTokenSuccess { token { role grants } } } }"""
 
 NOT_ONE_ROLE = [
     ["documents:read"],
@@ -47,7 +47,7 @@ async def test_anything_but_one_role_is_refused_and_changes_nothing(database_url
             assert answer.status_code == 422, answer.text
             assert "exactly one role" in answer.json()["detail"]
         by_graphql = [
-            await _asked(server, admin, CREATE, workspaceId=workspace.id, name="n", grants=grants),
+            await _asked(server, admin, CREATE, ownerId=workspace.id, name="n", grants=grants),
             await _asked(server, admin, UPDATE, id=key_id, grants=grants),
         ]
         for found in by_graphql:
@@ -63,9 +63,9 @@ async def test_one_role_of_the_products_or_of_the_workspaces_own_is_given(databa
         _, admin = await server.token(workspace.id, "owner")
         role = """mutation ($input: SetRoleInput!) { answer: setRole(input: $input) { __typename } }"""
         values = {"workspaceId": workspace.id, "name": "auditor", "grants": ["audit:read"]}
-        assert (await _asked(server, admin, role, **values))["__typename"] == "WorkspaceSuccess"
+        assert (await _asked(server, admin, role, **values))["__typename"] == "SetRoleSuccess"
         for name in ("viewer", "auditor"):
-            made = await _asked(server, admin, CREATE, workspaceId=workspace.id, name="n", grants=[name])
+            made = await _asked(server, admin, CREATE, ownerId=workspace.id, name="n", grants=[name])
             assert made["token"] == {"role": name, "grants": [name]}
 
 
@@ -73,5 +73,5 @@ async def test_a_mistyped_role_is_told_the_near_one(database_url: str) -> None:
     async with served(database_url) as server:
         workspace = await server.world.workspace("teamspace")
         _, admin = await server.token(workspace.id, "owner")
-        found = await _asked(server, admin, CREATE, workspaceId=workspace.id, name="n", grants=["viever"])
+        found = await _asked(server, admin, CREATE, ownerId=workspace.id, name="n", grants=["viever"])
         assert "Did you mean 'viewer'?" in found["errors"][0]["message"]
