@@ -168,9 +168,8 @@ class Settings:
             if name is None and setting in RENAMED:
                 raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
             if name is None:
-                raise ConfigurationError(
-                    f"{variable}: there is no such setting.{did_you_mean_setting(variable, (*known, *COMMAND_LINE_VARIABLES))}"
-                )
+                near = did_you_mean_setting(variable, (*known, *COMMAND_LINE_VARIABLES))
+                raise ConfigurationError(f"{variable}: there is no such setting.{near}")
             text = one_line(environ[variable], variable)
             if not text.strip():
                 continue
