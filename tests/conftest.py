@@ -28,7 +28,7 @@ from support.made_once import shared_certificates, shared_compiled_statements
 from support.patience import wait_long
 from support.postgres import PostgresServer
 from support.processes import forking
-from support.turns import one_database_each, rest_run, whole_run
+from support.turns import one_database_each, one_of_so_many, rest_run, whole_run
 from support.volume import LONG_FORM
 
 LONG_FOLDERS = frozenset({Path(__file__).with_name(name) for name in ("chaos", "docs", "e2e", "layout")})
@@ -55,15 +55,18 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a short run, skip the long forms, saying so, and take each test on one database; in a rest run, the others.
+    """In a short run, skip the long forms, saying so, take each test on one database, and sample large matrices.
+
+    A rest run takes what a short run does not.
 
     A test that is named on the command line runs on both.
     """
     items.sort(key=lambda item: LONG_FOLDERS.isdisjoint(item.path.parents))
     if rest_run():
         done, other_databases = one_database_each(items)
+        done, other_cases = one_of_so_many(done)
         again = (item for item in done if item.get_closest_marker("long") or _is_shortened(item))
-        rest = {*other_databases, *again}
+        rest = {*other_databases, *other_cases, *again}
         config.hook.pytest_deselected(items=[item for item in items if item not in rest])
         items[:] = [item for item in items if item in rest]
         return
@@ -75,8 +78,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=LONG_FORM))
     if any("::" in argument for argument in config.args):
         return
-    items[:], left_out = one_database_each(items)
-    config.hook.pytest_deselected(items=left_out)
+    done, other_databases = one_database_each(items)
+    items[:], other_cases = one_of_so_many(done)
+    config.hook.pytest_deselected(items=[*other_databases, *other_cases])
 
 
 def _is_shortened(item: pytest.Item) -> bool:

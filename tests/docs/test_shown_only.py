@@ -72,6 +72,7 @@ def test_files_of_shell_commands_are_there(page: Path) -> None:
                 assert (ROOT / file).exists() or (ROOT / f"{file}.example").exists() or file.endswith("/.env"), file
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
 def test_commands_and_options_in_the_text_exist(page: Path) -> None:
     wrong = [line for line in _INLINE.findall(page.read_text(encoding="utf-8")) if list(_unknown(line))]

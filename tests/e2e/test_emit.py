@@ -17,7 +17,10 @@ from support.people import Person
 from support.processes import Running
 from support.web_socket import web_socket
 
-pytestmark = pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+pytestmark = [
+    pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module"),
+    pytest.mark.sampled(2),
+]
 
 SECONDS_MAX = 120.0
 

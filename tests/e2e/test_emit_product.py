@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 
 from spacekey.examples.jobs.rules import product_files
 from support.databases import sqlite_database
@@ -25,6 +26,7 @@ def _allowed(installation: Installation, app_token: str, *secrets: str) -> list[
         return [allowed_of(client, secret) for secret in secrets]
 
 
+@pytest.mark.long
 def test_editing_the_product_changes_keys_by_shorthand_and_leaves_keys_by_preset(tmp_path: Path) -> None:
     product = tmp_path / "emit.toml"
     product.write_text(next(path for path in product_files() if path.name == "emit.toml").read_text())

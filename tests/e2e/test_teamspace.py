@@ -19,6 +19,8 @@ from support.people import Person, accept_invitation
 from support.processes import OWNER_EMAIL, Running
 from support.running_app import running as running_app
 
+pytestmark = pytest.mark.sampled(3)
+
 ACTIONS = ("view", "create", "edit", "disable", "enable", "delete")
 
 MAY = {

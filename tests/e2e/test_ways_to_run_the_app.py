@@ -12,7 +12,10 @@ from support.jobs_requests import allowed_of, bearer, expected
 from support.people import Person
 from support.processes import Running
 
-pytestmark = pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+pytestmark = [
+    pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module"),
+    pytest.mark.sampled(4),
+]
 
 
 @pytest.mark.parametrize("fastapi", [False, True], ids=["starlette", "fastapi"])

@@ -38,6 +38,7 @@ OPTIONAL = ("redis", "opentelemetry", "fastapi", "authlib", "dotenv", "watchfile
 """Packages that ``spacekey[server]`` does without."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("redis_url", ["", "redis://127.0.0.1:1/0"])
 def test_the_server_runs_without_what_its_extra_does_not_name(tmp_path: Path, redis_url: str) -> None:
     """A server is made, and its settings are checked; only Redis, where it is asked for, needs its own extra."""

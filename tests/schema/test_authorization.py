@@ -42,6 +42,8 @@ from support.open_fields import CALLER, OPEN_FIELDS
 from support.schema import spacekey_schema
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_products, make_world
 
+pytestmark = pytest.mark.sampled(4)
+
 PRODUCTS = sorted(example_products())
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 LOWEST = {"emit": "viewer", "spooled": "member", "teamspace": "viewer", "guard": "member"}

@@ -22,6 +22,8 @@ from support.server import Served, bearer, served
 from support.volume import volume
 from support.world import OPERATOR, example_products
 
+pytestmark = pytest.mark.sampled(3)
+
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 PLANS = {"emit": "team", "spooled": "enterprise", "teamspace": "business", "guard": "paid"}
 KEYS = "/api/v1/api-keys"

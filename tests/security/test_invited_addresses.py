@@ -59,6 +59,7 @@ OPERATORS_COMMANDS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", OPERATORS_COMMANDS)
 @pytest.mark.parametrize("accepted_first", [False, True])
 def test_who_was_invited_by_an_address_gets_nothing_that_the_operator_gives_it(

@@ -13,6 +13,8 @@ from spacekey.models.engine.store import Store
 from support.stored_verifiers import PRODUCT, STORED_BENCHES, OverStore
 from support.verifier_contract import VerifierContract, Workbench
 
+pytestmark = pytest.mark.sampled(2)
+
 
 @pytest.fixture
 def product(tmp_path: Path) -> Path:

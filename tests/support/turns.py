@@ -1,4 +1,4 @@
-"""Which database a test runs on in a short run: each test has its turn on one of them, and a whole run takes both."""
+"""What a short run takes: each test on one of the two databases, and some cases of a large matrix."""
 
 from __future__ import annotations
 
@@ -27,6 +27,26 @@ def one_database_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list
         if len(by_kind) > 1:
             chosen = sorted(by_kind)[zlib.crc32(name.encode()) % len(by_kind)]
             left_out |= {item for kind, item in by_kind.items() if kind != chosen}
+    return [item for item in items if item not in left_out], [item for item in items if item in left_out]
+
+
+def one_of_so_many(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Split the tests into those of a short run and those that a mark ``sampled`` leaves out of it.
+
+    Of each test with ``sampled(n)``, a short run takes one case in ``n``, at least one. The choice depends on the names
+    alone.
+    """
+    cases: dict[str, list[tuple[int, str, pytest.Item]]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            place = (zlib.crc32(item.nodeid.encode()), item.nodeid, item)
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(place)
+    left_out = set()
+    for found in cases.values():
+        mark = found[0][2].get_closest_marker("sampled")
+        number = 1 if mark is None else int(mark.args[0])
+        found.sort(key=lambda one: one[:2])
+        left_out |= {item for _, _, item in found[max(1, len(found) // number) :]}
     return [item for item in items if item not in left_out], [item for item in items if item in left_out]
 
 

@@ -75,6 +75,7 @@ async def test_emit_a_worker_key_of_a_space(visitor: NewVisitor) -> None:
     assert await accepted(owner, secret) == 401
 
 
+@pytest.mark.long
 async def test_emit_rotation_shows_both_keys_side_by_side(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, world = owner.page, owner.dashboard.world
@@ -90,6 +91,7 @@ async def test_emit_rotation_shows_both_keys_side_by_side(visitor: NewVisitor) -
     assert await accepted(owner, secret) == 200
 
 
+@pytest.mark.long
 async def test_emit_an_unused_scope_is_removed_from_the_key(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, world = owner.page, owner.dashboard.world
@@ -102,6 +104,7 @@ async def test_emit_an_unused_scope_is_removed_from_the_key(visitor: NewVisitor)
     await expect(page.get_by_role("button", name="Remove jobs:ack")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_spooled_a_test_key_is_told_apart_from_a_live_one(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, world = owner.page, owner.dashboard.world
@@ -135,6 +138,7 @@ async def test_spooled_bulk_revoking_ends_all_that_were_ticked(visitor: NewVisit
     await expect(page.get_by_role("link", name="Old worker")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_teamspace_an_administrator_disables_and_enables(visitor: NewVisitor) -> None:
     admin = await visitor()
     page, world = admin.page, admin.dashboard.world
@@ -166,6 +170,7 @@ async def test_teamspace_an_administrator_disables_and_enables(visitor: NewVisit
     assert await accepted(admin, secret) == 200
 
 
+@pytest.mark.long
 async def test_teamspace_the_columns_button_changes_the_table_at_once_and_is_remembered(visitor: NewVisitor) -> None:
     reader = await visitor()
     page, world = reader.page, reader.dashboard.world
@@ -181,6 +186,7 @@ async def test_teamspace_the_columns_button_changes_the_table_at_once_and_is_rem
     assert await page.evaluate("Object.keys(localStorage)") == ["spacekey.columns.tokens"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", ["viewer", "member"])
 async def test_teamspace_viewers_and_team_members_only_look(visitor: NewVisitor, role: str) -> None:
     reader = await visitor()
@@ -212,6 +218,7 @@ async def test_teamspace_a_manager_creates_and_edits_and_does_not_end(visitor: N
     assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
+@pytest.mark.long
 async def test_teamspace_a_token_of_two_roles_is_edited_without_a_change_of_them_and_then_holds_one(
     visitor: NewVisitor,
 ) -> None:
@@ -232,6 +239,7 @@ async def test_teamspace_a_token_of_two_roles_is_edited_without_a_change_of_them
     assert (await admin.ask(grants, id=token))["data"]["token"]["grants"] == ["viewer"]
 
 
+@pytest.mark.long
 async def test_guard_full_access_and_the_key_that_stays_as_revoked(visitor: NewVisitor) -> None:
     admin = await visitor()
     page, world = admin.page, admin.dashboard.world
@@ -269,6 +277,7 @@ async def test_guard_members_see_no_keys(visitor: NewVisitor) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
+@pytest.mark.long
 async def test_guard_without_the_paid_plan_there_are_no_keys(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["unpaid"]

@@ -25,6 +25,8 @@ from spacekey.middleware.graphql.analysis import (
 from spacekey.middleware.graphql.operations import Conditions, pick_operation
 from support.graphql_library import Person, Query, anonymous, ask, holding, library, ran, refusals
 
+pytestmark = pytest.mark.sampled(3)
+
 SCHEMA = library()
 
 

@@ -274,6 +274,7 @@ QUERIES, CALLERS = 8, 4
 """How many of each world: callers take turns with one query, and parser and validation caches are on."""
 
 
+@pytest.mark.long
 @pytest.mark.repeats
 @settings(
     max_examples=-(-CASES // (QUERIES * CALLERS)),

@@ -90,6 +90,7 @@ async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
         assert (await limiter.charge("key_3", LIMIT)).remaining >= LIMIT.burst - 1
 
 
+@pytest.mark.long
 async def test_many_pauses_hand_out_one_share_and_not_one_each(steady_redis: RedisServer) -> None:
     now = [0.0]
     limit = Limit(per_minute=60, burst=40)
@@ -105,6 +106,7 @@ async def test_many_pauses_hand_out_one_share_and_not_one_each(steady_redis: Red
     assert admitted == limit.burst // 8
 
 
+@pytest.mark.long
 async def test_a_late_answer_is_never_taken_for_another_question(redis_server: RedisServer) -> None:
     """What Redis still says to a question that was given up goes nowhere."""
     redis_server.wait_until_it_has_run_for(6.0)
@@ -134,6 +136,7 @@ async def test_a_restarted_redis_is_used_again_by_itself(redis_server: RedisServ
         assert limiter.charge_at_once("key_1", LIMIT) is None
 
 
+@pytest.mark.long
 async def test_while_redis_has_only_just_started_shares_are_handed_out(redis_server: RedisServer) -> None:
     async with limiter_at(redis_server.url, timeout_seconds=0.9) as limiter:
         with redis_server.client() as client:
@@ -143,6 +146,7 @@ async def test_while_redis_has_only_just_started_shares_are_handed_out(redis_ser
         await until(lambda: not limiter.falls_back)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("remembers", [False, True])
 async def test_after_a_start_a_key_has_what_has_come_in_since_and_no_burst(
     redis_server: RedisServer, remembers: bool
@@ -198,6 +202,7 @@ async def test_a_redis_that_refuses_to_write_counts_as_down(redis_server: RedisS
         assert limiter.falls_back
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("forgetful", [False, True])
 async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(
     redis_server: RedisServer, forgetful: bool
@@ -257,6 +262,7 @@ async def test_an_answer_to_an_earlier_question_prolongs_nothing() -> None:
         await limiter.aclose()
 
 
+@pytest.mark.long
 async def test_connections_that_were_lost_long_ago_are_no_outage(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -438,6 +438,7 @@ class Many:
         return connection, secret
 
 
+@pytest.mark.long
 @virtually
 async def test_ten_thousand_idle_credentials_are_verified_in_full_batches_and_by_nothing_else(world: World) -> None:
     many = Many(world)

@@ -25,6 +25,8 @@ from support.postgres import START_SECONDS_MAX, PostgresServer
 from support.server import bearer, served
 from support.world import OPERATOR, World, make_world
 
+pytestmark = pytest.mark.long
+
 DATABASE = "keys"
 
 

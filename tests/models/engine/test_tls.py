@@ -33,6 +33,8 @@ from support.processes import Installation
 from support.tls import CERTIFIED, KEY_PASSWORD, PASSWORD, Authority, DirectTls, TlsServer, free_port, tls_server
 from support.world import OPERATOR, make_world
 
+pytestmark = pytest.mark.sampled(3)
+
 DATABASE = "keys"
 HIDDEN = (PASSWORD, KEY_PASSWORD, "other-word")
 WRONG_HOST = "127.0.0.1"  # the certificate is for localhost

@@ -44,6 +44,8 @@ from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, create_wo
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
+pytestmark = pytest.mark.sampled(4)
+
 NEW = "eleven quiet trams before dawn"
 BROWSER = "the browser of one person"
 

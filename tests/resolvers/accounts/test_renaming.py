@@ -28,6 +28,8 @@ from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.world import OPERATOR, World, example_products, make_world
 
+pytestmark = pytest.mark.sampled(4)
+
 NEW = "brand:new"
 
 

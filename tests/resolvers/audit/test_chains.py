@@ -202,6 +202,7 @@ def cannot_be_noticed(
     )
 
 
+@pytest.mark.long
 def test_whatever_sql_does_to_the_log_is_reported_or_of_the_documented_kind(log: Path) -> None:
     with closing(sqlite3.connect(log)) as connection:
         before = log_of(connection)

@@ -38,6 +38,8 @@ from support.snapshot import snapshot
 from support.statements import counting
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
+pytestmark = pytest.mark.sampled(2)
+
 FIRST = "nine yellow umbrellas outside"
 
 

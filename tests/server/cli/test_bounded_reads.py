@@ -125,6 +125,7 @@ def member(workspace_id: str, user: User) -> Member:
     return Member(workspace_id=workspace_id, user_id=user.id, role="member", created_at=NOW)
 
 
+@pytest.mark.long
 async def test_the_command_line_reads_every_list_in_pages(database_url: str) -> None:
     store = Store(database_url)
     workspace = await filled(store)

@@ -20,6 +20,8 @@ from spacekey.server.cli.app import build_app
 from support.cli import Cli
 from support.databases import sqlite_database
 
+pytestmark = pytest.mark.sampled(3)
+
 PASSWORD = "seven wooden boats at noon\n"
 WAIT_SECONDS = 600
 

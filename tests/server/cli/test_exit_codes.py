@@ -85,6 +85,7 @@ def test_a_server_that_does_not_start_in_the_tests_leaves_the_log_alone() -> Non
     assert logging.getLogger().handlers == before
 
 
+@pytest.mark.long
 def test_a_process_ends_with_the_code_and_no_traceback(filled: Cli) -> None:
     code, out, err = ended(filled, "workspace", "show", "none")
     assert (code, out) == (1, "")
@@ -92,6 +93,7 @@ def test_a_process_ends_with_the_code_and_no_traceback(filled: Cli) -> None:
     assert ended(filled, "workspace", "list")[0] == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_server_is_quiet(missing: Cli, stop: signal.Signals) -> None:
     with spacekey(missing, "demo", "--serve", "--port", "0") as process:

@@ -158,6 +158,7 @@ def test_the_next_command_reaches_no_other_workspace(left: Cli) -> None:
         assert state(left) == before, command
 
 
+@pytest.mark.long
 def test_what_changes_a_workspace_says_first_which_one_and_whose_and_takes_an_id(cli: Cli, tmp_path: Path) -> None:
     cli("user", "create", "ada@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")
     cli("user", "create", "bob@example.com", "--password-stdin", stdin="seven wooden boats at noon\n")

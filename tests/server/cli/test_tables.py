@@ -21,6 +21,8 @@ from spacekey.server.cli.app import build_app
 from support.cli import Cli
 from support.databases import sqlite_database
 
+pytestmark = pytest.mark.sampled(3)
+
 WIDE_NAME = "東京の長い名前のワークスペース👩🏽‍🚀" * 4
 LONG_NAME = "A name that is as long as names of products and teams tend to become once in use"
 EMAIL = f"{'long.' * 8}name@department.of.analytical.engines.example.com"

@@ -99,6 +99,7 @@ def test_lists_are_filtered(filled: Cli) -> None:
     assert name("--limit", "2") == ["Short", "Test key"]
 
 
+@pytest.mark.long
 def test_a_long_list_comes_whole_as_json_and_cut_as_a_table(filled: Cli) -> None:
     filled("workspace", "edit", "emit-demo", "--plan", "team")
     for number in range(101):

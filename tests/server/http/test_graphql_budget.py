@@ -98,6 +98,7 @@ async def test_documents_pay_for_being_read_also_when_they_are_wrong(database_ur
         assert is_rate_limited(answers[-1])
 
 
+@pytest.mark.long
 @only_sqlite
 async def test_the_default_budget_lets_tools_and_sign_ins_through(database_url: str) -> None:
     async with served(database_url) as one:

@@ -34,6 +34,8 @@ from spacekey.server.settings import Settings
 from support.openapi import api_document, check_answer, validator, values
 from support.server import served
 
+pytestmark = pytest.mark.sampled(3)
+
 BODIES = [one for one in OPERATIONS if one.body is not None]
 HEADERS = {"x-request-id": "r", "cache-control": "no-store", "vary": "Authorization"}
 

@@ -21,6 +21,8 @@ from support.running_app import running, running_on_unix
 from support.server import bearer, on_a_socket
 from support.web_socket import web_socket
 
+pytestmark = pytest.mark.sampled(3)
+
 PROTOCOL = "graphql-transport-ws"
 
 

@@ -37,6 +37,8 @@ from spacekey.server.settings import Settings
 from support.running_app import running, running_on_unix
 from support.waiting import until
 
+pytestmark = pytest.mark.sampled(2)
+
 SECONDS_MAX = 300.0
 LONG = 1_000.0
 GET = b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -41,6 +41,7 @@ serve(Settings.from_environ(os.environ), on_start=started)
 """
 
 
+@pytest.mark.long
 def test_a_full_garbage_collection_looks_at_nothing_that_was_made_at_the_start(tmp_path: Path) -> None:
     """Else each one stops every request for as long as it takes to look at 150,000 objects."""
     environ = {**os.environ, "SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SPACEKEY_PORT": "0"}

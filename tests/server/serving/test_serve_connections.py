@@ -157,6 +157,7 @@ def test_a_trickle_is_no_progress(impatient: tuple[str, Path], begun: bytes) -> 
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("begun", UNSENT.values(), ids=UNSENT)
 def test_more_connections_than_descriptors_lock_no_one_out(small: tuple[str, Path], begun: bytes) -> None:
     url, folder = small
